@@ -1,0 +1,47 @@
+//! What a node says about itself: the evidence by which any observer can time an election.
+//!
+//! A real node prints these as JSON lines on standard output, a simulated one hands them to
+//! the recorder. Terms and indexes are Raft's. Events state facts that have happened (a vote
+//! is reported when it is durable), never intentions, but for [`NodeEvent::Election`].
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum NodeEvent {
+    /// The process is up and its storage recovered.
+    Started { last_log: u64, applied: u64 },
+    /// The process ended by itself or was ended.
+    Stopped { why: String },
+    /// Starts an election; pre-vote rounds included (`term` is the one asked for).
+    Election { term: u64, pre_vote: bool },
+    /// Voted for `candidate` in `term`, durably.
+    Voted { term: u64, candidate: String },
+    /// Became leader.
+    Leader { term: u64 },
+    /// Committed its first entry as leader of `term`.
+    FirstCommit { term: u64, index: u64 },
+    /// Follows a leader, or no longer leads.
+    Follower { term: u64, leader: Option<String> },
+    /// State after applying `index`: hash of all entries and replies so far, and now and then
+    /// of the whole state.
+    Applied {
+        term: u64,
+        index: u64,
+        digest: String,
+    },
+    /// Term of the committed entry at `index`: evidence for log matching.
+    Committed { term: u64, index: u64 },
+    /// A snapshot up to `index` is durable.
+    Snapshot { term: u64, index: u64 },
+    /// A snapshot from the leader replaced the state.
+    SnapshotInstalled { term: u64, index: u64 },
+    /// This configuration is in force on the node.
+    Membership {
+        index: u64,
+        voters: Vec<String>,
+        learners: Vec<String>,
+    },
+    /// The storage refused, or something else the node cannot mend.
+    Damaged { why: String },
+}

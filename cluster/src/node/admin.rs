@@ -1,0 +1,166 @@
+//! Operating the cluster: membership, leader transfer, snapshots, stopping.
+//!
+//! Membership changes are Raft's joint consensus, driven by the leader; other nodes answer
+//! with a redirect like for any write.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use openraft::ChangeMembers;
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::error::{ClientWriteError, RaftError};
+use openraft::impls::BasicNode;
+
+use super::{Node, NodeError};
+use crate::protocol::AdminCall;
+use crate::raft::{NodeId, RaftWorld, node_name, peer_address};
+use crate::world;
+
+/// A new member must catch up with the log within this time to become a voter.
+const CATCH_UP_LIMIT: Duration = Duration::from_secs(60);
+
+impl<W: RaftWorld> Node<W> {
+    /// Executes an administrative command; the lines to answer with.
+    pub(super) async fn administer(&self, call: AdminCall) -> Result<Vec<String>, NodeError> {
+        match call {
+            AdminCall::Status => Ok(self.status()),
+            AdminCall::Add { id, addr } => {
+                self.add_learner(id, &addr).await?;
+                self.change(ChangeMembers::AddVoterIds(BTreeSet::from([id])), false)
+                    .await?;
+                Ok(vec![format!("{} added", node_name(id))])
+            }
+            AdminCall::Remove { id } => {
+                self.change(ChangeMembers::RemoveVoters(BTreeSet::from([id])), false)
+                    .await?;
+                Ok(vec![format!("{} removed", node_name(id))])
+            }
+            AdminCall::Replace { old, new, addr } => {
+                self.add_learner(new, &addr).await?;
+                let mut voters = self.voters();
+                voters.remove(&old);
+                voters.insert(new);
+                self.change(ChangeMembers::ReplaceAllVoters(voters), false)
+                    .await?;
+                let replaced = format!("{} replaced by {}", node_name(old), node_name(new));
+                Ok(vec![replaced])
+            }
+            AdminCall::Transfer { id } => self.transfer(id).await,
+            AdminCall::Snapshot => {
+                (self.inner.raft.trigger().snapshot().await)
+                    .map_err(|e| NodeError::NotNow(e.to_string()))?;
+                Ok(vec!["OK".into()])
+            }
+            AdminCall::Init { members } => self.initialize(members).await,
+            AdminCall::Shutdown => {
+                let node = self.clone();
+                W::spawn(async move { node.stop("asked to by a client").await });
+                Ok(vec!["OK".into()])
+            }
+        }
+    }
+
+    fn voters(&self) -> BTreeSet<NodeId> {
+        let metrics = self.inner.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        metrics.membership_config.membership().voter_ids().collect()
+    }
+
+    /// Adds the node without a vote and waits until its log is close to the leader's.
+    async fn add_learner(&self, id: NodeId, address: &str) -> Result<(), NodeError> {
+        if peer_address(address).is_none() {
+            return Err(NodeError::Invalid(format!(
+                "address {address}: expected host:port with a port from 1 to 55535"
+            )));
+        }
+        if self.inner.machine.leading_term() == 0 {
+            return Err(self.redirect());
+        }
+        let added = self
+            .inner
+            .raft
+            .add_learner(id, BasicNode::new(address), true);
+        match world::timeout::<W, _>(CATCH_UP_LIMIT, added).await {
+            Ok(result) => result.map(drop).map_err(|e| self.membership_error(e)),
+            Err(_) => Err(NodeError::Unknown(format!(
+                "{} did not catch up in time; it stays a learner",
+                node_name(id)
+            ))),
+        }
+    }
+
+    async fn change(
+        &self,
+        change: ChangeMembers<NodeId, BasicNode>,
+        retain: bool,
+    ) -> Result<(), NodeError> {
+        if self.inner.machine.leading_term() == 0 {
+            return Err(self.redirect());
+        }
+        let changed = self.inner.raft.change_membership(change, retain);
+        match world::timeout::<W, _>(CATCH_UP_LIMIT, changed).await {
+            Ok(result) => result.map(drop).map_err(|e| self.membership_error(e)),
+            Err(_) => Err(NodeError::Unknown("no quorum answered in time".into())),
+        }
+    }
+
+    fn membership_error(
+        &self,
+        error: RaftError<crate::raft::TypeConfig<W>, ClientWriteError<crate::raft::TypeConfig<W>>>,
+    ) -> NodeError {
+        match error {
+            RaftError::APIError(ClientWriteError::ForwardToLeader(_)) => self.redirect(),
+            RaftError::APIError(e @ ClientWriteError::ChangeMembershipError(_)) => {
+                NodeError::Invalid(e.to_string())
+            }
+            e => NodeError::Unknown(e.to_string()),
+        }
+    }
+
+    async fn transfer(&self, id: NodeId) -> Result<Vec<String>, NodeError> {
+        if self.inner.machine.leading_term() == 0 {
+            return Err(self.redirect());
+        }
+        if !self.voters().contains(&id) {
+            return Err(NodeError::Invalid(format!("{} has no vote", node_name(id))));
+        }
+        (self.inner.raft.trigger().transfer_leader(id).await)
+            .map_err(|e| NodeError::NotNow(e.to_string()))?;
+        Ok(vec!["OK".into()])
+    }
+
+    async fn initialize(&self, members: Vec<(u64, String)>) -> Result<Vec<String>, NodeError> {
+        let members: BTreeMap<NodeId, BasicNode> = members
+            .into_iter()
+            .map(|(id, address)| (id, BasicNode::new(address)))
+            .collect();
+        (self.inner.raft.initialize(members).await)
+            .map_err(|e| NodeError::Invalid(e.to_string()))?;
+        Ok(vec!["OK".into()])
+    }
+
+    /// One fact a line: `name:value`.
+    fn status(&self) -> Vec<String> {
+        let metrics = self.inner.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let membership = metrics.membership_config.membership();
+        let leader = metrics.current_leader.map_or("none".into(), node_name);
+        let mut lines = vec![
+            format!("node:{}", node_name(self.id())),
+            format!("state:{:?}", metrics.state).to_lowercase(),
+            format!("term:{}", metrics.current_term),
+            format!("leader:{leader}"),
+            format!("last_log:{}", metrics.last_log_index.unwrap_or(0)),
+            format!("applied:{}", self.applied_index()),
+            format!("snapshot:{}", metrics.snapshot.map_or(0, |id| id.index)),
+        ];
+        for (id, node) in membership.nodes() {
+            let role = match membership.voter_ids().any(|voter| voter == *id) {
+                true => "voter",
+                false => "learner",
+            };
+            lines.push(format!("member:{},{},{role}", node_name(*id), node.addr));
+        }
+        lines
+    }
+}

@@ -1,0 +1,96 @@
+//! What a leader owes its term: an announcement, a clock, and the expiry of deadlines.
+//!
+//! A new leader's first entry is [`Command::NewLeader`], which gives every lease its full
+//! length again; until it is applied the node refuses writes, so no entry of the term comes
+//! before it. Stamps are the wall clock at that moment plus the monotonic time since, so a
+//! clock that jumps in the middle of a term shortens nobody's lease.
+
+use std::time::Duration;
+
+use super::Node;
+use crate::planted::{self, Bug};
+use crate::raft::RaftWorld;
+use crate::state::command::Command;
+use crate::world::{self, Instant};
+
+/// Log time while this node leads.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct LogClock {
+    base_ms: u64,
+    since: Instant,
+}
+
+impl LogClock {
+    /// Starts from the wall clock, but never before what the log has already seen.
+    fn start<W: RaftWorld>(state_clock_ms: u64) -> Self {
+        Self {
+            base_ms: W::wall_clock_ms().max(state_clock_ms),
+            since: W::now(),
+        }
+    }
+
+    pub(super) fn now_ms<W: RaftWorld>(&self) -> u64 {
+        if planted::active(Bug::StampFromMachineClock) {
+            return machine_clock_ms();
+        }
+        self.base_ms + (W::now() - self.since).as_millis() as u64
+    }
+}
+
+/// The mistake of bug DET-01.
+#[allow(clippy::disallowed_methods)]
+fn machine_clock_ms() -> u64 {
+    use std::time::{SystemTime, UNIX_EPOCH};
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+    since_epoch.map_or(0, |elapsed| elapsed.as_micros() as u64)
+}
+
+/// Commits `NewLeader` at the start of every term this node leads, and sends waiting clients
+/// away when it no longer does.
+pub(super) async fn announce<W: RaftWorld>(node: Node<W>) {
+    let inner = &node.inner;
+    let retry = Duration::from_millis(inner.options.raft.heartbeat_ms / 4).max(MIN_RETRY);
+    while !inner.stopping.get() {
+        let term = inner.machine.leading_term();
+        if term == 0 {
+            inner.machine.abandon_waiters();
+        }
+        if term == 0 || inner.machine.leader_ready_term() == term {
+            inner.leading_changed.notified().await;
+            continue;
+        }
+        let clock = LogClock::start::<W>(inner.machine.state().clock_ms());
+        inner.log_clock.set(clock);
+        if node.propose(None, Command::NewLeader).await.is_err() {
+            // Without a quorum's acknowledgement yet, or about to learn of a newer leader.
+            W::sleep(retry).await;
+        }
+    }
+}
+
+const MIN_RETRY: Duration = Duration::from_millis(5);
+/// How long the leader rests when nothing has a deadline.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Proposes what is due while this node leads.
+pub(super) async fn expire<W: RaftWorld>(node: Node<W>) {
+    let inner = &node.inner;
+    while !inner.stopping.get() {
+        if !node.is_leading() {
+            inner.machine.applied_some().await;
+            continue;
+        }
+        let now_ms = inner.log_clock.get().now_ms::<W>();
+        let due = inner.machine.state().due(now_ms);
+        if let Some(command) = due {
+            if node.propose(None, command).await.is_err() {
+                W::sleep(MIN_RETRY).await;
+            }
+            continue;
+        }
+        let next_ms = inner.machine.state().next_due_ms();
+        let rest = next_ms.map_or(IDLE, |at| Duration::from_millis(at.saturating_sub(now_ms)));
+        // An entry applied meanwhile may bring an earlier deadline.
+        let _ = world::timeout::<W, _>(rest, inner.machine.applied_some()).await;
+    }
+}

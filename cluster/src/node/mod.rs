@@ -1,0 +1,293 @@
+//! A node: the composition root of the cluster.
+//!
+//! [`Node::start`] recovers the storage, starts Raft, and serves two ports: clients speak
+//! RESP on the advertised address, nodes speak to each other 10,000 ports above it (the
+//! convention of Redis Cluster's bus). Everything runs on one thread, in world `W`.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::impls::BasicNode;
+use tokio::sync::Notify;
+
+use crate::event::NodeEvent;
+use crate::raft::log_store::LogStore;
+use crate::raft::network::Network;
+use crate::raft::state_machine::StateMachine;
+use crate::raft::{Members, NodeId, Raft, RaftOptions, RaftWorld, peer_address};
+use crate::state::Limits;
+use crate::storage::OpenError;
+use crate::world;
+
+mod admin;
+mod client_server;
+mod info;
+mod leadership;
+mod peer_server;
+mod read;
+mod write;
+
+pub use write::NodeError;
+
+/// How to start a node.
+#[derive(Debug, Clone)]
+pub struct NodeOptions {
+    pub id: NodeId,
+    /// Where clients reach this node, `host:port`; the port must be below 55,536.
+    pub address: String,
+    /// Interface to listen on when it differs from the advertised host, e.g. `0.0.0.0`.
+    pub bind_host: Option<String>,
+    /// All members of a new cluster, this node included. Empty: wait to be added to one.
+    /// Ignored once the node belongs to a cluster.
+    pub members: Members,
+    pub raft: RaftOptions,
+    pub limits: Limits,
+}
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot listen on {address}: {source}")]
+    Listen { address: String, source: io::Error },
+    #[error("storage: {0}")]
+    Storage(#[from] OpenError),
+    #[error("configuration: {0}")]
+    Config(#[from] openraft::ConfigError),
+    #[error("address {0}: expected host:port with a port from 1 to 55535")]
+    Address(String),
+    #[error("raft: {0}")]
+    Raft(String),
+}
+
+/// A running node. Clones are handles to the same node.
+pub struct Node<W: RaftWorld> {
+    inner: Rc<Inner<W>>,
+}
+
+impl<W: RaftWorld> Clone for Node<W> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+        }
+    }
+}
+
+struct Inner<W: RaftWorld> {
+    options: NodeOptions,
+    raft: Raft<W>,
+    machine: StateMachine<W>,
+    log: LogStore<W>,
+    network: Network<W>,
+    /// The clock that stamps entries while this node leads.
+    log_clock: Cell<leadership::LogClock>,
+    /// Rings when this node starts or stops to lead.
+    leading_changed: Rc<Notify>,
+    /// The last read index obtained from the leader, for bounded-stale reads.
+    read_point: Cell<Option<read::ReadPoint>>,
+    /// Keys read since the last `Touch`, while the cache is nearly full.
+    touched: RefCell<Vec<bytes::Bytes>>,
+    counters: info::Counters,
+    stopping: Cell<bool>,
+    stop_requested: Notify,
+}
+
+impl<W: RaftWorld> Node<W> {
+    /// Recovers and starts the node; it serves from then on.
+    pub async fn start(options: NodeOptions, disk: W::Disk) -> Result<Self, StartError> {
+        let config = Arc::new(options.raft.config()?);
+        let peer_address = listen_address(&options, true)?;
+        let client_address = listen_address(&options, false)?;
+
+        let machine = StateMachine::open(disk.clone(), options.limits).await?;
+        let leading_changed = Rc::new(Notify::new());
+        let log = LogStore::open(disk, options.id, {
+            let (machine, changed) = (machine.clone(), leading_changed.clone());
+            move |term| {
+                machine.set_leading_term(term);
+                changed.notify_one();
+            }
+        })
+        .await?;
+        W::emit(NodeEvent::Started {
+            last_log: log.last_index(),
+            applied: machine.applied_index(),
+        });
+
+        let peers = listen::<W>(&peer_address).await?;
+        let clients = listen::<W>(&client_address).await?;
+        let network = Network::default();
+        let raft = Raft::<W>::new(
+            options.id,
+            config,
+            network.clone(),
+            log.clone(),
+            machine.clone(),
+        )
+        .await
+        .map_err(|e| StartError::Raft(e.to_string()))?;
+
+        let node = Self {
+            inner: Rc::new(Inner {
+                options,
+                raft,
+                machine,
+                log,
+                network,
+                log_clock: Cell::default(),
+                leading_changed,
+                read_point: Cell::default(),
+                touched: RefCell::default(),
+                counters: info::Counters::new(W::now()),
+                stopping: Cell::new(false),
+                stop_requested: Notify::new(),
+            }),
+        };
+        W::spawn(peer_server::serve(node.clone(), peers));
+        W::spawn(client_server::serve(node.clone(), clients));
+        W::spawn(leadership::announce(node.clone()));
+        W::spawn(leadership::expire(node.clone()));
+        W::spawn(bootstrap(node.clone()));
+        Ok(node)
+    }
+
+    pub fn id(&self) -> NodeId {
+        self.inner.options.id
+    }
+
+    /// Whether this node leads and serves writes.
+    pub fn is_leading(&self) -> bool {
+        let term = self.inner.machine.leading_term();
+        term != 0 && self.inner.machine.leader_ready_term() == term
+    }
+
+    /// Index of the last applied entry.
+    pub fn applied_index(&self) -> u64 {
+        self.inner.machine.applied_index()
+    }
+
+    /// Emits the digest of the whole state as it stands.
+    pub fn emit_digest(&self) {
+        self.inner.machine.emit_digest();
+    }
+
+    /// Hands leadership over, if this node has it, and stops Raft. Bounded: gives up the
+    /// hand-over after the maximum election timeout.
+    pub async fn stop(&self, why: &str) {
+        if self.inner.stopping.replace(true) {
+            return;
+        }
+        self.hand_over().await;
+        // The tasks of Raft end by themselves; a failure to join one changes nothing.
+        let _ = self.inner.raft.shutdown().await;
+        self.inner.log.close();
+        W::emit(NodeEvent::Stopped { why: why.into() });
+        self.inner.stop_requested.notify_waiters();
+    }
+
+    /// Resolves when the node has stopped, or failed and cannot go on; tells why.
+    pub async fn ended(&self) -> String {
+        let mut metrics = self.inner.raft.server_metrics();
+        let stopped = self.inner.stop_requested.notified();
+        tokio::pin!(stopped);
+        loop {
+            if self.inner.stopping.get() {
+                stopped.await;
+                return "stopped".into();
+            }
+            if let Err(fatal) = self.inner.raft.is_initialized().await {
+                return format!("raft ended: {fatal}");
+            }
+            let changed = metrics.changed();
+            let step = world::timeout::<W, _>(Duration::from_secs(1), changed);
+            tokio::select! {
+                biased;
+                () = &mut stopped => return "stopped".into(),
+                _ = step => {}
+            }
+        }
+    }
+
+    async fn hand_over(&self) {
+        let limit = Duration::from_millis(self.inner.options.raft.election_max_ms);
+        let deadline = W::now() + limit;
+        let Some(successor) = self.best_successor() else {
+            return;
+        };
+        if self
+            .inner
+            .raft
+            .trigger()
+            .transfer_leader(successor)
+            .await
+            .is_err()
+        {
+            return;
+        }
+        while self.inner.machine.leading_term() != 0 && W::now() < deadline {
+            W::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// The voter whose log reaches furthest, if this node leads one.
+    fn best_successor(&self) -> Option<NodeId> {
+        if self.inner.machine.leading_term() == 0 {
+            return None;
+        }
+        let metrics = self.inner.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let voters = metrics.membership_config.membership().voter_ids();
+        let replication = metrics.replication.as_ref()?;
+        voters
+            .filter(|id| *id != self.inner.options.id)
+            .max_by_key(|id| replication.get(id).copied().flatten().map(|log| log.index))
+    }
+}
+
+/// Forms the cluster that the options describe, unless the node already belongs to one.
+/// The member with the lowest id does it at once, the others only if it does not.
+async fn bootstrap<W: RaftWorld>(node: Node<W>) {
+    let inner = &node.inner;
+    let members = &inner.options.members;
+    let Some(rank) = members.keys().position(|id| *id == inner.options.id) else {
+        return;
+    };
+    let patience = Duration::from_millis(inner.options.raft.election_max_ms * 4);
+    W::sleep(patience * rank as u32).await;
+    if inner.raft.is_initialized().await.unwrap_or(true) {
+        return;
+    }
+    let members: std::collections::BTreeMap<NodeId, BasicNode> = members
+        .iter()
+        .map(|(id, address)| (*id, BasicNode::new(address)))
+        .collect();
+    if let Err(e) = inner.raft.initialize(members).await {
+        tracing::info!("not forming a new cluster: {e}");
+    }
+}
+
+fn listen_address(options: &NodeOptions, for_peers: bool) -> Result<String, StartError> {
+    let bad = || StartError::Address(options.address.clone());
+    let advertised = match for_peers {
+        true => peer_address(&options.address).ok_or_else(bad)?,
+        false => options.address.clone(),
+    };
+    peer_address(&options.address).ok_or_else(bad)?;
+    let Some(host) = &options.bind_host else {
+        return Ok(advertised);
+    };
+    let (_, port) = advertised.rsplit_once(':').ok_or_else(bad)?;
+    Ok(format!("{host}:{port}"))
+}
+
+async fn listen<W: RaftWorld>(address: &str) -> Result<W::Listener, StartError> {
+    W::listen(address)
+        .await
+        .map_err(|source| StartError::Listen {
+            address: address.into(),
+            source,
+        })
+}

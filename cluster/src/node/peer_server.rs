@@ -1,0 +1,66 @@
+//! The other nodes' side of this node: answers their calls, one connection a task.
+
+use openraft::ReadPolicy;
+
+use super::Node;
+use crate::raft::wire::{Connection, PeerRequest, PeerResponse};
+use crate::raft::{RaftWorld, Snapshot};
+
+pub(super) async fn serve<W: RaftWorld>(node: Node<W>, mut listener: W::Listener) {
+    loop {
+        let stream = super::client_server::accept::<W>(&mut listener).await;
+        W::spawn(answer(node.clone(), Connection::new(stream)));
+    }
+}
+
+async fn answer<W: RaftWorld>(node: Node<W>, mut connection: Connection<W::Stream>) {
+    // A connection that breaks or talks nonsense is dropped; the peer opens another.
+    while let Ok(Some(request)) = connection.receive::<PeerRequest<W>>().await {
+        if node.inner.stopping.get() && matches!(request, PeerRequest::ReadIndex) {
+            return;
+        }
+        let response = node.answer_peer(request).await;
+        if connection.send(&response).await.is_err() {
+            return;
+        }
+    }
+}
+
+impl<W: RaftWorld> Node<W> {
+    async fn answer_peer(&self, request: PeerRequest<W>) -> PeerResponse<W> {
+        let raft = &self.inner.raft;
+        let failed = |e: String| PeerResponse::Failed(e);
+        match request {
+            PeerRequest::Append(rpc) => raft
+                .append_entries(rpc)
+                .await
+                .map_or_else(|e| failed(e.to_string()), PeerResponse::Append),
+            PeerRequest::PreVote(rpc) => raft
+                .pre_vote(rpc)
+                .await
+                .map_or_else(|e| failed(e.to_string()), PeerResponse::Vote),
+            PeerRequest::Vote(rpc) => raft
+                .vote(rpc)
+                .await
+                .map_or_else(|e| failed(e.to_string()), PeerResponse::Vote),
+            PeerRequest::Snapshot { vote, meta, data } => {
+                let snapshot = Snapshot::<W> {
+                    meta,
+                    snapshot: data,
+                };
+                raft.install_full_snapshot(vote, snapshot)
+                    .await
+                    .map_or_else(|e| failed(e.to_string()), PeerResponse::Snapshot)
+            }
+            PeerRequest::TransferLeader(rpc) => match raft.handle_transfer_leader(rpc).await {
+                Ok(Ok(())) => PeerResponse::TransferLeader,
+                Ok(Err(e)) => failed(e.to_string()),
+                Err(e) => failed(e.to_string()),
+            },
+            PeerRequest::ReadIndex => self
+                .confirm(ReadPolicy::ReadIndex)
+                .await
+                .map_or_else(|e| failed(e.to_string()), PeerResponse::ReadIndex),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Reads: how recent an answer is, and at what price.
+//!
+//! Linearizable reads use Raft's read index (dissertation §6.4): the leader proves with a
+//! round of heartbeats that it still leads. Lease reads trust the leader's lease, which
+//! needs clocks that run at nearly the same rate. Bounded-stale reads are answered by any
+//! node from a read index obtained within the bound, local reads by any node as it stands.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use openraft::ReadPolicy;
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::error::{LinearizableReadError, RaftError};
+
+use super::{Node, NodeError};
+use crate::planted::{self, Bug};
+use crate::protocol::ReadMode;
+use crate::raft::wire::{PeerRequest, PeerResponse};
+use crate::raft::{RaftWorld, peer_address};
+use crate::state::command::{CacheCommand, Command, Query, Reply};
+use crate::world::{self, Instant};
+
+/// A leader or follower gives up on a read after this long.
+const READ_LIMIT: Duration = Duration::from_secs(5);
+/// Keys reported as read in one entry.
+const TOUCH_BATCH: usize = 64;
+
+/// A commit index that was the leader's at some moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ReadPoint {
+    index: u64,
+    asked_at: Instant,
+}
+
+impl<W: RaftWorld> Node<W> {
+    pub(super) async fn read(&self, mode: ReadMode, query: &Query) -> Result<Reply, NodeError> {
+        match mode {
+            ReadMode::Linearizable => {
+                let confirmed =
+                    planted::active(Bug::ReadUnconfirmed) && self.inner.machine.leading_term() != 0;
+                if !confirmed {
+                    self.confirm(ReadPolicy::ReadIndex).await?;
+                }
+            }
+            ReadMode::Lease => drop(self.confirm(ReadPolicy::LeaseRead).await?),
+            ReadMode::Stale { bound_ms } => {
+                self.catch_up(Duration::from_millis(bound_ms)).await?;
+            }
+            ReadMode::Local => {}
+        }
+        let reply = self.inner.machine.state().read(query);
+        self.note_read(query, &reply);
+        Ok(reply)
+    }
+
+    /// Makes sure that this node leads and has applied all that was committed; the index.
+    pub(super) async fn confirm(&self, policy: ReadPolicy) -> Result<u64, NodeError> {
+        let confirmed = self.inner.raft.ensure_linearizable(policy);
+        match world::timeout::<W, _>(READ_LIMIT, confirmed).await {
+            Err(_) => Err(NodeError::NotNow("no quorum answered in time".into())),
+            Ok(Ok(read)) => Ok(read.index()),
+            Ok(Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(_)))) => {
+                Err(self.redirect())
+            }
+            Ok(Err(e)) => Err(NodeError::NotNow(e.to_string())),
+        }
+    }
+
+    /// Makes sure that what this node has applied is at most `bound` old.
+    async fn catch_up(&self, bound: Duration) -> Result<(), NodeError> {
+        let fresh = |point: &ReadPoint| W::now() - point.asked_at <= bound;
+        let point = match self.inner.read_point.get().filter(fresh) {
+            Some(point) => point,
+            None => self.ask_read_point().await?,
+        };
+        let deadline = W::now() + READ_LIMIT;
+        while self.inner.machine.applied_index() < point.index {
+            let applied = self.inner.machine.applied_some();
+            if world::timeout_at::<W, _>(deadline, applied).await.is_err() {
+                return Err(NodeError::NotNow("this node lags too far behind".into()));
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask_read_point(&self) -> Result<ReadPoint, NodeError> {
+        let asked_at = W::now();
+        let index = match self.redirect() {
+            _ if self.inner.machine.leading_term() != 0 => {
+                self.confirm(ReadPolicy::ReadIndex).await?
+            }
+            NodeError::NotLeader(leader) => self.ask_leader(&leader).await?,
+            error => return Err(error),
+        };
+        let point = ReadPoint { index, asked_at };
+        self.inner.read_point.set(Some(point));
+        Ok(point)
+    }
+
+    async fn ask_leader(&self, leader: &str) -> Result<u64, NodeError> {
+        let address = peer_address(leader).ok_or(NodeError::NoLeader)?;
+        let call = self
+            .inner
+            .network
+            .call(&address, &PeerRequest::ReadIndex, READ_LIMIT);
+        match call.await {
+            Ok(PeerResponse::ReadIndex(index)) => Ok(index),
+            Ok(_) => Err(NodeError::NotNow("the leader's answer is confused".into())),
+            Err(e) => Err(NodeError::NotNow(format!("the leader did not answer: {e}"))),
+        }
+    }
+
+    /// Counts hits and misses, and tells the replicas about reads when the cache is nearly
+    /// full, since eviction must be decided identically on all of them.
+    fn note_read(&self, query: &Query, reply: &Reply) {
+        let (Query::Get { keys }, Reply::Values(values)) = (query, reply) else {
+            return;
+        };
+        let hits = values.iter().flatten().count() as u64;
+        self.inner
+            .counters
+            .note_reads(hits, values.len() as u64 - hits);
+        if !self.is_leading() || !self.cache_is_nearly_full() {
+            return;
+        }
+        let mut touched = self.inner.touched.borrow_mut();
+        let found = keys.iter().zip(values).filter(|(_, value)| value.is_some());
+        touched.extend(found.map(|(key, _)| key.clone()));
+        if touched.len() < TOUCH_BATCH {
+            return;
+        }
+        let mut keys: Vec<Bytes> = std::mem::take(&mut *touched);
+        keys.sort_unstable();
+        keys.dedup();
+        let node = self.clone();
+        W::spawn(async move {
+            // A lost hint costs nothing but a worse victim.
+            let _ = node
+                .propose(None, Command::Cache(CacheCommand::Touch { keys }))
+                .await;
+        });
+    }
+
+    fn cache_is_nearly_full(&self) -> bool {
+        let state = self.inner.machine.state();
+        let capacity = state.limits().cache_entries;
+        state.cache_stats().entries >= capacity - capacity / 10
+    }
+
+    /// The leader's id and client address, as this node knows them.
+    pub(super) fn leader(&self) -> Option<(u64, String)> {
+        let metrics = self.inner.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        let id = metrics.current_leader?;
+        let membership = metrics.membership_config.membership();
+        Some((id, membership.get_node(&id)?.addr.clone()))
+    }
+}

@@ -1,0 +1,46 @@
+//! The client protocol: RESP2, the protocol of Redis, as bytes on one side and typed
+//! commands on the other, so that `redis-cli`, `redis-benchmark` and every Redis
+//! library can talk to a node.
+//!
+//! ```text
+//! node    bytes ──Decoder──▶ arguments ──parse──▶ Call … Reply ──encode──▶ bytes
+//! client  Command ──write_command──▶ bytes … bytes ──next_frame──▶ frame ──decode_reply──▶ Reply
+//! ```
+//!
+//! Everything here is a function over data. Nothing opens a socket, waits, reads a
+//! clock or touches the replicated state, and RESP3 is refused rather than half offered.
+//!
+//! Source: <https://redis.io/docs/latest/develop/reference/protocol-spec/>; error texts
+//! follow Redis 7 (`networking.c`, `server.c`, `t_string.c`).
+
+mod answer;
+mod call;
+mod command_error;
+mod decimal;
+mod decode;
+mod frame;
+mod inline;
+mod limits;
+mod node_error;
+mod parse;
+mod refusal;
+mod reply;
+mod request;
+mod slot;
+pub mod wire;
+
+pub use answer::{Asked, ReplyError, decode_reply};
+pub use call::{AdminCall, Call, ClusterCall, ConnectionCall, ReadMode, ReplyStyle};
+pub use command_error::CommandError;
+pub use decode::{Decoder, ProtocolError};
+pub use frame::next_frame;
+pub use limits::*;
+pub use node_error::{CLUSTER_DOWN, moved, try_again, unknown_outcome};
+pub use parse::{COMMAND_NAMES, parse};
+pub use redis_protocol::resp2::types::BytesFrame;
+pub use reply::{encode, encode_hello};
+pub use request::{encode_call, read_query, write_command};
+pub use slot::{SLOTS, slot};
+
+#[cfg(test)]
+mod tests;

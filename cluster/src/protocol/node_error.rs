@@ -1,0 +1,24 @@
+//! Errors a node answers for itself, as opposed to refusals by the replicated state.
+//!
+//! Each says what a client may conclude. `MOVED`, `CLUSTERDOWN` and `TRYAGAIN` mean that
+//! the command had no effect; [`unknown_outcome`] means that it may have one, now or
+//! later. The texts are written with [`super::wire::error`] and taken apart again by
+//! [`super::ReplyError`].
+
+/// Nobody to redirect to; the command had no effect.
+pub const CLUSTER_DOWN: &str = "CLUSTERDOWN no leader is known";
+
+/// Another node leads; the command had no effect. `addr` is `host:port`.
+pub fn moved(slot: u16, addr: &str) -> String {
+    format!("MOVED {slot} {addr}")
+}
+
+/// The node cannot serve the command just now; the command had no effect.
+pub fn try_again(reason: &str) -> String {
+    format!("TRYAGAIN {reason}")
+}
+
+/// The write was proposed, and the node cannot tell whether it was or will be committed.
+pub fn unknown_outcome(reason: &str) -> String {
+    format!("UNKNOWN the outcome of this write is unknown: {reason}")
+}

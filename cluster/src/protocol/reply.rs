@@ -1,0 +1,209 @@
+//! Replies of the replicated state as RESP frames.
+//!
+//! Each reply has one full form, from which [`super::decode_reply`] gets it back; the
+//! other styles are how Redis's commands show the same reply. Replies of the node
+//! itself (`INFO`, `CLUSTER SLOTS`, ...) are the node's to write with [`super::wire`].
+
+use bytes::BytesMut;
+
+use super::call::ReplyStyle;
+use super::refusal;
+use super::wire::{array, bulk, error, integer, null, null_array, simple, unsigned};
+use crate::state::command::{
+    Delivery, Lifetime, LockInfo, QueueInfo, Reply, SessionId, Token, Versioned,
+};
+
+/// Text of a reply that has nothing to say.
+pub(super) const OK: &str = "OK";
+/// What a holder of a lock shares it with: nobody, or others who share it.
+pub(super) const HOLD_MODES: [&str; 2] = ["exclusive", "shared"];
+/// First word of a reply that announces a later one, followed by the waiter's id.
+pub(super) const WAITING: &str = "WAITING";
+/// A remaining lifetime of -1 or -2, as in Redis.
+pub(super) const FOREVER: i64 = -1;
+pub(super) const ABSENT: i64 = -2;
+
+/// Appends `reply` to `out`. Figures above `i64::MAX` are shown as `i64::MAX`.
+pub fn encode(out: &mut BytesMut, style: ReplyStyle, reply: &Reply) {
+    match reply {
+        Reply::Done | Reply::SessionClosed | Reply::Released => simple(out, OK),
+        Reply::Refused(refusal) => error(out, &refusal::text(refusal)),
+        Reply::SessionOpened { session, ttl_ms } => pair(out, style, *session, *ttl_ms),
+        Reply::SessionAlive { ttl_ms } => unsigned(out, *ttl_ms),
+        Reply::Granted { token } => unsigned(out, *token),
+        Reply::Waiting { waiter } => simple(out, &format!("{WAITING} {waiter}")),
+        Reply::NotGranted => null(out),
+        Reply::TokenAccepted(yes) | Reply::LifetimeSet(yes) => integer(out, i64::from(*yes)),
+        Reply::Published { ids } => published(out, style, ids),
+        Reply::Messages(deliveries) => messages(out, deliveries),
+        Reply::Settled(count) => integer(out, i64::from(*count)),
+        Reply::Purged(count) | Reply::Deleted(count) | Reply::Size(count) => unsigned(out, *count),
+        Reply::Stored { version } => stored(out, style, *version),
+        Reply::Integer { value, version } => {
+            if style == ReplyStyle::Number {
+                return integer(out, *value);
+            }
+            array(out, 2);
+            integer(out, *value);
+            unsigned(out, *version);
+        }
+        Reply::Values(found) => values(out, style, found),
+        Reply::Lifetime(lifetime) => remaining(out, style, *lifetime),
+        Reply::LockInfo(info) => lock_info(out, info),
+        Reply::QueueInfo(Some(info)) => queue_info(out, info),
+        Reply::QueueInfo(None) => null_array(out),
+        Reply::SessionInfo { ttl_ms: Some(ttl) } => unsigned(out, *ttl),
+        Reply::SessionInfo { ttl_ms: None } => integer(out, ABSENT),
+    }
+}
+
+/// Appends the reply to `HELLO`: what the server is, as a flat array of names and
+/// values. `role` is `master` or `replica`.
+pub fn encode_hello(out: &mut BytesMut, client_id: u64, role: &str) {
+    array(out, 14);
+    bulk(out, b"server");
+    bulk(out, b"redis");
+    bulk(out, b"version");
+    bulk(out, b"7.2.0");
+    bulk(out, b"proto");
+    integer(out, 2);
+    bulk(out, b"id");
+    unsigned(out, client_id);
+    bulk(out, b"mode");
+    bulk(out, b"cluster");
+    bulk(out, b"role");
+    bulk(out, role.as_bytes());
+    bulk(out, b"modules");
+    array(out, 0);
+}
+
+fn pair(out: &mut BytesMut, style: ReplyStyle, session: SessionId, ttl_ms: u64) {
+    if style == ReplyStyle::Number {
+        return unsigned(out, session);
+    }
+    array(out, 2);
+    unsigned(out, session);
+    unsigned(out, ttl_ms);
+}
+
+fn published(out: &mut BytesMut, style: ReplyStyle, ids: &[u64]) {
+    match (style, ids) {
+        (ReplyStyle::Single, [id]) => unsigned(out, *id),
+        _ => numbers(out, ids),
+    }
+}
+
+fn numbers(out: &mut BytesMut, numbers: &[u64]) {
+    array(out, numbers.len());
+    for number in numbers {
+        unsigned(out, *number);
+    }
+}
+
+fn messages(out: &mut BytesMut, deliveries: &[Delivery]) {
+    array(out, deliveries.len());
+    for delivery in deliveries {
+        array(out, 4);
+        unsigned(out, delivery.id);
+        unsigned(out, delivery.receipt);
+        integer(out, i64::from(delivery.deliveries));
+        bulk(out, &delivery.payload);
+    }
+}
+
+fn stored(out: &mut BytesMut, style: ReplyStyle, version: Option<u64>) {
+    match (style, version) {
+        (ReplyStyle::Flag, version) => integer(out, i64::from(version.is_some())),
+        (ReplyStyle::Status, Some(_)) => simple(out, OK),
+        (_, Some(version)) => unsigned(out, version),
+        (_, None) => null(out),
+    }
+}
+
+fn values(out: &mut BytesMut, style: ReplyStyle, found: &[Option<Versioned>]) {
+    match (style, found) {
+        (ReplyStyle::Bulk, [one]) => plain(out, one.as_ref()),
+        (ReplyStyle::Single, [one]) => versioned(out, one.as_ref()),
+        (ReplyStyle::TypeName, [one]) => {
+            simple(out, if one.is_some() { "string" } else { "none" });
+        }
+        (ReplyStyle::Count, _) => unsigned(out, found.iter().flatten().count() as u64),
+        (ReplyStyle::Bulks, _) => {
+            array(out, found.len());
+            found.iter().for_each(|one| plain(out, one.as_ref()));
+        }
+        _ => {
+            array(out, found.len());
+            found.iter().for_each(|one| versioned(out, one.as_ref()));
+        }
+    }
+}
+
+fn plain(out: &mut BytesMut, found: Option<&Versioned>) {
+    match found {
+        Some(found) => bulk(out, &found.value),
+        None => null(out),
+    }
+}
+
+fn versioned(out: &mut BytesMut, found: Option<&Versioned>) {
+    match found {
+        Some(found) => {
+            array(out, 2);
+            bulk(out, &found.value);
+            unsigned(out, found.version);
+        }
+        None => null_array(out),
+    }
+}
+
+fn remaining(out: &mut BytesMut, style: ReplyStyle, lifetime: Lifetime) {
+    match lifetime {
+        Lifetime::Absent => integer(out, ABSENT),
+        Lifetime::Forever => integer(out, FOREVER),
+        // As Redis rounds: to the nearest second, half up.
+        Lifetime::Remaining { ms } if style == ReplyStyle::Seconds => {
+            unsigned(out, ms.saturating_add(500) / 1000);
+        }
+        Lifetime::Remaining { ms } => unsigned(out, ms),
+    }
+}
+
+/// A flat array of names and values, as `XINFO` of Redis.
+fn lock_info(out: &mut BytesMut, info: &LockInfo) {
+    array(out, 6);
+    bulk(out, b"holders");
+    array(out, info.holders.len());
+    for &(session, token, shared) in &info.holders {
+        holder(out, session, token, shared);
+    }
+    bulk(out, b"waiters");
+    numbers(out, &info.waiters);
+    bulk(out, b"last-token");
+    unsigned(out, info.last_token);
+}
+
+fn holder(out: &mut BytesMut, session: SessionId, token: Token, shared: bool) {
+    array(out, 3);
+    unsigned(out, session);
+    unsigned(out, token);
+    bulk(out, HOLD_MODES[usize::from(shared)].as_bytes());
+}
+
+/// A flat array of names and figures; [`super::decode_reply`] relies on their order.
+fn queue_info(out: &mut BytesMut, info: &QueueInfo) {
+    let figures = [
+        ("ready", info.ready),
+        ("in-flight", info.in_flight),
+        ("delayed", info.delayed),
+        ("published", info.published),
+        ("acked", info.acked),
+        ("dead-lettered", info.dead_lettered),
+        ("purged", info.purged),
+    ];
+    array(out, 2 * figures.len());
+    for (name, figure) in figures {
+        bulk(out, name.as_bytes());
+        unsigned(out, figure);
+    }
+}

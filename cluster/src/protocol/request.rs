@@ -1,0 +1,263 @@
+//! The client's side: commands and queries as RESP.
+//!
+//! Always the spelling that loses nothing: what is written here, [`super::parse`] reads
+//! back as the same command, and its reply comes in the form that
+//! [`super::decode_reply`] understands. Nothing is checked; limits are the node's.
+
+use bytes::BytesMut;
+
+use super::call::ReadMode;
+use super::wire::CallWriter;
+use crate::state::command::{
+    CacheCommand, Command, LockCommand, LockMode, NewMessage, Once, Query, QueueCommand,
+    QueueSettings, SessionCommand, SetCondition,
+};
+
+/// Appends any command, its name first.
+pub fn encode_call(out: &mut BytesMut, args: &[&[u8]]) {
+    let mut call = CallWriter::new(out);
+    for argument in args {
+        call.bytes(argument);
+    }
+    call.finish();
+}
+
+/// Appends a write. `receive_wait_ms` is how long a [`QueueCommand::Receive`] waits for
+/// a message, and ignored by all others. An empty list, which is no command (a batch of
+/// no messages, a deletion of no keys), is written all the same and refused by the node.
+///
+/// # Panics
+///
+/// On [`Command::NewLeader`], [`Command::Expire`] and [`CacheCommand::Touch`], which
+/// only leaders propose.
+pub fn write_command(
+    out: &mut BytesMut,
+    once: Option<Once>,
+    command: &Command,
+    receive_wait_ms: u64,
+) {
+    let mut writer = CallWriter::new(out);
+    let call = &mut writer;
+    if let Some(Once { session, sequence }) = once {
+        call.text("ONCE").number(session).number(sequence);
+    }
+    match command {
+        Command::Session(command) => write_session(call, command),
+        Command::Lock(command) => write_lock(call, command),
+        Command::Queue(command) => write_queue(call, command, receive_wait_ms),
+        Command::Cache(command) => write_cache(call, command),
+        Command::NewLeader | Command::Expire { .. } => {
+            unreachable!("only leaders propose NewLeader and Expire")
+        }
+    }
+    writer.finish();
+}
+
+/// Appends a read; without a mode, the connection's default applies.
+pub fn read_query(out: &mut BytesMut, mode: Option<ReadMode>, query: &Query) {
+    let mut writer = CallWriter::new(out);
+    let call = &mut writer;
+    match mode {
+        None => call,
+        Some(ReadMode::Linearizable) => call.text("READ").text("LINEARIZABLE"),
+        Some(ReadMode::Lease) => call.text("READ").text("LEASE"),
+        Some(ReadMode::Local) => call.text("READ").text("LOCAL"),
+        Some(ReadMode::Stale { bound_ms }) => call.text("READ").option("STALE", bound_ms),
+    };
+    let call = &mut writer;
+    match query {
+        Query::Get { keys } if keys.len() == 1 => call.text("CACHE.GETV").list(keys),
+        Query::Get { keys } => call.text("CACHE.MGETV").list(keys),
+        Query::Ttl { key } => call.text("PTTL").bytes(key),
+        Query::CacheSize => call.text("DBSIZE"),
+        Query::Lock { name } => call.text("LOCK.INFO").text(name),
+        Query::Queue { queue } => call.text("QUEUE.INFO").text(queue),
+        Query::Session { session } => call.option("SESSION.TTL", *session),
+    };
+    writer.finish();
+}
+
+fn write_session(call: &mut CallWriter, command: &SessionCommand) {
+    match command {
+        SessionCommand::Open { ttl_ms } => call.option("SESSION.OPEN", *ttl_ms).text("WITHTTL"),
+        SessionCommand::KeepAlive { session } => call.option("SESSION.KEEPALIVE", *session),
+        SessionCommand::Close { session } => call.option("SESSION.CLOSE", *session),
+    };
+}
+
+fn write_lock(call: &mut CallWriter, command: &LockCommand) {
+    match command {
+        LockCommand::Acquire {
+            name,
+            session,
+            mode,
+            wait_ms,
+            wait_die,
+        } => {
+            call.text("LOCK.ACQUIRE").text(name).number(*session);
+            if *mode == LockMode::Shared {
+                call.text("SHARED");
+            }
+            if *wait_ms > 0 {
+                call.option("WAIT", *wait_ms);
+            }
+            if *wait_die {
+                call.text("WAITDIE");
+            }
+        }
+        LockCommand::Release {
+            name,
+            session,
+            token,
+        } => {
+            call.text("LOCK.RELEASE").text(name);
+            call.number(*session).number(*token);
+        }
+        LockCommand::Cancel { name, session } => {
+            call.text("LOCK.CANCEL").text(name).number(*session);
+        }
+        LockCommand::Check { name, token } => {
+            call.text("LOCK.CHECK").text(name).number(*token);
+        }
+    }
+}
+
+fn write_queue(call: &mut CallWriter, command: &QueueCommand, receive_wait_ms: u64) {
+    match command {
+        QueueCommand::Configure { queue, settings } => write_settings(call, queue, settings),
+        QueueCommand::Publish { queue, messages } => write_publish(call, queue, messages),
+        QueueCommand::Receive {
+            queue,
+            count,
+            visibility_ms,
+        } => {
+            call.text("QUEUE.RECEIVE").text(queue);
+            call.option("COUNT", u64::from(*count));
+            if let Some(visibility_ms) = visibility_ms {
+                call.option("VISIBILITY", *visibility_ms);
+            }
+            if receive_wait_ms > 0 {
+                call.option("WAIT", receive_wait_ms);
+            }
+        }
+        QueueCommand::Ack { queue, receipts } => {
+            call.text("QUEUE.ACK").text(queue);
+            for receipt in receipts {
+                call.number(*receipt);
+            }
+        }
+        QueueCommand::Nack {
+            queue,
+            receipt,
+            delay_ms,
+        } => {
+            call.text("QUEUE.NACK").text(queue).number(*receipt);
+            if *delay_ms > 0 {
+                call.option("DELAY", *delay_ms);
+            }
+        }
+        QueueCommand::Extend {
+            queue,
+            receipt,
+            visibility_ms,
+        } => {
+            call.text("QUEUE.EXTEND").text(queue);
+            call.number(*receipt).number(*visibility_ms);
+        }
+        QueueCommand::Purge { queue } => {
+            call.text("QUEUE.PURGE").text(queue);
+        }
+    }
+}
+
+fn write_settings(call: &mut CallWriter, queue: &str, settings: &QueueSettings) {
+    call.text("QUEUE.CREATE").text(queue);
+    call.option("MAXDEPTH", settings.max_depth);
+    call.option("MAXDELIVERIES", u64::from(settings.max_deliveries));
+    if let Some(dead_letter) = &settings.dead_letter {
+        call.text("DEADLETTER").text(dead_letter);
+    }
+    call.option("VISIBILITY", settings.visibility_ms);
+}
+
+/// One message, a batch of payloads, or a batch in which a message has options.
+fn write_publish(call: &mut CallWriter, queue: &str, messages: &[NewMessage]) {
+    if let [message] = messages {
+        call.text("QUEUE.PUBLISH").text(queue);
+        write_message(call, message);
+    } else if messages
+        .iter()
+        .all(|message| message_arguments(message) == 1)
+    {
+        call.text("QUEUE.PUBLISHBATCH").text(queue);
+        call.list(messages.iter().map(|message| &message.payload));
+    } else {
+        call.text("QUEUE.PUBLISHEACH").text(queue);
+        for message in messages {
+            call.number(message_arguments(message));
+            write_message(call, message);
+        }
+    }
+}
+
+/// How many arguments [`write_message`] writes.
+fn message_arguments(message: &NewMessage) -> u64 {
+    let pairs = [
+        message.delay_ms > 0,
+        message.priority > 0,
+        message.group.is_some(),
+    ];
+    let dedup = if message.dedup.is_some() { 3 } else { 0 };
+    1 + 2 * pairs.map(u64::from).iter().sum::<u64>() + dedup
+}
+
+fn write_message(call: &mut CallWriter, message: &NewMessage) {
+    call.bytes(&message.payload);
+    if message.delay_ms > 0 {
+        call.option("DELAY", message.delay_ms);
+    }
+    if message.priority > 0 {
+        call.option("PRIORITY", u64::from(message.priority));
+    }
+    if let Some(group) = &message.group {
+        call.text("GROUP").text(group);
+    }
+    if let Some((producer, sequence)) = &message.dedup {
+        call.text("DEDUP").text(producer).number(*sequence);
+    }
+}
+
+fn write_cache(call: &mut CallWriter, command: &CacheCommand) {
+    match command {
+        CacheCommand::Set {
+            key,
+            value,
+            ttl_ms,
+            keep_ttl,
+            condition,
+        } => {
+            call.text("CACHE.PUT").bytes(key).bytes(value);
+            if let Some(ttl_ms) = ttl_ms {
+                call.option("PX", *ttl_ms);
+            }
+            if *keep_ttl {
+                call.text("KEEPTTL");
+            }
+            match condition {
+                SetCondition::Always => call,
+                SetCondition::IfAbsent => call.text("NX"),
+                SetCondition::IfPresent => call.text("XX"),
+                SetCondition::IfVersion(version) => call.option("VERSION", *version),
+            }
+        }
+        CacheCommand::Delete { keys } => call.text("DEL").list(keys),
+        CacheCommand::Increment { key, by } => call.text("CACHE.INCRBY").bytes(key).integer(*by),
+        CacheCommand::Expire { key, ttl_ms: None } => call.text("PERSIST").bytes(key),
+        CacheCommand::Expire {
+            key,
+            ttl_ms: Some(ttl_ms),
+        } => call.text("PEXPIRE").bytes(key).number(*ttl_ms),
+        CacheCommand::Flush => call.text("FLUSHALL"),
+        CacheCommand::Touch { .. } => unreachable!("only leaders propose Touch"),
+    };
+}

@@ -1,0 +1,181 @@
+//! The only module that names openraft's types.
+//!
+//! It binds openraft to the cluster: [`TypeConfig`] says what an entry carries, [`runtime`]
+//! where time and tasks come from, [`log_store`] and [`state_machine`] what is durable, and
+//! [`network`] how nodes talk. The rest of the crate sees [`Raft`] and plain data.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+use bytes::Bytes;
+use openraft::impls::{
+    BasicNode, BoxedErrorSource, Entry, InlineBatch, ProgressResponder, leader_id_std,
+};
+use openraft::{EntryPayload, RaftTypeConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::state::command::{Reply, Request};
+use crate::world::World;
+
+pub mod log_store;
+pub mod network;
+pub mod runtime;
+pub mod state_machine;
+pub mod watch;
+pub mod wire;
+
+pub type NodeId = u64;
+
+/// What a log entry carries: a [`Request`], encoded once by the leader and decoded once by
+/// each node that applies it. Copies on the way (log, network) are copies of bytes.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposal(pub Bytes);
+
+impl Proposal {
+    pub fn encode(request: &Request) -> Self {
+        Self(
+            postcard::to_stdvec(request)
+                .expect("a request is plain data")
+                .into(),
+        )
+    }
+
+    pub fn decode(&self) -> Result<Request, postcard::Error> {
+        postcard::from_bytes(&self.0)
+    }
+}
+
+impl fmt::Debug for Proposal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Proposal({} bytes)", self.0.len())
+    }
+}
+
+impl fmt::Display for Proposal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// What applying an entry answers to the client that proposed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Response(pub Reply);
+
+impl fmt::Display for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+/// The types that openraft is instantiated with, for nodes living in world `W`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TypeConfig<W>(PhantomData<W>);
+
+/// What openraft asks of a world beyond [`World`] itself; every world has it.
+pub trait RaftWorld:
+    World + std::panic::RefUnwindSafe + std::panic::UnwindSafe + Unpin + Send + Sync
+{
+}
+impl<W> RaftWorld for W where
+    W: World + std::panic::RefUnwindSafe + std::panic::UnwindSafe + Unpin + Send + Sync
+{
+}
+
+impl<W: RaftWorld> RaftTypeConfig for TypeConfig<W> {
+    type D = Proposal;
+    type R = Response;
+    type NodeId = NodeId;
+    type Node = BasicNode;
+    type Term = u64;
+    type LeaderId = leader_id_std::LeaderId<u64, NodeId>;
+    type Vote = openraft::impls::Vote<Self::LeaderId>;
+    type Payload = EntryPayload<Proposal, NodeId, BasicNode>;
+    type Entry = Entry<<Self::LeaderId as openraft::vote::RaftLeaderId>::Committed, Self::Payload>;
+    type AsyncRuntime = runtime::Runtime<W>;
+    type Responder<T>
+        = ProgressResponder<Self, T>
+    where
+        T: 'static;
+    type Batch<T>
+        = InlineBatch<T>
+    where
+        T: 'static;
+    type ErrorSource = BoxedErrorSource;
+}
+
+pub type Raft<W> = openraft::Raft<TypeConfig<W>, state_machine::StateMachine<W>>;
+pub type LogId<W> = openraft::type_config::alias::LogIdOf<TypeConfig<W>>;
+pub type Vote<W> = openraft::type_config::alias::VoteOf<TypeConfig<W>>;
+pub type LogEntry<W> = openraft::type_config::alias::EntryOf<TypeConfig<W>>;
+pub type StoredMembership<W> = openraft::type_config::alias::StoredMembershipOf<TypeConfig<W>>;
+pub type SnapshotMeta<W> = openraft::type_config::alias::SnapshotMetaOf<TypeConfig<W>>;
+pub type Snapshot<W> = openraft::type_config::alias::SnapshotOf<TypeConfig<W>, Bytes>;
+
+/// Raft's timing and log limits. All durations in milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RaftOptions {
+    pub heartbeat_ms: u64,
+    pub election_min_ms: u64,
+    pub election_max_ms: u64,
+    /// Entries between snapshots.
+    pub snapshot_every: u64,
+}
+
+impl Default for RaftOptions {
+    fn default() -> Self {
+        Self {
+            heartbeat_ms: 100,
+            election_min_ms: 300,
+            election_max_ms: 600,
+            snapshot_every: 5_000,
+        }
+    }
+}
+
+impl RaftOptions {
+    /// openraft's configuration, every choice that matters made on purpose.
+    pub fn config(&self) -> Result<openraft::Config, openraft::ConfigError> {
+        openraft::Config {
+            cluster_name: "squall".into(),
+            heartbeat_interval: self.heartbeat_ms,
+            election_timeout_min: self.election_min_ms,
+            election_timeout_max: self.election_max_ms,
+            // A node that cannot win must not raise the term of a healthy cluster.
+            enable_pre_vote: Some(true),
+            // The leader's lease equals the maximum election timeout; without this probing, an
+            // old leader that can still send keeps a connected quorum from electing (#2080).
+            quorum_loss_probe_interval: Some(2 * self.election_max_ms),
+            // The state machine is in memory: a restarted leader must win an election anew, or
+            // it would serve reads from a state that lags what it had acknowledged.
+            enable_leader_restore: Some(false),
+            install_snapshot_timeout: 5_000,
+            snapshot_policy: openraft::SnapshotPolicy::LogsSinceLast(self.snapshot_every),
+            max_in_snapshot_log_to_keep: self.snapshot_every / 5,
+            replication_lag_threshold: self.snapshot_every + self.snapshot_every / 5,
+            // Retry an unreachable peer about as often as its heartbeat is due.
+            backoff: format!("{0}ms {0}ms {0}ms ...{0}ms", self.heartbeat_ms),
+            ..openraft::Config::default()
+        }
+        .validate()
+    }
+}
+
+/// The name of a node in events and reports.
+pub fn node_name(id: NodeId) -> String {
+    format!("node-{id}")
+}
+
+/// Offset of the port on which nodes talk to each other from the one for clients.
+pub const PEER_PORT_OFFSET: u16 = 10_000;
+
+/// Where nodes reach the node whose clients use `address`; `None` if that is no `host:port`
+/// with a port below 55,536.
+pub fn peer_address(address: &str) -> Option<String> {
+    let (host, port) = address.rsplit_once(':')?;
+    let port: u16 = port.parse().ok().filter(|port| *port > 0)?;
+    Some(format!("{host}:{}", port.checked_add(PEER_PORT_OFFSET)?))
+}
+
+/// Client addresses of a cluster's nodes, by id.
+pub type Members = BTreeMap<NodeId, String>;

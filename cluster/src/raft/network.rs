@@ -1,0 +1,227 @@
+//! How nodes call each other: openraft's network over framed connections.
+//!
+//! A client takes an idle connection to its peer from a pool, or opens one, for each call,
+//! and gives it back only after a complete answer: a connection whose call failed or timed
+//! out is dropped, because an answer that comes late would be taken for the next one's.
+//! Every call is bounded by openraft's deadline.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use openraft::error::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
+use openraft::impls::BasicNode;
+use openraft::network::RPCOption;
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
+    TransferLeaderResponse, VoteRequest, VoteResponse,
+};
+use openraft::vote::RaftLeaderId;
+use openraft::{RaftNetworkFactory, RaftNetworkV2};
+
+use super::wire::{Connection, PeerRequest, PeerResponse};
+use super::{NodeId, RaftWorld, Snapshot, TypeConfig, Vote};
+use crate::event::NodeEvent;
+use crate::world;
+
+type Idle<W> = Vec<Connection<<W as world::World>::Stream>>;
+
+/// Connections to peers, shared by all clients of a node.
+pub struct Network<W: RaftWorld> {
+    pool: Rc<RefCell<BTreeMap<String, Idle<W>>>>,
+    /// The last election this node was seen to start: term, and whether a pre-vote.
+    campaign: Rc<Cell<(u64, bool)>>,
+}
+
+impl<W: RaftWorld> Clone for Network<W> {
+    fn clone(&self) -> Self {
+        Self {
+            pool: self.pool.clone(),
+            campaign: self.campaign.clone(),
+        }
+    }
+}
+
+impl<W: RaftWorld> Default for Network<W> {
+    fn default() -> Self {
+        Self {
+            pool: Rc::default(),
+            campaign: Rc::default(),
+        }
+    }
+}
+
+impl<W: RaftWorld> Network<W> {
+    /// Calls the node at `address`; the whole call, connecting included, is bounded.
+    pub async fn call(
+        &self,
+        address: &str,
+        request: &PeerRequest<W>,
+        limit: Duration,
+    ) -> io::Result<PeerResponse<W>> {
+        let idle = self
+            .pool
+            .borrow_mut()
+            .get_mut(address)
+            .and_then(|connections| connections.pop());
+        let exchange = async {
+            let mut connection = match idle {
+                Some(connection) => connection,
+                None => Connection::new(W::connect(address).await?),
+            };
+            connection.send(request).await?;
+            let response = connection
+                .receive()
+                .await?
+                .ok_or(io::ErrorKind::UnexpectedEof)?;
+            Ok((connection, response))
+        };
+        let (connection, response) = world::timeout::<W, _>(limit, exchange)
+            .await
+            .unwrap_or_else(|elapsed| Err(io::Error::new(io::ErrorKind::TimedOut, elapsed)))?;
+        let mut pool = self.pool.borrow_mut();
+        match pool.get_mut(address) {
+            Some(connections) => connections.push(connection),
+            None => drop(pool.insert(address.to_owned(), vec![connection])),
+        }
+        match response {
+            PeerResponse::Failed(why) => Err(io::Error::other(why)),
+            response => Ok(response),
+        }
+    }
+
+    /// Reports an election once, however many peers are asked.
+    fn note_campaign(&self, vote: &Vote<W>, pre_vote: bool) {
+        let term = vote.leader_id().term();
+        if self.campaign.replace((term, pre_vote)) != (term, pre_vote) {
+            W::emit(NodeEvent::Election { term, pre_vote });
+        }
+    }
+}
+
+impl<W: RaftWorld> RaftNetworkFactory<TypeConfig<W>> for Network<W> {
+    type Network = PeerClient<W>;
+
+    async fn new_client(&mut self, _target: NodeId, node: &BasicNode) -> PeerClient<W> {
+        PeerClient {
+            network: self.clone(),
+            // Addresses are checked when a node is added; a bad one is simply unreachable.
+            address: super::peer_address(&node.addr).unwrap_or_else(|| node.addr.clone()),
+        }
+    }
+}
+
+/// Calls one peer on behalf of openraft.
+pub struct PeerClient<W: RaftWorld> {
+    network: Network<W>,
+    address: String,
+}
+
+type RpcError<W> = RPCError<TypeConfig<W>>;
+
+impl<W: RaftWorld> PeerClient<W> {
+    async fn call(
+        &self,
+        request: PeerRequest<W>,
+        option: &RPCOption,
+    ) -> Result<PeerResponse<W>, RpcError<W>> {
+        self.network
+            .call(&self.address, &request, option.soft_ttl())
+            .await
+            .map_err(|e| match e.kind() {
+                // Not there at all: openraft backs off before it tries again.
+                io::ErrorKind::ConnectionRefused
+                | io::ErrorKind::TimedOut
+                | io::ErrorKind::HostUnreachable => RPCError::Unreachable(Unreachable::new(&e)),
+                _ => RPCError::Network(NetworkError::new(&e)),
+            })
+    }
+}
+
+/// The peer answered something that does not belong to the question.
+fn confused<W: RaftWorld>() -> RpcError<W> {
+    RPCError::Network(NetworkError::new(&io::Error::new(
+        io::ErrorKind::InvalidData,
+        "the peer's answer does not match the request",
+    )))
+}
+
+impl<W: RaftWorld> RaftNetworkV2<TypeConfig<W>> for PeerClient<W> {
+    type SnapshotData = Bytes;
+
+    async fn append_entries(
+        &mut self,
+        rpc: AppendEntriesRequest<TypeConfig<W>>,
+        option: RPCOption,
+    ) -> Result<AppendEntriesResponse<TypeConfig<W>>, RpcError<W>> {
+        match self.call(PeerRequest::Append(rpc), &option).await? {
+            PeerResponse::Append(response) => Ok(response),
+            _ => Err(confused()),
+        }
+    }
+
+    async fn vote(
+        &mut self,
+        rpc: VoteRequest<TypeConfig<W>>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig<W>>, RpcError<W>> {
+        self.network.note_campaign(&rpc.vote, false);
+        match self.call(PeerRequest::Vote(rpc), &option).await? {
+            PeerResponse::Vote(response) => Ok(response),
+            _ => Err(confused()),
+        }
+    }
+
+    async fn pre_vote(
+        &mut self,
+        rpc: VoteRequest<TypeConfig<W>>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig<W>>, RpcError<W>> {
+        self.network.note_campaign(&rpc.vote, true);
+        match self.call(PeerRequest::PreVote(rpc), &option).await? {
+            PeerResponse::Vote(response) => Ok(response),
+            _ => Err(confused()),
+        }
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: Vote<W>,
+        snapshot: Snapshot<W>,
+        cancel: impl Future<Output = ReplicationClosed> + 'static,
+        option: RPCOption,
+    ) -> Result<SnapshotResponse<TypeConfig<W>>, StreamingError<TypeConfig<W>>> {
+        use openraft::async_runtime::AsyncRuntime;
+        use openraft::async_runtime::Select2;
+
+        let request = PeerRequest::Snapshot {
+            vote,
+            meta: snapshot.meta,
+            data: snapshot.snapshot,
+        };
+        let call = self.call(request, &option);
+        let answer = match super::runtime::Runtime::<W>::select2(call, Box::pin(cancel)).await {
+            Select2::First(answer) => answer?,
+            Select2::Second(closed) => return Err(closed.into()),
+        };
+        match answer {
+            PeerResponse::Snapshot(response) => Ok(response),
+            _ => Err(confused::<W>().into()),
+        }
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        rpc: TransferLeaderRequest<TypeConfig<W>>,
+        option: RPCOption,
+    ) -> Result<TransferLeaderResponse<TypeConfig<W>>, RpcError<W>> {
+        match self.call(PeerRequest::TransferLeader(rpc), &option).await? {
+            PeerResponse::TransferLeader => Ok(Ok(())),
+            _ => Err(confused()),
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! openraft's state machine over the pure [`State`].
+//!
+//! The state lives in memory; snapshots make it durable and the log replays the rest. Beside
+//! the state it keeps a chained hash over all entries and replies, which two nodes that
+//! applied the same log must agree on at every index, and the late answers of waiting
+//! clients that are connected to this node.
+
+use std::cell::{Cell, Ref, RefCell};
+use std::collections::BTreeMap;
+use std::io;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use openraft::EntryPayload;
+use openraft::impls::BasicNode;
+use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, futures::Notified, oneshot};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::{
+    LogId, NodeId, Proposal, RaftWorld, Response, Snapshot, SnapshotMeta, StoredMembership,
+    TypeConfig, node_name,
+};
+use crate::event::NodeEvent;
+use crate::state::command::{Applied, Command, Reply, Request, Stamp};
+use crate::state::{Limits, State};
+use crate::storage::{OpenError, SnapshotStore};
+
+/// An [`NodeEvent::Applied`] is emitted at every multiple of this index …
+const DIGEST_EVERY: u64 = 256;
+/// … and includes the digest of the whole state at every multiple of this one.
+const STATE_DIGEST_EVERY: u64 = 4_096;
+
+/// The state machine of one node. Clones share the same state.
+pub struct StateMachine<W: RaftWorld> {
+    shared: Rc<Shared<W>>,
+}
+
+impl<W: RaftWorld> Clone for StateMachine<W> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+struct Shared<W: RaftWorld> {
+    machine: RefCell<Machine<W>>,
+    snapshots: tokio::sync::Mutex<SnapshotStore<W::Disk>>,
+    /// Answers on their way to clients of this node, by waiter id.
+    waiting: RefCell<BTreeMap<u64, Vec<oneshot::Sender<Reply>>>>,
+    /// Wakes long polls: some queue has a message to hand out.
+    queue_ready: Notify,
+    /// The term in which this node has applied its own `NewLeader`; 0 before.
+    leader_ready_term: Cell<u64>,
+    /// The term that this node leads, told by the log store; 0 when it does not.
+    leading_term: Cell<u64>,
+    /// Wakes whoever watches the state's deadlines.
+    applied_some: Notify,
+}
+
+struct Machine<W: RaftWorld> {
+    state: State,
+    last_applied: Option<LogId<W>>,
+    membership: StoredMembership<W>,
+    /// Hash over every applied entry and its reply, in order.
+    chain: u64,
+}
+
+/// The snapshot's payload: the state and the chained hash that led to it.
+#[derive(Serialize, Deserialize)]
+struct Payload {
+    chain: u64,
+    state: Bytes,
+}
+
+impl<W: RaftWorld> StateMachine<W> {
+    /// Loads the latest snapshot, if any.
+    pub async fn open(disk: W::Disk, limits: Limits) -> Result<Self, OpenError> {
+        let snapshots = SnapshotStore::open(disk).await?;
+        let mut machine = Machine {
+            state: State::new(limits),
+            last_applied: None,
+            membership: StoredMembership::<W>::default(),
+            chain: 0,
+        };
+        if let Some(found) = snapshots.load_latest().await? {
+            let damaged = |detail: String| OpenError::Damaged {
+                file: "snapshot".into(),
+                offset: 0,
+                detail,
+            };
+            let meta: SnapshotMeta<W> =
+                postcard::from_bytes(&found.meta).map_err(|e| damaged(e.to_string()))?;
+            machine
+                .restore(&meta, &found.data)
+                .map_err(|e| damaged(e.to_string()))?;
+        }
+        Ok(Self {
+            shared: Rc::new(Shared {
+                machine: RefCell::new(machine),
+                snapshots: tokio::sync::Mutex::new(snapshots),
+                waiting: RefCell::default(),
+                queue_ready: Notify::new(),
+                leader_ready_term: Cell::new(0),
+                leading_term: Cell::new(0),
+                applied_some: Notify::new(),
+            }),
+        })
+    }
+
+    /// The state as of the last applied entry.
+    pub fn state(&self) -> Ref<'_, State> {
+        Ref::map(self.shared.machine.borrow(), |machine| &machine.state)
+    }
+
+    /// Index of the last applied entry, 0 before the first.
+    pub fn applied_index(&self) -> u64 {
+        let machine = self.shared.machine.borrow();
+        machine.last_applied.map_or(0, |id| id.index)
+    }
+
+    /// The term in which this node, as leader, may serve writes.
+    pub fn leader_ready_term(&self) -> u64 {
+        self.shared.leader_ready_term.get()
+    }
+
+    /// Tells which term this node leads (0: none), so that its first commit can be reported.
+    pub fn set_leading_term(&self, term: u64) {
+        self.shared.leading_term.set(term);
+        self.shared.applied_some.notify_waiters();
+    }
+
+    /// The term this node leads, by its last durable vote; 0 when it does not lead.
+    pub fn leading_term(&self) -> u64 {
+        self.shared.leading_term.get()
+    }
+
+    /// Resolves when the waiter's answer is applied on this node, or fails when this node
+    /// gives up on it ([`Self::abandon_waiters`]).
+    pub fn wait_for(&self, waiter: u64) -> oneshot::Receiver<Reply> {
+        let mut waiting = self.shared.waiting.borrow_mut();
+        let senders = waiting.entry(waiter).or_default();
+        // Answers may have been left behind by clients that went away.
+        senders.retain(|sender| !sender.is_closed());
+        let (sender, receiver) = oneshot::channel();
+        senders.push(sender);
+        receiver
+    }
+
+    /// This node no longer leads: its waiting clients must ask elsewhere.
+    pub fn abandon_waiters(&self) {
+        self.shared.waiting.borrow_mut().clear();
+    }
+
+    /// Resolves when, from now on, some queue gains a message to hand out.
+    pub fn queue_ready(&self) -> Notified<'_> {
+        self.shared.queue_ready.notified()
+    }
+
+    /// Resolves when, from now on, entries have been applied or leadership has changed.
+    pub fn applied_some(&self) -> Notified<'_> {
+        self.shared.applied_some.notified()
+    }
+
+    /// Reports the present digest, whatever the index.
+    pub fn emit_digest(&self) {
+        let machine = self.shared.machine.borrow();
+        if let Some(id) = machine.last_applied {
+            W::emit(machine.digest_event(&id, true));
+        }
+    }
+}
+
+impl<W: RaftWorld> Machine<W> {
+    fn restore(&mut self, meta: &SnapshotMeta<W>, data: &[u8]) -> io::Result<()> {
+        let payload: Payload = postcard::from_bytes(data).map_err(io::Error::other)?;
+        self.state = State::decode(&payload.state).map_err(io::Error::other)?;
+        self.chain = payload.chain;
+        self.last_applied = meta.last_log_id;
+        self.membership = meta.last_membership.clone();
+        Ok(())
+    }
+
+    fn digest_event(&self, id: &LogId<W>, whole_state: bool) -> NodeEvent {
+        let digest = if whole_state {
+            format!("{:016x}-{:016x}", self.chain, self.state.digest())
+        } else {
+            format!("{:016x}", self.chain)
+        };
+        NodeEvent::Applied {
+            term: term_of::<W>(id),
+            index: id.index,
+            digest,
+        }
+    }
+
+    fn membership_event(&self, index: u64) -> NodeEvent {
+        let membership = self.membership.membership();
+        NodeEvent::Membership {
+            index,
+            voters: membership.voter_ids().map(node_name).collect(),
+            learners: membership.learner_ids().map(node_name).collect(),
+        }
+    }
+
+    fn extend_chain(&mut self, id: &LogId<W>, payload: &[u8], reply: &Reply) {
+        let mut hash = xxh3_64_with_seed(payload, self.chain);
+        hash ^= term_of::<W>(id).rotate_left(32) ^ id.index;
+        let reply = postcard::to_stdvec(reply).expect("a reply is plain data");
+        self.chain = xxh3_64_with_seed(&reply, hash);
+    }
+}
+
+impl<W: RaftWorld> Shared<W> {
+    /// Applies one request and passes on the answers it gives to others.
+    fn apply_request(&self, id: &LogId<W>, payload: &[u8], client_here: bool) -> io::Result<Reply> {
+        let request: Request = postcard::from_bytes(payload)
+            .map_err(|e| io::Error::other(format!("entry {} does not decode: {e}", id.index)))?;
+        let mut machine = self.machine.borrow_mut();
+        let stamp = Stamp {
+            index: id.index,
+            time_ms: request.time_ms,
+        };
+        let Applied {
+            reply,
+            wakes,
+            ready_queues,
+        } = machine.state.apply(stamp, &request);
+        machine.extend_chain(id, payload, &reply);
+        drop(machine);
+        if let (true, Reply::Waiting { waiter }) = (client_here, &reply) {
+            // The answer may be applied before the client's task runs again.
+            self.waiting.borrow_mut().entry(*waiter).or_default();
+        }
+        for wake in wakes {
+            if let Some(senders) = self.waiting.borrow_mut().remove(&wake.waiter) {
+                for sender in senders {
+                    // The client may have gone.
+                    let _ = sender.send(wake.reply.clone());
+                }
+            }
+        }
+        if !ready_queues.is_empty() {
+            self.queue_ready.notify_waiters();
+        }
+        if client_here && request.command == Command::NewLeader {
+            // Proposed by this node, and only leaders propose it.
+            self.leader_ready_term.set(term_of::<W>(id));
+        }
+        Ok(reply)
+    }
+
+    fn apply_entry(
+        &self,
+        id: &LogId<W>,
+        payload: EntryPayload<Proposal, NodeId, BasicNode>,
+        client_here: bool,
+    ) -> io::Result<Reply> {
+        let previous_term = {
+            let machine = self.machine.borrow();
+            machine.last_applied.as_ref().map_or(0, term_of::<W>)
+        };
+        let reply = match payload {
+            EntryPayload::Blank => {
+                self.machine
+                    .borrow_mut()
+                    .extend_chain(id, &[], &Reply::Done);
+                Reply::Done
+            }
+            EntryPayload::Normal(proposal) => self.apply_request(id, &proposal.0, client_here)?,
+            EntryPayload::Membership(membership) => {
+                let mut machine = self.machine.borrow_mut();
+                machine.extend_chain(id, &[], &Reply::Done);
+                machine.membership = StoredMembership::<W>::new(Some(*id), membership);
+                W::emit(machine.membership_event(id.index));
+                Reply::Done
+            }
+        };
+        let mut machine = self.machine.borrow_mut();
+        machine.last_applied = Some(*id);
+        let term = term_of::<W>(id);
+        if term != previous_term {
+            W::emit(NodeEvent::Committed {
+                term,
+                index: id.index,
+            });
+            if self.leading_term.get() == term {
+                W::emit(NodeEvent::FirstCommit {
+                    term,
+                    index: id.index,
+                });
+            }
+        }
+        if id.index.is_multiple_of(DIGEST_EVERY) {
+            W::emit(machine.digest_event(id, id.index.is_multiple_of(STATE_DIGEST_EVERY)));
+        }
+        Ok(reply)
+    }
+}
+
+/// The term in which an entry was proposed.
+pub fn term_of<W: RaftWorld>(id: &LogId<W>) -> u64 {
+    **id.committed_leader_id()
+}
+
+impl<W: RaftWorld> RaftStateMachine<TypeConfig<W>> for StateMachine<W> {
+    type SnapshotData = Bytes;
+    type SnapshotBuilder = Self;
+
+    async fn applied_state(&mut self) -> io::Result<(Option<LogId<W>>, StoredMembership<W>)> {
+        let machine = self.shared.machine.borrow();
+        Ok((machine.last_applied, machine.membership.clone()))
+    }
+
+    async fn apply<Strm>(&mut self, mut entries: Strm) -> io::Result<()>
+    where
+        Strm: Stream<Item = io::Result<EntryResponder<TypeConfig<W>>>> + Unpin,
+    {
+        while let Some(next) = entries.next().await {
+            let (entry, responder) = next?;
+            let reply =
+                self.shared
+                    .apply_entry(&entry.log_id, entry.payload, responder.is_some())?;
+            if let Some(responder) = responder {
+                responder.send(Response(reply));
+            }
+        }
+        self.shared.applied_some.notify_waiters();
+        Ok(())
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn install_snapshot(&mut self, meta: &SnapshotMeta<W>, data: Bytes) -> io::Result<()> {
+        // Decoded before it is saved: a snapshot that does not decode must not replace one
+        // that does.
+        let payload: Payload = postcard::from_bytes(&data).map_err(io::Error::other)?;
+        State::decode(&payload.state).map_err(io::Error::other)?;
+        self.save(meta, &data).await?;
+        let mut machine = self.shared.machine.borrow_mut();
+        machine.restore(meta, &data)?;
+        if let Some(id) = &meta.last_log_id {
+            W::emit(NodeEvent::SnapshotInstalled {
+                term: term_of::<W>(id),
+                index: id.index,
+            });
+            W::emit(machine.membership_event(id.index));
+        }
+        Ok(())
+    }
+
+    async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot<W>>> {
+        let snapshots = self.shared.snapshots.lock().await;
+        let Some(found) = snapshots.load_latest().await.map_err(io::Error::other)? else {
+            return Ok(None);
+        };
+        Ok(Some(Snapshot::<W> {
+            meta: postcard::from_bytes(&found.meta).map_err(io::Error::other)?,
+            snapshot: found.data.into(),
+        }))
+    }
+}
+
+impl<W: RaftWorld> StateMachine<W> {
+    async fn save(&self, meta: &SnapshotMeta<W>, data: &[u8]) -> io::Result<()> {
+        let index = meta.last_log_id.map_or(0, |id| id.index);
+        let meta = postcard::to_stdvec(meta).expect("snapshot meta is plain data");
+        let mut snapshots = self.shared.snapshots.lock().await;
+        snapshots.save(index, &meta, data).await
+    }
+}
+
+impl<W: RaftWorld> RaftSnapshotBuilder<TypeConfig<W>> for StateMachine<W> {
+    type SnapshotData = Bytes;
+
+    async fn build_snapshot(&mut self) -> io::Result<Snapshot<W>> {
+        let (meta, data) = {
+            let machine = self.shared.machine.borrow();
+            let meta = SnapshotMeta::<W> {
+                last_log_id: machine.last_applied,
+                last_membership: machine.membership.clone(),
+            };
+            let payload = Payload {
+                chain: machine.chain,
+                state: machine.state.encode().into(),
+            };
+            let data = postcard::to_stdvec(&payload).expect("the state is plain data");
+            (meta, Bytes::from(data))
+        };
+        self.save(&meta, &data).await?;
+        if let Some(id) = &meta.last_log_id {
+            W::emit(NodeEvent::Snapshot {
+                term: term_of::<W>(id),
+                index: id.index,
+            });
+        }
+        Ok(Snapshot::<W> {
+            meta,
+            snapshot: data,
+        })
+    }
+}

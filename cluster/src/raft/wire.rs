@@ -1,0 +1,107 @@
+//! Messages between nodes and their framing.
+//!
+//! A frame is a 32-bit little-endian length and a postcard-encoded message, written with one
+//! call. A connection carries one request at a time, answered in order.
+
+use std::io;
+
+use bytes::{Buf, Bytes, BytesMut};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
+    VoteRequest, VoteResponse,
+};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::{RaftWorld, SnapshotMeta, TypeConfig, Vote};
+
+/// Largest frame accepted: a snapshot travels in one.
+const MAX_FRAME_BYTES: usize = 1 << 30;
+/// Read buffers grow by at least this much.
+const READ_BYTES: usize = 16 * 1024;
+
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub enum PeerRequest<W: RaftWorld> {
+    Append(AppendEntriesRequest<TypeConfig<W>>),
+    PreVote(VoteRequest<TypeConfig<W>>),
+    Vote(VoteRequest<TypeConfig<W>>),
+    Snapshot {
+        vote: Vote<W>,
+        meta: SnapshotMeta<W>,
+        data: Bytes,
+    },
+    TransferLeader(TransferLeaderRequest<TypeConfig<W>>),
+    /// The leader's read index, for bounded-stale reads on followers.
+    ReadIndex,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub enum PeerResponse<W: RaftWorld> {
+    Append(AppendEntriesResponse<TypeConfig<W>>),
+    Vote(VoteResponse<TypeConfig<W>>),
+    Snapshot(SnapshotResponse<TypeConfig<W>>),
+    TransferLeader,
+    ReadIndex(u64),
+    /// The node cannot answer: it is stopping, damaged, or not the leader.
+    Failed(String),
+}
+
+/// One framed connection.
+pub struct Connection<S> {
+    stream: S,
+    read: BytesMut,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub fn new(stream: S) -> Self {
+        Self {
+            stream,
+            read: BytesMut::new(),
+        }
+    }
+
+    pub async fn send<T: Serialize>(&mut self, message: &T) -> io::Result<()> {
+        let mut frame = postcard::to_extend(message, vec![0; 4]).map_err(io::Error::other)?;
+        let length = u32::try_from(frame.len() - 4).map_err(io::Error::other)?;
+        frame[..4].copy_from_slice(&length.to_le_bytes());
+        self.stream.write_all(&frame).await
+    }
+
+    /// The next message, or `None` when the peer closed the connection between messages.
+    pub async fn receive<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
+        let Some(frame) = self.receive_frame().await? else {
+            return Ok(None);
+        };
+        postcard::from_bytes(&frame)
+            .map(Some)
+            .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
+    }
+
+    async fn receive_frame(&mut self) -> io::Result<Option<BytesMut>> {
+        loop {
+            if let Some(length) = self.read.first_chunk::<4>() {
+                let length = u32::from_le_bytes(*length) as usize;
+                if length > MAX_FRAME_BYTES {
+                    return Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        format!("a frame of {length} bytes is over the limit"),
+                    ));
+                }
+                if self.read.len() >= 4 + length {
+                    self.read.advance(4);
+                    return Ok(Some(self.read.split_to(length)));
+                }
+            }
+            self.read.reserve(READ_BYTES);
+            if self.stream.read_buf(&mut self.read).await? == 0 {
+                return match self.read.is_empty() {
+                    true => Ok(None),
+                    false => Err(io::ErrorKind::UnexpectedEof.into()),
+                };
+            }
+        }
+    }
+}

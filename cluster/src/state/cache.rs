@@ -1,0 +1,288 @@
+//! The cache: versioned values with lifetimes, bounded in number.
+//!
+//! The version of a value is the log index of its write, so it is never reused and
+//! compare-and-set has no ABA problem. A lifetime ends exactly when served time reaches its
+//! deadline; each entry first drops what has ended, so commands see only what lives. Which
+//! key is evicted is part of the replicated state ([`eviction`]); reads therefore leave no
+//! mark of their own, leaders report them with `Touch`.
+//!
+//! It does not bound the total of bytes, and does not tell clients of invalidations.
+
+mod eviction;
+
+use super::Moment;
+use super::command::{CacheCommand, Lifetime, Refusal, Reply, SetCondition, Versioned};
+use super::limits::Limits;
+use super::snapshot::{DecodeError, LARGEST_COUNTER, ensure};
+use bytes::Bytes;
+use eviction::{Entry, Sieve};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Counters of the cache; part of the replicated state, equal on all replicas.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheStats {
+    /// Keys present.
+    pub entries: u64,
+    /// Keys evicted to make room, since the first entry.
+    pub evicted: u64,
+    /// Keys that reached the end of their lifetime, since the first entry.
+    pub expired: u64,
+}
+
+/// All keys, their lifetimes, and the counters.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Cache {
+    entries: Sieve,
+    /// (deadline, order) of the entries with a lifetime, an index over `entries`.
+    #[serde(skip)]
+    deadlines: BTreeSet<(u64, u64)>,
+    evicted: u64,
+    expired: u64,
+}
+
+impl Cache {
+    pub(super) fn apply(&mut self, now: Moment, limits: &Limits, command: &CacheCommand) -> Reply {
+        match command {
+            CacheCommand::Set {
+                key,
+                value,
+                ttl_ms,
+                keep_ttl,
+                condition,
+            } => {
+                if value.len() as u64 > limits.cache_value_bytes {
+                    return Reply::Refused(Refusal::TooLarge);
+                }
+                if *ttl_ms == Some(0) {
+                    return Reply::Refused(Refusal::OutOfRange);
+                }
+                if !self.holds(key, *condition) {
+                    return Reply::Stored { version: None };
+                }
+                let deadline_ms = match ttl_ms {
+                    Some(ttl_ms) => Some(now.served_after(*ttl_ms)),
+                    None if *keep_ttl => self.entries.get(key).and_then(|entry| entry.deadline_ms),
+                    None => None,
+                };
+                match self.write(now, limits, key, value.clone(), deadline_ms) {
+                    Ok(version) => Reply::Stored {
+                        version: Some(version),
+                    },
+                    Err(refusal) => Reply::Refused(refusal),
+                }
+            }
+            CacheCommand::Delete { keys } => {
+                let present = keys.iter().filter(|key| self.remove(key));
+                Reply::Deleted(present.count() as u64)
+            }
+            CacheCommand::Increment { key, by } => match self.increment(now, limits, key, *by) {
+                Ok((value, version)) => Reply::Integer { value, version },
+                Err(refusal) => Reply::Refused(refusal),
+            },
+            CacheCommand::Expire { key, ttl_ms } => {
+                Reply::LifetimeSet(self.set_lifetime(now, key, *ttl_ms))
+            }
+            CacheCommand::Touch { keys } => {
+                for key in keys {
+                    self.entries.touch(key);
+                }
+                Reply::Done
+            }
+            CacheCommand::Flush => {
+                self.entries = Sieve::default();
+                self.deadlines.clear();
+                Reply::Done
+            }
+        }
+    }
+
+    /// Drops the keys whose lifetime has ended.
+    pub(super) fn run_due(&mut self, now: Moment) {
+        while let Some(&(deadline_ms, order)) = self.deadlines.first() {
+            if deadline_ms > now.served_ms {
+                break;
+            }
+            self.deadlines.pop_first();
+            self.entries.remove_at(order);
+            self.expired += 1;
+        }
+    }
+
+    pub(super) fn get(&self, served_ms: u64, key: &[u8]) -> Option<Versioned> {
+        let entry = self.living(served_ms, key)?;
+        Some(Versioned {
+            value: entry.value.clone(),
+            version: entry.version,
+        })
+    }
+
+    pub(super) fn lifetime(&self, served_ms: u64, key: &[u8]) -> Lifetime {
+        match self.living(served_ms, key).map(|entry| entry.deadline_ms) {
+            None => Lifetime::Absent,
+            Some(None) => Lifetime::Forever,
+            Some(Some(deadline_ms)) => Lifetime::Remaining {
+                ms: deadline_ms - served_ms,
+            },
+        }
+    }
+
+    /// Number of keys that are visible.
+    pub(super) fn len(&self, served_ms: u64) -> u64 {
+        let ended = self.deadlines.range(..=(served_ms, u64::MAX)).count();
+        (self.entries.len() - ended) as u64
+    }
+
+    pub(super) fn stats(&self) -> CacheStats {
+        CacheStats {
+            entries: self.entries.len() as u64,
+            evicted: self.evicted,
+            expired: self.expired,
+        }
+    }
+
+    /// Served time at which the first key is gone.
+    pub(super) fn first_deadline(&self) -> Option<u64> {
+        self.deadlines.first().map(|&(deadline_ms, _)| deadline_ms)
+    }
+
+    /// Rebuilds the indexes of a decoded cache, and refuses what no log can have produced.
+    pub(super) fn reindex(
+        &mut self,
+        applied_index: u64,
+        limits: &Limits,
+    ) -> Result<(), DecodeError> {
+        self.entries.reindex(applied_index, limits.cache_entries)?;
+        ensure(
+            self.evicted.max(self.expired) <= LARGEST_COUNTER,
+            "an implausibly large count of evictions",
+        )?;
+        for (order, entry) in self.entries.iter() {
+            self.deadlines
+                .extend(entry.deadline_ms.map(|deadline_ms| (deadline_ms, order)));
+        }
+        Ok(())
+    }
+
+    fn living(&self, served_ms: u64, key: &[u8]) -> Option<&Entry> {
+        let entry = self.entries.get(key)?;
+        let lives = entry.deadline_ms.is_none_or(|ends_ms| served_ms < ends_ms);
+        lives.then_some(entry)
+    }
+
+    fn holds(&self, key: &[u8], condition: SetCondition) -> bool {
+        let version = self.entries.get(key).map(|entry| entry.version);
+        match condition {
+            SetCondition::Always => true,
+            SetCondition::IfAbsent => version.is_none(),
+            SetCondition::IfPresent => version.is_some(),
+            SetCondition::IfVersion(expected) => version.unwrap_or(0) == expected,
+        }
+    }
+
+    /// Stores a value under a new version. `deadline_ms` replaces whatever the key had.
+    fn write(
+        &mut self,
+        now: Moment,
+        limits: &Limits,
+        key: &Bytes,
+        value: Bytes,
+        deadline_ms: Option<u64>,
+    ) -> Result<u64, Refusal> {
+        let version = now.index;
+        if let Some((order, entry)) = self.entries.get_mut(key) {
+            entry.value = value;
+            entry.version = version;
+            entry.visited = true;
+            let before = std::mem::replace(&mut entry.deadline_ms, deadline_ms);
+            self.move_deadline(order, before, deadline_ms);
+            return Ok(version);
+        }
+        if limits.cache_entries == 0 {
+            return Err(Refusal::TooLarge);
+        }
+        while self.entries.len() as u64 >= limits.cache_entries {
+            let (order, evicted) = self.entries.evict();
+            self.move_deadline(order, evicted.deadline_ms, None);
+            self.evicted += 1;
+        }
+        let order = now.index;
+        let entry = Entry {
+            key: key.clone(),
+            value,
+            version,
+            deadline_ms,
+            visited: false,
+        };
+        self.entries.insert(order, entry);
+        self.move_deadline(order, None, deadline_ms);
+        Ok(version)
+    }
+
+    fn remove(&mut self, key: &[u8]) -> bool {
+        let Some((order, entry)) = self.entries.remove(key) else {
+            return false;
+        };
+        self.move_deadline(order, entry.deadline_ms, None);
+        true
+    }
+
+    fn increment(
+        &mut self,
+        now: Moment,
+        limits: &Limits,
+        key: &Bytes,
+        by: i64,
+    ) -> Result<(i64, u64), Refusal> {
+        let (before, deadline_ms) = match self.entries.get(key) {
+            Some(entry) => {
+                let value = parse_integer(&entry.value).ok_or(Refusal::NotAnInteger)?;
+                (value, entry.deadline_ms)
+            }
+            None => (0, None),
+        };
+        let value = before.checked_add(by).ok_or(Refusal::Overflow)?;
+        let text = Bytes::from(value.to_string());
+        let version = self.write(now, limits, key, text, deadline_ms)?;
+        Ok((value, version))
+    }
+
+    /// Sets or removes the lifetime; one of 0 ms ends at once. False if the key is absent.
+    fn set_lifetime(&mut self, now: Moment, key: &[u8], ttl_ms: Option<u64>) -> bool {
+        if ttl_ms == Some(0) {
+            let existed = self.remove(key);
+            self.expired += u64::from(existed);
+            return existed;
+        }
+        let Some((order, entry)) = self.entries.get_mut(key) else {
+            return false;
+        };
+        let deadline_ms = ttl_ms.map(|ttl_ms| now.served_after(ttl_ms));
+        let before = std::mem::replace(&mut entry.deadline_ms, deadline_ms);
+        self.move_deadline(order, before, deadline_ms);
+        true
+    }
+
+    fn move_deadline(&mut self, order: u64, before: Option<u64>, after: Option<u64>) {
+        if before == after {
+            return;
+        }
+        if let Some(deadline_ms) = before {
+            self.deadlines.remove(&(deadline_ms, order));
+        }
+        self.deadlines
+            .extend(after.map(|deadline_ms| (deadline_ms, order)));
+    }
+}
+
+/// Reads a decimal integer as Redis does: no spaces, no plus sign, no leading zeros.
+fn parse_integer(text: &[u8]) -> Option<i64> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let is_canonical = match digits {
+        b"0" => digits.len() == text.len(),
+        [first, ..] => (b'1'..=b'9').contains(first),
+        [] => false,
+    };
+    let text = std::str::from_utf8(text).ok()?;
+    is_canonical.then(|| text.parse().ok())?
+}

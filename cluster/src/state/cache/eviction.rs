@@ -1,0 +1,148 @@
+//! The entries of the cache in SIEVE order, and the choice of the one to evict.
+//!
+//! SIEVE keeps entries in order of insertion. A hand walks from the oldest towards the
+//! newest and then starts over; it clears the mark of each visited entry it passes and
+//! evicts the first one without a mark. A use sets the mark and moves nothing.
+//!
+//! The order of an entry is the log index of its insertion, so the list of the paper is an
+//! ordered map here: position, hand and marks are plain data, equal on every replica and
+//! written to the snapshot as they are.
+//!
+//! Source: Zhang et al., "SIEVE is Simpler than LRU: an Efficient Turn-Key Eviction
+//! Algorithm for Web Caches", NSDI 2024, algorithm 1.
+
+use crate::state::snapshot::{DecodeError, ensure};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub(super) key: Bytes,
+    pub(super) value: Bytes,
+    /// Log index of the last write.
+    pub(super) version: u64,
+    /// Served time at which the entry is gone.
+    pub(super) deadline_ms: Option<u64>,
+    /// Used since the hand last passed.
+    pub(super) visited: bool,
+}
+
+/// Entries by order of insertion.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Sieve {
+    entries: BTreeMap<u64, Entry>,
+    /// The entry that the next eviction looks at first; `None` is the oldest.
+    hand: Option<u64>,
+    /// Key to order, an index over `entries`.
+    #[serde(skip)]
+    orders: BTreeMap<Bytes, u64>,
+}
+
+impl Sieve {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn get(&self, key: &[u8]) -> Option<&Entry> {
+        let order = self.orders.get(key)?;
+        self.entries.get(order)
+    }
+
+    pub(super) fn get_mut(&mut self, key: &[u8]) -> Option<(u64, &mut Entry)> {
+        let order = *self.orders.get(key)?;
+        let entry = self.entries.get_mut(&order)?;
+        Some((order, entry))
+    }
+
+    /// Marks the key as used, if present.
+    pub(super) fn touch(&mut self, key: &[u8]) {
+        if let Some((_, entry)) = self.get_mut(key) {
+            entry.visited = true;
+        }
+    }
+
+    /// Adds an absent key as the newest entry.
+    pub(super) fn insert(&mut self, order: u64, entry: Entry) {
+        self.orders.insert(entry.key.clone(), order);
+        self.entries.insert(order, entry);
+    }
+
+    pub(super) fn remove(&mut self, key: &[u8]) -> Option<(u64, Entry)> {
+        let order = *self.orders.get(key)?;
+        let entry = self.remove_at(order)?;
+        Some((order, entry))
+    }
+
+    /// Removes an entry; a hand that pointed to it moves on to the next newer one.
+    pub(super) fn remove_at(&mut self, order: u64) -> Option<Entry> {
+        let entry = self.entries.remove(&order)?;
+        self.orders.remove(&entry.key);
+        if self.hand == Some(order) {
+            self.hand = self.newer(order);
+        }
+        Some(entry)
+    }
+
+    /// Takes out the entry that SIEVE gives up. On average the hand moves a constant number
+    /// of steps, since each mark it clears was set by one use.
+    ///
+    /// # Panics
+    ///
+    /// If there is no entry: the caller evicts only when full.
+    pub(super) fn evict(&mut self) -> (u64, Entry) {
+        let start = self.hand.unwrap_or(u64::MIN);
+        let order = self
+            .sweep(start)
+            .or_else(|| self.sweep(u64::MIN))
+            .expect("the second round finds an entry that the first unmarked");
+        self.hand = Some(order);
+        let entry = self.remove_at(order);
+        (order, entry.expect("the sweep found an entry"))
+    }
+
+    /// All entries with their order, oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Entry)> {
+        self.entries.iter().map(|(&order, entry)| (order, entry))
+    }
+
+    /// Rebuilds the index of decoded entries, and refuses what no log can have produced.
+    pub(super) fn reindex(&mut self, applied_index: u64, capacity: u64) -> Result<(), DecodeError> {
+        ensure(
+            self.entries.len() as u64 <= capacity,
+            "more keys than the limit",
+        )?;
+        let newest = self.entries.last_key_value();
+        ensure(
+            newest.is_none_or(|(&order, _)| order <= applied_index),
+            "a key of a later entry",
+        )?;
+        ensure(
+            self.hand
+                .is_none_or(|hand| self.entries.contains_key(&hand)),
+            "an eviction hand that points nowhere",
+        )?;
+        for (&order, entry) in &self.entries {
+            let before = self.orders.insert(entry.key.clone(), order);
+            ensure(before.is_none(), "a key twice")?;
+        }
+        Ok(())
+    }
+
+    /// Clears marks from `start` up to the first entry without one.
+    fn sweep(&mut self, start: u64) -> Option<u64> {
+        for (&order, entry) in self.entries.range_mut(start..) {
+            if !entry.visited {
+                return Some(order);
+            }
+            entry.visited = false;
+        }
+        None
+    }
+
+    fn newer(&self, order: u64) -> Option<u64> {
+        let after = (Bound::Excluded(order), Bound::Unbounded);
+        self.entries.range(after).next().map(|(&order, _)| order)
+    }
+}

@@ -1,0 +1,36 @@
+//! The ranges of what clients may ask, and the bounds of what the state may hold.
+//!
+//! Ranges are constants, so every replica refuses the same requests. Bounds that an
+//! operator chooses are [`Limits`]: they travel in the snapshot, because a replica that
+//! evicted at another size would hold another state.
+
+use serde::{Deserialize, Serialize};
+
+/// Longest session, wait, visibility and delay: 24 hours, in milliseconds.
+pub const LONGEST_MS: u64 = 24 * 60 * 60 * 1000;
+/// Shortest session, in milliseconds.
+pub const SHORTEST_SESSION_MS: u64 = 100;
+/// Most messages published, received or acknowledged by one request.
+pub const LARGEST_BATCH: usize = 1000;
+/// Sequences remembered for each producer of a queue.
+pub const DEDUP_WINDOW: usize = 1024;
+/// Most sessions that one proposed `Expire` ends, which bounds the size of the log entry.
+pub const LARGEST_EXPIRE: usize = 1000;
+
+/// What the replicated state may hold. The same on every replica of a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Most keys in the cache; the next one evicts. 0 refuses every new key.
+    pub cache_entries: u64,
+    /// Largest value in the cache, in bytes.
+    pub cache_value_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            cache_entries: 100_000,
+            cache_value_bytes: 8 * 1024 * 1024,
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! The queue service: all queues by name, and what passes between them.
+//!
+//! A queue comes into being with its first `Publish` or `Configure`, or as the target of a
+//! dead letter, and is never deleted. One queue is in [`messages`]; this file finds it,
+//! checks ranges, wakes it when it is due, and moves dead letters in the same entry in which
+//! they are taken out, so that a message is always in exactly one place.
+//!
+//! Dead letters are never refused: the depth limit of their target does not apply to them,
+//! because the only alternative would be to lose them.
+//!
+//! Long polls are the node's business: [`super::Applied::ready_queues`] tells when to retry.
+
+mod dedup;
+mod index;
+mod messages;
+
+use super::command::{NewMessage, QueueCommand, QueueInfo, QueueSettings, Refusal, Reply};
+use super::limits::{LARGEST_BATCH, LONGEST_MS};
+use super::snapshot::{DecodeError, ensure};
+use super::{Effects, Moment};
+use messages::{Message, Queue};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// All queues.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Queues {
+    /// In order of creation; the number of a queue is its place here. The order is part of
+    /// the replicated state: it decides which of two queues due at once goes first.
+    queues: Vec<Queue>,
+    /// Name to number, an index over `queues`.
+    #[serde(skip)]
+    numbers: BTreeMap<String, usize>,
+    /// (first deadline, number) of each queue that has a deadline, an index over `queues`.
+    #[serde(skip)]
+    deadlines: BTreeSet<(u64, usize)>,
+}
+
+impl Queues {
+    pub(super) fn apply(
+        &mut self,
+        now: Moment,
+        command: &QueueCommand,
+        effects: &mut Effects,
+    ) -> Reply {
+        if !is_in_range(command) {
+            return Reply::Refused(Refusal::OutOfRange);
+        }
+        match command {
+            QueueCommand::Configure { queue, settings } => self.configure(queue, settings),
+            QueueCommand::Publish { queue, messages } => {
+                self.publish(now, queue, messages, effects)
+            }
+            QueueCommand::Receive {
+                queue,
+                count,
+                visibility_ms,
+            } => {
+                let received = self.change(queue, effects, |queue| {
+                    queue.receive(now, *count, *visibility_ms)
+                });
+                Reply::Messages(received.unwrap_or_default())
+            }
+            QueueCommand::Ack { queue, receipts } => {
+                let settled = self.change(queue, effects, |queue| queue.ack(receipts));
+                Reply::Settled(settled.unwrap_or_default())
+            }
+            QueueCommand::Nack {
+                queue,
+                receipt,
+                delay_ms,
+            } => self.nack(now, queue, *receipt, *delay_ms, effects),
+            QueueCommand::Extend {
+                queue,
+                receipt,
+                visibility_ms,
+            } => {
+                let extended = self.change(queue, effects, |queue| {
+                    queue.extend(now, *receipt, *visibility_ms)
+                });
+                Reply::Settled(extended.unwrap_or_default().into())
+            }
+            QueueCommand::Purge { queue } => {
+                let purged = self.change(queue, effects, Queue::purge);
+                Reply::Purged(purged.unwrap_or_default())
+            }
+        }
+    }
+
+    /// Returns what was hidden or delayed until now: queue by queue, the one with the
+    /// earliest deadline first.
+    pub(super) fn run_due(&mut self, now: Moment, effects: &mut Effects) {
+        while let Some(&(deadline_ms, number)) = self.deadlines.first() {
+            if deadline_ms > now.served_ms {
+                break;
+            }
+            let letters = self.change_numbered(number, effects, |queue| queue.run_due(now));
+            self.bury(now, number, letters, effects);
+        }
+    }
+
+    /// Served time at which the first message is due.
+    pub(super) fn first_deadline(&self) -> Option<u64> {
+        self.deadlines.first().map(|&(deadline_ms, _)| deadline_ms)
+    }
+
+    pub(super) fn info(&self, name: &str) -> Option<QueueInfo> {
+        let number = *self.numbers.get(name)?;
+        Some(self.queues[number].info())
+    }
+
+    /// Rebuilds the indexes of decoded queues, and refuses what no log can have produced.
+    pub(super) fn reindex(&mut self) -> Result<(), DecodeError> {
+        for (number, queue) in self.queues.iter_mut().enumerate() {
+            queue.reindex()?;
+            let before = self.numbers.insert(queue.name().to_owned(), number);
+            ensure(before.is_none(), "two queues of one name")?;
+            self.deadlines
+                .extend(queue.first_deadline().map(|due_ms| (due_ms, number)));
+        }
+        Ok(())
+    }
+
+    fn configure(&mut self, name: &str, settings: &QueueSettings) -> Reply {
+        let number = self.number_or_new(name);
+        self.queues[number].configure(settings.clone());
+        Reply::Done
+    }
+
+    fn publish(
+        &mut self,
+        now: Moment,
+        name: &str,
+        messages: &[NewMessage],
+        effects: &mut Effects,
+    ) -> Reply {
+        let number = self.number_or_new(name);
+        let published = self.change_numbered(number, effects, |queue| queue.publish(now, messages));
+        match published {
+            Ok(ids) => Reply::Published { ids },
+            Err(refusal) => Reply::Refused(refusal),
+        }
+    }
+
+    fn nack(
+        &mut self,
+        now: Moment,
+        name: &str,
+        receipt: u64,
+        delay_ms: u64,
+        effects: &mut Effects,
+    ) -> Reply {
+        let Some(&number) = self.numbers.get(name) else {
+            return Reply::Settled(0);
+        };
+        let nacked =
+            self.change_numbered(number, effects, |queue| queue.nack(now, receipt, delay_ms));
+        let Some(letter) = nacked else {
+            return Reply::Settled(0);
+        };
+        self.bury(now, number, letter, effects);
+        Reply::Settled(1)
+    }
+
+    /// Publishes dead letters of queue `number` where its settings say.
+    fn bury(
+        &mut self,
+        now: Moment,
+        number: usize,
+        letters: impl IntoIterator<Item = Message>,
+        effects: &mut Effects,
+    ) {
+        let mut letters = letters.into_iter().peekable();
+        if letters.peek().is_none() {
+            return;
+        }
+        let target = self.number_or_new(&self.queues[number].dead_letter_name());
+        self.change_numbered(target, effects, |queue| {
+            for letter in letters {
+                queue.add(now, letter.content, 0);
+            }
+        });
+    }
+
+    /// Changes the queue of that name, if there is one.
+    fn change<R>(
+        &mut self,
+        name: &str,
+        effects: &mut Effects,
+        change: impl FnOnce(&mut Queue) -> R,
+    ) -> Option<R> {
+        let number = *self.numbers.get(name)?;
+        Some(self.change_numbered(number, effects, change))
+    }
+
+    /// Changes a queue, and keeps the index of deadlines and the effects in step with it.
+    fn change_numbered<R>(
+        &mut self,
+        number: usize,
+        effects: &mut Effects,
+        change: impl FnOnce(&mut Queue) -> R,
+    ) -> R {
+        let queue = &mut self.queues[number];
+        let before = queue.first_deadline();
+        let result = change(queue);
+        let after = queue.first_deadline();
+        if queue.take_gained() {
+            effects.ready_queues.push(queue.name().to_owned());
+        }
+        if before != after {
+            if let Some(deadline_ms) = before {
+                self.deadlines.remove(&(deadline_ms, number));
+            }
+            self.deadlines
+                .extend(after.map(|deadline_ms| (deadline_ms, number)));
+        }
+        result
+    }
+
+    fn number_or_new(&mut self, name: &str) -> usize {
+        if let Some(&number) = self.numbers.get(name) {
+            return number;
+        }
+        let number = self.queues.len();
+        self.queues.push(Queue::new(name));
+        self.numbers.insert(name.to_owned(), number);
+        number
+    }
+}
+
+/// Whether all durations and counts of the command are in range.
+fn is_in_range(command: &QueueCommand) -> bool {
+    match command {
+        QueueCommand::Configure { settings, .. } => settings.visibility_ms <= LONGEST_MS,
+        QueueCommand::Publish { messages, .. } => {
+            messages.len() <= LARGEST_BATCH
+                && messages
+                    .iter()
+                    .all(|message| message.delay_ms <= LONGEST_MS)
+        }
+        QueueCommand::Receive {
+            count,
+            visibility_ms,
+            ..
+        } => {
+            usize::try_from(*count).is_ok_and(|count| count <= LARGEST_BATCH)
+                && visibility_ms.is_none_or(|visibility_ms| visibility_ms <= LONGEST_MS)
+        }
+        QueueCommand::Ack { receipts, .. } => receipts.len() <= LARGEST_BATCH,
+        QueueCommand::Nack { delay_ms, .. } => *delay_ms <= LONGEST_MS,
+        QueueCommand::Extend { visibility_ms, .. } => *visibility_ms <= LONGEST_MS,
+        QueueCommand::Purge { .. } => true,
+    }
+}

@@ -1,0 +1,367 @@
+//! One queue: where each message is, who may have it next, and the counters.
+//!
+//! A message is ready, delayed or in flight. Among ready ones the larger priority goes
+//! first, then the smaller id, so what is redelivered takes its old place. The first message
+//! of a group holds back the rest of the group until it is settled, in whichever of
+//! the three places it is; that keeps a group in publish order across redeliveries, and a
+//! held-back message, though ready by its own account, is not in the `ready` index.
+//!
+//! Ids count all messages ever taken in, so the conservation equation of the counters,
+//! `published = ready + in flight + delayed + acked + dead-lettered + purged`, can be checked
+//! against an independent count. Receipts are a counter of their own: one for each delivery,
+//! never reused, void once the message returned.
+//!
+//! This file does not move dead letters to their queue; it hands them to [`super::Queues`].
+
+use super::dedup::Producers;
+use super::index::Index;
+use crate::state::Moment;
+use crate::state::command::{
+    Delivery, MessageId, NewMessage, QueueInfo, QueueSettings, Receipt, Refusal,
+};
+use crate::state::snapshot::{DecodeError, LARGEST_COUNTER, ensure};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Queue {
+    name: String,
+    settings: QueueSettings,
+    /// Id of the message taken in last; ids start at 1.
+    last_id: MessageId,
+    /// Receipt given last; receipts start at 1.
+    last_receipt: Receipt,
+    acked: u64,
+    dead_lettered: u64,
+    purged: u64,
+    messages: BTreeMap<MessageId, Message>,
+    producers: Producers,
+    #[serde(skip)]
+    index: Index,
+    /// Whether a message became deliverable since this was last asked.
+    #[serde(skip)]
+    gained: bool,
+}
+
+/// What a queue holds for one message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Message {
+    pub(super) content: Content,
+    deliveries: u32,
+    pub(super) place: Place,
+}
+
+/// What of a message survives dead-lettering.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Content {
+    payload: Bytes,
+    pub(super) priority: u8,
+    pub(super) group: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Place {
+    Ready,
+    /// Until a served time.
+    Delayed {
+        until_ms: u64,
+    },
+    InFlight {
+        receipt: Receipt,
+        until_ms: u64,
+    },
+}
+
+impl Queue {
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn dead_letter_name(&self) -> String {
+        let configured = self.settings.dead_letter.clone();
+        configured.unwrap_or_else(|| format!("{}.dead", self.name))
+    }
+
+    pub(super) fn configure(&mut self, settings: QueueSettings) {
+        self.settings = settings;
+    }
+
+    /// Takes in all messages or none. A repeat gets the id of the first.
+    pub(super) fn publish(
+        &mut self,
+        now: Moment,
+        messages: &[NewMessage],
+    ) -> Result<Vec<MessageId>, Refusal> {
+        let ids = self.assign_ids(messages)?;
+        let last_id = ids.iter().copied().fold(self.last_id, MessageId::max);
+        let depth = self.messages.len() as u64;
+        let limit = self.settings.max_depth;
+        if limit > 0 && last_id > self.last_id && depth + (last_id - self.last_id) > limit {
+            return Err(Refusal::QueueFull { depth, limit });
+        }
+        for (message, &id) in messages.iter().zip(&ids) {
+            if id <= self.last_id {
+                continue; // A repeat of an earlier message or of one in this batch.
+            }
+            let content = Content {
+                payload: message.payload.clone(),
+                priority: message.priority,
+                group: message.group.clone(),
+            };
+            self.add(now, content, message.delay_ms);
+            if let Some((producer, sequence)) = &message.dedup {
+                self.producers.remember(producer, *sequence, id);
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Takes in one message, whatever the depth.
+    pub(super) fn add(&mut self, now: Moment, content: Content, delay_ms: u64) {
+        self.last_id += 1;
+        let id = self.last_id;
+        if let Some(group) = &content.group {
+            self.index.join_group(group, id);
+        }
+        let message = Message {
+            content,
+            deliveries: 0,
+            place: Place::Ready,
+        };
+        self.messages.insert(id, message);
+        self.put_back(now, id, delay_ms);
+    }
+
+    /// Hands out up to `count` messages.
+    pub(super) fn receive(
+        &mut self,
+        now: Moment,
+        count: u32,
+        visibility_ms: Option<u64>,
+    ) -> Vec<Delivery> {
+        let visibility_ms = visibility_ms.unwrap_or(self.settings.visibility_ms);
+        let until_ms = now.served_after(visibility_ms);
+        let mut deliveries = Vec::new();
+        for _ in 0..count {
+            let Some((_, id)) = self.index.ready.pop_first() else {
+                break;
+            };
+            self.last_receipt += 1;
+            let receipt = self.last_receipt;
+            let message = message_mut(&mut self.messages, id);
+            message.deliveries = message.deliveries.saturating_add(1);
+            message.place = Place::InFlight { receipt, until_ms };
+            self.index.in_flight.insert(receipt, id);
+            self.index.deadlines.insert((until_ms, id));
+            deliveries.push(Delivery {
+                id,
+                receipt,
+                deliveries: message.deliveries,
+                payload: message.content.payload.clone(),
+            });
+        }
+        deliveries
+    }
+
+    /// Removes the messages of those receipts that are still valid; returns how many.
+    pub(super) fn ack(&mut self, receipts: &[Receipt]) -> u32 {
+        let mut settled = 0;
+        for &receipt in receipts {
+            if let Some(id) = self.void_receipt(receipt) {
+                self.remove(id);
+                self.acked += 1;
+                settled += 1;
+            }
+        }
+        settled
+    }
+
+    /// Returns the message of a receipt. `None` if the receipt is not valid, else the message
+    /// itself where it became a dead letter.
+    pub(super) fn nack(
+        &mut self,
+        now: Moment,
+        receipt: Receipt,
+        delay_ms: u64,
+    ) -> Option<Option<Message>> {
+        let id = self.void_receipt(receipt)?;
+        Some(self.give_back(now, id, delay_ms))
+    }
+
+    /// Hides the message of a receipt for `visibility_ms` from now; false if not valid.
+    pub(super) fn extend(&mut self, now: Moment, receipt: Receipt, visibility_ms: u64) -> bool {
+        let Some(id) = self.void_receipt(receipt) else {
+            return false;
+        };
+        let until_ms = now.served_after(visibility_ms);
+        message_mut(&mut self.messages, id).place = Place::InFlight { receipt, until_ms };
+        self.index.in_flight.insert(receipt, id);
+        self.index.deadlines.insert((until_ms, id));
+        true
+    }
+
+    /// Drops every message; returns how many there were. Receipts become void.
+    pub(super) fn purge(&mut self) -> u64 {
+        let dropped = self.messages.len() as u64;
+        self.messages.clear();
+        self.index = Index::default();
+        self.purged += dropped;
+        dropped
+    }
+
+    /// Returns what is hidden or delayed no longer; what became a dead letter is handed out.
+    pub(super) fn run_due(&mut self, now: Moment) -> Vec<Message> {
+        let mut letters = Vec::new();
+        while let Some(&(deadline_ms, id)) = self.index.deadlines.first() {
+            if deadline_ms > now.served_ms {
+                break;
+            }
+            match self.messages[&id].place {
+                Place::InFlight { receipt, .. } => {
+                    self.void_receipt(receipt);
+                    letters.extend(self.give_back(now, id, 0));
+                }
+                Place::Delayed { .. } | Place::Ready => {
+                    self.index.deadlines.pop_first();
+                    self.put_back(now, id, 0);
+                }
+            }
+        }
+        letters
+    }
+
+    pub(super) fn first_deadline(&self) -> Option<u64> {
+        let first = self.index.deadlines.first();
+        first.map(|&(deadline_ms, _)| deadline_ms)
+    }
+
+    /// Whether a message became deliverable since the last call.
+    pub(super) fn take_gained(&mut self) -> bool {
+        std::mem::take(&mut self.gained)
+    }
+
+    pub(super) fn info(&self) -> QueueInfo {
+        let in_flight = self.index.in_flight.len() as u64;
+        let delayed = self.index.deadlines.len() as u64 - in_flight;
+        QueueInfo {
+            ready: self.messages.len() as u64 - in_flight - delayed,
+            in_flight,
+            delayed,
+            published: self.last_id,
+            acked: self.acked,
+            dead_lettered: self.dead_lettered,
+            purged: self.purged,
+        }
+    }
+
+    /// Rebuilds the index of a decoded queue, and refuses what no log can have produced.
+    pub(super) fn reindex(&mut self) -> Result<(), DecodeError> {
+        let last = self.messages.last_key_value();
+        ensure(
+            last.is_none_or(|(&id, _)| id <= self.last_id),
+            "a message beyond the last one",
+        )?;
+        ensure(
+            self.last_id.max(self.last_receipt) <= LARGEST_COUNTER,
+            "an implausibly large message id or receipt",
+        )?;
+        let gone = [self.acked, self.dead_lettered, self.purged];
+        let accounted = gone
+            .into_iter()
+            .try_fold(self.messages.len() as u64, u64::checked_add);
+        ensure(
+            accounted == Some(self.last_id),
+            "counters that do not add up",
+        )?;
+        self.producers.validate(self.last_id)?;
+        for (&id, message) in &self.messages {
+            self.index.insert(id, message, self.last_receipt)?;
+        }
+        Ok(())
+    }
+
+    /// The id of each message: that of the first for a repeat, else the next free one.
+    fn assign_ids(&self, messages: &[NewMessage]) -> Result<Vec<MessageId>, Refusal> {
+        let mut last_id = self.last_id;
+        let mut in_batch = BTreeMap::new();
+        let mut ids = Vec::with_capacity(messages.len());
+        for message in messages {
+            let mut known = None;
+            if let Some((producer, sequence)) = &message.dedup {
+                known = match in_batch.get(&(producer, sequence)) {
+                    Some(&id) => Some(id),
+                    None => self.producers.find(producer, *sequence)?,
+                };
+            }
+            let id = known.unwrap_or(last_id + 1);
+            last_id = last_id.max(id);
+            if let Some((producer, sequence)) = &message.dedup {
+                in_batch.insert((producer, sequence), id);
+            }
+            ids.push(id);
+        }
+        Ok(ids)
+    }
+
+    /// Makes a receipt invalid; the message it was for is in no index until it is placed.
+    fn void_receipt(&mut self, receipt: Receipt) -> Option<MessageId> {
+        let id = self.index.in_flight.remove(&receipt)?;
+        if let Place::InFlight { until_ms, .. } = self.messages[&id].place {
+            self.index.deadlines.remove(&(until_ms, id));
+        }
+        Some(id)
+    }
+
+    /// Ends a delivery without success: the message returns, or leaves as a dead letter.
+    fn give_back(&mut self, now: Moment, id: MessageId, delay_ms: u64) -> Option<Message> {
+        let limit = self.settings.max_deliveries;
+        if limit > 0 && self.messages[&id].deliveries >= limit {
+            self.dead_lettered += 1;
+            return Some(self.remove(id));
+        }
+        self.put_back(now, id, delay_ms);
+        None
+    }
+
+    /// Places a message that is in no index: delayed, or ready.
+    fn put_back(&mut self, now: Moment, id: MessageId, delay_ms: u64) {
+        let message = message_mut(&mut self.messages, id);
+        if delay_ms > 0 {
+            let until_ms = now.served_after(delay_ms);
+            message.place = Place::Delayed { until_ms };
+            self.index.deadlines.insert((until_ms, id));
+        } else {
+            message.place = Place::Ready;
+            self.gained |= self.index.offer(id, message);
+        }
+    }
+
+    /// Takes a message out for good, and lets the next of its group come forward.
+    fn remove(&mut self, id: MessageId) -> Message {
+        let message = self
+            .messages
+            .remove(&id)
+            .expect("a settled message is in the queue");
+        if let Some(group) = &message.content.group
+            && let Some(next) = self.index.leave_group(group)
+        {
+            self.gained |= self.index.offer(next, &self.messages[&next]);
+        }
+        message
+    }
+}
+
+/// A message that an index names.
+fn message_mut(messages: &mut BTreeMap<MessageId, Message>, id: MessageId) -> &mut Message {
+    messages
+        .get_mut(&id)
+        .expect("an index names a message of the queue")
+}

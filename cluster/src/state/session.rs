@@ -1,0 +1,211 @@
+//! Client sessions: who is alive, and the last reply of each for exactly-once execution.
+//!
+//! A session lives until an entry ends it: `Close`, or an `Expire` whose guard holds. A
+//! passed deadline alone ends nothing, so a keep-alive that reaches the log before the
+//! expiry always wins. Only the last reply is kept, because a client has one request
+//! outstanding; a reply that was `Waiting` is replaced when the wait ends.
+//!
+//! This file does not know what sessions hold; the lock table frees that.
+//!
+//! Source: Ongaro, "Consensus: Bridging Theory and Practice" (2014), §6.3.
+
+use super::Moment;
+use super::command::{Once, Refusal, Reply, SessionId, Wake};
+use super::limits::{LARGEST_EXPIRE, LONGEST_MS, SHORTEST_SESSION_MS};
+use super::snapshot::{DecodeError, ensure};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// All sessions that have not ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Sessions {
+    sessions: BTreeMap<SessionId, Session>,
+    /// (deadline, session), an index over `sessions`.
+    #[serde(skip)]
+    deadlines: BTreeSet<(u64, SessionId)>,
+    /// (waiter, session) for each recorded `Waiting`, an index over `sessions`.
+    #[serde(skip)]
+    waiting: BTreeSet<(u64, SessionId)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Session {
+    ttl_ms: u64,
+    /// By the clock, not by served time.
+    deadline_ms: u64,
+    last: Option<Record>,
+}
+
+/// The last executed request of a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Record {
+    sequence: u64,
+    reply: Reply,
+}
+
+impl Sessions {
+    pub(super) fn lives(&self, session: SessionId) -> bool {
+        self.sessions.contains_key(&session)
+    }
+
+    /// The TTL that the session was opened with, if it lives.
+    pub(super) fn ttl_ms(&self, session: SessionId) -> Option<u64> {
+        self.sessions.get(&session).map(|session| session.ttl_ms)
+    }
+
+    pub(super) fn open(&mut self, now: Moment, ttl_ms: u64) -> Reply {
+        if !(SHORTEST_SESSION_MS..=LONGEST_MS).contains(&ttl_ms) {
+            return Reply::Refused(Refusal::OutOfRange);
+        }
+        let session = now.index;
+        let deadline_ms = now.clock_ms.saturating_add(ttl_ms);
+        self.deadlines.insert((deadline_ms, session));
+        self.sessions.insert(
+            session,
+            Session {
+                ttl_ms,
+                deadline_ms,
+                last: None,
+            },
+        );
+        Reply::SessionOpened { session, ttl_ms }
+    }
+
+    pub(super) fn keep_alive(&mut self, now: Moment, session: SessionId) -> Reply {
+        match self.renew(now, session) {
+            Some(session) => Reply::SessionAlive {
+                ttl_ms: session.ttl_ms,
+            },
+            None => Reply::Refused(Refusal::NoSession),
+        }
+    }
+
+    /// Ends the session; false if it does not live.
+    pub(super) fn close(&mut self, id: SessionId) -> bool {
+        let Some(session) = self.sessions.remove(&id) else {
+            return false;
+        };
+        self.deadlines.remove(&(session.deadline_ms, id));
+        if let Some(waiter) = session.awaited() {
+            self.waiting.remove(&(waiter, id));
+        }
+        true
+    }
+
+    /// Ends those of the proposed sessions whose deadline is still the one seen by the
+    /// proposer and has come. Returns the ended ones.
+    pub(super) fn expire(&mut self, now: Moment, seen: &[(SessionId, u64)]) -> Vec<SessionId> {
+        let mut ended = Vec::new();
+        for &(id, seen_ms) in seen {
+            let guard_holds = self.sessions.get(&id).is_some_and(|session| {
+                session.deadline_ms == seen_ms && now.clock_ms >= session.deadline_ms
+            });
+            if guard_holds && self.close(id) {
+                ended.push(id);
+            }
+        }
+        ended
+    }
+
+    /// Gives every session its full TTL again.
+    pub(super) fn renew_all(&mut self, now: Moment) {
+        let ids: Vec<SessionId> = self.sessions.keys().copied().collect();
+        for id in ids {
+            self.renew(now, id);
+        }
+    }
+
+    /// Decides whether a request is to be executed. `Some` is the answer of one that is
+    /// not: its session has ended, it is a repeat, or it is too old. The session is renewed
+    /// in any case, since its client is evidently alive.
+    pub(super) fn admit(&mut self, now: Moment, once: Once) -> Option<Reply> {
+        let Some(session) = self.renew(now, once.session) else {
+            return Some(Reply::Refused(Refusal::NoSession));
+        };
+        let last = session.last.as_ref()?;
+        if once.sequence == last.sequence {
+            return Some(last.reply.clone());
+        }
+        (once.sequence < last.sequence).then_some(Reply::Refused(Refusal::StaleSequence {
+            last: last.sequence,
+        }))
+    }
+
+    /// Keeps the reply of an executed request, in place of the one before.
+    pub(super) fn record(&mut self, once: Once, reply: Reply) {
+        let Some(session) = self.sessions.get_mut(&once.session) else {
+            return;
+        };
+        if let Some(waiter) = session.awaited() {
+            self.waiting.remove(&(waiter, once.session));
+        }
+        session.last = Some(Record {
+            sequence: once.sequence,
+            reply,
+        });
+        if let Some(waiter) = session.awaited() {
+            self.waiting.insert((waiter, once.session));
+        }
+    }
+
+    /// Replaces every recorded `Waiting` whose wait has ended, so that a retry gets the end.
+    pub(super) fn settle(&mut self, wakes: &[Wake]) {
+        for wake in wakes {
+            let of_waiter = (wake.waiter, SessionId::MIN)..=(wake.waiter, SessionId::MAX);
+            while let Some(&(waiter, id)) = self.waiting.range(of_waiter.clone()).next() {
+                self.waiting.remove(&(waiter, id));
+                if let Some(last) = self.sessions.get_mut(&id).and_then(|s| s.last.as_mut()) {
+                    last.reply = wake.reply.clone();
+                }
+            }
+        }
+    }
+
+    pub(super) fn first_deadline(&self) -> Option<u64> {
+        self.deadlines.first().map(|&(deadline_ms, _)| deadline_ms)
+    }
+
+    /// Sessions whose deadline has come at `clock_ms`, with that deadline; the earliest
+    /// [`LARGEST_EXPIRE`] of them.
+    pub(super) fn due(&self, clock_ms: u64) -> Vec<(SessionId, u64)> {
+        self.deadlines
+            .iter()
+            .take_while(|&&(deadline_ms, _)| deadline_ms <= clock_ms)
+            .take(LARGEST_EXPIRE)
+            .map(|&(deadline_ms, id)| (id, deadline_ms))
+            .collect()
+    }
+
+    /// Rebuilds the indexes of a decoded table, and refuses what no log can have produced.
+    pub(super) fn reindex(&mut self, applied_index: u64) -> Result<(), DecodeError> {
+        for (&id, session) in &self.sessions {
+            ensure(id <= applied_index, "a session of a later entry")?;
+            self.deadlines.insert((session.deadline_ms, id));
+            if let Some(waiter) = session.awaited() {
+                self.waiting.insert((waiter, id));
+            }
+        }
+        Ok(())
+    }
+
+    fn renew(&mut self, now: Moment, id: SessionId) -> Option<&Session> {
+        let session = self.sessions.get_mut(&id)?;
+        let deadline_ms = now.clock_ms.saturating_add(session.ttl_ms);
+        if deadline_ms > session.deadline_ms {
+            self.deadlines.remove(&(session.deadline_ms, id));
+            self.deadlines.insert((deadline_ms, id));
+            session.deadline_ms = deadline_ms;
+        }
+        Some(session)
+    }
+}
+
+impl Session {
+    /// The waiter whose end the recorded reply awaits.
+    fn awaited(&self) -> Option<u64> {
+        match self.last.as_ref()?.reply {
+            Reply::Waiting { waiter } => Some(waiter),
+            _ => None,
+        }
+    }
+}

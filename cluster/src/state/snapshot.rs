@@ -1,0 +1,96 @@
+//! The state as bytes, and back: snapshots and digests.
+//!
+//! Layout: one byte of format version, eight bytes of xxh3 over the body (little endian),
+//! the body. The body is the postcard encoding of the primary data in canonical order;
+//! indexes are not written but rebuilt, so equal states have equal bytes whichever way they
+//! came about, and the checksum of the body is the digest of the state.
+//!
+//! Decoding trusts nothing: lengths are bounded by the bytes present, and relations that
+//! `apply` relies on are checked. It does not compress, split or store anything.
+
+use super::State;
+use xxhash_rust::xxh3::xxh3_64;
+
+const FORMAT: u8 = 1;
+const HEADER_BYTES: usize = 9;
+/// No counter of a real state gets here; a decoded one beyond it would overflow soon.
+pub(super) const LARGEST_COUNTER: u64 = 1 << 62;
+
+/// Why bytes are not a state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    #[error("a snapshot has at least {HEADER_BYTES} bytes, this one has {0}")]
+    TooShort(usize),
+    #[error("snapshot format {0} is unknown, expected {FORMAT}")]
+    UnknownFormat(u8),
+    #[error("the snapshot is damaged: its checksum does not match")]
+    Checksum,
+    #[error("the snapshot is malformed: {0}")]
+    Malformed(#[from] postcard::Error),
+    #[error("the snapshot has {0} bytes after its end")]
+    TrailingBytes(usize),
+    #[error("the snapshot contradicts itself: {0}")]
+    Inconsistent(&'static str),
+}
+
+impl State {
+    /// The whole state as a snapshot.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![FORMAT; HEADER_BYTES];
+        bytes = postcard::to_extend(self, bytes).expect("writing plain data to memory cannot fail");
+        let digest = xxh3_64(&bytes[HEADER_BYTES..]);
+        bytes[1..HEADER_BYTES].copy_from_slice(&digest.to_le_bytes());
+        bytes
+    }
+
+    /// The state that [`State::encode`] wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] for anything else. Memory used stays in proportion to `bytes`.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let Some((header, body)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
+            return Err(DecodeError::TooShort(bytes.len()));
+        };
+        let [format, digest @ ..] = *header;
+        if format != FORMAT {
+            return Err(DecodeError::UnknownFormat(format));
+        }
+        if xxh3_64(body) != u64::from_le_bytes(digest) {
+            return Err(DecodeError::Checksum);
+        }
+        let (mut state, rest) = postcard::take_from_bytes::<Self>(body)?;
+        if !rest.is_empty() {
+            return Err(DecodeError::TrailingBytes(rest.len()));
+        }
+        state.reindex()?;
+        Ok(state)
+    }
+
+    /// A digest of the whole replicated state. Replicas at the same applied index have the
+    /// same digest, whether they got there by the log or by a snapshot.
+    pub fn digest(&self) -> u64 {
+        let body = postcard::to_stdvec(self).expect("writing plain data to memory cannot fail");
+        xxh3_64(&body)
+    }
+
+    fn reindex(&mut self) -> Result<(), DecodeError> {
+        ensure(
+            self.unserved_ms <= self.clock_ms,
+            "more time without a leader than time",
+        )?;
+        self.sessions.reindex(self.applied_index)?;
+        self.locks.reindex(self.applied_index, &self.sessions)?;
+        self.queues.reindex()?;
+        self.cache.reindex(self.applied_index, &self.limits)
+    }
+}
+
+/// `Err` naming the contradiction, unless `holds`.
+pub(super) fn ensure(holds: bool, contradiction: &'static str) -> Result<(), DecodeError> {
+    if holds {
+        Ok(())
+    } else {
+        Err(DecodeError::Inconsistent(contradiction))
+    }
+}

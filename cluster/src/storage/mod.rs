@@ -1,0 +1,37 @@
+//! Durable storage of one node: a write-ahead log and snapshots over the [`Disk`] seam.
+//!
+//! The promise of this module is one sentence: what was synced is there after any crash, or
+//! opening fails and says why. It never repairs by guessing, and it never hands out a byte
+//! whose checksum did not match.
+//!
+//! Order matters to the layer above: save a snapshot first, and write [`Record::Purged`] for
+//! the entries it covers only afterwards; otherwise a crash in between loses them.
+//!
+//! What this module does not do: it does not know what the bytes mean (votes, log ids,
+//! entries and snapshots are opaque), it caches nothing, and it shares nothing between
+//! tasks. One owner holds the [`Wal`], one the [`SnapshotStore`].
+
+pub mod contract;
+mod disk;
+mod error;
+mod extent;
+mod frame;
+mod fuse;
+mod memory;
+mod real;
+mod record;
+mod recovery;
+mod snapshot;
+mod wal;
+
+#[cfg(test)]
+mod tests;
+
+pub use disk::{Disk, DiskFile};
+pub use error::OpenError;
+pub use memory::{CrashMode, MemoryDisk};
+pub use real::RealDisk;
+pub use record::Record;
+pub use recovery::Recovered;
+pub use snapshot::{Snapshot, SnapshotStore};
+pub use wal::Wal;

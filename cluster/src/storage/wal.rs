@@ -1,0 +1,204 @@
+//! The write-ahead log: everything a node must remember between snapshots.
+//!
+//! One file, `wal`, of batches (`frame.rs` has the bytes, `recovery.rs` the reasoning about
+//! crashes). A batch is one write, and is synced before the next one is written. The file
+//! only grows until [`Wal::rewrite`] replaces it with a shorter one, written beside it as
+//! `wal.new`, synced, and renamed over it; a crash leaves the old file or the new one.
+//!
+//! The log reads its file only when it is opened. It does not decide when to sync on behalf
+//! of a caller who wants to acknowledge (that is [`Wal::sync`]), nor when to compact.
+
+use std::io;
+
+use super::disk::{Disk, DiskFile};
+use super::error::OpenError;
+use super::frame::{self, Tail};
+use super::fuse::Fuse;
+use super::record::Record;
+use super::recovery::{self, Recovered, Replay};
+
+pub(super) const LOG: &str = "wal";
+pub(super) const NEW_LOG: &str = "wal.new";
+
+/// Payload of a batch of a rewritten log, in bytes, unless a single record is larger.
+pub(super) const REWRITE_BATCH_BYTES: usize = 1 << 20;
+
+/// An open log. After any error, and after a call that was dropped before it was done, every
+/// further call fails; open the log again to learn what is durable.
+pub struct Wal<D: Disk> {
+    disk: D,
+    file: D::File,
+    tail: Tail,
+    unsynced: bool,
+    fuse: Fuse,
+}
+
+impl<D: Disk> Wal<D> {
+    /// Opens the log of `disk`, or creates it if it is missing or empty, and replays it.
+    ///
+    /// What is returned is durable: a process killed between writing and syncing leaves
+    /// bytes that can be read but would not survive a power loss, so they are written and
+    /// synced again before anyone relies on them.
+    ///
+    /// # Errors
+    /// See [`OpenError`]. A torn tail is not an error: it is cut off and counted.
+    pub async fn open(disk: D) -> Result<(Wal<D>, Recovered), OpenError> {
+        let names = disk.list().await?;
+        if names.iter().any(|name| name == NEW_LOG) {
+            disk.remove(NEW_LOG).await?;
+        }
+        let bytes = if names.iter().any(|name| name == LOG) {
+            read_all(&disk, LOG).await?
+        } else {
+            Vec::new()
+        };
+        if bytes.is_empty() {
+            let (file, tail) = replace_log(&disk, 0, std::iter::empty()).await?;
+            return Ok((Wal::new(disk, file, tail), Recovered::default()));
+        }
+        let replay = recovery::replay(LOG, &bytes)?;
+        let file = disk.open(LOG, false).await?;
+        settle(&disk, &file, &bytes, &replay).await?;
+        Ok((Wal::new(disk, file, replay.tail), replay.recovered))
+    }
+
+    fn new(disk: D, file: D::File, tail: Tail) -> Wal<D> {
+        Wal {
+            disk,
+            file,
+            tail,
+            unsynced: false,
+            fuse: Fuse::new("write-ahead log"),
+        }
+    }
+
+    /// Writes `records` as one batch: after a crash all of them are there, or none. They are
+    /// durable only after [`Wal::sync`]. A batch still unsynced is synced first, because
+    /// recovery relies on at most one batch being unfinished. No records, no write.
+    ///
+    /// # Errors
+    /// `InvalidInput`, with nothing written and the log still usable, for a record that does
+    /// not fit (a gap in the indexes, a batch over 1 GiB). Any other error is final.
+    pub async fn write(&mut self, records: &[Record]) -> io::Result<()> {
+        self.fuse.check()?;
+        if records.is_empty() {
+            return Ok(());
+        }
+        let (batch, tail) = self.tail.frame(records)?;
+        if self.unsynced {
+            self.sync().await?;
+        }
+        self.fuse.arm()?;
+        self.file.write_at(self.tail.end, &batch).await?;
+        self.tail = tail;
+        self.unsynced = true;
+        self.fuse.mend();
+        Ok(())
+    }
+
+    /// Makes all that was written durable.
+    ///
+    /// # Errors
+    /// Any error is final: a sync is never tried again.
+    pub async fn sync(&mut self) -> io::Result<()> {
+        self.fuse.arm()?;
+        self.file.sync().await?;
+        self.unsynced = false;
+        self.fuse.mend();
+        Ok(())
+    }
+
+    /// Replaces the log by one that holds exactly `records`, durably, which must be the
+    /// whole state: this is compaction. A crash leaves the old log or the new one.
+    ///
+    /// # Errors
+    /// Any error is final, including `InvalidInput` for records that do not fit together.
+    pub async fn rewrite(&mut self, records: impl Iterator<Item = Record>) -> io::Result<()> {
+        self.fuse.arm()?;
+        let (file, tail) = replace_log(&self.disk, self.tail.sequence, records).await?;
+        self.file = file;
+        self.tail = tail;
+        self.unsynced = false;
+        self.fuse.mend();
+        Ok(())
+    }
+
+    /// Size of the file in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.tail.end
+    }
+}
+
+/// All bytes of a file.
+pub(super) async fn read_all<D: Disk>(disk: &D, name: &str) -> io::Result<Vec<u8>> {
+    let file = disk.open(name, false).await?;
+    let bytes = usize::try_from(file.len().await?).map_err(io::Error::other)?;
+    file.read_at(0, bytes).await
+}
+
+/// Cuts the torn tail off and makes the rest durable.
+///
+/// Only the last batch can be unsynced. It is written once more in place, with the same
+/// bytes, because after a sync that failed before the restart the system may hold it in
+/// memory, believe it clean, and never write it. The length is set for the same reason even
+/// if nothing seems to be torn. The directory is synced because the last crash may have come right after a rename.
+async fn settle<D: Disk>(
+    disk: &D,
+    file: &D::File,
+    bytes: &[u8],
+    replay: &Replay,
+) -> io::Result<()> {
+    file.set_len(replay.tail.end).await?;
+    let batch = replay.last_batch.clone();
+    if !batch.is_empty() {
+        file.write_at(batch.start as u64, &bytes[batch]).await?;
+    }
+    file.sync().await?;
+    disk.sync_dir().await
+}
+
+/// Puts a log of exactly `records` in the place of the current one, if any.
+///
+/// Sequence numbers go on from `first_sequence`, so that no batch of an older file can pass
+/// for one of this file. The empty batch at the end protects the one before it from having
+/// damage mistaken for a torn tail.
+async fn replace_log<D: Disk>(
+    disk: &D,
+    first_sequence: u64,
+    records: impl Iterator<Item = Record>,
+) -> io::Result<(D::File, Tail)> {
+    let file = disk.open(NEW_LOG, true).await?;
+    file.set_len(0).await?;
+    let header = frame::encode_file_header(first_sequence);
+    file.write_at(0, &header).await?;
+
+    let mut tail = Tail::after_header(first_sequence);
+    let mut batch = Vec::new();
+    let mut batch_bytes = 0;
+    for record in records {
+        let record_bytes = record.encoded_bytes();
+        if !batch.is_empty() && batch_bytes + record_bytes > REWRITE_BATCH_BYTES {
+            tail = append(&file, &tail, &batch).await?;
+            batch.clear();
+            batch_bytes = 0;
+        }
+        batch_bytes += record_bytes;
+        batch.push(record);
+    }
+    if !batch.is_empty() {
+        tail = append(&file, &tail, &batch).await?;
+    }
+    tail = append(&file, &tail, &[]).await?;
+
+    file.sync().await?;
+    drop(file);
+    disk.rename(NEW_LOG, LOG).await?;
+    disk.sync_dir().await?;
+    Ok((disk.open(LOG, false).await?, tail))
+}
+
+async fn append<F: DiskFile>(file: &F, tail: &Tail, records: &[Record]) -> io::Result<Tail> {
+    let (batch, next) = tail.frame(records)?;
+    file.write_at(tail.end, &batch).await?;
+    Ok(next)
+}

@@ -1,0 +1,196 @@
+//! A host's disk: `turmoil-fs` behind the cluster's [`Disk`] seam, with a cost per sync.
+//!
+//! `turmoil-fs` keeps written and durable bytes apart; a power loss drops what was not
+//! synced, and may keep the first blocks of the last write (a torn tail). A killed process
+//! loses nothing: its writes are in the page cache of a machine that goes on.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use squall_cluster::storage::{Disk, DiskFile};
+use turmoil_fs::Fs;
+use turmoil_fs::shim::std::fs::{self, File, OpenOptions};
+use turmoil_fs::shim::std::os::unix::fs::FileExt;
+
+use super::executor::{self, Nanos};
+use crate::plan::DiskPlan;
+
+/// Granularity of torn writes.
+const BLOCK_BYTES: u64 = 512;
+
+/// The disk of one host. Clones are the same disk.
+#[derive(Clone)]
+pub struct SimDisk {
+    shared: Rc<Shared>,
+}
+
+struct Shared {
+    fs: Fs,
+    sync_min: Nanos,
+    sync_max: Nanos,
+    rng: RefCell<ChaCha8Rng>,
+    syncs: Cell<u64>,
+}
+
+impl SimDisk {
+    pub fn new(plan: &DiskPlan, seed: u64, rng: ChaCha8Rng) -> Self {
+        Self {
+            shared: Rc::new(Shared {
+                fs: Fs::builder().block_size(BLOCK_BYTES).seed(seed).build(),
+                sync_min: plan.sync_min_us * 1_000,
+                sync_max: plan.sync_max_us * 1_000,
+                rng: RefCell::new(rng),
+                syncs: Cell::new(0),
+            }),
+        }
+    }
+
+    /// The machine loses power: what was not synced is gone, or torn.
+    pub fn lose_power(&self) {
+        self.shared.fs.crash();
+    }
+
+    fn with<R>(&self, work: impl FnOnce() -> R) -> R {
+        let _entered = self.shared.fs.enter();
+        work()
+    }
+
+    /// Waits as long as a sync takes. A disk does one at a time, but a node has only one
+    /// writer, so there is nothing to queue for.
+    async fn sync_cost(&self) {
+        let shared = &self.shared;
+        shared.syncs.set(shared.syncs.get() + 1);
+        let cost = match shared.sync_min < shared.sync_max {
+            true => (shared.rng.borrow_mut()).random_range(shared.sync_min..=shared.sync_max),
+            false => shared.sync_min,
+        };
+        if cost > 0 {
+            let executor = executor::current();
+            executor.sleep_until(executor.now() + cost).await;
+        }
+    }
+}
+
+fn path(name: &str) -> io::Result<String> {
+    if name.is_empty() || name.contains('/') {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("{name:?} is no plain file name"),
+        ));
+    }
+    Ok(format!("/{name}"))
+}
+
+impl Disk for SimDisk {
+    type File = SimFile;
+
+    async fn open(&self, name: &str, create: bool) -> io::Result<SimFile> {
+        let path = path(name)?;
+        let file = self.with(|| {
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(create)
+                .open(path)
+        })?;
+        Ok(SimFile {
+            disk: self.clone(),
+            file: Some(file),
+        })
+    }
+
+    async fn list(&self) -> io::Result<Vec<String>> {
+        self.with(|| {
+            let mut names = Vec::new();
+            for entry in fs::read_dir("/")? {
+                names.push(entry?.file_name().to_string_lossy().into_owned());
+            }
+            names.sort_unstable();
+            Ok(names)
+        })
+    }
+
+    async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let (from, to) = (path(from)?, path(to)?);
+        self.with(|| fs::rename(from, to))
+    }
+
+    async fn remove(&self, name: &str) -> io::Result<()> {
+        let path = path(name)?;
+        self.with(|| fs::remove_file(path))
+    }
+
+    async fn sync_dir(&self) -> io::Result<()> {
+        self.sync_cost().await;
+        self.with(|| fs::sync_dir("/"))
+    }
+}
+
+/// An open file of a [`SimDisk`].
+pub struct SimFile {
+    disk: SimDisk,
+    /// Taken only by `drop`, which must run inside its file system.
+    file: Option<File>,
+}
+
+impl SimFile {
+    fn with<R>(&self, work: impl FnOnce(&File) -> R) -> R {
+        let file = self.file.as_ref().expect("open until dropped");
+        self.disk.with(|| work(file))
+    }
+}
+
+impl Drop for SimFile {
+    fn drop(&mut self) {
+        let file = self.file.take();
+        self.disk.with(|| drop(file));
+    }
+}
+
+impl DiskFile for SimFile {
+    async fn len(&self) -> io::Result<u64> {
+        self.with(|file| Ok(file.metadata()?.len()))
+    }
+
+    async fn read_at(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        self.with(|file| {
+            if file.metadata()?.len() < offset.saturating_add(len as u64) {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let mut buffer = vec![0; len];
+            let mut done = 0;
+            while done < len {
+                match file.read_at(&mut buffer[done..], offset + done as u64)? {
+                    0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    read => done += read,
+                }
+            }
+            Ok(buffer)
+        })
+    }
+
+    async fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.with(|file| {
+            let mut done = 0;
+            while done < data.len() {
+                match file.write_at(&data[done..], offset + done as u64)? {
+                    0 => return Err(io::ErrorKind::WriteZero.into()),
+                    written => done += written,
+                }
+            }
+            Ok(())
+        })
+    }
+
+    async fn set_len(&self, len: u64) -> io::Result<()> {
+        self.with(|file| file.set_len(len))
+    }
+
+    async fn sync(&self) -> io::Result<()> {
+        self.disk.sync_cost().await;
+        self.with(|file| file.sync_data())
+    }
+}

@@ -1,0 +1,91 @@
+//! The model of a link: when a packet arrives.
+//!
+//! Latency and jitter are drawn per packet, bandwidth makes packets queue, and loss costs
+//! what it costs TCP: a retransmission after the timeout (200 ms, doubling, as Linux does)
+//! with everything behind it on the same connection waiting. A link that is cut loses every
+//! packet until it heals, so the first retransmission after that gets through. Within a
+//! connection and direction, packets stay in order.
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+use super::executor::Nanos;
+use crate::fault::LinkChange;
+use crate::plan::NetworkPlan;
+
+/// Linux's minimum retransmission timeout.
+const RETRANSMIT_FIRST: Nanos = 200_000_000;
+/// Linux's maximum.
+const RETRANSMIT_MAX: Nanos = 120_000_000_000;
+
+/// How long until the `attempt`-th retransmission (from 0) of a packet.
+pub(super) fn retransmit_after(attempt: u32) -> Nanos {
+    RETRANSMIT_FIRST
+        .checked_shl(attempt)
+        .map_or(RETRANSMIT_MAX, |after| after.min(RETRANSMIT_MAX))
+}
+
+/// One direction of one link.
+#[derive(Debug, Clone)]
+pub(super) struct Link {
+    latency_min: Nanos,
+    latency_max: Nanos,
+    jitter: Nanos,
+    loss_ppm: u32,
+    bandwidth_bytes_per_s: Option<u64>,
+    /// How many faults cut this direction.
+    pub cuts: u32,
+    /// When the last byte sent so far has left.
+    busy_until: Nanos,
+}
+
+impl Link {
+    pub(super) fn new(plan: &NetworkPlan) -> Self {
+        Self {
+            latency_min: plan.latency_min_us * 1_000,
+            latency_max: plan.latency_max_us * 1_000,
+            jitter: plan.jitter_us * 1_000,
+            loss_ppm: plan.loss_ppm,
+            bandwidth_bytes_per_s: plan.bandwidth_bytes_per_s,
+            cuts: 0,
+            busy_until: 0,
+        }
+    }
+
+    /// Applies a fault's change on top of what holds now.
+    pub(super) fn degrade(&mut self, change: &LinkChange) {
+        self.latency_min += change.latency_us * 1_000;
+        self.latency_max += change.latency_us * 1_000;
+        self.jitter += change.jitter_us * 1_000;
+        // Two independent chances of loss.
+        let kept = u64::from(1_000_000 - self.loss_ppm) * u64::from(1_000_000 - change.loss_ppm);
+        self.loss_ppm = 1_000_000 - (kept / 1_000_000) as u32;
+        self.bandwidth_bytes_per_s = match (self.bandwidth_bytes_per_s, change.bandwidth_bytes_per_s) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+    }
+
+    /// When a packet of `bytes` sent at `now` arrives.
+    pub(super) fn arrival(&mut self, now: Nanos, bytes: u64, rng: &mut ChaCha8Rng) -> Nanos {
+        let mut sent = now;
+        if let Some(rate) = self.bandwidth_bytes_per_s {
+            let transmission = bytes.saturating_mul(1_000_000_000) / rate.max(1);
+            self.busy_until = self.busy_until.max(now) + transmission;
+            sent = self.busy_until;
+        }
+        let mut delay = match self.latency_min < self.latency_max {
+            true => rng.random_range(self.latency_min..=self.latency_max),
+            false => self.latency_min,
+        };
+        if self.jitter > 0 {
+            delay += rng.random_range(0..=self.jitter);
+        }
+        sent + delay
+    }
+
+    /// Whether a packet sent now is lost.
+    pub(super) fn loses(&self, rng: &mut ChaCha8Rng) -> bool {
+        self.loss_ppm > 0 && rng.random_range(0..1_000_000) < self.loss_ppm
+    }
+}

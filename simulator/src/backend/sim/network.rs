@@ -1,0 +1,302 @@
+//! The network between hosts: `turmoil-net`'s sockets, our links.
+//!
+//! `turmoil-net` simulates the sockets of each host and hands every packet to us; the
+//! [`Link`] model decides when it arrives. Pure acknowledgements carry nothing that an
+//! application can see, so on an open link they arrive at once instead of costing an event
+//! of their own.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use bytes::Bytes;
+use rand_chacha::ChaCha8Rng;
+use turmoil_net::{
+    EnterGuard, HostId as NetHost, KernelConfig, Net, Packet, TcpFlags, TcpSegment, Transport,
+};
+
+use super::executor::{HostId, Nanos};
+use super::link::{Link, retransmit_after};
+use crate::fault::LinkChange;
+use crate::plan::NetworkPlan;
+
+/// Large packets: a message is one event unless it is a snapshot.
+const MTU_BYTES: u32 = 64 * 1024 - 1;
+/// A segment as large as this is likely to have others behind it.
+const BULK_BYTES: usize = 32 * 1024;
+/// `turmoil-net` counts egress passes to retransmit, which mean nothing here.
+const NEVER: u32 = u32::MAX;
+
+/// Address of a host: 10.0.x.y, counted from 10.0.0.1.
+pub fn address_of(host: HostId) -> IpAddr {
+    let number = host.0 as u32 + 1;
+    IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + number))
+}
+
+fn host_of(address: IpAddr) -> HostId {
+    let IpAddr::V4(address) = address else {
+        unreachable!("all hosts have addresses of version 4")
+    };
+    HostId((u32::from(address) - 0x0a00_0000) as usize - 1)
+}
+
+/// A connection in one direction.
+type FlowKey = (IpAddr, u16, IpAddr, u16);
+
+struct Flow {
+    /// In order of sending; only the first is scheduled.
+    queue: VecDeque<(Nanos, Packet)>,
+    /// Retransmissions of the first so far.
+    attempt: u32,
+    /// When the last packet arrived.
+    last_arrival: Nanos,
+}
+
+/// Sockets, links, and packets under way.
+pub struct Network {
+    guard: EnterGuard,
+    net_hosts: Vec<NetHost>,
+    /// `links[from][to]`.
+    links: Vec<Vec<Link>>,
+    base: NetworkPlan,
+    /// Faults in force on single links.
+    degraded: BTreeMap<usize, Vec<(Vec<(usize, usize)>, LinkChange)>>,
+    flows: BTreeMap<FlowKey, Flow>,
+    schedule: BinaryHeap<Reverse<(Nanos, u64, FlowKey)>>,
+    next_sequence: u64,
+    rng: ChaCha8Rng,
+    /// Hosts without power: nothing goes in or out.
+    dark: Vec<bool>,
+    /// Connections that may have more to send than fits their window.
+    bulk: BTreeSet<FlowKey>,
+    buffer: Vec<Packet>,
+    delivered: u64,
+}
+
+impl Network {
+    /// Creates the sockets of `hosts` hosts on this thread.
+    pub fn new(hosts: usize, plan: &NetworkPlan, rng: ChaCha8Rng) -> Self {
+        let config = KernelConfig::default()
+            .mtu(MTU_BYTES)
+            .send_buf_cap(1 << 20)
+            .recv_buf_cap(1 << 20)
+            .retx_threshold(NEVER);
+        let mut net = Net::with_config(config);
+        let net_hosts = (0..hosts)
+            .map(|host| net.add_host(address_of(HostId(host))))
+            .collect();
+        Self {
+            guard: net.enter(),
+            net_hosts,
+            links: vec![vec![Link::new(plan); hosts]; hosts],
+            base: plan.clone(),
+            degraded: BTreeMap::new(),
+            flows: BTreeMap::new(),
+            schedule: BinaryHeap::new(),
+            next_sequence: 0,
+            rng,
+            dark: vec![false; hosts],
+            bulk: BTreeSet::new(),
+            buffer: Vec::new(),
+            delivered: 0,
+        }
+    }
+
+    /// Which of `turmoil-net`'s hosts is which.
+    pub fn net_hosts(&self) -> &[NetHost] {
+        &self.net_hosts
+    }
+
+    /// Packets delivered so far.
+    pub fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// Takes what the hosts have sent and gives each packet its time of arrival.
+    pub fn collect(&mut self, now: Nanos) {
+        loop {
+            let mut packets = std::mem::take(&mut self.buffer);
+            self.guard.egress_all(&mut packets);
+            let mut acknowledged_much = false;
+            for packet in packets.drain(..) {
+                acknowledged_much |= self.send(now, packet);
+            }
+            self.buffer = packets;
+            // An acknowledgement may have opened a window for bytes that were waiting.
+            if !acknowledged_much {
+                return;
+            }
+        }
+    }
+
+    /// Whether the packet was an acknowledgement that may let its receiver send more.
+    fn send(&mut self, now: Nanos, packet: Packet) -> bool {
+        let (from, to) = (host_of(packet.src), host_of(packet.dst));
+        if self.dark[from.0] {
+            return false;
+        }
+        let Transport::Tcp(segment) = &packet.payload else {
+            unreachable!("the cluster uses nothing but TCP")
+        };
+        let key = (packet.src, segment.src_port, packet.dst, segment.dst_port);
+        let open = self.is_open(from, to);
+        if open && is_pure_ack(segment) && !self.flows.contains_key(&key) {
+            let answers = (key.2, key.3, key.0, key.1);
+            self.guard.deliver(packet);
+            return self.bulk.remove(&answers);
+        }
+        if segment.payload.len() >= BULK_BYTES {
+            self.bulk.insert(key);
+        }
+        let link = &mut self.links[from.0][to.0];
+        let mut due = link.arrival(now, u64::from(packet.size()), &mut self.rng);
+        let mut attempt = 0;
+        while link.loses(&mut self.rng) {
+            due += retransmit_after(attempt);
+            attempt += 1;
+        }
+        let flow = self.flows.entry(key).or_insert_with(|| Flow {
+            queue: VecDeque::new(),
+            attempt: 0,
+            last_arrival: 0,
+        });
+        flow.queue.push_back((due, packet));
+        if flow.queue.len() == 1 {
+            let at = due.max(flow.last_arrival);
+            self.schedule_flow(at, key);
+        }
+        false
+    }
+
+    fn schedule_flow(&mut self, at: Nanos, key: FlowKey) {
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        self.schedule.push(Reverse((at, sequence, key)));
+    }
+
+    fn is_open(&self, from: HostId, to: HostId) -> bool {
+        self.links[from.0][to.0].cuts == 0 && !self.dark[to.0]
+    }
+
+    /// When the next packet arrives, if any.
+    pub fn next_arrival(&self) -> Option<Nanos> {
+        self.schedule.peek().map(|Reverse((at, _, _))| *at)
+    }
+
+    /// Delivers what is due at `now`; whether anything was.
+    pub fn deliver_due(&mut self, now: Nanos) -> bool {
+        let mut any = false;
+        while self.next_arrival().is_some_and(|at| at <= now) {
+            let (at, _, key) = self.schedule.pop().expect("just seen").0;
+            any = true;
+            let open = self.is_open(host_of(key.0), host_of(key.2));
+            let flow = self.flows.get_mut(&key).expect("a scheduled flow exists");
+            if !open {
+                let again = at + retransmit_after(flow.attempt);
+                flow.attempt += 1;
+                self.schedule_flow(again, key);
+                continue;
+            }
+            let (_, packet) = flow.queue.pop_front().expect("a scheduled flow has a packet");
+            flow.attempt = 0;
+            flow.last_arrival = at;
+            match flow.queue.front() {
+                Some((due, _)) => {
+                    let next = at.max(*due);
+                    self.schedule_flow(next, key);
+                }
+                None => drop(self.flows.remove(&key)),
+            }
+            self.delivered += 1;
+            self.guard.deliver(packet);
+        }
+        any
+    }
+
+    /// Cuts (`true`) or reopens one direction.
+    pub fn cut(&mut self, from: usize, to: usize, cut: bool) {
+        let cuts = &mut self.links[from][to].cuts;
+        *cuts = match cut {
+            true => *cuts + 1,
+            false => cuts.checked_sub(1).expect("only what was cut is reopened"),
+        };
+    }
+
+    /// Puts a fault's changes of single links in force.
+    pub fn degrade(&mut self, fault: usize, links: Vec<(usize, usize)>, change: LinkChange) {
+        self.degraded.entry(fault).or_default().push((links, change));
+        self.rebuild_links();
+    }
+
+    /// Ends them.
+    pub fn restore(&mut self, fault: usize) {
+        self.degraded.remove(&fault);
+        self.rebuild_links();
+    }
+
+    fn rebuild_links(&mut self) {
+        for row in &mut self.links {
+            for link in row {
+                let cuts = link.cuts;
+                *link = Link::new(&self.base);
+                link.cuts = cuts;
+            }
+        }
+        for (links, change) in self.degraded.values().flatten() {
+            for (from, to) in links {
+                self.links[*from][*to].degrade(change);
+            }
+        }
+    }
+
+    /// Switches a host's power off or on; without it nothing leaves or reaches it.
+    pub fn set_dark(&mut self, host: HostId, dark: bool) {
+        self.dark[host.0] = dark;
+    }
+
+    /// Resets every connection that `host` still has: what its kernel does for a process
+    /// that is gone, and what a machine without power forgets.
+    pub fn reset_connections(&mut self, now: Nanos, host: HostId) {
+        for _ in 0..MAX_RESET_ROUNDS {
+            self.collect(now);
+            let entries = turmoil_net::netstat(address_of(host)).entries;
+            let connections = entries.into_iter().filter_map(|e| Some((e.local, e.peer?)));
+            let connections: Vec<_> = connections.collect();
+            if connections.is_empty() {
+                return;
+            }
+            for (local, peer) in connections {
+                self.guard.deliver(reset(peer, local));
+            }
+        }
+        panic!("host {} keeps its connections after they were reset", host.0);
+    }
+}
+
+/// A lingering socket needs one reset and one pass to be reaped.
+const MAX_RESET_ROUNDS: usize = 8;
+
+fn is_pure_ack(segment: &TcpSegment) -> bool {
+    let flags = segment.flags;
+    segment.payload.is_empty() && flags.ack && !flags.syn && !flags.fin && !flags.rst
+}
+
+fn reset(from: SocketAddr, to: SocketAddr) -> Packet {
+    Packet {
+        src: from.ip(),
+        dst: to.ip(),
+        ttl: 64,
+        payload: Transport::Tcp(TcpSegment {
+            src_port: from.port(),
+            dst_port: to.port(),
+            seq: 0,
+            ack: 0,
+            flags: TcpFlags {
+                rst: true,
+                ..TcpFlags::default()
+            },
+            window: 0,
+            payload: Bytes::new(),
+        }),
+    }
+}

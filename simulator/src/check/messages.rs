@@ -1,0 +1,87 @@
+//! What a history says about queues, indexed by queue and payload value. Every published
+//! value is unique within a run, so a value names one message. Judges nothing.
+
+use indexmap::IndexMap;
+
+use crate::history::{Action, Delivered, Operation, Outcome};
+
+/// Dead letters of queue `q` go to `q.dead`, the service's default.
+const DEAD_LETTER_SUFFIX: &str = ".dead";
+
+#[derive(Debug, Default)]
+pub(super) struct Messages<'a> {
+    /// By queue as addressed, then by value; in order of first mention. All lists hold
+    /// positions in the list of operations, in order of invocation.
+    pub(super) queues: IndexMap<&'a str, IndexMap<&'a str, Message<'a>>>,
+    /// Every receive by queue, whatever its outcome.
+    pub(super) receives: IndexMap<&'a str, Vec<usize>>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Message<'a> {
+    pub(super) publish: Option<usize>,
+    pub(super) deliveries: Vec<(usize, &'a Delivered)>,
+    pub(super) acks: Vec<usize>,
+    pub(super) nacks: Vec<usize>,
+}
+
+impl<'a> Messages<'a> {
+    pub(super) fn new(operations: &[Operation<'a>]) -> Self {
+        let mut messages = Self::default();
+        for (index, operation) in operations.iter().enumerate() {
+            match operation.action {
+                Action::Publish { queue, value, .. } => {
+                    messages.entry(queue, value).publish.get_or_insert(index);
+                }
+                Action::Ack { queue, value, .. } => messages.entry(queue, value).acks.push(index),
+                Action::Nack { queue, value, .. } => messages.entry(queue, value).nacks.push(index),
+                Action::Receive { queue, .. } => {
+                    messages.receives.entry(queue).or_default().push(index);
+                    if let Some(Outcome::Received { messages: received }) = operation.outcome {
+                        for delivered in received {
+                            let message = messages.entry(queue, &delivered.value);
+                            message.deliveries.push((index, delivered));
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        messages
+    }
+
+    fn entry(&mut self, queue: &'a str, value: &'a str) -> &mut Message<'a> {
+        let queue = self.queues.entry(queue).or_default();
+        queue.entry(value).or_default()
+    }
+
+    /// Every message with its queue and value.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&'a str, &'a str, &Message<'a>)> {
+        let queues = self.queues.iter();
+        queues.flat_map(|(&queue, messages)| messages.iter().map(move |(&value, m)| (queue, value, m)))
+    }
+
+    pub(super) fn get(&self, queue: &str, value: &str) -> Option<&Message<'a>> {
+        self.queues.get(queue)?.get(value)
+    }
+
+    /// The queue of `queue`'s dead letters, if the history mentions it.
+    pub(super) fn dead_letters(&self, queue: &str) -> Option<&'a str> {
+        let name = format!("{queue}{DEAD_LETTER_SUFFIX}");
+        self.receives.get_key_value(name.as_str()).map(|(&name, _)| name)
+    }
+}
+
+/// The queue that a message found in `queue` may have been published to instead: where
+/// it was dead-lettered from.
+pub(super) fn dead_lettered_from(queue: &str) -> Option<&str> {
+    queue.strip_suffix(DEAD_LETTER_SUFFIX)
+}
+
+/// How long a receive hides what it hands out, in microseconds.
+pub(super) fn visibility_us(operation: &Operation) -> u64 {
+    match operation.action {
+        Action::Receive { visibility_ms, .. } => visibility_ms.saturating_mul(1_000),
+        action => unreachable!("only a receive delivers, not {action:?}"),
+    }
+}

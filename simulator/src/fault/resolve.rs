@@ -1,0 +1,338 @@
+//! From roles to nodes, at the moment a fault fires.
+//!
+//! A pure function of the action, of who leads and runs at that moment, and of the
+//! generator given: the same three give the same nodes. It picks distinct nodes, or says
+//! why the fault has to be skipped; it never settles for fewer than were asked for.
+//!
+//! Named nodes are placed first, then the leader, then single picks, then groups, and
+//! `all` last: so a target that leaves no choice is never robbed by one that has it.
+
+use std::collections::BTreeSet;
+
+use rand::{Rng, RngExt};
+use serde::{Deserialize, Serialize};
+
+use super::target::node_name;
+use super::{FaultAction, LinkChange, Target};
+
+/// Who is what when the fault fires. Nodes count from 0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roles {
+    pub leader: Option<usize>,
+    /// Which processes run; one element a node.
+    pub up: Vec<bool>,
+    pub nodes: usize,
+}
+
+/// An action on nodes, counted from 0. As [`FaultAction`] otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ResolvedAction {
+    Kill {
+        nodes: Vec<usize>,
+    },
+    Stop {
+        nodes: Vec<usize>,
+    },
+    PowerLoss {
+        nodes: Vec<usize>,
+    },
+    Pause {
+        nodes: Vec<usize>,
+    },
+    Isolate {
+        nodes: Vec<usize>,
+    },
+    Partition {
+        sides: Vec<Vec<usize>>,
+        one_way: bool,
+    },
+    Bridge {
+        sides: Vec<Vec<usize>>,
+        bridge: usize,
+    },
+    Link {
+        /// Directed, distinct, ascending.
+        links: Vec<(usize, usize)>,
+        change: LinkChange,
+    },
+    Transfer {
+        to: usize,
+    },
+}
+
+/// Picks the nodes of an action.
+///
+/// # Errors
+/// The reason, in words, why the fault must be skipped: a role that nobody has now, a
+/// named node that does not run, or too few nodes left to pick from.
+pub fn resolve(
+    action: &FaultAction,
+    roles: &Roles,
+    rng: &mut impl Rng,
+) -> Result<ResolvedAction, String> {
+    assert_eq!(
+        roles.up.len(),
+        roles.nodes,
+        "every node either runs or does not"
+    );
+    let processes = Rules {
+        running: true,
+        overlap: false,
+    };
+    let network = Rules {
+        running: false,
+        overlap: false,
+    };
+    let mut pick = |groups: &[&[Target]], rules| pick_groups(groups, roles, rules, rng);
+    let mut one = |targets: &[Target], rules| pick(&[targets], rules).map(|mut g| g.remove(0));
+    Ok(match action {
+        FaultAction::Kill { targets } => ResolvedAction::Kill {
+            nodes: one(targets, processes)?,
+        },
+        FaultAction::Stop { targets } => ResolvedAction::Stop {
+            nodes: one(targets, processes)?,
+        },
+        FaultAction::PowerLoss { targets } => ResolvedAction::PowerLoss {
+            nodes: one(targets, processes)?,
+        },
+        FaultAction::Pause { targets } => ResolvedAction::Pause {
+            nodes: one(targets, processes)?,
+        },
+        FaultAction::Isolate { targets } => ResolvedAction::Isolate {
+            nodes: one(targets, network)?,
+        },
+        FaultAction::Partition { sides, one_way } => ResolvedAction::Partition {
+            sides: pick(&slices(sides), network)?,
+            one_way: *one_way,
+        },
+        FaultAction::Bridge { sides, bridge } => {
+            let mut groups = slices(sides);
+            let bridge = [*bridge];
+            groups.push(&bridge);
+            let mut sides = pick(&groups, network)?;
+            let bridge = sides.pop().expect("the bridge was picked last")[0];
+            ResolvedAction::Bridge { sides, bridge }
+        }
+        FaultAction::Link { from, to, change } => {
+            let rules = Rules {
+                running: false,
+                overlap: true,
+            };
+            let ends = pick(&[from, to], rules)?;
+            let links = links_between(&ends[0], &ends[1]);
+            if links.is_empty() {
+                return Err("both ends of the link are the same node".to_owned());
+            }
+            ResolvedAction::Link {
+                links,
+                change: *change,
+            }
+        }
+        FaultAction::Transfer { to } => {
+            let to = one(&[*to], processes)?[0];
+            match roles.running_leader() {
+                None => return Err("there is no leader to hand over".to_owned()),
+                Some(leader) if leader == to => {
+                    return Err(format!("{} leads already", node_name(to)));
+                }
+                Some(_) => ResolvedAction::Transfer { to },
+            }
+        }
+    })
+}
+
+impl ResolvedAction {
+    /// The directed links that carry nothing while the fault is in force, in a cluster of
+    /// `nodes` nodes; ascending. Empty for faults that cut no link.
+    pub fn cut_links(&self, nodes: usize) -> Vec<(usize, usize)> {
+        let mut cut = BTreeSet::new();
+        match self {
+            ResolvedAction::Isolate { nodes: isolated } => {
+                let all: Vec<usize> = (0..nodes).collect();
+                cut.extend(links_between(isolated, &all));
+                cut.extend(links_between(&all, isolated));
+            }
+            ResolvedAction::Partition {
+                sides,
+                one_way: true,
+            } => cut.extend(links_between(&sides[0], &sides[1])),
+            ResolvedAction::Partition { sides, .. } | ResolvedAction::Bridge { sides, .. } => {
+                for (i, from) in sides.iter().enumerate() {
+                    for (_, to) in sides.iter().enumerate().filter(|(j, _)| *j != i) {
+                        cut.extend(links_between(from, to));
+                    }
+                }
+            }
+            _ => {}
+        }
+        cut.into_iter().collect()
+    }
+
+    /// Names for the history: nodes, or `node-1->node-2` for each link of a link fault.
+    pub fn targets(&self) -> Vec<String> {
+        let names = |nodes: &[usize]| nodes.iter().copied().map(node_name).collect();
+        match self {
+            ResolvedAction::Kill { nodes }
+            | ResolvedAction::Stop { nodes }
+            | ResolvedAction::PowerLoss { nodes }
+            | ResolvedAction::Pause { nodes }
+            | ResolvedAction::Isolate { nodes } => names(nodes),
+            ResolvedAction::Partition { sides, .. } => names(&sides.concat()),
+            ResolvedAction::Bridge { sides, bridge } => {
+                names(&[sides.concat(), vec![*bridge]].concat())
+            }
+            ResolvedAction::Link { links, .. } => links
+                .iter()
+                .map(|(from, to)| format!("{}->{}", node_name(*from), node_name(*to)))
+                .collect(),
+            ResolvedAction::Transfer { to } => names(&[*to]),
+        }
+    }
+}
+
+impl Roles {
+    fn running_leader(&self) -> Option<usize> {
+        self.leader.filter(|leader| self.up[*leader])
+    }
+}
+
+fn slices(sides: &[Vec<Target>]) -> Vec<&[Target]> {
+    sides.iter().map(Vec::as_slice).collect()
+}
+
+fn links_between(from: &[usize], to: &[usize]) -> Vec<(usize, usize)> {
+    let pairs = from.iter().flat_map(|a| to.iter().map(move |b| (*a, *b)));
+    let links: BTreeSet<_> = pairs.filter(|(a, b)| a != b).collect();
+    links.into_iter().collect()
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Rules {
+    /// Only running processes can be meant.
+    running: bool,
+    /// Groups are the ends of links: a named node, the leader and `all` may be in both,
+    /// and `all` is every node.
+    overlap: bool,
+}
+
+/// The nodes of each group, in the order their targets are written.
+fn pick_groups(
+    groups: &[&[Target]],
+    roles: &Roles,
+    rules: Rules,
+    rng: &mut impl Rng,
+) -> Result<Vec<Vec<usize>>, String> {
+    let mut order: Vec<(usize, usize, Target)> = Vec::new();
+    for (g, group) in groups.iter().enumerate() {
+        order.extend(group.iter().enumerate().map(|(t, target)| (g, t, *target)));
+    }
+    order.sort_by_key(|(g, t, target)| (precedence(*target), *g, *t));
+    let mut taken = BTreeSet::new();
+    let mut picked = Vec::new();
+    for (g, t, target) in order {
+        let nodes = pick(target, roles, rules, &taken, rng)?;
+        taken.extend(nodes.iter().copied());
+        picked.push((g, t, nodes));
+    }
+    picked.sort();
+    let mut result = vec![Vec::new(); groups.len()];
+    for (g, _, nodes) in picked {
+        result[g].extend(nodes);
+    }
+    Ok(result)
+}
+
+fn precedence(target: Target) -> u8 {
+    match target {
+        Target::Node(_) => 0,
+        Target::Leader => 1,
+        Target::Follower => 2,
+        Target::Any => 3,
+        Target::Minority => 4,
+        Target::Majority => 5,
+        Target::All => 6,
+    }
+}
+
+/// The nodes that one target stands for, none of them taken.
+fn pick(
+    target: Target,
+    roles: &Roles,
+    rules: Rules,
+    taken: &BTreeSet<usize>,
+    rng: &mut impl Rng,
+) -> Result<Vec<usize>, String> {
+    let free = |running: bool| -> Vec<usize> {
+        let nodes = (0..roles.nodes).filter(|node| !taken.contains(node));
+        nodes.filter(|node| !running || roles.up[*node]).collect()
+    };
+    match target {
+        Target::Node(node) => {
+            let name = node_name(node);
+            if node >= roles.nodes {
+                return Err(format!("there is no {name}"));
+            }
+            if rules.running && !roles.up[node] {
+                return Err(format!("{name} is not running"));
+            }
+            named(node, &name, rules, taken)
+        }
+        Target::Leader => match roles.running_leader() {
+            Some(leader) => {
+                let name = format!("the leader, {},", node_name(leader));
+                named(leader, &name, rules, taken)
+            }
+            None => Err("there is no leader".to_owned()),
+        },
+        Target::Follower => {
+            let leader = roles.running_leader();
+            let mut followers = free(true);
+            followers.retain(|node| Some(*node) != leader);
+            sample(followers, 1, "no follower that runs is left", rng)
+        }
+        Target::Any => sample(free(true), 1, "no node that runs is left", rng),
+        Target::Minority | Target::Majority => {
+            let count = target.count(roles.nodes);
+            let why = format!("fewer than the {count} nodes of a {target} are left");
+            sample(free(rules.running), count, &why, rng)
+        }
+        Target::All if rules.overlap => Ok((0..roles.nodes).collect()),
+        Target::All => match free(rules.running) {
+            rest if rest.is_empty() => Err("no node is left for `all`".to_owned()),
+            rest => Ok(rest),
+        },
+    }
+}
+
+fn named(
+    node: usize,
+    name: &str,
+    rules: Rules,
+    taken: &BTreeSet<usize>,
+) -> Result<Vec<usize>, String> {
+    if taken.contains(&node) && !rules.overlap {
+        return Err(format!("{name} is named already"));
+    }
+    Ok(vec![node])
+}
+
+/// `count` distinct nodes of `pool`, ascending, every choice equally likely.
+fn sample(
+    mut pool: Vec<usize>,
+    count: usize,
+    why: &str,
+    rng: &mut impl Rng,
+) -> Result<Vec<usize>, String> {
+    if count == 0 || pool.len() < count {
+        return Err(why.to_owned());
+    }
+    let mut picked = Vec::new();
+    for _ in 0..count {
+        // u64, so that the width of usize does not enter into the draw.
+        let index = rng.random_range(0..pool.len() as u64) as usize;
+        picked.push(pool.remove(index));
+    }
+    picked.sort();
+    Ok(picked)
+}

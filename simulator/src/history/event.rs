@@ -1,0 +1,156 @@
+//! Events: one line of `history.jsonl` each.
+
+use serde::{Deserialize, Serialize};
+
+use super::operation::{Action, Outcome};
+
+/// Something that happened at a point of the run's clock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Microseconds since the start of the run (start of warm-up).
+    #[serde(rename = "at")]
+    pub at_us: u64,
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum EventKind {
+    /// A phase begins.
+    Phase {
+        phase: Phase,
+    },
+    /// A client sends an operation.
+    Invoke {
+        /// Unique, rising.
+        op: u64,
+        /// `lock-3`, `probe-queue`: sequential, at most one operation outstanding.
+        client: String,
+        /// When an open-loop schedule wanted it sent; absent in closed loop.
+        #[serde(default, skip_serializing_if = "Option::is_none", rename = "intended")]
+        intended_us: Option<u64>,
+        action: Action,
+    },
+    /// The client learns the outcome.
+    Return {
+        op: u64,
+        outcome: Outcome,
+    },
+    Fault(FaultEvent),
+    /// A node reports about itself.
+    Node {
+        node: String,
+        #[serde(flatten)]
+        event: NodeEvent,
+    },
+    /// The harness notes something that a reader of the history should know.
+    Note {
+        text: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    Warmup,
+    Chaos,
+    Heal,
+    Converge,
+    Serve,
+    Audit,
+    /// The run is over; the last event.
+    End,
+}
+
+/// A fault's life. `fault` numbers the plan's faults from 0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FaultEvent {
+    pub fault: usize,
+    /// `kill`, `partition`, `link` …
+    pub kind: String,
+    /// Node names (roles resolved), or `a->b` for links.
+    pub targets: Vec<String>,
+    #[serde(flatten)]
+    pub status: FaultStatus,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum FaultStatus {
+    /// In force, and seen to be.
+    Installed,
+    /// Over, and seen to be.
+    Healed,
+    /// Not done, with the reason (a target that did not exist at that moment).
+    Skipped { why: String },
+    /// Tried, but its effect could not be seen.
+    Uncertain { why: String },
+}
+
+/// What a node says about itself. Terms and indexes are Raft's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum NodeEvent {
+    /// The process is up and its storage recovered.
+    Started {
+        last_log: u64,
+        applied: u64,
+    },
+    /// The process ended by itself or was ended.
+    Stopped {
+        why: String,
+    },
+    /// Starts an election; pre-vote rounds included (`term` is then the current one).
+    Election {
+        term: u64,
+        pre_vote: bool,
+    },
+    /// Voted for `candidate` in `term`, durably.
+    Voted {
+        term: u64,
+        candidate: String,
+    },
+    /// Became leader.
+    Leader {
+        term: u64,
+    },
+    /// Committed its first entry as leader of `term`.
+    FirstCommit {
+        term: u64,
+        index: u64,
+    },
+    /// No longer leader.
+    Follower {
+        term: u64,
+        leader: Option<String>,
+    },
+    /// State digest after applying `index`. `entry` chains the hash of all applied entries.
+    Applied {
+        term: u64,
+        index: u64,
+        digest: String,
+    },
+    /// Term of the entry at `index`, reported at commit: evidence for log matching.
+    Committed {
+        term: u64,
+        index: u64,
+    },
+    Snapshot {
+        term: u64,
+        index: u64,
+    },
+    SnapshotInstalled {
+        term: u64,
+        index: u64,
+    },
+    Membership {
+        index: u64,
+        voters: Vec<String>,
+        learners: Vec<String>,
+    },
+    /// The storage refused, or something else the node cannot mend.
+    Damaged {
+        why: String,
+    },
+}

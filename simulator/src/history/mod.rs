@@ -1,0 +1,24 @@
+//! What happened: the one thing that checks and measures see.
+//!
+//! A history is a sequence of [`Event`]s in the order of the clock of record (virtual time
+//! in a simulation, the controller's clock on containers). It holds what clients asked and
+//! were told, what was done to the cluster, and what the nodes said about themselves. It
+//! knows no backend, so both worlds are judged by the same code, and a stored history can
+//! be judged again. Stored as JSON lines, one event a line ([`jsonl`]).
+//!
+//! Sources: Jepsen's operation histories (invoke / ok / fail / info) and Herlihy & Wing,
+//! "Linearizability" (1990).
+
+pub mod event;
+pub mod jsonl;
+pub mod operation;
+
+pub use event::{Event, EventKind, FaultEvent, FaultStatus, NodeEvent, Phase};
+pub use operation::{Action, Delivered, Operation, Outcome, Service, operations};
+
+/// A complete recorded run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct History {
+    /// In order of `at_us`; events of the same instant in the order they happened.
+    pub events: Vec<Event>,
+}

@@ -1,0 +1,237 @@
+//! Operations: what a client asked and what it was told.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use super::{EventKind, History};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Service {
+    Lock,
+    Queue,
+    Cache,
+}
+
+/// What a client asks. Every written value is unique within a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "f", rename_all = "snake_case")]
+pub enum Action {
+    /// Takes lock `name`; `wait_ms` 0 is try-lock.
+    Acquire {
+        name: String,
+        session: u64,
+        shared: bool,
+        wait_ms: u64,
+    },
+    Release {
+        name: String,
+        session: u64,
+        token: u64,
+    },
+    /// A fenced resource checks a token.
+    Check {
+        name: String,
+        token: u64,
+    },
+    OpenSession {
+        ttl_ms: u64,
+    },
+    KeepAlive {
+        session: u64,
+    },
+    CloseSession {
+        session: u64,
+    },
+    /// Publishes one message whose payload starts with `value`.
+    Publish {
+        queue: String,
+        value: String,
+        bytes: u64,
+    },
+    Receive {
+        queue: String,
+        max: u32,
+        visibility_ms: u64,
+        wait_ms: u64,
+    },
+    Ack {
+        queue: String,
+        receipt: u64,
+        value: String,
+    },
+    Nack {
+        queue: String,
+        receipt: u64,
+        value: String,
+        delay_ms: u64,
+    },
+    Get {
+        key: String,
+    },
+    Set {
+        key: String,
+        value: String,
+        bytes: u64,
+    },
+    /// Sets `key` to `value` if its version is `version`.
+    CompareAndSet {
+        key: String,
+        version: u64,
+        value: String,
+    },
+    Delete {
+        key: String,
+    },
+    Increment {
+        key: String,
+        by: i64,
+    },
+}
+
+impl Action {
+    pub fn service(&self) -> Service {
+        use Action::*;
+        match self {
+            Acquire { .. }
+            | Release { .. }
+            | Check { .. }
+            | OpenSession { .. }
+            | KeepAlive { .. }
+            | CloseSession { .. } => Service::Lock,
+            Publish { .. } | Receive { .. } | Ack { .. } | Nack { .. } => Service::Queue,
+            Get { .. } | Set { .. } | CompareAndSet { .. } | Delete { .. } | Increment { .. } => {
+                Service::Cache
+            }
+        }
+    }
+}
+
+/// What the client learnt. The three-way split is Jepsen's: acknowledged, certainly
+/// without effect, or unknown (it may have taken effect, may yet, or never).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// Acquire granted. `token` is the log index of the grant.
+    Granted {
+        token: u64,
+    },
+    /// Acquire ended without the lock: busy, or the wait timed out.
+    NotGranted,
+    Released,
+    /// Release, keep-alive: the session does not hold it or is gone. No effect.
+    NotHeld,
+    Checked {
+        accepted: bool,
+    },
+    Session {
+        session: u64,
+    },
+    Alive,
+    Closed,
+    Published {
+        id: u64,
+    },
+    Received {
+        messages: Vec<Delivered>,
+    },
+    /// Ack, nack: false when the receipt was no longer valid.
+    Settled {
+        valid: bool,
+    },
+    Value {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        value: Option<String>,
+        version: u64,
+    },
+    /// Set, delete: done; `version` is the log index of the write (0 for a delete).
+    Stored {
+        version: u64,
+    },
+    /// Compare-and-set: the version did not match. No effect.
+    Mismatch,
+    Counted {
+        value: i64,
+        version: u64,
+    },
+    /// Definitely no effect (refused, or never sent).
+    Failed {
+        why: String,
+    },
+    /// Unknown: timed out, or the connection broke after sending.
+    Unknown {
+        why: String,
+    },
+}
+
+impl Outcome {
+    /// Whether the client was told that the operation took effect or was answered.
+    pub fn is_acknowledged(&self) -> bool {
+        !matches!(self, Outcome::Failed { .. } | Outcome::Unknown { .. })
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Delivered {
+    pub id: u64,
+    pub receipt: u64,
+    pub deliveries: u32,
+    /// The `value` the message was published with.
+    pub value: String,
+}
+
+/// An invocation paired with its return.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Operation<'a> {
+    pub op: u64,
+    pub client: &'a str,
+    pub action: &'a Action,
+    pub intended_us: Option<u64>,
+    pub invoked_us: u64,
+    /// `None` while outstanding at the end of the history.
+    pub returned_us: Option<u64>,
+    /// `None` while outstanding: unknown.
+    pub outcome: Option<&'a Outcome>,
+    /// Positions of the two events in the history; real-time order at equal timestamps.
+    pub invoke_pos: usize,
+    pub return_pos: Option<usize>,
+}
+
+/// Pairs invocations with returns, in order of invocation.
+pub fn operations(history: &History) -> Vec<Operation<'_>> {
+    let mut by_op: IndexMap<u64, Operation<'_>> = IndexMap::new();
+    for (pos, event) in history.events.iter().enumerate() {
+        match &event.kind {
+            EventKind::Invoke {
+                op,
+                client,
+                intended_us,
+                action,
+            } => {
+                by_op.insert(
+                    *op,
+                    Operation {
+                        op: *op,
+                        client,
+                        action,
+                        intended_us: *intended_us,
+                        invoked_us: event.at_us,
+                        returned_us: None,
+                        outcome: None,
+                        invoke_pos: pos,
+                        return_pos: None,
+                    },
+                );
+            }
+            EventKind::Return { op, outcome } => {
+                if let Some(operation) = by_op.get_mut(op) {
+                    operation.returned_us = Some(event.at_us);
+                    operation.outcome = Some(outcome);
+                    operation.return_pos = Some(pos);
+                }
+            }
+            _ => {}
+        }
+    }
+    by_op.into_values().collect()
+}

@@ -1,0 +1,121 @@
+//! Measures: what the failures of a run cost its clients, in numbers.
+//!
+//! Every measure is a pure function of a [`History`], one measure a file, so that a
+//! simulated run, a run on containers and a stored history are measured by the same code.
+//! A measure says what it cannot know by `None`, never by a zero. Measures do not judge:
+//! limits and verdicts are the business of [`crate::report`], correctness that of
+//! [`crate::check`]. Times are whole microseconds of the run's clock throughout, which
+//! keeps equal histories equal to the last digit.
+
+mod baseline;
+pub mod distribution;
+pub mod downtime;
+pub mod election;
+pub mod faults;
+pub mod latency;
+pub mod loss;
+pub mod recovery;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod throughput;
+pub mod timeline;
+
+pub use distribution::Distribution;
+pub use downtime::{Downtime, Gap, ServiceDowntime};
+pub use election::Election;
+pub use faults::{FaultSpan, SpanStatus};
+pub use latency::LatencyRow;
+pub use loss::DataLoss;
+pub use recovery::{Recovery, Spell};
+pub use throughput::{Series, Throughput};
+pub use timeline::{Class, Reign, SERVICES, Span, service_name};
+
+use crate::history::{History, Phase};
+use baseline::Baselines;
+use timeline::Timeline;
+
+/// Everything measured of one run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measures {
+    /// Every occurrence of every fault, with the leadership change it caused, if any.
+    pub faults: Vec<FaultMeasure>,
+    /// Fault takes effect → a surviving node starts an election.
+    pub detection: Distribution,
+    /// Fault takes effect → a new leader has committed its first entry.
+    pub election: Distribution,
+    pub downtime: Downtime,
+    pub recovery: Recovery,
+    pub loss: DataLoss,
+    pub latency: Vec<LatencyRow>,
+    pub throughput: Throughput,
+    pub operations: Counts,
+    /// Acknowledged operations over time, for drawing.
+    pub series: Series,
+    /// Who led, when; in order of term.
+    pub reigns: Vec<Reign>,
+    /// Start of each phase that the run reached.
+    pub phases: Vec<(Phase, u64)>,
+    /// Time of the last event.
+    pub end_us: u64,
+}
+
+/// A fault and what it did to the leadership.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FaultMeasure {
+    pub span: FaultSpan,
+    /// `None` when the fault did not cost the cluster its leader.
+    pub election: Option<Election>,
+}
+
+/// How many operations ended how, over the whole run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub invoked: u64,
+    pub acknowledged: u64,
+    pub failed: u64,
+    /// Timed out, broken off, or still outstanding at the end.
+    pub unknown: u64,
+}
+
+/// Measures a history. Linear in its length but for sorting.
+pub fn measure(history: &History) -> Measures {
+    let timeline = Timeline::of(history);
+    let baselines = Baselines::of(&timeline);
+    let spans = faults::spans(history);
+    let elections = election::elections(&timeline, &spans);
+    let durations = |pick: fn(&Election) -> Option<u64>| {
+        Distribution::of(elections.iter().flatten().filter_map(pick).collect())
+    };
+    Measures {
+        detection: durations(|e| e.detected_us),
+        election: durations(|e| e.elected_us),
+        downtime: downtime::downtime(&timeline, &baselines),
+        recovery: recovery::recovery(&timeline, &baselines, &spans, &elections),
+        loss: loss::loss(&timeline),
+        latency: latency::latency(&timeline),
+        throughput: throughput::throughput(&timeline),
+        operations: counts(&timeline),
+        series: throughput::series(&timeline),
+        reigns: timeline.reigns,
+        phases: timeline.phases,
+        end_us: timeline.end_us,
+        faults: spans
+            .into_iter()
+            .zip(elections)
+            .map(|(span, election)| FaultMeasure { span, election })
+            .collect(),
+    }
+}
+
+fn counts(timeline: &Timeline<'_>) -> Counts {
+    let mut counts = Counts::default();
+    for sample in &timeline.samples {
+        counts.invoked += 1;
+        match sample.class {
+            Class::Ok => counts.acknowledged += 1,
+            Class::Failed => counts.failed += 1,
+            Class::Unknown => counts.unknown += 1,
+        }
+    }
+    counts
+}

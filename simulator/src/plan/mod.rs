@@ -1,0 +1,197 @@
+//! A plan: what will happen, decided before anything does.
+//!
+//! A scenario and a seed give one plan, always the same. It can be printed, stored as
+//! JSON, compared and shrunk, and it is all that a backend is given. All times are
+//! microseconds from the start of the run, which is the start of the warm-up. What cannot
+//! be known yet, who leads when a fault fires, stays a role
+//! ([`crate::fault::resolve`]); every draw after this one comes from a stream of the
+//! plan's seed.
+
+mod resolve;
+pub mod seed;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use serde::{Deserialize, Serialize};
+
+use crate::fault::FaultAction;
+use crate::scenario::{Scenario, ScenarioError};
+pub use seed::Seed;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    pub scenario: String,
+    pub summary: String,
+    pub seed: u64,
+    pub cluster: ClusterPlan,
+    pub network: NetworkPlan,
+    pub disk: DiskPlan,
+    /// One a node, `node-1` first.
+    pub clocks: Vec<ClockPlan>,
+    pub phases: PhasePlan,
+    /// `None`: no probe runs.
+    pub probe: Option<ProbePlan>,
+    pub workloads: Vec<WorkloadPlan>,
+    /// In order of `at_us`; `id` is the position.
+    pub faults: Vec<PlannedFault>,
+    pub objectives: Objectives,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClusterPlan {
+    /// 1 to 64.
+    pub nodes: usize,
+    pub heartbeat_ms: u64,
+    /// Below `election_max_ms`, and at least two heartbeats.
+    pub election_min_ms: u64,
+    pub election_max_ms: u64,
+    /// Log entries between snapshots.
+    pub snapshot_every: u64,
+}
+
+/// Every link between two nodes, one way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NetworkPlan {
+    pub latency_min_us: u64,
+    pub latency_max_us: u64,
+    /// Added at random to single packets, up to this much.
+    pub jitter_us: u64,
+    /// Parts per million.
+    pub loss_ppm: u32,
+    /// `None`: unlimited.
+    pub bandwidth_bytes_per_s: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DiskPlan {
+    pub sync_min_us: u64,
+    pub sync_max_us: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClockPlan {
+    /// How far the clock is ahead at the start; negative is behind.
+    pub offset_us: i64,
+    /// How much faster it runs, in parts per million; negative is slower.
+    pub drift_ppm: i32,
+}
+
+/// Lengths; of `converge_us` and `audit_us`, deadlines.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PhasePlan {
+    pub warmup_us: u64,
+    pub chaos_us: u64,
+    pub converge_us: u64,
+    pub serve_us: u64,
+    pub audit_us: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProbePlan {
+    /// Interval around faults.
+    pub dense_us: u64,
+    /// Interval otherwise.
+    pub idle_us: u64,
+    pub timeout_us: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkloadPlan {
+    /// Unique: the service, and a number from the second of its kind on (`queue-2`).
+    pub name: String,
+    /// Seed of everything the workload draws.
+    pub seed: u64,
+    pub kind: WorkloadKind,
+    pub pacing: Pacing,
+    /// Of one operation.
+    pub timeout_us: u64,
+    /// The workload ends after so many; `None`: with its phases.
+    pub operations: Option<u64>,
+    /// Of one message or value; 0 where the service has none.
+    pub payload_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "loop", rename_all = "snake_case")]
+pub enum Pacing {
+    /// Each client pauses after each operation.
+    Closed {
+        think_min_us: u64,
+        think_max_us: u64,
+    },
+    /// The whole workload starts an operation every `interval_us`, over its clients in
+    /// turn. Of a queue: the producers; consumers are a closed loop without a pause.
+    Open { interval_us: u64 },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "service", rename_all = "snake_case")]
+pub enum WorkloadKind {
+    Lock {
+        clients: u64,
+        /// Names in use.
+        locks: u64,
+        /// Share of shared acquisitions, parts per million.
+        shared_ppm: u32,
+        ttl_ms: u64,
+        wait_ms: u64,
+        hold_us: u64,
+    },
+    Queue {
+        producers: u64,
+        consumers: u64,
+        visibility_ms: u64,
+        /// Names in use.
+        queues: u64,
+    },
+    Cache {
+        clients: u64,
+        keys: u64,
+        /// Parts per million.
+        reads_ppm: u32,
+    },
+}
+
+/// One firing of a fault; a repeated fault is several of these.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedFault {
+    pub id: usize,
+    pub at_us: u64,
+    /// When it heals; equal to `at_us` for a fault that is over at once.
+    pub until_us: u64,
+    pub action: FaultAction,
+}
+
+/// What the run must achieve. `None`: not asked for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Objectives {
+    pub election_p50_us: Option<u64>,
+    pub election_p99_us: Option<u64>,
+    pub election_max_us: Option<u64>,
+    pub downtime_max_us: Option<u64>,
+    pub downtime_total_us: Option<u64>,
+    pub recovery_max_us: Option<u64>,
+    pub detection_max_us: Option<u64>,
+    /// Most acknowledged operations that may be lost.
+    pub lost: Option<u64>,
+    /// Least availability, parts per million.
+    pub availability_ppm: Option<u32>,
+}
+
+impl Plan {
+    /// Draws everything that can be known before the run.
+    ///
+    /// # Errors
+    /// The scenario's own, if it was changed after it was parsed and no longer holds
+    /// together.
+    pub fn resolve(scenario: &Scenario, seed: u64) -> Result<Plan, ScenarioError> {
+        scenario.check()?;
+        Ok(resolve::resolve(scenario, Seed(seed)))
+    }
+
+    /// The stream `name` of this plan.
+    pub fn stream(&self, name: &str) -> Seed {
+        Seed(self.seed).fork(name)
+    }
+}

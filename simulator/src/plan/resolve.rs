@@ -1,0 +1,263 @@
+//! Making a plan of a checked scenario.
+
+use rand::RngExt;
+
+use super::{
+    ClockPlan, ClusterPlan, DiskPlan, NetworkPlan, Objectives, Pacing, PhasePlan, Plan,
+    PlannedFault, ProbePlan, Seed, WorkloadKind, WorkloadPlan,
+};
+use crate::fault::{FaultAction, LinkChange, Target};
+use crate::scenario::fault::{Fault, Link, Targets};
+use crate::scenario::unit::Duration;
+use crate::scenario::workload::{Service, Workload};
+use crate::scenario::{Network, Phases, Scenario};
+
+pub(super) fn resolve(scenario: &Scenario, seed: Seed) -> Plan {
+    let (sync_min, sync_max) = scenario.disk.sync();
+    let phases = phases(&scenario.phases);
+    Plan {
+        scenario: scenario.name.get_ref().clone(),
+        summary: scenario.summary.clone(),
+        seed: seed.0,
+        cluster: cluster(scenario),
+        network: network(&scenario.network),
+        disk: DiskPlan {
+            sync_min_us: sync_min.us(),
+            sync_max_us: sync_max.us(),
+        },
+        clocks: clocks(scenario, seed),
+        probe: scenario.probe.enabled.then(|| ProbePlan {
+            dense_us: scenario.probe.every.get_ref().us(),
+            idle_us: scenario.probe.idle.get_ref().us(),
+            timeout_us: scenario.probe.timeout.get_ref().us(),
+        }),
+        workloads: workloads(scenario, seed),
+        faults: faults(scenario, &phases),
+        phases,
+        objectives: objectives(scenario),
+    }
+}
+
+fn cluster(scenario: &Scenario) -> ClusterPlan {
+    let cluster = &scenario.cluster;
+    let (election_min, election_max) = cluster.election_timeout();
+    ClusterPlan {
+        nodes: *cluster.nodes.get_ref() as usize,
+        heartbeat_ms: cluster.heartbeat.get_ref().ms(),
+        election_min_ms: election_min.ms(),
+        election_max_ms: election_max.ms(),
+        snapshot_every: *cluster.snapshot_every.get_ref(),
+    }
+}
+
+fn network(network: &Network) -> NetworkPlan {
+    let (latency_min, latency_max) = network.latency();
+    NetworkPlan {
+        latency_min_us: latency_min.us(),
+        latency_max_us: latency_max.us(),
+        jitter_us: network.jitter.us(),
+        loss_ppm: network.loss.0,
+        bandwidth_bytes_per_s: network.bandwidth.map(|bandwidth| bandwidth.0),
+    }
+}
+
+fn phases(phases: &Phases) -> PhasePlan {
+    PhasePlan {
+        warmup_us: phases.warmup.get_ref().us(),
+        chaos_us: phases.chaos.get_ref().us(),
+        converge_us: phases.converge.get_ref().us(),
+        serve_us: phases.serve.get_ref().us(),
+        audit_us: phases.audit.get_ref().us(),
+    }
+}
+
+/// Each node draws from a stream of its own, so that one node more changes no other.
+fn clocks(scenario: &Scenario, seed: Seed) -> Vec<ClockPlan> {
+    let (offset_min, offset_max) = scenario.clock.offset();
+    let (drift_min, drift_max) = scenario.clock.drift();
+    let nodes = 0..*scenario.cluster.nodes.get_ref() as usize;
+    nodes
+        .map(|node| {
+            let name = crate::fault::node_name(node);
+            let mut rng = seed.fork("clock").fork(&name).rng();
+            ClockPlan {
+                offset_us: rng.random_range(offset_min.0..=offset_max.0),
+                drift_ppm: rng.random_range(drift_min.0..=drift_max.0),
+            }
+        })
+        .collect()
+}
+
+fn workloads(scenario: &Scenario, seed: Seed) -> Vec<WorkloadPlan> {
+    let mut plans: Vec<WorkloadPlan> = Vec::new();
+    let written = scenario.workloads.iter().map(toml::Spanned::get_ref);
+    for (index, workload) in written.clone().enumerate() {
+        let service = workload.service;
+        let before = written.clone().take(index);
+        let number = 1 + before.filter(|other| other.service == service).count();
+        let name = match number {
+            1 => service.name().to_owned(),
+            _ => format!("{}-{number}", service.name()),
+        };
+        plans.push(WorkloadPlan {
+            seed: seed.fork("workload").fork(&name).0,
+            name,
+            kind: kind(workload),
+            pacing: pacing(workload),
+            timeout_us: workload.timeout().us(),
+            operations: workload.operations.as_ref().map(|count| *count.get_ref()),
+            payload_bytes: match service {
+                Service::Lock => 0,
+                Service::Queue | Service::Cache => workload.payload().0,
+            },
+        });
+    }
+    plans
+}
+
+fn kind(workload: &Workload) -> WorkloadKind {
+    match workload.service {
+        Service::Lock => WorkloadKind::Lock {
+            clients: workload.clients(),
+            locks: workload.keys(),
+            shared_ppm: workload.shared().0,
+            ttl_ms: workload.ttl().ms(),
+            wait_ms: workload.wait().ms(),
+            hold_us: workload.hold().us(),
+        },
+        Service::Queue => WorkloadKind::Queue {
+            producers: workload.producers(),
+            consumers: workload.consumers(),
+            visibility_ms: workload.visibility().ms(),
+            queues: 1,
+        },
+        Service::Cache => WorkloadKind::Cache {
+            clients: workload.clients(),
+            keys: workload.keys(),
+            reads_ppm: workload.reads().0,
+        },
+    }
+}
+
+fn pacing(workload: &Workload) -> Pacing {
+    if let Some(rate) = &workload.rate {
+        let interval_us = rate.get_ref().interval_us();
+        return Pacing::Open { interval_us };
+    }
+    let (think_min, think_max) = workload.think();
+    Pacing::Closed {
+        think_min_us: think_min.us(),
+        think_max_us: think_max.us(),
+    }
+}
+
+fn faults(scenario: &Scenario, phases: &PhasePlan) -> Vec<PlannedFault> {
+    let mut planned: Vec<PlannedFault> = Vec::new();
+    let chaos_end_us = phases.warmup_us + phases.chaos_us;
+    for fault in &scenario.faults {
+        let fault = fault.get_ref();
+        let action = action(fault);
+        let (every_us, times) = fault.repeat.as_ref().map_or((0, 1), |repeat| {
+            let repeat = repeat.get_ref();
+            (repeat.every.get_ref().us(), *repeat.times.get_ref())
+        });
+        for time in 0..times {
+            let at_us = phases.warmup_us + fault.at.get_ref().us() + time * every_us;
+            let until_us = match &fault.lasts {
+                _ if action.is_instant() => at_us,
+                Some(lasts) => at_us + lasts.get_ref().us(),
+                None => chaos_end_us,
+            };
+            planned.push(PlannedFault {
+                id: 0,
+                at_us,
+                until_us,
+                action: action.clone(),
+            });
+        }
+    }
+    // Stable, so that faults of the same instant keep the order they are written in.
+    planned.sort_by_key(|fault| fault.at_us);
+    for (id, fault) in planned.iter_mut().enumerate() {
+        fault.id = id;
+    }
+    planned
+}
+
+fn action(fault: &Fault) -> FaultAction {
+    let list = |targets: &Option<toml::Spanned<Targets>>| {
+        let targets = targets.as_ref()?;
+        Some(names(targets.get_ref()))
+    };
+    if let Some(targets) = list(&fault.kill) {
+        return FaultAction::Kill { targets };
+    }
+    if let Some(targets) = list(&fault.stop) {
+        return FaultAction::Stop { targets };
+    }
+    if let Some(targets) = list(&fault.pause) {
+        return FaultAction::Pause { targets };
+    }
+    if let Some(targets) = list(&fault.power_loss) {
+        return FaultAction::PowerLoss { targets };
+    }
+    if let Some(targets) = list(&fault.isolate) {
+        return FaultAction::Isolate { targets };
+    }
+    if let Some(sides) = &fault.partition {
+        let sides = sides.get_ref().iter();
+        return partition(fault, sides.map(|side| names(side.get_ref())).collect());
+    }
+    if let Some(link) = &fault.link {
+        return link_action(link.get_ref());
+    }
+    let to = fault.transfer.as_ref();
+    let to = *to.expect("the check let a fault have an action").get_ref();
+    FaultAction::Transfer { to }
+}
+
+fn partition(fault: &Fault, sides: Vec<Vec<Target>>) -> FaultAction {
+    match &fault.bridge {
+        Some(bridge) => FaultAction::Bridge {
+            sides,
+            bridge: *bridge.get_ref(),
+        },
+        None => FaultAction::Partition {
+            sides,
+            one_way: fault.one_way.as_ref().is_some_and(|it| *it.get_ref()),
+        },
+    }
+}
+
+fn link_action(link: &Link) -> FaultAction {
+    FaultAction::Link {
+        from: names(&link.from.get_ref().0),
+        to: names(&link.to.get_ref().0),
+        change: LinkChange {
+            latency_us: link.latency.map_or(0, Duration::us),
+            jitter_us: link.jitter.map_or(0, Duration::us),
+            loss_ppm: link.loss.map_or(0, |loss| loss.0),
+            bandwidth_bytes_per_s: link.bandwidth.map(|bandwidth| bandwidth.0),
+        },
+    }
+}
+
+fn names(targets: &Targets) -> Vec<Target> {
+    targets.iter().map(|target| *target.get_ref()).collect()
+}
+
+fn objectives(scenario: &Scenario) -> Objectives {
+    let written = &scenario.objectives;
+    let us = |duration: Option<Duration>| duration.map(Duration::us);
+    Objectives {
+        election_p50_us: us(written.election.p50),
+        election_p99_us: us(written.election.p99),
+        election_max_us: us(written.election.max),
+        downtime_max_us: us(written.downtime.max),
+        downtime_total_us: us(written.downtime.total),
+        recovery_max_us: us(written.recovery.max),
+        detection_max_us: us(written.detection.max),
+        lost: written.lost,
+        availability_ppm: written.availability.map(|share| share.0),
+    }
+}

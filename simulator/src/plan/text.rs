@@ -1,0 +1,237 @@
+//! `plan.txt`: a plan to read. Stable, because goldens and diffs are made of it.
+
+use std::fmt::{self, Display, Formatter};
+
+use super::{
+    ClockPlan, NetworkPlan, Objectives, Pacing, PhasePlan, Plan, PlannedFault, ProbePlan,
+    WorkloadKind, WorkloadPlan,
+};
+use crate::fault::node_name;
+use crate::fault::text::{duration_text, share_text};
+
+impl Display for Plan {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        writeln!(f, "{}, seed {}", self.scenario, self.seed)?;
+        if !self.summary.is_empty() {
+            writeln!(f, "{}", self.summary)?;
+        }
+        writeln!(f)?;
+        let cluster = &self.cluster;
+        line(
+            f,
+            "cluster",
+            format!(
+                "{}, heartbeat {}, election timeout {}, snapshot every {} entries",
+                counted(cluster.nodes as u64, "node"),
+                duration_text(cluster.heartbeat_ms * 1_000),
+                bounds(
+                    cluster.election_min_ms * 1_000,
+                    cluster.election_max_ms * 1_000
+                ),
+                cluster.snapshot_every,
+            ),
+        )?;
+        line(f, "network", network(&self.network))?;
+        let sync = bounds(self.disk.sync_min_us, self.disk.sync_max_us);
+        line(f, "disk", format!("sync {sync}"))?;
+        line(f, "clocks", clocks(&self.clocks))?;
+        line(f, "phases", phases(&self.phases))?;
+        line(f, "probe", probe(&self.probe))?;
+        section(f, "workloads", self.workloads.iter().map(workload))?;
+        section(f, "faults", faults(&self.faults))?;
+        section(f, "objectives", objectives(&self.objectives))
+    }
+}
+
+fn line(f: &mut Formatter, label: &str, text: String) -> fmt::Result {
+    writeln!(f, "{label:<9} {text}")
+}
+
+fn section(f: &mut Formatter, label: &str, lines: impl IntoIterator<Item = String>) -> fmt::Result {
+    writeln!(f, "\n{label}")?;
+    let mut lines = lines.into_iter().peekable();
+    if lines.peek().is_none() {
+        writeln!(f, "  none")?;
+    }
+    for line in lines {
+        writeln!(f, "  {line}")?;
+    }
+    Ok(())
+}
+
+fn network(network: &NetworkPlan) -> String {
+    let mut text = bounds(network.latency_min_us, network.latency_max_us);
+    text.insert_str(0, "latency ");
+    text.push_str(" one way");
+    if network.jitter_us > 0 {
+        text += &format!(", jitter {}", duration_text(network.jitter_us));
+    }
+    if network.loss_ppm > 0 {
+        text += &format!(", loss {}", share_text(network.loss_ppm));
+    }
+    if let Some(bandwidth) = network.bandwidth_bytes_per_s {
+        text += &format!(", bandwidth {bandwidth}B/s");
+    }
+    text
+}
+
+fn clocks(clocks: &[ClockPlan]) -> String {
+    let off = clocks.iter().enumerate();
+    let off = off.filter(|(_, clock)| clock.offset_us != 0 || clock.drift_ppm != 0);
+    let texts: Vec<String> = off
+        .map(|(node, clock)| {
+            let (offset, drift) = (clock.offset_us, clock.drift_ppm);
+            format!("{} {offset:+}us {drift:+}ppm", node_name(node))
+        })
+        .collect();
+    match texts.as_slice() {
+        [] => "exact".to_owned(),
+        _ => texts.join(", "),
+    }
+}
+
+fn phases(phases: &PhasePlan) -> String {
+    format!(
+        "warmup {}, chaos {}, converge within {}, serve {}, audit within {}",
+        duration_text(phases.warmup_us),
+        duration_text(phases.chaos_us),
+        duration_text(phases.converge_us),
+        duration_text(phases.serve_us),
+        duration_text(phases.audit_us),
+    )
+}
+
+fn probe(probe: &Option<ProbePlan>) -> String {
+    let Some(probe) = probe else {
+        return "off".to_owned();
+    };
+    format!(
+        "every {} around faults, every {} otherwise, timeout {}",
+        duration_text(probe.dense_us),
+        duration_text(probe.idle_us),
+        duration_text(probe.timeout_us),
+    )
+}
+
+fn workload(workload: &WorkloadPlan) -> String {
+    let mut parts = match &workload.kind {
+        WorkloadKind::Lock {
+            clients,
+            locks,
+            shared_ppm,
+            ttl_ms,
+            wait_ms,
+            hold_us,
+        } => vec![
+            counted(*clients, "client"),
+            counted(*locks, "lock"),
+            format!("{} shared", share_text(*shared_ppm)),
+            format!("ttl {}", duration_text(ttl_ms * 1_000)),
+            format!("wait {}", duration_text(wait_ms * 1_000)),
+            format!("hold {}", duration_text(*hold_us)),
+        ],
+        WorkloadKind::Queue {
+            producers,
+            consumers,
+            visibility_ms,
+            queues,
+        } => vec![
+            counted(*producers, "producer"),
+            counted(*consumers, "consumer"),
+            counted(*queues, "queue"),
+            format!("payload {}B", workload.payload_bytes),
+            format!("visibility {}", duration_text(visibility_ms * 1_000)),
+        ],
+        WorkloadKind::Cache {
+            clients,
+            keys,
+            reads_ppm,
+        } => vec![
+            counted(*clients, "client"),
+            counted(*keys, "key"),
+            format!("{} reads", share_text(*reads_ppm)),
+            format!("payload {}B", workload.payload_bytes),
+        ],
+    };
+    parts.push(match &workload.pacing {
+        Pacing::Closed {
+            think_min_us,
+            think_max_us,
+        } => format!("think {}", bounds(*think_min_us, *think_max_us)),
+        Pacing::Open { interval_us } => {
+            format!("one every {}", duration_text(*interval_us))
+        }
+    });
+    parts.push(format!("timeout {}", duration_text(workload.timeout_us)));
+    parts.extend(workload.operations.map(|count| counted(count, "operation")));
+    format!("{:<8} {}", workload.name, parts.join(", "))
+}
+
+/// One line a fault, its columns as wide as the widest entry.
+fn faults(faults: &[PlannedFault]) -> Vec<String> {
+    let rows: Vec<[String; 3]> = faults
+        .iter()
+        .map(|fault| {
+            let id = format!("#{}", fault.id);
+            [id, format!("t=+{}", seconds(fault.at_us)), lasts(fault)]
+        })
+        .collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let [id_width, at_width, lasts_width] = [0, 1, 2].map(width);
+    let lines = rows.iter().zip(faults).map(|([id, at, lasts], fault)| {
+        let action = &fault.action;
+        format!("{id:<id_width$}  {at:>at_width$}  {lasts:<lasts_width$}  {action}")
+    });
+    lines.collect()
+}
+
+fn lasts(fault: &PlannedFault) -> String {
+    match fault.until_us - fault.at_us {
+        0 => "at once".to_owned(),
+        lasts_us => format!("for {}", seconds(lasts_us)),
+    }
+}
+
+fn objectives(objectives: &Objectives) -> Vec<String> {
+    let most = |label: &str, limit: Option<u64>| {
+        limit.map(|limit_us| format!("{label:<14} at most {}", duration_text(limit_us)))
+    };
+    let lines = [
+        most("election p50", objectives.election_p50_us),
+        most("election p99", objectives.election_p99_us),
+        most("election max", objectives.election_max_us),
+        most("detection max", objectives.detection_max_us),
+        most("downtime max", objectives.downtime_max_us),
+        most("downtime total", objectives.downtime_total_us),
+        most("recovery max", objectives.recovery_max_us),
+        objectives
+            .lost
+            .map(|lost| format!("{:<14} at most {lost}", "lost")),
+        objectives
+            .availability_ppm
+            .map(|ppm| format!("{:<14} at least {}", "availability", share_text(ppm))),
+    ];
+    lines.into_iter().flatten().collect()
+}
+
+/// `5.000s`; finer only where the time is.
+fn seconds(us: u64) -> String {
+    let (whole, rest) = (us / 1_000_000, us % 1_000_000);
+    if rest.is_multiple_of(1_000) {
+        format!("{whole}.{:03}s", rest / 1_000)
+    } else {
+        format!("{whole}.{rest:06}s")
+    }
+}
+
+fn bounds(min_us: u64, max_us: u64) -> String {
+    if min_us == max_us {
+        return duration_text(min_us);
+    }
+    format!("{}..{}", duration_text(min_us), duration_text(max_us))
+}
+
+fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}

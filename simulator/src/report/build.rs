@@ -1,0 +1,313 @@
+//! From measures and check results to a report.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::check;
+use crate::history::{Phase, Service};
+use crate::measure::{self, Distribution, FaultMeasure, Measures, service_name};
+
+use super::objectives::{Objectives, evaluate};
+use super::verdict::{Grounds, verdict};
+use super::*;
+
+/// What only the caller knows of a run.
+#[derive(Debug, Clone)]
+pub struct Input {
+    pub scenario: String,
+    pub seed: u64,
+    /// `sim` or `docker`.
+    pub backend: String,
+    pub cluster: Cluster,
+    /// Services with a workload; each must have been loaded for the run to count.
+    pub services: Vec<Service>,
+    pub objectives: Objectives,
+    pub history_sha256: String,
+    /// Events of the history.
+    pub events: u64,
+    /// The command that runs it again.
+    pub reproduce: String,
+    pub wall: WallInput,
+}
+
+/// What differs between two runs of a seed.
+#[derive(Debug, Clone)]
+pub struct WallInput {
+    pub elapsed_us: u64,
+    /// Date and time, in whatever form the caller likes.
+    pub started: String,
+    /// Of the program.
+    pub version: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cluster {
+    pub nodes: u64,
+    pub heartbeat_ms: Ms,
+    pub election_timeout_ms: ElectionTimeout,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ElectionTimeout {
+    pub min: Ms,
+    pub max: Ms,
+}
+
+/// Composes the report and its verdict.
+pub fn build(input: &Input, measures: &Measures, checks: &[check::CheckResult]) -> Report {
+    let faults: Vec<_> = measures.faults.iter().map(fault_row).collect();
+    let checks: Vec<_> = checks.iter().map(check_row).collect();
+    let objectives = evaluate(&input.objectives, measures);
+    let load = load(input, measures);
+    let grounds = Grounds {
+        checks: &checks,
+        faults: &faults,
+        objectives: &objectives,
+        load: &load,
+    };
+    let (verdict, reason) = verdict(&grounds);
+    Report {
+        scenario: input.scenario.clone(),
+        seed: input.seed,
+        backend: input.backend.clone(),
+        verdict,
+        reason,
+        reproduce: input.reproduce.clone(),
+        cluster: input.cluster.clone(),
+        detection_ms: times(&measures.detection),
+        election_ms: times(&measures.election),
+        downtime_ms: downtime(measures),
+        gaps: gaps(measures),
+        availability: measures
+            .downtime
+            .any
+            .map(|any| Percent::of(any.availability_ppm.into())),
+        recovery_ms: recovery(measures),
+        data_loss: data_loss(measures),
+        latency_us: latency(measures),
+        throughput: throughput(measures),
+        operations: operations(measures),
+        faults,
+        checks,
+        objectives,
+        timeline: timeline(measures),
+        sim: Sim {
+            seconds: Seconds::of(measures.end_us),
+            events: input.events,
+            history_sha256: input.history_sha256.clone(),
+        },
+        wall: wall(&input.wall, measures.end_us),
+    }
+}
+
+fn load(input: &Input, measures: &Measures) -> Vec<(String, u64)> {
+    let acked = |service: &Service| {
+        let phases = measures.throughput.services.get(service);
+        let of = |phase| {
+            phases
+                .and_then(|p| p.get(&phase))
+                .map_or(0, |rate| rate.acked)
+        };
+        (
+            service_name(*service).to_owned(),
+            of(Phase::Chaos) + of(Phase::Serve),
+        )
+    };
+    input.services.iter().map(acked).collect()
+}
+
+fn fault_row(fault: &FaultMeasure) -> FaultRow {
+    let election = fault.election.as_ref();
+    let new_leader = election.and_then(|e| e.new_leader.as_ref());
+    FaultRow {
+        kind: fault.span.kind.clone(),
+        targets: fault.span.targets.clone(),
+        at_ms: Ms::of(fault.span.installed_us.unwrap_or(fault.span.at_us)),
+        healed_ms: fault.span.healed_us.map(Ms::of),
+        status: fault.span.status.clone(),
+        detected_ms: election.and_then(|e| e.detected_us).map(Ms::of),
+        elected_ms: election.and_then(|e| e.elected_us).map(Ms::of),
+        old_leader: election.map(|e| e.old_leader.clone()),
+        new_leader: new_leader.map(|leader| leader.node.clone()),
+        new_term: new_leader.map(|leader| leader.term),
+    }
+}
+
+fn check_row(result: &check::CheckResult) -> CheckRow {
+    CheckRow {
+        name: result.name.to_owned(),
+        property: result.property.to_owned(),
+        verdict: match result.verdict {
+            check::Verdict::Pass => CheckVerdict::Pass,
+            check::Verdict::Fail => CheckVerdict::Fail,
+            check::Verdict::Unknown => CheckVerdict::Unknown,
+        },
+        detail: result.detail.clone(),
+        checked: result.checked,
+        evidence: result.evidence.clone(),
+    }
+}
+
+fn times(distribution: &Distribution) -> Times {
+    Times {
+        count: distribution.count,
+        min: distribution.min_us.map(Ms::of),
+        p50: distribution.p50_us.map(Ms::of),
+        p90: distribution.p90_us.map(Ms::of),
+        p99: distribution.p99_us.map(Ms::of),
+        max: distribution.max_us.map(Ms::of),
+    }
+}
+
+fn downtime(measures: &Measures) -> DowntimeMs {
+    let of = |downtime: Option<measure::ServiceDowntime>| {
+        downtime.map(|d| ServiceDowntimeMs {
+            total: Ms::of(d.total_us),
+            max: Ms::of(d.max_us),
+            count: d.count,
+            availability: Percent::of(d.availability_ppm.into()),
+        })
+    };
+    let downtime = &measures.downtime;
+    DowntimeMs {
+        lock: of(downtime.lock),
+        queue: of(downtime.queue),
+        cache: of(downtime.cache),
+        any: of(downtime.any),
+    }
+}
+
+fn gaps(measures: &Measures) -> Vec<GapMs> {
+    let gaps = measures.downtime.gaps.iter();
+    gaps.map(|gap| GapMs {
+        service: service_name(gap.service).into(),
+        from_ms: Ms::of(gap.from_us),
+        to_ms: Ms::of(gap.to_us),
+    })
+    .collect()
+}
+
+fn recovery(measures: &Measures) -> RecoveryMs {
+    let of = |spell: &measure::Spell| Spell {
+        times: times(&spell.times),
+        unseen: spell.unseen,
+    };
+    RecoveryMs {
+        throughput: of(&measures.recovery.throughput),
+        members: of(&measures.recovery.members),
+        rejoin: of(&measures.recovery.rejoin),
+    }
+}
+
+fn data_loss(measures: &Measures) -> Loss {
+    let loss = measures.loss;
+    Loss {
+        acked: loss.acked,
+        lost: loss.lost,
+        lost_bytes: loss.lost_bytes,
+        window_ms: Ms::of(loss.window_us),
+        duplicated: loss.duplicated,
+        phantom: loss.phantom,
+        unaudited: loss.unaudited,
+    }
+}
+
+fn latency(
+    measures: &Measures,
+) -> BTreeMap<String, BTreeMap<String, BTreeMap<Phase, BTreeMap<Class, Latency>>>> {
+    let mut services: BTreeMap<String, BTreeMap<String, BTreeMap<_, BTreeMap<_, _>>>> =
+        BTreeMap::new();
+    for row in &measures.latency {
+        let summary = row.summary;
+        let latency = Latency {
+            count: summary.count,
+            min: summary.min_us,
+            p50: summary.p50_us,
+            p90: summary.p90_us,
+            p95: summary.p95_us,
+            p99: summary.p99_us,
+            p999: summary.p999_us,
+            max: summary.max_us,
+            mean: summary.mean_us,
+        };
+        let operations = services
+            .entry(service_name(row.service).into())
+            .or_default();
+        let phases = operations.entry(row.operation.into()).or_default();
+        phases
+            .entry(row.phase)
+            .or_default()
+            .insert(row.class, latency);
+    }
+    services
+}
+
+fn throughput(measures: &Measures) -> BTreeMap<String, BTreeMap<Phase, Rate>> {
+    let rates = |phases: &BTreeMap<Phase, measure::throughput::Rate>| {
+        let rate = |rate: &measure::throughput::Rate| Rate {
+            acked: rate.acked,
+            per_second: PerSecond::of(rate.per_second_milli()),
+            lowest: rate.lowest,
+        };
+        phases
+            .iter()
+            .map(|(phase, measured)| (*phase, rate(measured)))
+            .collect()
+    };
+    let services = measures.throughput.services.iter();
+    services
+        .map(|(service, phases)| (service_name(*service).to_owned(), rates(phases)))
+        .chain([("all".to_owned(), rates(&measures.throughput.all))])
+        .collect()
+}
+
+fn operations(measures: &Measures) -> Operations {
+    let counts = measures.operations;
+    Operations {
+        invoked: counts.invoked,
+        acknowledged: counts.acknowledged,
+        failed: counts.failed,
+        unknown: counts.unknown,
+    }
+}
+
+fn timeline(measures: &Measures) -> TimelineData {
+    let series = measures.series.services.iter();
+    let phases = measures.phases.iter();
+    let leaders = measures.reigns.iter();
+    TimelineData {
+        end_ms: Ms::of(measures.end_us),
+        bucket_ms: Ms::of(measures.series.bucket_us),
+        acked: series
+            .map(|(service, acked)| (service_name(*service).into(), acked.clone()))
+            .collect(),
+        phases: phases
+            .map(|(phase, us)| PhaseStart {
+                phase: *phase,
+                at_ms: Ms::of(*us),
+            })
+            .collect(),
+        leaders: leaders
+            .map(|reign| Leader {
+                node: reign.node.clone(),
+                term: reign.term,
+                from_ms: Ms::of(reign.from_us),
+                until_ms: reign.until_us.map(Ms::of),
+            })
+            .collect(),
+    }
+}
+
+fn wall(input: &WallInput, end_us: u64) -> Wall {
+    let scaled = u128::from(end_us) * 1_000;
+    let speed = scaled
+        .checked_div(u128::from(input.elapsed_us))
+        .unwrap_or(0);
+    Wall {
+        seconds: Seconds::of(input.elapsed_us),
+        speed: PerSecond::of(u64::try_from(speed).unwrap_or(u64::MAX)),
+        started: input.started.clone(),
+        version: input.version.clone(),
+    }
+}

@@ -1,0 +1,258 @@
+//! The report: what a run showed, as plain data, and its renderings.
+//!
+//! [`Report`] is `report.json`, field by field; [`build`] composes it from measures, check
+//! results and what the caller knows of the run. Renderers read nothing but a report, so
+//! a stored one prints as the fresh one did. All that depends on the wall clock or on the
+//! program's build is in [`Wall`]; everything else is byte-identical for a seed, which is
+//! why every number comes from an integer (see [`Fixed`]). Times named `at` count from
+//! the start of the run; `detected_ms` and `elected_ms` count from the fault's effect.
+//!
+//! Not here: how anything is measured ([`crate::measure`]) or judged ([`crate::check`]),
+//! and writing of files.
+
+mod build;
+mod fixed;
+mod markdown;
+mod objectives;
+mod tables;
+mod text;
+mod timeline;
+mod verdict;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use build::{Cluster, ElectionTimeout, Input, WallInput, build};
+pub use fixed::{Fixed, Ms, Number, PerSecond, Percent, Seconds};
+pub use markdown::markdown;
+pub use objectives::{ObjectiveResult, Objectives, Unit};
+pub use text::{Style, text};
+pub use verdict::RunVerdict;
+
+use crate::history::Phase;
+use crate::measure::{Class, SpanStatus};
+
+/// `report.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    pub scenario: String,
+    pub seed: u64,
+    /// `sim` or `docker`.
+    pub backend: String,
+    pub verdict: RunVerdict,
+    /// Why, in one line.
+    pub reason: String,
+    /// The command that runs it again.
+    pub reproduce: String,
+    pub cluster: Cluster,
+    pub faults: Vec<FaultRow>,
+    pub detection_ms: Times,
+    pub election_ms: Times,
+    pub downtime_ms: DowntimeMs,
+    /// Every stretch in which a service was down.
+    pub gaps: Vec<GapMs>,
+    /// Percent of the stretch from chaos to serve in which no service was down.
+    pub availability: Option<Percent>,
+    pub recovery_ms: RecoveryMs,
+    pub data_loss: Loss,
+    /// Service → operation → phase → outcome.
+    pub latency_us: BTreeMap<String, BTreeMap<String, BTreeMap<Phase, BTreeMap<Class, Latency>>>>,
+    /// Service, or `all` → phase.
+    pub throughput: BTreeMap<String, BTreeMap<Phase, Rate>>,
+    pub operations: Operations,
+    pub checks: Vec<CheckRow>,
+    pub objectives: Vec<ObjectiveResult>,
+    pub timeline: TimelineData,
+    pub sim: Sim,
+    pub wall: Wall,
+}
+
+/// One occurrence of a fault.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FaultRow {
+    pub kind: String,
+    pub targets: Vec<String>,
+    /// When it took effect, or was given up.
+    pub at_ms: Ms,
+    pub healed_ms: Option<Ms>,
+    #[serde(flatten)]
+    pub status: SpanStatus,
+    /// `null` when the fault cost the cluster no leader, or nobody noticed.
+    pub detected_ms: Option<Ms>,
+    pub elected_ms: Option<Ms>,
+    /// Who led before; `null` when the fault cost the cluster no leader.
+    pub old_leader: Option<String>,
+    pub new_leader: Option<String>,
+    pub new_term: Option<u64>,
+}
+
+/// A distribution of durations; exact values by nearest rank.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Times {
+    pub count: u64,
+    pub min: Option<Ms>,
+    pub p50: Option<Ms>,
+    pub p90: Option<Ms>,
+    pub p99: Option<Ms>,
+    pub max: Option<Ms>,
+}
+
+/// `null` for services that were never asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DowntimeMs {
+    pub lock: Option<ServiceDowntimeMs>,
+    pub queue: Option<ServiceDowntimeMs>,
+    pub cache: Option<ServiceDowntimeMs>,
+    /// At least one service down.
+    pub any: Option<ServiceDowntimeMs>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceDowntimeMs {
+    pub total: Ms,
+    pub max: Ms,
+    pub count: u64,
+    pub availability: Percent,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GapMs {
+    pub service: String,
+    pub from_ms: Ms,
+    pub to_ms: Ms,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoveryMs {
+    /// New leader → service as in the warm-up for a second.
+    pub throughput: Spell,
+    /// New leader → every node then up has caught up.
+    pub members: Spell,
+    /// Fault healed → its nodes have caught up.
+    pub rejoin: Spell,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spell {
+    #[serde(flatten)]
+    pub times: Times,
+    /// Recoveries that the history does not show.
+    pub unseen: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// Acknowledged writes.
+    pub acked: u64,
+    pub lost: u64,
+    pub lost_bytes: u64,
+    pub window_ms: Ms,
+    pub duplicated: u64,
+    pub phantom: u64,
+    pub unaudited: u64,
+}
+
+/// Microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Latency {
+    pub count: u64,
+    pub min: u64,
+    pub p50: u64,
+    pub p90: u64,
+    pub p95: u64,
+    pub p99: u64,
+    pub p999: u64,
+    pub max: u64,
+    pub mean: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rate {
+    pub acked: u64,
+    pub per_second: PerSecond,
+    /// Fewest in any second; `null` in phases shorter than that.
+    pub lowest: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operations {
+    pub invoked: u64,
+    pub acknowledged: u64,
+    pub failed: u64,
+    pub unknown: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckRow {
+    pub name: String,
+    pub property: String,
+    pub verdict: CheckVerdict,
+    pub detail: String,
+    pub checked: u64,
+    /// One line an operation or event; left out when there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
+}
+
+/// [`crate::check::Verdict`] in a form that can be read back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckVerdict {
+    Pass,
+    Fail,
+    Unknown,
+}
+
+/// For drawing: acknowledged operations by bucket, leaderships and phases.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimelineData {
+    pub end_ms: Ms,
+    pub bucket_ms: Ms,
+    pub acked: BTreeMap<String, Vec<u64>>,
+    pub phases: Vec<PhaseStart>,
+    pub leaders: Vec<Leader>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhaseStart {
+    pub phase: Phase,
+    pub at_ms: Ms,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leader {
+    pub node: String,
+    pub term: u64,
+    pub from_ms: Ms,
+    pub until_ms: Option<Ms>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sim {
+    /// Length of the run on its own clock.
+    pub seconds: Seconds,
+    pub events: u64,
+    pub history_sha256: String,
+}
+
+/// All that may differ between two runs of a seed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wall {
+    pub seconds: Seconds,
+    /// Seconds of the run's clock for each second of wall clock.
+    pub speed: PerSecond,
+    pub started: String,
+    pub version: String,
+}
+
+impl Report {
+    /// `report.json`, with a line break at the end.
+    pub fn to_json(&self) -> String {
+        let json = serde_json::to_string_pretty(self);
+        json.expect("a report holds nothing that JSON cannot") + "\n"
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+//! The report on a terminal: the run at a glance, the figures, and last, where the eye
+//! rests, the verdict with its evidence and the command that runs it again.
+
+use super::tables::{Table, Tone, count, data_loss, duration, tables};
+use super::timeline::timeline;
+use super::*;
+
+/// Lines of evidence that are printed; the rest is in `report.json`.
+const MOST_EVIDENCE: usize = 20;
+
+/// How to print.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Style {
+    /// With ANSI escapes.
+    pub color: bool,
+}
+
+const RED: &str = "31";
+const GREEN: &str = "32";
+const YELLOW: &str = "33";
+const BOLD: &str = "1";
+const DIM: &str = "2";
+
+impl Style {
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.color && !text.is_empty() {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// The whole report. `run_dir` is where the artifacts are, if they were written.
+pub fn text(report: &Report, style: Style, run_dir: Option<&str>) -> String {
+    let mut out = header(report, style);
+    out += &drawing(report, style);
+    for table in tables(report, false) {
+        out += &laid_out(&table, style);
+    }
+    out += &format!(
+        "{}   {}\n",
+        style.paint(BOLD, "data loss"),
+        data_loss(&report.data_loss)
+    );
+    let held = report
+        .checks
+        .iter()
+        .filter(|c| c.verdict == CheckVerdict::Pass)
+        .count();
+    let total = report.checks.len();
+    out += &format!(
+        "{}      {held} of {total} hold\n\n",
+        style.paint(BOLD, "checks")
+    );
+    out + &ending(report, style, run_dir)
+}
+
+fn header(report: &Report, style: Style) -> String {
+    let cluster = &report.cluster;
+    let operations = &report.operations;
+    format!(
+        "{} seed {} on {}: {} nodes, heartbeat {}, election timeout {} to {}\n\
+         {} of run in {} ({}x): {} operations, {} acknowledged, {} failed, {} unknown\n\n",
+        style.paint(BOLD, &report.scenario),
+        report.seed,
+        report.backend,
+        cluster.nodes,
+        duration(cluster.heartbeat_ms.get()),
+        duration(cluster.election_timeout_ms.min.get()),
+        duration(cluster.election_timeout_ms.max.get()),
+        duration(report.sim.seconds.get()),
+        duration(report.wall.seconds.get()),
+        count(report.wall.speed.get() / 1_000),
+        count(operations.invoked),
+        count(operations.acknowledged),
+        count(operations.failed),
+        count(operations.unknown),
+    )
+}
+
+fn drawing(report: &Report, style: Style) -> String {
+    let lines = timeline(report);
+    let width = lines
+        .iter()
+        .map(|line| line.label.chars().count())
+        .max()
+        .unwrap_or(0);
+    let mut out = String::new();
+    for line in &lines {
+        let code = if line.label == "down" { RED } else { "0" };
+        let columns = style.paint(code, &format!("{:<60}", line.columns));
+        let drawn = format!(
+            "{:<width$}  {columns}  {}",
+            line.label,
+            style.paint(DIM, &line.remark)
+        );
+        out += drawn.trim_end();
+        out.push('\n');
+    }
+    out + if lines.is_empty() { "" } else { "\n" }
+}
+
+fn laid_out(table: &Table, style: Style) -> String {
+    let widths: Vec<usize> = (0..table.columns.len())
+        .map(|column| {
+            let cells = table
+                .rows
+                .iter()
+                .map(|(_, cells)| cells[column].chars().count());
+            cells
+                .chain([table.columns[column]
+                    .trim_start_matches('>')
+                    .chars()
+                    .count()])
+                .max()
+        })
+        .map(|width| width.unwrap_or(0))
+        .collect();
+    let line = |cells: &[&str]| {
+        let mut line = String::new();
+        for ((cell, name), width) in cells.iter().zip(&table.columns).zip(&widths) {
+            let cell = cell.trim_start_matches('>');
+            line += &if name.starts_with('>') {
+                format!("{cell:>width$}  ")
+            } else {
+                format!("{cell:<width$}  ")
+            };
+        }
+        line.trim_end().to_owned()
+    };
+    let mut out = style.paint(BOLD, &line(&table.columns)) + "\n";
+    for (tone, cells) in &table.rows {
+        let cells: Vec<&str> = cells.iter().map(String::as_str).collect();
+        out += &match tone {
+            Tone::Plain => line(&cells),
+            Tone::Bad => style.paint(RED, &line(&cells)),
+            Tone::Doubtful => style.paint(YELLOW, &line(&cells)),
+        };
+        out.push('\n');
+    }
+    out + "\n"
+}
+
+fn ending(report: &Report, style: Style, run_dir: Option<&str>) -> String {
+    let code = match report.verdict {
+        RunVerdict::Pass => GREEN,
+        RunVerdict::Inconclusive => YELLOW,
+        RunVerdict::Violation | RunVerdict::ObjectiveMissed => RED,
+    };
+    let verdict = style.paint(code, &report.verdict.to_string());
+    let mut out = format!("{verdict}  {}\n", report.reason);
+    let failed = report
+        .checks
+        .iter()
+        .filter(|check| check.verdict == CheckVerdict::Fail);
+    let evidence: Vec<&String> = failed.flat_map(|check| &check.evidence).collect();
+    for line in evidence.iter().take(MOST_EVIDENCE) {
+        out += &format!("  {line}\n");
+    }
+    if let Some(more @ 1..) = evidence.len().checked_sub(MOST_EVIDENCE) {
+        out += &format!("  and {more} more lines in report.json\n");
+    }
+    if let Some(run_dir) = run_dir {
+        out += &format!("artifacts: {run_dir}\n");
+    }
+    out + &format!("again: {}\n", style.paint(BOLD, &report.reproduce))
+}

@@ -1,0 +1,170 @@
+//! The verdict: one word for a whole run, composed in one place.
+//!
+//! In this order, the first that applies:
+//!
+//! 1. a check fails, other than those of [`RECOVERY_CHECKS`]: **violation**;
+//! 2. a check of [`RECOVERY_CHECKS`] fails: **objective missed**. A cluster that does not
+//!    come back has broken no promise about data, and it comes before "inconclusive"
+//!    because it is the very reason why little was served and little could be checked;
+//! 3. too little was served, a fault did not take effect, or a check cannot tell:
+//!    **inconclusive**, since such a run would have passed whatever the cluster did;
+//! 4. an objective is missed: **objective missed**;
+//! 5. otherwise **pass**.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::measure::SpanStatus;
+
+use super::{CheckRow, CheckVerdict, FaultRow, ObjectiveResult};
+
+/// Checks whose failure means that the cluster did not recover, rather than that it lied.
+pub const RECOVERY_CHECKS: [&str; 1] = ["liveness"];
+
+/// Each service with a workload must acknowledge this many operations in chaos and serve.
+pub const LEAST_ACKNOWLEDGED: u64 = 10;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunVerdict {
+    Pass,
+    Violation,
+    ObjectiveMissed,
+    Inconclusive,
+}
+
+impl RunVerdict {
+    /// The exit code of `squall run`.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            RunVerdict::Pass => 0,
+            RunVerdict::Violation => 1,
+            RunVerdict::ObjectiveMissed => 2,
+            RunVerdict::Inconclusive => 3,
+        }
+    }
+}
+
+impl fmt::Display for RunVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            RunVerdict::Pass => "PASS",
+            RunVerdict::Violation => "VIOLATION",
+            RunVerdict::ObjectiveMissed => "OBJECTIVE MISSED",
+            RunVerdict::Inconclusive => "INCONCLUSIVE",
+        })
+    }
+}
+
+/// What the verdict is composed from.
+pub(super) struct Grounds<'a> {
+    pub(super) checks: &'a [CheckRow],
+    pub(super) faults: &'a [FaultRow],
+    pub(super) objectives: &'a [ObjectiveResult],
+    /// Each service with a workload, and what it acknowledged in chaos and serve.
+    pub(super) load: &'a [(String, u64)],
+}
+
+/// The verdict and its reason in one line.
+pub(super) fn verdict(grounds: &Grounds<'_>) -> (RunVerdict, String) {
+    let violated = grounds
+        .failed(false)
+        .map(|why| (RunVerdict::Violation, why));
+    violated
+        .or_else(|| {
+            grounds
+                .failed(true)
+                .map(|why| (RunVerdict::ObjectiveMissed, why))
+        })
+        .or_else(|| {
+            grounds
+                .inconclusive()
+                .map(|why| (RunVerdict::Inconclusive, why))
+        })
+        .or_else(|| {
+            grounds
+                .missed()
+                .map(|why| (RunVerdict::ObjectiveMissed, why))
+        })
+        .unwrap_or_else(|| (RunVerdict::Pass, grounds.passed()))
+}
+
+impl Grounds<'_> {
+    fn failed(&self, of_recovery: bool) -> Option<String> {
+        let failed: Vec<_> = self
+            .checks
+            .iter()
+            .filter(|check| check.verdict == CheckVerdict::Fail)
+            .filter(|check| RECOVERY_CHECKS.contains(&check.name.as_str()) == of_recovery)
+            .collect();
+        let first = failed.first()?;
+        let others = match failed.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        Some(format!(
+            "{} {}: {}{others}",
+            first.property, first.name, first.detail
+        ))
+    }
+
+    fn inconclusive(&self) -> Option<String> {
+        self.too_little_load()
+            .or_else(|| self.idle_fault())
+            .or_else(|| self.unsure_check())
+    }
+
+    fn too_little_load(&self) -> Option<String> {
+        let (service, acked) = self
+            .load
+            .iter()
+            .find(|(_, acked)| *acked < LEAST_ACKNOWLEDGED)?;
+        Some(format!(
+            "too little load: {service} acknowledged {acked} operations in chaos and serve, \
+             fewer than {LEAST_ACKNOWLEDGED}"
+        ))
+    }
+
+    fn idle_fault(&self) -> Option<String> {
+        self.faults.iter().find_map(|fault| match &fault.status {
+            SpanStatus::Skipped { why } => Some(format!("{} was skipped: {why}", fault.kind)),
+            SpanStatus::Uncertain { why } => {
+                Some(format!("{} may not have taken effect: {why}", fault.kind))
+            }
+            SpanStatus::Installed | SpanStatus::Healed => None,
+        })
+    }
+
+    fn unsure_check(&self) -> Option<String> {
+        let check = self
+            .checks
+            .iter()
+            .find(|check| check.verdict == CheckVerdict::Unknown)?;
+        Some(format!(
+            "{} {} cannot tell: {}",
+            check.property, check.name, check.detail
+        ))
+    }
+
+    fn missed(&self) -> Option<String> {
+        let missed: Vec<_> = self
+            .objectives
+            .iter()
+            .filter(|result| !result.met)
+            .collect();
+        (!missed.is_empty()).then(|| {
+            let missed: Vec<_> = missed.iter().map(|result| result.to_string()).collect();
+            missed.join("; ")
+        })
+    }
+
+    fn passed(&self) -> String {
+        let objectives = match self.objectives.len() {
+            0 => "no objectives were set".to_owned(),
+            1 => "1 objective met".to_owned(),
+            count => format!("{count} objectives met"),
+        };
+        format!("{} checks hold, {objectives}", self.checks.len())
+    }
+}

@@ -1,0 +1,281 @@
+//! Checks across values: what types cannot say.
+//!
+//! Every check answers with a place and one sentence. The first problem found is the one
+//! reported; the order is that of the tables in a file.
+
+use std::fmt::Display;
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::source::Problem;
+use super::unit::{Bounds, Duration, duration_text};
+use super::workload::{Service, Workload};
+use super::{Scenario, check_fault};
+
+pub(super) type Checked = Result<(), Problem>;
+
+/// A place in the source.
+pub(super) type Place = Range<usize>;
+
+pub(super) fn problem(place: Place, message: impl Into<String>) -> Checked {
+    Err(Problem {
+        span: place,
+        message: message.into(),
+    })
+}
+
+/// The first of the places that the author wrote.
+pub(super) fn written_place(places: &[Place]) -> Place {
+    let written = places.iter().find(|place| place.end > 0);
+    written.cloned().unwrap_or(0..0)
+}
+
+pub(super) fn check(scenario: &Scenario) -> Checked {
+    check_name(&scenario.name)?;
+    check_cluster(scenario)?;
+    check_bounds(
+        "latency",
+        &scenario.network.latency,
+        scenario.network.latency(),
+        time,
+    )?;
+    check_bounds("sync", &scenario.disk.sync, scenario.disk.sync(), time)?;
+    let offset = |offset: super::unit::Offset| format!("{}us", offset.0);
+    check_bounds(
+        "offset",
+        &scenario.clock.offset,
+        scenario.clock.offset(),
+        offset,
+    )?;
+    let drift = |drift: super::unit::Drift| format!("{}ppm", drift.0);
+    check_bounds(
+        "drift",
+        &scenario.clock.drift,
+        scenario.clock.drift(),
+        drift,
+    )?;
+    check_phases(scenario)?;
+    check_probe(scenario)?;
+    if scenario.workloads.is_empty() {
+        return problem(
+            0..0,
+            "there is no [[workload]]: a run without load proves nothing",
+        );
+    }
+    for workload in &scenario.workloads {
+        check_workload(workload.get_ref())?;
+    }
+    for fault in &scenario.faults {
+        check_fault::check(fault, scenario)?;
+    }
+    Ok(())
+}
+
+fn time(duration: Duration) -> String {
+    duration_text(duration.us())
+}
+
+fn check_name(name: &Spanned<String>) -> Checked {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let text = name.get_ref();
+    if text.is_empty() || !text.chars().all(fits) {
+        let message = format!("name `{text}`: expected lower-case letters, digits and hyphens");
+        return problem(name.span(), message);
+    }
+    Ok(())
+}
+
+fn check_cluster(scenario: &Scenario) -> Checked {
+    let cluster = &scenario.cluster;
+    check_count("nodes", &cluster.nodes, 1, 64)?;
+    check_count("snapshot_every", &cluster.snapshot_every, 1, 1_000_000_000)?;
+    let (min, max) = cluster.election_timeout();
+    let (heartbeat, election) = (&cluster.heartbeat, &cluster.election_timeout);
+    check_least("heartbeat", heartbeat, Duration(1_000))?;
+    check_whole_ms("heartbeat", heartbeat)?;
+    for bound in [min, max] {
+        check_whole_ms("election_timeout", &Spanned::new(election.span(), bound))?;
+    }
+    if min >= max {
+        let (min, max) = (time(min), time(max));
+        let message =
+            format!("election_timeout: min {min} is not below max {max}, so votes would split");
+        return problem(election.span(), message);
+    }
+    if heartbeat.get_ref().us() * 2 > min.us() {
+        let (beat, min) = (time(*heartbeat.get_ref()), time(min));
+        let message = format!("heartbeat {beat} is more than half of election_timeout min {min}");
+        return problem(written_place(&[heartbeat.span(), election.span()]), message);
+    }
+    Ok(())
+}
+
+fn check_phases(scenario: &Scenario) -> Checked {
+    let phases = &scenario.phases;
+    check_least("warmup", &phases.warmup, Duration(1_000_000))?;
+    for (key, phase) in [
+        ("chaos", &phases.chaos),
+        ("converge", &phases.converge),
+        ("serve", &phases.serve),
+        ("audit", &phases.audit),
+    ] {
+        check_least(key, phase, Duration(1_000))?;
+    }
+    Ok(())
+}
+
+fn check_probe(scenario: &Scenario) -> Checked {
+    let probe = &scenario.probe;
+    check_least("every", &probe.every, Duration(1_000))?;
+    check_least("timeout", &probe.timeout, Duration(1_000))?;
+    let (every, idle) = (probe.every.get_ref(), probe.idle.get_ref());
+    if every > idle {
+        let message = format!("every {} is above idle {}", time(*every), time(*idle));
+        return problem(
+            written_place(&[probe.every.span(), probe.idle.span()]),
+            message,
+        );
+    }
+    Ok(())
+}
+
+fn check_workload(workload: &Workload) -> Checked {
+    check_known_keys(workload)?;
+    for (key, count, max) in [
+        ("clients", &workload.clients, 10_000),
+        ("producers", &workload.producers, 10_000),
+        ("consumers", &workload.consumers, 10_000),
+        ("operations", &workload.operations, u64::MAX),
+        ("keys", &workload.keys, 1_000_000),
+    ] {
+        if let Some(count) = count {
+            check_count(key, count, 1, max)?;
+        }
+    }
+    if let (Some(rate), Some(_)) = (&workload.rate, &workload.think) {
+        return problem(
+            rate.span(),
+            "a workload has `think` (closed loop) or `rate` (open loop), not both",
+        );
+    }
+    if let Some(think) = &workload.think {
+        check_bounds("think", think, workload.think(), time)?;
+    }
+    if let Some(payload) = &workload.payload
+        && !(1..=1 << 20).contains(&payload.get_ref().0)
+    {
+        return problem(payload.span(), "payload must be 1B to 1MiB");
+    }
+    check_workload_times(workload)
+}
+
+fn check_workload_times(workload: &Workload) -> Checked {
+    if let Some(timeout) = &workload.timeout {
+        check_least("timeout", timeout, Duration(1_000))?;
+    }
+    for (key, time) in [("ttl", &workload.ttl), ("visibility", &workload.visibility)] {
+        if let Some(time) = time {
+            check_least(key, time, Duration(1_000))?;
+            check_whole_ms(key, time)?;
+        }
+    }
+    if let Some(wait) = &workload.wait {
+        check_whole_ms("wait", wait)?;
+    }
+    let (wait, timeout) = (workload.wait(), workload.timeout());
+    if workload.service == Service::Lock && wait >= timeout {
+        let place = |value: &Option<Spanned<Duration>>| value.as_ref().map_or(0..0, Spanned::span);
+        let place = written_place(&[place(&workload.wait), place(&workload.timeout)]);
+        let (wait, timeout) = (time(wait), time(timeout));
+        return problem(place, format!("wait {wait} is not below timeout {timeout}"));
+    }
+    Ok(())
+}
+
+/// Refuses keys that the workload's service has no use for: they would do nothing.
+fn check_known_keys(workload: &Workload) -> Checked {
+    use Service::{Cache, Lock, Queue};
+    fn place<T>(value: &Option<Spanned<T>>) -> Option<Place> {
+        value.as_ref().map(Spanned::span)
+    }
+    let keys: [(&str, Option<Place>, &[Service]); 11] = [
+        ("clients", place(&workload.clients), &[Lock, Cache]),
+        ("producers", place(&workload.producers), &[Queue]),
+        ("consumers", place(&workload.consumers), &[Queue]),
+        ("payload", place(&workload.payload), &[Queue, Cache]),
+        ("keys", place(&workload.keys), &[Lock, Cache]),
+        ("reads", place(&workload.reads), &[Cache]),
+        ("shared", place(&workload.shared), &[Lock]),
+        ("ttl", place(&workload.ttl), &[Lock]),
+        ("wait", place(&workload.wait), &[Lock]),
+        ("hold", place(&workload.hold), &[Lock]),
+        ("visibility", place(&workload.visibility), &[Queue]),
+    ];
+    for (key, place, services) in keys {
+        let service = workload.service;
+        if let Some(place) = place
+            && !services.contains(&service)
+        {
+            let service = service.name();
+            return problem(
+                place,
+                format!("`{key}` means nothing to a {service} workload"),
+            );
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn check_count(key: &str, count: &Spanned<u64>, min: u64, max: u64) -> Checked {
+    let value = *count.get_ref();
+    if value < min {
+        return problem(
+            count.span(),
+            format!("{key} must be at least {min}, not {value}"),
+        );
+    }
+    if value > max {
+        return problem(
+            count.span(),
+            format!("{key} must be at most {max}, not {value}"),
+        );
+    }
+    Ok(())
+}
+
+fn check_least(key: &str, duration: &Spanned<Duration>, least: Duration) -> Checked {
+    if *duration.get_ref() < least {
+        let (value, least) = (time(*duration.get_ref()), time(least));
+        return problem(
+            duration.span(),
+            format!("{key} must be at least {least}, not {value}"),
+        );
+    }
+    Ok(())
+}
+
+/// The cluster counts these times in milliseconds.
+fn check_whole_ms(key: &str, duration: &Spanned<Duration>) -> Checked {
+    if !duration.get_ref().us().is_multiple_of(1_000) {
+        let value = time(*duration.get_ref());
+        return problem(
+            duration.span(),
+            format!("{key} must be whole milliseconds, not {value}"),
+        );
+    }
+    Ok(())
+}
+
+fn check_bounds<T: PartialOrd + Copy, S: Display>(
+    key: &str,
+    written: &Spanned<Bounds<T>>,
+    (min, max): (T, T),
+    text: impl Fn(T) -> S,
+) -> Checked {
+    if min > max {
+        let message = format!("{key}: min {} is above max {}", text(min), text(max));
+        return problem(written.span(), message);
+    }
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! A scenario: what an author wrote, read strictly.
+//!
+//! A scenario says what should happen in the author's words: roles instead of nodes,
+//! bounds instead of values. It draws nothing and knows no seed; [`crate::plan`] turns it
+//! into what will happen. Every mistake is refused here with its file, line and column, so
+//! that a plan made of a scenario has nothing left to refuse: unknown keys, quantities
+//! without a unit, targets that cannot exist, faults that reach beyond the chaos phase.
+//!
+//! Modules: the tables of a file ([`section`], [`workload`], [`fault`]), quantities
+//! ([`unit`]), overrides (`setting`), checks (`check` and its kin), places (`source`).
+
+mod check;
+mod check_fault;
+pub mod fault;
+pub mod section;
+mod setting;
+mod source;
+#[cfg(test)]
+mod tests;
+pub mod unit;
+pub mod workload;
+
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, Deserializer};
+
+pub use fault::Fault;
+pub use section::{Clock, Cluster, Disk, Network, Objectives, Phases, Probe};
+pub use source::ScenarioError;
+pub use workload::Workload;
+
+use source::Source;
+
+/// A scenario file that passed every check.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// Lower-case letters, digits and hyphens: it names directories.
+    pub name: Spanned<String>,
+    /// One line for the catalogue.
+    #[serde(default)]
+    pub summary: String,
+    #[serde(default)]
+    pub cluster: Cluster,
+    #[serde(default)]
+    pub network: Network,
+    #[serde(default)]
+    pub disk: Disk,
+    #[serde(default)]
+    pub clock: Clock,
+    #[serde(default)]
+    pub phases: Phases,
+    #[serde(default)]
+    pub probe: Probe,
+    #[serde(default, rename = "workload")]
+    pub workloads: Vec<Spanned<Workload>>,
+    #[serde(default, rename = "fault")]
+    pub faults: Vec<Spanned<Fault>>,
+    #[serde(default)]
+    pub objectives: Objectives,
+    #[serde(skip)]
+    source: Source,
+}
+
+impl Scenario {
+    /// Reads a file. Errors name the file as it was given.
+    pub fn load(path: impl AsRef<Path>) -> Result<Scenario, ScenarioError> {
+        Scenario::load_with(path, &[])
+    }
+
+    /// Reads a file and replaces values: `("phases.chaos", "10s")`.
+    pub fn load_with(
+        path: impl AsRef<Path>,
+        settings: &[(String, String)],
+    ) -> Result<Scenario, ScenarioError> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path).map_err(|error| ScenarioError::Unreadable {
+            path: path.display().to_string(),
+            why: error.to_string(),
+        })?;
+        Scenario::parse_with(&text, &path.display().to_string(), settings)
+    }
+
+    /// Reads a text; `origin` is what errors call it.
+    pub fn parse(text: &str, origin: &str) -> Result<Scenario, ScenarioError> {
+        Scenario::parse_with(text, origin, &[])
+    }
+
+    /// Reads a text and replaces values. An error that an override causes names it.
+    pub fn parse_with(
+        text: &str,
+        origin: &str,
+        settings: &[(String, String)],
+    ) -> Result<Scenario, ScenarioError> {
+        let source = Source {
+            origin: origin.to_owned(),
+            text: text.to_owned(),
+            settings: settings.to_vec(),
+        };
+        let mut scenario = read(&source)?;
+        scenario.source = source;
+        scenario.check()?;
+        Ok(scenario)
+    }
+
+    /// The text that was read, without the overrides.
+    pub fn text(&self) -> &str {
+        &self.source.text
+    }
+
+    /// The overrides that were applied on top of the text.
+    pub fn settings(&self) -> &[(String, String)] {
+        &self.source.settings
+    }
+
+    /// Checks what types cannot say. Parsing does it; a scenario changed afterwards is
+    /// checked again when its plan is made.
+    pub fn check(&self) -> Result<(), ScenarioError> {
+        check::check(self).map_err(|problem| self.source.check_error(problem))
+    }
+}
+
+fn read(source: &Source) -> Result<Scenario, ScenarioError> {
+    let mut document = DeTable::parse(&source.text).map_err(|error| source.toml_error(&error))?;
+    setting::apply(source, document.get_mut()).map_err(|problem| source.error(problem))?;
+    Scenario::deserialize(Deserializer::from(document)).map_err(|error| source.toml_error(&error))
+}
