@@ -27,9 +27,12 @@ pub enum CallError {
     /// No effect, by decision of the replicated state.
     #[error("refused: {0:?}")]
     Refused(Refusal),
-    /// No effect: not sent, or answered so by the node.
+    /// No effect: not sent, or the node asked could not serve it; another may.
     #[error("{0}")]
     Definite(String),
+    /// No effect: wrong in itself, and no node will take it.
+    #[error("{0}")]
+    Rejected(String),
     /// It may have taken effect, or may yet.
     #[error("{0}")]
     Indefinite(String),
@@ -164,8 +167,8 @@ impl<W: World> Client<W> {
             ReplyError::Refused(refusal) => return Err(CallError::Refused(refusal)),
             ReplyError::Moved { addr } => self.turn_to(addr),
             ReplyError::ClusterDown(_) | ReplyError::TryAgain(_) => self.turn_to_next(),
-            // A command the node does not take is not worth asking again.
-            ReplyError::Other(_) | ReplyError::Unknown(_) | ReplyError::Unexpected(_) => {
+            ReplyError::Other(_) => return Err(CallError::Rejected(why)),
+            ReplyError::Unknown(_) | ReplyError::Unexpected(_) => {
                 return Err(CallError::Indefinite(why));
             }
         }

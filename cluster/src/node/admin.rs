@@ -45,7 +45,10 @@ impl<W: RaftWorld> Node<W> {
                 let replaced = format!("{} replaced by {}", node_name(old), node_name(new));
                 Ok(vec![replaced])
             }
-            AdminCall::Transfer { id } => self.transfer(id).await,
+            AdminCall::Transfer { id } => {
+                self.transfer_leader(id).await?;
+                Ok(vec!["OK".into()])
+            }
             AdminCall::Snapshot => {
                 (self.inner.raft.trigger().snapshot().await)
                     .map_err(|e| NodeError::NotNow(e.to_string()))?;
@@ -117,7 +120,11 @@ impl<W: RaftWorld> Node<W> {
         }
     }
 
-    async fn transfer(&self, id: NodeId) -> Result<Vec<String>, NodeError> {
+    /// Starts to hand leadership to the voter `id`; done when that node leads.
+    ///
+    /// # Errors
+    /// This node does not lead, or `id` has no vote.
+    pub async fn transfer_leader(&self, id: NodeId) -> Result<(), NodeError> {
         if self.inner.machine.leading_term() == 0 {
             return Err(self.redirect());
         }
@@ -125,8 +132,7 @@ impl<W: RaftWorld> Node<W> {
             return Err(NodeError::Invalid(format!("{} has no vote", node_name(id))));
         }
         (self.inner.raft.trigger().transfer_leader(id).await)
-            .map_err(|e| NodeError::NotNow(e.to_string()))?;
-        Ok(vec!["OK".into()])
+            .map_err(|e| NodeError::NotNow(e.to_string()))
     }
 
     async fn initialize(&self, members: Vec<(u64, String)>) -> Result<Vec<String>, NodeError> {

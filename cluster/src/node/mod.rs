@@ -21,7 +21,6 @@ use crate::raft::state_machine::StateMachine;
 use crate::raft::{Members, NodeId, Raft, RaftOptions, RaftWorld, peer_address};
 use crate::state::Limits;
 use crate::storage::OpenError;
-use crate::world;
 
 mod admin;
 mod client_server;
@@ -92,7 +91,9 @@ struct Inner<W: RaftWorld> {
     touched: RefCell<Vec<bytes::Bytes>>,
     counters: info::Counters,
     stopping: Cell<bool>,
-    stop_requested: Notify,
+    stopped: Cell<bool>,
+    /// Rings when `stopped` is set.
+    stop_done: Notify,
 }
 
 impl<W: RaftWorld> Node<W> {
@@ -143,7 +144,8 @@ impl<W: RaftWorld> Node<W> {
                 touched: RefCell::default(),
                 counters: info::Counters::new(W::now()),
                 stopping: Cell::new(false),
-                stop_requested: Notify::new(),
+                stopped: Cell::new(false),
+                stop_done: Notify::new(),
             }),
         };
         W::spawn(peer_server::serve(node.clone(), peers));
@@ -162,6 +164,11 @@ impl<W: RaftWorld> Node<W> {
     pub fn is_leading(&self) -> bool {
         let term = self.inner.machine.leading_term();
         term != 0 && self.inner.machine.leader_ready_term() == term
+    }
+
+    /// The term this node leads, 0 when it does not.
+    pub fn leading_term(&self) -> u64 {
+        self.inner.machine.leading_term()
     }
 
     /// Index of the last applied entry.
@@ -185,29 +192,31 @@ impl<W: RaftWorld> Node<W> {
         let _ = self.inner.raft.shutdown().await;
         self.inner.log.close();
         W::emit(NodeEvent::Stopped { why: why.into() });
-        self.inner.stop_requested.notify_waiters();
+        self.inner.stopped.set(true);
+        self.inner.stop_done.notify_waiters();
+    }
+
+    /// Whether [`Node::stop`] was called.
+    pub fn is_stopping(&self) -> bool {
+        self.inner.stopping.get()
     }
 
     /// Resolves when the node has stopped, or failed and cannot go on; tells why.
     pub async fn ended(&self) -> String {
         let mut metrics = self.inner.raft.server_metrics();
-        let stopped = self.inner.stop_requested.notified();
-        tokio::pin!(stopped);
-        loop {
-            if self.inner.stopping.get() {
-                stopped.await;
+        // Raft holds the other end of its metrics: when it is gone, so is Raft.
+        while metrics.changed().await.is_ok() {}
+        while self.is_stopping() {
+            let stopped = self.inner.stop_done.notified();
+            if self.inner.stopped.get() {
                 return "stopped".into();
             }
-            if let Err(fatal) = self.inner.raft.is_initialized().await {
-                return format!("raft ended: {fatal}");
-            }
-            let changed = metrics.changed();
-            let step = world::timeout::<W, _>(Duration::from_secs(1), changed);
-            tokio::select! {
-                biased;
-                () = &mut stopped => return "stopped".into(),
-                _ = step => {}
-            }
+            stopped.await;
+        }
+        let metrics = self.inner.raft.metrics();
+        match &metrics.borrow_watched().running_state {
+            Err(fatal) => format!("raft ended: {fatal}"),
+            Ok(()) => "raft ended without a reason".into(),
         }
     }
 

@@ -88,6 +88,11 @@ impl<W: RaftWorld> OnFlush<W> {
     }
 }
 
+/// openraft counts entries from 0, the write-ahead log from 1.
+fn position(index: u64) -> u64 {
+    index + 1
+}
+
 fn encode<T: Serialize>(value: &T) -> Bytes {
     postcard::to_stdvec(value)
         .expect("Raft state is plain data")
@@ -199,21 +204,36 @@ async fn write_one<W: RaftWorld>(
     } else if result.is_ok() {
         result = wal.sync().await;
     }
+    complete_all(on_flush, &result);
+    result?;
+    let live_bytes = shared.log.borrow().live_bytes;
+    if wal.bytes() > REWRITE_MIN_BYTES && wal.bytes() > live_bytes * REWRITE_FACTOR {
+        rewrite(shared, wal).await?;
+    }
+    Ok(())
+}
+
+/// Writes the log anew without what is no longer needed. What was pending is in memory
+/// already and so becomes part of it.
+async fn rewrite<W: RaftWorld>(shared: &Rc<Shared<W>>, wal: &mut Wal<W::Disk>) -> io::Result<()> {
+    let (records, on_flush) = {
+        let mut log = shared.log.borrow_mut();
+        log.pending.clear();
+        log.pending_committed = None;
+        (log.records(), std::mem::take(&mut log.on_flush))
+    };
+    let result = wal.rewrite(records.into_iter()).await;
+    complete_all(on_flush, &result);
+    result
+}
+
+fn complete_all<W: RaftWorld>(on_flush: Vec<OnFlush<W>>, result: &io::Result<()>) {
     for waiting in on_flush {
-        waiting.complete(match &result {
+        waiting.complete(match result {
             Ok(()) => Ok(()),
             Err(e) => Err(io::Error::new(e.kind(), e.to_string())),
         });
     }
-    result?;
-    let live_bytes = shared.log.borrow().live_bytes;
-    if wal.bytes() > REWRITE_MIN_BYTES && wal.bytes() > live_bytes * REWRITE_FACTOR {
-        // Whatever is pending is in memory already and so becomes part of the rewrite; it is
-        // written again with the next batch, which changes nothing.
-        let records = shared.log.borrow().records();
-        wal.rewrite(records.into_iter()).await?;
-    }
-    Ok(())
 }
 
 fn fail<W: RaftWorld>(shared: &Rc<Shared<W>>, error: &io::Error) {
@@ -261,7 +281,7 @@ impl<W: RaftWorld> Log<W> {
             if log.entries.is_empty() {
                 log.first = entry.log_id.index;
             }
-            debug_assert_eq!(index, entry.log_id.index);
+            debug_assert_eq!(index, position(entry.log_id.index));
             log.push(entry, data.len() as u64);
         }
         // The commit index was written without waiting for its entries.
@@ -293,11 +313,11 @@ impl<W: RaftWorld> Log<W> {
         let mut records = Vec::new();
         records.extend(self.vote.as_ref().map(|v| Record::Vote(encode(v))));
         records.extend(self.purged.as_ref().map(|id| Record::Purged {
-            index: id.index,
+            index: position(id.index),
             data: encode(id),
         }));
         records.extend(self.entries.iter().map(|stored| Record::Entry {
-            index: stored.entry.log_id.index,
+            index: position(stored.entry.log_id.index),
             data: encode(&stored.entry),
         }));
         records.extend(
@@ -398,7 +418,7 @@ impl<W: RaftWorld> RaftLogStorage<TypeConfig<W>> for LogStore<W> {
                 );
                 let bytes = data.len() as u64;
                 log.pending.push(Record::Entry {
-                    index: entry.log_id.index,
+                    index: position(entry.log_id.index),
                     data,
                 });
                 log.push(entry, bytes);
@@ -419,7 +439,7 @@ impl<W: RaftWorld> RaftLogStorage<TypeConfig<W>> for LogStore<W> {
                 log.live_bytes -= cut.bytes;
             }
         }
-        let index = last.map(|id| id.index);
+        let index = last.map_or(0, |id| position(id.index));
         self.durable(Record::TruncateAfter { index }).await
     }
 
@@ -435,7 +455,7 @@ impl<W: RaftWorld> RaftLogStorage<TypeConfig<W>> for LogStore<W> {
             log.first = log.first.max(upto.index + 1);
             log.purged = Some(upto);
             log.pending.push(Record::Purged {
-                index: upto.index,
+                index: position(upto.index),
                 data: encode(&upto),
             });
         }

@@ -24,7 +24,7 @@ use super::{
     TypeConfig, node_name,
 };
 use crate::event::NodeEvent;
-use crate::state::command::{Applied, Command, Reply, Request, Stamp};
+use crate::state::command::{Applied, Command, Reply, Request, Stamp, Wake};
 use crate::state::{Limits, State};
 use crate::storage::{OpenError, SnapshotStore};
 
@@ -50,7 +50,7 @@ struct Shared<W: RaftWorld> {
     machine: RefCell<Machine<W>>,
     snapshots: tokio::sync::Mutex<SnapshotStore<W::Disk>>,
     /// Answers on their way to clients of this node, by waiter id.
-    waiting: RefCell<BTreeMap<u64, Vec<oneshot::Sender<Reply>>>>,
+    waiting: RefCell<BTreeMap<u64, Waiting>>,
     /// Wakes long polls: some queue has a message to hand out.
     queue_ready: Notify,
     /// The term in which this node has applied its own `NewLeader`; 0 before.
@@ -59,6 +59,17 @@ struct Shared<W: RaftWorld> {
     leading_term: Cell<u64>,
     /// Wakes whoever watches the state's deadlines.
     applied_some: Notify,
+}
+
+/// Clients of this node that were told to wait for one answer.
+#[derive(Default)]
+struct Waiting {
+    senders: Vec<oneshot::Sender<Reply>>,
+    /// How many have not asked for the answer yet: entries are applied in batches, and the
+    /// answer may be applied before the client's task runs again.
+    expected: u32,
+    /// The answer, kept for those.
+    answer: Option<Reply>,
 }
 
 struct Machine<W: RaftWorld> {
@@ -142,11 +153,19 @@ impl<W: RaftWorld> StateMachine<W> {
     /// gives up on it ([`Self::abandon_waiters`]).
     pub fn wait_for(&self, waiter: u64) -> oneshot::Receiver<Reply> {
         let mut waiting = self.shared.waiting.borrow_mut();
-        let senders = waiting.entry(waiter).or_default();
-        // Answers may have been left behind by clients that went away.
-        senders.retain(|sender| !sender.is_closed());
+        let entry = waiting.entry(waiter).or_default();
+        entry.expected = entry.expected.saturating_sub(1);
         let (sender, receiver) = oneshot::channel();
-        senders.push(sender);
+        if let Some(answer) = entry.answer.clone() {
+            sender.send(answer).expect("the receiver is right here");
+            if entry.expected == 0 {
+                waiting.remove(&waiter);
+            }
+        } else {
+            // Answers may have been left behind by clients that went away.
+            entry.senders.retain(|sender| !sender.is_closed());
+            entry.senders.push(sender);
+        }
         receiver
     }
 
@@ -215,6 +234,22 @@ impl<W: RaftWorld> Machine<W> {
 }
 
 impl<W: RaftWorld> Shared<W> {
+    fn answer_waiting(&self, wake: Wake) {
+        let mut waiting = self.waiting.borrow_mut();
+        let Some(entry) = waiting.get_mut(&wake.waiter) else {
+            return;
+        };
+        for sender in entry.senders.drain(..) {
+            // The client may have gone.
+            let _ = sender.send(wake.reply.clone());
+        }
+        if entry.expected == 0 {
+            waiting.remove(&wake.waiter);
+        } else {
+            entry.answer = Some(wake.reply);
+        }
+    }
+
     /// Applies one request and passes on the answers it gives to others.
     fn apply_request(&self, id: &LogId<W>, payload: &[u8], client_here: bool) -> io::Result<Reply> {
         let request: Request = postcard::from_bytes(payload)
@@ -232,16 +267,11 @@ impl<W: RaftWorld> Shared<W> {
         machine.extend_chain(id, payload, &reply);
         drop(machine);
         if let (true, Reply::Waiting { waiter }) = (client_here, &reply) {
-            // The answer may be applied before the client's task runs again.
-            self.waiting.borrow_mut().entry(*waiter).or_default();
+            let mut waiting = self.waiting.borrow_mut();
+            waiting.entry(*waiter).or_default().expected += 1;
         }
         for wake in wakes {
-            if let Some(senders) = self.waiting.borrow_mut().remove(&wake.waiter) {
-                for sender in senders {
-                    // The client may have gone.
-                    let _ = sender.send(wake.reply.clone());
-                }
-            }
+            self.answer_waiting(wake);
         }
         if !ready_queues.is_empty() {
             self.queue_ready.notify_waiters();

@@ -10,6 +10,10 @@ use std::task::{Poll, Waker};
 
 use openraft::async_runtime::watch::{RecvError, SendError, Watch, WatchReceiver, WatchSender};
 
+#[cfg(test)]
+#[path = "watch_tests.rs"]
+mod tests;
+
 struct Shared<T> {
     value: RefCell<T>,
     state: RefCell<State>,

@@ -171,12 +171,12 @@ impl Cache {
     }
 
     fn holds(&self, key: &[u8], condition: SetCondition) -> bool {
-        let version = self.entries.get(key).map(|entry| entry.version);
+        let version = || self.entries.get(key).map(|entry| entry.version);
         match condition {
             SetCondition::Always => true,
-            SetCondition::IfAbsent => version.is_none(),
-            SetCondition::IfPresent => version.is_some(),
-            SetCondition::IfVersion(expected) => version.unwrap_or(0) == expected,
+            SetCondition::IfAbsent => version().is_none(),
+            SetCondition::IfPresent => version().is_some(),
+            SetCondition::IfVersion(expected) => version().unwrap_or(0) == expected,
         }
     }
 

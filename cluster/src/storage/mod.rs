@@ -12,6 +12,7 @@
 //! tasks. One owner holds the [`Wal`], one the [`SnapshotStore`].
 
 pub mod contract;
+#[allow(clippy::len_without_is_empty)] // `DiskFile::len` is asynchronous and can fail
 mod disk;
 mod error;
 mod extent;

@@ -23,7 +23,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::error::OpenError;
-use super::frame::{self, BATCH_HEADER_BYTES, BatchHeader, FILE_HEADER_BYTES, Tail};
+use super::frame::{self, BATCH_HEADER_BYTES, BatchHeader, Tail};
 use super::record::Record;
 
 /// The state that a log holds.
@@ -138,19 +138,48 @@ fn find_witness(bytes: &[u8], start: usize, due: u64) -> Option<usize> {
 }
 
 fn apply(replay: &mut Replay, mut payload: Bytes) -> Result<(), String> {
-    let state = &mut replay.recovered;
     let extent = &mut replay.tail.extent;
     while !payload.is_empty() {
         let record = Record::decode(&mut payload)?;
-        let is_new = match &record {
-            Record::Entry { index, .. } => extent.holds(*index),
-            Record::Purged { index, .. } => !extent.holds(0) || extent.purges(*index),
-            _ => true,
-        };
         extent.advance(&record)?;
-        if is_new {
-            change(state, record);
+        let is_purged = matches!(&record, Record::Entry { index, .. } if !extent.holds(*index));
+        if !is_purged {
+            change(&mut replay.recovered, record);
         }
     }
     Ok(())
+}
+
+fn change(state: &mut Recovered, record: Record) {
+    match record {
+        Record::Entry { index, data } => {
+            drop_above(&mut state.entries, index);
+            state.entries.insert(index, data);
+        }
+        Record::TruncateAfter { index } => drop_above(&mut state.entries, index),
+        Record::Vote(data) => state.vote = Some(data),
+        Record::Committed(data) => state.committed = Some(data),
+        Record::Purged { index, data } => {
+            let entries = &mut state.entries;
+            while entries
+                .first_key_value()
+                .is_some_and(|(first, _)| *first <= index)
+            {
+                entries.pop_first();
+            }
+            let is_newest = |(purged, _): &(u64, Bytes)| *purged <= index;
+            if state.purged.as_ref().is_none_or(is_newest) {
+                state.purged = Some((index, data));
+            }
+        }
+    }
+}
+
+fn drop_above(entries: &mut BTreeMap<u64, Bytes>, index: u64) {
+    while entries
+        .last_key_value()
+        .is_some_and(|(last, _)| *last > index)
+    {
+        entries.pop_last();
+    }
 }

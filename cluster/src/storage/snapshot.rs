@@ -71,18 +71,17 @@ impl<D: Disk> SnapshotStore<D> {
     }
 
     /// Saves a snapshot durably, then removes older ones. Saving the newest index again
-    /// replaces it.
+    /// replaces it; an index below the newest writes nothing and succeeds, because what is
+    /// saved already includes it (one snapshot may be built while a newer one is installed).
     ///
     /// # Errors
-    /// `InvalidInput`, with nothing written, if `index` is below that of the newest
-    /// snapshot. Any other error is final.
+    /// Any error is final.
     pub async fn save(&mut self, index: u64, meta: &[u8], data: &[u8]) -> io::Result<()> {
         self.fuse.check()?;
         if let Some(newest) = self.saved.last()
             && index < *newest
         {
-            let detail = format!("snapshot {index} is older than the saved snapshot {newest}");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, detail));
+            return Ok(());
         }
         self.fuse.arm()?;
         self.write(index, meta, data).await?;
@@ -112,8 +111,8 @@ impl<D: Disk> SnapshotStore<D> {
         let name = name_of(index);
         let unfinished = format!("{name}{UNFINISHED}");
         let header = encode_header(index, meta, data);
+        // New and empty: opening removed what a crash left, and an error ends all saving.
         let file = self.disk.open(&unfinished, true).await?;
-        file.set_len(0).await?;
         let head = [header.as_slice(), meta].concat();
         file.write_at(0, &head).await?;
         file.write_at(head.len() as u64, data).await?;

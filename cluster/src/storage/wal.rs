@@ -1,7 +1,7 @@
 //! The write-ahead log: everything a node must remember between snapshots.
 //!
 //! One file, `wal`, of batches (`frame.rs` has the bytes, `recovery.rs` the reasoning about
-//! crashes). A batch is one write, and is synced before the next one is written. The file
+//! crashes). A batch is one write; one sync makes all batches before it durable. The file
 //! only grows until [`Wal::rewrite`] replaces it with a shorter one, written beside it as
 //! `wal.new`, synced, and renamed over it; a crash leaves the old file or the new one.
 //!
@@ -29,7 +29,6 @@ pub struct Wal<D: Disk> {
     disk: D,
     file: D::File,
     tail: Tail,
-    unsynced: bool,
     fuse: Fuse,
 }
 
@@ -56,9 +55,10 @@ impl<D: Disk> Wal<D> {
             let (file, tail) = replace_log(&disk, 0, std::iter::empty()).await?;
             return Ok((Wal::new(disk, file, tail), Recovered::default()));
         }
-        let replay = recovery::replay(LOG, &bytes)?;
+        let mut replay = recovery::replay(LOG, &bytes)?;
         let file = disk.open(LOG, false).await?;
         settle(&disk, &file, &bytes, &replay).await?;
+        replay.tail.synced = replay.tail.sequence;
         Ok((Wal::new(disk, file, replay.tail), replay.recovered))
     }
 
@@ -67,14 +67,13 @@ impl<D: Disk> Wal<D> {
             disk,
             file,
             tail,
-            unsynced: false,
             fuse: Fuse::new("write-ahead log"),
         }
     }
 
     /// Writes `records` as one batch: after a crash all of them are there, or none. They are
-    /// durable only after [`Wal::sync`]. A batch still unsynced is synced first, because
-    /// recovery relies on at most one batch being unfinished. No records, no write.
+    /// durable only after [`Wal::sync`]; of several unsynced batches a crash keeps the first
+    /// ones, how many is not known. No records, no write.
     ///
     /// # Errors
     /// `InvalidInput`, with nothing written and the log still usable, for a record that does
@@ -85,13 +84,9 @@ impl<D: Disk> Wal<D> {
             return Ok(());
         }
         let (batch, tail) = self.tail.frame(records)?;
-        if self.unsynced {
-            self.sync().await?;
-        }
         self.fuse.arm()?;
         self.file.write_at(self.tail.end, &batch).await?;
         self.tail = tail;
-        self.unsynced = true;
         self.fuse.mend();
         Ok(())
     }
@@ -103,7 +98,7 @@ impl<D: Disk> Wal<D> {
     pub async fn sync(&mut self) -> io::Result<()> {
         self.fuse.arm()?;
         self.file.sync().await?;
-        self.unsynced = false;
+        self.tail.synced = self.tail.sequence;
         self.fuse.mend();
         Ok(())
     }
@@ -118,7 +113,6 @@ impl<D: Disk> Wal<D> {
         let (file, tail) = replace_log(&self.disk, self.tail.sequence, records).await?;
         self.file = file;
         self.tail = tail;
-        self.unsynced = false;
         self.fuse.mend();
         Ok(())
     }
@@ -138,10 +132,11 @@ pub(super) async fn read_all<D: Disk>(disk: &D, name: &str) -> io::Result<Vec<u8
 
 /// Cuts the torn tail off and makes the rest durable.
 ///
-/// Only the last batch can be unsynced. It is written once more in place, with the same
-/// bytes, because after a sync that failed before the restart the system may hold it in
-/// memory, believe it clean, and never write it. The length is set for the same reason even
-/// if nothing seems to be torn. The directory is synced because the last crash may have come right after a rename.
+/// Batches that may not be durable are written once more in place, with the same bytes,
+/// because after a sync that failed before the restart the system may hold them in memory,
+/// believe them clean, and never write them. The length is set for the same reason even if
+/// nothing seems to be torn. The directory is synced because the last crash may have come
+/// right after a rename.
 async fn settle<D: Disk>(
     disk: &D,
     file: &D::File,
@@ -149,9 +144,10 @@ async fn settle<D: Disk>(
     replay: &Replay,
 ) -> io::Result<()> {
     file.set_len(replay.tail.end).await?;
-    let batch = replay.last_batch.clone();
-    if !batch.is_empty() {
-        file.write_at(batch.start as u64, &bytes[batch]).await?;
+    let unsynced = replay.unsynced();
+    if !unsynced.is_empty() {
+        file.write_at(unsynced.start as u64, &bytes[unsynced])
+            .await?;
     }
     file.sync().await?;
     disk.sync_dir().await
@@ -167,8 +163,8 @@ async fn replace_log<D: Disk>(
     first_sequence: u64,
     records: impl Iterator<Item = Record>,
 ) -> io::Result<(D::File, Tail)> {
+    // New and empty: opening removed what a crash left, and an error closes the log for good.
     let file = disk.open(NEW_LOG, true).await?;
-    file.set_len(0).await?;
     let header = frame::encode_file_header(first_sequence);
     file.write_at(0, &header).await?;
 
@@ -197,8 +193,11 @@ async fn replace_log<D: Disk>(
     Ok((disk.open(LOG, false).await?, tail))
 }
 
+/// Appends to a file that is synced before it gets its name: whoever finds one of its batches
+/// may rely on those before it.
 async fn append<F: DiskFile>(file: &F, tail: &Tail, records: &[Record]) -> io::Result<Tail> {
-    let (batch, next) = tail.frame(records)?;
+    let (batch, mut next) = tail.frame(records)?;
     file.write_at(tail.end, &batch).await?;
+    next.synced = next.sequence;
     Ok(next)
 }

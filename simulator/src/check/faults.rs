@@ -73,7 +73,8 @@ fn without_effect(
     };
     for node in fault.targets.iter().filter(|node| !ended(node)) {
         judge.doubt(format!(
-            "fault {} ({}) at {} is said to be installed, but {node} neither stopped nor restarted after it",
+            "fault {} ({}) at {} is said to be installed, \
+            but {node} neither stopped nor restarted after it",
             fault.fault,
             fault.kind,
             seconds(at_us)

@@ -27,7 +27,9 @@ pub(super) fn check(view: &View) -> CheckResult {
             let why = notes.last().map_or("no reason was noted", |note| note.1);
             judge.violation(
                 format!("did not converge: {why}"),
-                notes.iter().map(|(at_us, text)| format!("{} note: {text}", seconds(*at_us))),
+                notes
+                    .iter()
+                    .map(|(at_us, text)| format!("{} note: {text}", seconds(*at_us))),
             );
         }
     }
@@ -54,14 +56,20 @@ mod tests {
         let mut run = Run::new();
         run.phase(Phase::Heal).phase(Phase::Converge).at(9000);
         run.note("node-3 is 40 entries behind").phase(Phase::End);
-        fails(check, &run.cut(), "did not converge: node-3 is 40 entries behind");
+        fails(
+            check,
+            &run.cut(),
+            "did not converge: node-3 is 40 entries behind",
+        );
     }
 
     #[test]
     fn a_slow_convergence_is_still_one() {
         let mut run = Run::new();
         run.phase(Phase::Heal).phase(Phase::Converge).at(9000);
-        run.note("node-3 was slow").phase(Phase::Serve).phase(Phase::Audit);
+        run.note("node-3 was slow")
+            .phase(Phase::Serve)
+            .phase(Phase::Audit);
         passes(check, &run.end());
     }
 

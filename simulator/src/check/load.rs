@@ -17,7 +17,11 @@ pub(super) fn check(view: &View) -> CheckResult {
         (Service::Queue, "queue"),
         (Service::Cache, "cache"),
     ] {
-        let of_service = || view.operations.iter().filter(move |o| o.action.service() == service);
+        let of_service = || {
+            view.operations
+                .iter()
+                .filter(move |o| o.action.service() == service)
+        };
         if of_service().next().is_none() {
             continue;
         }
@@ -49,7 +53,11 @@ mod tests {
         let mut run = Run::new();
         run.call("cache-1", set("k", "a"), stored(5));
         run.call("queue-1", publish("q", "m1"), unknown());
-        cannot_tell(check, &run.end(), "no queue operation was ever acknowledged");
+        cannot_tell(
+            check,
+            &run.end(),
+            "no queue operation was ever acknowledged",
+        );
     }
 
     #[test]

@@ -37,9 +37,11 @@ pub(super) fn check(view: &View) -> CheckResult {
 }
 
 fn judge_releases(view: &View, judge: &mut Judge, name: &str, token: u64, hold: &Hold) {
-    let released = hold.releases.iter().copied().filter(|&index| {
-        view.operations[index].outcome == Some(&Outcome::Released)
-    });
+    let released = hold
+        .releases
+        .iter()
+        .copied()
+        .filter(|&index| view.operations[index].outcome == Some(&Outcome::Released));
     let mut first = None;
     for index in released {
         judge.looked();
@@ -55,7 +57,9 @@ fn judge_releases(view: &View, judge: &mut Judge, name: &str, token: u64, hold: 
                 lines(&[]),
             ),
             Some((owner, _)) if session != Some(owner) => judge.violation(
-                format!("lock {name}: token {token} was released by a session that does not own it"),
+                format!(
+                    "lock {name}: token {token} was released by a session that does not own it"
+                ),
                 lines(&hold.grants[..1]),
             ),
             Some(_) => {}
@@ -94,7 +98,11 @@ fn judge_overlaps(view: &View, judge: &mut Judge, name: &str, holds: &IndexMap<u
     };
     for (i, window) in windows.iter().enumerate().rev() {
         judge.looked();
-        let rival = if window.shared { newer_exclusive } else { newer };
+        let rival = if window.shared {
+            newer_exclusive
+        } else {
+            newer
+        };
         if let (Some(rival), Some(held_until)) = (rival, window.held_until)
             && windows[rival].granted < held_until
         {
@@ -123,7 +131,11 @@ fn windows(view: &View, holds: &IndexMap<u64, Hold>) -> Vec<Window> {
     let window = |(position, (&token, hold)): (usize, (&u64, &Hold))| {
         let (_, shared) = hold.holder(&view.operations)?;
         let returned = |index: usize| view.operations[index].return_pos;
-        let grant = hold.grants.iter().copied().min_by_key(|&index| returned(index))?;
+        let grant = hold
+            .grants
+            .iter()
+            .copied()
+            .min_by_key(|&index| returned(index))?;
         Some(Window {
             token,
             shared,
@@ -150,7 +162,11 @@ mod tests {
         run.call("lock-1", acquire("a", 1), granted(10));
         run.call("lock-2", acquire("a", 2), granted(20));
         run.call("lock-1", release("a", 1, 10), Released);
-        fails(check, &run.end(), "token 20 was granted while token 10 was still held");
+        fails(
+            check,
+            &run.end(),
+            "token 20 was granted while token 10 was still held",
+        );
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What a history says about locks and sessions, indexed: holds by name and token,
 //! sessions by number. Judges nothing.
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 
 use super::view::{certain, may_have_effect};
@@ -13,6 +15,9 @@ pub(super) struct Locks<'a> {
     /// Acknowledged checks of fenced resources by name, as positions in the operations.
     pub(super) checks: IndexMap<&'a str, Vec<usize>>,
     pub(super) sessions: IndexMap<u64, Session>,
+    /// The first acquire without an answer, by lock name and session. It may have been
+    /// granted, at any later time, the token that a later acquire is told.
+    pub(super) unanswered: BTreeMap<(&'a str, u64), usize>,
 }
 
 /// Everything said about one token of one lock. Operations are positions in the list of
@@ -53,6 +58,9 @@ impl<'a> Locks<'a> {
         match (operation.action, operation.outcome) {
             (Action::Acquire { name, .. }, Some(Outcome::Granted { token })) => {
                 self.hold(name, *token).grants.push(index);
+            }
+            (Action::Acquire { name, session, .. }, _) if !certain(operation) => {
+                self.unanswered.entry((name, *session)).or_insert(index);
             }
             (Action::Release { name, token, .. }, _) => {
                 self.hold(name, *token).releases.push(index);
@@ -141,6 +149,13 @@ pub(super) fn session_of(action: &Action) -> Option<u64> {
 /// Whether a refusal says that the session does not exist (any more).
 fn says_session_gone(why: &str) -> bool {
     let why = why.to_ascii_lowercase();
-    let gone = ["gone", "no session", "nosession", "no such session", "expired", "unknown session"];
+    let gone = [
+        "gone",
+        "no session",
+        "nosession",
+        "no such session",
+        "expired",
+        "unknown session",
+    ];
     why.contains("session") && gone.iter().any(|word| why.contains(word))
 }

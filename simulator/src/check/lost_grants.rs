@@ -53,12 +53,16 @@ fn judge_refusals(
         return;
     };
     for refused in hold.releases.iter().map(|&index| &view.operations[index]) {
-        let lives_on = refused.return_pos.is_some_and(|told| told < proof.invoke_pos);
+        let lives_on = refused
+            .return_pos
+            .is_some_and(|told| told < proof.invoke_pos);
         let refusal = refused.outcome == Some(&Outcome::NotHeld);
         if refusal && lives_on && !hold_was_given_up(view, refused) {
             let grant = &view.operations[hold.grants[0]];
             judge.violation(
-                format!("lock {name}: the hold of token {token} is lost, but session {session} lives"),
+                format!(
+                    "lock {name}: the hold of token {token} is lost, but session {session} lives"
+                ),
                 [grant, refused, proof].map(words::operation),
             );
         }
@@ -77,7 +81,10 @@ fn judge_new_token(
     let given_up = releases.any(|o| may_have_effect(o) && Some(o.invoke_pos) < new.return_pos);
     if !given_up && old.return_pos < Some(new.invoke_pos) && same_mode(old.action, new.action) {
         judge.violation(
-            format!("lock {name}: the hold of token {before} is lost, its holder was granted token {token}"),
+            format!(
+                "lock {name}: the hold of token {before} is lost, \
+                its holder was granted token {token}"
+            ),
             [old, new].map(words::operation),
         );
     }
@@ -103,7 +110,11 @@ mod tests {
         run.call("lock-1", acquire("a", 5), granted(10));
         run.call("lock-1", release("a", 5, 10), NotHeld);
         run.call("lock-1", KeepAlive { session: 5 }, Alive);
-        fails(check, &run.end(), "the hold of token 10 is lost, but session 5 lives");
+        fails(
+            check,
+            &run.end(),
+            "the hold of token 10 is lost, but session 5 lives",
+        );
     }
 
     #[test]

@@ -58,7 +58,9 @@ impl<'a> Messages<'a> {
     /// Every message with its queue and value.
     pub(super) fn all(&self) -> impl Iterator<Item = (&'a str, &'a str, &Message<'a>)> {
         let queues = self.queues.iter();
-        queues.flat_map(|(&queue, messages)| messages.iter().map(move |(&value, m)| (queue, value, m)))
+        queues.flat_map(|(&queue, messages)| {
+            messages.iter().map(move |(&value, m)| (queue, value, m))
+        })
     }
 
     pub(super) fn get(&self, queue: &str, value: &str) -> Option<&Message<'a>> {
@@ -68,7 +70,9 @@ impl<'a> Messages<'a> {
     /// The queue of `queue`'s dead letters, if the history mentions it.
     pub(super) fn dead_letters(&self, queue: &str) -> Option<&'a str> {
         let name = format!("{queue}{DEAD_LETTER_SUFFIX}");
-        self.receives.get_key_value(name.as_str()).map(|(&name, _)| name)
+        self.receives
+            .get_key_value(name.as_str())
+            .map(|(&name, _)| name)
     }
 }
 

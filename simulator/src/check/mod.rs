@@ -120,7 +120,10 @@ fn cut(history: &History) -> Option<String> {
     let last = view_phases.iter().rfind(|start| start.phase != Phase::End);
     Some(match last {
         Some(start) if reached(Phase::End) => {
-            format!("the history is cut: no audit follows phase {:?}", start.phase)
+            format!(
+                "the history is cut: no audit follows phase {:?}",
+                start.phase
+            )
         }
         Some(start) => format!("the history is cut in phase {:?}", start.phase),
         None => "the history is cut: it names no phase".into(),
@@ -139,8 +142,21 @@ mod tests {
         run.node("node-1", NodeEvent::Leader { term: 1 });
         run.node("node-1", NodeEvent::Committed { term: 1, index: 1 });
         run.node("node-1", NodeEvent::FirstCommit { term: 1, index: 1 });
-        run.node("node-1", NodeEvent::Voted { term: 1, candidate: "node-1".into() });
-        run.node("node-1", NodeEvent::Applied { term: 1, index: 1, digest: "d".into() });
+        run.node(
+            "node-1",
+            NodeEvent::Voted {
+                term: 1,
+                candidate: "node-1".into(),
+            },
+        );
+        run.node(
+            "node-1",
+            NodeEvent::Applied {
+                term: 1,
+                index: 1,
+                digest: "d".into(),
+            },
+        );
         run.call("cache-1", set("k", "a"), stored(5));
         run.call("queue-1", publish("q", "m1"), Outcome::Published { id: 1 });
         run.audit();
@@ -152,7 +168,10 @@ mod tests {
 
     fn verdicts(history: &History) -> Vec<(&'static str, Verdict)> {
         let results = check_all(history);
-        results.iter().map(|result| (result.name, result.verdict)).collect()
+        results
+            .iter()
+            .map(|result| (result.name, result.verdict))
+            .collect()
     }
 
     #[test]
@@ -181,7 +200,8 @@ mod tests {
     #[test]
     fn a_history_cut_at_the_end_of_the_faults_passes_nothing() {
         let mut run = Run::new();
-        run.call("cache-1", set("k", "a"), stored(5)).phase(Phase::End);
+        run.call("cache-1", set("k", "a"), stored(5))
+            .phase(Phase::End);
         for (name, verdict) in &verdicts(&run.cut())[1..] {
             assert_eq!(*verdict, Verdict::Unknown, "{name}");
         }

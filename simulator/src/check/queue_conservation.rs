@@ -36,7 +36,10 @@ pub(super) fn check(view: &View) -> CheckResult {
         if acknowledged.is_empty() {
             continue;
         }
-        let last_publish = acknowledged.iter().filter_map(|(_, _, o)| o.return_pos).max();
+        let last_publish = acknowledged
+            .iter()
+            .filter_map(|(_, _, o)| o.return_pos)
+            .max();
         let drain = match Drain::find(view, queue, last_publish, settled_us) {
             Ok(drain) => drain,
             Err(why) => {
@@ -56,7 +59,9 @@ fn settled_us(view: &View) -> Option<u64> {
         return None;
     }
     let serve_us = view.phase(Phase::Serve)?.at_us;
-    let leaders = view.nodes().filter(|(.., what)| matches!(what, NodeEvent::Leader { .. }));
+    let leaders = view
+        .nodes()
+        .filter(|(.., what)| matches!(what, NodeEvent::Leader { .. }));
     let last_leader_us = leaders.map(|(_, at_us, ..)| at_us).last();
     Some(serve_us.max(last_leader_us.unwrap_or(0)))
 }
@@ -71,7 +76,9 @@ fn judge_queue(
     let mut lost = Vec::new();
     for &(value, message, publish) in acknowledged {
         judge.looked();
-        let dead = drain.dead_letters.and_then(|dead| view.messages.get(dead, value));
+        let dead = drain
+            .dead_letters
+            .and_then(|dead| view.messages.get(dead, value));
         let lives = [Some(message), dead].into_iter().flatten();
         let delivered = lives.clone().any(|m| !m.deliveries.is_empty());
         if !delivered {
@@ -117,21 +124,34 @@ impl<'a> Drain<'a> {
         settled_us: Option<u64>,
     ) -> Result<Self, String> {
         let dead_letters = view.messages.dead_letters(queue);
-        let empty = [Some(queue), dead_letters].into_iter().flatten().map(|queue| {
-            last_empty_receive(view, queue)
-                .filter(|o| last_publish < Some(o.invoke_pos))
-                .map(|o| o.invoked_us)
-                .ok_or_else(|| format!("queue {queue} was not drained: no receive of the audit found it empty after the last publish"))
-        });
+        let empty = [Some(queue), dead_letters]
+            .into_iter()
+            .flatten()
+            .map(|queue| {
+                last_empty_receive(view, queue)
+                    .filter(|o| last_publish < Some(o.invoke_pos))
+                    .map(|o| o.invoked_us)
+                    .ok_or_else(|| {
+                        format!(
+                            "queue {queue} was not drained: no receive of the audit \
+                            found it empty after the last publish"
+                        )
+                    })
+            });
         let empty_us = empty.collect::<Result<Vec<_>, _>>()?;
         let mut drain = Self {
             dead_letters,
-            empty_us: empty_us.into_iter().min().expect("the queue itself is one of them"),
+            empty_us: empty_us
+                .into_iter()
+                .min()
+                .expect("the queue itself is one of them"),
             settled_us,
             may_be_hidden: 0,
         };
         let queues = [Some(queue), dead_letters].into_iter().flatten();
-        let receives = queues.filter_map(|queue| view.messages.receives.get(queue)).flatten();
+        let receives = queues
+            .filter_map(|queue| view.messages.receives.get(queue))
+            .flatten();
         drain.may_be_hidden = receives
             .map(|&index| &view.operations[index])
             .filter(|o| !certain(o) && !drain.is_over(o, visibility_us(o)))
@@ -153,13 +173,19 @@ impl<'a> Drain<'a> {
     /// nobody may have acked it, and all that hid it is over.
     fn should_have_seen(&self, view: &View, message: &Message) -> bool {
         let operation = |index: usize| &view.operations[index];
-        let acked = message.acks.iter().any(|&index| may_have_effect(operation(index)));
-        let hidden = message.deliveries.iter().any(|&(index, _)| {
-            !self.is_over(operation(index), visibility_us(operation(index)))
-        });
-        let nacked = message.nacks.iter().map(|&index| operation(index)).any(|nack| {
-            may_have_effect(nack) && !self.is_over(nack, delay_us(nack))
-        });
+        let acked = message
+            .acks
+            .iter()
+            .any(|&index| may_have_effect(operation(index)));
+        let hidden = message
+            .deliveries
+            .iter()
+            .any(|&(index, _)| !self.is_over(operation(index), visibility_us(operation(index))));
+        let nacked = message
+            .nacks
+            .iter()
+            .map(|&index| operation(index))
+            .any(|nack| may_have_effect(nack) && !self.is_over(nack, delay_us(nack)));
         !acked && !hidden && !nacked
     }
 }
@@ -167,7 +193,8 @@ impl<'a> Drain<'a> {
 fn last_empty_receive<'v, 'a>(view: &'v View<'a>, queue: &str) -> Option<&'v Operation<'a>> {
     let receives = view.messages.receives.get(queue)?.iter().rev();
     receives.map(|&index| &view.operations[index]).find(|o| {
-        let empty = matches!(o.outcome, Some(Outcome::Received { messages }) if messages.is_empty());
+        let empty =
+            matches!(o.outcome, Some(Outcome::Received { messages }) if messages.is_empty());
         empty && view.in_phase(o, Phase::Audit)
     })
 }

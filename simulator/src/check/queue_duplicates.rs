@@ -25,11 +25,17 @@ pub(super) fn check(view: &View) -> CheckResult {
                 judge.looked();
                 let (other, first) = *ids.entry(delivered.id).or_insert((value, index));
                 if other != value {
-                    let what = format!("queue {queue}: id {} carries {other} and {value}", delivered.id);
+                    let what = format!(
+                        "queue {queue}: id {} carries {other} and {value}",
+                        delivered.id
+                    );
                     judge.violation(what, lines(view, [first, index]));
                 }
                 if let Some(first) = receipts.insert(delivered.receipt, index) {
-                    let what = format!("queue {queue}: receipt {} was handed out twice", delivered.receipt);
+                    let what = format!(
+                        "queue {queue}: receipt {} was handed out twice",
+                        delivered.receipt
+                    );
                     judge.violation(what, lines(view, [first, index]));
                 }
             }
@@ -45,7 +51,10 @@ fn judge_message(view: &View, judge: &mut Judge, queue: &str, value: &str, messa
     };
     if let Some((index, copy)) = others.iter().find(|(_, d)| d.id != original.id) {
         judge.violation(
-            format!("queue {queue}: {value} exists twice, as ids {} and {}", original.id, copy.id),
+            format!(
+                "queue {queue}: {value} exists twice, as ids {} and {}",
+                original.id, copy.id
+            ),
             lines(view, [*first, *index]),
         );
         return;

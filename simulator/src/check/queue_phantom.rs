@@ -17,9 +17,15 @@ pub(super) fn check(view: &View) -> CheckResult {
         if message.deliveries.is_empty() {
             continue;
         }
-        let origin = || view.messages.get(dead_lettered_from(queue)?, value)?.publish;
+        let origin = || {
+            view.messages
+                .get(dead_lettered_from(queue)?, value)?
+                .publish
+        };
         match (message.publish, origin()) {
-            (Some(publish), _) => judge_deliveries(view, &mut judge, queue, value, message, publish, true),
+            (Some(publish), _) => {
+                judge_deliveries(view, &mut judge, queue, value, message, publish, true)
+            }
             (None, Some(publish)) => {
                 judge_deliveries(view, &mut judge, queue, value, message, publish, false);
             }

@@ -35,7 +35,10 @@ pub(super) fn check(view: &View) -> CheckResult {
             }
             if let Some(newer) = newer_delivery(view, message, receipt, index) {
                 judge.violation(
-                    format!("queue {queue}: receipt {receipt} of {value} was valid after a newer delivery"),
+                    format!(
+                        "queue {queue}: receipt {receipt} of {value} was valid \
+                        after a newer delivery"
+                    ),
                     [newer, index].map(|i| words::operation(&view.operations[i])),
                 );
             }
@@ -53,7 +56,10 @@ fn receipt(action: &Action) -> Option<u64> {
 
 /// A receive that handed out the message anew, and had returned when the receipt was used.
 fn newer_delivery(view: &View, message: &Message, receipt: u64, settle: usize) -> Option<usize> {
-    let (_, own) = message.deliveries.iter().find(|(_, d)| d.receipt == receipt)?;
+    let (_, own) = message
+        .deliveries
+        .iter()
+        .find(|(_, d)| d.receipt == receipt)?;
     let newer = message.deliveries.iter().find(|(index, delivered)| {
         delivered.id == own.id
             && delivered.deliveries > own.deliveries
@@ -74,7 +80,11 @@ mod tests {
         run.call("queue-1", receive("q"), received(1, 1, 1)).at(900);
         run.call("queue-2", receive("q"), received(1, 2, 2));
         run.call("queue-1", ack("q", "m1", 1), settled());
-        fails(check, &run.end(), "receipt 1 of m1 was valid after a newer delivery");
+        fails(
+            check,
+            &run.end(),
+            "receipt 1 of m1 was valid after a newer delivery",
+        );
     }
 
     #[test]

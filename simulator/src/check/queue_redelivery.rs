@@ -19,7 +19,10 @@ pub(super) fn check(view: &View) -> CheckResult {
             continue;
         };
         judge.looked();
-        let deliveries = message.deliveries.iter().map(|&(index, _)| &view.operations[index]);
+        let deliveries = message
+            .deliveries
+            .iter()
+            .map(|&(index, _)| &view.operations[index]);
         for receive in deliveries.filter(|o| ack.return_pos < Some(o.invoke_pos)) {
             judge.violation(
                 format!("queue {queue} delivered {value} again after its ack"),

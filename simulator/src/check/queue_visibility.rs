@@ -20,7 +20,10 @@ pub(super) fn check(view: &View) -> CheckResult {
     for (queue, value, message) in view.messages.all() {
         let mut deliveries = message.deliveries.clone();
         deliveries.sort_by_key(|(_, delivered)| (delivered.id, delivered.deliveries));
-        for pair in deliveries.windows(2).filter(|pair| pair[0].1.id == pair[1].1.id) {
+        for pair in deliveries
+            .windows(2)
+            .filter(|pair| pair[0].1.id == pair[1].1.id)
+        {
             judge.looked();
             let [first, second] = [pair[0].0, pair[1].0].map(|index| &view.operations[index]);
             let hidden_until_us = first.invoked_us.saturating_add(visibility_us(first));
@@ -44,8 +47,8 @@ pub(super) fn check(view: &View) -> CheckResult {
 fn nacked(view: &View, message: &Message, first: &Operation, second: &Operation) -> bool {
     let mut nacks = message.nacks.iter().map(|&index| &view.operations[index]);
     nacks.any(|nack| {
-        let between = first.return_pos < Some(nack.invoke_pos)
-            && Some(nack.invoke_pos) < second.return_pos;
+        let between =
+            first.return_pos < Some(nack.invoke_pos) && Some(nack.invoke_pos) < second.return_pos;
         between && may_have_effect(nack)
     })
 }

@@ -52,10 +52,15 @@ fn expiries<'v, 'a>(
     session: &'v Session,
 ) -> impl Iterator<Item = &'v Operation<'a>> {
     let close = session.close.map(|index| view.operations[index].invoke_pos);
-    let refusals = session.refusals.iter().map(|&index| &view.operations[index]);
+    let refusals = session
+        .refusals
+        .iter()
+        .map(|&index| &view.operations[index]);
     refusals.filter(move |operation| {
         let closed = close.is_some_and(|close| Some(close) < operation.return_pos);
-        !closed && !shown_alive_later(view, session, operation) && !hold_was_given_up(view, operation)
+        !closed
+            && !shown_alive_later(view, session, operation)
+            && !hold_was_given_up(view, operation)
     })
 }
 
@@ -63,23 +68,37 @@ fn expiries<'v, 'a>(
 fn shown_alive_later(view: &View, session: &Session, refused: &Operation) -> bool {
     let is_release = matches!(refused.action, Action::Release { .. });
     let told_gone = refused.outcome != Some(&Outcome::NotHeld);
-    let proof = session.last_proof.map(|index| view.operations[index].invoke_pos);
+    let proof = session
+        .last_proof
+        .map(|index| view.operations[index].invoke_pos);
     is_release && !told_gone && proof > refused.return_pos
 }
 
 /// Whether a refused release names a hold that the session may no longer have had, or
 /// never had.
 pub(super) fn hold_was_given_up(view: &View, refused: &Operation) -> bool {
-    let (Action::Release { name, token, session }, Some(Outcome::NotHeld)) =
-        (refused.action, refused.outcome)
+    let (
+        Action::Release {
+            name,
+            token,
+            session,
+        },
+        Some(Outcome::NotHeld),
+    ) = (refused.action, refused.outcome)
     else {
         return false;
     };
-    let hold = view.locks.names.get(name.as_str()).and_then(|holds| holds.get(token));
+    let hold = view
+        .locks
+        .names
+        .get(name.as_str())
+        .and_then(|holds| holds.get(token));
     let Some(hold) = hold else {
         return true;
     };
-    let owned = hold.holder(&view.operations).is_some_and(|(owner, _)| owner == *session);
+    let owned = hold
+        .holder(&view.operations)
+        .is_some_and(|(owner, _)| owner == *session);
     let attempts = hold.releases.iter().map(|&index| &view.operations[index]);
     let mut earlier = attempts.filter(|o| o.op != refused.op && may_have_effect(o));
     !owned || earlier.any(|o| Some(o.invoke_pos) < refused.return_pos)
@@ -109,7 +128,11 @@ mod tests {
         let mut run = kept_alive();
         run.at(1400);
         run.call("lock-1", KeepAlive { session: 5 }, NotHeld);
-        fails(check, &run.end(), "session 5 of 1000 ms was gone at 1.401000 s, 100000 us");
+        fails(
+            check,
+            &run.end(),
+            "session 5 of 1000 ms was gone at 1.401000 s, 100000 us",
+        );
     }
 
     #[test]
@@ -136,8 +159,10 @@ mod tests {
     #[test]
     fn an_unknown_keep_alive_promises_nothing() {
         let mut run = kept_alive();
-        run.at(1400).call("lock-1", KeepAlive { session: 5 }, unknown());
-        run.at(1600).call("lock-1", KeepAlive { session: 5 }, NotHeld);
+        run.at(1400)
+            .call("lock-1", KeepAlive { session: 5 }, unknown());
+        run.at(1600)
+            .call("lock-1", KeepAlive { session: 5 }, NotHeld);
         passes(check, &run.end());
     }
 

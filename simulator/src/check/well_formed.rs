@@ -87,7 +87,9 @@ impl<'a> Reader<'a> {
         if fits(action, outcome) {
             Ok(())
         } else {
-            Err(format!("operation {op}: {outcome:?} does not answer {action:?}"))
+            Err(format!(
+                "operation {op}: {outcome:?} does not answer {action:?}"
+            ))
         }
     }
 }

@@ -14,7 +14,9 @@ pub(super) fn operation(operation: &Operation) -> String {
         action(operation.action)
     );
     match (operation.outcome, operation.returned_us) {
-        (Some(told), Some(at_us)) => format!("{asked} -> {} (at {})", outcome(told), seconds(at_us)),
+        (Some(told), Some(at_us)) => {
+            format!("{asked} -> {} (at {})", outcome(told), seconds(at_us))
+        }
         _ => format!("{asked} -> no answer before the end of the history"),
     }
 }
@@ -126,11 +128,8 @@ mod tests {
     #[test]
     fn an_operation_reads_as_a_sentence() {
         let mut run = Run::new();
-        run.at(3201).call(
-            "lock-1",
-            acquire("a", 5),
-            Outcome::Granted { token: 17 },
-        );
+        run.at(3201)
+            .call("lock-1", acquire("a", 5), Outcome::Granted { token: 17 });
         run.invoke("cache-1", get("k"));
         let history = run.cut();
         let lines: Vec<String> = operations(&history).iter().map(super::operation).collect();

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// What a node says about itself, in the words of whoever emits it.
+pub use squall_cluster::event::NodeEvent;
+
 use super::operation::{Action, Outcome};
 
 /// Something that happened at a point of the run's clock.
@@ -86,71 +89,4 @@ pub enum FaultStatus {
     Skipped { why: String },
     /// Tried, but its effect could not be seen.
     Uncertain { why: String },
-}
-
-/// What a node says about itself. Terms and indexes are Raft's.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "is", rename_all = "snake_case")]
-pub enum NodeEvent {
-    /// The process is up and its storage recovered.
-    Started {
-        last_log: u64,
-        applied: u64,
-    },
-    /// The process ended by itself or was ended.
-    Stopped {
-        why: String,
-    },
-    /// Starts an election; pre-vote rounds included (`term` is then the current one).
-    Election {
-        term: u64,
-        pre_vote: bool,
-    },
-    /// Voted for `candidate` in `term`, durably.
-    Voted {
-        term: u64,
-        candidate: String,
-    },
-    /// Became leader.
-    Leader {
-        term: u64,
-    },
-    /// Committed its first entry as leader of `term`.
-    FirstCommit {
-        term: u64,
-        index: u64,
-    },
-    /// No longer leader.
-    Follower {
-        term: u64,
-        leader: Option<String>,
-    },
-    /// State digest after applying `index`. `entry` chains the hash of all applied entries.
-    Applied {
-        term: u64,
-        index: u64,
-        digest: String,
-    },
-    /// Term of the entry at `index`, reported at commit: evidence for log matching.
-    Committed {
-        term: u64,
-        index: u64,
-    },
-    Snapshot {
-        term: u64,
-        index: u64,
-    },
-    SnapshotInstalled {
-        term: u64,
-        index: u64,
-    },
-    Membership {
-        index: u64,
-        voters: Vec<String>,
-        learners: Vec<String>,
-    },
-    /// The storage refused, or something else the node cannot mend.
-    Damaged {
-        why: String,
-    },
 }

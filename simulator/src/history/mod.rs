@@ -12,9 +12,11 @@
 pub mod event;
 pub mod jsonl;
 pub mod operation;
+pub mod recorder;
 
 pub use event::{Event, EventKind, FaultEvent, FaultStatus, NodeEvent, Phase};
 pub use operation::{Action, Delivered, Operation, Outcome, Service, operations};
+pub use recorder::Recorder;
 
 /// A complete recorded run.
 #[derive(Debug, Clone, Default, PartialEq)]

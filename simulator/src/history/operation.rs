@@ -1,6 +1,7 @@
 //! Operations: what a client asked and what it was told.
 
-use indexmap::IndexMap;
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{EventKind, History};
@@ -197,9 +198,13 @@ pub struct Operation<'a> {
     pub return_pos: Option<usize>,
 }
 
-/// Pairs invocations with returns, in order of invocation.
+/// Pairs invocations with returns, in order of invocation. A return that answers no
+/// outstanding operation is ignored; `check` refuses such a history.
 pub fn operations(history: &History) -> Vec<Operation<'_>> {
-    let mut by_op: IndexMap<u64, Operation<'_>> = IndexMap::new();
+    let mut operations = Vec::new();
+    // Position in `operations` of what is still unanswered. Few are at any time, so this
+    // stays small however long the history is.
+    let mut outstanding: BTreeMap<u64, usize> = BTreeMap::new();
     for (pos, event) in history.events.iter().enumerate() {
         match &event.kind {
             EventKind::Invoke {
@@ -208,23 +213,22 @@ pub fn operations(history: &History) -> Vec<Operation<'_>> {
                 intended_us,
                 action,
             } => {
-                by_op.insert(
-                    *op,
-                    Operation {
-                        op: *op,
-                        client,
-                        action,
-                        intended_us: *intended_us,
-                        invoked_us: event.at_us,
-                        returned_us: None,
-                        outcome: None,
-                        invoke_pos: pos,
-                        return_pos: None,
-                    },
-                );
+                outstanding.insert(*op, operations.len());
+                operations.push(Operation {
+                    op: *op,
+                    client,
+                    action,
+                    intended_us: *intended_us,
+                    invoked_us: event.at_us,
+                    returned_us: None,
+                    outcome: None,
+                    invoke_pos: pos,
+                    return_pos: None,
+                });
             }
             EventKind::Return { op, outcome } => {
-                if let Some(operation) = by_op.get_mut(op) {
+                if let Some(index) = outstanding.remove(op) {
+                    let operation = &mut operations[index];
                     operation.returned_us = Some(event.at_us);
                     operation.outcome = Some(outcome);
                     operation.return_pos = Some(pos);
@@ -233,5 +237,5 @@ pub fn operations(history: &History) -> Vec<Operation<'_>> {
             _ => {}
         }
     }
-    by_op.into_values().collect()
+    operations
 }

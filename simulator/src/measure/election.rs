@@ -140,9 +140,10 @@ fn detection(
     until_us: u64,
 ) -> Option<u64> {
     let busy = electing_at(reports, from_us);
-    let started: Vec<_> = reports
+    let first = reports.partition_point(|r| r.at_us < from_us);
+    let last = reports.partition_point(|r| r.at_us <= until_us);
+    let started: Vec<_> = reports[first..last]
         .iter()
-        .filter(|r| r.at_us >= from_us && r.at_us <= until_us)
         .filter(|r| matches!(r.event, NodeEvent::Election { .. }))
         .filter(|r| {
             !spans
@@ -195,7 +196,8 @@ pub fn is_silenced(reports: &[Reported<'_>], span: &FaultSpan, node: &str, at_us
             .iter()
             .any(|r| r.node == node && matches!(r.event, NodeEvent::Started { .. }))
     };
-    !healed && !(kind == Silence::Process && restarted())
+    let is_back = healed || (kind == Silence::Process && restarted());
+    !is_back
 }
 
 #[cfg(test)]

@@ -91,11 +91,19 @@ struct Message<'a> {
     /// Whether an operation that may have taken effect published it.
     issued: bool,
     acked: Option<&'a Operation<'a>>,
-    ids: IndexSet<u64>,
+    id: Option<u64>,
+    /// Whether it was seen under more than one id.
+    is_double: bool,
     /// Latest invocation among the receives that brought it.
-    last_receive_us: u64,
+    last_receive_us: Option<u64>,
     /// Earliest confirmation of its acknowledgement.
     settled_us: Option<u64>,
+}
+
+impl Message<'_> {
+    fn see(&mut self, id: u64) {
+        self.is_double |= *self.id.get_or_insert(id) != id;
+    }
 }
 
 fn queue_loss<'a>(timeline: &'a Timeline<'a>, tally: &mut Tally) {
@@ -108,7 +116,7 @@ fn queue_loss<'a>(timeline: &'a Timeline<'a>, tally: &mut Tally) {
                 message.issued |= sample.class != Class::Failed;
                 if let Some(Outcome::Published { id }) = outcome {
                     message.acked = Some(operation);
-                    message.ids.insert(*id);
+                    message.see(*id);
                 }
             }
             (Action::Receive { queue, .. }, Some(Outcome::Received { messages: brought })) => {
@@ -117,8 +125,9 @@ fn queue_loss<'a>(timeline: &'a Timeline<'a>, tally: &mut Tally) {
                 }
                 for delivered in brought {
                     let message = messages.entry((queue, &delivered.value)).or_default();
-                    message.ids.insert(delivered.id);
-                    message.last_receive_us = message.last_receive_us.max(operation.invoked_us);
+                    message.see(delivered.id);
+                    message.last_receive_us =
+                        message.last_receive_us.max(Some(operation.invoked_us));
                 }
             }
             (Action::Ack { queue, value, .. }, Some(Outcome::Settled { valid: true })) => {
@@ -130,7 +139,7 @@ fn queue_loss<'a>(timeline: &'a Timeline<'a>, tally: &mut Tally) {
         }
     }
     for ((queue, _), message) in &messages {
-        let received = message.last_receive_us > 0 || message.settled_us.is_some();
+        let received = message.last_receive_us.is_some() || message.settled_us.is_some();
         if let Some(publish) = message.acked {
             tally.loss.acked += 1;
             match (received, drained.get(queue)) {
@@ -141,8 +150,8 @@ fn queue_loss<'a>(timeline: &'a Timeline<'a>, tally: &mut Tally) {
         }
         let again = message
             .settled_us
-            .is_some_and(|at_us| message.last_receive_us > at_us);
-        tally.loss.duplicated += u64::from(message.ids.len() > 1 || again);
+            .is_some_and(|at_us| message.last_receive_us > Some(at_us));
+        tally.loss.duplicated += u64::from(message.is_double || again);
         tally.loss.phantom += u64::from(received && !message.issued);
     }
 }

@@ -92,12 +92,7 @@ pub fn build(input: &Input, measures: &Measures, checks: &[check::CheckResult]) 
         checks,
         objectives,
         timeline: timeline(measures),
-        sim: Sim {
-            seconds: Seconds::of(measures.end_us),
-            events: input.events,
-            history_sha256: input.history_sha256.clone(),
-        },
-        wall: wall(&input.wall, measures.end_us),
+        sim: sim(input, measures.end_us),
     }
 }
 
@@ -213,11 +208,8 @@ fn data_loss(measures: &Measures) -> Loss {
     }
 }
 
-fn latency(
-    measures: &Measures,
-) -> BTreeMap<String, BTreeMap<String, BTreeMap<Phase, BTreeMap<Class, Latency>>>> {
-    let mut services: BTreeMap<String, BTreeMap<String, BTreeMap<_, BTreeMap<_, _>>>> =
-        BTreeMap::new();
+fn latency(measures: &Measures) -> BTreeMap<String, BTreeMap<String, OperationLatency>> {
+    let mut services: BTreeMap<String, BTreeMap<String, OperationLatency>> = BTreeMap::new();
     for row in &measures.latency {
         let summary = row.summary;
         let latency = Latency {
@@ -299,15 +291,18 @@ fn timeline(measures: &Measures) -> TimelineData {
     }
 }
 
-fn wall(input: &WallInput, end_us: u64) -> Wall {
+fn sim(input: &Input, end_us: u64) -> Sim {
     let scaled = u128::from(end_us) * 1_000;
     let speed = scaled
-        .checked_div(u128::from(input.elapsed_us))
+        .checked_div(u128::from(input.wall.elapsed_us))
         .unwrap_or(0);
-    Wall {
-        seconds: Seconds::of(input.elapsed_us),
+    Sim {
+        seconds: Seconds::of(end_us),
+        events: input.events,
+        history_sha256: input.history_sha256.clone(),
+        wall_seconds: Seconds::of(input.wall.elapsed_us),
         speed: PerSecond::of(u64::try_from(speed).unwrap_or(u64::MAX)),
-        started: input.started.clone(),
-        version: input.version.clone(),
+        started: input.wall.started.clone(),
+        version: input.wall.version.clone(),
     }
 }

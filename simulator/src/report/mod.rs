@@ -3,7 +3,7 @@
 //! [`Report`] is `report.json`, field by field; [`build`] composes it from measures, check
 //! results and what the caller knows of the run. Renderers read nothing but a report, so
 //! a stored one prints as the fresh one did. All that depends on the wall clock or on the
-//! program's build is in [`Wall`]; everything else is byte-identical for a seed, which is
+//! program's build is in [`Sim`]; everything else is byte-identical for a seed, which is
 //! why every number comes from an integer (see [`Fixed`]). Times named `at` count from
 //! the start of the run; `detected_ms` and `elected_ms` count from the fault's effect.
 //!
@@ -57,7 +57,7 @@ pub struct Report {
     pub recovery_ms: RecoveryMs,
     pub data_loss: Loss,
     /// Service → operation → phase → outcome.
-    pub latency_us: BTreeMap<String, BTreeMap<String, BTreeMap<Phase, BTreeMap<Class, Latency>>>>,
+    pub latency_us: BTreeMap<String, BTreeMap<String, OperationLatency>>,
     /// Service, or `all` → phase.
     pub throughput: BTreeMap<String, BTreeMap<Phase, Rate>>,
     pub operations: Operations,
@@ -65,7 +65,6 @@ pub struct Report {
     pub objectives: Vec<ObjectiveResult>,
     pub timeline: TimelineData,
     pub sim: Sim,
-    pub wall: Wall,
 }
 
 /// One occurrence of a fault.
@@ -153,6 +152,9 @@ pub struct Loss {
     pub unaudited: u64,
 }
 
+/// Phase → outcome.
+pub type OperationLatency = BTreeMap<Phase, BTreeMap<Class, Latency>>;
+
 /// Microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Latency {
@@ -228,21 +230,22 @@ pub struct Leader {
     pub until_ms: Option<Ms>,
 }
 
+/// How the run went as a computation. The only object that may differ between two runs of a
+/// seed, in the fields that say so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sim {
     /// Length of the run on its own clock.
     pub seconds: Seconds,
+    /// Events of the history.
     pub events: u64,
     pub history_sha256: String,
-}
-
-/// All that may differ between two runs of a seed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wall {
-    pub seconds: Seconds,
-    /// Seconds of the run's clock for each second of wall clock.
+    /// What the run took; differs between runs.
+    pub wall_seconds: Seconds,
+    /// Seconds of the run's clock for each second of wall clock; differs between runs.
     pub speed: PerSecond,
+    /// Date and time; differs between runs.
     pub started: String,
+    /// Of the program; differs between builds.
     pub version: String,
 }
 

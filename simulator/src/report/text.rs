@@ -70,8 +70,8 @@ fn header(report: &Report, style: Style) -> String {
         duration(cluster.election_timeout_ms.min.get()),
         duration(cluster.election_timeout_ms.max.get()),
         duration(report.sim.seconds.get()),
-        duration(report.wall.seconds.get()),
-        count(report.wall.speed.get() / 1_000),
+        duration(report.sim.wall_seconds.get()),
+        count(report.sim.speed.get() / 1_000),
         count(operations.invoked),
         count(operations.acknowledged),
         count(operations.failed),
@@ -88,8 +88,13 @@ fn drawing(report: &Report, style: Style) -> String {
         .unwrap_or(0);
     let mut out = String::new();
     for line in &lines {
-        let code = if line.label == "down" { RED } else { "0" };
-        let columns = style.paint(code, &format!("{:<60}", line.columns));
+        let columns = format!("{:<60}", line.columns);
+        let is_outage = line.label == "down";
+        let columns = if is_outage {
+            style.paint(RED, &columns)
+        } else {
+            columns
+        };
         let drawn = format!(
             "{:<width$}  {columns}  {}",
             line.label,

@@ -242,6 +242,7 @@ fn the_remaining_texts() {
         ("ONCE 1 1 GET k", "ERR ONCE takes a write command"),
         ("ONCE 1 1 PING", "ERR ONCE takes a write command"),
         ("ONCE 1 1 once 1 2 INCR k", "ERR ONCE takes a write command"),
+        ("ONCE 1 1 ONCE", "ERR ONCE takes a write command"),
         ("READ LOCAL SET k v", "ERR READ takes a read command"),
         (
             "READ LOCAL READ LEASE GET k",

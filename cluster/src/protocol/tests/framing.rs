@@ -147,6 +147,13 @@ fn limits_are_the_last_allowed_sizes() {
     encode_call(&mut stream, &[&largest, &largest, &largest, &largest, b"x"]);
     let text = "ERR Protocol error: request exceeds the limit of 67108864 bytes";
     assert_eq!(error_text(&stream), text);
+
+    // The limit is one command's, not the connection's.
+    let mut stream = BytesMut::new();
+    encode_call(&mut stream, &[&largest, &largest, &largest]);
+    encode_call(&mut stream, &[&largest, &largest]);
+    let (commands, error) = decode(&stream);
+    assert_eq!((commands.len(), error), (2, None));
 }
 
 #[test]
@@ -196,7 +203,7 @@ fn frames_nested_too_deep_or_too_long_are_refused() {
 
 #[test]
 fn frames_are_taken_one_by_one_and_only_when_complete() {
-    let stream = b"*3\r\n*0\r\n*-1\r\n*2\r\n$-1\r\n$3\r\na\r\n\r\n:-7\r\n+OK\r\n-ERR no\r\n";
+    let stream = b"*2\r\n*1\r\n:1\r\n:2\r\n*3\r\n*0\r\n*-1\r\n*2\r\n$-1\r\n$3\r\na\r\n\r\n:-7\r\n+OK\r\n-ERR no\r\n";
     let mut buf = BytesMut::new();
     let mut frames = Vec::new();
     for byte in stream {
@@ -210,7 +217,9 @@ fn frames_are_taken_one_by_one_and_only_when_complete() {
         BytesFrame::BulkString("a\r\n".into()),
     ]);
     let first = BytesFrame::Array(vec![BytesFrame::Array(vec![]), BytesFrame::Null, inner]);
+    let one = BytesFrame::Array(vec![BytesFrame::Integer(1)]);
     let expected = [
+        BytesFrame::Array(vec![one, BytesFrame::Integer(2)]),
         first,
         BytesFrame::Integer(-7),
         BytesFrame::SimpleString("OK".into()),

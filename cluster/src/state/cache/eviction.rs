@@ -14,8 +14,9 @@
 use crate::state::snapshot::{DecodeError, ensure};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use xxhash_rust::xxh3::xxh3_64;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Entry {
@@ -35,9 +36,10 @@ pub(super) struct Sieve {
     entries: BTreeMap<u64, Entry>,
     /// The entry that the next eviction looks at first; `None` is the oldest.
     hand: Option<u64>,
-    /// Key to order, an index over `entries`.
+    /// (hash of the key, order), an index over `entries`. Keys themselves would be compared
+    /// through a pointer at each step of a look-up, which costs several times as much.
     #[serde(skip)]
-    orders: BTreeMap<Bytes, u64>,
+    orders: BTreeSet<(u64, u64)>,
 }
 
 impl Sieve {
@@ -46,12 +48,12 @@ impl Sieve {
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Option<&Entry> {
-        let order = self.orders.get(key)?;
-        self.entries.get(order)
+        let order = self.order_of(key)?;
+        self.entries.get(&order)
     }
 
     pub(super) fn get_mut(&mut self, key: &[u8]) -> Option<(u64, &mut Entry)> {
-        let order = *self.orders.get(key)?;
+        let order = self.order_of(key)?;
         let entry = self.entries.get_mut(&order)?;
         Some((order, entry))
     }
@@ -65,12 +67,12 @@ impl Sieve {
 
     /// Adds an absent key as the newest entry.
     pub(super) fn insert(&mut self, order: u64, entry: Entry) {
-        self.orders.insert(entry.key.clone(), order);
+        self.orders.insert((xxh3_64(&entry.key), order));
         self.entries.insert(order, entry);
     }
 
     pub(super) fn remove(&mut self, key: &[u8]) -> Option<(u64, Entry)> {
-        let order = *self.orders.get(key)?;
+        let order = self.order_of(key)?;
         let entry = self.remove_at(order)?;
         Some((order, entry))
     }
@@ -78,7 +80,7 @@ impl Sieve {
     /// Removes an entry; a hand that pointed to it moves on to the next newer one.
     pub(super) fn remove_at(&mut self, order: u64) -> Option<Entry> {
         let entry = self.entries.remove(&order)?;
-        self.orders.remove(&entry.key);
+        self.orders.remove(&(xxh3_64(&entry.key), order));
         if self.hand == Some(order) {
             self.hand = self.newer(order);
         }
@@ -124,10 +126,26 @@ impl Sieve {
             "an eviction hand that points nowhere",
         )?;
         for (&order, entry) in &self.entries {
-            let before = self.orders.insert(entry.key.clone(), order);
-            ensure(before.is_none(), "a key twice")?;
+            let hash = xxh3_64(&entry.key);
+            let is_new = self.find(hash, &entry.key).is_none();
+            ensure(is_new, "a key twice")?;
+            self.orders.insert((hash, order));
         }
         Ok(())
+    }
+
+    fn order_of(&self, key: &[u8]) -> Option<u64> {
+        self.find(xxh3_64(key), key)
+    }
+
+    /// The order of the key among those with its hash.
+    fn find(&self, hash: u64, key: &[u8]) -> Option<u64> {
+        let of_hash = self.orders.range((hash, u64::MIN)..=(hash, u64::MAX));
+        of_hash.map(|&(_, order)| order).find(|order| {
+            self.entries
+                .get(order)
+                .is_some_and(|entry| entry.key == key)
+        })
     }
 
     /// Clears marks from `start` up to the first entry without one.

@@ -8,6 +8,7 @@ mod cache;
 mod clock;
 mod dead_letter;
 mod eviction;
+mod generate;
 mod lock;
 mod lock_wait;
 mod properties;

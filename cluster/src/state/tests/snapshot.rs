@@ -1,1 +1,232 @@
+//! Snapshots and digests: nothing is left out, nothing bad is let in.
 
+use super::generate::{Writer, steps};
+use super::*;
+use crate::state::DecodeError;
+use proptest::prelude::*;
+use xxhash_rust::xxh3::xxh3_64;
+
+const HEADER_BYTES: usize = 9;
+
+/// A state in which every kind of thing is present.
+fn rich() -> Bench {
+    let mut bench = Bench::with_limits(Limits {
+        cache_entries: 3,
+        ..Limits::default()
+    });
+    let (a, b) = (bench.open(60_000), bench.open(60_000));
+    bench.once(a, 1, acquire("l", a, LockMode::Exclusive, 0));
+    bench.once(b, 1, acquire("l", b, LockMode::Shared, 5000));
+    bench.run(LockCommand::Check {
+        name: "l".into(),
+        token: 3,
+    });
+    let delayed = NewMessage {
+        delay_ms: 500,
+        ..message("delayed")
+    };
+    let numbered = NewMessage {
+        dedup: Some(("p".into(), 1)),
+        ..grouped("numbered", "g")
+    };
+    let batch = vec![numbered, grouped("behind", "g"), delayed, message("plain")];
+    bench.run(publish("q", batch));
+    bench.receive("q", 1);
+    bench.run(configure("r", QueueSettings::default()));
+    for key in ["a", "b", "a", "c", "d"] {
+        bench.run(set_with(key, "1", Some(900), false, SetCondition::Always));
+    }
+    bench.run(Command::NewLeader);
+    bench
+}
+
+#[test]
+fn a_decoded_state_is_the_state() {
+    let bench = rich();
+    let bytes = bench.state.encode();
+    let restored = State::decode(&bytes).expect("a snapshot decodes");
+    assert_eq!(restored, bench.state);
+    assert_eq!(restored.digest(), bench.state.digest());
+    assert_eq!(restored.encode(), bytes);
+    let header = &bytes[1..HEADER_BYTES];
+    assert_eq!(header, bench.state.digest().to_le_bytes());
+}
+
+#[test]
+fn the_digest_sees_every_part_of_the_state() {
+    let digest = rich().state.digest();
+    assert_eq!(rich().state.digest(), digest);
+    let changes: Vec<Command> = vec![
+        Command::Expire { sessions: vec![] },
+        SessionCommand::KeepAlive { session: 2 }.into(),
+        release("l", 2, 4).into(),
+        LockCommand::Check {
+            name: "l".into(),
+            token: 4,
+        }
+        .into(),
+        nack("q", 1, 0).into(),
+        publish("r", vec![message("m")]).into(),
+        configure(
+            "r",
+            QueueSettings {
+                max_depth: 1,
+                ..QueueSettings::default()
+            },
+        )
+        .into(),
+        set("a", "2").into(),
+        CacheCommand::Touch {
+            keys: vec![Bytes::from("d")],
+        }
+        .into(),
+        CacheCommand::Flush.into(),
+    ];
+    let mut digests = vec![digest];
+    for change in changes {
+        let mut bench = rich();
+        bench.pass(1).run(change.clone());
+        let changed = bench.state.digest();
+        assert!(!digests.contains(&changed), "{change:?}");
+        digests.push(changed);
+    }
+}
+
+#[test]
+fn what_a_replica_must_remember_survives() {
+    let mut bench = rich();
+    bench.state = State::decode(&bench.state.encode()).expect("a snapshot decodes");
+    assert_eq!(bench.lock_info("l").last_token, 4);
+    let (name, token) = ("l".to_owned(), 2);
+    let reply = bench.reply(LockCommand::Check { name, token });
+    assert_eq!(reply, Reply::TokenAccepted(false));
+    let again = NewMessage {
+        dedup: Some(("p".into(), 1)),
+        ..message("numbered")
+    };
+    let reply = bench.reply(publish("q", vec![again]));
+    assert_eq!(reply, Reply::Published { ids: vec![1] });
+    let reply = bench.once(2, 1, CacheCommand::Flush).reply;
+    assert_eq!(reply, Reply::Granted { token: 4 }, "the recorded reply");
+    let waiting = bench.once(3, 1, CacheCommand::Flush).reply;
+    assert_eq!(waiting, Reply::Waiting { waiter: 5 });
+    assert_eq!(bench.reply(ack("q", &[1])), Reply::Settled(1));
+    bench.pass(500);
+    assert_eq!(bench.payloads("q"), ["behind", "delayed", "plain"]);
+    let stats = bench.state.cache_stats();
+    assert_eq!((stats.entries, stats.evicted), (3, 1));
+}
+
+#[test]
+fn bytes_that_are_no_snapshot_are_told_apart() {
+    let good = rich().state.encode();
+    let mut unknown = good.clone();
+    unknown[0] = 99;
+    let mut flipped = good.clone();
+    flipped[HEADER_BYTES + 5] ^= 1;
+    let mut longer = good.clone();
+    longer.push(0);
+    let shorter = sealed(&good[HEADER_BYTES..good.len() - 1]);
+    let longer = sealed(&longer[HEADER_BYTES..]);
+    for (bytes, expected) in [
+        (&[][..], DecodeError::TooShort(0)),
+        (&good[..8], DecodeError::TooShort(8)),
+        (&unknown, DecodeError::UnknownFormat(99)),
+        (&flipped, DecodeError::Checksum),
+        (&longer, DecodeError::TrailingBytes(1)),
+        (
+            &shorter,
+            DecodeError::Malformed(postcard::Error::DeserializeUnexpectedEnd),
+        ),
+    ] {
+        assert_eq!(State::decode(bytes), Err(expected));
+    }
+}
+
+#[test]
+fn a_length_beyond_the_bytes_is_refused_without_reserving_it() {
+    // Limits, applied index, clock, time without a leader, then 2^63 sessions.
+    let mut body = vec![1, 1, 1, 1, 0];
+    body.extend([0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01]);
+    let error = DecodeError::Malformed(postcard::Error::DeserializeUnexpectedEnd);
+    assert_eq!(State::decode(&sealed(&body)), Err(error));
+}
+
+#[test]
+fn a_state_that_contradicts_itself_is_refused() {
+    let mut state = rich().state;
+    state.unserved_ms = state.clock_ms + 1;
+    let decoded = State::decode(&state.encode());
+    assert!(matches!(decoded, Err(DecodeError::Inconsistent(_))));
+
+    let mut state = rich().state;
+    state.limits.cache_entries = 2;
+    let decoded = State::decode(&state.encode());
+    assert!(matches!(decoded, Err(DecodeError::Inconsistent(_))));
+
+    let mut state = rich().state;
+    state.sessions = Default::default();
+    let decoded = State::decode(&state.encode());
+    assert!(matches!(decoded, Err(DecodeError::Inconsistent(_))));
+}
+
+/// A snapshot with this body and a checksum that matches.
+fn sealed(body: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![1];
+    bytes.extend(xxh3_64(body).to_le_bytes());
+    bytes.extend(body);
+    bytes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn random_bytes_are_refused(body in prop::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert!(State::decode(&body).is_err());
+        // With a matching checksum the body itself is looked at; any answer but a panic.
+        let _ = State::decode(&sealed(&body));
+    }
+
+    #[test]
+    fn a_damaged_snapshot_is_refused(at in any::<prop::sample::Index>(), bit in 0..8_u32) {
+        let good = rich().state.encode();
+        let at = at.index(good.len());
+        prop_assert!(State::decode(&good[..at]).is_err());
+        let mut flipped = good;
+        flipped[at] ^= 1 << bit;
+        prop_assert!(State::decode(&flipped).is_err());
+    }
+
+    /// Damage that the checksum does not show must still not let `apply` run into a panic.
+    #[test]
+    fn a_forged_snapshot_does_no_harm(
+        history in steps(20..100),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        future in steps(1..40),
+    ) {
+        let (mut state, mut writer) = (State::new(Limits::default()), Writer::new());
+        for step in &history {
+            let (stamp, request) = writer.write(&state, step);
+            let applied = state.apply(stamp, &request);
+            writer.learn(&request, &applied);
+        }
+        let mut body = state.encode().split_off(HEADER_BYTES);
+        for (at, byte) in &damage {
+            let at = at.index(body.len());
+            body[at] = *byte;
+        }
+        let Ok(mut forged) = State::decode(&sealed(&body)) else {
+            return Ok(());
+        };
+        for step in &future {
+            if forged.applied_index() == u64::MAX {
+                break;
+            }
+            let (stamp, request) = writer.write(&forged, step);
+            let applied = forged.apply(stamp, &request);
+            writer.learn(&request, &applied);
+            let _ = (forged.next_due_ms(), forged.digest());
+        }
+    }
+}

@@ -11,7 +11,7 @@ fn batches() -> Vec<Vec<Record>> {
     vec![
         vec![vote("term 1")],
         vec![entry(1, "one"), entry(2, "two")],
-        vec![Record::TruncateAfter { index: Some(1) }, entry(2, "2")],
+        vec![Record::TruncateAfter { index: 1 }, entry(2, "2")],
         vec![committed("2"), purged(1, "log id 1")],
         vec![entry(3, "three")],
     ]
@@ -116,7 +116,7 @@ fn a_missing_batch_is_damage() {
     zeroed[starts[1]..starts[2]].fill(0);
     let (offset, detail) = damage_of(&zeroed);
     assert_eq!(offset, starts[1] as u64);
-    assert!(detail.contains("a later batch follows"), "{detail}");
+    assert!(detail.contains("was synced before"), "{detail}");
 }
 
 /// Replaces the header of the batch at `start` after changing it.
@@ -171,17 +171,40 @@ fn a_huge_claimed_length_is_a_torn_tail() {
 }
 
 #[test]
-fn bytes_behind_a_torn_payload_prove_damage_and_zeros_do_not() {
+fn zeros_behind_a_torn_payload_are_part_of_the_torn_tail() {
     let (mut log, starts) = log_of(&batches());
     let end = log.len();
     log[end - 1] ^= 1;
     log.resize(end + 64, 0);
-    let (state, torn_bytes) = replayed(&log).expect("zeros were never written");
+    let (state, torn_bytes) = replayed(&log).expect("zeros are no witness");
     assert_eq!(state, states()[4]);
     assert_eq!(torn_bytes, (end + 64 - starts[4]) as u64);
-    log[end + 50] = 1;
+}
+
+#[test]
+fn a_torn_later_batch_is_witness_enough() {
+    let (mut log, starts) = log_of(&batches());
+    log[starts[4] - 1] ^= 1;
+    log.truncate(starts[4] + BATCH_HEADER_BYTES);
     let (offset, _) = damage_of(&log);
-    assert_eq!(offset, starts[4] as u64);
+    assert_eq!(offset, starts[3] as u64);
+}
+
+#[test]
+fn what_was_recovered_counts_as_synced_for_the_next_batch() {
+    let disk = MemoryDisk::new();
+    let damaged = block_on(async {
+        let (mut wal, _) = Wal::open(disk.clone()).await.expect("it is fresh");
+        let damaged = wal.bytes();
+        wal.write(&[vote("term 1")]).await.expect("written");
+        let (mut wal, _) = Wal::open(disk.clone()).await.expect("it reopens");
+        wal.write(&[vote("term 2")]).await.expect("written");
+        damaged
+    });
+    let mut log = disk.contents("wal").expect("the log exists");
+    log[damaged as usize + BATCH_HEADER_BYTES] ^= 1;
+    let (offset, _) = damage_of(&log);
+    assert_eq!(offset, damaged);
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn any_record() -> impl Strategy<Value = Record> {
     let data = || prop::collection::vec(any::<u8>(), 0..64).prop_map(Bytes::from);
     prop_oneof![
         (any::<u64>(), data()).prop_map(|(index, data)| Record::Entry { index, data }),
-        any::<Option<u64>>().prop_map(|index| Record::TruncateAfter { index }),
+        any::<u64>().prop_map(|index| Record::TruncateAfter { index }),
         data().prop_map(Record::Vote),
         data().prop_map(Record::Committed),
         (any::<u64>(), data()).prop_map(|(index, data)| Record::Purged { index, data }),
@@ -21,40 +21,30 @@ fn any_record() -> impl Strategy<Value = Record> {
 
 /// Turns arbitrary choices into batches that a log accepts.
 fn fitting_batches(choices: &[Vec<(u8, Bytes)>]) -> Vec<Vec<Record>> {
-    let mut next = 0;
-    let mut purged = 0;
-    let mut batches = Vec::new();
-    for choice in choices {
-        let mut batch = Vec::new();
-        for (kind, data) in choice.iter().cloned() {
-            batch.push(match kind % 8 {
-                0 => Record::Vote(data),
-                1 => Record::Committed(data),
-                2 if next > 0 => {
-                    next -= u64::from(next - 1 > purged);
-                    Record::TruncateAfter {
-                        index: Some(next - 1),
-                    }
-                }
-                3 if next > 0 => {
-                    purged = (purged + 1).min(next - 1);
-                    Record::Purged {
-                        index: purged,
-                        data,
-                    }
-                }
-                _ => {
-                    next += 1;
-                    Record::Entry {
-                        index: next - 1,
-                        data,
-                    }
-                }
-            });
+    let (mut purged, mut last) = (0, 0);
+    let mut fit = |(kind, data): (u8, Bytes)| match kind % 8 {
+        0 => Record::Vote(data),
+        1 => Record::Committed(data),
+        2 => {
+            last = purged.max(u64::from(kind / 8) % (last + 1));
+            Record::TruncateAfter { index: last }
         }
-        batches.push(batch);
-    }
+        3 => {
+            purged = last.min(purged + 1);
+            Record::Purged {
+                index: purged,
+                data,
+            }
+        }
+        _ => {
+            last += 1;
+            Record::Entry { index: last, data }
+        }
+    };
+    let batches = choices.iter().cloned();
     batches
+        .map(|batch| batch.into_iter().map(&mut fit).collect())
+        .collect()
 }
 
 proptest! {

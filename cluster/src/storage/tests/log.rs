@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::super::wal::REWRITE_BATCH_BYTES;
 use super::super::{CrashMode, Disk, MemoryDisk, OpenError, RealDisk, Record, Recovered, Wal};
-use super::model::{Model, Step, block_on, entry, run, vote, workload, write_synced};
+use super::model::{Model, Step, block_on, entry, purged, run, vote, workload, write_synced};
 
 /// A directory on the real disk, removed with its first element.
 fn real_disk() -> (tempfile::TempDir, RealDisk) {
@@ -63,12 +63,18 @@ fn a_missing_and_an_empty_log_are_fresh() {
 
 #[test]
 fn a_leftover_of_an_unfinished_rewrite_is_removed() {
-    let disk = MemoryDisk::new();
-    disk.put("wal.new", b"half a log");
-    block_on(Wal::open(disk.clone()))
-        .map(drop)
-        .expect("it opens");
-    assert_eq!(disk.contents("wal.new"), None);
+    block_on(async {
+        let disk = MemoryDisk::new();
+        for _ in ["a fresh log", "an existing log"] {
+            disk.put("wal.new", &[b'x'; 5000]);
+            let (mut wal, _) = Wal::open(disk.clone()).await.expect("it opens");
+            assert_eq!(disk.contents("wal.new"), None);
+            let rewritten = wal.rewrite(std::iter::once(vote("v"))).await;
+            rewritten.expect("nothing is in the way");
+            let stored = disk.contents("wal").expect("the log exists");
+            assert_eq!(stored.len() as u64, wal.bytes(), "nothing of it is left");
+        }
+    });
 }
 
 #[test]
@@ -76,13 +82,16 @@ fn records_that_do_not_fit_are_refused_and_harm_nothing() {
     block_on(async {
         let disk = MemoryDisk::new();
         let (mut wal, _) = Wal::open(disk.clone()).await.expect("it is fresh");
-        let misfits: [&[Record]; 6] = [
-            &[entry(2, "a first entry is 0 or 1")],
+        let misfits: [&[Record]; 5] = [
+            &[entry(0, "the first entry is 1")],
+            &[entry(2, "the first entry is 1")],
             &[entry(1, ""), entry(3, "gap")],
-            &[entry(1, ""), entry(1, "twice")],
-            &[super::model::purged(5, ""), entry(5, "purged")],
-            &[super::model::purged(5, ""), super::model::purged(4, "")],
-            &[super::model::purged(u64::MAX - 1, ""), entry(u64::MAX, "")],
+            &[
+                entry(1, ""),
+                Record::TruncateAfter { index: 0 },
+                entry(2, "gap"),
+            ],
+            &[purged(5, ""), entry(7, "gap")],
         ];
         for misfit in misfits {
             let error = wal.write(misfit).await.expect_err("it does not fit");
@@ -99,18 +108,76 @@ fn records_that_do_not_fit_are_refused_and_harm_nothing() {
 }
 
 #[test]
-fn an_unsynced_batch_is_synced_before_the_next_one_is_written() {
+fn of_several_unsynced_batches_a_crash_keeps_the_first_ones() {
+    block_on(async {
+        let mut kept = Vec::new();
+        for bytes in 0..=200 {
+            let disk = MemoryDisk::new();
+            let (mut wal, _) = Wal::open(disk.clone()).await.expect("it is fresh");
+            let before = disk.syncs();
+            for index in 1..=3 {
+                wal.write(&[entry(index, "unsynced")])
+                    .await
+                    .expect("written");
+            }
+            assert_eq!(disk.syncs(), before, "writing alone does not sync");
+            disk.crash(CrashMode::Torn { bytes, names: 0 });
+            let (_, recovered) = Wal::open(disk).await.expect("a torn tail is normal");
+            let entries: Vec<u64> = recovered.entries.into_keys().collect();
+            assert!([1, 2, 3].starts_with(&entries), "{entries:?}");
+            kept.push(entries.len());
+        }
+        kept.dedup();
+        assert_eq!(kept, [0, 1, 2, 3]);
+    });
+}
+
+#[test]
+fn an_unsynced_batch_torn_before_whole_ones_is_no_damage() {
+    block_on(async {
+        for synced in [false, true] {
+            let disk = MemoryDisk::new();
+            let (mut wal, _) = Wal::open(disk.clone()).await.expect("it is fresh");
+            wal.write(&[entry(1, "first")]).await.expect("written");
+            if synced {
+                wal.sync().await.expect("nothing fails");
+            }
+            wal.write(&[entry(2, "second")]).await.expect("written");
+            let mut log = disk.contents("wal").expect("the log exists");
+            let first = log.windows(5).position(|bytes| bytes == b"first");
+            log[first.expect("the entry is stored as it is")] ^= 1;
+            disk.put("wal", &log);
+            let opened = Wal::open(disk).await.map(|(_, recovered)| recovered);
+            match opened {
+                Ok(recovered) => {
+                    assert!(!synced, "the first batch was durable");
+                    assert!(recovered.entries.is_empty(), "and the second is not kept");
+                }
+                Err(error) => assert!(synced, "the sectors were written out of order: {error}"),
+            }
+        }
+    });
+}
+
+#[test]
+fn restating_entries_and_purges_is_accepted() {
     block_on(async {
         let disk = MemoryDisk::new();
         let (mut wal, _) = Wal::open(disk.clone()).await.expect("it is fresh");
-        let before = disk.syncs();
-        wal.write(&[entry(1, "first")]).await.expect("written");
-        assert_eq!(disk.syncs(), before, "writing alone does not sync");
-        wal.write(&[entry(2, "second")]).await.expect("written");
-        assert_eq!(disk.syncs(), before + 1);
-        disk.crash(CrashMode::DropUnsynced);
+        let history = [
+            entry(1, "one"),
+            entry(2, "two"),
+            purged(1, "one"),
+            entry(3, "three"),
+            purged(2, "two"),
+        ];
+        for _ in 0..2 {
+            let written = write_synced(&mut wal, &history).await;
+            written.expect("a restated history leaves no gap");
+        }
         let (_, recovered) = Wal::open(disk).await.expect("it reopens");
-        assert_eq!(recovered.entries.into_keys().collect::<Vec<_>>(), [1]);
+        assert_eq!(recovered.entries.into_keys().collect::<Vec<_>>(), [3]);
+        assert_eq!(recovered.purged, Some((2, Bytes::from_static(b"two"))));
     });
 }
 
@@ -247,9 +314,10 @@ fn the_workload_uses_every_record() {
     let all: Vec<&Record> = steps
         .iter()
         .filter_map(|step| match step {
-            Step::Batch(records) => Some(records),
+            Step::Write(batches) => Some(batches),
             Step::Compact => None,
         })
+        .flatten()
         .flatten()
         .collect();
     let uses = |wanted: fn(&Record) -> bool| all.iter().any(|record| wanted(record));
@@ -259,11 +327,7 @@ fn the_workload_uses_every_record() {
     assert!(uses(|record| matches!(record, Record::Purged { .. })));
     assert!(uses(|record| matches!(
         record,
-        Record::TruncateAfter { index: None }
-    )));
-    assert!(uses(|record| matches!(
-        record,
-        Record::TruncateAfter { index: Some(_) }
+        Record::TruncateAfter { .. }
     )));
     assert!(steps.iter().any(|step| matches!(step, Step::Compact)));
 }

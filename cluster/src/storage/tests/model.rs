@@ -21,14 +21,30 @@ impl Model {
     pub(super) fn apply(&mut self, records: &[Record]) {
         for record in records.iter().cloned() {
             match record {
-                Record::Entry { index, data } => drop(self.entries.insert(index, data)),
-                Record::TruncateAfter { index: None } => self.entries.clear(),
-                Record::TruncateAfter { index: Some(index) } => {
+                Record::Entry { index, data } => {
+                    if self
+                        .purged
+                        .as_ref()
+                        .is_some_and(|(purged, _)| index <= *purged)
+                    {
+                        continue;
+                    }
+                    drop(self.entries.split_off(&index));
+                    self.entries.insert(index, data);
+                }
+                Record::TruncateAfter { index } => {
                     drop(self.entries.split_off(&(index + 1)));
                 }
                 Record::Vote(data) => self.vote = Some(data),
                 Record::Committed(data) => self.committed = Some(data),
                 Record::Purged { index, data } => {
+                    if self
+                        .purged
+                        .as_ref()
+                        .is_some_and(|(purged, _)| index < *purged)
+                    {
+                        continue;
+                    }
                     self.entries = self.entries.split_off(&(index + 1));
                     self.purged = Some((index, data));
                 }
@@ -63,8 +79,8 @@ impl From<Recovered> for Model {
 /// One acknowledged operation of a workload.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
-    /// Written as one batch and synced.
-    Batch(Vec<Record>),
+    /// Written batch by batch, with one sync at the end.
+    Write(Vec<Vec<Record>>),
     /// Rewritten to the shortest form.
     Compact,
 }
@@ -73,8 +89,8 @@ pub(super) enum Step {
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) acked: Model,
-    /// The state that the operation in flight would have led to.
-    pub(super) attempted: Model,
+    /// The states that the batches of the operation in flight would have led to.
+    pub(super) attempted: Vec<Model>,
     pub(super) result: io::Result<()>,
 }
 
@@ -82,7 +98,7 @@ pub(super) struct Outcome {
 pub(super) async fn run<D: Disk>(disk: D, steps: &[Step]) -> Outcome {
     let mut outcome = Outcome {
         acked: Model::default(),
-        attempted: Model::default(),
+        attempted: Vec::new(),
         result: Ok(()),
     };
     let mut wal = match Wal::open(disk).await {
@@ -93,43 +109,61 @@ pub(super) async fn run<D: Disk>(disk: D, steps: &[Step]) -> Outcome {
         }
     };
     for step in steps {
+        let mut state = outcome.acked.clone();
+        outcome.attempted.clear();
         outcome.result = match step {
-            Step::Batch(records) => {
-                outcome.attempted.apply(records);
-                write_synced(&mut wal, records).await
+            Step::Write(batches) => {
+                for batch in batches {
+                    state.apply(batch);
+                    outcome.attempted.push(state.clone());
+                }
+                write_all(&mut wal, batches).await
             }
-            Step::Compact => wal.rewrite(outcome.acked.compact().into_iter()).await,
+            Step::Compact => wal.rewrite(state.compact().into_iter()).await,
         };
         if outcome.result.is_err() {
             return outcome;
         }
-        outcome.acked = outcome.attempted.clone();
+        outcome.acked = state;
     }
     outcome
 }
 
-pub(super) async fn write_synced<D: Disk>(wal: &mut Wal<D>, records: &[Record]) -> io::Result<()> {
-    wal.write(records).await?;
+async fn write_all<D: Disk>(wal: &mut Wal<D>, batches: &[Vec<Record>]) -> io::Result<()> {
+    for batch in batches {
+        wal.write(batch).await?;
+    }
     wal.sync().await
 }
 
-/// Starts at index 0, as some logs do, and uses every record, compaction included.
+pub(super) async fn write_synced<D: Disk>(wal: &mut Wal<D>, records: &[Record]) -> io::Result<()> {
+    write_all(wal, &[records.to_vec()]).await
+}
+
+/// Uses every record, compaction included, and syncs several batches at once.
 pub(super) fn workload() -> Vec<Step> {
+    let truncated = |index| Record::TruncateAfter { index };
     vec![
-        Step::Batch(vec![vote("term 1")]),
-        Step::Batch(vec![entry(0, "membership")]),
-        Step::Batch(vec![entry(1, "one"), entry(2, ""), entry(3, "three")]),
-        Step::Batch(vec![Record::TruncateAfter { index: Some(0) }]),
-        Step::Batch(vec![entry(1, "other one"), committed("1")]),
-        Step::Batch(vec![Record::TruncateAfter { index: None }, entry(0, "new")]),
+        Step::Write(vec![vec![vote("term 1")]]),
+        Step::Write(vec![vec![entry(1, "membership")]]),
+        Step::Write(vec![vec![entry(2, "two"), entry(3, ""), entry(4, "four")]]),
+        Step::Write(vec![vec![truncated(1)]]),
+        Step::Write(vec![
+            vec![entry(2, "other two"), committed("1")],
+            vec![entry(3, "three")],
+            vec![vote("term 2"), entry(3, "in the place of three")],
+        ]),
+        Step::Write(vec![vec![truncated(0), entry(1, "new")]]),
         Step::Compact,
-        Step::Batch(vec![entry(1, "after compaction"), vote("term 2")]),
-        Step::Batch(vec![entry(2, "a longer entry, so that torn tails vary")]),
-        Step::Batch(vec![purged(1, "log id 1")]),
+        Step::Write(vec![vec![entry(2, "after compaction"), vote("term 3")]]),
+        Step::Write(vec![
+            vec![entry(3, "a longer entry, so that torn tails vary")],
+            vec![purged(2, "log id 2")],
+        ]),
         Step::Compact,
         Step::Compact,
-        Step::Batch(vec![purged(9, "installed snapshot")]),
-        Step::Batch(vec![entry(10, "ten"), entry(11, "eleven")]),
+        Step::Write(vec![vec![purged(9, "installed snapshot")]]),
+        Step::Write(vec![vec![entry(10, "ten"), entry(11, "eleven")]]),
     ]
 }
 

@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 
 use rand::RngExt;
@@ -13,7 +14,6 @@ use rand_chacha::ChaCha8Rng;
 use squall_cluster::storage::{Disk, DiskFile};
 use turmoil_fs::Fs;
 use turmoil_fs::shim::std::fs::{self, File, OpenOptions};
-use turmoil_fs::shim::std::os::unix::fs::FileExt;
 
 use super::executor::{self, Nanos};
 use crate::plan::DiskPlan;

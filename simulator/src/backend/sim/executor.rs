@@ -235,7 +235,10 @@ impl Executor {
             });
             let slots: Vec<usize> = slots.collect();
             self.free.borrow_mut().extend(slots.iter().rev());
-            slots.iter().filter_map(|slot| tasks[*slot].take()).collect()
+            slots
+                .iter()
+                .filter_map(|slot| tasks[*slot].take())
+                .collect()
         };
         self.hosts.borrow_mut()[host.0].parked.clear();
         self.as_host(host, || {
@@ -257,6 +260,10 @@ impl Executor {
             }
         };
         READY.with_borrow_mut(|ready| ready.extend(parked));
+    }
+
+    pub fn is_paused(&self, host: HostId) -> bool {
+        self.hosts.borrow()[host.0].paused
     }
 
     /// Runs `work` as if a task of `host` did it.
@@ -343,10 +350,20 @@ impl Executor {
         None
     }
 
-    /// Moves time on to `at` and fires the timers that are due then.
-    pub fn advance_to(&self, at: Nanos) {
-        debug_assert!(at >= self.now.get(), "time does not go back");
+    /// Moves time on to `at`.
+    pub fn set_time(&self, at: Nanos) {
+        assert!(at >= self.now.get(), "time does not go back");
         self.now.set(at);
+    }
+
+    /// Whether a task can run.
+    pub fn has_ready(&self) -> bool {
+        READY.with_borrow(|ready| !ready.is_empty())
+    }
+
+    /// Fires the timers that are due.
+    pub fn fire_due(&self) {
+        let at = self.now.get();
         while self.next_timer().is_some_and(|next| next <= at) {
             let (_, _, key) = self.timers.borrow_mut().pop().expect("just seen").0;
             let state = self.timer_states.borrow_mut()[key].take();

@@ -18,6 +18,9 @@ const RETRANSMIT_FIRST: Nanos = 200_000_000;
 /// Linux's maximum.
 const RETRANSMIT_MAX: Nanos = 120_000_000_000;
 
+/// Linux gives a connection up after so many (`tcp_retries2`).
+const MAX_LOSSES: u32 = 15;
+
 /// How long until the `attempt`-th retransmission (from 0) of a packet.
 pub(super) fn retransmit_after(attempt: u32) -> Nanos {
     RETRANSMIT_FIRST
@@ -60,10 +63,11 @@ impl Link {
         // Two independent chances of loss.
         let kept = u64::from(1_000_000 - self.loss_ppm) * u64::from(1_000_000 - change.loss_ppm);
         self.loss_ppm = 1_000_000 - (kept / 1_000_000) as u32;
-        self.bandwidth_bytes_per_s = match (self.bandwidth_bytes_per_s, change.bandwidth_bytes_per_s) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
+        self.bandwidth_bytes_per_s =
+            match (self.bandwidth_bytes_per_s, change.bandwidth_bytes_per_s) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
     }
 
     /// When a packet of `bytes` sent at `now` arrives.
@@ -84,8 +88,22 @@ impl Link {
         sent + delay
     }
 
-    /// Whether a packet sent now is lost.
-    pub(super) fn loses(&self, rng: &mut ChaCha8Rng) -> bool {
-        self.loss_ppm > 0 && rng.random_range(0..1_000_000) < self.loss_ppm
+    /// Whether anything gets through at all.
+    pub(super) fn is_open(&self) -> bool {
+        self.cuts == 0 && self.loss_ppm < 1_000_000
+    }
+
+    /// By how much losses delay a packet that gets through in the end.
+    pub(super) fn loss_delay(&self, rng: &mut ChaCha8Rng) -> Nanos {
+        let mut delay = 0;
+        let mut attempt = 0;
+        while self.loss_ppm > 0
+            && attempt < MAX_LOSSES
+            && rng.random_range(0..1_000_000) < self.loss_ppm
+        {
+            delay += retransmit_after(attempt);
+            attempt += 1;
+        }
+        delay
     }
 }

@@ -149,12 +149,8 @@ impl Network {
             self.bulk.insert(key);
         }
         let link = &mut self.links[from.0][to.0];
-        let mut due = link.arrival(now, u64::from(packet.size()), &mut self.rng);
-        let mut attempt = 0;
-        while link.loses(&mut self.rng) {
-            due += retransmit_after(attempt);
-            attempt += 1;
-        }
+        let due = link.arrival(now, u64::from(packet.size()), &mut self.rng)
+            + link.loss_delay(&mut self.rng);
         let flow = self.flows.entry(key).or_insert_with(|| Flow {
             queue: VecDeque::new(),
             attempt: 0,
@@ -175,7 +171,7 @@ impl Network {
     }
 
     fn is_open(&self, from: HostId, to: HostId) -> bool {
-        self.links[from.0][to.0].cuts == 0 && !self.dark[to.0]
+        self.links[from.0][to.0].is_open() && !self.dark[to.0]
     }
 
     /// When the next packet arrives, if any.
@@ -197,7 +193,10 @@ impl Network {
                 self.schedule_flow(again, key);
                 continue;
             }
-            let (_, packet) = flow.queue.pop_front().expect("a scheduled flow has a packet");
+            let (_, packet) = flow
+                .queue
+                .pop_front()
+                .expect("a scheduled flow has a packet");
             flow.attempt = 0;
             flow.last_arrival = at;
             match flow.queue.front() {
@@ -222,9 +221,17 @@ impl Network {
         };
     }
 
+    /// Whether that direction is cut.
+    pub fn is_cut(&self, from: usize, to: usize) -> bool {
+        self.links[from][to].cuts > 0
+    }
+
     /// Puts a fault's changes of single links in force.
     pub fn degrade(&mut self, fault: usize, links: Vec<(usize, usize)>, change: LinkChange) {
-        self.degraded.entry(fault).or_default().push((links, change));
+        self.degraded
+            .entry(fault)
+            .or_default()
+            .push((links, change));
         self.rebuild_links();
     }
 
@@ -269,7 +276,10 @@ impl Network {
                 self.guard.deliver(reset(peer, local));
             }
         }
-        panic!("host {} keeps its connections after they were reset", host.0);
+        panic!(
+            "host {} keeps its connections after they were reset",
+            host.0
+        );
     }
 }
 

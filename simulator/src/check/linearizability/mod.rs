@@ -28,6 +28,10 @@ pub trait Specification {
     /// The state after `operation`, or `None` if the object in `state` could not have
     /// answered it so. An operation of unknown outcome fits any answer.
     fn apply(&self, state: &Self::State, operation: &Self::Operation) -> Option<Self::State>;
+
+    /// Whether `operation` never changes the object, whatever its state. Saying `false`
+    /// is always right, and slower.
+    fn is_read(&self, operation: &Self::Operation) -> bool;
 }
 
 /// One call on the object, in real time given by positions in the history.
@@ -45,7 +49,9 @@ pub enum Verdict {
     Linearizable,
     Violation(Stuck),
     /// The search took more than its bound of steps: it cannot tell.
-    GaveUp { steps: u64 },
+    GaveUp {
+        steps: u64,
+    },
 }
 
 /// Where the best attempt at an order ended. Numbers are positions in the list of calls.

@@ -1,0 +1,334 @@
+//! Arguments, in two stages: [`Args`] is what was typed, [`Job`] what it means.
+//!
+//! Everything that can be wrong with arguments is found here, before anything is opened or
+//! started, and is reported in clap's form.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{CommandFactory, Parser, error::ErrorKind};
+use squall_cluster::node::NodeOptions;
+use squall_cluster::raft::{Members, NodeId, RaftOptions, peer_address};
+use squall_cluster::state::Limits;
+
+use super::duration::parse_ms;
+use super::local::LocalCluster;
+
+/// Largest port for clients: nodes talk to each other 10,000 above it.
+pub const MAX_PORT: u16 = 55_535;
+/// Most nodes of a local cluster.
+const MAX_LOCAL: u16 = 99;
+
+const EXAMPLES: &str = "\
+Examples:
+  One node, then talk to it with any Redis client:
+    squall-node
+    redis-cli -p 7001 SET greeting hello
+
+  A cluster of three on this machine, stopped with Ctrl-C:
+    squall-node --local 3
+    redis-cli -c -p 7001 LOCK.INFO printer
+
+  The same, each node started by itself (2 and 3 likewise):
+    squall-node --id 1 --cluster 1=127.0.0.1:7001,2=127.0.0.1:7002,3=127.0.0.1:7003
+
+  A fourth node, added while the cluster runs:
+    squall-node --id 4 --port 7004 --join
+    redis-cli -c -p 7001 RAFT.ADD 4 127.0.0.1:7004
+
+Nodes talk to each other on the port 10,000 above the clients'.
+Events go to standard output, one JSON object a line; logs to standard error (RUST_LOG).
+Exit codes: 0 stopped on request, 64 bad arguments, 70 could not start or go on, 101 a bug.";
+
+/// A node of a Raft cluster that offers locks, queues and a cache over the Redis protocol.
+#[derive(Debug, Parser)]
+#[command(name = "squall-node", version, after_help = EXAMPLES, max_term_width = 100)]
+struct Args {
+    /// Number of this node, unique in its cluster
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    id: NodeId,
+    /// Port for clients, up to 55535 [default: as in --cluster, else 7001]
+    #[arg(long, short, value_name = "P", value_parser = clap::value_parser!(u16).range(1..=MAX_PORT as i64))]
+    port: Option<u16>,
+    /// Host under which clients and other nodes reach this node [default: as in --cluster,
+    /// else 127.0.0.1]
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+    /// Interface to listen on, e.g. 0.0.0.0 [default: the advertised host]
+    #[arg(long, value_name = "HOST")]
+    bind: Option<String>,
+    /// Where this node keeps its log and snapshots [default: ./squall-data/node-<id>; with
+    /// --local ./squall-data, holding a directory a node]
+    #[arg(long, short, value_name = "PATH")]
+    dir: Option<PathBuf>,
+    /// All members of a new cluster as id=host:port, this node included [default: this node
+    /// alone]. Ignored once the node belongs to a cluster
+    #[arg(long, value_name = "ID=HOST:PORT", value_delimiter = ',', value_parser = parse_member)]
+    cluster: Vec<(NodeId, String)>,
+    /// Start without a cluster and wait to be added to one with RAFT.ADD
+    #[arg(long, conflicts_with = "cluster")]
+    join: bool,
+    /// Run a whole cluster of N nodes on this machine, on the ports from --port upwards
+    #[arg(
+        long,
+        value_name = "N",
+        num_args = 0..=1,
+        default_missing_value = "3",
+        conflicts_with_all = ["id", "cluster", "join", "stop_on_eof"],
+        value_parser = clap::value_parser!(u16).range(1..=MAX_LOCAL as i64),
+    )]
+    local: Option<u16>,
+    /// Time between a leader's heartbeats
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = parse_ms)]
+    heartbeat: u64,
+    /// Shortest election timeout
+    #[arg(long, value_name = "TIME", default_value = "300ms", value_parser = parse_ms)]
+    election_min: u64,
+    /// Longest election timeout, and the length of a leader's lease
+    #[arg(long, value_name = "TIME", default_value = "600ms", value_parser = parse_ms)]
+    election_max: u64,
+    /// Log entries between two snapshots
+    #[arg(long, value_name = "N", default_value_t = RaftOptions::default().snapshot_every, value_parser = clap::value_parser!(u64).range(10..))]
+    snapshot_every: u64,
+    /// Most keys in the cache; the same on every node of a cluster
+    #[arg(long, value_name = "N", default_value_t = Limits::default().cache_entries)]
+    cache_entries: u64,
+    /// Stop when standard input ends, as --local has its nodes do
+    #[arg(long)]
+    stop_on_eof: bool,
+}
+
+/// What the process is to do.
+#[derive(Debug)]
+pub enum Job {
+    /// Be one node.
+    Node {
+        options: Box<NodeOptions>,
+        directory: PathBuf,
+        stop_on_eof: bool,
+    },
+    /// Run several nodes as children.
+    Local(LocalCluster),
+}
+
+/// The job that `args`, the program's name first, ask for.
+///
+/// # Errors
+/// A message for the user; help and version count as such.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Job, clap::Error> {
+    let args = Args::try_parse_from(args)?;
+    args.resolve()
+        .map_err(|(kind, why)| Args::command().error(kind, why))
+}
+
+type Wrong = (ErrorKind, String);
+
+impl Args {
+    fn resolve(self) -> Result<Job, Wrong> {
+        let raft = self.raft()?;
+        if let Some(count) = self.local {
+            return Ok(Job::Local(self.local_cluster(count)?));
+        }
+        let address = self.address()?;
+        let members = match (self.join, self.cluster.is_empty()) {
+            (true, _) => Members::new(),
+            (false, true) => Members::from([(self.id, address.clone())]),
+            (false, false) => self.cluster.iter().cloned().collect(),
+        };
+        let default_directory = || PathBuf::from(format!("squall-data/node-{}", self.id));
+        Ok(Job::Node {
+            options: Box::new(NodeOptions {
+                id: self.id,
+                address,
+                bind_host: self.bind,
+                members,
+                raft,
+                limits: Limits {
+                    cache_entries: self.cache_entries,
+                    ..Limits::default()
+                },
+            }),
+            directory: self.dir.unwrap_or_else(default_directory),
+            stop_on_eof: self.stop_on_eof,
+        })
+    }
+
+    fn raft(&self) -> Result<RaftOptions, Wrong> {
+        let raft = RaftOptions {
+            heartbeat_ms: self.heartbeat,
+            election_min_ms: self.election_min,
+            election_max_ms: self.election_max,
+            snapshot_every: self.snapshot_every,
+        };
+        if !(raft.heartbeat_ms < raft.election_min_ms
+            && raft.election_min_ms < raft.election_max_ms)
+        {
+            return Err(wrong(
+                "--heartbeat must be shorter than --election-min, and --election-min shorter \
+                 than --election-max",
+            ));
+        }
+        raft.config().map_err(|e| wrong(e.to_string()))?;
+        Ok(raft)
+    }
+
+    /// Where clients reach this node. What `--cluster` says of it need not be repeated, and
+    /// must not be contradicted.
+    fn address(&self) -> Result<String, Wrong> {
+        let mut listed = self.cluster.iter().filter(|(id, _)| *id == self.id);
+        let listed = match (listed.next(), listed.next()) {
+            (Some(_), Some(_)) => return Err(wrong("--cluster names this node twice")),
+            (Some((_, address)), None) => Some(address),
+            (None, _) if !self.cluster.is_empty() => {
+                let id = self.id;
+                return Err(wrong(format!("--cluster does not name this node ({id})")));
+            }
+            (None, _) => None,
+        };
+        let (host, port) = match listed.and_then(|address| address.rsplit_once(':')) {
+            Some((host, port)) => (host, port),
+            None => ("127.0.0.1", "7001"),
+        };
+        let host = self.host.as_deref().unwrap_or(host);
+        let port = self.port.map_or(port.into(), |port| port.to_string());
+        let address = format!("{host}:{port}");
+        if listed.is_some_and(|listed| *listed != address) {
+            return Err(wrong(format!(
+                "--cluster and --host or --port disagree about this node's address ({address})"
+            )));
+        }
+        Ok(address)
+    }
+
+    fn local_cluster(self, count: u16) -> Result<LocalCluster, Wrong> {
+        let first_port = self.port.unwrap_or(7001);
+        if first_port.saturating_add(count - 1) > MAX_PORT {
+            return Err(wrong(format!(
+                "{count} nodes from port {first_port} upwards would pass port {MAX_PORT}"
+            )));
+        }
+        let mut common = Vec::new();
+        let mut pass = |name: &str, value: String| common.extend([name.to_owned(), value]);
+        pass("--heartbeat", format!("{}ms", self.heartbeat));
+        pass("--election-min", format!("{}ms", self.election_min));
+        pass("--election-max", format!("{}ms", self.election_max));
+        pass("--snapshot-every", self.snapshot_every.to_string());
+        pass("--cache-entries", self.cache_entries.to_string());
+        if let Some(bind) = self.bind {
+            pass("--bind", bind);
+        }
+        Ok(LocalCluster {
+            count,
+            first_port,
+            host: self.host.unwrap_or_else(|| "127.0.0.1".into()),
+            directory: self.dir.unwrap_or_else(|| PathBuf::from("squall-data")),
+            common,
+        })
+    }
+}
+
+fn wrong(why: impl Into<String>) -> Wrong {
+    (ErrorKind::ValueValidation, why.into())
+}
+
+/// `id=host:port`
+fn parse_member(text: &str) -> Result<(NodeId, String), String> {
+    let (id, address) = text
+        .split_once('=')
+        .ok_or("expected id=host:port, as in 1=127.0.0.1:7001")?;
+    let id = id
+        .parse()
+        .ok()
+        .filter(|id| *id > 0)
+        .ok_or_else(|| format!("{id:?} is not a node's number (1 or more)"))?;
+    if peer_address(address).is_none() {
+        return Err(format!(
+            "{address:?} is not host:port with a port from 1 to {MAX_PORT}"
+        ));
+    }
+    Ok((id, address.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Job, clap::Error> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    fn node(line: &str) -> (NodeOptions, PathBuf) {
+        match parsed(line).expect(line) {
+            Job::Node {
+                options, directory, ..
+            } => (*options, directory),
+            Job::Local(_) => panic!("{line} is one node"),
+        }
+    }
+
+    fn refusal(line: &str) -> String {
+        parsed(line).expect_err(line).to_string()
+    }
+
+    #[test]
+    fn the_definition_of_the_arguments_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn without_arguments_it_is_a_cluster_of_one() {
+        let (options, directory) = node("squall-node");
+        assert_eq!(options.address, "127.0.0.1:7001");
+        assert_eq!(
+            options.members,
+            Members::from([(1, "127.0.0.1:7001".into())])
+        );
+        assert_eq!(directory, PathBuf::from("squall-data/node-1"));
+        assert_eq!(options.raft, RaftOptions::default());
+    }
+
+    #[test]
+    fn the_address_comes_from_the_list_of_members() {
+        let (options, directory) = node("squall-node --id 2 --cluster 1=a:7001,2=b:7002");
+        assert_eq!(options.address, "b:7002");
+        assert_eq!(options.members.len(), 2);
+        assert_eq!(directory, PathBuf::from("squall-data/node-2"));
+    }
+
+    #[test]
+    fn a_node_that_joins_has_no_members_yet() {
+        let (options, _) = node("squall-node --id 4 --port 7004 --join");
+        assert!(options.members.is_empty());
+    }
+
+    #[test]
+    fn a_local_cluster_has_three_nodes_unless_told_otherwise() {
+        for (line, count) in [("squall-node --local", 3), ("squall-node --local 5", 5)] {
+            match parsed(line).expect(line) {
+                Job::Local(cluster) => assert_eq!(cluster.count, count),
+                Job::Node { .. } => panic!("{line} is a local cluster"),
+            }
+        }
+    }
+
+    #[test]
+    fn contradictions_and_impossible_values_are_refused() {
+        for (line, why) in [
+            ("squall-node --cluster 2=a:7002", "does not name this node"),
+            ("squall-node --cluster 1=a:7001,1=b:7001", "twice"),
+            ("squall-node --port 7005 --cluster 1=a:7001", "disagree"),
+            ("squall-node --cluster 1=a:60000", "55535"),
+            ("squall-node --cluster a:7001", "id=host:port"),
+            ("squall-node --port 55536", "55535"),
+            ("squall-node --heartbeat 100", "unit"),
+            ("squall-node --heartbeat 400ms", "shorter"),
+            ("squall-node --join --cluster 1=a:7001", "cannot be used"),
+            ("squall-node --local 3 --id 2", "cannot be used"),
+            ("squall-node --local 3 --port 55534", "would pass"),
+            ("squall-node --colour", "unexpected argument"),
+        ] {
+            let message = refusal(line);
+            assert!(message.contains(why), "{line}: {message}");
+        }
+    }
+}

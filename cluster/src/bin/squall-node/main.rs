@@ -1,0 +1,134 @@
+//! `squall-node`: one node of a cluster as a process, or a whole cluster on this machine.
+//!
+//! It needs no configuration file: everything is an argument ([`args`]), and without any it
+//! is a cluster of one. The node itself is [`squall_cluster::node`]; this is only its rim:
+//! arguments, signals, logs and exit codes. Events go to standard output as JSON lines, logs
+//! and errors to standard error.
+//!
+//! Exit codes: 0 stopped on request, 64 bad arguments, 70 could not start or go on, 101 a
+//! bug. A panic of any task ends the process: a node that goes on with half of its tasks
+//! would hold leases and votes that it can no longer honour.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use squall_cluster::event::NodeEvent;
+use squall_cluster::node::{Node, NodeOptions};
+use squall_cluster::storage::RealDisk;
+use squall_cluster::world::{RealWorld, World};
+use tokio::task::LocalSet;
+
+mod args;
+mod duration;
+mod local;
+mod signals;
+
+use args::Job;
+use signals::StopRequests;
+
+/// Bad arguments (`EX_USAGE` of `sysexits.h`).
+const EXIT_USAGE: u8 = 64;
+/// The node could not start or could not go on (`EX_SOFTWARE`).
+const EXIT_FAILURE: u8 = 70;
+/// What Rust's own `main` exits with after a panic.
+const EXIT_BUG: i32 = 101;
+
+fn main() -> ExitCode {
+    let job = match args::parse(std::env::args_os()) {
+        Ok(job) => job,
+        Err(message) => {
+            // Help and version are also messages, but not errors.
+            let wrong = message.use_stderr();
+            // Nothing can be done about a closed terminal.
+            let _ = message.print();
+            return ExitCode::from(if wrong { EXIT_USAGE } else { 0 });
+        }
+    };
+    end_on_panic();
+    log_to_stderr();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let result = match runtime {
+        Ok(runtime) => LocalSet::new().block_on(&runtime, run(job)),
+        Err(e) => Err(format!("cannot set up the event loop: {e}")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("squall-node: {why}");
+            ExitCode::from(EXIT_FAILURE)
+        }
+    }
+}
+
+async fn run(job: Job) -> Result<(), String> {
+    match job {
+        Job::Node {
+            options,
+            directory,
+            stop_on_eof,
+        } => {
+            let stops = StopRequests::listen(stop_on_eof)?;
+            serve(*options, directory, stops).await
+        }
+        Job::Local(cluster) => {
+            let stops = StopRequests::listen(false)?;
+            local::run(cluster, stops).await
+        }
+    }
+}
+
+/// Runs one node until it is asked to stop or cannot go on.
+async fn serve(
+    options: NodeOptions,
+    directory: PathBuf,
+    mut stops: StopRequests,
+) -> Result<(), String> {
+    let disk = RealDisk::open(&directory).map_err(|e| e.to_string())?;
+    let started = Node::<RealWorld>::start(options, disk).await;
+    let node = started.map_err(|e| e.to_string())?;
+    let ended = node.ended();
+    tokio::pin!(ended);
+    let why = tokio::select! {
+        biased;
+        why = &mut ended => why,
+        why = stops.next() => {
+            tokio::select! {
+                biased;
+                () = node.stop(&why) => return Ok(()),
+                again = stops.next() => return Err(format!("{again} again; not waiting")),
+            }
+        }
+    };
+    if node.is_stopping() {
+        return Ok(());
+    }
+    RealWorld::emit(NodeEvent::Stopped { why: why.clone() });
+    Err(why)
+}
+
+/// Runtimes catch the panics of tasks; this one must not.
+fn end_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::exit(EXIT_BUG);
+    }));
+}
+
+/// `RUST_LOG` chooses what is logged, warnings and errors unless it says otherwise.
+fn log_to_stderr() {
+    use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::WARN.into())
+        .from_env_lossy();
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && !no_color)
+        .init();
+}

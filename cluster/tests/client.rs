@@ -1,0 +1,411 @@
+//! The library's client against nodes in the same process, over real sockets and disks.
+//!
+//! Here are the promises that a Redis client cannot show well: exactly-once under retry, late
+//! answers, and the read modes. Everything runs on one thread, as in a simulation, but in
+//! real time: waits are bounded, and nothing depends on how long something takes.
+
+mod ports;
+
+use std::future::Future;
+use std::time::Duration;
+
+use bytes::Bytes;
+use squall_cluster::client::{CallError, Client};
+use squall_cluster::node::{Node, NodeOptions};
+use squall_cluster::protocol::ReadMode;
+use squall_cluster::raft::{Members, RaftOptions};
+use squall_cluster::state::Limits;
+use squall_cluster::state::command::{
+    CacheCommand, Command, LockCommand, LockMode, NewMessage, Once, Query, QueueCommand,
+    QueueSettings, Refusal, Reply, SessionCommand, SessionId, SetCondition, Token,
+};
+use squall_cluster::storage::RealDisk;
+use squall_cluster::world::{Instant, RealWorld, World};
+use tempfile::TempDir;
+use tokio::task::LocalSet;
+
+/// Anything that a cluster must do takes less than this, however loaded the machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn soon() -> Instant {
+    RealWorld::now() + PATIENCE
+}
+
+/// Runs a test as a node process runs its node.
+fn run(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("the system grants an event loop");
+    LocalSet::new().block_on(&runtime, test);
+}
+
+struct Cluster {
+    nodes: Vec<Node<RealWorld>>,
+    addresses: Vec<String>,
+    /// Removed when dropped.
+    _directory: TempDir,
+}
+
+impl Cluster {
+    /// Starts `count` nodes and waits until one of them serves.
+    async fn start(count: usize) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let addresses: Vec<String> = ports::free(count)
+            .into_iter()
+            .map(|port| format!("127.0.0.1:{port}"))
+            .collect();
+        let members: Members = (1..).zip(addresses.iter().cloned()).collect();
+        let mut nodes = Vec::new();
+        for (id, address) in &members {
+            let options = NodeOptions {
+                id: *id,
+                address: address.clone(),
+                bind_host: None,
+                members: members.clone(),
+                raft: RaftOptions::default(),
+                limits: Limits::default(),
+            };
+            let disk = RealDisk::open(directory.path().join(id.to_string()));
+            let disk = disk.expect("a fresh directory is free");
+            let node = Node::start(options, disk).await;
+            nodes.push(node.expect("the ports are free and the disk is empty"));
+        }
+        let cluster = Self {
+            nodes,
+            addresses,
+            _directory: directory,
+        };
+        cluster.leader().await;
+        cluster
+    }
+
+    /// Waits until a node leads and serves; its position.
+    async fn leader(&self) -> usize {
+        let deadline = soon();
+        loop {
+            let leading = |node: &Node<RealWorld>| node.is_leading() && !node.is_stopping();
+            if let Some(leader) = self.nodes.iter().position(leading) {
+                return leader;
+            }
+            assert!(RealWorld::now() < deadline, "no node leads");
+            RealWorld::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// A client that begins at the node at that position.
+    fn client(&self, first: usize) -> Client<RealWorld> {
+        Client::new(self.addresses.clone(), first)
+    }
+
+    /// A client that knows only the node at that position.
+    fn client_of(&self, node: usize) -> Client<RealWorld> {
+        Client::new(vec![self.addresses[node].clone()], 0)
+    }
+}
+
+async fn write(client: &mut Client<RealWorld>, command: Command) -> Reply {
+    let reply = client.write(None, &command, 0, soon()).await;
+    reply.expect("a cluster without faults answers")
+}
+
+async fn write_once(
+    client: &mut Client<RealWorld>,
+    once: Once,
+    command: &Command,
+) -> Result<Reply, CallError> {
+    client.write(Some(once), command, 0, soon()).await
+}
+
+async fn open_session(client: &mut Client<RealWorld>) -> SessionId {
+    let open = Command::Session(SessionCommand::Open { ttl_ms: 60_000 });
+    match write(client, open).await {
+        Reply::SessionOpened { session, .. } => session,
+        other => panic!("expected a session: {other:?}"),
+    }
+}
+
+fn key() -> Bytes {
+    Bytes::from_static(b"counter")
+}
+
+fn increment() -> Command {
+    Command::Cache(CacheCommand::Increment { key: key(), by: 1 })
+}
+
+fn set(value: &str) -> Command {
+    Command::Cache(CacheCommand::Set {
+        key: key(),
+        value: value.to_owned().into(),
+        ttl_ms: None,
+        keep_ttl: false,
+        condition: SetCondition::Always,
+    })
+}
+
+fn acquire(session: SessionId, wait_ms: u64) -> Command {
+    Command::Lock(LockCommand::Acquire {
+        name: "printer".into(),
+        session,
+        mode: LockMode::Exclusive,
+        wait_ms,
+        wait_die: false,
+    })
+}
+
+fn release(session: SessionId, token: Token) -> Command {
+    Command::Lock(LockCommand::Release {
+        name: "printer".into(),
+        session,
+        token,
+    })
+}
+
+fn token(reply: Reply) -> Token {
+    match reply {
+        Reply::Granted { token } => token,
+        other => panic!("expected the lock: {other:?}"),
+    }
+}
+
+#[test]
+fn a_request_that_is_repeated_is_executed_once_even_by_another_leader() {
+    run(async {
+        let cluster = Cluster::start(3).await;
+        let leader = cluster.leader().await;
+        let mut client = cluster.client(leader);
+        let session = open_session(&mut client).await;
+        let once = |sequence| Once { session, sequence };
+
+        let first = write_once(&mut client, once(1), &increment()).await;
+        let repeated = write_once(&mut client, once(1), &increment()).await;
+        assert_eq!(first, repeated);
+        let second = write_once(&mut client, once(2), &increment()).await;
+        let Ok(Reply::Integer { value: 2, .. }) = second else {
+            panic!("the repeat must not count: {second:?}");
+        };
+        let stale = write_once(&mut client, once(1), &increment()).await;
+        let refusal = Refusal::StaleSequence { last: 2 };
+        assert_eq!(stale, Err(CallError::Refused(refusal)));
+
+        cluster.nodes[leader].stop("the test asks for it").await;
+        let new_leader = cluster.leader().await;
+        assert_ne!(leader, new_leader);
+        let repeated = write_once(&mut client, once(2), &increment()).await;
+        assert_eq!(second, repeated, "the session's record is replicated");
+        let third = write_once(&mut client, once(3), &increment()).await;
+        assert!(
+            matches!(third, Ok(Reply::Integer { value: 3, .. })),
+            "{third:?}"
+        );
+    });
+}
+
+#[test]
+fn a_waiting_acquire_is_granted_on_release() {
+    run(async {
+        let cluster = Cluster::start(3).await;
+        let (mut holder, mut waiter) = (cluster.client(0), cluster.client(1));
+        let first = open_session(&mut holder).await;
+        let second = open_session(&mut waiter).await;
+        let held = token(write(&mut holder, acquire(first, 0)).await);
+        assert_eq!(
+            write(&mut waiter, acquire(second, 0)).await,
+            Reply::NotGranted
+        );
+
+        let query = Query::Lock {
+            name: "printer".into(),
+        };
+        let hand_over = async {
+            let deadline = soon();
+            loop {
+                match holder.read(None, &query, deadline).await {
+                    Ok(Reply::LockInfo(info)) if info.waiters == [second] => break,
+                    Ok(Reply::LockInfo(_)) => RealWorld::sleep(Duration::from_millis(5)).await,
+                    other => panic!("expected the lock's state: {other:?}"),
+                }
+            }
+            write(&mut holder, release(first, held)).await
+        };
+        let wait = write(&mut waiter, acquire(second, 15_000));
+        let (released, granted) = tokio::join!(hand_over, wait);
+        assert_eq!(released, Reply::Released);
+        assert!(token(granted) > held);
+    });
+}
+
+#[test]
+fn a_wait_that_ends_without_the_lock_says_so() {
+    run(async {
+        let cluster = Cluster::start(1).await;
+        let (mut holder, mut waiter) = (cluster.client(0), cluster.client(0));
+        let first = open_session(&mut holder).await;
+        let second = open_session(&mut waiter).await;
+        token(write(&mut holder, acquire(first, 0)).await);
+        let reply = write(&mut waiter, acquire(second, 100)).await;
+        assert_eq!(reply, Reply::NotGranted);
+    });
+}
+
+/// Grants that come in the same batch of entries as the request to wait are the hard case:
+/// they are applied before the waiting client's task runs again.
+#[test]
+fn no_wake_up_is_lost_when_many_fight_for_one_lock() {
+    const CLIENTS: usize = 12;
+    const ROUNDS: usize = 25;
+    run(async {
+        let cluster = Cluster::start(1).await;
+        let fight = (0..CLIENTS).map(|_| async {
+            let mut client = cluster.client(0);
+            let session = open_session(&mut client).await;
+            let mut tokens = Vec::new();
+            for _ in 0..ROUNDS {
+                let granted = token(write(&mut client, acquire(session, 15_000)).await);
+                tokens.push(granted);
+                let released = write(&mut client, release(session, granted)).await;
+                assert_eq!(released, Reply::Released);
+            }
+            tokens
+        });
+        let mut tokens = futures_util::future::join_all(fight).await.concat();
+        tokens.sort_unstable();
+        tokens.dedup();
+        assert_eq!(tokens.len(), CLIENTS * ROUNDS, "a token is granted once");
+    });
+}
+
+#[test]
+fn a_long_poll_is_woken_by_a_publish() {
+    run(async {
+        let cluster = Cluster::start(3).await;
+        let (mut producer, mut consumer) = (cluster.client(0), cluster.client(1));
+        let queue = || "mail".to_owned();
+        let create = Command::Queue(QueueCommand::Configure {
+            queue: queue(),
+            settings: QueueSettings::default(),
+        });
+        assert_eq!(write(&mut producer, create).await, Reply::Done);
+        let receive = Command::Queue(QueueCommand::Receive {
+            queue: queue(),
+            count: 1,
+            visibility_ms: None,
+        });
+        let publish = Command::Queue(QueueCommand::Publish {
+            queue: queue(),
+            messages: vec![NewMessage {
+                payload: Bytes::from_static(b"letter"),
+                delay_ms: 0,
+                priority: 0,
+                group: None,
+                dedup: None,
+            }],
+        });
+
+        let empty = consumer.write(None, &receive, 50, soon()).await;
+        assert_eq!(empty, Ok(Reply::Messages(vec![])), "nothing came in time");
+
+        let begun = RealWorld::now();
+        let poll = consumer.write(None, &receive, 15_000, soon());
+        let later = async {
+            // Long enough for the poll to be waiting; if it is not, the test is only easier.
+            RealWorld::sleep(Duration::from_millis(200)).await;
+            write(&mut producer, publish).await
+        };
+        let (received, published) = tokio::join!(poll, later);
+        assert!(
+            matches!(published, Reply::Published { .. }),
+            "{published:?}"
+        );
+        let Ok(Reply::Messages(messages)) = received else {
+            panic!("expected a message: {received:?}");
+        };
+        assert_eq!(messages.len(), 1);
+        assert_eq!(&messages[0].payload[..], b"letter");
+        let took = RealWorld::now() - begun;
+        assert!(
+            took < Duration::from_secs(10),
+            "woken, not timed out: {took:?}"
+        );
+    });
+}
+
+#[test]
+fn every_read_mode_answers_where_it_should() {
+    run(async {
+        let cluster = Cluster::start(3).await;
+        let leader = cluster.leader().await;
+        let follower = (leader + 1) % 3;
+        let mut client = cluster.client(leader);
+        let query = Query::Get { keys: vec![key()] };
+        let value = |reply: Result<Reply, CallError>| match reply {
+            Ok(Reply::Values(values)) => values
+                .into_iter()
+                .flatten()
+                .next()
+                .map(|found| String::from_utf8_lossy(&found.value).into_owned()),
+            other => panic!("expected a value: {other:?}"),
+        };
+
+        for round in 0..20 {
+            let written = round.to_string();
+            write(&mut client, set(&written)).await;
+            for mode in [ReadMode::Linearizable, ReadMode::Lease] {
+                // Asked of a follower, the client is sent on to the leader.
+                for first in [leader, follower] {
+                    let read = cluster.client(first).read(Some(mode), &query, soon()).await;
+                    assert_eq!(value(read), Some(written.clone()), "{mode:?}");
+                }
+            }
+            // A bound of nothing makes the follower ask the leader where it stands.
+            let fresh = Some(ReadMode::Stale { bound_ms: 0 });
+            let mut stale = cluster.client_of(follower);
+            assert_eq!(
+                value(stale.read(fresh, &query, soon()).await),
+                Some(written)
+            );
+        }
+
+        let deadline = soon();
+        let mut local = cluster.client_of(follower);
+        while value(local.read(Some(ReadMode::Local), &query, deadline).await).as_deref()
+            != Some("19")
+        {
+            assert!(RealWorld::now() < deadline, "the follower never catches up");
+            RealWorld::sleep(Duration::from_millis(10)).await;
+        }
+        let mut linearizable = cluster.client_of(follower);
+        let read = linearizable
+            .read(Some(ReadMode::Linearizable), &query, soon())
+            .await;
+        assert_eq!(
+            value(read),
+            Some("19".into()),
+            "redirected to a new address"
+        );
+    });
+}
+
+#[test]
+fn an_ended_node_says_why_and_a_stopped_one_that_it_stopped() {
+    run(async {
+        let cluster = Cluster::start(1).await;
+        let node = cluster.nodes[0].clone();
+        let stop = async {
+            RealWorld::sleep(Duration::from_millis(20)).await;
+            node.stop("the test asks for it").await;
+        };
+        let (why, ()) = tokio::join!(node.ended(), stop);
+        assert_eq!(why, "stopped");
+        assert!(node.is_stopping());
+        // Asking late gets the same answer.
+        assert_eq!(node.ended().await, "stopped");
+        let refused = cluster.client(0).write(
+            None,
+            &set("x"),
+            0,
+            RealWorld::now() + Duration::from_millis(100),
+        );
+        assert!(matches!(refused.await, Err(CallError::Definite(_))));
+    });
+}

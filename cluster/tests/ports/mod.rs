@@ -1,0 +1,32 @@
+//! Free ports for nodes on loopback.
+
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use squall_cluster::raft::PEER_PORT_OFFSET;
+
+/// Below the range from which systems draw ports for outgoing connections, and so are the
+/// ports for peers above it.
+const FIRST: u16 = 12_000;
+const COUNT: u16 = 10_000;
+
+/// `count` ports that are free, as are those of their peers. No two calls of this process
+/// return the same one; other processes begin elsewhere.
+pub fn free(count: usize) -> Vec<u16> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = std::process::id().wrapping_mul(97) % u32::from(COUNT);
+    let mut found = Vec::new();
+    while found.len() < count {
+        let tried = NEXT.fetch_add(1, Ordering::Relaxed);
+        assert!(tried < COUNT, "some port of ten thousand is free");
+        let port = FIRST + (start as u16 + tried) % COUNT;
+        if is_free(port) && is_free(port + PEER_PORT_OFFSET) {
+            found.push(port);
+        }
+    }
+    found
+}
+
+fn is_free(port: u16) -> bool {
+    TcpListener::bind(("127.0.0.1", port)).is_ok()
+}

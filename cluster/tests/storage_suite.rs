@@ -1,0 +1,122 @@
+//! openraft's contract for log stores and state machines, put to ours.
+//!
+//! The suite is openraft's (`openraft::testing::log`); nothing is asserted here beyond its
+//! passing, over the real disk and over the one in memory. What it does not cover, crashes
+//! above all, is tested with the storage itself.
+
+use std::future::Future;
+use std::io;
+
+use openraft::StorageError;
+use openraft::testing::log::{StoreBuilder, Suite};
+use squall_cluster::event::NodeEvent;
+use squall_cluster::raft::log_store::LogStore;
+use squall_cluster::raft::state_machine::StateMachine;
+use squall_cluster::raft::{RaftWorld, TypeConfig};
+use squall_cluster::state::Limits;
+use squall_cluster::storage::{MemoryDisk, RealDisk};
+use squall_cluster::world::{Instant, RealWorld, World};
+use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::LocalSet;
+
+/// Runs `future` as a node process runs its own.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("the system grants an event loop");
+    LocalSet::new().block_on(&runtime, future)
+}
+
+async fn open<W: RaftWorld>(disk: W::Disk) -> (LogStore<W>, StateMachine<W>) {
+    let machine = StateMachine::open(disk.clone(), Limits::default()).await;
+    let log = LogStore::open(disk, 1, |_| ()).await;
+    (
+        log.expect("an empty disk has no damaged log"),
+        machine.expect("an empty disk has no damaged snapshot"),
+    )
+}
+
+struct OnRealDisk;
+
+impl StoreBuilder<TypeConfig<RealWorld>, LogStore<RealWorld>, StateMachine<RealWorld>, TempDir>
+    for OnRealDisk
+{
+    async fn build(
+        &self,
+    ) -> Result<
+        (TempDir, LogStore<RealWorld>, StateMachine<RealWorld>),
+        StorageError<TypeConfig<RealWorld>>,
+    > {
+        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let disk = RealDisk::open(directory.path()).expect("a fresh directory is free");
+        let (log, machine) = open(disk).await;
+        Ok((directory, log, machine))
+    }
+}
+
+#[test]
+fn the_stores_keep_openrafts_contract_on_a_real_disk() {
+    block_on(Suite::test_all(OnRealDisk)).expect("openraft's suite passes");
+}
+
+/// The real world with a disk in memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct MemoryWorld;
+
+impl World for MemoryWorld {
+    type Stream = TcpStream;
+    type Listener = TcpListener;
+    type Sleep = <RealWorld as World>::Sleep;
+    type Disk = MemoryDisk;
+
+    fn now() -> Instant {
+        RealWorld::now()
+    }
+    fn wall_clock_ms() -> u64 {
+        RealWorld::wall_clock_ms()
+    }
+    fn sleep_until(deadline: Instant) -> Self::Sleep {
+        RealWorld::sleep_until(deadline)
+    }
+    fn spawn(task: impl Future<Output = ()> + 'static) {
+        RealWorld::spawn(task);
+    }
+    fn random_u64() -> u64 {
+        RealWorld::random_u64()
+    }
+    async fn listen(address: &str) -> io::Result<TcpListener> {
+        RealWorld::listen(address).await
+    }
+    async fn accept(listener: &mut TcpListener) -> io::Result<TcpStream> {
+        RealWorld::accept(listener).await
+    }
+    async fn connect(address: &str) -> io::Result<TcpStream> {
+        RealWorld::connect(address).await
+    }
+    fn emit(event: NodeEvent) {
+        RealWorld::emit(event);
+    }
+}
+
+struct OnMemoryDisk;
+
+impl StoreBuilder<TypeConfig<MemoryWorld>, LogStore<MemoryWorld>, StateMachine<MemoryWorld>>
+    for OnMemoryDisk
+{
+    async fn build(
+        &self,
+    ) -> Result<
+        ((), LogStore<MemoryWorld>, StateMachine<MemoryWorld>),
+        StorageError<TypeConfig<MemoryWorld>>,
+    > {
+        let (log, machine) = open(MemoryDisk::new()).await;
+        Ok(((), log, machine))
+    }
+}
+
+#[test]
+fn the_stores_keep_openrafts_contract_on_a_disk_in_memory() {
+    block_on(Suite::test_all(OnMemoryDisk)).expect("openraft's suite passes");
+}

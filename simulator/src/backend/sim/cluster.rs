@@ -1,0 +1,269 @@
+//! The simulated machines and the processes on them.
+//!
+//! A machine has a network, a disk and a clock; a process is a [`Node`] running on it. The
+//! difference matters when things break: a killed process leaves its page cache and lets
+//! the kernel reset its connections, a machine without power takes all of that with it.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use squall_cluster::node::{Node, NodeOptions};
+use squall_cluster::raft::{Members, RaftOptions, node_name};
+use squall_cluster::state::Limits;
+
+use super::disk::SimDisk;
+use super::executor::{Executor, HostId, Nanos};
+use super::network::{Network, address_of};
+use super::world::SimWorld;
+use crate::history::{EventKind, NodeEvent};
+use crate::plan::Plan;
+use crate::workload::Setting;
+
+/// Port for clients, on every machine.
+const PORT: u16 = 7_000;
+
+/// Client address of a node, counted from 0.
+pub fn node_address(node: usize) -> String {
+    format!("{}:{PORT}", address_of(HostId(node)))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Process {
+    Running,
+    Down,
+}
+
+struct Machine {
+    disk: SimDisk,
+    process: Cell<Process>,
+    /// Set once the node serves.
+    node: RefCell<Option<Node<SimWorld>>>,
+}
+
+/// All nodes of the simulated cluster. Hosts `0..nodes` are theirs.
+pub struct Cluster {
+    executor: Rc<Executor>,
+    network: Rc<RefCell<Network>>,
+    setting: Rc<Setting>,
+    machines: Vec<Machine>,
+    raft: RaftOptions,
+    /// Processes that ended by themselves.
+    exited: RefCell<Vec<usize>>,
+}
+
+impl Cluster {
+    pub fn new(
+        executor: Rc<Executor>,
+        network: Rc<RefCell<Network>>,
+        setting: Rc<Setting>,
+        plan: &Plan,
+    ) -> Rc<Self> {
+        let machines = (0..plan.cluster.nodes)
+            .map(|node| {
+                let stream = plan.stream("disk").fork(&node_name(node as u64 + 1));
+                Machine {
+                    disk: SimDisk::new(&plan.disk, stream.fork("tears").0, stream.rng()),
+                    process: Cell::new(Process::Down),
+                    node: RefCell::default(),
+                }
+            })
+            .collect();
+        Rc::new(Self {
+            executor,
+            network,
+            setting,
+            machines,
+            raft: RaftOptions {
+                heartbeat_ms: plan.cluster.heartbeat_ms,
+                election_min_ms: plan.cluster.election_min_ms,
+                election_max_ms: plan.cluster.election_max_ms,
+                snapshot_every: plan.cluster.snapshot_every,
+            },
+            exited: RefCell::default(),
+        })
+    }
+
+    pub fn len(&self) -> usize {
+        self.machines.len()
+    }
+
+    pub fn is_up(&self, node: usize) -> bool {
+        self.machines[node].process.get() == Process::Running
+    }
+
+    /// The node that leads and serves writes, as far as nodes know themselves: where two
+    /// think so, the one in the later term is right.
+    pub fn leader(&self) -> Option<usize> {
+        (0..self.len())
+            .filter_map(|index| {
+                let node = self.machines[index].node.borrow();
+                let node = node.as_ref().filter(|node| node.is_leading())?;
+                Some((node.leading_term(), index))
+            })
+            .max()
+            .map(|(_, index)| index)
+    }
+
+    /// Index of the last entry that a node has applied; `None` while it is down.
+    pub fn applied(&self, node: usize) -> Option<u64> {
+        let node = self.machines[node].node.borrow();
+        node.as_ref().map(Node::applied_index)
+    }
+
+    /// Has every running node report its digest.
+    pub fn emit_digests(&self) {
+        for (index, machine) in self.machines.iter().enumerate() {
+            if let Some(node) = machine.node.borrow().as_ref() {
+                self.executor.as_host(HostId(index), || node.emit_digest());
+            }
+        }
+    }
+
+    /// Boots the process of `node`.
+    pub fn start(self: &Rc<Self>, node: usize) {
+        let machine = &self.machines[node];
+        assert_eq!(
+            machine.process.get(),
+            Process::Down,
+            "a process starts once"
+        );
+        machine.process.set(Process::Running);
+        self.network.borrow_mut().set_dark(HostId(node), false);
+        let options = NodeOptions {
+            id: node as u64 + 1,
+            address: node_address(node),
+            bind_host: None,
+            members: self.members(),
+            raft: self.raft.clone(),
+            limits: Limits::default(),
+        };
+        let (cluster, disk) = (self.clone(), machine.disk.clone());
+        self.executor.spawn_on(HostId(node), async move {
+            let why = match Node::<SimWorld>::start(options, disk).await {
+                Ok(started) => {
+                    *cluster.machines[node].node.borrow_mut() = Some(started.clone());
+                    started.ended().await
+                }
+                Err(e) => format!("does not start: {e}"),
+            };
+            cluster.note_end(node, &why);
+            // Its other tasks cannot be dropped from within one of them.
+            cluster.exited.borrow_mut().push(node);
+        });
+    }
+
+    fn note_end(&self, node: usize, why: &str) {
+        self.setting.recorder.record(EventKind::Node {
+            node: node_name(node as u64 + 1),
+            event: NodeEvent::Stopped { why: why.into() },
+        });
+    }
+
+    /// Cleans up after processes that ended by themselves.
+    pub fn reap(&self) {
+        let exited = std::mem::take(&mut *self.exited.borrow_mut());
+        for node in exited {
+            self.end_process(node);
+            let now = self.executor.now();
+            (self.network.borrow_mut()).reset_connections(now, HostId(node));
+        }
+    }
+
+    fn members(&self) -> Members {
+        (0..self.len())
+            .map(|node| (node as u64 + 1, node_address(node)))
+            .collect()
+    }
+
+    /// SIGKILL: the process is gone, the machine goes on.
+    pub fn kill(&self, node: usize) {
+        if self.is_up(node) {
+            self.note_end(node, "killed");
+        }
+        self.end_process(node);
+        let now = self.executor.now();
+        self.network
+            .borrow_mut()
+            .reset_connections(now, HostId(node));
+    }
+
+    /// The machine loses power: nothing leaves it any more, and its disk keeps what was
+    /// synced, and perhaps a part of what was not.
+    pub fn lose_power(&self, node: usize) {
+        // What was sent before is on the wire.
+        let now = self.executor.now();
+        self.network.borrow_mut().collect(now);
+        self.network.borrow_mut().set_dark(HostId(node), true);
+        if self.is_up(node) {
+            self.note_end(node, "lost power");
+        }
+        self.end_process(node);
+        self.network
+            .borrow_mut()
+            .reset_connections(now, HostId(node));
+        self.machines[node].disk.lose_power();
+    }
+
+    fn end_process(&self, node: usize) {
+        let machine = &self.machines[node];
+        machine.process.set(Process::Down);
+        self.exited.borrow_mut().retain(|exited| *exited != node);
+        self.executor.set_paused(HostId(node), false);
+        let handle = machine.node.borrow_mut().take();
+        self.executor.kill(HostId(node));
+        self.executor.as_host(HostId(node), || drop(handle));
+    }
+
+    /// Drops everything on a host, for the end of the simulation.
+    pub fn discard(&self, host: HostId) {
+        match host.0 < self.len() {
+            true => self.end_process(host.0),
+            false => self.executor.kill(host),
+        }
+    }
+
+    /// SIGTERM: the node hands over and stops; killed if that takes longer than `limit`.
+    pub async fn stop(&self, node: usize, limit: Nanos) {
+        let handle = self.machines[node].node.borrow().clone();
+        if let Some(handle) = handle {
+            let done = Rc::new(Cell::new(false));
+            let stopped = done.clone();
+            self.executor.spawn_on(HostId(node), async move {
+                handle.stop("asked to by the nemesis").await;
+                stopped.set(true);
+            });
+            let deadline = self.executor.now() + limit;
+            while !done.get() && self.executor.now() < deadline {
+                self.rest(Duration::from_millis(1)).await;
+            }
+            if done.get() {
+                // It said so itself; what is left of it goes quietly.
+                self.end_process(node);
+            }
+        }
+        self.kill(node);
+    }
+
+    /// SIGSTOP and SIGCONT: the process is not scheduled; its kernel still answers.
+    pub fn set_paused(&self, node: usize, paused: bool) {
+        self.executor.set_paused(HostId(node), paused);
+    }
+
+    /// The leader, if there is one, hands its office to `to`.
+    pub fn transfer_leader(&self, to: usize) -> Result<(), String> {
+        let leader = self.leader().ok_or("no node leads")?;
+        let handle = self.machines[leader].node.borrow().clone();
+        let handle = handle.ok_or("the leader is gone")?;
+        self.executor.spawn_on(HostId(leader), async move {
+            // Whether it worked shows in who leads next.
+            let _ = handle.transfer_leader(to as u64 + 1).await;
+        });
+        Ok(())
+    }
+
+    async fn rest(&self, duration: Duration) {
+        let until = self.executor.now() + duration.as_nanos() as Nanos;
+        self.executor.sleep_until(until).await;
+    }
+}

@@ -1,0 +1,200 @@
+//! The deterministic simulation: one plan, one history, to the byte.
+//!
+//! All hosts run on one thread under the [`executor`]'s virtual clock. `turmoil-net` gives
+//! them sockets ([`network`]), [`link`] says when packets arrive, `turmoil-fs` gives them
+//! disks ([`disk`]); no other part of Squall names turmoil's types. [`cluster`] holds the
+//! machines, [`nemesis`] breaks them, [`phases`] leads through the run.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use squall_cluster::raft::node_name;
+
+pub mod cluster;
+pub mod disk;
+pub mod executor;
+mod link;
+pub mod nemesis;
+pub mod network;
+mod phases;
+pub mod world;
+
+use cluster::Cluster;
+use executor::{Executor, HostId};
+use nemesis::Nemesis;
+use network::Network;
+use phases::Stage;
+
+use crate::history::{EventKind, History, Recorder};
+use crate::plan::Plan;
+use crate::workload::Setting;
+
+/// More task switches than this at one instant mean that time will never move again.
+const LIVELOCK_POLLS: u64 = 20_000_000;
+
+/// A finished simulation.
+#[derive(Debug)]
+pub struct SimRun {
+    pub history: History,
+    /// Virtual time, forming the cluster included, nanoseconds.
+    pub simulated_ns: u64,
+    /// Task switches and packets: the work done.
+    pub events: u64,
+}
+
+/// The simulation itself failed; says nothing about the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SimError {
+    #[error("{0}")]
+    NotFormed(String),
+    #[error("nothing can happen any more at {at_us} us: every task waits")]
+    Deadlock { at_us: u64 },
+    #[error("time stands still at {at_us} us: tasks keep waking each other")]
+    Livelock { at_us: u64 },
+}
+
+thread_local! {
+    static NET_HOSTS: RefCell<Vec<turmoil_net::HostId>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Lets sockets be those of `host`.
+fn switch_network(host: HostId) {
+    NET_HOSTS.with_borrow(|hosts| turmoil_net::set_current(hosts[host.0]));
+}
+
+/// Executes the plan.
+///
+/// # Errors
+/// The harness failed: no leader was ever elected, or the simulation got stuck.
+pub fn run(plan: &Plan) -> Result<SimRun, SimError> {
+    let plan = Rc::new(plan.clone());
+    let nodes = plan.cluster.nodes;
+    // One host for all clients, one without sockets for the harness.
+    let (clients, controller) = (HostId(nodes), HostId(nodes + 1));
+    let (executor, entered) = Executor::enter(switch_network);
+    let rng = plan.stream("network").rng();
+    let network = Network::new(nodes + 2, &plan.network, rng);
+    NET_HOSTS.with_borrow_mut(|hosts| *hosts = network.net_hosts().to_vec());
+    let network = Rc::new(RefCell::new(network));
+    add_hosts(&executor, &plan);
+
+    let start_ns = Rc::new(Cell::new(0));
+    let recorder = {
+        let (executor, start_ns) = (executor.clone(), start_ns.clone());
+        Recorder::new(move || executor.now().saturating_sub(start_ns.get()) / 1_000)
+    };
+    start_ns.set(u64::MAX);
+    let addresses = (0..nodes).map(cluster::node_address).collect();
+    let setting = Setting::new(recorder, addresses);
+    record_node_events(&setting);
+
+    let cluster = Cluster::new(executor.clone(), network.clone(), setting.clone(), &plan);
+    let nemesis = Nemesis::new(
+        executor.clone(),
+        network.clone(),
+        cluster.clone(),
+        setting.clone(),
+        &plan,
+    );
+    let stage = Stage {
+        executor: executor.clone(),
+        cluster: cluster.clone(),
+        nemesis,
+        setting: setting.clone(),
+        clients,
+        plan: plan.clone(),
+    };
+    let outcome = Rc::new(RefCell::new(None));
+    executor.spawn_on(controller, {
+        let (executor, outcome) = (executor.clone(), outcome.clone());
+        async move {
+            let formed = stage.form().await;
+            if formed.is_ok() {
+                start_ns.set(executor.now());
+                stage.play().await;
+            }
+            *outcome.borrow_mut() = Some(formed);
+        }
+    });
+    let driven = drive(&executor, &network, &cluster, &outcome);
+
+    let simulated_ns = executor.now();
+    let events = executor.polls() + network.borrow().delivered();
+    // Sockets must go before the network that they belong to.
+    for host in 0..nodes + 2 {
+        cluster.discard(HostId(host));
+    }
+    world::set_event_sink(None);
+    drop(entered);
+    driven?;
+    Ok(SimRun {
+        history: setting.recorder.take(),
+        simulated_ns,
+        events,
+    })
+}
+
+fn add_hosts(executor: &Executor, plan: &Plan) {
+    for (node, clock) in plan.clocks.iter().enumerate() {
+        let rng = plan.stream("node").fork(&node_name(node as u64 + 1)).rng();
+        executor.add_host(clock.offset_us, clock.drift_ppm, rng);
+    }
+    executor.add_host(0, 0, plan.stream("clients").rng());
+    executor.add_host(0, 0, plan.stream("controller").rng());
+}
+
+fn record_node_events(setting: &Rc<Setting>) {
+    let setting = setting.clone();
+    world::set_event_sink(Some(Rc::new(move |host, event| {
+        setting.recorder.record(EventKind::Node {
+            node: node_name(host.0 as u64 + 1),
+            event,
+        });
+    })));
+}
+
+/// The event loop: runs until the controller has its outcome.
+fn drive(
+    executor: &Rc<Executor>,
+    network: &Rc<RefCell<Network>>,
+    cluster: &Rc<Cluster>,
+    outcome: &RefCell<Option<Result<(), String>>>,
+) -> Result<(), SimError> {
+    let mut polls_at_instant = executor.polls();
+    let mut network_is_dirty = true;
+    loop {
+        while executor.run_ready() {
+            network_is_dirty = true;
+            if executor.polls() - polls_at_instant > LIVELOCK_POLLS {
+                let at_us = executor.now() / 1_000;
+                return Err(SimError::Livelock { at_us });
+            }
+            cluster.reap();
+        }
+        if std::mem::take(&mut network_is_dirty) {
+            network.borrow_mut().collect(executor.now());
+            if executor.has_ready() {
+                continue;
+            }
+        }
+        if let Some(formed) = outcome.borrow_mut().take() {
+            return formed.map_err(SimError::NotFormed);
+        }
+        let arrival = network.borrow().next_arrival();
+        let next = match (arrival, executor.next_timer()) {
+            (Some(packet), Some(timer)) => packet.min(timer),
+            (Some(at), None) | (None, Some(at)) => at,
+            (None, None) => {
+                let at_us = executor.now() / 1_000;
+                return Err(SimError::Deadlock { at_us });
+            }
+        };
+        if next > executor.now() {
+            polls_at_instant = executor.polls();
+        }
+        let now = next.max(executor.now());
+        executor.set_time(now);
+        network_is_dirty |= network.borrow_mut().deliver_due(now);
+        executor.fire_due();
+    }
+}

@@ -1,0 +1,197 @@
+//! The phases of a run, as one task that leads the others.
+//!
+//! `warmup → chaos → heal → converge → serve → audit`: the plan sets lengths and faults;
+//! that every fault is healed, that the cluster converges in time, serves again, and is
+//! audited, is the harness's own business and the same for every run.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use squall_cluster::raft::node_name;
+
+use super::cluster::Cluster;
+use super::executor::{Executor, HostId};
+use super::nemesis::Nemesis;
+use super::world::SimWorld;
+use crate::history::{EventKind, Phase};
+use crate::plan::Plan;
+use crate::workload::{self, Setting, audit, probe};
+
+/// A new cluster must have a leader within this time.
+const FORM_LIMIT: Duration = Duration::from_secs(60);
+/// Clients asked to stop must be done within this time: their operations time out.
+const FINISH_LIMIT: Duration = Duration::from_secs(120);
+/// How often a condition is looked at.
+const LOOK: Duration = Duration::from_millis(5);
+
+pub(super) struct Stage {
+    pub executor: Rc<Executor>,
+    pub cluster: Rc<Cluster>,
+    pub nemesis: Rc<Nemesis>,
+    pub setting: Rc<Setting>,
+    pub clients: HostId,
+    pub plan: Rc<Plan>,
+}
+
+impl Stage {
+    /// Forms the cluster; the run's clock starts after this.
+    ///
+    /// # Errors
+    /// The cluster did not elect a leader: nothing can be measured.
+    pub async fn form(&self) -> Result<(), String> {
+        for node in 0..self.cluster.len() {
+            self.cluster.start(node);
+        }
+        match self
+            .wait(FORM_LIMIT, || self.converged_to().is_some())
+            .await
+        {
+            true => Ok(()),
+            false => Err(format!("the cluster did not form: {}", self.state())),
+        }
+    }
+
+    /// Plays all phases.
+    pub async fn play(&self) {
+        let phases = &self.plan.phases;
+        self.enter(Phase::Warmup);
+        self.start_clients();
+        self.nemesis.unleash(&self.plan);
+        self.sleep_us(phases.warmup_us).await;
+
+        self.enter(Phase::Chaos);
+        self.sleep_us(phases.chaos_us).await;
+
+        self.enter(Phase::Heal);
+        self.nemesis.over().await;
+        for node in 0..self.cluster.len() {
+            self.nemesis.revive(node);
+        }
+
+        self.enter(Phase::Converge);
+        if self.converge().await {
+            self.enter(Phase::Serve);
+            self.sleep_us(phases.serve_us).await;
+            self.finish_clients().await;
+            self.enter(Phase::Audit);
+            self.audit().await;
+        }
+        self.enter(Phase::End);
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.setting.recorder.record(EventKind::Phase { phase });
+    }
+
+    fn start_clients(&self) {
+        self.executor.as_host(self.clients, || {
+            for workload in &self.plan.workloads {
+                workload::start::<SimWorld>(&self.setting, workload);
+            }
+            if let Some(probes) = &self.plan.probe {
+                probe::start::<SimWorld>(&self.setting, &self.plan, probes);
+            }
+        });
+    }
+
+    /// All nodes up, a leader that serves, and everybody where it was when this began.
+    async fn converge(&self) -> bool {
+        let limit = Duration::from_micros(self.plan.phases.converge_us);
+        let started = self.executor.now();
+        let mut target = None;
+        let converged = self
+            .wait(limit, || {
+                // What the leader has applied by the time it is known, others must reach.
+                target =
+                    target.or_else(|| self.cluster.leader().and_then(|l| self.cluster.applied(l)));
+                let reached = self.converged_to();
+                target.is_some() && reached >= target
+            })
+            .await;
+        if !converged {
+            let waited = (self.executor.now() - started) / 1_000_000_000;
+            let text = format!("did not converge within {waited} s: {}", self.state());
+            self.setting.recorder.note(text);
+        }
+        converged
+    }
+
+    /// The index that every node has applied, if all run and one leads.
+    fn converged_to(&self) -> Option<u64> {
+        self.cluster.leader()?;
+        (0..self.cluster.len())
+            .map(|node| self.cluster.applied(node))
+            .min()
+            .flatten()
+    }
+
+    /// One line on where every node stands.
+    fn state(&self) -> String {
+        let leader = match self.cluster.leader() {
+            Some(leader) => format!("{} leads", node_name(leader as u64 + 1)),
+            None => "no node leads".into(),
+        };
+        let nodes: Vec<String> = (0..self.cluster.len())
+            .map(|node| {
+                let name = node_name(node as u64 + 1);
+                match self.cluster.applied(node) {
+                    Some(index) => format!("{name} applied {index}"),
+                    None => format!("{name} is down"),
+                }
+            })
+            .collect();
+        format!("{leader}; {}", nodes.join(", "))
+    }
+
+    async fn finish_clients(&self) {
+        self.setting.stop();
+        let finished = self.wait(FINISH_LIMIT, || self.setting.is_finished()).await;
+        if !finished {
+            self.setting.recorder.note("clients did not finish in time");
+        }
+    }
+
+    async fn audit(&self) {
+        let limit = Duration::from_micros(self.plan.phases.audit_us);
+        self.setting.resume();
+        self.executor.as_host(self.clients, || {
+            let (setting, plan) = (self.setting.clone(), self.plan.clone());
+            self.setting.spawn::<SimWorld>(async move {
+                if let Err(why) = audit::run::<SimWorld>(&setting, &plan, limit).await {
+                    setting.recorder.note(format!("audit: {why}"));
+                }
+            });
+        });
+        self.wait(limit + FINISH_LIMIT, || self.setting.is_finished())
+            .await;
+        // With all quiet, every node reaches the same index and can be compared whole.
+        let level = || {
+            let leader = self.cluster.leader().and_then(|l| self.cluster.applied(l));
+            leader.is_some() && self.converged_to() == leader
+        };
+        if !self.wait(FORM_LIMIT, level).await {
+            let text = format!("replicas did not level: {}", self.state());
+            self.setting.recorder.note(text);
+        }
+        self.cluster.emit_digests();
+    }
+
+    /// Waits until `condition` holds; whether it did within `limit`.
+    async fn wait(&self, limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
+        let deadline = self.executor.now() + limit.as_nanos() as u64;
+        loop {
+            if condition() {
+                return true;
+            }
+            if self.executor.now() >= deadline {
+                return false;
+            }
+            self.sleep_us(LOOK.as_micros() as u64).await;
+        }
+    }
+
+    async fn sleep_us(&self, duration_us: u64) {
+        let until = self.executor.now() + duration_us * 1_000;
+        self.executor.sleep_until(until).await;
+    }
+}

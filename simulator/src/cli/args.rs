@@ -1,0 +1,129 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+use super::exit::{EXIT_CODES, Failure};
+use crate::scenario::Scenario;
+
+/// Breaks a replicated service on purpose, in deterministic simulation, and measures what
+/// its clients saw: how long they were down, and what they lost.
+#[derive(Debug, Parser)]
+#[command(name = "squall", version, after_help = EXIT_CODES)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a scenario and judge what happened.
+    #[command(after_help = RUN_HELP)]
+    Run(RunArgs),
+    /// Show what would happen, without running it.
+    Plan(PlanArgs),
+    /// Run a run directory's plan again and prove that its history is identical.
+    Replay(ReplayArgs),
+    /// Judge a stored run again, without running anything.
+    Check(CheckArgs),
+    /// List the scenarios of a directory.
+    List(ListArgs),
+}
+
+const RUN_HELP: &str = "\
+Examples:
+  squall run scenarios/failure-recovery.toml
+  squall run scenarios/leader-kill.toml --seed 7 --verify
+  squall run scenarios/quiet.toml --set phases.chaos=10s --format json
+
+A run directory holds scenario.toml, plan.txt, history.jsonl, nodes/, report.json and
+report.md; `squall replay` and `squall check` take it.";
+
+#[derive(Debug, ClapArgs)]
+pub struct ScenarioArgs {
+    /// Scenario file.
+    pub scenario: PathBuf,
+    /// Replace a value of the scenario: `phases.chaos=10s`, `workload.0.rate=500/s`.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    pub set: Vec<(String, String)>,
+}
+
+impl ScenarioArgs {
+    pub fn load(&self) -> Result<Scenario, Failure> {
+        Ok(Scenario::load_with(&self.scenario, &self.set)?)
+    }
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text
+        .split_once('=')
+        .ok_or_else(|| format!("`{text}` is no KEY=VALUE"))?;
+    Ok((key.trim().into(), value.trim().into()))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Backend {
+    /// Deterministic simulation in virtual time.
+    Sim,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub scenario: ScenarioArgs,
+    /// One seed, one history.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Where the cluster runs.
+    #[arg(long, value_enum, default_value_t = Backend::Sim)]
+    pub backend: Backend,
+    /// Run directory [default: runs/SCENARIO-SEED].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Run the seed twice more in fresh processes and compare the histories byte for byte.
+    #[arg(long)]
+    pub verify: bool,
+    /// Plant a bug in the cluster, to see it caught. Needs a build with `--features planted`.
+    #[arg(long, value_name = "ID")]
+    pub planted: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub scenario: ScenarioArgs,
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct ReplayArgs {
+    /// Directory of the run.
+    pub run_dir: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct CheckArgs {
+    /// Directory of the run.
+    pub run_dir: PathBuf,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct ListArgs {
+    /// Directory with scenario files.
+    #[arg(default_value = "scenarios")]
+    pub directory: PathBuf,
+}

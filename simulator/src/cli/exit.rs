@@ -1,0 +1,79 @@
+//! Exit codes, documented once and the same for every command.
+
+use crate::run::RunError;
+use crate::run_dir::RunDirError;
+use crate::scenario::ScenarioError;
+
+/// How the process ends when no run's verdict decides it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    Pass = 0,
+    /// A promise to clients was broken, or two runs of a seed differ.
+    Violation = 1,
+    /// Recovery or another objective was missed.
+    ObjectiveMissed = 2,
+    /// Too little happened to tell.
+    Inconclusive = 3,
+    /// Bad usage or scenario.
+    Usage = 64,
+    /// The harness failed, not the cluster.
+    Harness = 70,
+}
+
+/// For `--help`.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+   0  pass
+   1  safety violation, or two runs of a seed that differ
+   2  recovery or an objective missed
+   3  inconclusive: too little happened to tell
+  64  bad usage or scenario
+  70  harness failure";
+
+/// A command that could not do its work.
+#[derive(Debug)]
+pub struct Failure {
+    pub exit: Exit,
+    pub message: String,
+}
+
+impl Failure {
+    pub fn usage(message: impl ToString) -> Self {
+        Self {
+            exit: Exit::Usage,
+            message: message.to_string(),
+        }
+    }
+
+    pub fn harness(message: impl ToString) -> Self {
+        Self {
+            exit: Exit::Harness,
+            message: message.to_string(),
+        }
+    }
+}
+
+impl From<ScenarioError> for Failure {
+    fn from(error: ScenarioError) -> Self {
+        Failure::usage(error)
+    }
+}
+
+impl From<RunDirError> for Failure {
+    fn from(error: RunDirError) -> Self {
+        match error {
+            RunDirError::Io { .. } => Failure::harness(error),
+            _ => Failure::usage(error),
+        }
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Scenario(error) => error.into(),
+            RunError::Sim(_) => Failure::harness(error),
+        }
+    }
+}

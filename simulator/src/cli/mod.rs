@@ -1,0 +1,81 @@
+//! The `squall` command: arguments, commands, exit codes.
+//!
+//! Results go to standard output, everything else to standard error. Exit codes are the same
+//! for every command; see [`exit`].
+
+mod args;
+mod check;
+pub mod exit;
+mod list;
+mod replay;
+mod run;
+mod verify;
+
+use std::io::{IsTerminal, Write};
+
+use clap::Parser;
+
+use crate::plan::Plan;
+use crate::report::Style;
+use args::{Args, Command};
+use exit::{Exit, Failure};
+
+/// Runs the command of this process; its exit code.
+pub fn main() -> u8 {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(e) => {
+            // Help and version are asked for, and no error.
+            let asked_for = !e.use_stderr();
+            let _ = e.print();
+            return match asked_for {
+                true => Exit::Pass as u8,
+                false => Exit::Usage as u8,
+            };
+        }
+    };
+    let result = match args.command {
+        Command::Run(args) => run::run(&args),
+        Command::Plan(args) => plan(&args),
+        Command::Replay(args) => replay::replay(&args),
+        Command::Check(args) => check::check(&args),
+        Command::List(args) => list::list(&args),
+    };
+    result.unwrap_or_else(|failure| {
+        eprintln!("error: {}", failure.message);
+        failure.exit as u8
+    })
+}
+
+fn plan(args: &args::PlanArgs) -> Result<u8, Failure> {
+    let scenario = args.scenario.load()?;
+    let plan = Plan::resolve(&scenario, args.seed)?;
+    match args.format {
+        args::Format::Text => print(&plan.to_string()),
+        args::Format::Json => {
+            let json = serde_json::to_string_pretty(&plan).expect("a plan is plain data");
+            print(&(json + "\n"))
+        }
+    }
+    Ok(Exit::Pass as u8)
+}
+
+/// Prints a result. A reader that has gone, `head` say, is no error.
+fn print(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// Colours on a terminal, unless `NO_COLOR` is set.
+fn style() -> Style {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    Style {
+        color: std::io::stdout().is_terminal() && !no_color,
+    }
+}
+
+/// Tells a person what is going on; silent where nobody looks.
+fn progress(text: &str) {
+    if std::io::stderr().is_terminal() {
+        eprintln!("{text}");
+    }
+}

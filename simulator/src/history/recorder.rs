@@ -1,0 +1,64 @@
+//! Writing a history while it happens.
+
+use std::cell::{Cell, RefCell};
+
+use super::{Action, Event, EventKind, History, Outcome};
+
+/// Collects events under one clock. Shared by all clients, nodes and the nemesis of a run.
+pub struct Recorder {
+    events: RefCell<Vec<Event>>,
+    next_op: Cell<u64>,
+    now_us: Box<dyn Fn() -> u64>,
+}
+
+impl Recorder {
+    /// `now_us` is the clock of record, microseconds since the start of the run.
+    pub fn new(now_us: impl Fn() -> u64 + 'static) -> Self {
+        Self {
+            events: RefCell::default(),
+            next_op: Cell::new(0),
+            now_us: Box::new(now_us),
+        }
+    }
+
+    pub fn now_us(&self) -> u64 {
+        (self.now_us)()
+    }
+
+    pub fn record(&self, kind: EventKind) {
+        let at_us = self.now_us();
+        self.events.borrow_mut().push(Event { at_us, kind });
+    }
+
+    /// A client sends an operation; returns the operation's number.
+    pub fn invoke(&self, client: &str, intended_us: Option<u64>, action: Action) -> u64 {
+        let op = self.next_op.replace(self.next_op.get() + 1);
+        self.record(EventKind::Invoke {
+            op,
+            client: client.to_owned(),
+            intended_us,
+            action,
+        });
+        op
+    }
+
+    /// The client learns the outcome of operation `op`.
+    pub fn complete(&self, op: u64, outcome: Outcome) {
+        self.record(EventKind::Return { op, outcome });
+    }
+
+    pub fn note(&self, text: impl Into<String>) {
+        self.record(EventKind::Note { text: text.into() });
+    }
+
+    /// Operations invoked so far.
+    pub fn invoked(&self) -> u64 {
+        self.next_op.get()
+    }
+
+    pub fn take(&self) -> History {
+        History {
+            events: self.events.take(),
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Squall: chaos and failure-recovery testing of replicated services.
+//!
+//! When a part of a cluster fails, how long are clients down, and what do they lose? Squall
+//! runs a real Raft cluster, breaks it on purpose, and measures what its clients saw, in
+//! deterministic virtual time: one seed, one history, to the byte.
+//!
+//! The way of a run is in [`run`], on one screen. The rooms behind it, each importing only
+//! from those below it:
+//!
+//! - [`cli`]: the `squall` command · [`run_dir`]: what a run leaves behind
+//! - [`report`]: plain data, then renderers
+//! - [`check`]: one property, one file · [`measure`]: election, downtime, recovery, loss
+//! - [`backend`]: the worlds that execute a plan
+//! - [`workload`]: clients · [`history`]: what happened
+//! - [`plan`]: what will happen · [`fault`]: the vocabulary · [`scenario`]: what was written
+
+pub mod backend;
+pub mod check;
+pub mod cli;
+pub mod fault;
+pub mod history;
+pub mod measure;
+pub mod plan;
+pub mod report;
+pub mod run;
+pub mod run_dir;
+pub mod scenario;
+mod stopwatch;
+pub mod workload;

@@ -1,0 +1,111 @@
+//! A scenario's way to its verdict, on one screen.
+//!
+//! Scenario → plan → history → measures and checks → report. Nothing flows back: checks and
+//! measures see a history and never a backend, so a stored run is judged by the same code
+//! ([`judge`]).
+
+use std::time::Duration;
+
+use crate::backend::sim::{self, SimError};
+use crate::check::{self, CheckResult};
+use crate::history::jsonl::Header;
+use crate::history::{History, Service};
+use crate::measure::{self, Measures};
+use crate::plan::{Plan, WorkloadKind};
+use crate::report::{self, Cluster, ElectionTimeout, Input, Ms, Report, WallInput};
+use crate::scenario::{Scenario, ScenarioError};
+use crate::stopwatch::Stopwatch;
+
+/// A run, judged.
+pub struct Judged {
+    pub plan: Plan,
+    pub history: History,
+    pub report: Report,
+}
+
+/// Why there is nothing to judge.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// The harness failed; says nothing about the cluster.
+    #[error("the simulation failed: {0}")]
+    Sim(#[from] SimError),
+}
+
+/// Runs a scenario in simulation and judges what happened.
+///
+/// `reproduce` is the command that does the same again, for the report.
+///
+/// # Errors
+/// The scenario makes no plan, or the harness failed.
+pub fn run(scenario: &Scenario, seed: u64, reproduce: &str) -> Result<Judged, RunError> {
+    let plan = Plan::resolve(scenario, seed)?;
+    let watch = Stopwatch::start();
+    let history = sim::run(&plan)?.history;
+    let report = judge(&plan, &history, reproduce, watch.elapsed());
+    Ok(Judged {
+        plan,
+        history,
+        report,
+    })
+}
+
+/// Judges a history by its plan. `wall` is what the run took.
+pub fn judge(plan: &Plan, history: &History, reproduce: &str, wall: Duration) -> Report {
+    let measures: Measures = measure::measure(history);
+    let checks: Vec<CheckResult> = check::check_all(history);
+    report::build(&input(plan, history, reproduce, wall), &measures, &checks)
+}
+
+/// The first line of the plan's history file.
+pub fn header(plan: &Plan) -> Header {
+    let nodes = (0..plan.cluster.nodes).map(crate::fault::node_name);
+    Header::new(&plan.scenario, plan.seed, nodes.collect())
+}
+
+fn input(plan: &Plan, history: &History, reproduce: &str, wall: Duration) -> Input {
+    let services = plan.workloads.iter().map(|workload| match workload.kind {
+        WorkloadKind::Lock { .. } => Service::Lock,
+        WorkloadKind::Queue { .. } => Service::Queue,
+        WorkloadKind::Cache { .. } => Service::Cache,
+    });
+    Input {
+        scenario: plan.scenario.clone(),
+        seed: plan.seed,
+        backend: "sim".into(),
+        cluster: Cluster {
+            nodes: plan.cluster.nodes as u64,
+            heartbeat_ms: Ms::of(plan.cluster.heartbeat_ms * 1_000),
+            election_timeout_ms: ElectionTimeout {
+                min: Ms::of(plan.cluster.election_min_ms * 1_000),
+                max: Ms::of(plan.cluster.election_max_ms * 1_000),
+            },
+        },
+        services: services.collect(),
+        objectives: objectives(plan),
+        history_sha256: history.sha256(&header(plan)),
+        events: history.events.len() as u64,
+        reproduce: reproduce.into(),
+        wall: WallInput {
+            elapsed_us: wall.as_micros() as u64,
+            started: Stopwatch::date_and_time(),
+            version: env!("CARGO_PKG_VERSION").into(),
+        },
+    }
+}
+
+fn objectives(plan: &Plan) -> report::Objectives {
+    let asked = &plan.objectives;
+    report::Objectives {
+        election_p50_us: asked.election_p50_us,
+        election_p99_us: asked.election_p99_us,
+        election_max_us: asked.election_max_us,
+        detection_max_us: asked.detection_max_us,
+        downtime_max_us: asked.downtime_max_us,
+        downtime_total_us: asked.downtime_total_us,
+        recovery_max_us: asked.recovery_max_us,
+        lost: asked.lost,
+        availability_ppm: asked.availability_ppm,
+    }
+}

@@ -1,0 +1,204 @@
+//! A run directory: everything that a run leaves behind, and all that is needed to judge or
+//! play it again.
+//!
+//! ```text
+//! scenario.toml   the scenario as it was written
+//! run.json        seed, backend, overrides, version: what else a replay needs
+//! plan.txt        what was to happen
+//! history.jsonl   what happened, one event a line
+//! nodes/*.jsonl   the same, what each node said of itself
+//! report.json     measures, checks, verdict
+//! report.md       the same to read
+//! ```
+//!
+//! The directory is made and tried out before the run, so that a full or read-only disk is
+//! found out before an hour of simulation and not after.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::history::jsonl::{Header, HistoryError};
+use crate::history::{EventKind, History};
+use crate::report;
+use crate::run::{Judged, header};
+use crate::scenario::Scenario;
+
+const MANIFEST: &str = "run.json";
+/// A run of any length needs this much, or it is not worth starting.
+const LEAST_FREE_BYTES: usize = 1 << 20;
+
+/// What a replay needs beside the scenario.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Path of the scenario as it was given.
+    pub scenario: String,
+    pub seed: u64,
+    pub backend: String,
+    /// Overrides, in order.
+    pub settings: Vec<(String, String)>,
+    /// Id of the planted bug that was active, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planted: Option<String>,
+    /// Of the program that made the run.
+    pub version: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RunDirError {
+    #[error("{path}: {source}")]
+    Io { path: String, source: io::Error },
+    #[error("{0}: exists, and is no run directory; name another with --out")]
+    NotOurs(String),
+    #[error("{0}: no run directory (it has no {MANIFEST})")]
+    NotARun(String),
+    #[error("{path}: {detail}")]
+    Malformed { path: String, detail: String },
+    #[error("{path}: {source}")]
+    History { path: String, source: HistoryError },
+}
+
+/// The directory of one run.
+pub struct RunDir {
+    path: PathBuf,
+}
+
+impl RunDir {
+    /// Makes the directory, or empties the one of an earlier run, and proves that it can be
+    /// written to.
+    ///
+    /// # Errors
+    /// It cannot be made or written, has no room, or holds something that is no run.
+    pub fn create(path: &Path) -> Result<Self, RunDirError> {
+        let dir = Self { path: path.into() };
+        let at = |e| dir.io("", e);
+        if path.exists() {
+            let is_empty = fs::read_dir(path).map_err(at)?.next().is_none();
+            if !is_empty && !path.join(MANIFEST).is_file() {
+                return Err(RunDirError::NotOurs(path.display().to_string()));
+            }
+        }
+        fs::create_dir_all(path.join("nodes")).map_err(at)?;
+        for entry in fs::read_dir(path.join("nodes")).map_err(at)? {
+            fs::remove_file(entry.map_err(at)?.path()).map_err(at)?;
+        }
+        dir.try_out().map_err(at)?;
+        Ok(dir)
+    }
+
+    /// The directory of a finished run.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn open(path: &Path) -> Result<(Self, Manifest), RunDirError> {
+        let dir = Self { path: path.into() };
+        let file = path.join(MANIFEST);
+        let text = match fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                return Err(RunDirError::NotARun(path.display().to_string()));
+            }
+            Err(e) => return Err(dir.io(MANIFEST, e)),
+        };
+        let manifest = serde_json::from_str(&text).map_err(|e| RunDirError::Malformed {
+            path: file.display().to_string(),
+            detail: e.to_string(),
+        })?;
+        Ok((dir, manifest))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes as much as the smallest run needs, and removes it again.
+    fn try_out(&self) -> io::Result<()> {
+        let probe = self.path.join(".squall-probe");
+        let written = File::create(&probe).and_then(|mut file| {
+            file.write_all(&vec![0; LEAST_FREE_BYTES])?;
+            file.sync_all()
+        });
+        let removed = fs::remove_file(&probe);
+        written.and(removed)
+    }
+
+    /// Writes everything.
+    ///
+    /// # Errors
+    /// The disk's own.
+    pub fn write(
+        &self,
+        manifest: &Manifest,
+        scenario: &Scenario,
+        run: &Judged,
+    ) -> Result<(), RunDirError> {
+        let manifest = serde_json::to_string_pretty(manifest).expect("plain data");
+        self.put("scenario.toml", scenario.text())?;
+        self.put("plan.txt", &run.plan.to_string())?;
+        self.write_history(run)?;
+        self.put("report.json", &run.report.to_json())?;
+        self.put("report.md", &report::markdown(&run.report))?;
+        // Last: a directory with it is complete.
+        self.put(MANIFEST, &(manifest + "\n"))
+    }
+
+    fn write_history(&self, run: &Judged) -> Result<(), RunDirError> {
+        let path = self.path.join("history.jsonl");
+        let file = File::create(&path).map_err(|e| self.io("history.jsonl", e))?;
+        let mut out = BufWriter::new(file);
+        (run.history.write(&header(&run.plan), &mut out)).map_err(|source| {
+            RunDirError::History {
+                path: path.display().to_string(),
+                source,
+            }
+        })?;
+        out.flush().map_err(|e| self.io("history.jsonl", e))?;
+        let mut nodes: BTreeMap<&str, String> = BTreeMap::new();
+        for event in &run.history.events {
+            if let EventKind::Node { node, .. } = &event.kind {
+                let text = nodes.entry(node).or_default();
+                *text += &serde_json::to_string(event).expect("plain data");
+                text.push('\n');
+            }
+        }
+        for (node, text) in nodes {
+            self.put(&format!("nodes/{node}.jsonl"), &text)?;
+        }
+        Ok(())
+    }
+
+    /// The scenario as it was run.
+    ///
+    /// # Errors
+    /// The file's or the scenario's, in words.
+    pub fn scenario(&self, manifest: &Manifest) -> Result<Scenario, RunDirError> {
+        let path = self.path.join("scenario.toml");
+        Scenario::load_with(&path, &manifest.settings).map_err(|e| RunDirError::Malformed {
+            path: path.display().to_string(),
+            detail: e.to_string(),
+        })
+    }
+
+    pub fn history(&self) -> Result<(Header, History), RunDirError> {
+        let path = self.path.join("history.jsonl");
+        let file = File::open(&path).map_err(|e| self.io("history.jsonl", e))?;
+        History::read(BufReader::new(file)).map_err(|source| RunDirError::History {
+            path: path.display().to_string(),
+            source,
+        })
+    }
+
+    fn put(&self, name: &str, text: &str) -> Result<(), RunDirError> {
+        fs::write(self.path.join(name), text).map_err(|e| self.io(name, e))
+    }
+
+    fn io(&self, name: &str, source: io::Error) -> RunDirError {
+        RunDirError::Io {
+            path: self.path.join(name).display().to_string(),
+            source,
+        }
+    }
+}

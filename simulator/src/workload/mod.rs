@@ -1,0 +1,375 @@
+//! Clients: what they ask of the cluster, and when.
+//!
+//! Every workload is a set of sequential clients; each records what it asked and what it
+//! was told, and tells apart what it knows from what it does not. The drivers are generic
+//! over the [`World`], so the same clients can run in a simulation and against containers.
+//! Every written value is unique within a run, which is what lets a check tell writes apart.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use squall_cluster::client::{CallError, Client};
+use squall_cluster::state::command::{Command, Query, Reply};
+use squall_cluster::world::{Instant, World};
+
+use crate::history::{Action, Outcome, Recorder};
+use crate::plan::{Pacing, Seed, WorkloadKind, WorkloadPlan};
+
+pub mod audit;
+mod cache;
+mod lock;
+pub mod probe;
+mod queue;
+
+/// What all clients of a run share.
+pub struct Setting {
+    pub recorder: Recorder,
+    /// Client addresses of the nodes.
+    pub addresses: Vec<String>,
+    stopped: Cell<bool>,
+    running: Cell<usize>,
+}
+
+impl Setting {
+    pub fn new(recorder: Recorder, addresses: Vec<String>) -> Rc<Self> {
+        Rc::new(Self {
+            recorder,
+            addresses,
+            stopped: Cell::new(false),
+            running: Cell::new(0),
+        })
+    }
+
+    /// Asks the clients to finish what they are at.
+    pub fn stop(&self) {
+        self.stopped.set(true);
+    }
+
+    /// Lets clients that are started from now on run.
+    pub fn resume(&self) {
+        self.stopped.set(false);
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.get()
+    }
+
+    /// Whether no client runs.
+    pub fn is_finished(&self) -> bool {
+        self.running.get() == 0
+    }
+
+    /// Runs a client as a task of the present host.
+    pub fn spawn<W: World>(self: &Rc<Self>, client: impl Future<Output = ()> + 'static) {
+        let setting = self.clone();
+        self.running.set(self.running.get() + 1);
+        W::spawn(async move {
+            client.await;
+            setting.running.set(setting.running.get() - 1);
+        });
+    }
+}
+
+/// Starts the clients of a workload on the present host.
+pub fn start<W: World>(setting: &Rc<Setting>, plan: &WorkloadPlan) {
+    let shared = Rc::new(Shared {
+        plan: plan.clone(),
+        started: Cell::new(0),
+    });
+    let caller = |role: &str, index: u64, lanes: u64| {
+        let name = match role {
+            "" => format!("{}-{}", plan.name, index + 1),
+            role => format!("{}-{role}-{}", plan.name, index + 1),
+        };
+        Caller::<W>::new(setting.clone(), shared.clone(), name, index, lanes)
+    };
+    match &plan.kind {
+        WorkloadKind::Lock { clients, .. } => {
+            for index in 0..*clients {
+                setting.spawn::<W>(lock::run(caller("", index, *clients)));
+            }
+        }
+        WorkloadKind::Queue {
+            producers,
+            consumers,
+            ..
+        } => {
+            for index in 0..*producers {
+                setting.spawn::<W>(queue::produce(caller("producer", index, *producers)));
+            }
+            for index in 0..*consumers {
+                setting.spawn::<W>(queue::consume(caller("consumer", index, *consumers)));
+            }
+        }
+        WorkloadKind::Cache { clients, .. } => {
+            for index in 0..*clients {
+                setting.spawn::<W>(cache::run(caller("", index, *clients)));
+            }
+        }
+    }
+}
+
+/// What the clients of one workload share.
+struct Shared {
+    plan: WorkloadPlan,
+    /// Operations started, against the plan's limit.
+    started: Cell<u64>,
+}
+
+/// One sequential client: a connection, a name, a stream of random numbers and a pace.
+struct Caller<W: World> {
+    setting: Rc<Setting>,
+    shared: Rc<Shared>,
+    name: String,
+    client: Client<W>,
+    rng: ChaCha8Rng,
+    pace: Pace,
+    /// Values written so far.
+    written: u64,
+}
+
+/// When the next operation is wanted.
+enum Pace {
+    Closed {
+        think_min: Duration,
+        think_max: Duration,
+    },
+    Open {
+        next: Instant,
+        interval: Duration,
+    },
+}
+
+impl<W: World> Caller<W> {
+    fn new(setting: Rc<Setting>, shared: Rc<Shared>, name: String, index: u64, lanes: u64) -> Self {
+        let pace = match shared.plan.pacing {
+            Pacing::Closed {
+                think_min_us,
+                think_max_us,
+            } => Pace::Closed {
+                think_min: Duration::from_micros(think_min_us),
+                think_max: Duration::from_micros(think_max_us),
+            },
+            Pacing::Open { interval_us } => Pace::Open {
+                next: W::now() + Duration::from_micros(interval_us * index),
+                interval: Duration::from_micros(interval_us * lanes),
+            },
+        };
+        let client = Client::new(setting.addresses.clone(), index as usize);
+        Self {
+            rng: Seed(shared.plan.seed).fork(&name).rng(),
+            setting,
+            shared,
+            name,
+            client,
+            pace,
+            written: 0,
+        }
+    }
+
+    /// A client without a workload, of the harness itself, whose operations time out after
+    /// `timeout_us`.
+    fn of_harness(
+        setting: Rc<Setting>,
+        name: String,
+        seed: Seed,
+        timeout_us: u64,
+        index: u64,
+    ) -> Self {
+        let shared = Rc::new(Shared {
+            plan: WorkloadPlan {
+                name: name.clone(),
+                seed: seed.0,
+                kind: WorkloadKind::Cache {
+                    clients: 1,
+                    keys: 1,
+                    reads_ppm: 0,
+                },
+                pacing: Pacing::Closed {
+                    think_min_us: 0,
+                    think_max_us: 0,
+                },
+                timeout_us,
+                operations: None,
+                payload_bytes: 0,
+            },
+            started: Cell::new(0),
+        });
+        Self::new(setting, shared, name, index, 1)
+    }
+
+    /// Waits for the time of the next operation and counts it. Returns when it was intended,
+    /// for an open loop, or `None` for a closed one; or `Err` when the workload is over.
+    async fn next(&mut self) -> Result<Option<u64>, Over> {
+        let intended_us = self.pause().await;
+        let limit = self.shared.plan.operations;
+        if self.setting.is_stopped() || limit.is_some_and(|max| self.shared.started.get() >= max) {
+            return Err(Over);
+        }
+        self.shared.started.set(self.shared.started.get() + 1);
+        Ok(intended_us)
+    }
+
+    /// Waits for the time of the next operation.
+    async fn pause(&mut self) -> Option<u64> {
+        match &mut self.pace {
+            Pace::Closed {
+                think_min,
+                think_max,
+            } => {
+                let think = random_duration(&mut self.rng, *think_min, *think_max);
+                if !think.is_zero() {
+                    W::sleep(think).await;
+                }
+                None
+            }
+            Pace::Open { next, interval } => {
+                let at = *next;
+                *next = at + *interval;
+                W::sleep_until(at).await;
+                let late_us = (W::now() - at).as_micros() as u64;
+                Some(self.setting.recorder.now_us().saturating_sub(late_us))
+            }
+        }
+    }
+
+    /// A value that nobody writes twice.
+    fn fresh_value(&mut self) -> String {
+        self.written += 1;
+        format!("{}.{}", self.name, self.written)
+    }
+
+    fn deadline(&self, extra_ms: u64) -> Instant {
+        W::now()
+            + Duration::from_micros(self.shared.plan.timeout_us)
+            + Duration::from_millis(extra_ms)
+    }
+
+    /// Sends a write and records it. `wait_ms` is how long the cluster may make it wait.
+    async fn write(
+        &mut self,
+        intended_us: Option<u64>,
+        action: Action,
+        command: Command,
+        wait_ms: u64,
+    ) -> Outcome {
+        let deadline = self.deadline(wait_ms);
+        let recorder = &self.setting.recorder;
+        let op = recorder.invoke(&self.name, intended_us, action.clone());
+        let result = self.client.write(None, &command, wait_ms, deadline).await;
+        let outcome = outcome_of(&action, result);
+        self.setting.recorder.complete(op, outcome.clone());
+        outcome
+    }
+
+    /// Sends a linearizable read and records it.
+    async fn read(&mut self, intended_us: Option<u64>, action: Action, query: Query) -> Outcome {
+        let deadline = self.deadline(0);
+        let op = (self.setting.recorder).invoke(&self.name, intended_us, action.clone());
+        let result = self.client.read(None, &query, deadline).await;
+        let outcome = outcome_of(&action, result);
+        self.setting.recorder.complete(op, outcome.clone());
+        outcome
+    }
+}
+
+/// The workload is over.
+struct Over;
+
+fn random_duration(rng: &mut ChaCha8Rng, min: Duration, max: Duration) -> Duration {
+    if min >= max {
+        return min;
+    }
+    Duration::from_nanos(rng.random_range(min.as_nanos() as u64..=max.as_nanos() as u64))
+}
+
+/// Whether a choice with this probability, in parts per million, is taken.
+fn chance(rng: &mut ChaCha8Rng, ppm: u32) -> bool {
+    rng.random_range(0..1_000_000) < ppm
+}
+
+/// What the client learnt, in the terms of the history.
+fn outcome_of(action: &Action, result: Result<Reply, CallError>) -> Outcome {
+    use squall_cluster::state::command::Refusal;
+    let reply = match result {
+        Ok(reply) => reply,
+        Err(CallError::Refused(Refusal::NotHeld | Refusal::NoSession)) if is_hold(action) => {
+            return Outcome::NotHeld;
+        }
+        Err(CallError::Refused(refusal)) => {
+            return Outcome::Failed {
+                why: format!("{refusal:?}"),
+            };
+        }
+        Err(CallError::Definite(why) | CallError::Rejected(why)) => {
+            return Outcome::Failed { why };
+        }
+        Err(CallError::Indefinite(why)) => return Outcome::Unknown { why },
+    };
+    match reply {
+        Reply::Granted { token } => Outcome::Granted { token },
+        Reply::NotGranted => Outcome::NotGranted,
+        Reply::Released => Outcome::Released,
+        Reply::TokenAccepted(accepted) => Outcome::Checked { accepted },
+        Reply::SessionOpened { session, .. } => Outcome::Session { session },
+        Reply::SessionAlive { .. } => Outcome::Alive,
+        Reply::SessionClosed => Outcome::Closed,
+        Reply::Published { ids } => match ids.as_slice() {
+            [id] => Outcome::Published { id: *id },
+            _ => unexpected("a publish of one message was answered with another number of ids"),
+        },
+        Reply::Messages(messages) => Outcome::Received {
+            messages: messages.iter().map(queue::delivered).collect(),
+        },
+        Reply::Settled(count) => Outcome::Settled { valid: count > 0 },
+        Reply::Values(values) => match values.into_iter().next().flatten() {
+            Some(found) => Outcome::Value {
+                value: Some(value_of(&found.value)),
+                version: found.version,
+            },
+            None => Outcome::Value {
+                value: None,
+                version: 0,
+            },
+        },
+        Reply::Stored {
+            version: Some(version),
+        } => Outcome::Stored { version },
+        Reply::Stored { version: None } => Outcome::Mismatch,
+        Reply::Deleted(_) => Outcome::Stored { version: 0 },
+        Reply::Integer { value, version } => Outcome::Counted { value, version },
+        other => unexpected(&format!("unexpected reply {other:?}")),
+    }
+}
+
+fn is_hold(action: &Action) -> bool {
+    use Action::*;
+    matches!(
+        action,
+        Acquire { .. } | Release { .. } | KeepAlive { .. } | CloseSession { .. }
+    )
+}
+
+/// The node answered something that the protocol does not allow here. The effect is
+/// unknown; the check for phantom or lost effects will have its say.
+fn unexpected(why: &str) -> Outcome {
+    Outcome::Unknown { why: why.into() }
+}
+
+/// A payload of `bytes` that begins with `value`.
+fn payload(value: &str, bytes: u64) -> bytes::Bytes {
+    let mut payload = Vec::with_capacity(value.len().max(bytes as usize));
+    payload.extend_from_slice(value.as_bytes());
+    payload.push(b' ');
+    payload.resize(payload.len().max(bytes as usize), b'.');
+    payload.into()
+}
+
+/// The value that a payload begins with.
+fn value_of(payload: &[u8]) -> String {
+    let end = payload.iter().position(|byte| *byte == b' ');
+    String::from_utf8_lossy(&payload[..end.unwrap_or(payload.len())]).into_owned()
+}
