@@ -49,7 +49,7 @@ struct Cluster {
 
 impl Cluster {
     /// Starts `count` nodes and waits until one of them serves.
-    async fn start(count: usize) -> Self {
+    async fn start(count: u16) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let addresses: Vec<String> = ports::free(count)
             .into_iter()
@@ -400,12 +400,12 @@ fn an_ended_node_says_why_and_a_stopped_one_that_it_stopped() {
         assert!(node.is_stopping());
         // Asking late gets the same answer.
         assert_eq!(node.ended().await, "stopped");
-        let refused = cluster.client(0).write(
-            None,
-            &set("x"),
-            0,
-            RealWorld::now() + Duration::from_millis(100),
+        let deadline = RealWorld::now() + Duration::from_millis(100);
+        let mut client = cluster.client(0);
+        let refused = client.write(None, &increment(), 0, deadline).await;
+        assert!(
+            matches!(refused, Err(CallError::Definite(_))),
+            "{refused:?}"
         );
-        assert!(matches!(refused.await, Err(CallError::Definite(_))));
     });
 }

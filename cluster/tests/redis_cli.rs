@@ -120,9 +120,9 @@ fn mistakes_of_one_client_harm_neither_the_node_nor_other_clients() {
             "SET text hello EX 0",
             "ERR invalid expire time in 'set' command",
         ),
-        ("QUEUE.RECEIVE nowhere", "NOQUEUE no such queue"),
+        ("QUEUE.RECEIVE mail COUNT -1", "ERR value is not an integer"),
         ("LOCK.ACQUIRE printer 999999", "NOSESSION"),
-        ("RAFT.REMOVE 7", "ERR "),
+        ("RAFT.REMOVE 7", "ERR node-7 is no member"),
         ("RAFT.ADD 7 nonsense", "ERR invalid address"),
     ] {
         let answer = say(port, line);

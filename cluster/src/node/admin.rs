@@ -31,8 +31,7 @@ impl<W: RaftWorld> Node<W> {
                 Ok(vec![format!("{} added", node_name(id))])
             }
             AdminCall::Remove { id } => {
-                self.change(ChangeMembers::RemoveVoters(BTreeSet::from([id])), false)
-                    .await?;
+                self.change(self.removal(id)?, false).await?;
                 Ok(vec![format!("{} removed", node_name(id))])
             }
             AdminCall::Replace { old, new, addr } => {
@@ -67,6 +66,27 @@ impl<W: RaftWorld> Node<W> {
         let metrics = self.inner.raft.server_metrics();
         let metrics = metrics.borrow_watched();
         metrics.membership_config.membership().voter_ids().collect()
+    }
+
+    /// How to remove the node, which depends on whether it has a vote.
+    fn removal(&self, id: NodeId) -> Result<ChangeMembers<NodeId, BasicNode>, NodeError> {
+        if self.inner.machine.leading_term() == 0 {
+            return Err(self.redirect());
+        }
+        let metrics = self.inner.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        let membership = metrics.membership_config.membership();
+        let ids = BTreeSet::from([id]);
+        if membership.voter_ids().any(|voter| voter == id) {
+            return Ok(ChangeMembers::RemoveVoters(ids));
+        }
+        match membership.get_node(&id) {
+            Some(_) => Ok(ChangeMembers::RemoveNodes(ids)),
+            None => Err(NodeError::Invalid(format!(
+                "{} is no member",
+                node_name(id)
+            ))),
+        }
     }
 
     /// Adds the node without a vote and waits until its log is close to the leader's.

@@ -52,7 +52,7 @@ struct Shared<W: RaftWorld> {
 }
 
 struct Log<W: RaftWorld> {
-    /// Index of `entries[0]`; one past `purged` when empty.
+    /// Index of `entries[0]`, or of the next entry when empty; one past `purged`, if any.
     first: u64,
     entries: VecDeque<Stored<W>>,
     purged: Option<LogId<W>>,
@@ -87,6 +87,9 @@ impl<W: RaftWorld> OnFlush<W> {
         }
     }
 }
+
+/// In the place of a purge point: the log began after the entry, which never was in it.
+const NOTHING_PURGED: Bytes = Bytes::new();
 
 /// openraft counts entries from 0, the write-ahead log from 1.
 fn position(index: u64) -> u64 {
@@ -254,10 +257,12 @@ impl<W: RaftWorld> Log<W> {
         let purged: Option<LogId<W>> = recovered
             .purged
             .as_ref()
+            .filter(|(_, data)| *data != NOTHING_PURGED)
             .map(|(_, data)| decode(data, "purge point"))
             .transpose()?;
         let mut log = Log {
-            first: purged.as_ref().map_or(0, |id| id.index + 1),
+            // The position of the last entry that is gone is the index of the next.
+            first: recovered.purged.map_or(0, |(position, _)| position),
             entries: VecDeque::new(),
             purged,
             vote: recovered
@@ -278,9 +283,6 @@ impl<W: RaftWorld> Log<W> {
         };
         for (index, data) in recovered.entries {
             let entry: LogEntry<W> = decode(&data, "entry")?;
-            if log.entries.is_empty() {
-                log.first = entry.log_id.index;
-            }
             debug_assert_eq!(index, position(entry.log_id.index));
             log.push(entry, data.len() as u64);
         }
@@ -303,6 +305,18 @@ impl<W: RaftWorld> Log<W> {
         self.entries.back().map(|s| s.entry.log_id).or(self.purged)
     }
 
+    /// Lets a log that never held anything begin at `index`. openraft's contract allows that
+    /// although its nodes begin at 0; the write-ahead log would take it for a gap.
+    fn begin_at(&mut self, index: u64) {
+        if self.entries.is_empty() && self.purged.is_none() && index > self.first {
+            self.pending.push(Record::Purged {
+                index,
+                data: NOTHING_PURGED,
+            });
+            self.first = index;
+        }
+    }
+
     fn push(&mut self, entry: LogEntry<W>, bytes: u64) {
         self.live_bytes += bytes;
         self.entries.push_back(Stored { entry, bytes });
@@ -312,10 +326,12 @@ impl<W: RaftWorld> Log<W> {
     fn records(&self) -> Vec<Record> {
         let mut records = Vec::new();
         records.extend(self.vote.as_ref().map(|v| Record::Vote(encode(v))));
-        records.extend(self.purged.as_ref().map(|id| Record::Purged {
-            index: position(id.index),
-            data: encode(id),
-        }));
+        if self.first > 0 {
+            records.push(Record::Purged {
+                index: self.first,
+                data: self.purged.as_ref().map_or(NOTHING_PURGED, encode),
+            });
+        }
         records.extend(self.entries.iter().map(|stored| Record::Entry {
             index: position(stored.entry.log_id.index),
             data: encode(&stored.entry),
@@ -408,9 +424,7 @@ impl<W: RaftWorld> RaftLogStorage<TypeConfig<W>> for LogStore<W> {
             log.check()?;
             for entry in entries {
                 let data = encode(&entry);
-                if log.entries.is_empty() {
-                    log.first = entry.log_id.index;
-                }
+                log.begin_at(entry.log_id.index);
                 assert_eq!(
                     entry.log_id.index,
                     log.first + log.entries.len() as u64,

@@ -124,17 +124,17 @@ pub struct Cluster {
 
 impl Cluster {
     /// Starts `count` nodes and waits until they have a leader that serves.
-    pub fn start(count: usize) -> Self {
+    pub fn start(count: u16) -> Self {
         let mut cluster = Self {
             directory: tempfile::tempdir().expect("a temporary directory can be made"),
             ports: ports::free(count),
             running: Vec::new(),
         };
-        for id in 1..=count {
+        for id in 1..=usize::from(count) {
             cluster.running.push(None);
             cluster.start_node(id);
         }
-        for id in 1..=count {
+        for id in 1..=usize::from(count) {
             cluster.await_serving(id);
         }
         cluster

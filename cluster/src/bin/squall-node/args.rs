@@ -57,8 +57,8 @@ struct Args {
     /// Interface to listen on, e.g. 0.0.0.0 [default: the advertised host]
     #[arg(long, value_name = "HOST")]
     bind: Option<String>,
-    /// Where this node keeps its log and snapshots [default: ./squall-data/node-<id>; with
-    /// --local ./squall-data, holding a directory a node]
+    /// Where this node keeps its log and snapshots; with --local, where the nodes have their
+    /// directories [default: ./squall-data/node-<id>, ./squall-data/local-<N>-<P>]
     #[arg(long, short, value_name = "PATH")]
     dir: Option<PathBuf>,
     /// All members of a new cluster as id=host:port, this node included [default: this node
@@ -68,7 +68,8 @@ struct Args {
     /// Start without a cluster and wait to be added to one with RAFT.ADD
     #[arg(long, conflicts_with = "cluster")]
     join: bool,
-    /// Run a whole cluster of N nodes on this machine, on the ports from --port upwards
+    /// Run a whole cluster of N nodes (3 if N is left out) on this machine, on the ports from
+    /// --port upwards
     #[arg(
         long,
         value_name = "N",
@@ -221,7 +222,11 @@ impl Args {
             count,
             first_port,
             host: self.host.unwrap_or_else(|| "127.0.0.1".into()),
-            directory: self.dir.unwrap_or_else(|| PathBuf::from("squall-data")),
+            // Another number of nodes or another port is another cluster: members are known
+            // by their addresses, and these are in the log.
+            directory: self.dir.unwrap_or_else(|| {
+                PathBuf::from(format!("squall-data/local-{count}-{first_port}"))
+            }),
             common,
         })
     }

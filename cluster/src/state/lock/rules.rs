@@ -8,6 +8,7 @@
 //! last token where that index was already used, as when one entry grants several shared
 //! holds. This file keeps no index and wakes nobody.
 
+use crate::planted::{self, Bug};
 use crate::state::command::{LockInfo, LockMode, Refusal, Reply, SessionId, Token};
 use crate::state::snapshot::{DecodeError, LARGEST_COUNTER, ensure};
 use serde::{Deserialize, Serialize};
@@ -120,6 +121,9 @@ impl Lock {
 
     /// Takes the hold away if both session and token are its own.
     pub(super) fn release(&mut self, session: SessionId, token: Token) -> bool {
+        if planted::active(Bug::ReleaseUnchecked) {
+            return self.holders.pop().is_some();
+        }
         let Ok(at) = self.holders.binary_search_by_key(&token, |hold| hold.token) else {
             return false;
         };

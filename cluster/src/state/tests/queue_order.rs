@@ -117,5 +117,5 @@ fn queues_that_gained_a_message_are_named_once_and_sorted() {
     // What returns by time and what the command publishes are one gain.
     bench.receive("a", 3);
     let applied = bench.pass(30_000).run(publish("a", vec![message("m")]));
-    assert_eq!(applied.ready_queues, ["a", "b", "c"]);
+    assert_eq!(applied.ready_queues, ["a"]);
 }

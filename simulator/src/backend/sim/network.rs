@@ -67,6 +67,8 @@ pub struct Network {
     rng: ChaCha8Rng,
     /// Hosts without power: nothing goes in or out.
     dark: Vec<bool>,
+    /// Half-open connections: the client's direction, and what its acknowledgement must say.
+    handshakes: BTreeMap<FlowKey, u32>,
     /// Connections that may have more to send than fits their window.
     bulk: BTreeSet<FlowKey>,
     buffer: Vec<Packet>,
@@ -96,6 +98,7 @@ impl Network {
             next_sequence: 0,
             rng,
             dark: vec![false; hosts],
+            handshakes: BTreeMap::new(),
             bulk: BTreeSet::new(),
             buffer: Vec::new(),
             delivered: 0,
@@ -141,9 +144,12 @@ impl Network {
         let key = (packet.src, segment.src_port, packet.dst, segment.dst_port);
         let open = self.is_open(from, to);
         if open && is_pure_ack(segment) && !self.flows.contains_key(&key) {
-            let answers = (key.2, key.3, key.0, key.1);
-            self.guard.deliver(packet);
-            return self.bulk.remove(&answers);
+            self.arrive(packet);
+            return self.bulk.remove(&reversed(key));
+        }
+        if segment.flags.syn && segment.flags.ack {
+            let expected = segment.seq.wrapping_add(1);
+            self.handshakes.insert(reversed(key), expected);
         }
         if segment.payload.len() >= BULK_BYTES {
             self.bulk.insert(key);
@@ -207,9 +213,27 @@ impl Network {
                 None => drop(self.flows.remove(&key)),
             }
             self.delivered += 1;
-            self.guard.deliver(packet);
+            self.arrive(packet);
         }
         any
+    }
+
+    /// Hands a packet to its host's sockets.
+    ///
+    /// A reset of a half-open connection would leave the server's socket in `turmoil-net`'s
+    /// table for ever, its port in use. So the handshake is completed first: the server then
+    /// accepts a connection that is reset at once, which it could see from a real network.
+    fn arrive(&mut self, packet: Packet) {
+        if let Transport::Tcp(segment) = &packet.payload {
+            let key = (packet.src, segment.src_port, packet.dst, segment.dst_port);
+            if let Some(expected) = self.handshakes.remove(&key)
+                && segment.flags.rst
+            {
+                let (from, to) = (SocketAddr::new(key.0, key.1), SocketAddr::new(key.2, key.3));
+                self.guard.deliver(bare(from, to, expected, ACK));
+            }
+        }
+        self.guard.deliver(packet);
     }
 
     /// Cuts (`true`) or reopens one direction.
@@ -273,7 +297,7 @@ impl Network {
                 return;
             }
             for (local, peer) in connections {
-                self.guard.deliver(reset(peer, local));
+                self.guard.deliver(bare(peer, local, 0, RESET));
             }
         }
         panic!(
@@ -291,7 +315,26 @@ fn is_pure_ack(segment: &TcpSegment) -> bool {
     segment.payload.is_empty() && flags.ack && !flags.syn && !flags.fin && !flags.rst
 }
 
-fn reset(from: SocketAddr, to: SocketAddr) -> Packet {
+fn reversed((from, from_port, to, to_port): FlowKey) -> FlowKey {
+    (to, to_port, from, from_port)
+}
+
+const ACK: TcpFlags = TcpFlags {
+    syn: false,
+    ack: true,
+    fin: false,
+    rst: false,
+    psh: false,
+    urg: false,
+};
+const RESET: TcpFlags = TcpFlags {
+    ack: false,
+    rst: true,
+    ..ACK
+};
+
+/// A segment without data.
+fn bare(from: SocketAddr, to: SocketAddr, ack: u32, flags: TcpFlags) -> Packet {
     Packet {
         src: from.ip(),
         dst: to.ip(),
@@ -300,12 +343,9 @@ fn reset(from: SocketAddr, to: SocketAddr) -> Packet {
             src_port: from.port(),
             dst_port: to.port(),
             seq: 0,
-            ack: 0,
-            flags: TcpFlags {
-                rst: true,
-                ..TcpFlags::default()
-            },
-            window: 0,
+            ack,
+            flags,
+            window: u16::MAX,
             payload: Bytes::new(),
         }),
     }

@@ -1,0 +1,17 @@
+//! What the tests in this crate share: where the repository is, its source files as tokens,
+//! and texts kept in files.
+//!
+//! It uses none of Squall's crates, so that they stay development dependencies; the manifest
+//! says why.
+
+pub mod golden;
+pub mod source;
+
+use std::path::{Path, PathBuf};
+
+/// The root of the repository.
+pub fn repository() -> PathBuf {
+    let this_crate = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = this_crate.parent().expect("the crate is in a workspace");
+    root.to_path_buf()
+}

@@ -1,0 +1,167 @@
+//! The import table of the architecture, enforced on the source itself.
+//!
+//! Which module may name which is what keeps checks from knowing backends, and openraft and
+//! turmoil replaceable. Production code only: a unit test may borrow from anywhere in its
+//! crate. The tables say what is, not what may be wished for, so a module that stops using
+//! another should be taken off its list.
+
+use squall_tests::source::{Import, imports, module_of};
+
+/// A module, and the modules of its crate that it may name beside itself.
+type Rule = (&'static str, &'static [&'static str]);
+
+const CLUSTER: &[Rule] = &[
+    ("event", &[]),
+    ("planted", &[]),
+    // The mistakes of planted bugs are made where the right thing is done.
+    ("state", &["planted"]),
+    ("storage", &[]),
+    ("protocol", &["state"]),
+    ("world", &["event", "storage"]),
+    ("client", &["protocol", "state", "world"]),
+    ("raft", &["event", "planted", "state", "storage", "world"]),
+    (
+        "node",
+        &["event", "planted", "protocol", "raft", "state", "storage", "world"],
+    ),
+    ("lib", &[]),
+    // A crate of its own, which names the library as any other user does.
+    ("bin", &["args", "duration", "local", "signals"]),
+];
+
+const SIMULATOR: &[Rule] = &[
+    ("history", &[]),
+    ("fault", &[]),
+    ("stopwatch", &[]),
+    ("scenario", &["fault"]),
+    ("plan", &["fault", "scenario"]),
+    ("workload", &["history", "plan"]),
+    ("backend", &["fault", "history", "plan", "workload"]),
+    ("check", &["history"]),
+    ("measure", &["history"]),
+    ("report", &["check", "history", "measure"]),
+    (
+        "run",
+        &[
+            "backend", "check", "fault", "history", "measure", "plan", "report", "scenario",
+            "stopwatch",
+        ],
+    ),
+    ("run_dir", &["history", "report", "run", "scenario"]),
+    (
+        "cli",
+        &["history", "plan", "report", "run", "run_dir", "scenario"],
+    ),
+    ("lib", &[]),
+    ("main", &[]),
+];
+
+/// A crate, and the only places that may name it: paths of files or directories.
+type Home = (&'static str, &'static [&'static str]);
+
+const CLUSTER_HOMES: &[Home] = &[
+    // `node` speaks openraft's errors and watch channels; no type of it leaves there.
+    ("openraft", &["raft", "node"]),
+    ("redis_protocol", &["protocol"]),
+    ("postcard", &["raft", "state", "storage"]),
+    ("tokio", &["bin", "client.rs", "node", "raft", "storage/real.rs", "world.rs", "world"]),
+    ("rand", &["raft/runtime.rs", "world/real.rs"]),
+    ("tracing", &["bin", "node", "raft"]),
+    ("turmoil_net", &[]),
+    ("turmoil_fs", &[]),
+    ("squall", &[]),
+];
+
+const SIMULATOR_HOMES: &[Home] = &[
+    (
+        "turmoil_net",
+        &["backend/sim/mod.rs", "backend/sim/network.rs", "backend/sim/world.rs"],
+    ),
+    ("turmoil_fs", &["backend/sim/disk.rs"]),
+    ("tokio", &["backend/sim"]),
+    ("openraft", &[]),
+    ("clap", &["cli"]),
+    ("toml", &["scenario"]),
+    ("rand_chacha", &["backend", "plan", "workload"]),
+    (
+        "squall_cluster",
+        &["backend", "cli/run.rs", "history/event.rs", "workload"],
+    ),
+];
+
+#[test]
+fn the_cluster_imports_only_downwards() {
+    enforce("cluster/src", CLUSTER, CLUSTER_HOMES);
+}
+
+#[test]
+fn the_simulator_imports_only_downwards() {
+    enforce("simulator/src", SIMULATOR, SIMULATOR_HOMES);
+}
+
+/// Of the cluster, a history knows only what nodes say.
+#[test]
+fn a_history_knows_only_the_events_of_nodes() {
+    let named = imports(&squall_tests::repository().join("simulator/src"));
+    let wrong: Vec<String> = named
+        .iter()
+        .filter(|import| module_of(&import.file) == "history" && import.root == "squall_cluster")
+        .filter(|import| import.module != "event")
+        .map(|import| describe("simulator/src", import))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What the rules must see, they see: a rule about a directory that has moved would pass.
+#[test]
+fn every_module_has_a_rule_and_every_rule_a_module() {
+    for (src, rules) in [("cluster/src", CLUSTER), ("simulator/src", SIMULATOR)] {
+        let dir = squall_tests::repository().join(src);
+        let entries = std::fs::read_dir(dir).expect("the crate has sources");
+        let mut modules: Vec<String> = entries
+            .map(|entry| module_of(entry.expect("an entry").file_name().as_ref()))
+            .collect();
+        modules.sort();
+        modules.dedup();
+        let mut ruled: Vec<&str> = rules.iter().map(|(module, _)| *module).collect();
+        ruled.sort_unstable();
+        assert_eq!(modules, ruled, "{src}");
+    }
+}
+
+fn enforce(src: &str, rules: &[Rule], homes: &[Home]) {
+    let named = imports(&squall_tests::repository().join(src));
+    let modules = named.iter().filter(|import| import.root == "crate");
+    let modules = modules.filter_map(|import| breaks_rule(import, rules).map(|why| (import, why)));
+    let crates = named.iter();
+    let crates = crates.filter_map(|import| left_home(import, homes).map(|why| (import, why)));
+    let wrong: Vec<String> = modules
+        .chain(crates)
+        .map(|(import, why)| format!("{}: {why}", describe(src, import)))
+        .collect();
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+fn breaks_rule(import: &Import, rules: &[Rule]) -> Option<String> {
+    let module = module_of(&import.file);
+    let (_, allowed) = rules.iter().find(|(name, _)| *name == module)?;
+    let fine = import.module == module || allowed.contains(&import.module.as_str());
+    (!fine).then(|| match allowed {
+        [] => format!("`{module}` may import no other module"),
+        _ => format!("`{module}` may import only {}", allowed.join(", ")),
+    })
+}
+
+fn left_home(import: &Import, homes: &[Home]) -> Option<String> {
+    let (name, places) = homes.iter().find(|(name, _)| *name == import.root)?;
+    let at_home = places.iter().any(|place| import.file.starts_with(place));
+    (!at_home).then(|| match places {
+        [] => format!("`{name}` may not be named in this crate"),
+        _ => format!("`{name}` may be named only in {}", places.join(", ")),
+    })
+}
+
+fn describe(src: &str, import: &Import) -> String {
+    let file = import.file.display();
+    format!("{src}/{file}:{}: names {}::{}", import.line, import.root, import.module)
+}
