@@ -19,7 +19,7 @@ const CONNECT_LIMIT: Duration = Duration::from_millis(300);
 /// Rest before a node is asked again after a definite error.
 const RETRY_REST: Duration = Duration::from_millis(5);
 /// Read buffers grow by at least this much.
-const READ_BYTES: usize = 4 * 1024;
+const READ_BYTES: usize = 1024;
 
 /// Why a call has no reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -118,7 +118,7 @@ impl<W: World> Client<W> {
                     Ok(None) => {}
                     Err(e) => return Err(std::io::Error::other(e.to_string())),
                 }
-                self.input.reserve(READ_BYTES);
+                self.input.reserve(READ_BYTES.max(self.input.len()));
                 if stream.read_buf(&mut self.input).await? == 0 {
                     return Err(std::io::ErrorKind::UnexpectedEof.into());
                 }

@@ -23,12 +23,15 @@ pub enum NodeEvent {
     FirstCommit { term: u64, index: u64 },
     /// Follows a leader, or no longer leads.
     Follower { term: u64, leader: Option<String> },
-    /// State after applying `index`: hash of all entries and replies so far, and now and then
-    /// of the whole state.
+    /// Where the node stands after applying `index`.
     Applied {
         term: u64,
         index: u64,
+        /// Hash of all entries and replies so far.
         digest: String,
+        /// Hash of the whole state, given now and then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        state: Option<String>,
     },
     /// Term of the committed entry at `index`: evidence for log matching.
     Committed { term: u64, index: u64 },

@@ -248,12 +248,13 @@ fn a_wait_that_ends_without_the_lock_says_so() {
     });
 }
 
-/// Grants that come in the same batch of entries as the request to wait are the hard case:
-/// they are applied before the waiting client's task runs again.
+/// The hard case is a release that is applied in the same batch of entries as the request to
+/// wait: it answers a client whose task has not run again. Two clients in turn meet it often,
+/// since one asks again just when the other releases.
 #[test]
-fn no_wake_up_is_lost_when_many_fight_for_one_lock() {
-    const CLIENTS: usize = 12;
-    const ROUNDS: usize = 25;
+fn no_wake_up_is_lost_when_clients_take_turns() {
+    const CLIENTS: usize = 2;
+    const ROUNDS: usize = 200;
     run(async {
         let cluster = Cluster::start(1).await;
         let fight = (0..CLIENTS).map(|_| async {

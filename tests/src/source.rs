@@ -72,18 +72,20 @@ fn imports_of(file: &Path, text: &str) -> Vec<Import> {
     let words = words(&code[..end.unwrap_or(code.len())]);
     let depth = depth(file);
     let mut found = Vec::new();
-    for at in 0..words.len() {
+    let mut at = 0;
+    while at < words.len() {
         let Some((root, next)) = root(&words, at, depth) else {
+            at += 1;
             continue;
         };
-        for module in first_words(&words, next) {
-            found.push(Import {
-                file: file.to_owned(),
-                line: words[at].line,
-                root: root.clone(),
-                module,
-            });
-        }
+        let (modules, end) = first_words(&words, next);
+        found.extend(modules.into_iter().map(|module| Import {
+            file: file.to_owned(),
+            line: words[at].line,
+            root: root.clone(),
+            module,
+        }));
+        at = end;
     }
     found
 }
@@ -106,7 +108,9 @@ fn depth(file: &Path) -> usize {
 fn root(words: &[Word], at: usize, depth: usize) -> Option<(String, usize)> {
     let is = |at: usize, text: &str| words.get(at).is_some_and(|word| word.text == text);
     let starts = at == 0 || !is(at - 1, "::");
-    let is_name = words[at].text.starts_with(|c: char| c.is_alphabetic() || c == '_');
+    let is_name = words[at]
+        .text
+        .starts_with(|c: char| c.is_alphabetic() || c == '_');
     if !starts || !is_name || !is(at + 1, "::") {
         return None;
     }
@@ -124,30 +128,31 @@ fn root(words: &[Word], at: usize, depth: usize) -> Option<(String, usize)> {
     }
 }
 
-/// The word at `at`, or, if a brace opens there, the first word of each of its entries.
-fn first_words(words: &[Word], at: usize) -> Vec<String> {
+/// The word at `at`, or, if a brace opens there, the first word of each of its entries; and
+/// where to read on.
+fn first_words(words: &[Word], at: usize) -> (Vec<String>, usize) {
     let Some(first) = words.get(at) else {
-        return Vec::new();
+        return (Vec::new(), at);
     };
     if first.text != "{" {
-        return vec![first.text.to_owned()];
+        return (vec![first.text.to_owned()], at + 1);
     }
     let mut found = Vec::new();
     let mut depth = 0;
-    for (index, word) in words[at..].iter().enumerate() {
+    for (index, word) in words.iter().enumerate().skip(at) {
         match word.text {
             "{" => depth += 1,
             "}" => depth -= 1,
-            text if depth == 1 && matches!(words[at + index - 1].text, "{" | ",") => {
+            text if depth == 1 && matches!(words[index - 1].text, "{" | ",") => {
                 found.push(text.to_owned());
             }
             _ => {}
         }
         if depth == 0 {
-            break;
+            return (found, index + 1);
         }
     }
-    found
+    (found, words.len())
 }
 
 /// Words, `::` and other signs, with their lines.
@@ -207,8 +212,14 @@ mod tests {
 
     #[test]
     fn paths_and_groups_are_seen_with_their_line() {
-        let text = "use crate::{\n    a::b,\n    c::{d, e},\n    f,\n};\nfn g() { crate::h::i() }\n";
-        let expected = [(1, "crate::a"), (1, "crate::c"), (1, "crate::f"), (6, "crate::h")];
+        let text =
+            "use crate::{\n    a::b,\n    c::{d, e},\n    f,\n};\nfn g() { crate::h::i() }\n";
+        let expected = [
+            (1, "crate::a"),
+            (1, "crate::c"),
+            (1, "crate::f"),
+            (6, "crate::h"),
+        ];
         let expected: Vec<_> = expected.map(|(line, path)| (line, path.into())).into();
         assert_eq!(found("x.rs", text), expected);
     }
@@ -225,7 +236,10 @@ mod tests {
     #[test]
     fn crates_are_seen_wherever_a_path_names_them() {
         let text = "fn f(x: openraft::Raft) -> Vec<turmoil_net::HostId> {}\n";
-        let names: Vec<String> = found("x.rs", text).into_iter().map(|(_, path)| path).collect();
+        let names: Vec<String> = found("x.rs", text)
+            .into_iter()
+            .map(|(_, path)| path)
+            .collect();
         assert_eq!(names, ["openraft::Raft", "turmoil_net::HostId"]);
     }
 

@@ -22,7 +22,9 @@ const CLUSTER: &[Rule] = &[
     ("raft", &["event", "planted", "state", "storage", "world"]),
     (
         "node",
-        &["event", "planted", "protocol", "raft", "state", "storage", "world"],
+        &[
+            "event", "planted", "protocol", "raft", "state", "storage", "world",
+        ],
     ),
     ("lib", &[]),
     // A crate of its own, which names the library as any other user does.
@@ -43,7 +45,14 @@ const SIMULATOR: &[Rule] = &[
     (
         "run",
         &[
-            "backend", "check", "fault", "history", "measure", "plan", "report", "scenario",
+            "backend",
+            "check",
+            "fault",
+            "history",
+            "measure",
+            "plan",
+            "report",
+            "scenario",
             "stopwatch",
         ],
     ),
@@ -64,7 +73,18 @@ const CLUSTER_HOMES: &[Home] = &[
     ("openraft", &["raft", "node"]),
     ("redis_protocol", &["protocol"]),
     ("postcard", &["raft", "state", "storage"]),
-    ("tokio", &["bin", "client.rs", "node", "raft", "storage/real.rs", "world.rs", "world"]),
+    (
+        "tokio",
+        &[
+            "bin",
+            "client.rs",
+            "node",
+            "raft",
+            "storage/real.rs",
+            "world.rs",
+            "world",
+        ],
+    ),
     ("rand", &["raft/runtime.rs", "world/real.rs"]),
     ("tracing", &["bin", "node", "raft"]),
     ("turmoil_net", &[]),
@@ -73,15 +93,13 @@ const CLUSTER_HOMES: &[Home] = &[
 ];
 
 const SIMULATOR_HOMES: &[Home] = &[
-    (
-        "turmoil_net",
-        &["backend/sim/mod.rs", "backend/sim/network.rs", "backend/sim/world.rs"],
-    ),
-    ("turmoil_fs", &["backend/sim/disk.rs"]),
+    ("turmoil_net", &["backend/sim"]),
+    ("turmoil_fs", &["backend/sim"]),
     ("tokio", &["backend/sim"]),
     ("openraft", &[]),
     ("clap", &["cli"]),
-    ("toml", &["scenario"]),
+    // A plan is made from a scenario as it was read, places in the file included.
+    ("toml", &["plan/resolve.rs", "scenario"]),
     ("rand_chacha", &["backend", "plan", "workload"]),
     (
         "squall_cluster",
@@ -163,5 +181,8 @@ fn left_home(import: &Import, homes: &[Home]) -> Option<String> {
 
 fn describe(src: &str, import: &Import) -> String {
     let file = import.file.display();
-    format!("{src}/{file}:{}: names {}::{}", import.line, import.root, import.module)
+    format!(
+        "{src}/{file}:{}: names {}::{}",
+        import.line, import.root, import.module
+    )
 }

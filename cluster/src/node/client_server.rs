@@ -17,7 +17,7 @@ use crate::raft::RaftWorld;
 /// Replies are sent when this much has gathered, even if more commands wait.
 const FLUSH_BYTES: usize = 64 * 1024;
 /// Read buffers grow by at least this much.
-const READ_BYTES: usize = 4 * 1024;
+const READ_BYTES: usize = 1024;
 /// Rest after a failed accept (out of file descriptors, say), before the next.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
@@ -91,7 +91,7 @@ impl<W: RaftWorld> Connection<W> {
                         stream.write_all(&output).await?;
                         output.clear();
                     }
-                    input.reserve(READ_BYTES);
+                    input.reserve(READ_BYTES.max(input.len()));
                     if stream.read_buf(&mut input).await? == 0 {
                         return Ok(());
                     }

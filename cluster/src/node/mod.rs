@@ -120,7 +120,7 @@ impl<W: RaftWorld> Node<W> {
 
         let peers = listen::<W>(&peer_address).await?;
         let clients = listen::<W>(&client_address).await?;
-        let network = Network::default();
+        let network = Network::new(Duration::from_millis(options.raft.election_min_ms));
         let raft = Raft::<W>::new(
             options.id,
             config,

@@ -26,6 +26,8 @@ use crate::storage::{OpenError, Record, Recovered, Wal};
 
 /// The log file is rewritten when it is this many times larger than what is still needed.
 const REWRITE_FACTOR: u64 = 4;
+/// Most encoded records are smaller.
+const RECORD_BYTES: usize = 256;
 /// Below this size it is not worth it.
 const REWRITE_MIN_BYTES: u64 = 1 << 20;
 
@@ -97,9 +99,8 @@ fn position(index: u64) -> u64 {
 }
 
 fn encode<T: Serialize>(value: &T) -> Bytes {
-    postcard::to_stdvec(value)
-        .expect("Raft state is plain data")
-        .into()
+    let encoded = postcard::to_extend(value, Vec::with_capacity(RECORD_BYTES));
+    encoded.expect("Raft state is plain data").into()
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, OpenError> {

@@ -33,6 +33,8 @@ type Idle<W> = Vec<Connection<<W as world::World>::Stream>>;
 /// Connections to peers, shared by all clients of a node.
 pub struct Network<W: RaftWorld> {
     pool: Rc<RefCell<BTreeMap<String, Idle<W>>>>,
+    /// How long a call that carries log entries may take.
+    entries_limit: Duration,
     /// The last election this node was seen to start: term, and whether a pre-vote.
     campaign: Rc<Cell<(u64, bool)>>,
 }
@@ -41,21 +43,23 @@ impl<W: RaftWorld> Clone for Network<W> {
     fn clone(&self) -> Self {
         Self {
             pool: self.pool.clone(),
+            entries_limit: self.entries_limit,
             campaign: self.campaign.clone(),
         }
     }
 }
 
-impl<W: RaftWorld> Default for Network<W> {
-    fn default() -> Self {
+impl<W: RaftWorld> Network<W> {
+    /// `entries_limit`: how long a call that carries log entries may take at most, if that is
+    /// longer than openraft allots.
+    pub fn new(entries_limit: Duration) -> Self {
         Self {
             pool: Rc::default(),
+            entries_limit,
             campaign: Rc::default(),
         }
     }
-}
 
-impl<W: RaftWorld> Network<W> {
     /// Calls the node at `address`; the whole call, connecting included, is bounded.
     pub async fn call(
         &self,
@@ -127,10 +131,10 @@ impl<W: RaftWorld> PeerClient<W> {
     async fn call(
         &self,
         request: PeerRequest<W>,
-        option: &RPCOption,
+        limit: Duration,
     ) -> Result<PeerResponse<W>, RpcError<W>> {
         self.network
-            .call(&self.address, &request, option.soft_ttl())
+            .call(&self.address, &request, limit)
             .await
             .map_err(|e| match e.kind() {
                 // Not there at all: openraft backs off before it tries again.
@@ -158,7 +162,14 @@ impl<W: RaftWorld> RaftNetworkV2<TypeConfig<W>> for PeerClient<W> {
         rpc: AppendEntriesRequest<TypeConfig<W>>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig<W>>, RpcError<W>> {
-        match self.call(PeerRequest::Append(rpc), &option).await? {
+        // openraft allots one heartbeat interval, which bounds how soon a silent follower is
+        // noticed. Entries may take longer than that over a slow network: as long as an
+        // election would leave them.
+        let limit = match rpc.entries.is_empty() {
+            true => option.soft_ttl(),
+            false => option.soft_ttl().max(self.network.entries_limit),
+        };
+        match self.call(PeerRequest::Append(rpc), limit).await? {
             PeerResponse::Append(response) => Ok(response),
             _ => Err(confused()),
         }
@@ -170,7 +181,7 @@ impl<W: RaftWorld> RaftNetworkV2<TypeConfig<W>> for PeerClient<W> {
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig<W>>, RpcError<W>> {
         self.network.note_campaign(&rpc.vote, false);
-        match self.call(PeerRequest::Vote(rpc), &option).await? {
+        match self.call(PeerRequest::Vote(rpc), option.soft_ttl()).await? {
             PeerResponse::Vote(response) => Ok(response),
             _ => Err(confused()),
         }
@@ -182,7 +193,10 @@ impl<W: RaftWorld> RaftNetworkV2<TypeConfig<W>> for PeerClient<W> {
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig<W>>, RpcError<W>> {
         self.network.note_campaign(&rpc.vote, true);
-        match self.call(PeerRequest::PreVote(rpc), &option).await? {
+        match self
+            .call(PeerRequest::PreVote(rpc), option.soft_ttl())
+            .await?
+        {
             PeerResponse::Vote(response) => Ok(response),
             _ => Err(confused()),
         }
@@ -203,7 +217,7 @@ impl<W: RaftWorld> RaftNetworkV2<TypeConfig<W>> for PeerClient<W> {
             meta: snapshot.meta,
             data: snapshot.snapshot,
         };
-        let call = self.call(request, &option);
+        let call = self.call(request, option.soft_ttl());
         let answer = match super::runtime::Runtime::<W>::select2(call, Box::pin(cancel)).await {
             Select2::First(answer) => answer?,
             Select2::Second(closed) => return Err(closed.into()),
@@ -219,7 +233,10 @@ impl<W: RaftWorld> RaftNetworkV2<TypeConfig<W>> for PeerClient<W> {
         rpc: TransferLeaderRequest<TypeConfig<W>>,
         option: RPCOption,
     ) -> Result<TransferLeaderResponse<TypeConfig<W>>, RpcError<W>> {
-        match self.call(PeerRequest::TransferLeader(rpc), &option).await? {
+        match self
+            .call(PeerRequest::TransferLeader(rpc), option.soft_ttl())
+            .await?
+        {
             PeerResponse::TransferLeader => Ok(Ok(())),
             _ => Err(confused()),
         }

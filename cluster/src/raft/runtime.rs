@@ -1,9 +1,9 @@
 //! openraft's `AsyncRuntime` on top of a [`World`].
 //!
 //! All time, tasks, channels and randomness of openraft come from here, which is what makes
-//! a simulated cluster deterministic. Channels are tokio's, which are first-in first-out and
-//! need no runtime, but for `watch`: tokio's wakes its receivers in a random order, so
-//! [`super::watch`] brings its own.
+//! a simulated cluster deterministic. The watch channel is ours because tokio's wakes its
+//! receivers in a random order, the queue because tokio's is made for threads
+//! ([`super::watch`], [`super::channel`]); the rest is tokio's, which needs no runtime.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -12,12 +12,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use openraft::async_runtime::{
-    self, AsyncRuntime, Mpsc, MpscReceiver, MpscSender, MpscWeakSender, OneshotSender, SendError,
-    TryRecvError,
-};
-use tokio::sync::{mpsc, oneshot};
+use openraft::async_runtime::{self, AsyncRuntime, OneshotSender};
+use tokio::sync::oneshot;
 
+use super::channel::LocalMpsc;
 use super::watch::LocalWatch;
 use crate::world::{self, Elapsed, World};
 
@@ -139,7 +137,7 @@ impl<W: World + std::panic::RefUnwindSafe + std::panic::UnwindSafe + Unpin> Asyn
     type TimeoutError = Elapsed;
     type Timeout<R, T: Future<Output = R>> = world::Timeout<W, T>;
     type ThreadLocalRng = WorldRng<W>;
-    type Mpsc = TokioMpsc;
+    type Mpsc = LocalMpsc;
     type Watch = LocalWatch;
     type Oneshot = TokioOneshot;
     type Mutex<T: 'static> = TokioMutex<T>;
@@ -194,62 +192,6 @@ impl<W: World + std::panic::RefUnwindSafe + std::panic::UnwindSafe + Unpin> Asyn
         F: Future<Output = T>,
     {
         unreachable!("a world is driven by its own event loop, never by openraft")
-    }
-}
-
-/// tokio's bounded channel.
-#[derive(Debug)]
-pub struct TokioMpsc;
-pub struct Sender<T>(mpsc::Sender<T>);
-pub struct Receiver<T>(mpsc::Receiver<T>);
-pub struct WeakSender<T>(mpsc::WeakSender<T>);
-
-impl<T> Clone for Sender<T> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-impl<T> Clone for WeakSender<T> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl Mpsc for TokioMpsc {
-    type Sender<T> = Sender<T>;
-    type Receiver<T> = Receiver<T>;
-    type WeakSender<T> = WeakSender<T>;
-
-    fn channel<T>(buffer: usize) -> (Sender<T>, Receiver<T>) {
-        let (sender, receiver) = mpsc::channel(buffer);
-        (Sender(sender), Receiver(receiver))
-    }
-}
-
-impl<T> MpscSender<TokioMpsc, T> for Sender<T> {
-    async fn send(&self, message: T) -> Result<(), SendError<T>> {
-        self.0.send(message).await.map_err(|e| SendError(e.0))
-    }
-    fn downgrade(&self) -> WeakSender<T> {
-        WeakSender(self.0.downgrade())
-    }
-}
-
-impl<T> MpscReceiver<T> for Receiver<T> {
-    async fn recv(&mut self) -> Option<T> {
-        self.0.recv().await
-    }
-    fn try_recv(&mut self) -> Result<T, TryRecvError> {
-        self.0.try_recv().map_err(|e| match e {
-            mpsc::error::TryRecvError::Empty => TryRecvError::Empty,
-            mpsc::error::TryRecvError::Disconnected => TryRecvError::Disconnected,
-        })
-    }
-}
-
-impl<T> MpscWeakSender<TokioMpsc, T> for WeakSender<T> {
-    fn upgrade(&self) -> Option<Sender<T>> {
-        self.0.upgrade().map(Sender)
     }
 }
 

@@ -204,15 +204,11 @@ impl<W: RaftWorld> Machine<W> {
     }
 
     fn digest_event(&self, id: &LogId<W>, whole_state: bool) -> NodeEvent {
-        let digest = if whole_state {
-            format!("{:016x}-{:016x}", self.chain, self.state.digest())
-        } else {
-            format!("{:016x}", self.chain)
-        };
         NodeEvent::Applied {
             term: term_of::<W>(id),
             index: id.index,
-            digest,
+            digest: format!("{:016x}", self.chain),
+            state: whole_state.then(|| format!("{:016x}", self.state.digest())),
         }
     }
 

@@ -18,8 +18,10 @@ use super::{RaftWorld, SnapshotMeta, TypeConfig, Vote};
 
 /// Largest frame accepted: a snapshot travels in one.
 const MAX_FRAME_BYTES: usize = 1 << 30;
-/// Read buffers grow by at least this much.
-const READ_BYTES: usize = 16 * 1024;
+/// Most frames are smaller.
+const FRAME_BYTES: usize = 512;
+/// Read buffers grow by at least this much; most messages are far smaller.
+const READ_BYTES: usize = 2 * 1024;
 
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
@@ -64,7 +66,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     pub async fn send<T: Serialize>(&mut self, message: &T) -> io::Result<()> {
-        let mut frame = postcard::to_extend(message, vec![0; 4]).map_err(io::Error::other)?;
+        let mut frame = Vec::with_capacity(FRAME_BYTES);
+        frame.extend_from_slice(&[0; 4]);
+        let mut frame = postcard::to_extend(message, frame).map_err(io::Error::other)?;
         let length = u32::try_from(frame.len() - 4).map_err(io::Error::other)?;
         frame[..4].copy_from_slice(&length.to_le_bytes());
         self.stream.write_all(&frame).await
@@ -95,7 +99,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     return Ok(Some(self.read.split_to(length)));
                 }
             }
-            self.read.reserve(READ_BYTES);
+            // A large message is read in few steps, a small one costs a small buffer.
+            self.read.reserve(READ_BYTES.max(self.read.len()));
             if self.stream.read_buf(&mut self.read).await? == 0 {
                 return match self.read.is_empty() {
                     true => Ok(None),

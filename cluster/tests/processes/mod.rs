@@ -1,5 +1,7 @@
 //! `squall-node` processes on loopback, and `redis-cli` to talk to them.
 
+#![allow(clippy::disallowed_methods)] // real processes, waited for in real time
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -155,6 +155,7 @@ mod tests {
                 term: 1,
                 index: 1,
                 digest: "d".into(),
+                state: None,
             },
         );
         run.call("cache-1", set("k", "a"), stored(5));

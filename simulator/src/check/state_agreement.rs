@@ -14,27 +14,64 @@ use crate::history::NodeEvent;
 
 pub(super) fn check(view: &View) -> CheckResult {
     let mut judge = Judge::new("state_agreement", "R2").needs_evidence();
-    let mut first: BTreeMap<u64, (&str, &str, u64)> = BTreeMap::new();
+    // What the first node to report an index said of it: of the entries, and of the state.
+    let mut entries: BTreeMap<u64, Report> = BTreeMap::new();
+    let mut states: BTreeMap<u64, Report> = BTreeMap::new();
     for (_, at_us, node, what) in view.nodes() {
-        let NodeEvent::Applied { index, digest, .. } = what else {
+        let NodeEvent::Applied {
+            index,
+            digest,
+            state,
+            ..
+        } = what
+        else {
             continue;
         };
         judge.looked();
-        let (other, expected, other_us) = *first.entry(*index).or_insert((node, digest, at_us));
-        if expected != digest {
-            let line = |node: &str, digest: &str, at_us| {
-                format!(
-                    "{} {node}: state {digest} after index {index}",
-                    seconds(at_us)
-                )
+        let said = [
+            (&mut entries, "entries and replies", Some(digest)),
+            (&mut states, "state", state.as_ref()),
+        ];
+        for (first, kind, digest) in said {
+            let Some(digest) = digest else {
+                continue;
             };
-            judge.violation(
-                format!("{node} and {other} differ after applying index {index}"),
-                [line(other, expected, other_us), line(node, digest, at_us)],
-            );
+            let report = Report {
+                node,
+                digest,
+                at_us,
+            };
+            let other = *first.entry(*index).or_insert(report);
+            if other.digest != report.digest {
+                judge.violation(
+                    format!(
+                        "{node} and {} differ after applying index {index}",
+                        other.node
+                    ),
+                    [other, report].map(|report| report.line(kind, *index)),
+                );
+            }
         }
     }
     judge.finish("applied indexes")
+}
+
+#[derive(Clone, Copy)]
+struct Report<'a> {
+    node: &'a str,
+    digest: &'a str,
+    at_us: u64,
+}
+
+impl Report<'_> {
+    fn line(&self, kind: &str, index: u64) -> String {
+        format!(
+            "{} {}: {kind} {} after index {index}",
+            seconds(self.at_us),
+            self.node,
+            self.digest
+        )
+    }
 }
 
 #[cfg(test)]
@@ -48,6 +85,16 @@ mod tests {
             term: 1,
             index,
             digest: digest.into(),
+            state: None,
+        }
+    }
+
+    fn with_state(index: u64, state: &str) -> NodeEvent {
+        NodeEvent::Applied {
+            term: 1,
+            index,
+            digest: "aa".into(),
+            state: Some(state.into()),
         }
     }
 
@@ -61,6 +108,26 @@ mod tests {
             &run.end(),
             "node-2 and node-1 differ after applying index 7",
         );
+    }
+
+    #[test]
+    fn equal_entries_and_two_states() {
+        let mut run = Run::new();
+        run.node("node-1", with_state(7, "cc"));
+        run.node("node-2", with_state(7, "dd"));
+        fails(
+            check,
+            &run.end(),
+            "node-2 and node-1 differ after applying index 7",
+        );
+    }
+
+    #[test]
+    fn a_report_without_the_state_contradicts_none() {
+        let mut run = Run::new();
+        run.node("node-1", applied(7, "aa"));
+        run.node("node-2", with_state(7, "cc"));
+        passes(check, &run.end());
     }
 
     #[test]

@@ -259,6 +259,7 @@ mod tests {
             term: 2,
             index,
             digest: "d".into(),
+                state: None,
         }
     }
 

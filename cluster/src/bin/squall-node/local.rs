@@ -6,9 +6,11 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use squall_cluster::raft::{NodeId, node_name};
 use squall_cluster::world::{self, RealWorld, World};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
@@ -38,24 +40,21 @@ pub struct LocalCluster {
 /// A node does not start, or ended by itself; the others have been stopped then.
 pub async fn run(cluster: LocalCluster, mut stops: StopRequests) -> Result<(), String> {
     let mut nodes = Nodes::new();
-    let started = cluster.start(&mut nodes);
-    let result = match started {
+    let result = match cluster.start(&mut nodes) {
         Ok(()) => {
             cluster.greet();
-            tokio::select! {
-                biased;
-                (id, status) = nodes.next_end() => {
+            match select(pin!(nodes.next_end()), pin!(stops.next())).await {
+                Either::Left(((id, status), _)) => {
                     Err(format!("{} ended by itself: {status}", node_name(id)))
                 }
-                _ = stops.next() => Ok(()),
+                Either::Right(_) => Ok(()),
             }
         }
         Err(why) => Err(why),
     };
-    let stopped = tokio::select! {
-        biased;
-        stopped = nodes.stop() => stopped,
-        again = stops.next() => Err(format!("{again} again; killed what still ran")),
+    let stopped = match select(pin!(nodes.stop()), pin!(stops.next())).await {
+        Either::Left((stopped, _)) => stopped,
+        Either::Right((again, _)) => Err(format!("{again} again; killed what still ran")),
     };
     result.and(stopped)
 }

@@ -11,8 +11,10 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
 
+use futures_util::future::{Either, select};
 use squall_cluster::event::NodeEvent;
 use squall_cluster::node::{Node, NodeOptions};
 use squall_cluster::storage::RealDisk;
@@ -89,19 +91,17 @@ async fn serve(
     let disk = RealDisk::open(&directory).map_err(|e| e.to_string())?;
     let started = Node::<RealWorld>::start(options, disk).await;
     let node = started.map_err(|e| e.to_string())?;
-    let ended = node.ended();
-    tokio::pin!(ended);
-    let why = tokio::select! {
-        biased;
-        why = &mut ended => why,
-        why = stops.next() => {
-            tokio::select! {
-                biased;
-                () = node.stop(&why) => return Ok(()),
-                again = stops.next() => return Err(format!("{again} again; not waiting")),
-            }
-        }
+    let asked = match select(pin!(node.ended()), pin!(stops.next())).await {
+        Either::Left(_) => None,
+        Either::Right((request, _)) => Some(request),
     };
+    if let Some(request) = asked {
+        return match select(pin!(node.stop(request)), pin!(stops.next())).await {
+            Either::Left(((), _)) => Ok(()),
+            Either::Right((again, _)) => Err(format!("{again} again; not waiting")),
+        };
+    }
+    let why = node.ended().await;
     if node.is_stopping() {
         return Ok(());
     }

@@ -4,7 +4,9 @@
 //! it works even when the parent was killed: the kernel closes the pipe.
 
 use std::io;
+use std::pin::pin;
 
+use futures_util::future::{Either, select};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -26,7 +28,7 @@ impl StopRequests {
     }
 
     /// Waits for the next request; what it was.
-    pub async fn next(&mut self) -> String {
+    pub async fn next(&mut self) -> &'static str {
         let end_of_input = async {
             match &mut self.end_of_input {
                 // A reader that failed has seen the end as well.
@@ -34,16 +36,17 @@ impl StopRequests {
                 None => std::future::pending().await,
             }
         };
-        let request = tokio::select! {
-            biased;
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-            () = end_of_input => {
+        let terminate = pin!(self.terminate.recv());
+        let interrupt = pin!(self.interrupt.recv());
+        let signals = select(terminate, interrupt);
+        match select(signals, pin!(end_of_input)).await {
+            Either::Left((Either::Left(_), _)) => "SIGTERM",
+            Either::Left((Either::Right(_), _)) => "SIGINT",
+            Either::Right(_) => {
                 self.end_of_input = None;
                 "end of standard input"
             }
-        };
-        request.into()
+        }
     }
 }
 

@@ -17,6 +17,8 @@ mod link;
 pub mod nemesis;
 pub mod network;
 mod phases;
+pub mod solo;
+mod stream;
 pub mod world;
 
 use cluster::Cluster;
@@ -161,17 +163,16 @@ fn drive(
     outcome: &RefCell<Option<Result<(), String>>>,
 ) -> Result<(), SimError> {
     let mut polls_at_instant = executor.polls();
-    let mut network_is_dirty = true;
+    stream::mark_dirty();
     loop {
         while executor.run_ready() {
-            network_is_dirty = true;
             if executor.polls() - polls_at_instant > LIVELOCK_POLLS {
                 let at_us = executor.now() / 1_000;
                 return Err(SimError::Livelock { at_us });
             }
             cluster.reap();
         }
-        if std::mem::take(&mut network_is_dirty) {
+        if stream::take_dirty() {
             network.borrow_mut().collect(executor.now());
             if executor.has_ready() {
                 continue;
@@ -194,7 +195,10 @@ fn drive(
         }
         let now = next.max(executor.now());
         executor.set_time(now);
-        network_is_dirty |= network.borrow_mut().deliver_due(now);
+        if network.borrow_mut().deliver_due(now) {
+            // Its receivers acknowledge.
+            stream::mark_dirty();
+        }
         executor.fire_due();
     }
 }

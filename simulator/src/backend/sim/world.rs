@@ -7,10 +7,11 @@ use std::rc::Rc;
 
 use squall_cluster::event::NodeEvent;
 use squall_cluster::world::{Instant, World};
-use turmoil_net::shim::tokio::net::{TcpListener, TcpStream};
+use turmoil_net::shim::tokio::net::TcpListener;
 
 use super::disk::SimDisk;
 use super::executor::{self, HostId, Sleep};
+use super::stream::SimStream;
 
 /// Who is told about events of nodes.
 pub type EventSink = Rc<dyn Fn(HostId, NodeEvent)>;
@@ -29,7 +30,7 @@ pub fn set_event_sink(sink: Option<EventSink>) {
 pub struct SimWorld;
 
 impl World for SimWorld {
-    type Stream = TcpStream;
+    type Stream = SimStream;
     type Listener = TcpListener;
     type Sleep = Sleep;
     type Disk = SimDisk;
@@ -58,12 +59,13 @@ impl World for SimWorld {
         TcpListener::bind(address).await
     }
 
-    async fn accept(listener: &mut TcpListener) -> io::Result<TcpStream> {
-        listener.accept().await.map(|(stream, _)| stream)
+    async fn accept(listener: &mut TcpListener) -> io::Result<SimStream> {
+        let (stream, _) = listener.accept().await?;
+        Ok(SimStream::from(stream))
     }
 
-    async fn connect(address: &str) -> io::Result<TcpStream> {
-        TcpStream::connect(address).await
+    async fn connect(address: &str) -> io::Result<SimStream> {
+        SimStream::connect(address).await
     }
 
     fn emit(event: NodeEvent) {

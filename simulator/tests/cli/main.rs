@@ -1,0 +1,10 @@
+//! The command line as its users meet it: real processes, exact words, documented exit codes.
+
+#[path = "../command/mod.rs"]
+mod command;
+
+mod help;
+mod output;
+mod refusals;
+mod run_dirs;
+mod verdicts;
