@@ -22,6 +22,10 @@ use std::process::{Command, ExitCode};
 use figures::Figures;
 use parts::{PARTS, Part};
 
+/// The allocator of the `squall` command.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The argument with which this program runs a single part in its own process.
 const SINGLE: &str = "--single-part";
 

@@ -179,6 +179,7 @@ mod tests {
             term: 1,
             index,
             digest: "d".into(),
+            state: None,
         }
     }
 

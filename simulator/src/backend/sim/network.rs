@@ -60,6 +60,7 @@ pub struct Network {
     links: Vec<Vec<Link>>,
     base: NetworkPlan,
     /// Faults in force on single links.
+    #[allow(clippy::type_complexity)] // fault → (directed links, what they get worse by)
     degraded: BTreeMap<usize, Vec<(Vec<(usize, usize)>, LinkChange)>>,
     flows: BTreeMap<FlowKey, Flow>,
     schedule: BinaryHeap<Reverse<(Nanos, u64, FlowKey)>>,
