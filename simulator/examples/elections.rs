@@ -20,7 +20,9 @@ fn main() {
         .nth(1)
         .map_or(200, |text| text.parse().expect("a number of seeds"));
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../scenarios/leader-kill.toml");
-    println!("| heartbeat | election timeout | elections | min | p50 | p90 | p99 | max | lease + minimum |");
+    println!(
+        "| heartbeat | election timeout | elections | min | p50 | p90 | p99 | max | lease + minimum |"
+    );
     println!("|---|---|---|---|---|---|---|---|---|");
     for (heartbeat, min, max) in TIMEOUTS_MS {
         let settings = [

@@ -163,7 +163,7 @@ fn crash_and_restart(sim: &mut Sim<'_>, nodes: &Nodes, tick: u64, down: &mut Opt
         && let Some(host) = down.take()
     {
         sim.bounce(node_name(host as u64 + 1));
-    } else if tick % CRASH_EVERY_TICKS == 0 {
+    } else if tick.is_multiple_of(CRASH_EVERY_TICKS) {
         let round = (tick / CRASH_EVERY_TICKS) as usize;
         let count = nodes.borrow().len();
         let host = match leader(nodes) {

@@ -21,8 +21,7 @@ pub fn plan(text: &str, settings: &[(&str, &str)]) -> Result<Plan, String> {
         .iter()
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
         .collect();
-    let scenario =
-        Scenario::parse_with(text, "benchmark", &settings).map_err(|e| e.to_string())?;
+    let scenario = Scenario::parse_with(text, "benchmark", &settings).map_err(|e| e.to_string())?;
     Plan::resolve(&scenario, SEED).map_err(|e| e.to_string())
 }
 

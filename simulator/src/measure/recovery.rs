@@ -259,7 +259,7 @@ mod tests {
             term: 2,
             index,
             digest: "d".into(),
-                state: None,
+            state: None,
         }
     }
 

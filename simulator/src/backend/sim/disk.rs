@@ -84,6 +84,14 @@ fn path(name: &str) -> io::Result<String> {
     Ok(format!("/{name}"))
 }
 
+/// `turmoil-fs` has no error kind of its own for this.
+fn must_exist(path: &str) -> io::Result<()> {
+    match fs::exists(path) {
+        true => Ok(()),
+        false => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
 impl Disk for SimDisk {
     type File = SimFile;
 
@@ -115,12 +123,18 @@ impl Disk for SimDisk {
 
     async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let (from, to) = (path(from)?, path(to)?);
-        self.with(|| fs::rename(from, to))
+        self.with(|| {
+            must_exist(&from)?;
+            fs::rename(from, to)
+        })
     }
 
     async fn remove(&self, name: &str) -> io::Result<()> {
         let path = path(name)?;
-        self.with(|| fs::remove_file(path))
+        self.with(|| {
+            must_exist(&path)?;
+            fs::remove_file(path)
+        })
     }
 
     async fn sync_dir(&self) -> io::Result<()> {
@@ -185,8 +199,14 @@ impl DiskFile for SimFile {
         })
     }
 
+    /// Extends by writing zeros: until the next sync, `turmoil-fs` would show the bytes that
+    /// were cut off before.
     async fn set_len(&self, len: u64) -> io::Result<()> {
-        self.with(|file| file.set_len(len))
+        let end = self.len().await?;
+        match len > end {
+            true => self.write_at(end, &vec![0; (len - end) as usize]).await,
+            false => self.with(|file| file.set_len(len)),
+        }
     }
 
     async fn sync(&self) -> io::Result<()> {
