@@ -1,21 +1,27 @@
 //! openraft's contract for log stores and state machines, put to ours.
 //!
-//! The suite is openraft's (`openraft::testing::log`); nothing is asserted here beyond its
-//! passing, over the real disk and over the one in memory. What it does not cover, crashes
-//! above all, is tested with the storage itself.
+//! The suite is openraft's (`openraft::testing::log`), run over the real disk and over the one
+//! in memory. It covers neither crashes, which are tested with the storage itself, nor what a
+//! failing disk does to a node, which is tested here.
+
+mod ports;
 
 use std::future::Future;
 use std::io;
+use std::time::Duration;
 
 use openraft::StorageError;
 use openraft::testing::log::{StoreBuilder, Suite};
+use squall_cluster::client::{CallError, Client};
 use squall_cluster::event::NodeEvent;
+use squall_cluster::node::{Node, NodeOptions};
 use squall_cluster::raft::log_store::LogStore;
 use squall_cluster::raft::state_machine::StateMachine;
-use squall_cluster::raft::{RaftWorld, TypeConfig};
+use squall_cluster::raft::{Members, RaftOptions, RaftWorld, TypeConfig};
 use squall_cluster::state::Limits;
+use squall_cluster::state::command::{CacheCommand, Command};
 use squall_cluster::storage::{MemoryDisk, RealDisk};
-use squall_cluster::world::{Instant, RealWorld, World};
+use squall_cluster::world::{self, Instant, RealWorld, World};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
@@ -117,4 +123,44 @@ impl StoreBuilder<TypeConfig<MemoryWorld>, LogStore<MemoryWorld>, StateMachine<M
 #[test]
 fn the_stores_keep_openrafts_contract_on_a_disk_in_memory() {
     block_on(Suite::test_all(OnMemoryDisk)).expect("openraft's suite passes");
+}
+
+#[test]
+fn a_node_whose_disk_fails_to_sync_acknowledges_nothing_and_ends_at_once() {
+    block_on(async {
+        let address = format!("127.0.0.1:{}", ports::free(1)[0]);
+        let options = NodeOptions {
+            id: 1,
+            address: address.clone(),
+            bind_host: None,
+            members: Members::from([(1, address.clone())]),
+            raft: RaftOptions::default(),
+            limits: Limits::default(),
+        };
+        let disk = MemoryDisk::new();
+        let node = Node::<MemoryWorld>::start(options, disk.clone()).await;
+        let node = node.expect("the port is free and the disk is empty");
+        let mut client = Client::<MemoryWorld>::new(vec![address], 0);
+        let command = Command::Cache(CacheCommand::Increment {
+            key: "counter".into(),
+            by: 1,
+        });
+        let patience = Duration::from_secs(10);
+        let mut write = async || {
+            let deadline = MemoryWorld::now() + patience;
+            client.write(None, &command, 0, deadline).await
+        };
+        write().await.expect("the disk works so far");
+
+        disk.fail_sync(1);
+        let answer = write().await;
+        assert!(
+            matches!(answer, Err(CallError::Indefinite(_))),
+            "{answer:?}"
+        );
+        let ended = world::timeout::<MemoryWorld, _>(Duration::from_secs(1), node.ended()).await;
+        let why = ended.expect("the node ends at once");
+        assert!(why.contains("the disk failed to sync"), "{why}");
+        assert!(!node.is_stopping(), "nobody asked it to");
+    });
 }

@@ -125,6 +125,11 @@ impl Disk for SimDisk {
         let (from, to) = (path(from)?, path(to)?);
         self.with(|| {
             must_exist(&from)?;
+            if fs::exists(&to) {
+                // `turmoil-fs` would lay the unsynced writes of the file that goes over the
+                // one that takes its name. Any system may have written them back by now.
+                OpenOptions::new().write(true).open(&to)?.sync_data()?;
+            }
             fs::rename(from, to)
         })
     }
