@@ -15,13 +15,13 @@ use squall::workload::{self, Setting};
 use squall_cluster::node::{Node, NodeOptions};
 use squall_cluster::raft::{RaftOptions, node_name};
 use squall_cluster::state::Limits;
-use squall_cluster::storage::MemoryDisk;
 use squall_cluster::world::World;
 use turmoil::Sim;
 
 use crate::engine;
 use crate::figures::Figures;
 use crate::machine::{Elapsed, Watch};
+use crate::turmoil_disk::TurmoilDisk;
 use crate::turmoil_world::{self, TurmoilWorld};
 
 /// Port for clients, on every host.
@@ -107,7 +107,8 @@ fn address_of(node: usize) -> String {
 
 fn add_hosts(sim: &mut Sim<'_>, plan: &Plan, nodes: &Nodes) {
     for node in 0..plan.cluster.nodes {
-        let (options, disk, nodes) = (options(plan, node), MemoryDisk::new(), nodes.clone());
+        let (options, nodes) = (options(plan, node), nodes.clone());
+        let disk = TurmoilDisk::new(&plan.disk);
         sim.host(node_name(options.id), move || {
             let (options, disk, nodes) = (options.clone(), disk.clone(), nodes.clone());
             async move {

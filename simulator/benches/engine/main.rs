@@ -15,6 +15,7 @@ mod figures;
 mod machine;
 mod parts;
 mod table;
+mod turmoil_disk;
 mod turmoil_world;
 
 use std::process::{Command, ExitCode};

@@ -110,6 +110,9 @@ fn print_targets(measured: &Measured<'_>) {
 
 /// Our engine against classic `turmoil`: simulation only, because only that is the engine's.
 fn print_rivals(measured: &Measured<'_>) {
+    if measured.iter().all(|(part, _)| part.rival.is_none()) {
+        return;
+    }
     println!();
     println!(
         "{:<48} {:>10} {:>10} {:>7} {:>7}",

@@ -1,8 +1,7 @@
 //! The classic `turmoil` engine as a [`World`]: the same nodes, another simulation.
 //!
 //! It exists only to be compared with. Hosts run on tokio runtimes whose clocks `turmoil`
-//! moves tick by tick; disks cost nothing, and what nodes say about themselves is not kept,
-//! both in this world's favour.
+//! moves tick by tick; what nodes say about themselves is not kept, in this world's favour.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -12,9 +11,10 @@ use std::time::Duration;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use squall_cluster::event::NodeEvent;
-use squall_cluster::storage::MemoryDisk;
 use squall_cluster::world::{Instant, World};
 use turmoil::net::{TcpListener, TcpStream};
+
+use crate::turmoil_disk::TurmoilDisk;
 
 /// Where clocks start, so that subtracting a timeout never hits zero.
 const START: Duration = Duration::from_secs(3_600);
@@ -38,7 +38,7 @@ impl World for TurmoilWorld {
     type Stream = TcpStream;
     type Listener = TcpListener;
     type Sleep = tokio::time::Sleep;
-    type Disk = MemoryDisk;
+    type Disk = TurmoilDisk;
 
     fn now() -> Instant {
         // Nothing reads the clock outside a host but what is dropped there.
