@@ -21,6 +21,7 @@ use crate::world::World;
 pub mod channel;
 pub mod log_store;
 pub mod network;
+pub mod once;
 pub mod runtime;
 pub mod state_machine;
 pub mod watch;

@@ -2,8 +2,9 @@
 //!
 //! All time, tasks, channels and randomness of openraft come from here, which is what makes
 //! a simulated cluster deterministic. The watch channel is ours because tokio's wakes its
-//! receivers in a random order, the queue because tokio's is made for threads
-//! ([`super::watch`], [`super::channel`]); the rest is tokio's, which needs no runtime.
+//! receivers in a random order, the queue and the one-shot because tokio's are made for
+//! threads ([`super::watch`], [`super::channel`], [`super::once`]); the mutex is tokio's,
+//! which needs no runtime.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -12,10 +13,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use openraft::async_runtime::{self, AsyncRuntime, OneshotSender};
-use tokio::sync::oneshot;
+use openraft::async_runtime::{self, AsyncRuntime};
 
 use super::channel::LocalMpsc;
+use super::once::{self, LocalOnce};
 use super::watch::LocalWatch;
 use crate::world::{self, Elapsed, World};
 
@@ -98,7 +99,7 @@ impl<W: World + std::panic::RefUnwindSafe + std::panic::UnwindSafe + Unpin> asyn
 pub struct TaskLost;
 
 /// Resolves to the output of a spawned task.
-pub struct JoinHandle<T>(oneshot::Receiver<T>);
+pub struct JoinHandle<T>(once::Receiver<T>);
 
 impl<T> Future for JoinHandle<T> {
     type Output = Result<T, TaskLost>;
@@ -139,7 +140,7 @@ impl<W: World + std::panic::RefUnwindSafe + std::panic::UnwindSafe + Unpin> Asyn
     type ThreadLocalRng = WorldRng<W>;
     type Mpsc = LocalMpsc;
     type Watch = LocalWatch;
-    type Oneshot = TokioOneshot;
+    type Oneshot = LocalOnce;
     type Mutex<T: 'static> = TokioMutex<T>;
 
     fn spawn<T>(future: T) -> JoinHandle<T::Output>
@@ -147,7 +148,7 @@ impl<W: World + std::panic::RefUnwindSafe + std::panic::UnwindSafe + Unpin> Asyn
         T: Future + 'static,
         T::Output: 'static,
     {
-        let (done, handle) = oneshot::channel();
+        let (done, handle) = once::channel();
         W::spawn(async move {
             // Nobody waiting for the result is fine.
             let _ = done.send(future.await);
@@ -192,27 +193,6 @@ impl<W: World + std::panic::RefUnwindSafe + std::panic::UnwindSafe + Unpin> Asyn
         F: Future<Output = T>,
     {
         unreachable!("a world is driven by its own event loop, never by openraft")
-    }
-}
-
-/// tokio's one-shot channel.
-pub struct TokioOneshot;
-pub struct OnceSender<T>(oneshot::Sender<T>);
-
-impl async_runtime::Oneshot for TokioOneshot {
-    type Sender<T> = OnceSender<T>;
-    type Receiver<T> = oneshot::Receiver<T>;
-    type ReceiverError = oneshot::error::RecvError;
-
-    fn channel<T>() -> (OnceSender<T>, oneshot::Receiver<T>) {
-        let (sender, receiver) = oneshot::channel();
-        (OnceSender(sender), receiver)
-    }
-}
-
-impl<T> OneshotSender<T> for OnceSender<T> {
-    fn send(self, value: T) -> Result<(), T> {
-        self.0.send(value)
     }
 }
 

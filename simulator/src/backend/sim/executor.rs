@@ -10,8 +10,7 @@
 //! of a nanosecond. Nothing in this file knows of Raft, sockets or files.
 
 use std::cell::{Cell, RefCell};
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -21,6 +20,8 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
+
+use super::timers::{TimerId, Timers};
 
 /// Virtual nanoseconds since the simulation began.
 pub type Nanos = u64;
@@ -77,12 +78,6 @@ struct Host {
     parked: Vec<Arc<TaskWaker>>,
 }
 
-struct Timer {
-    waker: RefCell<Option<Waker>>,
-    /// Fired, or its sleeper is gone.
-    done: Cell<bool>,
-}
-
 /// Tasks, timers and hosts.
 pub struct Executor {
     now: Cell<Nanos>,
@@ -90,15 +85,10 @@ pub struct Executor {
     tasks: RefCell<Vec<Option<Task>>>,
     free: RefCell<Vec<usize>>,
     hosts: RefCell<Vec<Host>>,
-    timers: RefCell<BinaryHeap<Reverse<(Nanos, u64, TimerKey)>>>,
-    timer_states: RefCell<Vec<Option<Rc<Timer>>>>,
-    free_timers: RefCell<Vec<usize>>,
-    next_sequence: Cell<u64>,
+    timers: RefCell<Timers>,
     polls: Cell<u64>,
     on_switch: Cell<fn(HostId)>,
 }
-
-type TimerKey = usize;
 
 /// The executor of this thread.
 ///
@@ -128,9 +118,6 @@ impl Executor {
             free: RefCell::default(),
             hosts: RefCell::default(),
             timers: RefCell::default(),
-            timer_states: RefCell::default(),
-            free_timers: RefCell::default(),
-            next_sequence: Cell::new(0),
             polls: Cell::new(0),
             on_switch: Cell::new(on_switch),
         });
@@ -336,18 +323,7 @@ impl Executor {
 
     /// When the next timer fires, if any.
     pub fn next_timer(&self) -> Option<Nanos> {
-        let mut timers = self.timers.borrow_mut();
-        let mut states = self.timer_states.borrow_mut();
-        while let Some(Reverse((at, _, key))) = timers.peek() {
-            let state = states[*key].as_ref().expect("a queued timer has its state");
-            if !state.done.get() {
-                return Some(*at);
-            }
-            states[*key] = None;
-            self.free_timers.borrow_mut().push(*key);
-            timers.pop();
-        }
-        None
+        self.timers.borrow().next()
     }
 
     /// Moves time on to `at`.
@@ -363,36 +339,15 @@ impl Executor {
 
     /// Fires the timers that are due.
     pub fn fire_due(&self) {
-        let at = self.now.get();
-        while self.next_timer().is_some_and(|next| next <= at) {
-            let (_, _, key) = self.timers.borrow_mut().pop().expect("just seen").0;
-            let state = self.timer_states.borrow_mut()[key].take();
-            self.free_timers.borrow_mut().push(key);
-            let state = state.expect("a queued timer has its state");
-            state.done.set(true);
-            let waker = state.waker.borrow_mut().take();
-            if let Some(waker) = waker {
-                waker.wake();
+        let now = self.now.get();
+        loop {
+            // Bound first: waking may set timers.
+            let due = self.timers.borrow_mut().pop_due(now);
+            match due {
+                Some(waker) => waker.wake(),
+                None => return,
             }
         }
-    }
-
-    fn add_timer(&self, deadline: Nanos, waker: Waker) -> Rc<Timer> {
-        let timer = Rc::new(Timer {
-            waker: RefCell::new(Some(waker)),
-            done: Cell::new(false),
-        });
-        let mut states = self.timer_states.borrow_mut();
-        let key = self.free_timers.borrow_mut().pop().unwrap_or_else(|| {
-            states.push(None);
-            states.len() - 1
-        });
-        states[key] = Some(timer.clone());
-        let sequence = self.next_sequence.replace(self.next_sequence.get() + 1);
-        self.timers
-            .borrow_mut()
-            .push(Reverse((deadline, sequence, key)));
-        timer
     }
 }
 
@@ -415,7 +370,8 @@ fn unscale(local: Nanos, drift_ppm: i32) -> Nanos {
 /// Ends at a point of virtual time.
 pub struct Sleep {
     deadline: Nanos,
-    timer: Option<Rc<Timer>>,
+    /// Set while the simulation goes on to wake the sleeper.
+    timer: Option<TimerId>,
 }
 
 impl Future for Sleep {
@@ -427,12 +383,10 @@ impl Future for Sleep {
             if executor.now.get() >= self.deadline {
                 return Poll::Ready(());
             }
-            match &self.timer {
-                Some(timer) => match timer.waker.borrow_mut().as_mut() {
-                    Some(waker) => waker.clone_from(cx.waker()),
-                    None => debug_assert!(false, "an unfired timer has its waker"),
-                },
-                None => self.timer = Some(executor.add_timer(self.deadline, cx.waker().clone())),
+            let mut timers = executor.timers.borrow_mut();
+            match self.timer {
+                Some(timer) => timers.rewake(timer, cx.waker()),
+                None => self.timer = Some(timers.add(self.deadline, cx.waker().clone())),
             }
             Poll::Pending
         })
@@ -441,8 +395,12 @@ impl Future for Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        if let Some(timer) = &self.timer {
-            timer.done.set(true);
-        }
+        let Some(timer) = self.timer else { return };
+        let waker = CURRENT.with_borrow(|executor| {
+            // What outlives the simulation has nobody left to wake it.
+            let executor = executor.as_ref()?;
+            executor.timers.borrow_mut().remove(timer)
+        });
+        drop(waker);
     }
 }

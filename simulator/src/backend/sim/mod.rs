@@ -19,6 +19,7 @@ pub mod network;
 mod phases;
 pub mod solo;
 mod stream;
+mod timers;
 pub mod world;
 
 use cluster::Cluster;
@@ -196,7 +197,6 @@ fn drive(
         let now = next.max(executor.now());
         executor.set_time(now);
         if network.borrow_mut().deliver_due(now) {
-            // Its receivers acknowledge.
             stream::mark_dirty();
         }
         executor.fire_due();

@@ -40,8 +40,48 @@ fn host_of(address: IpAddr) -> HostId {
     HostId((u32::from(address) - 0x0a00_0000) as usize - 1)
 }
 
-/// A connection in one direction.
-type FlowKey = (IpAddr, u16, IpAddr, u16);
+/// A connection in one direction: its two ends, sender first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct FlowKey {
+    from: End,
+    to: End,
+}
+
+/// Host and port, packed: comparing them is much of what the network does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct End(u32);
+
+impl End {
+    fn new(host: HostId, port: u16) -> Self {
+        let host = u32::try_from(host.0).expect("a simulation has few hosts");
+        assert!(host < 1 << 16, "a simulation has few hosts");
+        Self(host << 16 | u32::from(port))
+    }
+
+    fn host(self) -> HostId {
+        HostId((self.0 >> 16) as usize)
+    }
+
+    fn address(self) -> SocketAddr {
+        SocketAddr::new(address_of(self.host()), self.0 as u16)
+    }
+}
+
+impl FlowKey {
+    fn of(packet: &Packet, segment: &TcpSegment) -> Self {
+        Self {
+            from: End::new(host_of(packet.src), segment.src_port),
+            to: End::new(host_of(packet.dst), segment.dst_port),
+        }
+    }
+
+    fn reversed(self) -> Self {
+        Self {
+            from: self.to,
+            to: self.from,
+        }
+    }
+}
 
 struct Flow {
     /// In order of sending; only the first is scheduled.
@@ -135,22 +175,22 @@ impl Network {
 
     /// Whether the packet was an acknowledgement that may let its receiver send more.
     fn send(&mut self, now: Nanos, packet: Packet) -> bool {
-        let (from, to) = (host_of(packet.src), host_of(packet.dst));
-        if self.dark[from.0] {
-            return false;
-        }
         let Transport::Tcp(segment) = &packet.payload else {
             unreachable!("the cluster uses nothing but TCP")
         };
-        let key = (packet.src, segment.src_port, packet.dst, segment.dst_port);
+        let key = FlowKey::of(&packet, segment);
+        let (from, to) = (key.from.host(), key.to.host());
+        if self.dark[from.0] {
+            return false;
+        }
         let open = self.is_open(from, to);
         if open && is_pure_ack(segment) && !self.flows.contains_key(&key) {
             self.arrive(packet);
-            return self.bulk.remove(&reversed(key));
+            return self.bulk.remove(&key.reversed());
         }
         if segment.flags.syn && segment.flags.ack {
             let expected = segment.seq.wrapping_add(1);
-            self.handshakes.insert(reversed(key), expected);
+            self.handshakes.insert(key.reversed(), expected);
         }
         if segment.payload.len() >= BULK_BYTES {
             self.bulk.insert(key);
@@ -186,13 +226,14 @@ impl Network {
         self.schedule.peek().map(|Reverse((at, _, _))| *at)
     }
 
-    /// Delivers what is due at `now`; whether anything was.
+    /// Delivers what is due at `now`; whether its receivers' kernels have something to send
+    /// before their next write: the answer to a SYN, FIN or RST, or an acknowledgement that
+    /// lets a bulk transfer go on. Other acknowledgements may wait for that write.
     pub fn deliver_due(&mut self, now: Nanos) -> bool {
-        let mut any = false;
+        let mut urgent = false;
         while self.next_arrival().is_some_and(|at| at <= now) {
             let (at, _, key) = self.schedule.pop().expect("just seen").0;
-            any = true;
-            let open = self.is_open(host_of(key.0), host_of(key.2));
+            let open = self.is_open(key.from.host(), key.to.host());
             let flow = self.flows.get_mut(&key).expect("a scheduled flow exists");
             if !open {
                 let again = at + retransmit_after(flow.attempt);
@@ -214,9 +255,10 @@ impl Network {
                 None => drop(self.flows.remove(&key)),
             }
             self.delivered += 1;
+            urgent |= is_urgent(&packet);
             self.arrive(packet);
         }
-        any
+        urgent
     }
 
     /// Hands a packet to its host's sockets.
@@ -226,11 +268,11 @@ impl Network {
     /// accepts a connection that is reset at once, which it could see from a real network.
     fn arrive(&mut self, packet: Packet) {
         if let Transport::Tcp(segment) = &packet.payload {
-            let key = (packet.src, segment.src_port, packet.dst, segment.dst_port);
+            let key = FlowKey::of(&packet, segment);
             if let Some(expected) = self.handshakes.remove(&key)
                 && segment.flags.rst
             {
-                let (from, to) = (SocketAddr::new(key.0, key.1), SocketAddr::new(key.2, key.3));
+                let (from, to) = (key.from.address(), key.to.address());
                 self.guard.deliver(bare(from, to, expected, ACK));
             }
         }
@@ -311,13 +353,17 @@ impl Network {
 /// A lingering socket needs one reset and one pass to be reaped.
 const MAX_RESET_ROUNDS: usize = 8;
 
+fn is_urgent(packet: &Packet) -> bool {
+    let Transport::Tcp(segment) = &packet.payload else {
+        return true;
+    };
+    let flags = segment.flags;
+    flags.syn || flags.fin || flags.rst || segment.payload.len() >= BULK_BYTES
+}
+
 fn is_pure_ack(segment: &TcpSegment) -> bool {
     let flags = segment.flags;
     segment.payload.is_empty() && flags.ack && !flags.syn && !flags.fin && !flags.rst
-}
-
-fn reversed((from, from_port, to, to_port): FlowKey) -> FlowKey {
-    (to, to_port, from, from_port)
 }
 
 const ACK: TcpFlags = TcpFlags {
