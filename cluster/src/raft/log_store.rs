@@ -19,7 +19,7 @@ use openraft::vote::RaftLeaderId;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::{Notify, oneshot};
 
-use super::{LogEntry, LogId, NodeId, RaftWorld, TypeConfig, Vote, node_name};
+use super::{LogEntry, LogId, NodeId, RaftWorld, TypeConfig, Vote, encode, node_name};
 use crate::event::NodeEvent;
 use crate::planted::{self, Bug};
 use crate::storage::{OpenError, Record, Recovered, Wal};
@@ -98,9 +98,8 @@ fn position(index: u64) -> u64 {
     index + 1
 }
 
-fn encode<T: Serialize>(value: &T) -> Bytes {
-    let encoded = postcard::to_extend(value, Vec::with_capacity(RECORD_BYTES));
-    encoded.expect("Raft state is plain data").into()
+fn encoded<T: Serialize>(value: &T) -> Bytes {
+    encode::plain(value, RECORD_BYTES).into()
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, OpenError> {
@@ -326,21 +325,21 @@ impl<W: RaftWorld> Log<W> {
     /// Everything a fresh log file must hold.
     fn records(&self) -> Vec<Record> {
         let mut records = Vec::new();
-        records.extend(self.vote.as_ref().map(|v| Record::Vote(encode(v))));
+        records.extend(self.vote.as_ref().map(|v| Record::Vote(encoded(v))));
         if self.first > 0 {
             records.push(Record::Purged {
                 index: self.first,
-                data: self.purged.as_ref().map_or(NOTHING_PURGED, encode),
+                data: self.purged.as_ref().map_or(NOTHING_PURGED, encoded),
             });
         }
         records.extend(self.entries.iter().map(|stored| Record::Entry {
             index: position(stored.entry.log_id.index),
-            data: encode(&stored.entry),
+            data: encoded(&stored.entry),
         }));
         records.extend(
             self.committed
                 .as_ref()
-                .map(|id| Record::Committed(encode(id))),
+                .map(|id| Record::Committed(encoded(id))),
         );
         records
     }
@@ -398,7 +397,7 @@ impl<W: RaftWorld> RaftLogStorage<TypeConfig<W>> for LogStore<W> {
 
     async fn save_vote(&mut self, vote: &Vote<W>) -> io::Result<()> {
         self.shared.log.borrow_mut().vote = Some(*vote);
-        self.durable(Record::Vote(encode(vote))).await?;
+        self.durable(Record::Vote(encoded(vote))).await?;
         let leads = vote.is_committed() && *vote.leader_id().node_id() == self.shared.node;
         (self.shared.on_leading)(if leads { vote.leader_id().term() } else { 0 });
         emit_vote::<W>(self.shared.node, vote);
@@ -408,7 +407,7 @@ impl<W: RaftWorld> RaftLogStorage<TypeConfig<W>> for LogStore<W> {
     async fn save_committed(&mut self, committed: Option<LogId<W>>) -> io::Result<()> {
         let mut log = self.shared.log.borrow_mut();
         log.committed = committed;
-        log.pending_committed = committed.as_ref().map(encode);
+        log.pending_committed = committed.as_ref().map(encoded);
         Ok(())
     }
 
@@ -424,7 +423,7 @@ impl<W: RaftWorld> RaftLogStorage<TypeConfig<W>> for LogStore<W> {
             let mut log = self.shared.log.borrow_mut();
             log.check()?;
             for entry in entries {
-                let data = encode(&entry);
+                let data = encoded(&entry);
                 log.begin_at(entry.log_id.index);
                 assert_eq!(
                     entry.log_id.index,
@@ -471,7 +470,7 @@ impl<W: RaftWorld> RaftLogStorage<TypeConfig<W>> for LogStore<W> {
             log.purged = Some(upto);
             log.pending.push(Record::Purged {
                 index: position(upto.index),
-                data: encode(&upto),
+                data: encoded(&upto),
             });
         }
         self.shared.work.notify_one();

@@ -19,6 +19,7 @@ use crate::state::command::{Reply, Request};
 use crate::world::World;
 
 pub mod channel;
+mod encode;
 pub mod log_store;
 pub mod network;
 pub mod once;
@@ -39,8 +40,7 @@ const PROPOSAL_BYTES: usize = 192;
 
 impl Proposal {
     pub fn encode(request: &Request) -> Self {
-        let encoded = postcard::to_extend(request, Vec::with_capacity(PROPOSAL_BYTES));
-        Self(encoded.expect("a request is plain data").into())
+        Self(encode::plain(request, PROPOSAL_BYTES).into())
     }
 
     pub fn decode(&self) -> Result<Request, postcard::Error> {

@@ -21,7 +21,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{
     LogId, NodeId, Proposal, RaftWorld, Response, Snapshot, SnapshotMeta, StoredMembership,
-    TypeConfig, node_name,
+    TypeConfig, encode, node_name,
 };
 use crate::event::NodeEvent;
 use crate::state::command::{Applied, Command, Reply, Request, Stamp, Wake};
@@ -32,6 +32,11 @@ use crate::storage::{OpenError, SnapshotStore};
 const DIGEST_EVERY: u64 = 256;
 /// … and includes the digest of the whole state at every multiple of this one.
 const STATE_DIGEST_EVERY: u64 = 4_096;
+/// Most encoded replies are smaller; so is most snapshots' metadata.
+const REPLY_BYTES: usize = 64;
+const META_BYTES: usize = 512;
+/// What a snapshot's payload takes beyond the state.
+const PAYLOAD_HEADER_BYTES: usize = 16;
 
 /// The state machine of one node. Clones share the same state.
 pub struct StateMachine<W: RaftWorld> {
@@ -224,7 +229,7 @@ impl<W: RaftWorld> Machine<W> {
     fn extend_chain(&mut self, id: &LogId<W>, payload: &[u8], reply: &Reply) {
         let mut hash = xxh3_64_with_seed(payload, self.chain);
         hash ^= term_of::<W>(id).rotate_left(32) ^ id.index;
-        let reply = postcard::to_stdvec(reply).expect("a reply is plain data");
+        let reply = encode::plain(reply, REPLY_BYTES);
         self.chain = xxh3_64_with_seed(&reply, hash);
     }
 }
@@ -395,7 +400,7 @@ impl<W: RaftWorld> RaftStateMachine<TypeConfig<W>> for StateMachine<W> {
 impl<W: RaftWorld> StateMachine<W> {
     async fn save(&self, meta: &SnapshotMeta<W>, data: &[u8]) -> io::Result<()> {
         let index = meta.last_log_id.map_or(0, |id| id.index);
-        let meta = postcard::to_stdvec(meta).expect("snapshot meta is plain data");
+        let meta = encode::plain(meta, META_BYTES);
         let mut snapshots = self.shared.snapshots.lock().await;
         snapshots.save(index, &meta, data).await
     }
@@ -415,8 +420,8 @@ impl<W: RaftWorld> RaftSnapshotBuilder<TypeConfig<W>> for StateMachine<W> {
                 chain: machine.chain,
                 state: machine.state.encode().into(),
             };
-            let data = postcard::to_stdvec(&payload).expect("the state is plain data");
-            (meta, Bytes::from(data))
+            let usual_bytes = payload.state.len() + PAYLOAD_HEADER_BYTES;
+            (meta, Bytes::from(encode::plain(&payload, usual_bytes)))
         };
         self.save(&meta, &data).await?;
         if let Some(id) = &meta.last_log_id {

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::{RaftWorld, SnapshotMeta, TypeConfig, Vote};
+use super::{RaftWorld, SnapshotMeta, TypeConfig, Vote, encode};
 
 /// Largest frame accepted: a snapshot travels in one.
 const MAX_FRAME_BYTES: usize = 1 << 30;
@@ -68,7 +68,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub async fn send<T: Serialize>(&mut self, message: &T) -> io::Result<()> {
         let mut frame = Vec::with_capacity(FRAME_BYTES);
         frame.extend_from_slice(&[0; 4]);
-        let mut frame = postcard::to_extend(message, frame).map_err(io::Error::other)?;
+        let mut frame = encode::append(frame, message).map_err(io::Error::other)?;
         let length = u32::try_from(frame.len() - 4).map_err(io::Error::other)?;
         frame[..4].copy_from_slice(&length.to_le_bytes());
         self.stream.write_all(&frame).await

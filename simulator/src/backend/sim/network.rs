@@ -6,6 +6,7 @@
 //! of their own.
 
 use std::cmp::Reverse;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -83,13 +84,13 @@ impl FlowKey {
     }
 }
 
+/// Its packets under way, in order of sending; only the first is scheduled.
 struct Flow {
-    /// In order of sending; only the first is scheduled.
-    queue: VecDeque<(Nanos, Packet)>,
+    first: Packet,
+    /// With the time at which each would arrive if nothing were before it. Mostly empty.
+    rest: VecDeque<(Nanos, Packet)>,
     /// Retransmissions of the first so far.
     attempt: u32,
-    /// When the last packet arrived.
-    last_arrival: Nanos,
 }
 
 /// Sockets, links, and packets under way.
@@ -198,15 +199,16 @@ impl Network {
         let link = &mut self.links[from.0][to.0];
         let due = link.arrival(now, u64::from(packet.size()), &mut self.rng)
             + link.loss_delay(&mut self.rng);
-        let flow = self.flows.entry(key).or_insert_with(|| Flow {
-            queue: VecDeque::new(),
-            attempt: 0,
-            last_arrival: 0,
-        });
-        flow.queue.push_back((due, packet));
-        if flow.queue.len() == 1 {
-            let at = due.max(flow.last_arrival);
-            self.schedule_flow(at, key);
+        match self.flows.entry(key) {
+            Entry::Occupied(mut flow) => flow.get_mut().rest.push_back((due, packet)),
+            Entry::Vacant(flow) => {
+                flow.insert(Flow {
+                    first: packet,
+                    rest: VecDeque::new(),
+                    attempt: 0,
+                });
+                self.schedule_flow(due, key);
+            }
         }
         false
     }
@@ -234,26 +236,25 @@ impl Network {
         while self.next_arrival().is_some_and(|at| at <= now) {
             let (at, _, key) = self.schedule.pop().expect("just seen").0;
             let open = self.is_open(key.from.host(), key.to.host());
-            let flow = self.flows.get_mut(&key).expect("a scheduled flow exists");
+            let Entry::Occupied(mut flow) = self.flows.entry(key) else {
+                unreachable!("a scheduled flow exists")
+            };
             if !open {
-                let again = at + retransmit_after(flow.attempt);
-                flow.attempt += 1;
+                let again = at + retransmit_after(flow.get().attempt);
+                flow.get_mut().attempt += 1;
                 self.schedule_flow(again, key);
                 continue;
             }
-            let (_, packet) = flow
-                .queue
-                .pop_front()
-                .expect("a scheduled flow has a packet");
-            flow.attempt = 0;
-            flow.last_arrival = at;
-            match flow.queue.front() {
-                Some((due, _)) => {
-                    let next = at.max(*due);
-                    self.schedule_flow(next, key);
+            let packet = match flow.get_mut().rest.pop_front() {
+                Some((due, next)) => {
+                    let flow = flow.get_mut();
+                    flow.attempt = 0;
+                    let packet = std::mem::replace(&mut flow.first, next);
+                    self.schedule_flow(at.max(due), key);
+                    packet
                 }
-                None => drop(self.flows.remove(&key)),
-            }
+                None => flow.remove().first,
+            };
             self.delivered += 1;
             urgent |= is_urgent(&packet);
             self.arrive(packet);
