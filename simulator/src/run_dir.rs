@@ -196,8 +196,12 @@ impl RunDir {
     }
 
     fn io(&self, name: &str, source: io::Error) -> RunDirError {
+        let path = match name.is_empty() {
+            true => self.path.clone(),
+            false => self.path.join(name),
+        };
         RunDirError::Io {
-            path: self.path.join(name).display().to_string(),
+            path: path.display().to_string(),
             source,
         }
     }

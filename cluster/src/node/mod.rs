@@ -241,7 +241,8 @@ impl<W: RaftWorld> Node<W> {
         }
     }
 
-    /// The voter whose log reaches furthest, if this node leads one.
+    /// The voter whose log reaches furthest, of those that have answered lately if any has;
+    /// `None` if this node leads nobody.
     fn best_successor(&self) -> Option<NodeId> {
         if self.inner.machine.leading_term() == 0 {
             return None;
@@ -249,10 +250,16 @@ impl<W: RaftWorld> Node<W> {
         let metrics = self.inner.raft.metrics();
         let metrics = metrics.borrow_watched();
         let voters = metrics.membership_config.membership().voter_ids();
-        let replication = metrics.replication.as_ref()?;
+        let (replication, answers) = (metrics.replication.as_ref()?, metrics.heartbeat.as_ref()?);
+        let lately = Duration::from_millis(self.inner.options.raft.election_min_ms);
+        let answers_lately = |id: &NodeId| {
+            let last = answers.get(id).and_then(Option::as_ref);
+            last.is_some_and(|last| W::now() - last.0 < lately)
+        };
+        let reaches = |id: &NodeId| replication.get(id).copied().flatten().map(|log| log.index);
         voters
             .filter(|id| *id != self.inner.options.id)
-            .max_by_key(|id| replication.get(id).copied().flatten().map(|log| log.index))
+            .max_by_key(|id| (answers_lately(id), reaches(id)))
     }
 }
 

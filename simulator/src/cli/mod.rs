@@ -42,7 +42,7 @@ pub fn main() -> u8 {
         Command::List(args) => list::list(&args),
     };
     result.unwrap_or_else(|failure| {
-        eprintln!("error: {}", failure.message);
+        tell(&format!("error: {}", failure.message));
         failure.exit as u8
     })
 }
@@ -76,6 +76,11 @@ fn style() -> Style {
 /// Tells a person what is going on; silent where nobody looks.
 fn progress(text: &str) {
     if std::io::stderr().is_terminal() {
-        eprintln!("{text}");
+        tell(text);
     }
+}
+
+/// Tells on standard error. That nobody listens is no error either.
+fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use super::args::RunArgs;
 use super::exit::Failure;
-use super::progress;
+use super::{progress, tell};
 use crate::history::Event;
 
 /// Lines shown before the first that differs.
@@ -30,14 +30,16 @@ pub(super) fn verify(args: &RunArgs, original: &Path) -> Result<bool, Failure> {
         let difference = first_difference(original, &again)?;
         std::fs::remove_dir_all(&again).map_err(Failure::harness)?;
         if let Some(text) = difference {
-            eprintln!(
+            tell(&format!(
                 "not deterministic: two runs of seed {} differ\n{text}",
                 args.seed
-            );
+            ));
             return Ok(false);
         }
     }
-    eprintln!("verified: {RUNS} more runs in fresh processes, histories identical to the byte");
+    tell(&format!(
+        "verified: {RUNS} more runs in fresh processes, histories identical to the byte"
+    ));
     Ok(true)
 }
 

@@ -56,12 +56,24 @@ pub fn text(report: &Report, style: Style, run_dir: Option<&str>) -> String {
     out + &ending(report, style, run_dir)
 }
 
+/// How long the run took, as far as that is known: not when a stored one is judged again.
+fn took(report: &Report) -> String {
+    match report.sim.wall_seconds.get() {
+        0 => String::new(),
+        wall => format!(
+            " in {} ({}x)",
+            duration(wall),
+            count(report.sim.speed.get() / 1_000)
+        ),
+    }
+}
+
 fn header(report: &Report, style: Style) -> String {
     let cluster = &report.cluster;
     let operations = &report.operations;
     format!(
         "{} seed {} on {}: {} nodes, heartbeat {}, election timeout {} to {}\n\
-         {} of run in {} ({}x): {} operations, {} acknowledged, {} failed, {} unknown\n\n",
+         {} of run{}: {} operations, {} acknowledged, {} failed, {} unknown\n\n",
         style.paint(BOLD, &report.scenario),
         report.seed,
         report.backend,
@@ -70,8 +82,7 @@ fn header(report: &Report, style: Style) -> String {
         duration(cluster.election_timeout_ms.min.get()),
         duration(cluster.election_timeout_ms.max.get()),
         duration(report.sim.seconds.get()),
-        duration(report.sim.wall_seconds.get()),
-        count(report.sim.speed.get() / 1_000),
+        took(report),
         count(operations.invoked),
         count(operations.acknowledged),
         count(operations.failed),
