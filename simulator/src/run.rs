@@ -84,6 +84,10 @@ fn input(plan: &Plan, history: &History, reproduce: &str, wall: Duration) -> Inp
         },
         services: services.collect(),
         objectives: objectives(plan),
+        drawn_faults: (plan.faults.iter())
+            .filter(|fault| fault.drawn)
+            .map(|fault| fault.id)
+            .collect(),
         history_sha256: history.sha256(&header(plan)),
         events: history.events.len() as u64,
         reproduce: reproduce.into(),

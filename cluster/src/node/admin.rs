@@ -13,6 +13,7 @@ use openraft::impls::BasicNode;
 
 use super::{Node, NodeError};
 use crate::protocol::AdminCall;
+use crate::raft::state_machine::Membership;
 use crate::raft::{NodeId, RaftWorld, node_name, peer_address};
 use crate::world;
 
@@ -25,13 +26,11 @@ impl<W: RaftWorld> Node<W> {
         match call {
             AdminCall::Status => Ok(self.status()),
             AdminCall::Add { id, addr } => {
-                self.add_learner(id, &addr).await?;
-                self.change(ChangeMembers::AddVoterIds(BTreeSet::from([id])), false)
-                    .await?;
+                self.add_member(id, &addr).await?;
                 Ok(vec![format!("{} added", node_name(id))])
             }
             AdminCall::Remove { id } => {
-                self.change(self.removal(id)?, false).await?;
+                self.remove_member(id).await?;
                 Ok(vec![format!("{} removed", node_name(id))])
             }
             AdminCall::Replace { old, new, addr } => {
@@ -60,6 +59,29 @@ impl<W: RaftWorld> Node<W> {
                 Ok(vec!["OK".into()])
             }
         }
+    }
+
+    /// Makes the node at `address` a voter, once it has caught up.
+    ///
+    /// # Errors
+    /// This node does not lead, a change is under way already, or the node does not catch up.
+    pub async fn add_member(&self, id: NodeId, address: &str) -> Result<(), NodeError> {
+        self.add_learner(id, address).await?;
+        let voter = ChangeMembers::AddVoterIds(BTreeSet::from([id]));
+        self.change(voter, false).await
+    }
+
+    /// Takes the node's vote and its place in the cluster.
+    ///
+    /// # Errors
+    /// This node does not lead, a change is under way already, or `id` is no member.
+    pub async fn remove_member(&self, id: NodeId) -> Result<(), NodeError> {
+        self.change(self.removal(id)?, false).await
+    }
+
+    /// The configuration that this node has applied, and so knows to be committed.
+    pub fn membership(&self) -> Membership {
+        self.inner.machine.membership()
     }
 
     fn voters(&self) -> BTreeSet<NodeId> {

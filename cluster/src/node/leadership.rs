@@ -3,7 +3,8 @@
 //! A new leader's first entry is [`Command::NewLeader`], which gives every lease its full
 //! length again; until it is applied the node refuses writes, so no entry of the term comes
 //! before it. Stamps are the wall clock at that moment plus the monotonic time since, so a
-//! clock that jumps in the middle of a term shortens nobody's lease.
+//! clock that jumps in the middle of a term shortens nobody's lease. Log time runs slow by
+//! [`DRIFT_PPM`], so that a lease is a lower bound also under a clock that runs fast.
 
 use std::time::Duration;
 
@@ -12,6 +13,11 @@ use crate::planted::{self, Bug};
 use crate::raft::RaftWorld;
 use crate::state::command::Command;
 use crate::world::{self, Instant};
+
+/// How much faster than real time a machine's clock may run without shortening a lease: twice
+/// what NTP corrects by slewing. Expiry comes late by as much, which nobody is promised
+/// otherwise (Gray & Cheriton, "Leases", 1989, have the server allow for its clock's drift).
+const DRIFT_PPM: u64 = 1_000;
 
 /// Log time while this node leads.
 #[derive(Debug, Clone, Copy, Default)]
@@ -33,7 +39,9 @@ impl LogClock {
         if planted::active(Bug::StampFromMachineClock) {
             return machine_clock_ms();
         }
-        self.base_ms + (W::now() - self.since).as_millis() as u64
+        let elapsed_us = (W::now() - self.since).as_micros() as u64;
+        let certain_us = elapsed_us - elapsed_us / (1_000_000 / DRIFT_PPM);
+        self.base_ms + certain_us / 1_000
     }
 }
 

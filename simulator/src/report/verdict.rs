@@ -60,6 +60,7 @@ impl fmt::Display for RunVerdict {
 /// What the verdict is composed from.
 pub(super) struct Grounds<'a> {
     pub(super) checks: &'a [CheckRow],
+    /// Those that were asked for: a drawn fault may be skipped, but see the check of faults.
     pub(super) faults: &'a [FaultRow],
     pub(super) objectives: &'a [ObjectiveResult],
     /// Each service with a workload, and what it acknowledged in chaos and serve.

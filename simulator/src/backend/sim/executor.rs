@@ -71,10 +71,20 @@ thread_local! {
 struct Host {
     offset_us: i64,
     drift_ppm: i32,
+    /// When the drift last changed, and what the host's own clock had counted by then.
+    since: Nanos,
+    counted: Nanos,
     rng: ChaCha8Rng,
     paused: bool,
     /// Woken while paused, in order.
     parked: Vec<Arc<TaskWaker>>,
+}
+
+impl Host {
+    /// What the host's clock has counted since the simulation began.
+    fn elapsed(&self, now: Nanos) -> Nanos {
+        self.counted + scale(now - self.since, self.drift_ppm)
+    }
 }
 
 struct Timer {
@@ -146,6 +156,8 @@ impl Executor {
         hosts.push(Host {
             offset_us,
             drift_ppm,
+            since: 0,
+            counted: 0,
             rng,
             paused: false,
             parked: Vec::new(),
@@ -169,22 +181,41 @@ impl Executor {
 
     /// The monotonic clock of the running host.
     pub fn local_now(&self) -> Nanos {
-        let drift_ppm = self.hosts.borrow()[self.current.get().0].drift_ppm;
-        MONOTONIC_START + scale(self.now.get(), drift_ppm)
+        MONOTONIC_START + self.hosts.borrow()[self.current.get().0].elapsed(self.now.get())
     }
 
     /// The wall clock of the running host, milliseconds since the Unix epoch.
     pub fn local_wall_ms(&self) -> u64 {
         let host = &self.hosts.borrow()[self.current.get().0];
-        let nanos = WALL_START + scale(self.now.get(), host.drift_ppm);
+        let nanos = WALL_START + host.elapsed(self.now.get());
         (nanos as i64 / 1_000_000 + host.offset_us / 1_000).max(0) as u64
     }
 
     /// Sleeps until the running host's monotonic clock shows `local`.
     pub fn sleep_until_local(&self, local: Nanos) -> Sleep {
-        let drift_ppm = self.hosts.borrow()[self.current.get().0].drift_ppm;
-        let deadline = unscale(local.saturating_sub(MONOTONIC_START), drift_ppm);
-        self.sleep_until(deadline)
+        let host = &self.hosts.borrow()[self.current.get().0];
+        let rest = local.saturating_sub(MONOTONIC_START + host.elapsed(self.now.get()));
+        // Rounding twice may cost a nanosecond.
+        let rest = rest + Nanos::from(host.drift_ppm != 0);
+        self.sleep_until(self.now.get() + unscale(rest, host.drift_ppm))
+    }
+
+    /// Changes a host's clocks from now on: by how much its wall clock is off, and how much
+    /// too fast both run. The monotonic clock never goes back; timers that were set before
+    /// keep their time.
+    pub fn set_clock(&self, host: HostId, offset_us: i64, drift_ppm: i32) {
+        let now = self.now.get();
+        let host = &mut self.hosts.borrow_mut()[host.0];
+        host.counted = host.elapsed(now);
+        host.since = now;
+        host.offset_us = offset_us;
+        host.drift_ppm = drift_ppm;
+    }
+
+    /// Offset of the wall clock in microseconds, and drift in parts per million.
+    pub fn clock(&self, host: HostId) -> (i64, i32) {
+        let host = &self.hosts.borrow()[host.0];
+        (host.offset_us, host.drift_ppm)
     }
 
     /// Sleeps until virtual time `deadline`.
