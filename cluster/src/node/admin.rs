@@ -84,6 +84,22 @@ impl<W: RaftWorld> Node<W> {
         self.inner.machine.membership()
     }
 
+    /// Fails unless this node leads and belongs to the cluster. A leader that was removed goes
+    /// on for a moment; openraft 0.10.0-alpha.37 panics (in a debug build) if it is asked for
+    /// another change then.
+    fn must_lead(&self) -> Result<(), NodeError> {
+        let metrics = self.inner.raft.server_metrics();
+        let is_member = {
+            let metrics = metrics.borrow_watched();
+            let membership = metrics.membership_config.membership();
+            membership.get_node(&self.id()).is_some()
+        };
+        match is_member && self.inner.machine.leading_term() != 0 {
+            true => Ok(()),
+            false => Err(self.redirect()),
+        }
+    }
+
     fn voters(&self) -> BTreeSet<NodeId> {
         let metrics = self.inner.raft.server_metrics();
         let metrics = metrics.borrow_watched();
@@ -92,9 +108,7 @@ impl<W: RaftWorld> Node<W> {
 
     /// How to remove the node, which depends on whether it has a vote.
     fn removal(&self, id: NodeId) -> Result<ChangeMembers<NodeId, BasicNode>, NodeError> {
-        if self.inner.machine.leading_term() == 0 {
-            return Err(self.redirect());
-        }
+        self.must_lead()?;
         let metrics = self.inner.raft.server_metrics();
         let metrics = metrics.borrow_watched();
         let membership = metrics.membership_config.membership();
@@ -118,9 +132,7 @@ impl<W: RaftWorld> Node<W> {
                 "address {address}: expected host:port with a port from 1 to 55535"
             )));
         }
-        if self.inner.machine.leading_term() == 0 {
-            return Err(self.redirect());
-        }
+        self.must_lead()?;
         let added = self
             .inner
             .raft
@@ -139,9 +151,7 @@ impl<W: RaftWorld> Node<W> {
         change: ChangeMembers<NodeId, BasicNode>,
         retain: bool,
     ) -> Result<(), NodeError> {
-        if self.inner.machine.leading_term() == 0 {
-            return Err(self.redirect());
-        }
+        self.must_lead()?;
         let changed = self.inner.raft.change_membership(change, retain);
         match world::timeout::<W, _>(CATCH_UP_LIMIT, changed).await {
             Ok(result) => result.map(drop).map_err(|e| self.membership_error(e)),
@@ -167,9 +177,7 @@ impl<W: RaftWorld> Node<W> {
     /// # Errors
     /// This node does not lead, or `id` has no vote.
     pub async fn transfer_leader(&self, id: NodeId) -> Result<(), NodeError> {
-        if self.inner.machine.leading_term() == 0 {
-            return Err(self.redirect());
-        }
+        self.must_lead()?;
         if !self.voters().contains(&id) {
             return Err(NodeError::Invalid(format!("{} has no vote", node_name(id))));
         }

@@ -14,7 +14,7 @@ use super::words::seconds;
 use crate::history::{FaultEvent, FaultStatus, NodeEvent};
 
 /// Kinds that end the processes of their targets.
-const ENDING: [&str; 13] = [
+const ENDING: [&str; 12] = [
     "kill",
     "stop",
     "power_loss",
@@ -27,7 +27,6 @@ const ENDING: [&str; 13] = [
     "bit_rot",
     "misdirected_write",
     "torn_tail",
-    "replace_member",
 ];
 
 pub(super) fn check(view: &View) -> CheckResult {

@@ -52,7 +52,7 @@ impl FaultSpan {
         match self.kind.as_str() {
             "kill" | "stop" | "restart" | "rolling_restart" | "crash_loop" | "power_loss"
             | "wipe" | "failing_sync" | "read_error" | "write_error" | "disk_full" | "bit_rot"
-            | "misdirected_write" | "torn_tail" | "replace_member" => Some(Silence::Process),
+            | "misdirected_write" | "torn_tail" => Some(Silence::Process),
             "pause" | "isolate" => Some(Silence::CutOff),
             _ => None,
         }

@@ -90,17 +90,17 @@ pub(super) fn draw(rules: &Rules, phases: &PhasePlan, seed: Seed) -> Drawn {
     while !kinds.is_empty() && now_us + LEAST_US < end_us {
         let mood = dice.below(10);
         if mood < QUIET_OF_10 {
-            now_us += dice.between(SPELL_US);
+            now_us += dice.between_ms(SPELL_US);
         } else if mood < QUIET_OF_10 + BURSTS_OF_10 {
             for _ in 0..dice.between(BURST_FAULTS) {
                 dice.fault(&kinds, now_us, end_us, &mut faults);
-                now_us += dice.between(BURST_GAP_US);
+                now_us += dice.between_ms(BURST_GAP_US);
             }
-            now_us += dice.between(rules.gap_us);
+            now_us += dice.between_ms(rules.gap_us);
         } else {
-            let spell_ends_us = now_us + dice.between(SPELL_US);
+            let spell_ends_us = now_us + dice.between_ms(SPELL_US);
             while now_us < spell_ends_us {
-                now_us += dice.between(rules.gap_us);
+                now_us += dice.between_ms(rules.gap_us);
                 dice.fault(&kinds, now_us, end_us, &mut faults);
             }
         }
@@ -132,6 +132,11 @@ impl Dice<'_> {
         self.rng.random_range(min..=max)
     }
 
+    /// As [`Self::between`], in whole milliseconds: a plan is read by people.
+    fn between_ms(&mut self, (min_us, max_us): (u64, u64)) -> u64 {
+        self.between((min_us / 1_000, max_us / 1_000)) * 1_000
+    }
+
     fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.rng.random_range(0..choices.len() as u64) as usize]
     }
@@ -159,7 +164,7 @@ impl Dice<'_> {
             return;
         }
         let kind = self.pick(kinds);
-        let lasts_us = self.between(self.rules.lasts_us).min(end_us - at_us);
+        let lasts_us = self.between_ms(self.rules.lasts_us).min(end_us - at_us);
         faults.ends.retain(|(until_us, _)| *until_us > at_us);
         let spent: usize = faults.ends.iter().map(|(_, cost)| cost).sum();
         let left = self.rules.budget.map(|budget| budget.saturating_sub(spent));
@@ -192,9 +197,9 @@ impl Dice<'_> {
 
     /// One node is cut off and back, several times.
     fn flap(&mut self, at_us: u64, end_us: u64, faults: &mut Faults) {
-        let target = self.one();
-        let away_us = self.between((100_000, SECOND));
-        let back_us = self.between((100_000, SECOND));
+        let target = Target::Node(self.between((0, self.rules.nodes as u64 - 1)) as usize);
+        let away_us = self.between_ms((100_000, SECOND));
+        let back_us = self.between_ms((100_000, SECOND));
         let mut from_us = at_us;
         for _ in 0..self.between((2, 5)) {
             if from_us + away_us >= end_us {
@@ -288,16 +293,16 @@ impl Dice<'_> {
             CrashLoop => {
                 let action = FaultAction::CrashLoop {
                     targets: vec![self.one()],
-                    up_us: self.between((50_000, SECOND)),
-                    down_us: self.between((20_000, SECOND / 2)),
+                    up_us: self.between_ms((50_000, SECOND)),
+                    down_us: self.between_ms((20_000, SECOND / 2)),
                 };
                 (action, 1)
             }
             RollingRestart => {
                 let action = FaultAction::RollingRestart {
                     targets: vec![Target::All],
-                    up_us: self.between((SECOND / 2, 2 * SECOND)),
-                    down_us: self.between((100_000, SECOND)),
+                    up_us: self.between_ms((SECOND / 2, 2 * SECOND)),
+                    down_us: self.between_ms((100_000, SECOND)),
                 };
                 (action, 1)
             }
@@ -349,10 +354,10 @@ impl Dice<'_> {
         };
         let mut change = LinkChange::default();
         match kind {
-            Kind::Latency => change.latency_us = self.between((1_000, 30_000)),
-            Kind::Jitter => change.jitter_us = self.between((1_000, 50_000)),
-            Kind::Loss => change.loss_ppm = self.between((1_000, 100_000)) as u32,
-            _ => change.bandwidth_bytes_per_s = Some(self.between((50_000, 1_000_000))),
+            Kind::Latency => change.latency_us = self.between_ms((1_000, 30_000)),
+            Kind::Jitter => change.jitter_us = self.between_ms((1_000, 50_000)),
+            Kind::Loss => change.loss_ppm = self.between((1, 100)) as u32 * 1_000,
+            _ => change.bandwidth_bytes_per_s = Some(self.between((50, 1_000)) * 1_000),
         }
         FaultAction::Link { from, to, change }
     }
@@ -367,7 +372,7 @@ impl Dice<'_> {
             Kind::MisdirectedWrite => DiskFault::MisdirectedWrite,
             Kind::TornTail => DiskFault::TornTail,
             _ => DiskFault::SlowSync {
-                by_us: self.between((5_000, 200_000)),
+                by_us: self.between_ms((5_000, 200_000)),
             },
         }
     }
@@ -379,10 +384,10 @@ impl Dice<'_> {
                 by_ppm: sign * self.between((10, 300)) as i32,
             },
             Kind::ClockJump => ClockFault::Jump {
-                by_us: i64::from(sign) * self.between((10_000, 3_600 * SECOND)) as i64,
+                by_us: i64::from(sign) * self.between_ms((10_000, 3_600 * SECOND)) as i64,
             },
             _ => ClockFault::Offset {
-                by_us: i64::from(sign) * self.between((10_000, 60 * SECOND)) as i64,
+                by_us: i64::from(sign) * self.between_ms((10_000, 60 * SECOND)) as i64,
             },
         }
     }
