@@ -19,6 +19,11 @@ use crate::world::{self, Instant};
 /// otherwise (Gray & Cheriton, "Leases", 1989, have the server allow for its clock's drift).
 const DRIFT_PPM: u64 = 1_000;
 
+/// How much real time has surely passed when a clock has counted `elapsed_us`.
+fn certain_us(elapsed_us: u64) -> u64 {
+    elapsed_us - elapsed_us / (1_000_000 / DRIFT_PPM)
+}
+
 /// Log time while this node leads.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct LogClock {
@@ -40,8 +45,7 @@ impl LogClock {
             return machine_clock_ms();
         }
         let elapsed_us = (W::now() - self.since).as_micros() as u64;
-        let certain_us = elapsed_us - elapsed_us / (1_000_000 / DRIFT_PPM);
-        self.base_ms + certain_us / 1_000
+        self.base_ms + certain_us(elapsed_us) / 1_000
     }
 }
 
@@ -100,5 +104,22 @@ pub(super) async fn expire<W: RaftWorld>(node: Node<W>) {
         let rest = next_ms.map_or(IDLE, |at| Duration::from_millis(at.saturating_sub(now_ms)));
         // An entry applied meanwhile may bring an earlier deadline.
         let _ = world::timeout::<W, _>(rest, inner.machine.applied_some()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DRIFT_PPM, certain_us};
+
+    #[test]
+    fn log_time_never_overtakes_real_time_and_never_goes_back() {
+        let mut before = 0;
+        for real_us in (0..20_000_000).step_by(997) {
+            let fast_us = real_us + real_us * DRIFT_PPM / 1_000_000;
+            assert!(certain_us(fast_us) <= real_us + 1, "after {real_us} us");
+            assert!(certain_us(real_us) >= before, "at {real_us} us");
+            before = certain_us(real_us);
+        }
+        assert_eq!(certain_us(10_000_000), 9_990_000);
     }
 }

@@ -24,6 +24,8 @@ use crate::plan::DiskPlan;
 
 /// Where a node keeps its log.
 pub(super) const LOG_PATH: &str = "/wal";
+/// A write of this size carries nothing that could be lost.
+const EMPTY_BATCH_BYTES: usize = 40;
 /// Granularity of torn writes.
 const BLOCK_BYTES: u64 = 512;
 
@@ -196,10 +198,10 @@ impl SimFile {
             .faults
             .misdirect(offset, data.len() as u64, &shared.rng);
         let offset = elsewhere.unwrap_or(offset);
-        *shared.unsynced.borrow_mut() = Some(Unsynced {
-            offset,
-            data: data.to_vec(),
-        });
+        if data.len() > EMPTY_BATCH_BYTES {
+            let data = data.to_vec();
+            *shared.unsynced.borrow_mut() = Some(Unsynced { offset, data });
+        }
         Ok(offset)
     }
 }

@@ -12,6 +12,7 @@ use std::os::unix::fs::FileExt;
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
+use tokio::sync::Notify;
 use turmoil_fs::shim::std::fs::{self, OpenOptions};
 
 use super::disk::{LOG_PATH, SimDisk};
@@ -29,6 +30,8 @@ const ROT_BYTES: u64 = 8;
 #[derive(Default)]
 pub(super) struct Faults {
     active: RefCell<BTreeMap<usize, Active>>,
+    /// Rings when an operation meets a fault.
+    meeting: Notify,
 }
 
 struct Active {
@@ -38,12 +41,17 @@ struct Active {
 }
 
 impl Faults {
+    fn ring(&self, active: &Active) {
+        active.met.set(active.met.get() + 1);
+        self.meeting.notify_waiters();
+    }
+
     /// Notes a meeting with each fault that `is_one` picks; whether there is any.
     fn meet(&self, is_one: impl Fn(&DiskFault) -> bool) -> bool {
         let active = self.active.borrow();
         let mut any = false;
         for found in active.values().filter(|active| is_one(&active.fault)) {
-            found.met.set(found.met.get() + 1);
+            self.ring(found);
             any = true;
         }
         any
@@ -54,7 +62,7 @@ impl Faults {
         let mut delay = 0;
         for active in self.active.borrow().values() {
             if let DiskFault::SlowSync { by_us } = active.fault {
-                active.met.set(active.met.get() + 1);
+                self.ring(active);
                 delay += by_us * 1_000;
             }
         }
@@ -127,6 +135,11 @@ impl SimDisk {
     pub fn met(&self, id: usize) -> u64 {
         let active = self.shared.faults.active.borrow();
         active.get(&id).map_or(0, |active| active.met.get())
+    }
+
+    /// Resolves when, from now on, an operation meets any fault of this disk.
+    pub async fn meeting(&self) {
+        self.shared.faults.meeting.notified().await;
     }
 
     /// Whether something was written that no sync has followed.

@@ -7,16 +7,16 @@
 use std::time::Duration;
 
 use rand::RngExt;
+use squall_cluster::world;
 
 use super::executor::{HostId, Nanos};
 use super::nemesis::{INSTANT_PATIENCE_US, LOOK_AGAIN, Miss, Nemesis};
+use super::world::SimWorld;
 use crate::fault::{ClientFault, ClockFault, DiskFault, MemberChange, ResolvedAction, node_name};
 use crate::plan::PlannedFault;
 
 /// A node asked to stop is killed after this long.
 const STOP_LIMIT: Nanos = 10_000_000_000;
-/// A node whose disk failed must have ended within this time.
-const END_LIMIT_US: u64 = 2_000_000;
 /// Starting takes less than this.
 const START_LIMIT_US: u64 = 2_000_000;
 /// How often to look for a write under way: a sync takes a few of these.
@@ -322,14 +322,18 @@ impl Nemesis {
 
     async fn until_met(&self, fault: usize, node: usize, ends_us: u64) -> Result<(), Miss> {
         let disk = self.cluster.disk(node);
-        let met = || disk.met(fault) > 0;
-        match self.wait_until(ends_us, LOOK_AGAIN, met).await {
-            true => Ok(()),
-            false => Err(Miss::Skipped(format!(
-                "no operation of {} met it",
-                node_name(node)
-            ))),
+        while disk.met(fault) == 0 {
+            let rest_us = ends_us.saturating_sub(self.recorder().now_us());
+            let rest = Duration::from_micros(rest_us);
+            if world::timeout::<SimWorld, _>(rest, disk.meeting())
+                .await
+                .is_err()
+            {
+                let name = node_name(node);
+                return Err(Miss::Skipped(format!("no operation of {name} met it")));
+            }
         }
+        Ok(())
     }
 
     /// Starts a node with damage, which must notice and refuse.
