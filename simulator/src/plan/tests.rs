@@ -220,13 +220,15 @@ fn the_budget_limits_what_overlaps() {
             for fault in &plan.faults {
                 let alike = plan.faults.iter();
                 let overlap = alike.filter(|f| f.at_us <= fault.at_us && fault.at_us < f.until_us);
-                let nodes = overlap.map(|fault| match &fault.action {
-                    FaultAction::Kill { targets } => {
-                        targets.iter().map(|t| t.count(plan.cluster.nodes)).sum()
+                let nodes = overlap.map(|fault| -> usize {
+                    match &fault.action {
+                        FaultAction::Kill { targets } => {
+                            targets.iter().map(|t| t.count(plan.cluster.nodes)).sum()
+                        }
+                        other => panic!("{other} was not asked for"),
                     }
-                    other => panic!("{other} was not asked for"),
                 });
-                most = most.max(nodes.sum::<usize>());
+                most = most.max(nodes.sum());
             }
         }
         most

@@ -23,6 +23,8 @@ pub struct Input {
     /// Services with a workload; each must have been loaded for the run to count.
     pub services: Vec<Service>,
     pub objectives: Objectives,
+    /// Whether unavailability was legitimate, if the faults make that a question.
+    pub excuse: Option<String>,
     /// Numbers of the faults that may be skipped: nobody asked for them by name.
     pub drawn_faults: BTreeSet<usize>,
     pub history_sha256: String,
@@ -72,6 +74,7 @@ pub fn build(input: &Input, measures: &Measures, checks: &[check::CheckResult]) 
         faults: &asked,
         objectives: &objectives,
         load: &load,
+        excuse: input.excuse.as_deref(),
     };
     let (verdict, reason) = verdict(&grounds);
     Report {

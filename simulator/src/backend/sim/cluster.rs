@@ -160,6 +160,11 @@ impl Cluster {
         self.machines[node].lost.borrow().clone()
     }
 
+    /// How often the node has been replaced.
+    pub fn lives(&self, node: usize) -> u64 {
+        self.machines[node].replaced.get()
+    }
+
     /// Resolves when, from now on, a node refuses to start.
     pub async fn refusal(&self) {
         self.refused.notified().await;

@@ -203,7 +203,11 @@ impl Nemesis {
         let leads = || self.cluster.leader() == Some(to);
         match self.wait_until(deadline_us, LOOK_AGAIN, leads).await {
             true => Ok(()),
-            false => Err(uncertain(format!("{} did not take over", node_name(to)))),
+            // Other faults may be in its way, and then nothing has changed.
+            false => Err(Miss::Skipped(format!(
+                "{} did not take over",
+                node_name(to)
+            ))),
         }
     }
 
@@ -261,26 +265,18 @@ impl Nemesis {
         ends_us: u64,
     ) -> Result<(), Miss> {
         let disk = self.cluster.disk(node);
-        let name = node_name(node);
+        let (name, lives) = (node_name(node), self.cluster.lives(node));
         if damage.loses_data() {
             self.operator.speak_for(node, true);
         }
         match damage {
-            DiskFault::SlowSync { .. } => {
+            // That a failure ends the process, as it must, is for the check of faults to see.
+            DiskFault::SlowSync { .. }
+            | DiskFault::FailingSync
+            | DiskFault::WriteError
+            | DiskFault::Full => {
                 disk.install(fault, damage);
                 self.until_met(fault, node, ends_us).await
-            }
-            DiskFault::FailingSync | DiskFault::WriteError | DiskFault::Full => {
-                disk.install(fault, damage);
-                self.until_met(fault, node, ends_us).await?;
-                let deadline_us = self.recorder().now_us() + END_LIMIT_US;
-                let ended = || !self.cluster.is_up(node);
-                match self.wait_until(deadline_us, LOOK_AGAIN, ended).await {
-                    true => Ok(()),
-                    false => Err(uncertain(format!(
-                        "{name} goes on although its disk failed"
-                    ))),
-                }
             }
             DiskFault::ReadError => {
                 disk.install(fault, damage);
@@ -297,15 +293,14 @@ impl Nemesis {
                         return Err(Miss::Skipped(why));
                     }
                 }
-                self.until_refused(node).await
+                self.until_refused(node, lives).await
             }
             DiskFault::MisdirectedWrite => {
                 disk.install(fault, damage);
                 self.until_met(fault, node, ends_us).await?;
                 let synced = || !disk.is_writing();
                 self.wait_until(ends_us, LOOK_CLOSELY, synced).await;
-                self.cluster.kill(node);
-                self.until_refused(node).await
+                self.until_refused(node, lives).await
             }
             DiskFault::TornTail => {
                 let writes = || disk.is_writing();
@@ -336,11 +331,16 @@ impl Nemesis {
         Ok(())
     }
 
-    /// Starts a node with damage, which must notice and refuse.
-    async fn until_refused(&self, node: usize) -> Result<(), Miss> {
-        self.revive(node);
+    /// Starts a node with damage, which must notice and refuse. Another fault may have been
+    /// quicker: then the node has refused already, or has even been replaced since `lives`.
+    async fn until_refused(&self, node: usize, lives: u64) -> Result<(), Miss> {
+        let cluster = &self.cluster;
+        let refused = || cluster.lost(node).is_some() || cluster.lives(node) > lives;
+        if !refused() {
+            self.cluster.kill(node);
+            self.revive(node);
+        }
         let deadline_us = self.recorder().now_us() + START_LIMIT_US;
-        let refused = || self.cluster.lost(node).is_some();
         match self.wait_until(deadline_us, LOOK_AGAIN, refused).await {
             true => Ok(()),
             false => Err(uncertain(format!(
@@ -370,8 +370,12 @@ impl Nemesis {
                 disk.lose_power();
             }
         }
-        self.repair(nodes).await?;
-        nodes.iter().for_each(|node| self.revive(*node));
+        if damage.loses_data() {
+            self.repair(nodes).await?;
+        }
+        if !matches!(damage, DiskFault::SlowSync { .. }) {
+            nodes.iter().for_each(|node| self.revive(*node));
+        }
         Ok(())
     }
 

@@ -20,8 +20,8 @@ use super::executor::Executor;
 use super::moments::Moments;
 use super::network::Network;
 use super::operator::Operator;
-use crate::fault::{FaultAction, ResolvedAction, Roles, node_name, resolve};
-use crate::history::{EventKind, FaultEvent, FaultStatus, Recorder};
+use crate::fault::{FaultAction, ResolvedAction, Roles, Target, node_name, resolve};
+use crate::history::{EventKind, FaultEvent, FaultStatus, MAJORITY_AGAIN, NO_MAJORITY, Recorder};
 use crate::plan::{Plan, PlannedFault};
 use crate::workload::{Control, Setting};
 
@@ -44,6 +44,8 @@ pub struct Nemesis {
     pub(super) storms: RefCell<BTreeMap<usize, Vec<Rc<Control>>>>,
     /// Most nodes that drawn faults may impair at a time.
     budget: Option<usize>,
+    /// Whether too few nodes were left unharmed when that was last looked at.
+    lacks_majority: Cell<bool>,
     chaos_ends_us: u64,
     /// Faults that are not over.
     active: Cell<usize>,
@@ -84,6 +86,7 @@ impl Nemesis {
             impaired: RefCell::default(),
             storms: RefCell::default(),
             budget: plan.chaos.as_ref().and_then(|chaos| chaos.budget),
+            lacks_majority: Cell::new(false),
             chaos_ends_us: plan.phases.warmup_us + plan.phases.chaos_us,
             active: Cell::new(0),
             all_over: Notify::new(),
@@ -120,6 +123,23 @@ impl Nemesis {
             self.revive(node);
         }
         self.operator.restore().await;
+        self.look_for_majority();
+    }
+
+    /// Notes when the faults leave no majority unharmed, and when they do again: what a
+    /// cluster does not answer in between, no cluster could.
+    fn look_for_majority(&self) {
+        let impaired = self.impaired_now();
+        let members = self.cluster.members();
+        let lacks = members - impaired.len() < Target::Majority.count(members);
+        if self.lacks_majority.replace(lacks) == lacks {
+            return;
+        }
+        let names: Vec<String> = impaired.into_iter().map(node_name).collect();
+        self.recorder().note(match lacks {
+            true => format!("{NO_MAJORITY}: {} are impaired", names.join(", ")),
+            false => MAJORITY_AGAIN.to_owned(),
+        });
     }
 
     pub(super) fn recorder(&self) -> &Recorder {
@@ -155,6 +175,7 @@ impl Nemesis {
         };
         let is_installed = status == FaultStatus::Installed;
         self.report(fault, targets.clone(), status);
+        self.look_for_majority();
         if is_installed {
             if fault.action.is_instant() {
                 self.storms.borrow_mut().remove(&fault.id);
@@ -163,10 +184,11 @@ impl Nemesis {
             self.hold(fault, &action, ends_us).await;
         }
         let undone = self.heal(fault.id, &action).await;
-        if !is_installed {
-            return;
+        self.impaired.borrow_mut().remove(&fault.id);
+        if is_installed {
+            self.report(fault, targets, FaultStatus::Healed);
         }
-        self.report(fault, targets, FaultStatus::Healed);
+        self.look_for_majority();
         if let Err(why) = undone {
             self.recorder().note(format!("fault {}: {why}", fault.id));
         }
