@@ -272,6 +272,7 @@ fn judged(
         faults: &report.faults,
         objectives: &report.objectives,
         load: &[("cache".into(), 500), ("queue".into(), acked)],
+        excuse: None,
     })
 }
 

@@ -85,8 +85,8 @@ fn mistakes_of_form() {
             "t.toml:2:1: missing field `at`",
         ),
         (
-            "[[fault]]\nat = \"1s\"\nwipe = [\"leader\"]",
-            "t.toml:4:1: unknown field `wipe`, expected one of `at`, `for`, `repeat`, `kill`, `stop`, `pause`, `power_loss`, `isolate`, `partition`, `one_way`, `bridge`, `link`, `transfer`",
+            "[[fault]]\nat = \"1s\"\nburn = [\"leader\"]",
+            "t.toml:4:1: unknown field `burn`, expected one of `at`, `for`, `repeat`, `kill`, `stop`, `pause`, `power_loss`, `isolate`, `wipe`, `crash_loop`, `rolling_restart`, `up`, `down`, `disk`, `slow_sync`, `damage`, `clock`, `offset`, `drift`, `jump`, `member`, `client`, `when`, `partition`, `one_way`, `bridge`, `link`, `transfer`",
         ),
         (
             "[[fault]]\nat = \"1s\"\nkill = [\"leader\", \"boss\"]",
@@ -272,7 +272,7 @@ fn impossible_faults() {
     check_faults(&[
         (
             "",
-            "t.toml:2:1: a fault needs an action: kill, stop, pause, power_loss, isolate, partition, link or transfer",
+            "t.toml:2:1: a fault needs an action: kill, stop, pause, power_loss, isolate, wipe, crash_loop, rolling_restart, disk, clock, partition, link, transfer, member or client",
         ),
         (
             "kill = [\"leader\"]\npause = [\"any\"]",
