@@ -144,9 +144,10 @@ impl ResolvedAction {
             | ResolvedAction::Wipe { nodes }
             | ResolvedAction::CrashLoop { nodes, .. }
             | ResolvedAction::Isolate { nodes } => nodes.iter().copied().collect(),
-            ResolvedAction::Disk { fault, .. } if matches!(fault, DiskFault::SlowSync { .. }) => {
-                BTreeSet::new()
-            }
+            ResolvedAction::Disk {
+                fault: DiskFault::SlowSync { .. },
+                ..
+            } => BTreeSet::new(),
             ResolvedAction::Disk { nodes, .. } => nodes.iter().copied().collect(),
             ResolvedAction::Member {
                 change: MemberChange::Remove | MemberChange::Replace,

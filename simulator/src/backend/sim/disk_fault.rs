@@ -193,11 +193,13 @@ impl SimDisk {
                 .open(format!("/{name}"))
                 .map_err(failed)?;
             let bytes = file.metadata().map_err(failed)?.len();
-            if bytes < LEAST_LOG_BYTES {
+            // A snapshot has one checksum over all of it.
+            let least = if name == "wal" { LEAST_LOG_BYTES } else { 1 };
+            if bytes < least {
                 return Err(format!("{name} has only {bytes} bytes"));
             }
-            let at = rng.random_range(0..bytes / 4 * 3);
-            let count = rng.random_range(1..=ROT_BYTES);
+            let at = rng.random_range(0..bytes.div_ceil(4) * 3).min(bytes - 1);
+            let count = rng.random_range(1..=ROT_BYTES).min(bytes - at);
             let mut rotten = vec![0; count as usize];
             file.read_at(&mut rotten, at).map_err(failed)?;
             for byte in &mut rotten {

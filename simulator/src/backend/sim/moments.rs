@@ -64,15 +64,16 @@ fn moment_of(kind: &EventKind) -> Option<Moment> {
             NodeEvent::Membership { .. } => Some(Moment::Membership),
             _ => None,
         },
-        EventKind::Return { outcome, .. } => match outcome {
-            Outcome::Granted { .. }
-            | Outcome::Released
-            | Outcome::Published { .. }
-            | Outcome::Settled { valid: true }
-            | Outcome::Stored { .. }
-            | Outcome::Counted { .. } => Some(Moment::Acknowledgement),
-            _ => None,
-        },
+        EventKind::Return {
+            outcome:
+                Outcome::Granted { .. }
+                | Outcome::Released
+                | Outcome::Published { .. }
+                | Outcome::Settled { valid: true }
+                | Outcome::Stored { .. }
+                | Outcome::Counted { .. },
+            ..
+        } => Some(Moment::Acknowledgement),
         _ => None,
     }
 }
