@@ -37,6 +37,8 @@ pub enum NodeEvent {
     Committed { term: u64, index: u64 },
     /// A snapshot up to `index` is durable.
     Snapshot { term: u64, index: u64 },
+    /// A snapshot from the leader has arrived and is about to be installed.
+    SnapshotArrived { index: u64 },
     /// A snapshot from the leader replaced the state.
     SnapshotInstalled { term: u64, index: u64 },
     /// This configuration is in force on the node.
@@ -47,4 +49,7 @@ pub enum NodeEvent {
     },
     /// The storage refused, or something else the node cannot mend.
     Damaged { why: String },
+    /// Whoever runs the cluster has put a machine with an empty disk in the node's place,
+    /// after the node had been removed from the cluster. What it had voted and stored is gone.
+    Replaced,
 }

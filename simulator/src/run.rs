@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::backend::sim::{self, SimError};
 use crate::check::{self, CheckResult};
 use crate::history::jsonl::Header;
-use crate::history::{History, Service};
+use crate::history::{EventKind, History, MAJORITY_AGAIN, NO_MAJORITY, Service};
 use crate::measure::{self, Measures};
 use crate::plan::{Plan, WorkloadKind};
 use crate::report::{self, Cluster, ElectionTimeout, Input, Ms, Report, WallInput};
@@ -84,6 +84,11 @@ fn input(plan: &Plan, history: &History, reproduce: &str, wall: Duration) -> Inp
         },
         services: services.collect(),
         objectives: objectives(plan),
+        excuse: excuse(plan, history),
+        drawn_faults: (plan.faults.iter())
+            .filter(|fault| fault.drawn)
+            .map(|fault| fault.id)
+            .collect(),
         history_sha256: history.sha256(&header(plan)),
         events: history.events.len() as u64,
         reproduce: reproduce.into(),
@@ -92,6 +97,43 @@ fn input(plan: &Plan, history: &History, reproduce: &str, wall: Duration) -> Inp
             started: Stopwatch::date_and_time(),
             version: env!("CARGO_PKG_VERSION").into(),
         },
+    }
+}
+
+/// Whether unavailability was legitimate, where faults may have gone beyond what a cluster
+/// can bear: no cluster answers without a majority.
+fn excuse(plan: &Plan, history: &History) -> Option<String> {
+    let mut spells = Vec::new();
+    let mut since_us = None;
+    for event in &history.events {
+        let EventKind::Note { text } = &event.kind else {
+            continue;
+        };
+        if text.starts_with(NO_MAJORITY) {
+            since_us = Some(event.at_us);
+        } else if text == MAJORITY_AGAIN
+            && let Some(from_us) = since_us.take()
+        {
+            spells.push(format!(
+                "from {} to {} ms",
+                from_us / 1_000,
+                event.at_us / 1_000
+            ));
+        }
+    }
+    spells.extend(since_us.map(|from_us| format!("since {} ms", from_us / 1_000)));
+    let is_lifted = plan
+        .chaos
+        .as_ref()
+        .is_some_and(|chaos| chaos.budget.is_none());
+    match spells.is_empty() {
+        false => Some(format!(
+            "unavailability was legitimate {}: no majority could answer",
+            spells.join(", ")
+        )),
+        true => is_lifted.then(|| {
+            "unavailability was not legitimate: a majority could answer all the time".into()
+        }),
     }
 }
 

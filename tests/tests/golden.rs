@@ -84,6 +84,8 @@ fn node_text(event: &NodeEvent) -> Option<String> {
             voters.join(" "),
             learners.join(" ")
         ),
+        SnapshotArrived { index } => format!("gets a snapshot up to {index}"),
         Damaged { why } => format!("damaged: {why}"),
+        Replaced => "replaced by an empty machine".to_owned(),
     })
 }

@@ -99,7 +99,7 @@ const SIMULATOR_HOMES: &[Home] = &[
     ("openraft", &[]),
     ("clap", &["cli"]),
     // A plan is made from a scenario as it was read, places in the file included.
-    ("toml", &["plan/resolve.rs", "scenario"]),
+    ("toml", &["plan/action.rs", "plan/resolve.rs", "scenario"]),
     ("rand_chacha", &["backend", "plan", "workload"]),
     (
         "squall_cluster",

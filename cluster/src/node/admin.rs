@@ -13,6 +13,7 @@ use openraft::impls::BasicNode;
 
 use super::{Node, NodeError};
 use crate::protocol::AdminCall;
+use crate::raft::state_machine::Membership;
 use crate::raft::{NodeId, RaftWorld, node_name, peer_address};
 use crate::world;
 
@@ -25,13 +26,11 @@ impl<W: RaftWorld> Node<W> {
         match call {
             AdminCall::Status => Ok(self.status()),
             AdminCall::Add { id, addr } => {
-                self.add_learner(id, &addr).await?;
-                self.change(ChangeMembers::AddVoterIds(BTreeSet::from([id])), false)
-                    .await?;
+                self.add_member(id, &addr).await?;
                 Ok(vec![format!("{} added", node_name(id))])
             }
             AdminCall::Remove { id } => {
-                self.change(self.removal(id)?, false).await?;
+                self.remove_member(id).await?;
                 Ok(vec![format!("{} removed", node_name(id))])
             }
             AdminCall::Replace { old, new, addr } => {
@@ -62,6 +61,45 @@ impl<W: RaftWorld> Node<W> {
         }
     }
 
+    /// Makes the node at `address` a voter, once it has caught up.
+    ///
+    /// # Errors
+    /// This node does not lead, a change is under way already, or the node does not catch up.
+    pub async fn add_member(&self, id: NodeId, address: &str) -> Result<(), NodeError> {
+        self.add_learner(id, address).await?;
+        let voter = ChangeMembers::AddVoterIds(BTreeSet::from([id]));
+        self.change(voter, false).await
+    }
+
+    /// Takes the node's vote and its place in the cluster.
+    ///
+    /// # Errors
+    /// This node does not lead, a change is under way already, or `id` is no member.
+    pub async fn remove_member(&self, id: NodeId) -> Result<(), NodeError> {
+        self.change(self.removal(id)?, false).await
+    }
+
+    /// The configuration that this node has applied, and so knows to be committed.
+    pub fn membership(&self) -> Membership {
+        self.inner.machine.membership()
+    }
+
+    /// Fails unless this node leads and belongs to the cluster. A leader that was removed goes
+    /// on for a moment; openraft 0.10.0-alpha.37 panics (in a debug build) if it is asked for
+    /// another change then.
+    fn must_lead(&self) -> Result<(), NodeError> {
+        let metrics = self.inner.raft.server_metrics();
+        let is_member = {
+            let metrics = metrics.borrow_watched();
+            let membership = metrics.membership_config.membership();
+            membership.get_node(&self.id()).is_some()
+        };
+        match is_member && self.inner.machine.leading_term() != 0 {
+            true => Ok(()),
+            false => Err(self.redirect()),
+        }
+    }
+
     fn voters(&self) -> BTreeSet<NodeId> {
         let metrics = self.inner.raft.server_metrics();
         let metrics = metrics.borrow_watched();
@@ -70,9 +108,7 @@ impl<W: RaftWorld> Node<W> {
 
     /// How to remove the node, which depends on whether it has a vote.
     fn removal(&self, id: NodeId) -> Result<ChangeMembers<NodeId, BasicNode>, NodeError> {
-        if self.inner.machine.leading_term() == 0 {
-            return Err(self.redirect());
-        }
+        self.must_lead()?;
         let metrics = self.inner.raft.server_metrics();
         let metrics = metrics.borrow_watched();
         let membership = metrics.membership_config.membership();
@@ -96,9 +132,7 @@ impl<W: RaftWorld> Node<W> {
                 "address {address}: expected host:port with a port from 1 to 55535"
             )));
         }
-        if self.inner.machine.leading_term() == 0 {
-            return Err(self.redirect());
-        }
+        self.must_lead()?;
         let added = self
             .inner
             .raft
@@ -117,9 +151,7 @@ impl<W: RaftWorld> Node<W> {
         change: ChangeMembers<NodeId, BasicNode>,
         retain: bool,
     ) -> Result<(), NodeError> {
-        if self.inner.machine.leading_term() == 0 {
-            return Err(self.redirect());
-        }
+        self.must_lead()?;
         let changed = self.inner.raft.change_membership(change, retain);
         match world::timeout::<W, _>(CATCH_UP_LIMIT, changed).await {
             Ok(result) => result.map(drop).map_err(|e| self.membership_error(e)),
@@ -145,9 +177,7 @@ impl<W: RaftWorld> Node<W> {
     /// # Errors
     /// This node does not lead, or `id` has no vote.
     pub async fn transfer_leader(&self, id: NodeId) -> Result<(), NodeError> {
-        if self.inner.machine.leading_term() == 0 {
-            return Err(self.redirect());
-        }
+        self.must_lead()?;
         if !self.voters().contains(&id) {
             return Err(NodeError::Invalid(format!("{} has no vote", node_name(id))));
         }

@@ -3,7 +3,8 @@
 //! A new leader's first entry is [`Command::NewLeader`], which gives every lease its full
 //! length again; until it is applied the node refuses writes, so no entry of the term comes
 //! before it. Stamps are the wall clock at that moment plus the monotonic time since, so a
-//! clock that jumps in the middle of a term shortens nobody's lease.
+//! clock that jumps in the middle of a term shortens nobody's lease. Log time runs slow by
+//! [`DRIFT_PPM`], so that a lease is a lower bound also under a clock that runs fast.
 
 use std::time::Duration;
 
@@ -12,6 +13,16 @@ use crate::planted::{self, Bug};
 use crate::raft::RaftWorld;
 use crate::state::command::Command;
 use crate::world::{self, Instant};
+
+/// How much faster than real time a machine's clock may run without shortening a lease: twice
+/// what NTP corrects by slewing. Expiry comes late by as much, which nobody is promised
+/// otherwise (Gray & Cheriton, "Leases", 1989, have the server allow for its clock's drift).
+const DRIFT_PPM: u64 = 1_000;
+
+/// How much real time has surely passed when a clock has counted `elapsed_us`.
+fn certain_us(elapsed_us: u64) -> u64 {
+    elapsed_us - elapsed_us / (1_000_000 / DRIFT_PPM)
+}
 
 /// Log time while this node leads.
 #[derive(Debug, Clone, Copy, Default)]
@@ -33,7 +44,8 @@ impl LogClock {
         if planted::active(Bug::StampFromMachineClock) {
             return machine_clock_ms();
         }
-        self.base_ms + (W::now() - self.since).as_millis() as u64
+        let elapsed_us = (W::now() - self.since).as_micros() as u64;
+        self.base_ms + certain_us(elapsed_us) / 1_000
     }
 }
 
@@ -92,5 +104,22 @@ pub(super) async fn expire<W: RaftWorld>(node: Node<W>) {
         let rest = next_ms.map_or(IDLE, |at| Duration::from_millis(at.saturating_sub(now_ms)));
         // An entry applied meanwhile may bring an earlier deadline.
         let _ = world::timeout::<W, _>(rest, inner.machine.applied_some()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DRIFT_PPM, certain_us};
+
+    #[test]
+    fn log_time_never_overtakes_real_time_and_never_goes_back() {
+        let mut before = 0;
+        for real_us in (0..20_000_000).step_by(997) {
+            let fast_us = real_us + real_us * DRIFT_PPM / 1_000_000;
+            assert!(certain_us(fast_us) <= real_us + 1, "after {real_us} us");
+            assert!(certain_us(real_us) >= before, "at {real_us} us");
+            before = certain_us(real_us);
+        }
+        assert_eq!(certain_us(10_000_000), 9_990_000);
     }
 }

@@ -3,6 +3,7 @@
 use openraft::ReadPolicy;
 
 use super::Node;
+use crate::event::NodeEvent;
 use crate::raft::wire::{Connection, PeerRequest, PeerResponse};
 use crate::raft::{RaftWorld, Snapshot};
 
@@ -44,6 +45,9 @@ impl<W: RaftWorld> Node<W> {
                 .await
                 .map_or_else(|e| failed(e.to_string()), PeerResponse::Vote),
             PeerRequest::Snapshot { vote, meta, data } => {
+                W::emit(NodeEvent::SnapshotArrived {
+                    index: meta.last_log_id.map_or(0, |id| id.index),
+                });
                 let snapshot = Snapshot::<W> {
                     meta,
                     snapshot: data,

@@ -175,6 +175,10 @@ async fn write_batches<W: RaftWorld>(shared: Rc<Shared<W>>, mut wal: Wal<W::Disk
             (batch, std::mem::take(&mut log.on_flush))
         };
         if batch.is_empty() {
+            if let Err(e) = wal.seal().await {
+                fail(&shared, &e);
+                return;
+            }
             if shared.closed.get() {
                 return;
             }

@@ -6,7 +6,7 @@
 //! clients that are connected to this node.
 
 use std::cell::{Cell, Ref, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::rc::Rc;
 
@@ -37,6 +37,15 @@ const REPLY_BYTES: usize = 64;
 const META_BYTES: usize = 512;
 /// What a snapshot's payload takes beyond the state.
 const PAYLOAD_HEADER_BYTES: usize = 16;
+
+/// Who belongs to the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    pub voters: BTreeSet<NodeId>,
+    pub learners: BTreeSet<NodeId>,
+    /// Between two configurations: both must agree to everything.
+    pub is_changing: bool,
+}
 
 /// The state machine of one node. Clones share the same state.
 pub struct StateMachine<W: RaftWorld> {
@@ -136,6 +145,17 @@ impl<W: RaftWorld> StateMachine<W> {
     pub fn applied_index(&self) -> u64 {
         let machine = self.shared.machine.borrow();
         machine.last_applied.map_or(0, |id| id.index)
+    }
+
+    /// The configuration as of the last applied entry.
+    pub fn membership(&self) -> Membership {
+        let machine = self.shared.machine.borrow();
+        let membership = machine.membership.membership();
+        Membership {
+            voters: membership.voter_ids().collect(),
+            learners: membership.learner_ids().collect(),
+            is_changing: membership.get_joint_config().len() > 1,
+        }
     }
 
     /// The term in which this node, as leader, may serve writes.

@@ -12,10 +12,13 @@
 //! The limit of this reasoning: rot in the very last batch looks exactly like a torn tail,
 //! and is treated as one, although that batch may have been synced and acknowledged. One log
 //! cannot tell the two apart (Alagappan et al., "Protocol-Aware Recovery for
-//! Consensus-Based Storage", FAST 2018). `Wal::rewrite` ends its file with an empty batch,
-//! so that at least a freshly compacted log has nothing to lose there. Likewise one stretch
-//! of damage that reaches from some batch over the headers of all later ones looks like a
-//! torn tail, and a file cut between two batches by a foreign hand like a shorter log.
+//! Consensus-Based Storage", FAST 2018). So whenever a log comes to rest, an empty batch is
+//! written behind the last one (`Wal::seal`), which has nothing to lose and testifies that
+//! the one before it was synced; `Wal::rewrite` ends its file so as well. What remains: the
+//! last batch that was synced while the log was busy, if the power fails before the next one
+//! is written *and* that batch rots. Likewise one stretch of damage that reaches from some
+//! batch over the headers of all later ones looks like a torn tail, and a file cut between
+//! two batches by a foreign hand like a shorter log.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;

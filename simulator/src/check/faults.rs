@@ -14,7 +14,20 @@ use super::words::seconds;
 use crate::history::{FaultEvent, FaultStatus, NodeEvent};
 
 /// Kinds that end the processes of their targets.
-const ENDING: [&str; 4] = ["kill", "stop", "power_loss", "wipe"];
+const ENDING: [&str; 12] = [
+    "kill",
+    "stop",
+    "power_loss",
+    "wipe",
+    "crash_loop",
+    "failing_sync",
+    "read_error",
+    "write_error",
+    "disk_full",
+    "bit_rot",
+    "misdirected_write",
+    "torn_tail",
+];
 
 pub(super) fn check(view: &View) -> CheckResult {
     let mut judge = Judge::new("faults", "harness");

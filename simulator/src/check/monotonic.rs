@@ -3,8 +3,8 @@
 //!
 //! Source: Ongaro & Ousterhout, "In search of an understandable consensus algorithm"
 //! (2014), figure 2 (persistent and volatile state) and §5.2. A restarted process may
-//! recover to a lower commit or applied index and catch up again. Wiping a node's disk
-//! makes it a new node, which may start anew. A pre-vote asks about a term
+//! recover to a lower commit or applied index and catch up again. A node that was replaced
+//! by an empty machine may start anew; merely losing its disk excuses nothing. A pre-vote asks about a term
 //! without entering it, so it does not count. Not checked: that indexes rise at all.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use super::result::{CheckResult, Judge};
 use super::view::View;
 use super::words::seconds;
-use crate::history::{EventKind, FaultStatus, NodeEvent};
+use crate::history::{EventKind, NodeEvent};
 
 /// Terms never fall.
 pub(super) fn terms(view: &View) -> CheckResult {
@@ -115,12 +115,11 @@ fn steps<'a>(view: &View<'a>) -> impl Iterator<Item = Step<'a>> {
     view.history.events.iter().flat_map(|event| {
         let at_us = event.at_us;
         let (node, wiped): (_, &[String]) = match &event.kind {
+            EventKind::Node {
+                node,
+                event: NodeEvent::Replaced,
+            } => (None, std::slice::from_ref(node)),
             EventKind::Node { node, event } => (Some((node, event)), &[]),
-            EventKind::Fault(fault)
-                if fault.kind == "wipe" && fault.status == FaultStatus::Installed =>
-            {
-                (None, &fault.targets)
-            }
             _ => (None, &[]),
         };
         let report = node.map(|(node, what)| Step {
@@ -165,6 +164,7 @@ fn judge_rise<'a>(
 mod tests {
     use super::*;
     use crate::check::testing::*;
+    use crate::history::FaultStatus;
     use crate::history::NodeEvent::{Applied, Committed, Leader, Started, Voted};
 
     fn voted(term: u64, candidate: &str) -> NodeEvent {
@@ -247,9 +247,22 @@ mod tests {
     fn a_wiped_node_starts_anew() {
         let mut run = Run::new();
         run.node("node-1", voted(5, "node-2"));
-        run.fault("wipe", "node-1", FaultStatus::Installed);
+        run.node("node-1", NodeEvent::Replaced);
         run.node("node-1", voted(2, "node-3"));
         passes(terms, &run.end());
         passes(votes, &run.end());
+    }
+
+    #[test]
+    fn a_node_that_forgot_its_vote_and_was_not_replaced() {
+        let mut run = Run::new();
+        run.node("node-1", voted(5, "node-2"));
+        run.fault("wipe", "node-1", FaultStatus::Installed);
+        run.node("node-1", voted(5, "node-3"));
+        fails(
+            votes,
+            &run.end(),
+            "node-1 voted for node-2 and node-3 in term 5",
+        );
     }
 }

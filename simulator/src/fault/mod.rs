@@ -7,7 +7,10 @@
 //! Partitions and links concern messages between nodes only; clients reach every node that
 //! runs, as they would through another network.
 
+mod change;
+pub mod kind;
 pub mod resolve;
+mod resolved;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -17,7 +20,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use resolve::{ResolvedAction, Roles, resolve};
+pub use change::{ClientFault, ClockFault, DiskFault, MOMENTS, MemberChange, Moment};
+pub use kind::Kind;
+pub use resolve::{Roles, resolve};
+pub use resolved::ResolvedAction;
 pub use target::{Target, node_name};
 use text::{duration_text, share_text};
 
@@ -53,6 +59,46 @@ pub enum FaultAction {
     },
     /// The leader hands its office to `to`; over at once, nothing to heal.
     Transfer { to: Target },
+    /// The process dies and its disk is empty for good; healing has the node replaced.
+    Wipe { targets: Vec<Target> },
+    /// The process dies, is started again, dies again, and so on until it heals.
+    CrashLoop {
+        targets: Vec<Target>,
+        /// How long it lives each time.
+        up_us: u64,
+        /// How long it is dead each time.
+        down_us: u64,
+    },
+    /// One target after the other is stopped gracefully and started again.
+    RollingRestart {
+        targets: Vec<Target>,
+        /// Rest between one node's start and the next one's stop.
+        up_us: u64,
+        /// How long each is away.
+        down_us: u64,
+    },
+    /// Disks go wrong.
+    Disk {
+        targets: Vec<Target>,
+        #[serde(flatten)]
+        fault: DiskFault,
+    },
+    /// Clocks go wrong.
+    Clock {
+        targets: Vec<Target>,
+        #[serde(flatten)]
+        fault: ClockFault,
+    },
+    /// The membership changes; a target is one node.
+    Member {
+        target: Target,
+        change: MemberChange,
+    },
+    /// Clients fail, or misbehave.
+    Client {
+        #[serde(flatten)]
+        fault: ClientFault,
+    },
 }
 
 /// What a link gets worse by, on top of what it is.
@@ -82,12 +128,29 @@ impl FaultAction {
             FaultAction::Bridge { .. } => "bridge",
             FaultAction::Link { .. } => "link",
             FaultAction::Transfer { .. } => "transfer",
+            FaultAction::Wipe { .. } => "wipe",
+            FaultAction::CrashLoop { .. } => "crash_loop",
+            FaultAction::RollingRestart { .. } => "rolling_restart",
+            FaultAction::Disk { fault, .. } => fault.kind(),
+            FaultAction::Clock { fault, .. } => fault.kind(),
+            FaultAction::Member { change, .. } => change.kind(),
+            FaultAction::Client { fault } => fault.kind(),
         }
     }
 
     /// Whether it is over as soon as it happened, with nothing to heal.
     pub fn is_instant(&self) -> bool {
-        matches!(self, FaultAction::Transfer { .. })
+        matches!(
+            self,
+            FaultAction::Transfer { .. }
+                | FaultAction::Clock {
+                    fault: ClockFault::Jump { .. },
+                    ..
+                }
+                | FaultAction::Client {
+                    fault: ClientFault::Crash { .. },
+                }
+        )
     }
 }
 
@@ -99,6 +162,7 @@ impl fmt::Display for FaultAction {
             | FaultAction::Stop { targets }
             | FaultAction::PowerLoss { targets }
             | FaultAction::Pause { targets }
+            | FaultAction::Wipe { targets }
             | FaultAction::Isolate { targets } => write!(f, "{kind} {}", list(targets)),
             FaultAction::Partition { sides, one_way } => {
                 let arrow = if *one_way { " -x-> " } else { " | " };
@@ -111,6 +175,28 @@ impl fmt::Display for FaultAction {
                 write!(f, "{kind} {} -> {}: {change}", list(from), list(to))
             }
             FaultAction::Transfer { to } => write!(f, "{kind} to {to}"),
+            FaultAction::CrashLoop {
+                targets,
+                up_us,
+                down_us,
+            }
+            | FaultAction::RollingRestart {
+                targets,
+                up_us,
+                down_us,
+            } => {
+                let (up, down) = (duration_text(*up_us), duration_text(*down_us));
+                write!(f, "{kind} {}: down {down}, up {up}", list(targets))
+            }
+            FaultAction::Disk { targets, fault } => match fault {
+                DiskFault::SlowSync { .. } => write!(f, "{kind} {}: {fault}", list(targets)),
+                _ => write!(f, "{kind} {}", list(targets)),
+            },
+            FaultAction::Clock { targets, fault } => {
+                write!(f, "{kind} {}: {fault}", list(targets))
+            }
+            FaultAction::Member { target, .. } => write!(f, "{kind} {target}"),
+            FaultAction::Client { fault } => write!(f, "{kind} of {}", fault.clients()),
         }
     }
 }

@@ -9,11 +9,10 @@
 
 use std::collections::BTreeSet;
 
-use rand::{Rng, RngExt};
-use serde::{Deserialize, Serialize};
-
+use super::resolved::links_between;
 use super::target::node_name;
-use super::{FaultAction, LinkChange, Target};
+use super::{FaultAction, MemberChange, ResolvedAction, Target};
+use rand::{Rng, RngExt};
 
 /// Who is what when the fault fires. Nodes count from 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,44 +20,9 @@ pub struct Roles {
     pub leader: Option<usize>,
     /// Which processes run; one element a node.
     pub up: Vec<bool>,
+    /// Which nodes belong to the cluster; the others are meant only when they are named.
+    pub member: Vec<bool>,
     pub nodes: usize,
-}
-
-/// An action on nodes, counted from 0. As [`FaultAction`] otherwise.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum ResolvedAction {
-    Kill {
-        nodes: Vec<usize>,
-    },
-    Stop {
-        nodes: Vec<usize>,
-    },
-    PowerLoss {
-        nodes: Vec<usize>,
-    },
-    Pause {
-        nodes: Vec<usize>,
-    },
-    Isolate {
-        nodes: Vec<usize>,
-    },
-    Partition {
-        sides: Vec<Vec<usize>>,
-        one_way: bool,
-    },
-    Bridge {
-        sides: Vec<Vec<usize>>,
-        bridge: usize,
-    },
-    Link {
-        /// Directed, distinct, ascending.
-        links: Vec<(usize, usize)>,
-        change: LinkChange,
-    },
-    Transfer {
-        to: usize,
-    },
 }
 
 /// Picks the nodes of an action.
@@ -80,6 +44,7 @@ pub fn resolve(
         running: true,
         overlap: false,
     };
+    // Machines, whether or not their process runs.
     let network = Rules {
         running: false,
         overlap: false,
@@ -129,6 +94,50 @@ pub fn resolve(
                 change: *change,
             }
         }
+        FaultAction::Wipe { targets } => ResolvedAction::Wipe {
+            nodes: one(targets, processes)?,
+        },
+        FaultAction::CrashLoop {
+            targets,
+            up_us,
+            down_us,
+        } => ResolvedAction::CrashLoop {
+            nodes: one(targets, processes)?,
+            up_us: *up_us,
+            down_us: *down_us,
+        },
+        FaultAction::RollingRestart {
+            targets,
+            up_us,
+            down_us,
+        } => ResolvedAction::RollingRestart {
+            nodes: one(targets, network)?,
+            up_us: *up_us,
+            down_us: *down_us,
+        },
+        FaultAction::Disk { targets, fault } => ResolvedAction::Disk {
+            nodes: one(targets, processes)?,
+            fault: *fault,
+        },
+        FaultAction::Clock { targets, fault } => ResolvedAction::Clock {
+            nodes: one(targets, network)?,
+            fault: *fault,
+        },
+        FaultAction::Member { target, change } => {
+            let node = one(&[*target], network)?[0];
+            let name = node_name(node);
+            match (change, roles.member[node]) {
+                (MemberChange::Add, true) => return Err(format!("{name} is a member already")),
+                (MemberChange::Remove | MemberChange::Replace, false) => {
+                    return Err(format!("{name} is no member"));
+                }
+                _ => ResolvedAction::Member {
+                    node,
+                    change: *change,
+                },
+            }
+        }
+        FaultAction::Client { fault } => ResolvedAction::Client { fault: *fault },
         FaultAction::Transfer { to } => {
             let to = one(&[*to], processes)?[0];
             match roles.running_leader() {
@@ -142,55 +151,6 @@ pub fn resolve(
     })
 }
 
-impl ResolvedAction {
-    /// The directed links that carry nothing while the fault is in force, in a cluster of
-    /// `nodes` nodes; ascending. Empty for faults that cut no link.
-    pub fn cut_links(&self, nodes: usize) -> Vec<(usize, usize)> {
-        let mut cut = BTreeSet::new();
-        match self {
-            ResolvedAction::Isolate { nodes: isolated } => {
-                let all: Vec<usize> = (0..nodes).collect();
-                cut.extend(links_between(isolated, &all));
-                cut.extend(links_between(&all, isolated));
-            }
-            ResolvedAction::Partition {
-                sides,
-                one_way: true,
-            } => cut.extend(links_between(&sides[0], &sides[1])),
-            ResolvedAction::Partition { sides, .. } | ResolvedAction::Bridge { sides, .. } => {
-                for (i, from) in sides.iter().enumerate() {
-                    for (_, to) in sides.iter().enumerate().filter(|(j, _)| *j != i) {
-                        cut.extend(links_between(from, to));
-                    }
-                }
-            }
-            _ => {}
-        }
-        cut.into_iter().collect()
-    }
-
-    /// Names for the history: nodes, or `node-1->node-2` for each link of a link fault.
-    pub fn targets(&self) -> Vec<String> {
-        let names = |nodes: &[usize]| nodes.iter().copied().map(node_name).collect();
-        match self {
-            ResolvedAction::Kill { nodes }
-            | ResolvedAction::Stop { nodes }
-            | ResolvedAction::PowerLoss { nodes }
-            | ResolvedAction::Pause { nodes }
-            | ResolvedAction::Isolate { nodes } => names(nodes),
-            ResolvedAction::Partition { sides, .. } => names(&sides.concat()),
-            ResolvedAction::Bridge { sides, bridge } => {
-                names(&[sides.concat(), vec![*bridge]].concat())
-            }
-            ResolvedAction::Link { links, .. } => links
-                .iter()
-                .map(|(from, to)| format!("{}->{}", node_name(*from), node_name(*to)))
-                .collect(),
-            ResolvedAction::Transfer { to } => names(&[*to]),
-        }
-    }
-}
-
 impl Roles {
     fn running_leader(&self) -> Option<usize> {
         self.leader.filter(|leader| self.up[*leader])
@@ -199,12 +159,6 @@ impl Roles {
 
 fn slices(sides: &[Vec<Target>]) -> Vec<&[Target]> {
     sides.iter().map(Vec::as_slice).collect()
-}
-
-fn links_between(from: &[usize], to: &[usize]) -> Vec<(usize, usize)> {
-    let pairs = from.iter().flat_map(|a| to.iter().map(move |b| (*a, *b)));
-    let links: BTreeSet<_> = pairs.filter(|(a, b)| a != b).collect();
-    links.into_iter().collect()
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -265,6 +219,7 @@ fn pick(
 ) -> Result<Vec<usize>, String> {
     let free = |running: bool| -> Vec<usize> {
         let nodes = (0..roles.nodes).filter(|node| !taken.contains(node));
+        let nodes = nodes.filter(|node| roles.member[*node]);
         nodes.filter(|node| !running || roles.up[*node]).collect()
     };
     match target {
@@ -293,7 +248,8 @@ fn pick(
         }
         Target::Any => sample(free(true), 1, "no node that runs is left", rng),
         Target::Minority | Target::Majority => {
-            let count = target.count(roles.nodes);
+            let members = roles.member.iter().filter(|member| **member).count();
+            let count = target.count(members);
             let why = format!("fewer than the {count} nodes of a {target} are left");
             sample(free(rules.running), count, &why, rng)
         }

@@ -12,6 +12,7 @@ fn roles(leader: Option<usize>, up: &[usize], nodes: usize) -> Roles {
     Roles {
         leader,
         up: (0..nodes).map(|node| up.contains(&node)).collect(),
+        member: vec![true; nodes],
         nodes,
     }
 }
@@ -217,7 +218,12 @@ fn any_target() -> impl Strategy<Value = Target> {
 fn any_roles() -> impl Strategy<Value = Roles> {
     (1..=7_usize).prop_flat_map(|nodes| {
         let up = prop::collection::vec(prop::bool::weighted(0.8), nodes);
-        (prop::option::of(0..nodes), up).prop_map(move |(leader, up)| Roles { leader, up, nodes })
+        (prop::option::of(0..nodes), up).prop_map(move |(leader, up)| Roles {
+            leader,
+            up,
+            member: vec![true; nodes],
+            nodes,
+        })
     })
 }
 

@@ -13,6 +13,12 @@ pub fn duration_text(us: u64) -> String {
     }
 }
 
+/// How far a clock is off: `+1.5s`, `-300ms`.
+pub fn offset_text(us: i64) -> String {
+    let sign = if us < 0 { '-' } else { '+' };
+    format!("{sign}{}", duration_text(us.unsigned_abs()))
+}
+
 /// A share as authors write it: `80%`, `0.01%`.
 pub fn share_text(ppm: u32) -> String {
     format!("{}%", thousandths(ppm.into(), 10_000))

@@ -7,6 +7,11 @@ pub use squall_cluster::event::NodeEvent;
 
 use super::operation::{Action, Outcome};
 
+/// Begins a note: the faults in force leave no majority of the nodes unharmed.
+pub const NO_MAJORITY: &str = "no majority can answer";
+/// A note: they do again.
+pub const MAJORITY_AGAIN: &str = "a majority can answer again";
+
 /// Something that happened at a point of the run's clock.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {

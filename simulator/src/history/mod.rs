@@ -14,7 +14,9 @@ pub mod jsonl;
 pub mod operation;
 pub mod recorder;
 
-pub use event::{Event, EventKind, FaultEvent, FaultStatus, NodeEvent, Phase};
+pub use event::{
+    Event, EventKind, FaultEvent, FaultStatus, MAJORITY_AGAIN, NO_MAJORITY, NodeEvent, Phase,
+};
 pub use operation::{Action, Delivered, Operation, Outcome, Service, operations};
 pub use recorder::Recorder;
 

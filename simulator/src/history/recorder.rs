@@ -1,6 +1,7 @@
 //! Writing a history while it happens.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use super::{Action, Event, EventKind, History, Outcome};
 
@@ -9,7 +10,11 @@ pub struct Recorder {
     events: RefCell<Vec<Event>>,
     next_op: Cell<u64>,
     now_us: Box<dyn Fn() -> u64>,
+    watcher: RefCell<Option<Watcher>>,
 }
+
+/// Told about every event as it is recorded.
+pub type Watcher = Rc<dyn Fn(&EventKind)>;
 
 impl Recorder {
     /// `now_us` is the clock of record, microseconds since the start of the run.
@@ -18,6 +23,7 @@ impl Recorder {
             events: RefCell::default(),
             next_op: Cell::new(0),
             now_us: Box::new(now_us),
+            watcher: RefCell::default(),
         }
     }
 
@@ -25,8 +31,16 @@ impl Recorder {
         (self.now_us)()
     }
 
+    /// Sets who is told about events from now on; the watcher must not record any itself.
+    pub fn watch(&self, watcher: Option<Watcher>) {
+        *self.watcher.borrow_mut() = watcher;
+    }
+
     pub fn record(&self, kind: EventKind) {
         let at_us = self.now_us();
+        if let Some(watcher) = &*self.watcher.borrow() {
+            watcher(&kind);
+        }
         self.events.borrow_mut().push(Event { at_us, kind });
     }
 

@@ -51,7 +51,8 @@ impl FaultSpan {
     pub fn silence(&self) -> Option<Silence> {
         match self.kind.as_str() {
             "kill" | "stop" | "restart" | "rolling_restart" | "crash_loop" | "power_loss"
-            | "wipe" => Some(Silence::Process),
+            | "wipe" | "failing_sync" | "read_error" | "write_error" | "disk_full" | "bit_rot"
+            | "misdirected_write" | "torn_tail" => Some(Silence::Process),
             "pause" | "isolate" => Some(Silence::CutOff),
             _ => None,
         }

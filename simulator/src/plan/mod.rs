@@ -7,6 +7,8 @@
 //! ([`crate::fault::resolve`]); every draw after this one comes from a stream of the
 //! plan's seed.
 
+mod action;
+mod chaos;
 mod resolve;
 pub mod seed;
 #[cfg(test)]
@@ -15,7 +17,7 @@ mod text;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fault::FaultAction;
+use crate::fault::{FaultAction, Kind, Moment};
 use crate::scenario::{Scenario, ScenarioError};
 pub use seed::Seed;
 
@@ -33,6 +35,9 @@ pub struct Plan {
     /// `None`: no probe runs.
     pub probe: Option<ProbePlan>,
     pub workloads: Vec<WorkloadPlan>,
+    /// `None`: every fault was written by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chaos: Option<ChaosPlan>,
     /// In order of `at_us`; `id` is the position.
     pub faults: Vec<PlannedFault>,
     pub objectives: Objectives,
@@ -42,6 +47,9 @@ pub struct Plan {
 pub struct ClusterPlan {
     /// 1 to 64.
     pub nodes: usize,
+    /// Machines beyond `nodes` that run and wait to be added.
+    #[serde(default)]
+    pub spares: usize,
     pub heartbeat_ms: u64,
     /// Below `election_max_ms`, and at least two heartbeats.
     pub election_min_ms: u64,
@@ -161,6 +169,21 @@ pub struct PlannedFault {
     /// When it heals; equal to `at_us` for a fault that is over at once.
     pub until_us: u64,
     pub action: FaultAction,
+    /// It waits from `at_us` on for such a moment, and lasts as long from then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<Moment>,
+    /// Drawn for the chaos: it keeps to the budget, and may be skipped.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drawn: bool,
+}
+
+/// What was drawn for `[chaos]`, beside the faults themselves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChaosPlan {
+    /// Kinds that this seed uses.
+    pub kinds: Vec<Kind>,
+    /// Most nodes that drawn faults impair at a time. `None`: no limit.
+    pub budget: Option<usize>,
 }
 
 /// What the run must achieve. `None`: not asked for.

@@ -2,24 +2,35 @@
 
 use rand::RngExt;
 
+use super::action::action;
+use super::chaos;
 use super::{
     ClockPlan, ClusterPlan, DiskPlan, NetworkPlan, Objectives, Pacing, PhasePlan, Plan,
     PlannedFault, ProbePlan, Seed, WorkloadKind, WorkloadPlan,
 };
-use crate::fault::{FaultAction, LinkChange, Target};
-use crate::scenario::fault::{Fault, Link, Targets};
+use crate::fault::{FaultAction, Kind, Target};
+use crate::scenario::section::Budget;
 use crate::scenario::unit::Duration;
 use crate::scenario::workload::{Service, Workload};
-use crate::scenario::{Network, Phases, Scenario};
+use crate::scenario::{Chaos, Network, Phases, Scenario};
 
 pub(super) fn resolve(scenario: &Scenario, seed: Seed) -> Plan {
     let (sync_min, sync_max) = scenario.disk.sync();
     let phases = phases(&scenario.phases);
+    let cluster = cluster(scenario);
+    let (chaos, drawn) = match &scenario.chaos {
+        Some(chaos) => {
+            let rules = chaos_rules(chaos.get_ref(), &cluster);
+            let drawn = chaos::draw(&rules, &phases, seed.fork("chaos"));
+            (Some(rules.plan(&drawn.kinds)), drawn.faults)
+        }
+        None => (None, Vec::new()),
+    };
     Plan {
         scenario: scenario.name.get_ref().clone(),
         summary: scenario.summary.clone(),
         seed: seed.0,
-        cluster: cluster(scenario),
+        cluster,
         network: network(&scenario.network),
         disk: DiskPlan {
             sync_min_us: sync_min.us(),
@@ -32,7 +43,8 @@ pub(super) fn resolve(scenario: &Scenario, seed: Seed) -> Plan {
             timeout_us: scenario.probe.timeout.get_ref().us(),
         }),
         workloads: workloads(scenario, seed),
-        faults: faults(scenario, &phases),
+        faults: numbered(faults(scenario, &phases), drawn),
+        chaos,
         phases,
         objectives: objectives(scenario),
     }
@@ -43,6 +55,7 @@ fn cluster(scenario: &Scenario) -> ClusterPlan {
     let (election_min, election_max) = cluster.election_timeout();
     ClusterPlan {
         nodes: *cluster.nodes.get_ref() as usize,
+        spares: *cluster.spares.get_ref() as usize,
         heartbeat_ms: cluster.heartbeat.get_ref().ms(),
         election_min_ms: election_min.ms(),
         election_max_ms: election_max.ms(),
@@ -163,87 +176,58 @@ fn faults(scenario: &Scenario, phases: &PhasePlan) -> Vec<PlannedFault> {
         });
         for time in 0..times {
             let at_us = phases.warmup_us + fault.at.get_ref().us() + time * every_us;
-            let until_us = match &fault.lasts {
+            let until_us = match (&fault.lasts, &action) {
                 _ if action.is_instant() => at_us,
-                Some(lasts) => at_us + lasts.get_ref().us(),
-                None => chaos_end_us,
+                (Some(lasts), _) => at_us + lasts.get_ref().us(),
+                (None, FaultAction::RollingRestart { targets, .. }) => {
+                    let nodes = *scenario.cluster.nodes.get_ref() as usize;
+                    let count: usize = targets.iter().map(|target| target.count(nodes)).sum();
+                    at_us + count as u64 * (fault.up_us() + fault.down_us())
+                }
+                (None, _) => chaos_end_us,
             };
             planned.push(PlannedFault {
                 id: 0,
                 at_us,
                 until_us,
                 action: action.clone(),
+                when: fault.when.as_ref().map(|when| *when.get_ref()),
+                drawn: false,
             });
         }
     }
+    planned
+}
+
+fn chaos_rules(chaos: &Chaos, cluster: &ClusterPlan) -> chaos::Rules {
+    let us = |(min, max): (Duration, Duration)| (min.us(), max.us());
+    chaos::Rules {
+        nodes: cluster.nodes,
+        spares: cluster.spares,
+        kinds: match &chaos.kinds {
+            Some(kinds) => kinds.get_ref().iter().map(|kind| *kind.get_ref()).collect(),
+            None => Kind::ALL.to_vec(),
+        },
+        swarm: chaos.swarm,
+        gap_us: us(chaos.gap()),
+        lasts_us: us(chaos.lasts()),
+        budget: match chaos.budget {
+            Budget::Minority => Some(Target::Minority.count(cluster.nodes)),
+            Budget::Unlimited => None,
+        },
+        aimed_ppm: chaos.aimed.0,
+    }
+}
+
+/// Written and drawn faults together, in order of time.
+fn numbered(written: Vec<PlannedFault>, drawn: Vec<PlannedFault>) -> Vec<PlannedFault> {
+    let mut planned = [written, drawn].concat();
     // Stable, so that faults of the same instant keep the order they are written in.
     planned.sort_by_key(|fault| fault.at_us);
     for (id, fault) in planned.iter_mut().enumerate() {
         fault.id = id;
     }
     planned
-}
-
-fn action(fault: &Fault) -> FaultAction {
-    let list = |targets: &Option<toml::Spanned<Targets>>| {
-        let targets = targets.as_ref()?;
-        Some(names(targets.get_ref()))
-    };
-    if let Some(targets) = list(&fault.kill) {
-        return FaultAction::Kill { targets };
-    }
-    if let Some(targets) = list(&fault.stop) {
-        return FaultAction::Stop { targets };
-    }
-    if let Some(targets) = list(&fault.pause) {
-        return FaultAction::Pause { targets };
-    }
-    if let Some(targets) = list(&fault.power_loss) {
-        return FaultAction::PowerLoss { targets };
-    }
-    if let Some(targets) = list(&fault.isolate) {
-        return FaultAction::Isolate { targets };
-    }
-    if let Some(sides) = &fault.partition {
-        let sides = sides.get_ref().iter();
-        return partition(fault, sides.map(|side| names(side.get_ref())).collect());
-    }
-    if let Some(link) = &fault.link {
-        return link_action(link.get_ref());
-    }
-    let to = fault.transfer.as_ref();
-    let to = *to.expect("the check let a fault have an action").get_ref();
-    FaultAction::Transfer { to }
-}
-
-fn partition(fault: &Fault, sides: Vec<Vec<Target>>) -> FaultAction {
-    match &fault.bridge {
-        Some(bridge) => FaultAction::Bridge {
-            sides,
-            bridge: *bridge.get_ref(),
-        },
-        None => FaultAction::Partition {
-            sides,
-            one_way: fault.one_way.as_ref().is_some_and(|it| *it.get_ref()),
-        },
-    }
-}
-
-fn link_action(link: &Link) -> FaultAction {
-    FaultAction::Link {
-        from: names(&link.from.get_ref().0),
-        to: names(&link.to.get_ref().0),
-        change: LinkChange {
-            latency_us: link.latency.map_or(0, Duration::us),
-            jitter_us: link.jitter.map_or(0, Duration::us),
-            loss_ppm: link.loss.map_or(0, |loss| loss.0),
-            bandwidth_bytes_per_s: link.bandwidth.map(|bandwidth| bandwidth.0),
-        },
-    }
-}
-
-fn names(targets: &Targets) -> Vec<Target> {
-    targets.iter().map(|target| *target.get_ref()).collect()
 }
 
 fn objectives(scenario: &Scenario) -> Objectives {

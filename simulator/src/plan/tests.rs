@@ -2,7 +2,10 @@
 
 use rand::Rng;
 
+use std::collections::BTreeSet;
+
 use super::{Pacing, Plan, Seed};
+use crate::fault::{FaultAction, Kind};
 use crate::scenario::Scenario;
 
 fn shipped(name: &str) -> Scenario {
@@ -145,3 +148,99 @@ objectives
   recovery max   at most 10s
   lost           at most 0
 ";
+
+fn chaos(keys: &str) -> Scenario {
+    scenario(&format!("[cluster]\nspares = 1\n[chaos]\n{keys}"))
+}
+
+#[test]
+fn chaos_is_drawn_from_the_seed_within_its_phase() {
+    let scenario = chaos("");
+    let plan = |seed| Plan::resolve(&scenario, seed).unwrap();
+    assert_eq!(plan(7), plan(7));
+    assert_ne!(plan(7).faults, plan(8).faults);
+    for seed in 0..200 {
+        let plan = plan(seed);
+        let ends_us = plan.phases.warmup_us + plan.phases.chaos_us;
+        for (id, fault) in plan.faults.iter().enumerate() {
+            assert_eq!(fault.id, id);
+            assert!(fault.drawn);
+            assert!(fault.at_us >= plan.phases.warmup_us, "{fault:?}");
+            assert!(fault.until_us <= ends_us, "{fault:?}");
+            assert_eq!(fault.action.is_instant(), fault.at_us == fault.until_us);
+        }
+        let json = serde_json::to_string(&plan).unwrap();
+        assert_eq!(serde_json::from_str::<Plan>(&json).unwrap(), plan);
+    }
+}
+
+#[test]
+fn every_seed_leaves_kinds_out_and_none_is_left_out_by_all() {
+    let scenario = chaos("");
+    let mut used = BTreeSet::new();
+    for seed in 0..50 {
+        let plan = Plan::resolve(&scenario, seed).unwrap();
+        let kinds = plan.chaos.unwrap().kinds;
+        assert!(!kinds.is_empty());
+        assert!(kinds.len() < Kind::ALL.len(), "seed {seed} uses every kind");
+        used.extend(plan.faults.iter().map(|fault| fault.action.kind()));
+    }
+    // Of partitions and links there are several kinds; flapping shows as isolation.
+    let shown = Kind::ALL.iter().map(|kind| match kind {
+        Kind::Flapping => "isolate",
+        Kind::OneWay => "partition",
+        Kind::Latency | Kind::Jitter | Kind::Loss | Kind::Bandwidth => "link",
+        kind => kind.name(),
+    });
+    assert_eq!(used, shown.collect());
+}
+
+#[test]
+fn chaos_of_chosen_kinds_draws_no_others() {
+    let scenario = chaos("kinds = [\"kill\", \"bit_rot\"]\nswarm = false\naimed = \"100%\"");
+    let plan = Plan::resolve(&scenario, 3).unwrap();
+    assert_eq!(plan.chaos.unwrap().kinds, [Kind::Kill, Kind::BitRot]);
+    assert!(!plan.faults.is_empty());
+    for fault in &plan.faults {
+        assert!(["kill", "bit_rot"].contains(&fault.action.kind()));
+        assert!(fault.when.is_some());
+    }
+}
+
+/// Kills that overlap never ask for more than a minority; without a limit they do.
+#[test]
+fn the_budget_limits_what_overlaps() {
+    let most = |keys: &str| {
+        let scenario = chaos(&format!(
+            "kinds = [\"kill\"]\nswarm = false\ngap = \"100ms\"\naimed = \"0%\"\n{keys}"
+        ));
+        let mut most = 0;
+        for seed in 0..50 {
+            let plan = Plan::resolve(&scenario, seed).unwrap();
+            for fault in &plan.faults {
+                let alike = plan.faults.iter();
+                let overlap = alike.filter(|f| f.at_us <= fault.at_us && fault.at_us < f.until_us);
+                let nodes = overlap.map(|fault| -> usize {
+                    match &fault.action {
+                        FaultAction::Kill { targets } => {
+                            targets.iter().map(|t| t.count(plan.cluster.nodes)).sum()
+                        }
+                        other => panic!("{other} was not asked for"),
+                    }
+                });
+                most = most.max(nodes.sum());
+            }
+        }
+        most
+    };
+    assert_eq!(most(""), 2);
+    assert!(most("budget = \"unlimited\"") > 2);
+}
+
+#[test]
+fn a_rolling_restart_lasts_as_long_as_it_takes() {
+    let scenario =
+        scenario("[[fault]]\nat = \"1s\"\nrolling_restart = [\"all\"]\ndown = \"2s\"\nup = \"1s\"");
+    let plan = Plan::resolve(&scenario, 1).unwrap();
+    assert_eq!(plan.faults[0].until_us - plan.faults[0].at_us, 15_000_000);
+}

@@ -3,8 +3,8 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::{
-    ClockPlan, NetworkPlan, Objectives, Pacing, PhasePlan, Plan, PlannedFault, ProbePlan,
-    WorkloadKind, WorkloadPlan,
+    ChaosPlan, ClockPlan, NetworkPlan, Objectives, Pacing, PhasePlan, Plan, PlannedFault,
+    ProbePlan, WorkloadKind, WorkloadPlan,
 };
 use crate::fault::node_name;
 use crate::fault::text::{duration_text, share_text};
@@ -21,8 +21,12 @@ impl Display for Plan {
             f,
             "cluster",
             format!(
-                "{}, heartbeat {}, election timeout {}, snapshot every {} entries",
+                "{}{}, heartbeat {}, election timeout {}, snapshot every {} entries",
                 counted(cluster.nodes as u64, "node"),
+                match cluster.spares {
+                    0 => String::new(),
+                    spares => format!(" and {}", counted(spares as u64, "spare")),
+                },
                 duration_text(cluster.heartbeat_ms * 1_000),
                 bounds(
                     cluster.election_min_ms * 1_000,
@@ -37,6 +41,9 @@ impl Display for Plan {
         line(f, "clocks", clocks(&self.clocks))?;
         line(f, "phases", phases(&self.phases))?;
         line(f, "probe", probe(&self.probe))?;
+        if let Some(chaos) = &self.chaos {
+            line(f, "chaos", chaos_text(chaos))?;
+        }
         section(f, "workloads", self.workloads.iter().map(workload))?;
         section(f, "faults", faults(&self.faults))?;
         section(f, "objectives", objectives(&self.objectives))
@@ -167,6 +174,18 @@ fn workload(workload: &WorkloadPlan) -> String {
     format!("{:<8} {}", workload.name, parts.join(", "))
 }
 
+fn chaos_text(chaos: &ChaosPlan) -> String {
+    let kinds: Vec<&str> = chaos.kinds.iter().map(|kind| kind.name()).collect();
+    let kinds = kinds.join(", ");
+    match chaos.budget {
+        Some(budget) => {
+            let nodes = counted(budget as u64, "node");
+            format!("at most {nodes} impaired at a time, from {kinds}")
+        }
+        None => format!("without a limit, from {kinds}"),
+    }
+}
+
 /// One line a fault, its columns as wide as the widest entry.
 fn faults(faults: &[PlannedFault]) -> Vec<String> {
     let rows: Vec<[String; 3]> = faults
@@ -179,7 +198,10 @@ fn faults(faults: &[PlannedFault]) -> Vec<String> {
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
     let [id_width, at_width, lasts_width] = [0, 1, 2].map(width);
     let lines = rows.iter().zip(faults).map(|([id, at, lasts], fault)| {
-        let action = &fault.action;
+        let action = match fault.when {
+            Some(moment) => format!("{} (at the next {moment})", fault.action),
+            None => fault.action.to_string(),
+        };
         format!("{id:<id_width$}  {at:>at_width$}  {lasts:<lasts_width$}  {action}")
     });
     lines.collect()

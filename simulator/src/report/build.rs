@@ -1,6 +1,6 @@
 //! From measures and check results to a report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,10 @@ pub struct Input {
     /// Services with a workload; each must have been loaded for the run to count.
     pub services: Vec<Service>,
     pub objectives: Objectives,
+    /// Whether unavailability was legitimate, if the faults make that a question.
+    pub excuse: Option<String>,
+    /// Numbers of the faults that may be skipped: nobody asked for them by name.
+    pub drawn_faults: BTreeSet<usize>,
     pub history_sha256: String,
     /// Events of the history.
     pub events: u64,
@@ -60,11 +64,17 @@ pub fn build(input: &Input, measures: &Measures, checks: &[check::CheckResult]) 
     let checks: Vec<_> = checks.iter().map(check_row).collect();
     let objectives = evaluate(&input.objectives, measures);
     let load = load(input, measures);
+    let asked = measures.faults.iter().zip(&faults);
+    let asked: Vec<_> = asked
+        .filter(|(fault, _)| !input.drawn_faults.contains(&fault.span.fault))
+        .map(|(_, row)| row.clone())
+        .collect();
     let grounds = Grounds {
         checks: &checks,
-        faults: &faults,
+        faults: &asked,
         objectives: &objectives,
         load: &load,
+        excuse: input.excuse.as_deref(),
     };
     let (verdict, reason) = verdict(&grounds);
     Report {

@@ -114,6 +114,8 @@ fn input() -> Input {
             availability_ppm: Some(800_000),
             ..Objectives::default()
         },
+        excuse: None,
+        drawn_faults: Default::default(),
         history_sha256: "0123abcd".into(),
         events: 1_234,
         reproduce: "squall run scenarios/failure-recovery.toml --seed 7".into(),
@@ -270,6 +272,7 @@ fn judged(
         faults: &report.faults,
         objectives: &report.objectives,
         load: &[("cache".into(), 500), ("queue".into(), acked)],
+        excuse: None,
     })
 }
 

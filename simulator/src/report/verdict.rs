@@ -10,6 +10,9 @@
 //!    **inconclusive**, since such a run would have passed whatever the cluster did;
 //! 4. an objective is missed: **objective missed**;
 //! 5. otherwise **pass**.
+//!
+//! An objective that is missed is missed, but the reason says when no majority of the nodes
+//! was left to answer: nobody can blame a cluster for that.
 
 use std::fmt;
 
@@ -60,10 +63,13 @@ impl fmt::Display for RunVerdict {
 /// What the verdict is composed from.
 pub(super) struct Grounds<'a> {
     pub(super) checks: &'a [CheckRow],
+    /// Those that were asked for: a drawn fault may be skipped, but see the check of faults.
     pub(super) faults: &'a [FaultRow],
     pub(super) objectives: &'a [ObjectiveResult],
     /// Each service with a workload, and what it acknowledged in chaos and serve.
     pub(super) load: &'a [(String, u64)],
+    /// Whether unavailability was legitimate, if that is a question.
+    pub(super) excuse: Option<&'a str>,
 }
 
 /// The verdict and its reason in one line.
@@ -75,7 +81,7 @@ pub(super) fn verdict(grounds: &Grounds<'_>) -> (RunVerdict, String) {
         .or_else(|| {
             grounds
                 .failed(true)
-                .map(|why| (RunVerdict::ObjectiveMissed, why))
+                .map(|why| (RunVerdict::ObjectiveMissed, grounds.excused(why)))
         })
         .or_else(|| {
             grounds
@@ -85,7 +91,7 @@ pub(super) fn verdict(grounds: &Grounds<'_>) -> (RunVerdict, String) {
         .or_else(|| {
             grounds
                 .missed()
-                .map(|why| (RunVerdict::ObjectiveMissed, why))
+                .map(|why| (RunVerdict::ObjectiveMissed, grounds.excused(why)))
         })
         .unwrap_or_else(|| (RunVerdict::Pass, grounds.passed()))
 }
@@ -107,6 +113,13 @@ impl Grounds<'_> {
             "{} {}: {}{others}",
             first.property, first.name, first.detail
         ))
+    }
+
+    fn excused(&self, why: String) -> String {
+        match self.excuse {
+            Some(excuse) => format!("{why} ({excuse})"),
+            None => why,
+        }
     }
 
     fn inconclusive(&self) -> Option<String> {

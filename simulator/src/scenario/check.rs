@@ -12,6 +12,7 @@ use super::source::Problem;
 use super::unit::{Bounds, Duration, duration_text};
 use super::workload::{Service, Workload};
 use super::{Scenario, check_fault};
+use crate::fault::Kind;
 
 pub(super) type Checked = Result<(), Problem>;
 
@@ -69,6 +70,34 @@ pub(super) fn check(scenario: &Scenario) -> Checked {
     for fault in &scenario.faults {
         check_fault::check(fault, scenario)?;
     }
+    check_chaos(scenario)
+}
+
+fn check_chaos(scenario: &Scenario) -> Checked {
+    let Some(chaos) = &scenario.chaos else {
+        return Ok(());
+    };
+    let chaos = chaos.get_ref();
+    check_bounds("gap", &chaos.gap, chaos.gap(), time)?;
+    check_bounds("for", &chaos.lasts, chaos.lasts(), time)?;
+    for (key, bounds, min) in [
+        ("gap", &chaos.gap, chaos.gap().0),
+        ("for", &chaos.lasts, chaos.lasts().0),
+    ] {
+        check_least(key, &Spanned::new(bounds.span(), min), Duration(10_000))?;
+    }
+    let Some(kinds) = &chaos.kinds else {
+        return Ok(());
+    };
+    if kinds.get_ref().is_empty() {
+        return problem(kinds.span(), "the list of kinds is empty");
+    }
+    for kind in kinds.get_ref() {
+        if *kind.get_ref() == Kind::AddMember && *scenario.cluster.spares.get_ref() == 0 {
+            let message = "`add_member` needs a machine to add: set `spares` in [cluster]";
+            return problem(kind.span(), message);
+        }
+    }
     Ok(())
 }
 
@@ -89,6 +118,7 @@ fn check_name(name: &Spanned<String>) -> Checked {
 fn check_cluster(scenario: &Scenario) -> Checked {
     let cluster = &scenario.cluster;
     check_count("nodes", &cluster.nodes, 1, 64)?;
+    check_count("spares", &cluster.spares, 0, 16)?;
     check_count("snapshot_every", &cluster.snapshot_every, 1, 1_000_000_000)?;
     let (min, max) = cluster.election_timeout();
     let (heartbeat, election) = (&cluster.heartbeat, &cluster.election_timeout);
@@ -244,7 +274,7 @@ pub(super) fn check_count(key: &str, count: &Spanned<u64>, min: u64, max: u64) -
     Ok(())
 }
 
-fn check_least(key: &str, duration: &Spanned<Duration>, least: Duration) -> Checked {
+pub(super) fn check_least(key: &str, duration: &Spanned<Duration>, least: Duration) -> Checked {
     if *duration.get_ref() < least {
         let (value, least) = (time(*duration.get_ref()), time(least));
         return problem(

@@ -4,22 +4,29 @@ use std::collections::BTreeMap;
 
 use toml::Spanned;
 
-use super::check::{Checked, Place, check_count, problem, written_place};
-use super::fault::{Fault, Link, Targets};
-use super::unit::duration_text;
+use super::check::{Checked, Place, check_count, check_least, problem, written_place};
+use super::fault::{Fault, Link, Member, Misdeed, Targets};
+use super::unit::{Duration, duration_text};
 use super::{Scenario, fault};
-use crate::fault::Target;
+use crate::fault::{Target, node_name};
 
 pub(super) fn check(fault: &Spanned<Fault>, scenario: &Scenario) -> Checked {
     let nodes = *scenario.cluster.nodes.get_ref() as usize;
     let place = fault.span();
     let fault = fault.get_ref();
     check_one_action(fault, place)?;
-    check_times(fault, scenario.phases.chaos.get_ref().us())?;
+    check_details(fault)?;
+    check_times(fault, scenario.phases.chaos.get_ref().us(), nodes)?;
     for (_, targets) in fault.lists() {
         if let Some(targets) = targets {
             check_group(&[group(targets)], nodes, Ends::Apart)?;
         }
+    }
+    if let Some(member) = &fault.member {
+        check_member(member, nodes, *scenario.cluster.spares.get_ref() as usize)?;
+    }
+    if let Some(client) = &fault.client {
+        check_client(client)?;
     }
     if let Some(sides) = &fault.partition {
         check_partition(fault, sides, nodes)?;
@@ -42,6 +49,8 @@ fn actions(fault: &Fault) -> Vec<(&'static str, Place)> {
     actions.extend(fault.partition.as_ref().map(|v| ("partition", v.span())));
     actions.extend(fault.link.as_ref().map(|v| ("link", v.span())));
     actions.extend(fault.transfer.as_ref().map(|v| ("transfer", v.span())));
+    actions.extend(fault.member.as_ref().map(|v| ("member", v.span())));
+    actions.extend(fault.client.as_ref().map(|v| ("client", v.span())));
     actions.sort_by_key(|(_, place)| place.start);
     actions
 }
@@ -50,16 +59,17 @@ fn check_one_action(fault: &Fault, place: Place) -> Checked {
     match actions(fault).as_slice() {
         [] => problem(
             place,
-            "a fault needs an action: kill, stop, pause, power_loss, isolate, partition, link or transfer",
+            "a fault needs an action: kill, stop, pause, power_loss, isolate, wipe, crash_loop, \
+             rolling_restart, disk, clock, partition, link, transfer, member or client",
         ),
-        [_] => {
-            let details = [
-                ("one_way", fault.one_way.as_ref().map(Spanned::span)),
-                ("bridge", fault.bridge.as_ref().map(Spanned::span)),
-            ];
-            for (key, place) in details {
-                if let (Some(place), None) = (place, &fault.partition) {
-                    return problem(place, format!("`{key}` belongs to `partition`"));
+        [(action, _)] => {
+            for (key, place, actions) in fault.details() {
+                if let Some(place) = place
+                    && !actions.contains(action)
+                {
+                    let actions: Vec<String> = actions.iter().map(|a| format!("`{a}`")).collect();
+                    let actions = actions.join(" or ");
+                    return problem(place, format!("`{key}` belongs to {actions}"));
                 }
             }
             Ok(())
@@ -71,7 +81,107 @@ fn check_one_action(fault: &Fault, place: Place) -> Checked {
     }
 }
 
-fn check_times(fault: &Fault, chaos_us: u64) -> Checked {
+/// What an action needs beside its targets.
+fn check_details(fault: &Fault) -> Checked {
+    if let Some(disk) = &fault.disk {
+        let written = [
+            fault.slow_sync.as_ref().map(Spanned::span),
+            fault.damage.as_ref().map(Spanned::span),
+        ];
+        exactly_one("a disk", "slow_sync or damage", disk.span(), &written)?;
+    }
+    if let Some(clock) = &fault.clock {
+        let written = [
+            fault.offset.as_ref().map(Spanned::span),
+            fault.drift.as_ref().map(Spanned::span),
+            fault.jump.as_ref().map(Spanned::span),
+        ];
+        exactly_one("a clock", "offset, drift or jump", clock.span(), &written)?;
+    }
+    for (key, time) in [("up", &fault.up), ("down", &fault.down)] {
+        if let Some(time) = time {
+            check_least(key, time, Duration(1_000))?;
+        }
+    }
+    Ok(())
+}
+
+fn exactly_one(what: &str, choices: &str, place: Place, written: &[Option<Place>]) -> Checked {
+    let written: Vec<&Place> = written.iter().flatten().collect();
+    match written.as_slice() {
+        [] => problem(
+            place,
+            format!("{what} needs to be told what goes wrong: {choices}"),
+        ),
+        [_] => Ok(()),
+        [.., last] => problem(
+            (*last).clone(),
+            format!("{what} has one thing wrong at a time: {choices}"),
+        ),
+    }
+}
+
+fn check_member(member: &Spanned<Member>, nodes: usize, spares: usize) -> Checked {
+    let changes = member.get_ref().changes();
+    let places: Vec<_> = changes
+        .iter()
+        .map(|(_, t)| t.as_ref().map(Spanned::span))
+        .collect();
+    exactly_one(
+        "a membership",
+        "add, remove or replace",
+        member.span(),
+        &places,
+    )?;
+    for (key, target) in changes {
+        let Some(target) = target else {
+            continue;
+        };
+        let named = *target.get_ref();
+        if !named.is_single() {
+            return problem(target.span(), format!("`{named}` is not one node"));
+        }
+        let is_spare =
+            matches!(named, Target::Node(node) if (nodes..nodes + spares).contains(&node));
+        if key == "add" && !is_spare {
+            let message = match spares {
+                0 => "there is no machine to add: set `spares` in [cluster]".to_owned(),
+                _ => format!(
+                    "`{named}` is no spare: those are {} to {}",
+                    node_name(nodes),
+                    node_name(nodes + spares - 1)
+                ),
+            };
+            return problem(target.span(), message);
+        }
+        if key != "add" {
+            let alone = (std::slice::from_ref(target), target.span());
+            check_group(&[alone], nodes, Ends::Apart)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_client(client: &Spanned<Misdeed>) -> Checked {
+    let Misdeed { crash, retry_storm } = client.get_ref();
+    let places = [crash, retry_storm].map(|count| count.as_ref().map(Spanned::span));
+    exactly_one("a client", "crash or retry_storm", client.span(), &places)?;
+    for (key, count) in [("crash", crash), ("retry_storm", retry_storm)] {
+        if let Some(count) = count {
+            check_count(key, count, 1, 10_000)?;
+        }
+    }
+    Ok(())
+}
+
+/// How long a rolling restart of all its targets takes.
+fn takes_us(fault: &Fault, nodes: usize) -> Option<u64> {
+    let targets = fault.rolling_restart.as_ref()?.get_ref().iter();
+    let count: usize = targets.map(|target| target.get_ref().count(nodes)).sum();
+    Some(count as u64 * (fault.up_us() + fault.down_us()))
+}
+
+fn check_times(fault: &Fault, chaos_us: u64, nodes: usize) -> Checked {
     let at_us = fault.at.get_ref().us();
     let chaos = duration_text(chaos_us);
     if at_us >= chaos_us {
@@ -81,13 +191,24 @@ fn check_times(fault: &Fault, chaos_us: u64) -> Checked {
         );
         return problem(fault.at.span(), message);
     }
-    let lasts_us = fault.lasts.as_ref().map(|lasts| lasts.get_ref().us());
+    let written_us = fault.lasts.as_ref().map(|lasts| lasts.get_ref().us());
+    let lasts_us = written_us.or(takes_us(fault, nodes));
     if let Some(lasts) = &fault.lasts {
-        if fault.transfer.is_some() {
-            return problem(
-                lasts.span(),
-                "a transfer is over at once, `for` means nothing to it",
-            );
+        let idle = match fault {
+            Fault {
+                transfer: Some(_), ..
+            } => Some("a transfer is over at once"),
+            Fault { jump: Some(_), .. } => Some("a jump is over at once"),
+            Fault {
+                rolling_restart: Some(_),
+                ..
+            } => Some("a rolling restart takes its time"),
+            _ if fault.is_instant() => Some("a crash of clients is over at once"),
+            _ => None,
+        };
+        if let Some(why) = idle {
+            let message = format!("{why}, `for` means nothing to it");
+            return problem(lasts.span(), message);
         }
         if lasts_us == Some(0) {
             return problem(lasts.span(), "for must be more than 0s");
@@ -107,7 +228,8 @@ fn check_times(fault: &Fault, chaos_us: u64) -> Checked {
         let end = duration_text(end_us);
         let message =
             format!("the fault lasts until {end}, beyond the end of the chaos phase of {chaos}");
-        return problem(written_place(&[repeat, lasts]), message);
+        let rolls = span(fault.rolling_restart.as_ref().map(Spanned::span));
+        return problem(written_place(&[repeat, lasts, rolls]), message);
     }
     Ok(())
 }
@@ -121,7 +243,7 @@ fn check_repeat(fault: &Fault, repeat: &Spanned<fault::Repeat>, lasts_us: Option
         return problem(every.span(), "every must be more than 0s");
     }
     match lasts_us {
-        None if fault.transfer.is_none() => problem(
+        None if !fault.is_instant() => problem(
             repeat.span(),
             "a fault that repeats needs `for`, or the next would begin before it heals",
         ),

@@ -6,10 +6,17 @@
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
-use super::unit::{Bandwidth, Duration, Share};
-use crate::fault::Target;
+use super::unit::{Bandwidth, Drift, Duration, Offset, Share};
+use crate::fault::{Moment, Target};
 
 pub type Targets = Vec<Spanned<Target>>;
+
+/// A key, where it is written, and the actions that know it.
+pub(super) type Detail = (
+    &'static str,
+    Option<std::ops::Range<usize>>,
+    &'static [&'static str],
+);
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,6 +38,35 @@ pub struct Fault {
     pub power_loss: Option<Spanned<Targets>>,
     /// Cut off from every other node.
     pub isolate: Option<Spanned<Targets>>,
+    /// The process dies and its disk is emptied; replaced when it heals.
+    pub wipe: Option<Spanned<Targets>>,
+    /// The process dies again and again; see `up` and `down`.
+    pub crash_loop: Option<Spanned<Targets>>,
+    /// Each in turn is stopped and started again; see `up` and `down`.
+    pub rolling_restart: Option<Spanned<Targets>>,
+    /// Of a crash loop or a rolling restart: time between a start and the next end. Default
+    /// 500 ms and 1 s.
+    pub up: Option<Spanned<Duration>>,
+    /// Of a crash loop or a rolling restart: time between an end and the next start. Default
+    /// 500 ms and 1 s.
+    pub down: Option<Spanned<Duration>>,
+    /// Disks go wrong, by `slow_sync` or by what `damage` says.
+    pub disk: Option<Spanned<Targets>>,
+    /// Of a disk: every sync takes this much longer.
+    pub slow_sync: Option<Spanned<Duration>>,
+    pub damage: Option<Spanned<Damage>>,
+    /// Clocks go wrong, by `offset`, `drift` or `jump`.
+    pub clock: Option<Spanned<Targets>>,
+    /// Of a clock: off by this much until it heals.
+    pub offset: Option<Spanned<Offset>>,
+    /// Of a clock: this much too fast until it heals.
+    pub drift: Option<Spanned<Drift>>,
+    /// Of a clock: set by this much, for good.
+    pub jump: Option<Spanned<Offset>>,
+    pub member: Option<Spanned<Member>>,
+    pub client: Option<Spanned<Misdeed>>,
+    /// Fires at the first such moment from `at` on, instead of at `at`.
+    pub when: Option<Spanned<Moment>>,
     /// Sides that cannot reach each other. Nodes on no side reach everyone.
     pub partition: Option<Spanned<Vec<Spanned<Targets>>>>,
     /// Of a partition: only messages from the first side to the second are lost.
@@ -40,6 +76,51 @@ pub struct Fault {
     pub link: Option<Spanned<Link>>,
     /// Leadership is handed to this node.
     pub transfer: Option<Spanned<Target>>,
+}
+
+/// What a disk does wrong, but for being slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Damage {
+    FailingSync,
+    ReadError,
+    WriteError,
+    Full,
+    BitRot,
+    MisdirectedWrite,
+    TornTail,
+}
+
+/// Exactly one of these.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// A spare joins, and leaves when the fault heals.
+    pub add: Option<Spanned<Target>>,
+    /// A member leaves, and joins again when the fault heals.
+    pub remove: Option<Spanned<Target>>,
+    /// A member is replaced by an empty machine.
+    pub replace: Option<Spanned<Target>>,
+}
+
+impl Member {
+    pub(super) fn changes(&self) -> [(&'static str, &Option<Spanned<Target>>); 3] {
+        [
+            ("add", &self.add),
+            ("remove", &self.remove),
+            ("replace", &self.replace),
+        ]
+    }
+}
+
+/// Exactly one of these: to how many clients it happens.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Misdeed {
+    /// They vanish with what they asked for; others take their places.
+    pub crash: Option<Spanned<u64>>,
+    /// They give up early and ask again at once.
+    pub retry_storm: Option<Spanned<u64>>,
 }
 
 /// The fault happens `times` times, its starts `every` apart.
@@ -98,14 +179,65 @@ impl<'de> serde::de::Visitor<'de> for EndsVisitor {
 }
 
 impl Fault {
+    /// Details that only some actions have, each with its key, its place, and the actions
+    /// that it belongs to.
+    pub(super) fn details(&self) -> [Detail; 9] {
+        fn place<T>(value: &Option<Spanned<T>>) -> Option<std::ops::Range<usize>> {
+            value.as_ref().map(Spanned::span)
+        }
+        const RESTARTS: &[&str] = &["crash_loop", "rolling_restart"];
+        [
+            ("one_way", place(&self.one_way), &["partition"]),
+            ("bridge", place(&self.bridge), &["partition"]),
+            ("up", place(&self.up), RESTARTS),
+            ("down", place(&self.down), RESTARTS),
+            ("slow_sync", place(&self.slow_sync), &["disk"]),
+            ("damage", place(&self.damage), &["disk"]),
+            ("offset", place(&self.offset), &["clock"]),
+            ("drift", place(&self.drift), &["clock"]),
+            ("jump", place(&self.jump), &["clock"]),
+        ]
+    }
+
+    /// See `up`.
+    pub fn up_us(&self) -> u64 {
+        self.rest_us(&self.up)
+    }
+
+    /// See `down`.
+    pub fn down_us(&self) -> u64 {
+        self.rest_us(&self.down)
+    }
+
+    fn rest_us(&self, written: &Option<Spanned<Duration>>) -> u64 {
+        let default_us = match self.rolling_restart {
+            Some(_) => 1_000_000,
+            None => 500_000,
+        };
+        written
+            .as_ref()
+            .map_or(default_us, |time| time.get_ref().us())
+    }
+
+    /// Whether it is over at once, so that there is nothing to wait for or to heal.
+    pub(super) fn is_instant(&self) -> bool {
+        let is_crash = |client: &Spanned<Misdeed>| client.get_ref().crash.is_some();
+        self.transfer.is_some() || self.jump.is_some() || self.client.as_ref().is_some_and(is_crash)
+    }
+
     /// The lists of targets of actions that take just a list, with their keys.
-    pub(super) fn lists(&self) -> [(&'static str, &Option<Spanned<Targets>>); 5] {
+    pub(super) fn lists(&self) -> [(&'static str, &Option<Spanned<Targets>>); 10] {
         [
             ("kill", &self.kill),
             ("stop", &self.stop),
             ("pause", &self.pause),
             ("power_loss", &self.power_loss),
             ("isolate", &self.isolate),
+            ("wipe", &self.wipe),
+            ("crash_loop", &self.crash_loop),
+            ("rolling_restart", &self.rolling_restart),
+            ("disk", &self.disk),
+            ("clock", &self.clock),
         ]
     }
 }

@@ -27,7 +27,7 @@ use toml::Spanned;
 use toml::de::{DeTable, Deserializer};
 
 pub use fault::Fault;
-pub use section::{Clock, Cluster, Disk, Network, Objectives, Phases, Probe};
+pub use section::{Chaos, Clock, Cluster, Disk, Network, Objectives, Phases, Probe};
 pub use source::ScenarioError;
 pub use workload::Workload;
 
@@ -56,6 +56,8 @@ pub struct Scenario {
     pub probe: Probe,
     #[serde(default, rename = "workload")]
     pub workloads: Vec<Spanned<Workload>>,
+    /// Absent: nothing is drawn.
+    pub chaos: Option<Spanned<Chaos>>,
     #[serde(default, rename = "fault")]
     pub faults: Vec<Spanned<Fault>>,
     #[serde(default)]

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::unit::{Bandwidth, Bounds, Drift, Duration, Offset, Share};
+use crate::fault::Kind;
 
 /// A value that the author left out.
 pub(super) fn unwritten<T>(value: T) -> Spanned<T> {
@@ -22,6 +23,8 @@ const fn ms(count: u64) -> Duration {
 pub struct Cluster {
     /// 1 to 64, named `node-1 … node-N`. Default 5.
     pub nodes: Spanned<u64>,
+    /// Machines that run and wait to be added, named after the nodes. Default none.
+    pub spares: Spanned<u64>,
     /// Default 100 ms.
     pub heartbeat: Spanned<Duration>,
     /// Default 300 ms to 600 ms; the minimum is at least two heartbeats.
@@ -40,6 +43,7 @@ impl Default for Cluster {
     fn default() -> Self {
         Cluster {
             nodes: unwritten(5),
+            spares: unwritten(0),
             heartbeat: unwritten(ms(100)),
             election_timeout: unwritten(Bounds::default()),
             snapshot_every: unwritten(5_000),
@@ -178,6 +182,58 @@ impl Default for Probe {
             every: unwritten(ms(10)),
             idle: unwritten(ms(100)),
             timeout: unwritten(ms(1_000)),
+        }
+    }
+}
+
+/// `[chaos]`: faults drawn from the seed, over the chaos phase. An empty table means every
+/// kind at the default rates.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Chaos {
+    /// Kinds to draw from. Default all.
+    pub kinds: Option<Spanned<Vec<Spanned<Kind>>>>,
+    /// Whether each seed leaves some kinds out. Default true.
+    pub swarm: bool,
+    /// From one fault's beginning to the next one's, in a steady spell. Default 300 ms to 4 s.
+    pub gap: Spanned<Bounds<Duration>>,
+    /// How long a fault lasts. Default 200 ms to 5 s.
+    #[serde(rename = "for")]
+    pub lasts: Spanned<Bounds<Duration>>,
+    /// How many nodes drawn faults may impair at a time. Default `minority`.
+    pub budget: Budget,
+    /// Share of faults that wait for a moment that matters. Default 20%.
+    pub aimed: Share,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Budget {
+    /// As many as can be missing without harm: the cluster stays recoverable.
+    Minority,
+    /// No limit: the cluster may be broken for good.
+    Unlimited,
+}
+
+impl Chaos {
+    pub fn gap(&self) -> (Duration, Duration) {
+        self.gap.get_ref().or((ms(300), ms(4_000)))
+    }
+
+    pub fn lasts(&self) -> (Duration, Duration) {
+        self.lasts.get_ref().or((ms(200), ms(5_000)))
+    }
+}
+
+impl Default for Chaos {
+    fn default() -> Self {
+        Chaos {
+            kinds: None,
+            swarm: true,
+            gap: unwritten(Bounds::default()),
+            lasts: unwritten(Bounds::default()),
+            budget: Budget::Minority,
+            aimed: Share(200_000),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::unit::{Bandwidth, Drift, Duration, Offset, Rate, Share, Size};
 use super::{Scenario, ScenarioError};
+use crate::fault::Kind;
 use crate::plan::Plan;
 
 const WORKLOAD: &str = "[[workload]]\nservice = \"lock\"\n";
@@ -24,6 +25,8 @@ fn parse_with(body: &str, settings: &[(&str, &str)]) -> Result<Scenario, Scenari
 }
 
 fn check_errors(cases: &[(&str, &str)]) {
+    let kinds: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+    let error = |body: &str| error(body).replace(&kinds.join(", "), "KINDS");
     let found: Vec<(&str, String)> = cases.iter().map(|(body, _)| (*body, error(body))).collect();
     let found: Vec<(&str, &str)> = found.iter().map(|(b, e)| (*b, e.as_str())).collect();
     assert_eq!(found, cases, "{found:#?}");
@@ -34,11 +37,11 @@ fn mistakes_of_form() {
     check_errors(&[
         (
             "[cluster]\nnods = 3",
-            "t.toml:3:1: unknown field `nods`, expected one of `nodes`, `heartbeat`, `election_timeout`, `snapshot_every`; did you mean `nodes`?",
+            "t.toml:3:1: unknown field `nods`, expected one of `nodes`, `spares`, `heartbeat`, `election_timeout`, `snapshot_every`; did you mean `nodes`?",
         ),
         (
             "colour = 3",
-            "t.toml:2:1: unknown field `colour`, expected one of `name`, `summary`, `cluster`, `network`, `disk`, `clock`, `phases`, `probe`, `workload`, `fault`, `objectives`",
+            "t.toml:2:1: unknown field `colour`, expected one of `name`, `summary`, `cluster`, `network`, `disk`, `clock`, `phases`, `probe`, `workload`, `chaos`, `fault`, `objectives`",
         ),
         (
             "[cluster]\nnodes = \"5\"",
@@ -82,8 +85,8 @@ fn mistakes_of_form() {
             "t.toml:2:1: missing field `at`",
         ),
         (
-            "[[fault]]\nat = \"1s\"\nwipe = [\"leader\"]",
-            "t.toml:4:1: unknown field `wipe`, expected one of `at`, `for`, `repeat`, `kill`, `stop`, `pause`, `power_loss`, `isolate`, `partition`, `one_way`, `bridge`, `link`, `transfer`",
+            "[[fault]]\nat = \"1s\"\nburn = [\"leader\"]",
+            "t.toml:4:1: unknown field `burn`, expected one of `at`, `for`, `repeat`, `kill`, `stop`, `pause`, `power_loss`, `isolate`, `wipe`, `crash_loop`, `rolling_restart`, `up`, `down`, `disk`, `slow_sync`, `damage`, `clock`, `offset`, `drift`, `jump`, `member`, `client`, `when`, `partition`, `one_way`, `bridge`, `link`, `transfer`",
         ),
         (
             "[[fault]]\nat = \"1s\"\nkill = [\"leader\", \"boss\"]",
@@ -94,10 +97,79 @@ fn mistakes_of_form() {
             "t.toml:4:8: invalid type: string \"leader\", expected a list",
         ),
         (
-            "[chaos]",
-            "t.toml:2:2: unknown field `chaos`, expected one of `name`, `summary`, `cluster`, `network`, `disk`, `clock`, `phases`, `probe`, `workload`, `fault`, `objectives`",
+            "[chaos]\nkinds = [\"kill\", \"bitrot\"]",
+            "t.toml:3:18: unknown kind of fault `bitrot`, expected one of KINDS",
+        ),
+        (
+            "[[fault]]\nat = \"1s\"\nkill = [\"leader\"]\nwhen = \"full-moon\"",
+            "t.toml:5:8: unknown variant `full-moon`, expected one of `election`, `snapshot`, `membership`, `acknowledgement`",
         ),
     ]);
+}
+
+#[test]
+fn mistakes_about_disks_clocks_members_and_clients() {
+    let fault = |action: &str| format!("[[fault]]\nat = \"1s\"\n{action}");
+    let cases = [
+        (
+            "disk = [\"leader\"]",
+            "4:8: a disk needs to be told what goes wrong: slow_sync or damage",
+        ),
+        (
+            "disk = [\"leader\"]\nslow_sync = \"5ms\"\ndamage = \"full\"",
+            "6:10: a disk has one thing wrong at a time: slow_sync or damage",
+        ),
+        (
+            "disk = [\"leader\"]\ndamage = \"haunted\"",
+            "5:10: unknown variant `haunted`, expected one of `failing_sync`, `read_error`, `write_error`, `full`, `bit_rot`, `misdirected_write`, `torn_tail`",
+        ),
+        (
+            "kill = [\"leader\"]\ndamage = \"full\"",
+            "5:10: `damage` belongs to `disk`",
+        ),
+        (
+            "clock = [\"leader\"]\njump = \"1h\"\nfor = \"1s\"",
+            "6:7: a jump is over at once, `for` means nothing to it",
+        ),
+        (
+            "kill = [\"leader\"]\nup = \"1s\"",
+            "5:6: `up` belongs to `crash_loop` or `rolling_restart`",
+        ),
+        (
+            "rolling_restart = [\"all\"]\nup = \"9s\"",
+            "4:19: the fault lasts until 51s, beyond the end of the chaos phase of 30s",
+        ),
+        (
+            "member = { remove = \"minority\" }",
+            "4:21: `minority` is not one node",
+        ),
+        (
+            "member = { add = \"node-6\" }",
+            "4:18: there is no machine to add: set `spares` in [cluster]",
+        ),
+        (
+            "member = { }",
+            "4:10: a membership needs to be told what goes wrong: add, remove or replace",
+        ),
+        (
+            "client = { crash = 0 }",
+            "4:20: crash must be at least 1, not 0",
+        ),
+        (
+            "client = { crash = 1 }\nfor = \"1s\"",
+            "5:7: a crash of clients is over at once, `for` means nothing to it",
+        ),
+    ];
+    for (action, expected) in cases {
+        assert_eq!(error(&fault(action)), format!("t.toml:{expected}"));
+    }
+    let spares = "[cluster]\nspares = 1\n[[fault]]\nat = \"1s\"\nmember = { add = \"node-1\" }";
+    let message = error(spares);
+    let expected = "t.toml:6:18: `node-1` is no spare: those are node-6 to node-6";
+    assert_eq!(message, expected);
+    let message = error("[chaos]\nkinds = [\"add_member\"]");
+    let expected = "t.toml:3:10: `add_member` needs a machine to add: set `spares` in [cluster]";
+    assert_eq!(message, expected);
 }
 
 #[test]
@@ -200,7 +272,7 @@ fn impossible_faults() {
     check_faults(&[
         (
             "",
-            "t.toml:2:1: a fault needs an action: kill, stop, pause, power_loss, isolate, partition, link or transfer",
+            "t.toml:2:1: a fault needs an action: kill, stop, pause, power_loss, isolate, wipe, crash_loop, rolling_restart, disk, clock, partition, link, transfer, member or client",
         ),
         (
             "kill = [\"leader\"]\npause = [\"any\"]",
@@ -393,7 +465,7 @@ fn bad_overrides_are_named() {
         (
             "cluster.nods",
             "3",
-            "--set cluster.nods=3: unknown field `nods`, expected one of `nodes`, `heartbeat`, `election_timeout`, `snapshot_every`; did you mean `nodes`?",
+            "--set cluster.nods=3: unknown field `nods`, expected one of `nodes`, `spares`, `heartbeat`, `election_timeout`, `snapshot_every`; did you mean `nodes`?",
         ),
         (
             "cluster.nodes",
@@ -515,7 +587,7 @@ fn shipped_scenarios_are_valid_and_listed() {
         assert_eq!(plan.workloads.len(), 3, "{name} runs all three services");
         assert_eq!(plan.objectives.lost, Some(0), "{name}");
     }
-    assert_eq!(count, 12);
+    assert_eq!(count, 18);
     let missing = Scenario::load("nowhere.toml").unwrap_err().to_string();
     assert!(
         missing.starts_with("nowhere.toml: cannot be read: "),

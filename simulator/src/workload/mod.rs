@@ -5,7 +5,7 @@
 //! over the [`World`], so the same clients can run in a simulation and against containers.
 //! Every written value is unique within a run, which is what lets a check tell writes apart.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -20,9 +20,12 @@ use crate::plan::{Pacing, Seed, WorkloadKind, WorkloadPlan};
 
 pub mod audit;
 mod cache;
+mod control;
 mod lock;
 pub mod probe;
 mod queue;
+
+pub use control::Control;
 
 /// What all clients of a run share.
 pub struct Setting {
@@ -31,6 +34,8 @@ pub struct Setting {
     pub addresses: Vec<String>,
     stopped: Cell<bool>,
     running: Cell<usize>,
+    /// The clients of workloads, in order of their start.
+    clients: RefCell<Vec<Rc<Control>>>,
 }
 
 impl Setting {
@@ -40,7 +45,13 @@ impl Setting {
             addresses,
             stopped: Cell::new(false),
             running: Cell::new(0),
+            clients: RefCell::default(),
         })
+    }
+
+    /// The clients of workloads that were started, for faults to pick from.
+    pub fn clients(&self) -> Vec<Rc<Control>> {
+        self.clients.borrow().clone()
     }
 
     /// Asks the clients to finish what they are at.
@@ -79,36 +90,45 @@ pub fn start<W: World>(setting: &Rc<Setting>, plan: &WorkloadPlan) {
         plan: plan.clone(),
         started: Cell::new(0),
     });
-    let caller = |role: &str, index: u64, lanes: u64| {
-        let name = match role {
-            "" => format!("{}-{}", plan.name, index + 1),
-            role => format!("{}-{role}-{}", plan.name, index + 1),
-        };
-        Caller::<W>::new(setting.clone(), shared.clone(), name, index, lanes)
-    };
     match &plan.kind {
         WorkloadKind::Lock { clients, .. } => {
-            for index in 0..*clients {
-                setting.spawn::<W>(lock::run(caller("", index, *clients)));
-            }
+            start_role::<W, _>(setting, &shared, "", *clients, lock::run);
         }
         WorkloadKind::Queue {
             producers,
             consumers,
             ..
         } => {
-            for index in 0..*producers {
-                setting.spawn::<W>(queue::produce(caller("producer", index, *producers)));
-            }
-            for index in 0..*consumers {
-                setting.spawn::<W>(queue::consume(caller("consumer", index, *consumers)));
-            }
+            start_role::<W, _>(setting, &shared, "producer", *producers, queue::produce);
+            start_role::<W, _>(setting, &shared, "consumer", *consumers, queue::consume);
         }
         WorkloadKind::Cache { clients, .. } => {
-            for index in 0..*clients {
-                setting.spawn::<W>(cache::run(caller("", index, *clients)));
-            }
+            start_role::<W, _>(setting, &shared, "", *clients, cache::run);
         }
+    }
+}
+
+/// Starts `count` clients that all do `run`.
+fn start_role<W: World, F: Future<Output = ()> + 'static>(
+    setting: &Rc<Setting>,
+    shared: &Rc<Shared>,
+    role: &str,
+    count: u64,
+    run: fn(Caller<W>) -> F,
+) {
+    for index in 0..count {
+        let workload = &shared.plan.name;
+        let name = match role {
+            "" => format!("{workload}-{}", index + 1),
+            role => format!("{workload}-{role}-{}", index + 1),
+        };
+        let (setting_of, shared) = (setting.clone(), shared.clone());
+        control::spawn::<W, _>(setting, name, move |control, name| {
+            let (setting, shared) = (setting_of.clone(), shared.clone());
+            let mut caller = Caller::<W>::new(setting, shared, name, index, count);
+            caller.control = control;
+            run(caller)
+        });
     }
 }
 
@@ -129,6 +149,7 @@ struct Caller<W: World> {
     pace: Pace,
     /// Values written so far.
     written: u64,
+    control: Rc<Control>,
 }
 
 /// When the next operation is wanted.
@@ -167,6 +188,7 @@ impl<W: World> Caller<W> {
             client,
             pace,
             written: 0,
+            control: Rc::default(),
         }
     }
 
@@ -215,6 +237,11 @@ impl<W: World> Caller<W> {
 
     /// Waits for the time of the next operation.
     async fn pause(&mut self) -> Option<u64> {
+        if self.control.is_storming() && matches!(self.pace, Pace::Closed { .. }) {
+            self.control.count_stormed();
+            W::sleep(STORM_REST).await;
+            return None;
+        }
         match &mut self.pace {
             Pace::Closed {
                 think_min,
@@ -243,6 +270,9 @@ impl<W: World> Caller<W> {
     }
 
     fn deadline(&self, extra_ms: u64) -> Instant {
+        if self.control.is_storming() {
+            return W::now() + control::STORM_TIMEOUT;
+        }
         W::now()
             + Duration::from_micros(self.shared.plan.timeout_us)
             + Duration::from_millis(extra_ms)
@@ -275,6 +305,9 @@ impl<W: World> Caller<W> {
         outcome
     }
 }
+
+/// Even an impatient client takes a moment, or an idle service would be asked without end.
+const STORM_REST: Duration = Duration::from_millis(1);
 
 /// The workload is over.
 struct Over;

@@ -8,16 +8,18 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use squall_cluster::node::{Node, NodeOptions};
+use squall_cluster::node::{Node, NodeOptions, StartError};
 use squall_cluster::raft::{Members, RaftOptions, node_name};
 use squall_cluster::state::Limits;
+use squall_cluster::storage::OpenError;
+use tokio::sync::Notify;
 
 use super::disk::SimDisk;
 use super::executor::{Executor, HostId, Nanos};
 use super::network::{Network, address_of};
 use super::world::SimWorld;
 use crate::history::{EventKind, NodeEvent};
-use crate::plan::Plan;
+use crate::plan::{DiskPlan, Plan, Seed};
 use crate::workload::Setting;
 
 /// Port for clients, on every machine.
@@ -35,8 +37,14 @@ pub enum Process {
 }
 
 struct Machine {
-    disk: SimDisk,
+    disk: RefCell<SimDisk>,
     process: Cell<Process>,
+    /// Why what the node had stored is gone: it must not start again before it is replaced.
+    lost: RefCell<Option<String>>,
+    /// Waits to be added instead of forming a cluster.
+    is_newcomer: Cell<bool>,
+    /// How many disks it has had before this one.
+    replaced: Cell<u64>,
     /// Set once the node serves.
     node: RefCell<Option<Node<SimWorld>>>,
 }
@@ -47,9 +55,17 @@ pub struct Cluster {
     network: Rc<RefCell<Network>>,
     setting: Rc<Setting>,
     machines: Vec<Machine>,
+    /// How many form the cluster; the machines after them are spares.
+    members: usize,
+    /// Who belonged to the cluster when that was last known.
+    voters: RefCell<Vec<bool>>,
     raft: RaftOptions,
+    disks: DiskPlan,
+    disk_seed: Seed,
     /// Processes that ended by themselves.
     exited: RefCell<Vec<usize>>,
+    /// Rings when a node refuses to start because its storage is damaged.
+    refused: Notify,
 }
 
 impl Cluster {
@@ -59,14 +75,17 @@ impl Cluster {
         setting: Rc<Setting>,
         plan: &Plan,
     ) -> Rc<Self> {
-        let machines = (0..plan.cluster.nodes)
-            .map(|node| {
-                let stream = plan.stream("disk").fork(&node_name(node as u64 + 1));
-                Machine {
-                    disk: SimDisk::new(&plan.disk, stream.fork("tears").0, stream.rng()),
-                    process: Cell::new(Process::Down),
-                    node: RefCell::default(),
-                }
+        let members = plan.cluster.nodes;
+        let count = members + plan.cluster.spares;
+        let disk_seed = plan.stream("disk");
+        let machines = (0..count)
+            .map(|node| Machine {
+                disk: RefCell::new(new_disk(&plan.disk, disk_seed, node, 0)),
+                process: Cell::new(Process::Down),
+                lost: RefCell::default(),
+                is_newcomer: Cell::new(node >= members),
+                replaced: Cell::new(0),
+                node: RefCell::default(),
             })
             .collect();
         Rc::new(Self {
@@ -74,6 +93,11 @@ impl Cluster {
             network,
             setting,
             machines,
+            members,
+            voters: RefCell::new((0..count).map(|node| node < members).collect()),
+            disks: plan.disk.clone(),
+            disk_seed,
+            refused: Notify::new(),
             raft: RaftOptions {
                 heartbeat_ms: plan.cluster.heartbeat_ms,
                 election_min_ms: plan.cluster.election_min_ms,
@@ -84,6 +108,12 @@ impl Cluster {
         })
     }
 
+    /// How many nodes form the cluster when nothing is wrong with it.
+    pub fn members(&self) -> usize {
+        self.members
+    }
+
+    /// Machines, spare ones included.
     #[allow(clippy::len_without_is_empty)] // a plan has at least one node
     pub fn len(&self) -> usize {
         self.machines.len()
@@ -104,6 +134,40 @@ impl Cluster {
             })
             .max()
             .map(|(_, index)| index)
+    }
+
+    /// Which nodes have a vote, as far as is known now.
+    pub fn voters(&self) -> Vec<bool> {
+        let node = self.leader().map(|leader| self.node(leader));
+        if let Some(membership) = node.flatten().map(|node| node.membership()) {
+            let has_vote = |node| membership.voters.contains(&(node as u64 + 1));
+            *self.voters.borrow_mut() = (0..self.len()).map(has_vote).collect();
+        }
+        self.voters.borrow().clone()
+    }
+
+    /// A handle to the node, while it serves.
+    pub fn node(&self, node: usize) -> Option<Node<SimWorld>> {
+        self.machines[node].node.borrow().clone()
+    }
+
+    pub fn disk(&self, node: usize) -> SimDisk {
+        self.machines[node].disk.borrow().clone()
+    }
+
+    /// Why what the node had stored is gone, if it is.
+    pub fn lost(&self, node: usize) -> Option<String> {
+        self.machines[node].lost.borrow().clone()
+    }
+
+    /// How often the node has been replaced.
+    pub fn lives(&self, node: usize) -> u64 {
+        self.machines[node].replaced.get()
+    }
+
+    /// Resolves when, from now on, a node refuses to start.
+    pub async fn refusal(&self) {
+        self.refused.notified().await;
     }
 
     /// Index of the last entry that a node has applied; `None` while it is down.
@@ -129,24 +193,39 @@ impl Cluster {
             Process::Down,
             "a process starts once"
         );
+        assert!(
+            machine.lost.borrow().is_none(),
+            "a node that forgot its votes is replaced before it starts"
+        );
         machine.process.set(Process::Running);
         self.network.borrow_mut().set_dark(HostId(node), false);
         let options = NodeOptions {
             id: node as u64 + 1,
             address: node_address(node),
             bind_host: None,
-            members: self.members(),
+            members: match machine.is_newcomer.get() {
+                true => Members::new(),
+                false => self.first_members(),
+            },
             raft: self.raft.clone(),
             limits: Limits::default(),
         };
-        let (cluster, disk) = (self.clone(), machine.disk.clone());
+        let (cluster, disk) = (self.clone(), self.disk(node));
         self.executor.spawn_on(HostId(node), async move {
             let why = match Node::<SimWorld>::start(options, disk).await {
                 Ok(started) => {
                     *cluster.machines[node].node.borrow_mut() = Some(started.clone());
                     started.ended().await
                 }
-                Err(e) => format!("does not start: {e}"),
+                Err(e) => {
+                    if let StartError::Storage(damage) = &e
+                        && !matches!(damage, OpenError::Io(_))
+                    {
+                        *cluster.machines[node].lost.borrow_mut() = Some(damage.to_string());
+                        cluster.refused.notify_one();
+                    }
+                    format!("does not start: {e}")
+                }
             };
             cluster.note_end(node, &why);
             // Its other tasks cannot be dropped from within one of them.
@@ -171,8 +250,30 @@ impl Cluster {
         }
     }
 
-    fn members(&self) -> Members {
-        (0..self.len())
+    /// The disk of `node`, whose process is down, is gone for good.
+    pub fn lose_disk(&self, node: usize, why: &str) {
+        assert!(!self.is_up(node), "a process would not notice");
+        *self.machines[node].lost.borrow_mut() = Some(why.into());
+    }
+
+    /// Puts a machine with an empty disk in the place of `node`, whose process is down. It
+    /// waits to be added; that the old one is no member any more is the caller's to know.
+    pub fn replace(&self, node: usize) {
+        assert!(!self.is_up(node), "the old machine is switched off");
+        let machine = &self.machines[node];
+        machine.replaced.set(machine.replaced.get() + 1);
+        let disk = new_disk(&self.disks, self.disk_seed, node, machine.replaced.get());
+        *machine.disk.borrow_mut() = disk;
+        *machine.lost.borrow_mut() = None;
+        machine.is_newcomer.set(true);
+        self.setting.recorder.record(EventKind::Node {
+            node: node_name(node as u64 + 1),
+            event: NodeEvent::Replaced,
+        });
+    }
+
+    fn first_members(&self) -> Members {
+        (0..self.members)
             .map(|node| (node as u64 + 1, node_address(node)))
             .collect()
     }
@@ -203,7 +304,16 @@ impl Cluster {
         self.network
             .borrow_mut()
             .reset_connections(now, HostId(node));
-        self.machines[node].disk.lose_power();
+        self.disk(node).lose_power();
+    }
+
+    /// As [`Self::lose_power`], in the middle of a write to the log. Says what stays.
+    pub fn tear_write(&self, node: usize) -> Result<String, String> {
+        let disk = self.disk(node);
+        // The disk stops first: what was under way must not be dropped with the process.
+        let torn = disk.tear();
+        self.lose_power(node);
+        torn
     }
 
     fn end_process(&self, node: usize) {
@@ -267,4 +377,12 @@ impl Cluster {
         let until = self.executor.now() + duration.as_nanos() as Nanos;
         self.executor.sleep_until(until).await;
     }
+}
+
+fn new_disk(plan: &DiskPlan, seed: Seed, node: usize, replaced: u64) -> SimDisk {
+    let mut stream = seed.fork(&node_name(node as u64 + 1));
+    if replaced > 0 {
+        stream = stream.fork(&format!("replacement {replaced}"));
+    }
+    SimDisk::new(plan, stream.fork("tears").0, stream.rng())
 }

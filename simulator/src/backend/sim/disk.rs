@@ -3,6 +3,9 @@
 //! `turmoil-fs` keeps written and durable bytes apart; a power loss drops what was not
 //! synced, and may keep the first blocks of the last write (a torn tail). A killed process
 //! loses nothing: its writes are in the page cache of a machine that goes on.
+//!
+//! Faults ([`super::disk_fault`]) are laid over this from outside and lifted again; each
+//! counts the operations that met it, which is how it is known to have had an effect.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -15,24 +18,38 @@ use squall_cluster::storage::{Disk, DiskFile};
 use turmoil_fs::Fs;
 use turmoil_fs::shim::std::fs::{self, File, OpenOptions};
 
+use super::disk_fault::Faults;
 use super::executor::{self, Nanos};
 use crate::plan::DiskPlan;
 
+/// Where a node keeps its log.
+pub(super) const LOG_PATH: &str = "/wal";
+/// A write of this size carries nothing that could be lost.
+const EMPTY_BATCH_BYTES: usize = 40;
 /// Granularity of torn writes.
 const BLOCK_BYTES: u64 = 512;
 
 /// The disk of one host. Clones are the same disk.
 #[derive(Clone)]
 pub struct SimDisk {
-    shared: Rc<Shared>,
+    pub(super) shared: Rc<Shared>,
 }
 
-struct Shared {
+pub(super) struct Shared {
     fs: Fs,
+    pub(super) faults: Faults,
     sync_min: Nanos,
     sync_max: Nanos,
-    rng: RefCell<ChaCha8Rng>,
+    pub(super) rng: RefCell<ChaCha8Rng>,
     syncs: Cell<u64>,
+    /// The last write to the log, if no sync has followed it yet.
+    pub(super) unsynced: RefCell<Option<Unsynced>>,
+}
+
+/// A write that a power loss may tear.
+pub(super) struct Unsynced {
+    pub(super) offset: u64,
+    pub(super) data: Vec<u8>,
 }
 
 impl SimDisk {
@@ -40,10 +57,12 @@ impl SimDisk {
         Self {
             shared: Rc::new(Shared {
                 fs: Fs::builder().block_size(BLOCK_BYTES).seed(seed).build(),
+                faults: Faults::default(),
                 sync_min: plan.sync_min_us * 1_000,
                 sync_max: plan.sync_max_us * 1_000,
                 rng: RefCell::new(rng),
                 syncs: Cell::new(0),
+                unsynced: RefCell::default(),
             }),
         }
     }
@@ -51,9 +70,10 @@ impl SimDisk {
     /// The machine loses power: what was not synced is gone, or torn.
     pub fn lose_power(&self) {
         self.shared.fs.crash();
+        *self.shared.unsynced.borrow_mut() = None;
     }
 
-    fn with<R>(&self, work: impl FnOnce() -> R) -> R {
+    pub(super) fn with<R>(&self, work: impl FnOnce() -> R) -> R {
         let _entered = self.shared.fs.enter();
         work()
     }
@@ -67,6 +87,7 @@ impl SimDisk {
             true => (shared.rng.borrow_mut()).random_range(shared.sync_min..=shared.sync_max),
             false => shared.sync_min,
         };
+        let cost = cost + shared.faults.sync_delay();
         if cost > 0 {
             let executor = executor::current();
             executor.sleep_until(executor.now() + cost).await;
@@ -102,10 +123,11 @@ impl Disk for SimDisk {
                 .read(true)
                 .write(true)
                 .create(create)
-                .open(path)
+                .open(&path)
         })?;
         Ok(SimFile {
             disk: self.clone(),
+            path,
             file: Some(file),
         })
     }
@@ -144,6 +166,7 @@ impl Disk for SimDisk {
 
     async fn sync_dir(&self) -> io::Result<()> {
         self.sync_cost().await;
+        self.shared.faults.at_sync()?;
         self.with(|| fs::sync_dir("/"))
     }
 }
@@ -151,6 +174,7 @@ impl Disk for SimDisk {
 /// An open file of a [`SimDisk`].
 pub struct SimFile {
     disk: SimDisk,
+    path: String,
     /// Taken only by `drop`, which must run inside its file system.
     file: Option<File>,
 }
@@ -159,6 +183,26 @@ impl SimFile {
     fn with<R>(&self, work: impl FnOnce(&File) -> R) -> R {
         let file = self.file.as_ref().expect("open until dropped");
         self.disk.with(|| work(file))
+    }
+
+    /// Lets faults meet the write; where it goes.
+    fn before_write(&self, offset: u64, data: &[u8]) -> io::Result<u64> {
+        let shared = &self.disk.shared;
+        let end = offset + data.len() as u64;
+        let extends = || self.with(|file| file.metadata().map_or(true, |m| m.len() < end));
+        shared.faults.at_write(extends)?;
+        if self.path != LOG_PATH {
+            return Ok(offset);
+        }
+        let elsewhere = shared
+            .faults
+            .misdirect(offset, data.len() as u64, &shared.rng);
+        let offset = elsewhere.unwrap_or(offset);
+        if data.len() > EMPTY_BATCH_BYTES {
+            let data = data.to_vec();
+            *shared.unsynced.borrow_mut() = Some(Unsynced { offset, data });
+        }
+        Ok(offset)
     }
 }
 
@@ -175,6 +219,7 @@ impl DiskFile for SimFile {
     }
 
     async fn read_at(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        self.disk.shared.faults.at_read()?;
         self.with(|file| {
             if file.metadata()?.len() < offset.saturating_add(len as u64) {
                 return Err(io::ErrorKind::UnexpectedEof.into());
@@ -192,6 +237,7 @@ impl DiskFile for SimFile {
     }
 
     async fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let offset = self.before_write(offset, data)?;
         self.with(|file| {
             let mut done = 0;
             while done < data.len() {
@@ -216,6 +262,10 @@ impl DiskFile for SimFile {
 
     async fn sync(&self) -> io::Result<()> {
         self.disk.sync_cost().await;
+        self.disk.shared.faults.at_sync()?;
+        if self.path == LOG_PATH {
+            *self.disk.shared.unsynced.borrow_mut() = None;
+        }
         self.with(|file| file.sync_data())
     }
 }

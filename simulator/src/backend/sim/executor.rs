@@ -21,15 +21,11 @@ use std::task::{Context, Poll, Wake, Waker};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
+use super::clock::Clock;
 use super::timers::{TimerId, Timers};
 
 /// Virtual nanoseconds since the simulation began.
 pub type Nanos = u64;
-
-/// Where host-local monotonic clocks start, so that subtracting a timeout never hits zero.
-const MONOTONIC_START: Nanos = 3_600_000_000_000;
-/// Where wall clocks start: 2025-01-01T00:00:00Z.
-const WALL_START: Nanos = 1_735_689_600_000_000_000;
 
 /// A machine: index into the executor's hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,8 +66,7 @@ thread_local! {
 }
 
 struct Host {
-    offset_us: i64,
-    drift_ppm: i32,
+    clock: Clock,
     rng: ChaCha8Rng,
     paused: bool,
     /// Woken while paused, in order.
@@ -131,8 +126,7 @@ impl Executor {
     pub fn add_host(&self, offset_us: i64, drift_ppm: i32, rng: ChaCha8Rng) -> HostId {
         let mut hosts = self.hosts.borrow_mut();
         hosts.push(Host {
-            offset_us,
-            drift_ppm,
+            clock: Clock::new(offset_us, drift_ppm),
             rng,
             paused: false,
             parked: Vec::new(),
@@ -156,22 +150,37 @@ impl Executor {
 
     /// The monotonic clock of the running host.
     pub fn local_now(&self) -> Nanos {
-        let drift_ppm = self.hosts.borrow()[self.current.get().0].drift_ppm;
-        MONOTONIC_START + scale(self.now.get(), drift_ppm)
+        self.hosts.borrow()[self.current.get().0]
+            .clock
+            .monotonic(self.now.get())
     }
 
     /// The wall clock of the running host, milliseconds since the Unix epoch.
     pub fn local_wall_ms(&self) -> u64 {
-        let host = &self.hosts.borrow()[self.current.get().0];
-        let nanos = WALL_START + scale(self.now.get(), host.drift_ppm);
-        (nanos as i64 / 1_000_000 + host.offset_us / 1_000).max(0) as u64
+        self.hosts.borrow()[self.current.get().0]
+            .clock
+            .wall_ms(self.now.get())
     }
 
     /// Sleeps until the running host's monotonic clock shows `local`.
     pub fn sleep_until_local(&self, local: Nanos) -> Sleep {
-        let drift_ppm = self.hosts.borrow()[self.current.get().0].drift_ppm;
-        let deadline = unscale(local.saturating_sub(MONOTONIC_START), drift_ppm);
-        self.sleep_until(deadline)
+        let hosts = self.hosts.borrow();
+        let clock = &hosts[self.current.get().0].clock;
+        self.sleep_until(clock.when(self.now.get(), local))
+    }
+
+    /// Changes a host's clocks from now on: by how much its wall clock is off, and how much
+    /// too fast both run. The monotonic clock never goes back; timers that were set before
+    /// keep their time.
+    pub fn set_clock(&self, host: HostId, offset_us: i64, drift_ppm: i32) {
+        let clock = &mut self.hosts.borrow_mut()[host.0].clock;
+        clock.set(self.now.get(), offset_us, drift_ppm);
+    }
+
+    /// Offset of the wall clock in microseconds, and drift in parts per million.
+    pub fn clock(&self, host: HostId) -> (i64, i32) {
+        let clock = &self.hosts.borrow()[host.0].clock;
+        (clock.offset_us, clock.drift_ppm)
     }
 
     /// Sleeps until virtual time `deadline`.
@@ -349,22 +358,6 @@ impl Executor {
             }
         }
     }
-}
-
-/// Virtual to local duration.
-fn scale(elapsed: Nanos, drift_ppm: i32) -> Nanos {
-    let drift = i128::from(elapsed) * i128::from(drift_ppm) / 1_000_000;
-    (i128::from(elapsed) + drift).max(0) as Nanos
-}
-
-/// Local to virtual duration, rounded up so that a sleep never ends early.
-fn unscale(local: Nanos, drift_ppm: i32) -> Nanos {
-    if drift_ppm == 0 {
-        return local;
-    }
-    let rate = 1_000_000 + i128::from(drift_ppm);
-    let elapsed = (i128::from(local) * 1_000_000 + rate - 1) / rate.max(1);
-    u64::try_from(elapsed).unwrap_or(u64::MAX)
 }
 
 /// Ends at a point of virtual time.

@@ -10,12 +10,17 @@ use std::rc::Rc;
 
 use squall_cluster::raft::node_name;
 
+mod clock;
 pub mod cluster;
 pub mod disk;
+mod disk_fault;
 pub mod executor;
+mod install;
 mod link;
+mod moments;
 pub mod nemesis;
 pub mod network;
+mod operator;
 mod phases;
 pub mod solo;
 mod stream;
@@ -71,7 +76,7 @@ fn switch_network(host: HostId) {
 /// The harness failed: no leader was ever elected, or the simulation got stuck.
 pub fn run(plan: &Plan) -> Result<SimRun, SimError> {
     let plan = Rc::new(plan.clone());
-    let nodes = plan.cluster.nodes;
+    let nodes = plan.cluster.nodes + plan.cluster.spares;
     // One host for all clients, one without sockets for the harness.
     let (clients, controller) = (HostId(nodes), HostId(nodes + 1));
     let (executor, entered) = Executor::enter(switch_network);
@@ -87,7 +92,8 @@ pub fn run(plan: &Plan) -> Result<SimRun, SimError> {
         Recorder::new(move || executor.now().saturating_sub(start_ns.get()) / 1_000)
     };
     start_ns.set(u64::MAX);
-    let addresses = (0..nodes).map(cluster::node_address).collect();
+    let addresses = (0..plan.cluster.nodes).map(cluster::node_address);
+    let addresses = addresses.collect();
     let setting = Setting::new(recorder, addresses);
     record_node_events(&setting);
 
@@ -128,6 +134,7 @@ pub fn run(plan: &Plan) -> Result<SimRun, SimError> {
         cluster.discard(HostId(host));
     }
     world::set_event_sink(None);
+    setting.recorder.watch(None);
     drop(entered);
     driven?;
     Ok(SimRun {
@@ -138,9 +145,12 @@ pub fn run(plan: &Plan) -> Result<SimRun, SimError> {
 }
 
 fn add_hosts(executor: &Executor, plan: &Plan) {
-    for (node, clock) in plan.clocks.iter().enumerate() {
+    for node in 0..plan.cluster.nodes + plan.cluster.spares {
         let rng = plan.stream("node").fork(&node_name(node as u64 + 1)).rng();
-        executor.add_host(clock.offset_us, clock.drift_ppm, rng);
+        // Spares have exact clocks.
+        let clock = plan.clocks.get(node);
+        let (offset_us, drift_ppm) = clock.map_or((0, 0), |c| (c.offset_us, c.drift_ppm));
+        executor.add_host(offset_us, drift_ppm, rng);
     }
     executor.add_host(0, 0, plan.stream("clients").rng());
     executor.add_host(0, 0, plan.stream("controller").rng());

@@ -3,39 +3,61 @@
 //! Roles are resolved when a fault fires. A fault that needs someone who is not there, the
 //! leader say, waits for it within the fault's own time; if nobody turns up it is skipped,
 //! and the history says why. A fault counts as installed when its effect can be seen.
+//!
+//! Drawn faults keep to a budget: one that would leave too few nodes unharmed waits as well.
+//! This file leads a fault through its life; what each kind does is in [`super::install`].
 
 use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
-use squall_cluster::raft::node_name;
 use tokio::sync::Notify;
 
 use super::cluster::Cluster;
-use super::executor::{Executor, HostId, Nanos};
+use super::executor::Executor;
+use super::moments::Moments;
 use super::network::Network;
-use crate::fault::{FaultAction, ResolvedAction, Roles, resolve};
-use crate::history::{EventKind, FaultEvent, FaultStatus, Recorder};
+use super::operator::Operator;
+use crate::fault::{FaultAction, ResolvedAction, Roles, Target, node_name, resolve};
+use crate::history::{EventKind, FaultEvent, FaultStatus, MAJORITY_AGAIN, NO_MAJORITY, Recorder};
 use crate::plan::{Plan, PlannedFault};
-use crate::workload::Setting;
+use crate::workload::{Control, Setting};
 
 /// How often a fault that waits for its target looks again.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// An instant fault waits this long for its target.
-const INSTANT_PATIENCE_US: u64 = 5_000_000;
-/// A node asked to stop is killed after this long.
-const STOP_LIMIT: Nanos = 10_000_000_000;
+pub(super) const INSTANT_PATIENCE_US: u64 = 5_000_000;
 
 pub struct Nemesis {
-    executor: Rc<Executor>,
-    network: Rc<RefCell<Network>>,
-    cluster: Rc<Cluster>,
-    setting: Rc<Setting>,
-    rng: RefCell<ChaCha8Rng>,
+    pub(super) executor: Rc<Executor>,
+    pub(super) network: Rc<RefCell<Network>>,
+    pub(super) cluster: Rc<Cluster>,
+    pub(super) setting: Rc<Setting>,
+    pub(super) operator: Rc<Operator>,
+    moments: Rc<Moments>,
+    pub(super) rng: RefCell<ChaCha8Rng>,
+    /// Nodes that each fault in force impairs.
+    impaired: RefCell<BTreeMap<usize, BTreeSet<usize>>>,
+    /// Clients that each retry storm in force makes impatient.
+    pub(super) storms: RefCell<BTreeMap<usize, Vec<Rc<Control>>>>,
+    /// Most nodes that drawn faults may impair at a time.
+    budget: Option<usize>,
+    /// Whether too few nodes were left unharmed when that was last looked at.
+    lacks_majority: Cell<bool>,
+    chaos_ends_us: u64,
     /// Faults that are not over.
     active: Cell<usize>,
     all_over: Notify,
+}
+
+/// Why a fault is not seen to be in force.
+pub(super) enum Miss {
+    /// It was not done, or nothing met it.
+    Skipped(String),
+    /// It may have been done.
+    Uncertain(String),
 }
 
 impl Nemesis {
@@ -46,12 +68,26 @@ impl Nemesis {
         setting: Rc<Setting>,
         plan: &Plan,
     ) -> Rc<Self> {
+        let moments: Rc<Moments> = Rc::default();
+        if plan.faults.iter().any(|fault| fault.when.is_some()) {
+            let moments = moments.clone();
+            let watcher = Rc::new(move |kind: &EventKind| moments.observe(kind));
+            setting.recorder.watch(Some(watcher));
+        }
+        let operator = Operator::new(executor.clone(), cluster.clone(), setting.clone());
         Rc::new(Self {
             executor,
             network,
             cluster,
             setting,
+            operator,
+            moments,
             rng: RefCell::new(plan.stream("nemesis").rng()),
+            impaired: RefCell::default(),
+            storms: RefCell::default(),
+            budget: plan.chaos.as_ref().and_then(|chaos| chaos.budget),
+            lacks_majority: Cell::new(false),
+            chaos_ends_us: plan.phases.warmup_us + plan.phases.chaos_us,
             active: Cell::new(0),
             all_over: Notify::new(),
         })
@@ -59,11 +95,13 @@ impl Nemesis {
 
     /// Sets every fault of the plan on its way.
     pub fn unleash(self: &Rc<Self>, plan: &Plan) {
+        self.executor.spawn(self.operator.clone().watch());
         for fault in plan.faults.clone() {
             let nemesis = self.clone();
             self.active.set(self.active.get() + 1);
             self.executor.spawn(async move {
                 nemesis.live(&fault).await;
+                nemesis.impaired.borrow_mut().remove(&fault.id);
                 nemesis.active.set(nemesis.active.get() - 1);
                 if nemesis.active.get() == 0 {
                     nemesis.all_over.notify_one();
@@ -79,13 +117,42 @@ impl Nemesis {
         }
     }
 
-    fn recorder(&self) -> &Recorder {
+    /// Starts every node that can be started, and brings the first members back together.
+    pub async fn restore(&self) {
+        for node in 0..self.cluster.len() {
+            self.revive(node);
+        }
+        self.operator.restore().await;
+        self.look_for_majority();
+    }
+
+    /// Notes when the faults leave no majority unharmed, and when they do again: what a
+    /// cluster does not answer in between, no cluster could.
+    fn look_for_majority(&self) {
+        let impaired = self.impaired_now();
+        let members = self.cluster.members();
+        let lacks = members - impaired.len() < Target::Majority.count(members);
+        if self.lacks_majority.replace(lacks) == lacks {
+            return;
+        }
+        let names: Vec<String> = impaired.into_iter().map(node_name).collect();
+        self.recorder().note(match lacks {
+            true => format!("{NO_MAJORITY}: {} are impaired", names.join(", ")),
+            false => MAJORITY_AGAIN.to_owned(),
+        });
+    }
+
+    pub(super) fn recorder(&self) -> &Recorder {
         &self.setting.recorder
     }
 
     /// One fault from its beginning to its end.
     async fn live(&self, fault: &PlannedFault) {
         self.sleep_until_us(fault.at_us).await;
+        if let Err(why) = self.await_moment(fault).await {
+            self.report(fault, Vec::new(), FaultStatus::Skipped { why });
+            return;
+        }
         let action = match self.await_targets(fault).await {
             Ok(action) => action,
             Err(why) => {
@@ -93,25 +160,50 @@ impl Nemesis {
                 return;
             }
         };
-        let targets = action.targets();
-        let seen = self.install(fault.id, &action).await;
-        self.report(
-            fault,
-            targets.clone(),
-            match seen {
-                Ok(()) => FaultStatus::Installed,
-                Err(why) => FaultStatus::Uncertain { why },
-            },
-        );
-        if fault.action.is_instant() {
-            return;
+        let ends_us = self.ends_us(fault);
+        let impaired = action.impaired();
+        self.impaired.borrow_mut().insert(fault.id, impaired);
+        let installed = self.install(fault.id, &action, ends_us).await;
+        let targets = match self.storms.borrow().get(&fault.id) {
+            Some(clients) => clients.iter().map(|client| client.name()).collect(),
+            None => action.targets(),
+        };
+        let status = match installed {
+            Ok(()) => FaultStatus::Installed,
+            Err(Miss::Skipped(why)) => FaultStatus::Skipped { why },
+            Err(Miss::Uncertain(why)) => FaultStatus::Uncertain { why },
+        };
+        let is_installed = status == FaultStatus::Installed;
+        self.report(fault, targets.clone(), status);
+        self.look_for_majority();
+        if is_installed {
+            if fault.action.is_instant() {
+                self.storms.borrow_mut().remove(&fault.id);
+                return;
+            }
+            self.hold(fault, &action, ends_us).await;
         }
-        self.sleep_until_us(fault.until_us).await;
-        self.heal(fault.id, &action);
-        self.report(fault, targets, FaultStatus::Healed);
+        let undone = self.heal(fault.id, &action).await;
+        self.impaired.borrow_mut().remove(&fault.id);
+        if is_installed {
+            self.report(fault, targets, FaultStatus::Healed);
+        }
+        self.look_for_majority();
+        if let Err(why) = undone {
+            self.recorder().note(format!("fault {}: {why}", fault.id));
+        }
     }
 
-    fn report(&self, fault: &PlannedFault, targets: Vec<String>, status: FaultStatus) {
+    /// When a fault heals that fires now.
+    fn ends_us(&self, fault: &PlannedFault) -> u64 {
+        if fault.when.is_none() && !fault.drawn {
+            return fault.until_us;
+        }
+        let lasts_us = fault.until_us - fault.at_us;
+        (self.recorder().now_us() + lasts_us).min(self.chaos_ends_us)
+    }
+
+    pub(super) fn report(&self, fault: &PlannedFault, targets: Vec<String>, status: FaultStatus) {
         self.recorder().record(EventKind::Fault(FaultEvent {
             fault: fault.id,
             kind: fault.action.kind().into(),
@@ -120,13 +212,42 @@ impl Nemesis {
         }));
     }
 
-    async fn await_targets(&self, fault: &PlannedFault) -> Result<ResolvedAction, String> {
-        let deadline_us = match fault.action.is_instant() {
-            true => fault.at_us + INSTANT_PATIENCE_US,
-            false => fault.until_us,
+    /// Waits for the moment that the fault is aimed at, if it is.
+    async fn await_moment(&self, fault: &PlannedFault) -> Result<(), String> {
+        let Some(moment) = fault.when else {
+            return Ok(());
         };
+        let rest_us = self.chaos_ends_us.saturating_sub(self.recorder().now_us());
+        let happened = self.moments.next(moment, Duration::from_micros(rest_us));
+        let what = happened
+            .await
+            .ok_or_else(|| format!("there was no {moment} in time"))?;
+        let (id, kind) = (fault.id, fault.action.kind());
+        self.recorder()
+            .note(format!("fault {id} ({kind}) fires as {what}"));
+        Ok(())
+    }
+
+    async fn await_targets(&self, fault: &PlannedFault) -> Result<ResolvedAction, String> {
+        let patience_us = match fault.action.is_instant() {
+            true => INSTANT_PATIENCE_US,
+            false => fault.until_us - fault.at_us,
+        };
+        let first_us = match fault.when {
+            None => fault.at_us,
+            Some(_) => self.recorder().now_us(),
+        };
+        let deadline_us = (first_us + patience_us).min(self.chaos_ends_us);
         loop {
-            match self.resolve(&fault.action) {
+            let resolved = self.resolve(&fault.action);
+            let allowed = match fault.drawn {
+                true => resolved.and_then(|action| match self.afford(&action.impaired()) {
+                    Ok(()) => Ok(action),
+                    Err(why) => Err(why),
+                }),
+                false => resolved,
+            };
+            match allowed {
                 Ok(action) => return Ok(action),
                 Err(why) => {
                     let next_us = self.recorder().now_us() + LOOK_AGAIN.as_micros() as u64;
@@ -144,114 +265,79 @@ impl Nemesis {
         let roles = Roles {
             leader: self.cluster.leader(),
             up: (0..nodes).map(|node| self.cluster.is_up(node)).collect(),
+            member: self.cluster.voters(),
             nodes,
         };
         resolve(action, &roles, &mut *self.rng.borrow_mut())
     }
 
-    /// Does it, and looks whether it took.
-    async fn install(&self, fault: usize, action: &ResolvedAction) -> Result<(), String> {
-        match action {
-            ResolvedAction::Kill { nodes } => {
-                nodes.iter().for_each(|node| self.cluster.kill(*node));
-                self.all_down(nodes)
-            }
-            ResolvedAction::PowerLoss { nodes } => {
-                nodes.iter().for_each(|node| self.cluster.lose_power(*node));
-                self.all_down(nodes)
-            }
-            ResolvedAction::Stop { nodes } => {
-                for node in nodes {
-                    self.cluster.stop(*node, STOP_LIMIT).await;
-                }
-                self.all_down(nodes)
-            }
-            ResolvedAction::Pause { nodes } => {
-                for node in nodes {
-                    self.cluster.set_paused(*node, true);
-                }
-                match nodes.iter().all(|n| self.executor.is_paused(HostId(*n))) {
-                    true => Ok(()),
-                    false => Err("a paused process is still scheduled".into()),
-                }
-            }
-            ResolvedAction::Isolate { .. }
-            | ResolvedAction::Partition { .. }
-            | ResolvedAction::Bridge { .. } => {
-                let mut network = self.network.borrow_mut();
-                let links = action.cut_links(self.cluster.len());
-                for (from, to) in &links {
-                    network.cut(*from, *to, true);
-                }
-                match links.iter().all(|(from, to)| network.is_cut(*from, *to)) {
-                    true => Ok(()),
-                    false => Err("a cut link still carries packets".into()),
-                }
-            }
-            ResolvedAction::Link { links, change } => {
-                let mut network = self.network.borrow_mut();
-                network.degrade(fault, links.clone(), *change);
-                Ok(())
-            }
-            ResolvedAction::Transfer { to } => self.transfer(*to).await,
+    /// Whether the budget lets these nodes be impaired on top of those that are.
+    pub(super) fn afford(&self, more: &BTreeSet<usize>) -> Result<(), String> {
+        let Some(budget) = self.budget.filter(|_| !more.is_empty()) else {
+            return Ok(());
+        };
+        let already = self.impaired_now();
+        let count = already.union(more).count();
+        if count <= budget {
+            return Ok(());
+        }
+        let names: Vec<String> = already.iter().copied().map(node_name).collect();
+        Err(format!(
+            "the budget is {budget} of the nodes, and {} are impaired already",
+            names.join(", ")
+        ))
+    }
+
+    /// The first members that cannot be counted on now, for whatever reason.
+    fn impaired_now(&self) -> BTreeSet<usize> {
+        let mut impaired: BTreeSet<usize> =
+            self.impaired.borrow().values().flatten().copied().collect();
+        impaired.extend(self.operator.busy());
+        let voters = self.cluster.voters();
+        let is_away = |node: &usize| !self.cluster.is_up(*node) || !voters[*node];
+        impaired.extend((0..self.cluster.members()).filter(is_away));
+        impaired.retain(|node| *node < self.cluster.members());
+        impaired
+    }
+
+    /// Counts `nodes` as impaired by the fault, on top of what it impairs already.
+    pub(super) fn impair(&self, fault: usize, nodes: &[usize]) {
+        let mut impaired = self.impaired.borrow_mut();
+        impaired.entry(fault).or_default().extend(nodes);
+    }
+
+    /// Takes `node` off the fault's account.
+    pub(super) fn relieve(&self, fault: usize, node: usize) {
+        if let Some(nodes) = self.impaired.borrow_mut().get_mut(&fault) {
+            nodes.remove(&node);
         }
     }
 
-    fn all_down(&self, nodes: &[usize]) -> Result<(), String> {
-        match nodes.iter().find(|node| self.cluster.is_up(**node)) {
-            None => Ok(()),
-            Some(node) => Err(format!("{} still runs", node_name(*node as u64 + 1))),
-        }
-    }
-
-    async fn transfer(&self, to: usize) -> Result<(), String> {
-        self.cluster.transfer_leader(to)?;
-        let deadline_us = self.recorder().now_us() + INSTANT_PATIENCE_US;
-        while self.cluster.leader() != Some(to) {
-            if self.recorder().now_us() >= deadline_us {
-                return Err(format!("{} did not take over", node_name(to as u64 + 1)));
-            }
-            let next_us = self.recorder().now_us() + LOOK_AGAIN.as_micros() as u64;
-            self.sleep_until_us(next_us).await;
-        }
-        Ok(())
-    }
-
-    fn heal(&self, fault: usize, action: &ResolvedAction) {
-        match action {
-            ResolvedAction::Kill { nodes }
-            | ResolvedAction::PowerLoss { nodes }
-            | ResolvedAction::Stop { nodes } => {
-                for node in nodes {
-                    self.revive(*node);
-                }
-            }
-            ResolvedAction::Pause { nodes } => {
-                for node in nodes {
-                    self.cluster.set_paused(*node, false);
-                }
-            }
-            ResolvedAction::Isolate { .. }
-            | ResolvedAction::Partition { .. }
-            | ResolvedAction::Bridge { .. } => {
-                let mut network = self.network.borrow_mut();
-                for (from, to) in action.cut_links(self.cluster.len()) {
-                    network.cut(from, to, false);
-                }
-            }
-            ResolvedAction::Link { .. } => self.network.borrow_mut().restore(fault),
-            ResolvedAction::Transfer { .. } => {}
-        }
-    }
-
-    /// Starts the node's process unless it runs.
+    /// Starts the node's process, unless it runs or must not.
     pub fn revive(&self, node: usize) {
-        if !self.cluster.is_up(node) {
+        if !self.cluster.is_up(node) && self.cluster.lost(node).is_none() {
             self.cluster.start(node);
         }
     }
 
-    async fn sleep_until_us(&self, at_us: u64) {
+    /// Waits until `condition` holds; whether it did before `deadline_us`.
+    pub(super) async fn wait_until(
+        &self,
+        deadline_us: u64,
+        every: Duration,
+        condition: impl Fn() -> bool,
+    ) -> bool {
+        while !condition() {
+            let next_us = self.recorder().now_us() + every.as_micros() as u64;
+            if next_us >= deadline_us {
+                return false;
+            }
+            self.sleep_until_us(next_us).await;
+        }
+        true
+    }
+
+    pub(super) async fn sleep_until_us(&self, at_us: u64) {
         let rest_us = at_us.saturating_sub(self.recorder().now_us());
         let until = self.executor.now() + rest_us * 1_000;
         self.executor.sleep_until(until).await;

@@ -64,9 +64,7 @@ impl Stage {
 
         self.enter(Phase::Heal);
         self.nemesis.over().await;
-        for node in 0..self.cluster.len() {
-            self.nemesis.revive(node);
-        }
+        self.nemesis.restore().await;
 
         self.enter(Phase::Converge);
         if self.converge().await {
@@ -119,7 +117,7 @@ impl Stage {
     /// The index that every node has applied, if all run and one leads.
     fn converged_to(&self) -> Option<u64> {
         self.cluster.leader()?;
-        (0..self.cluster.len())
+        (0..self.cluster.members())
             .map(|node| self.cluster.applied(node))
             .min()
             .flatten()
@@ -136,7 +134,10 @@ impl Stage {
                 let name = node_name(node as u64 + 1);
                 match self.cluster.applied(node) {
                     Some(index) => format!("{name} applied {index}"),
-                    None => format!("{name} is down"),
+                    None => match self.cluster.lost(node) {
+                        Some(why) => format!("{name} must be replaced ({why})"),
+                        None => format!("{name} is down"),
+                    },
                 }
             })
             .collect();
