@@ -7,7 +7,9 @@
 //! The way of a run is in [`run`], on one screen. The rooms behind it, each importing only
 //! from those below it:
 //!
-//! - [`cli`]: the `squall` command · [`run_dir`]: what a run leaves behind
+//! - [`cli`]: the `squall` command
+//! - [`sweep`]: many seeds
+//! - [`run_dir`]: what a run leaves behind · [`environment`]: what made it
 //! - [`report`]: plain data, then renderers
 //! - [`check`]: one property, one file · [`measure`]: election, downtime, recovery, loss
 //! - [`backend`]: the worlds that execute a plan
@@ -17,6 +19,7 @@
 pub mod backend;
 pub mod check;
 pub mod cli;
+pub mod environment;
 pub mod fault;
 pub mod history;
 pub mod measure;
@@ -26,4 +29,5 @@ pub mod run;
 pub mod run_dir;
 pub mod scenario;
 mod stopwatch;
+pub mod sweep;
 pub mod workload;

@@ -27,8 +27,9 @@ pub use build::{Cluster, ElectionTimeout, Input, WallInput, build};
 pub use fixed::{Fixed, Ms, Number, PerSecond, Percent, Seconds};
 pub use markdown::markdown;
 pub use objectives::{ObjectiveResult, Objectives, Unit};
+pub use tables::{count, duration};
 pub use text::{Style, text};
-pub use verdict::RunVerdict;
+pub use verdict::{RECOVERY_CHECKS, RunVerdict};
 
 use crate::history::Phase;
 use crate::measure::{Class, SpanStatus};
