@@ -186,7 +186,7 @@ mod tests {
         let cause = crashed.cause().expect("a crash has a cause");
         assert_eq!(
             cause.to_string(),
-            "crashed: panicked at N/src/N:N:N: log not found"
+            "crashed: panicked at N/src/raft.rs:N:N: log not found"
         );
     }
 

@@ -12,10 +12,10 @@ use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, mpsc};
+use std::sync::{Mutex, MutexGuard, mpsc};
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, setrlimit};
 
 use crate::stopwatch::Stopwatch;
 
@@ -107,7 +107,7 @@ struct Pool<W> {
 }
 
 struct Running {
-    child: Arc<Mutex<Child>>,
+    child: Child,
     since: Stopwatch,
     is_overdue: bool,
 }
@@ -130,30 +130,30 @@ impl<T, W: Iterator<Item = (T, Command)>> Pool<W> {
             Ok(child) => child,
             Err(e) => return End::NotStarted(e),
         };
-        let stdout = child.stdout.take().expect("it is piped");
+        let mut stdout = child.stdout.take().expect("it is piped");
         let stderr = child.stderr.take().expect("it is piped");
-        let child = Arc::new(Mutex::new(child));
         *lock(slot) = Some(Running {
-            child: child.clone(),
+            child,
             since: Stopwatch::start(),
             is_overdue: false,
         });
         // Stopped between the start and here: nobody else would end it.
         if self.stopped.load(Ordering::SeqCst) {
-            let _ = lock(&child).kill();
+            end(slot);
         }
         let (stdout, stderr) = std::thread::scope(|scope| {
             let stderr = scope.spawn(|| tail(stderr));
             let mut text = Vec::new();
-            let mut stdout = stdout;
+            // What could not be read is missing, and a result that is not whole is none.
             let _ = stdout.read_to_end(&mut text);
             (text, stderr.join().unwrap_or_default())
         });
-        // Both pipes are closed: it is ending, and not reaped before this.
-        let status = lock(&child).wait();
-        let was_overdue = lock(slot).take().is_some_and(|running| running.is_overdue);
-        match status {
-            _ if was_overdue => End::TimedOut,
+        // Both pipes are closed, so it is ending. It leaves its slot before it is reaped:
+        // from then on its number may be another process's.
+        let running = lock(slot).take();
+        let mut running = running.expect("only its own thread empties a slot");
+        match running.child.wait() {
+            _ if running.is_overdue => End::TimedOut,
             Ok(status) if status.success() || !self.stopped.load(Ordering::SeqCst) => {
                 End::Exited(Exited {
                     status,
@@ -168,22 +168,30 @@ impl<T, W: Iterator<Item = (T, Command)>> Pool<W> {
 
     fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
-        for slot in &self.running {
-            if let Some(running) = &*lock(slot) {
-                let _ = lock(&running.child).kill();
-            }
-        }
+        self.running.iter().for_each(end);
     }
 
     fn end_overdue(&self, timeout: Duration) {
         for slot in &self.running {
-            if let Some(running) = &mut *lock(slot)
-                && running.since.elapsed() > timeout
-            {
-                running.is_overdue = true;
-                let _ = lock(&running.child).kill();
+            let is_overdue = match &mut *lock(slot) {
+                Some(running) => {
+                    running.is_overdue |= running.since.elapsed() > timeout;
+                    running.is_overdue
+                }
+                None => false,
+            };
+            if is_overdue {
+                end(slot);
             }
         }
+    }
+}
+
+/// Ends the process of a slot, if there is one, with all that it has started.
+fn end(slot: &Mutex<Option<Running>>) {
+    if let Some(running) = &*lock(slot) {
+        // It may have ended by itself, which is as good.
+        let _ = kill_process_group(Pid::from_child(&running.child), Signal::KILL);
     }
 }
 
