@@ -8,7 +8,7 @@
 //! from those below it:
 //!
 //! - [`cli`]: the `squall` command
-//! - [`sweep`]: many seeds
+//! - [`sweep`]: many seeds · [`shrink`]: the smallest run that still fails
 //! - [`run_dir`]: what a run leaves behind · [`environment`]: what made it
 //! - [`report`]: plain data, then renderers
 //! - [`check`]: one property, one file · [`measure`]: election, downtime, recovery, loss
@@ -28,6 +28,7 @@ pub mod report;
 pub mod run;
 pub mod run_dir;
 pub mod scenario;
+pub mod shrink;
 mod stopwatch;
 pub mod sweep;
 pub mod workload;

@@ -122,7 +122,10 @@ impl RunDir {
             fs::remove_file(entry.map_err(at)?.path()).map_err(at)?;
         }
         dir.try_out().map_err(at)?;
-        Ok(dir)
+        match fs::remove_file(path.join(CRASH)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(dir.io(CRASH, e)),
+            _ => Ok(dir),
+        }
     }
 
     /// The directory of a finished run.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use super::exit::{EXIT_CODES, Failure};
+use super::shrink::{SHRINK_HELP, ShrinkArgs};
 use super::sweep_args::{MergeArgs, SWEEP_HELP, SweepArgs};
 use super::worker::WorkerArgs;
 use crate::scenario::Scenario;
@@ -32,6 +33,9 @@ pub enum Command {
     Merge(MergeArgs),
     /// Run a run directory's plan again and prove that its history is identical.
     Replay(ReplayArgs),
+    /// Find a smaller scenario that fails in the same way.
+    #[command(after_help = SHRINK_HELP)]
+    Shrink(ShrinkArgs),
     /// Judge a stored run again, without running anything.
     Check(CheckArgs),
     /// List the scenarios of a directory.

@@ -12,6 +12,7 @@ mod merge;
 mod meter;
 mod replay;
 mod run;
+mod shrink;
 mod sweep;
 mod sweep_args;
 mod verify;
@@ -47,6 +48,7 @@ pub fn main() -> u8 {
         Command::Check(args) => check::check(&args),
         Command::List(args) => list::list(&args),
         Command::Sweep(args) => sweep::sweep(&args),
+        Command::Shrink(args) => shrink::shrink(&args),
         Command::Merge(args) => merge::merge(&args),
         Command::Worker(args) => worker::work(&args),
     };
