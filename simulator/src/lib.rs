@@ -7,7 +7,7 @@
 //! The way of a run is in [`run`], on one screen. The rooms behind it, each importing only
 //! from those below it:
 //!
-//! - [`cli`]: the `squall` command
+//! - [`cli`]: the `squall` command · [`testing`]: the same for `cargo test`
 //! - [`sweep`]: many seeds · [`shrink`]: the smallest run that still fails
 //! - [`run_dir`]: what a run leaves behind · [`environment`]: what made it
 //! - [`report`]: plain data, then renderers
@@ -31,4 +31,5 @@ pub mod scenario;
 pub mod shrink;
 mod stopwatch;
 pub mod sweep;
+pub mod testing;
 pub mod workload;

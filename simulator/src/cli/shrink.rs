@@ -307,6 +307,7 @@ impl Oracle for Search<'_> {
         Ok(result.map(|result| Failing {
             seed: result.seed,
             operations: operations(&result),
+            simulated_us: result.run.as_ref().map_or(0, |run| run.simulated_us),
             reason: result.reason,
         }))
     }

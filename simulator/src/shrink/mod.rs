@@ -28,8 +28,10 @@ use crate::scenario::Scenario;
 
 pub use write::write;
 
-/// Seeds tried for a candidate beside the one that failed last.
-const MORE_SEEDS: u64 = 3;
+/// Seeds tried for a candidate beside the one that failed last: few while there is much to
+/// gain, more when nothing gives any more.
+const FEW_SEEDS: u64 = 3;
+const MANY_SEEDS: u64 = 9;
 
 /// Runs candidates.
 pub trait Oracle {
@@ -49,6 +51,8 @@ pub struct Failing {
     pub seed: u64,
     /// Operations that its clients sent.
     pub operations: u64,
+    /// Length of the run on its own clock.
+    pub simulated_us: u64,
     /// Why it fails, in one line.
     pub reason: String,
 }
@@ -80,28 +84,36 @@ impl Shrunk {
 /// `None` if it does not fail, once made explicit, with this seed or any of those tried.
 pub fn shrink(document: Table, seed: u64, oracle: &mut dyn Oracle) -> Option<Shrunk> {
     let text = write(&document);
-    let failing = oracle.first_failing(&text, &seeds(seed)).ok()??;
+    let failing = oracle
+        .first_failing(&text, &seeds(seed, FEW_SEEDS))
+        .ok()??;
     let mut search = Search {
         best: Shrunk { document, failing },
         failed_to_fail: BTreeSet::new(),
+        more_seeds: FEW_SEEDS,
         oracle,
     };
     search.oracle.found(&search.best);
     // Over is no failure: the best so far is the answer.
-    let _ = passes::all(&mut search);
+    if passes::all(&mut search).is_ok() {
+        search.more_seeds = MANY_SEEDS;
+        search.failed_to_fail.clear();
+        let _ = passes::all(&mut search);
+    }
     Some(search.best)
 }
 
 /// The seed that failed last, then small ones, which are round numbers, too.
-fn seeds(last: u64) -> Vec<u64> {
-    let more = (1..=MORE_SEEDS + 1).filter(|seed| *seed != last);
+fn seeds(last: u64, more: u64) -> Vec<u64> {
+    let others = (1..=more + 1).filter(|seed| *seed != last);
     [last]
         .into_iter()
-        .chain(more.take(MORE_SEEDS as usize))
+        .chain(others.take(more as usize))
         .collect()
 }
 
-/// Whether a candidate that fails may have more operations than the best so far.
+/// Whether a candidate that fails may have more operations, or take longer, than the best
+/// so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Work {
     /// It is smaller in a way that counts more.
@@ -114,6 +126,7 @@ struct Search<'a> {
     best: Shrunk,
     /// Texts of candidates that are no use.
     failed_to_fail: BTreeSet<String>,
+    more_seeds: u64,
     oracle: &'a mut dyn Oracle,
 }
 
@@ -127,13 +140,16 @@ impl Search<'_> {
         if self.failed_to_fail.contains(&text) || Scenario::parse(&text, "candidate").is_err() {
             return Ok(false);
         }
-        let seeds = seeds(self.best.failing.seed);
+        let seeds = seeds(self.best.failing.seed, self.more_seeds);
         let failing = self.oracle.first_failing(&text, &seeds)?;
-        let most = match work {
-            Work::MayGrow => u64::MAX,
-            Work::MayNotGrow => self.best.failing.operations,
+        let best = &self.best.failing;
+        let fits = |failing: &Failing| match work {
+            Work::MayGrow => true,
+            Work::MayNotGrow => {
+                failing.operations <= best.operations && failing.simulated_us <= best.simulated_us
+            }
         };
-        match failing.filter(|failing| failing.operations <= most) {
+        match failing.filter(fits) {
             Some(failing) => {
                 self.best = Shrunk { document, failing };
                 self.oracle.found(&self.best);

@@ -59,6 +59,7 @@ impl<F: Fn(&Plan) -> bool> Oracle for Known<F> {
             (self.fails)(&plan).then(|| Failing {
                 seed: *seed,
                 operations: clients * plan.phases.chaos_us / 10_000,
+                simulated_us: plan.phases.chaos_us,
                 reason: "as expected".into(),
             })
         });
