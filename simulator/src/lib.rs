@@ -7,7 +7,9 @@
 //! The way of a run is in [`run`], on one screen. The rooms behind it, each importing only
 //! from those below it:
 //!
-//! - [`cli`]: the `squall` command · [`run_dir`]: what a run leaves behind
+//! - [`cli`]: the `squall` command · [`testing`]: the same for `cargo test`
+//! - [`sweep`]: many seeds · [`shrink`]: the smallest run that still fails
+//! - [`run_dir`]: what a run leaves behind · [`environment`]: what made it
 //! - [`report`]: plain data, then renderers
 //! - [`check`]: one property, one file · [`measure`]: election, downtime, recovery, loss
 //! - [`backend`]: the worlds that execute a plan
@@ -17,6 +19,7 @@
 pub mod backend;
 pub mod check;
 pub mod cli;
+pub mod environment;
 pub mod fault;
 pub mod history;
 pub mod measure;
@@ -25,5 +28,8 @@ pub mod report;
 pub mod run;
 pub mod run_dir;
 pub mod scenario;
+pub mod shrink;
 mod stopwatch;
+pub mod sweep;
+pub mod testing;
 pub mod workload;

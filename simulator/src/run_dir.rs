@@ -9,6 +9,7 @@
 //! nodes/*.jsonl   the same, what each node said of itself
 //! report.json     measures, checks, verdict
 //! report.md       the same to read
+//! crash.txt       instead of the last four: why a sweep's seed came to no verdict
 //! ```
 //!
 //! The directory is made and tried out before the run, so that a full or read-only disk is
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::environment::Environment;
 use crate::history::jsonl::{Header, HistoryError};
 use crate::history::{EventKind, History};
 use crate::report;
@@ -28,6 +30,8 @@ use crate::run::{Judged, header};
 use crate::scenario::Scenario;
 
 const MANIFEST: &str = "run.json";
+/// Stands in the place of history and report when there is none.
+const CRASH: &str = "crash.txt";
 /// A run of any length needs this much, or it is not worth starting.
 const LEAST_FREE_BYTES: usize = 1 << 20;
 
@@ -45,6 +49,38 @@ pub struct Manifest {
     pub planted: Option<String>,
     /// Of the program that made the run.
     pub version: String,
+    /// What made the run; runs of version 0.1.0 may lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
+}
+
+impl Manifest {
+    /// The command that does the same again.
+    pub fn reproduce(&self) -> String {
+        run_command(
+            &self.scenario,
+            self.seed,
+            &self.settings,
+            self.planted.as_deref(),
+        )
+    }
+}
+
+/// `squall run SCENARIO --seed N` with everything that matters.
+pub fn run_command(
+    scenario: &str,
+    seed: u64,
+    settings: &[(String, String)],
+    planted: Option<&str>,
+) -> String {
+    let mut command = format!("squall run {scenario} --seed {seed}");
+    for (key, value) in settings {
+        command += &format!(" --set '{key}={value}'");
+    }
+    if let Some(id) = planted {
+        command += &format!(" --planted {id}");
+    }
+    command
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +122,10 @@ impl RunDir {
             fs::remove_file(entry.map_err(at)?.path()).map_err(at)?;
         }
         dir.try_out().map_err(at)?;
-        Ok(dir)
+        match fs::remove_file(path.join(CRASH)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(dir.io(CRASH, e)),
+            _ => Ok(dir),
+        }
     }
 
     /// The directory of a finished run.
@@ -143,6 +182,28 @@ impl RunDir {
         self.put("report.md", &report::markdown(&run.report))?;
         // Last: a directory with it is complete.
         self.put(MANIFEST, &(manifest + "\n"))
+    }
+
+    /// Writes what is left of a run that ended without a verdict: enough to play it again.
+    ///
+    /// # Errors
+    /// The disk's own.
+    pub fn write_crash(
+        &self,
+        manifest: &Manifest,
+        scenario: &str,
+        why: &str,
+    ) -> Result<(), RunDirError> {
+        let manifest = serde_json::to_string_pretty(manifest).expect("plain data");
+        self.put("scenario.toml", scenario)?;
+        self.put(CRASH, &format!("{why}\n"))?;
+        self.put(MANIFEST, &(manifest + "\n"))
+    }
+
+    /// Why the run ended without a verdict, if it did.
+    pub fn crash(&self) -> Option<String> {
+        let text = fs::read_to_string(self.path.join(CRASH)).ok()?;
+        Some(text.trim_end().to_owned())
     }
 
     fn write_history(&self, run: &Judged) -> Result<(), RunDirError> {

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use super::exit::{EXIT_CODES, Failure};
+use super::shrink::{SHRINK_HELP, ShrinkArgs};
+use super::sweep_args::{MergeArgs, SWEEP_HELP, SweepArgs};
+use super::worker::WorkerArgs;
 use crate::scenario::Scenario;
 
 /// Breaks a replicated service on purpose, in deterministic simulation, and measures what
@@ -23,12 +26,23 @@ pub enum Command {
     Run(RunArgs),
     /// Show what would happen, without running it.
     Plan(PlanArgs),
+    /// Run many seeds, each in a process of its own, and show what they show together.
+    #[command(after_help = SWEEP_HELP)]
+    Sweep(SweepArgs),
+    /// Put the shards of a sweep together.
+    Merge(MergeArgs),
     /// Run a run directory's plan again and prove that its history is identical.
     Replay(ReplayArgs),
+    /// Find a smaller scenario that fails in the same way.
+    #[command(after_help = SHRINK_HELP)]
+    Shrink(ShrinkArgs),
     /// Judge a stored run again, without running anything.
     Check(CheckArgs),
     /// List the scenarios of a directory.
     List(ListArgs),
+    /// One seed in a process of its own, for `sweep` and `shrink`.
+    #[command(hide = true)]
+    Worker(WorkerArgs),
 }
 
 const RUN_HELP: &str = "\
@@ -55,7 +69,7 @@ impl ScenarioArgs {
     }
 }
 
-fn setting(text: &str) -> Result<(String, String), String> {
+pub(super) fn setting(text: &str) -> Result<(String, String), String> {
     let (key, value) = text
         .split_once('=')
         .ok_or_else(|| format!("`{text}` is no KEY=VALUE"))?;

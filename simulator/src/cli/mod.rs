@@ -6,10 +6,17 @@
 mod args;
 mod check;
 pub mod exit;
+mod interrupt;
 mod list;
+mod merge;
+mod meter;
 mod replay;
 mod run;
+mod shrink;
+mod sweep;
+mod sweep_args;
 mod verify;
+mod worker;
 
 use std::io::{IsTerminal, Write};
 
@@ -40,6 +47,10 @@ pub fn main() -> u8 {
         Command::Replay(args) => replay::replay(&args),
         Command::Check(args) => check::check(&args),
         Command::List(args) => list::list(&args),
+        Command::Sweep(args) => sweep::sweep(&args),
+        Command::Shrink(args) => shrink::shrink(&args),
+        Command::Merge(args) => merge::merge(&args),
+        Command::Worker(args) => worker::work(&args),
     };
     result.unwrap_or_else(|failure| {
         tell(&format!("error: {}", failure.message));

@@ -3,8 +3,9 @@
 use super::args::ReplayArgs;
 use super::exit::{Exit, Failure};
 use super::{print, progress, verify};
+use crate::environment::Environment;
 use crate::run;
-use crate::run_dir::{RunDir, RunDirError};
+use crate::run_dir::{Manifest, RunDir, RunDirError};
 
 /// Runs the stored scenario again, into a directory beside the first, and compares.
 pub(super) fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
@@ -12,8 +13,18 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
     let scenario = dir.scenario(&manifest)?;
     super::run::plant(manifest.planted.as_deref())?;
     progress(&format!("replaying seed {} …", manifest.seed));
+    let crash = dir.crash();
+    if let Some(why) = &crash {
+        // If it happens again, this process does not come back to tell.
+        print(&format!("the run came to no verdict: {why}\n"));
+    }
     let reproduce = format!("squall replay {}", args.run_dir.display());
     let judged = run::run(&scenario, manifest.seed, &reproduce)?;
+    if crash.is_some() {
+        print(&format!("this time it did: {}\n", judged.report.verdict));
+        print(&differences(&manifest));
+        return Ok(Exit::Violation as u8);
+    }
     let beside = args.run_dir.with_extension("replay");
     let again = RunDir::create(&beside)?;
     again.write(&manifest, &scenario, &judged)?;
@@ -34,14 +45,28 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
         }
         Some(text) => {
             print(&format!("the replay differs from the run\n{text}\n"));
-            let version = env!("CARGO_PKG_VERSION");
-            if manifest.version != version {
-                print(&format!(
-                    "the run was made by version {}, this is {version}\n",
-                    manifest.version
-                ));
-            }
+            print(&differences(&manifest));
             Ok(Exit::Violation as u8)
         }
+    }
+}
+
+/// What is different in what runs it, as far as it is known: whether to look for another
+/// program, or for a source of nondeterminism.
+fn differences(manifest: &Manifest) -> String {
+    let current = Environment::current();
+    let differences = match &manifest.environment {
+        Some(environment) => environment.differences(&current),
+        None if manifest.version != current.version => {
+            vec![format!(
+                "version: {}, now {}",
+                manifest.version, current.version
+            )]
+        }
+        None => return String::new(),
+    };
+    match differences.is_empty() {
+        true => "made by this very program, so something is not deterministic\n".into(),
+        false => format!("made by another program\n  {}\n", differences.join("\n  ")),
     }
 }

@@ -7,6 +7,7 @@ use squall_cluster::planted::{self, Bug};
 use super::args::{Format, RunArgs};
 use super::exit::{Exit, Failure};
 use super::{print, progress, style, verify};
+use crate::environment::Environment;
 use crate::report;
 use crate::run::{self, Judged};
 use crate::run_dir::{Manifest, RunDir};
@@ -22,8 +23,9 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
         scenario.name.get_ref(),
         args.seed
     ));
-    let judged = run::run(&scenario, args.seed, &reproduce(args))?;
-    dir.write(&manifest(args), &scenario, &judged)?;
+    let manifest = manifest(args);
+    let judged = run::run(&scenario, args.seed, &manifest.reproduce())?;
+    dir.write(&manifest, &scenario, &judged)?;
     show(args.format, &judged, dir.path());
     if args.verify {
         let verified = verify::verify(args, dir.path())?;
@@ -80,21 +82,6 @@ fn manifest(args: &RunArgs) -> Manifest {
         settings: args.scenario.set.clone(),
         planted: args.planted.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
+        environment: Some(Environment::current()),
     }
-}
-
-/// The command that does the same again.
-fn reproduce(args: &RunArgs) -> String {
-    let mut command = format!(
-        "squall run {} --seed {}",
-        args.scenario.scenario.display(),
-        args.seed
-    );
-    for (key, value) in &args.scenario.set {
-        command += &format!(" --set '{key}={value}'");
-    }
-    if let Some(id) = &args.planted {
-        command += &format!(" --planted {id}");
-    }
-    command
 }

@@ -30,6 +30,25 @@ impl Distribution {
     }
 }
 
+/// Durations with their summary. They are kept because the quantiles of several runs taken
+/// together cannot be had from the quantiles of each.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Durations {
+    pub times: Distribution,
+    /// In rising order.
+    pub all_us: Vec<u64>,
+}
+
+impl Durations {
+    pub fn of(mut all_us: Vec<u64>) -> Self {
+        all_us.sort_unstable();
+        Self {
+            times: Distribution::of(all_us.clone()),
+            all_us,
+        }
+    }
+}
+
 /// The quantile of sorted values by nearest rank; `per_mille` is 1 to 1000.
 pub fn nearest_rank(sorted: &[u64], per_mille: usize) -> Option<u64> {
     let rank = (sorted.len() * per_mille).div_ceil(1000);

@@ -14,13 +14,14 @@ pub mod election;
 pub mod faults;
 pub mod latency;
 pub mod loss;
+pub mod marks;
 pub mod recovery;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod throughput;
 pub mod timeline;
 
-pub use distribution::Distribution;
+pub use distribution::{Distribution, Durations};
 pub use downtime::{Downtime, Gap, ServiceDowntime};
 pub use election::Election;
 pub use faults::{FaultSpan, SpanStatus};
@@ -40,12 +41,14 @@ pub struct Measures {
     /// Every occurrence of every fault, with the leadership change it caused, if any.
     pub faults: Vec<FaultMeasure>,
     /// Fault takes effect → a surviving node starts an election.
-    pub detection: Distribution,
+    pub detection: Durations,
     /// Fault takes effect → a new leader has committed its first entry.
-    pub election: Distribution,
+    pub election: Durations,
     pub downtime: Downtime,
     pub recovery: Recovery,
     pub loss: DataLoss,
+    /// How often each mark was met, in the order of [`marks::all`].
+    pub marks: Vec<(&'static str, u64)>,
     pub latency: Vec<LatencyRow>,
     pub throughput: Throughput,
     pub operations: Counts,
@@ -84,12 +87,14 @@ pub fn measure(history: &History) -> Measures {
     let spans = faults::spans(history);
     let elections = election::elections(&timeline, &spans);
     let durations = |pick: fn(&Election) -> Option<u64>| {
-        Distribution::of(elections.iter().flatten().filter_map(pick).collect())
+        Durations::of(elections.iter().flatten().filter_map(pick).collect())
     };
+    let downtime = downtime::downtime(&timeline, &baselines);
     Measures {
+        marks: marks::count(&timeline, &spans, &downtime.gaps),
         detection: durations(|e| e.detected_us),
         election: durations(|e| e.elected_us),
-        downtime: downtime::downtime(&timeline, &baselines),
+        downtime,
         recovery: recovery::recovery(&timeline, &baselines, &spans, &elections),
         loss: loss::loss(&timeline),
         latency: latency::latency(&timeline),

@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::history::NodeEvent;
 
 use super::baseline::Baselines;
-use super::distribution::Distribution;
+use super::distribution::Durations;
 use super::election::{Election, NewLeader, is_silenced};
 use super::faults::FaultSpan;
 use super::timeline::{Span, Timeline, count_in};
@@ -37,15 +37,15 @@ pub const WINDOW_US: u64 = 1_000_000;
 pub const STEP_US: u64 = 10_000;
 
 /// Durations of one kind of recovery.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Spell {
-    pub times: Distribution,
+    pub seen: Durations,
     /// Recoveries that the history does not show: never, or after its load had ended.
     pub unseen: u64,
 }
 
 /// See the head of this file.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovery {
     pub throughput: Spell,
     pub members: Spell,
@@ -88,7 +88,7 @@ pub fn recovery(
 fn spell(times: impl Iterator<Item = Option<u64>>) -> Spell {
     let (seen, unseen): (Vec<_>, Vec<_>) = times.partition(Option::is_some);
     Spell {
-        times: Distribution::of(seen.into_iter().flatten().collect()),
+        seen: Durations::of(seen.into_iter().flatten().collect()),
         unseen: unseen.len() as u64,
     }
 }
@@ -293,8 +293,8 @@ mod tests {
         script.gets(5 * SECOND, 9 * SECOND, 10_000, 5_000);
         let throughput = measured(&script.end(11 * SECOND)).throughput;
         // At 5.040 s one slow answer of 5.040 s is left in the window, which is 1 %.
-        assert_eq!(throughput.times.max_us, Some(2_040_000));
-        assert_eq!((throughput.times.count, throughput.unseen), (1, 0));
+        assert_eq!(throughput.seen.times.max_us, Some(2_040_000));
+        assert_eq!((throughput.seen.times.count, throughput.unseen), (1, 0));
     }
 
     #[test]
@@ -302,7 +302,7 @@ mod tests {
         let mut script = script();
         script.gets(3 * SECOND, 9 * SECOND, 20_000, 5_000);
         let throughput = measured(&script.end(11 * SECOND)).throughput;
-        assert_eq!((throughput.times.count, throughput.unseen), (0, 1));
+        assert_eq!((throughput.seen.times.count, throughput.unseen), (0, 1));
     }
 
     #[test]
@@ -312,7 +312,7 @@ mod tests {
         script.node(3_200_000, "node-3", applied(19));
         script.node(3_500_000, "node-3", applied(25));
         let recovery = measured(&script.end(11 * SECOND));
-        assert_eq!(recovery.members.times.max_us, Some(500_000));
+        assert_eq!(recovery.members.seen.times.max_us, Some(500_000));
         assert_eq!(
             recovery.rejoin,
             Spell {
@@ -341,7 +341,7 @@ mod tests {
         );
         script.node(6_700_000, "node-1", applied(95));
         let recovery = measured(&script.end(11 * SECOND));
-        assert_eq!(recovery.rejoin.times.max_us, Some(700_000));
-        assert_eq!(recovery.members.times.max_us, Some(0));
+        assert_eq!(recovery.rejoin.seen.times.max_us, Some(700_000));
+        assert_eq!(recovery.members.seen.times.max_us, Some(0));
     }
 }

@@ -85,8 +85,8 @@ pub fn build(input: &Input, measures: &Measures, checks: &[check::CheckResult]) 
         reason,
         reproduce: input.reproduce.clone(),
         cluster: input.cluster.clone(),
-        detection_ms: times(&measures.detection),
-        election_ms: times(&measures.election),
+        detection_ms: times(&measures.detection.times),
+        election_ms: times(&measures.election.times),
         downtime_ms: downtime(measures),
         gaps: gaps(measures),
         availability: measures
@@ -98,6 +98,8 @@ pub fn build(input: &Input, measures: &Measures, checks: &[check::CheckResult]) 
         latency_us: latency(measures),
         throughput: throughput(measures),
         operations: operations(measures),
+        marks: marks(measures),
+        samples_us: samples(measures),
         faults,
         checks,
         objectives,
@@ -195,7 +197,7 @@ fn gaps(measures: &Measures) -> Vec<GapMs> {
 
 fn recovery(measures: &Measures) -> RecoveryMs {
     let of = |spell: &measure::Spell| Spell {
-        times: times(&spell.times),
+        times: times(&spell.seen.times),
         unseen: spell.unseen,
     };
     RecoveryMs {
@@ -271,6 +273,24 @@ fn operations(measures: &Measures) -> Operations {
         acknowledged: counts.acknowledged,
         failed: counts.failed,
         unknown: counts.unknown,
+    }
+}
+
+fn marks(measures: &Measures) -> BTreeMap<String, u64> {
+    let marks = measures.marks.iter();
+    marks
+        .map(|(name, times)| ((*name).to_owned(), *times))
+        .collect()
+}
+
+fn samples(measures: &Measures) -> Samples {
+    let recovery = &measures.recovery;
+    Samples {
+        detection: measures.detection.all_us.clone(),
+        election: measures.election.all_us.clone(),
+        recovery_throughput: recovery.throughput.seen.all_us.clone(),
+        recovery_members: recovery.members.seen.all_us.clone(),
+        recovery_rejoin: recovery.rejoin.seen.all_us.clone(),
     }
 }
 

@@ -27,8 +27,9 @@ pub use build::{Cluster, ElectionTimeout, Input, WallInput, build};
 pub use fixed::{Fixed, Ms, Number, PerSecond, Percent, Seconds};
 pub use markdown::markdown;
 pub use objectives::{ObjectiveResult, Objectives, Unit};
+pub use tables::{count, duration};
 pub use text::{Style, text};
-pub use verdict::RunVerdict;
+pub use verdict::{RECOVERY_CHECKS, RunVerdict};
 
 use crate::history::Phase;
 use crate::measure::{Class, SpanStatus};
@@ -63,6 +64,9 @@ pub struct Report {
     pub operations: Operations,
     pub checks: Vec<CheckRow>,
     pub objectives: Vec<ObjectiveResult>,
+    /// How often the run met each of the situations of [`crate::measure::marks`].
+    pub marks: BTreeMap<String, u64>,
+    pub samples_us: Samples,
     pub timeline: TimelineData,
     pub sim: Sim,
 }
@@ -95,6 +99,17 @@ pub struct Times {
     pub p90: Option<Ms>,
     pub p99: Option<Ms>,
     pub max: Option<Ms>,
+}
+
+/// Every single duration behind the distributions, in rising order, so that runs can be
+/// taken together without loss. Microseconds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Samples {
+    pub detection: Vec<u64>,
+    pub election: Vec<u64>,
+    pub recovery_throughput: Vec<u64>,
+    pub recovery_members: Vec<u64>,
+    pub recovery_rejoin: Vec<u64>,
 }
 
 /// `null` for services that were never asked.

@@ -104,7 +104,7 @@ pub fn evaluate(objectives: &Objectives, measures: &Measures) -> Vec<ObjectiveRe
         .filter_map(|fault| fault.election.as_ref())
         .any(|election| election.elected_us.is_none());
     let election = |pick: fn(&Distribution) -> Option<u64>| Measured {
-        value: pick(&measures.election),
+        value: pick(&measures.election.times),
         is_complete: !never_elected,
     };
     let downtime = measures.downtime.any;
@@ -124,7 +124,7 @@ pub fn evaluate(objectives: &Objectives, measures: &Measures) -> Vec<ObjectiveRe
             "detection_max",
             Unit::Ms,
             objectives.detection_max_us,
-            known(measures.detection.max_us),
+            known(measures.detection.times.max_us),
         ),
         at_most(
             "election_p50",
@@ -167,7 +167,7 @@ pub fn evaluate(objectives: &Objectives, measures: &Measures) -> Vec<ObjectiveRe
             Unit::Ms,
             objectives.recovery_max_us,
             Measured {
-                value: recovery.times.max_us,
+                value: recovery.seen.times.max_us,
                 is_complete: recovery.unseen == 0,
             },
         ),

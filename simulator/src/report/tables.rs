@@ -40,7 +40,7 @@ pub(super) fn tables(report: &Report, all_checks: bool) -> Vec<Table> {
 }
 
 /// Four significant digits or so: `412 µs`, `4.12 ms`, `412 ms`, `1.234 s`, `12.34 s`.
-pub(super) fn duration(us: u64) -> String {
+pub fn duration(us: u64) -> String {
     match us {
         0 => "0".to_owned(),
         1..1_000 => format!("{us} µs"),
@@ -53,7 +53,7 @@ pub(super) fn duration(us: u64) -> String {
 }
 
 /// With its digits in groups of three: `1,234,567`.
-pub(super) fn count(value: u64) -> String {
+pub fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut grouped = String::new();
     for (place, digit) in digits.chars().enumerate() {

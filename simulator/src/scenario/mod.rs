@@ -112,6 +112,15 @@ impl Scenario {
         &self.source.text
     }
 
+    /// What was read, overrides included, as a document that can be changed and written.
+    pub fn document(&self) -> toml::Table {
+        let read = document(&self.source).and_then(|document| {
+            toml::Table::deserialize(Deserializer::from(document))
+                .map_err(|error| self.source.toml_error(&error))
+        });
+        read.expect("the same text was read before")
+    }
+
     /// The overrides that were applied on top of the text.
     pub fn settings(&self) -> &[(String, String)] {
         &self.source.settings
@@ -125,7 +134,13 @@ impl Scenario {
 }
 
 fn read(source: &Source) -> Result<Scenario, ScenarioError> {
+    let document = document(source)?;
+    Scenario::deserialize(Deserializer::from(document)).map_err(|error| source.toml_error(&error))
+}
+
+/// The text as a document, with the overrides put into it.
+fn document(source: &Source) -> Result<Spanned<DeTable<'_>>, ScenarioError> {
     let mut document = DeTable::parse(&source.text).map_err(|error| source.toml_error(&error))?;
     setting::apply(source, document.get_mut()).map_err(|problem| source.error(problem))?;
-    Scenario::deserialize(Deserializer::from(document)).map_err(|error| source.toml_error(&error))
+    Ok(document)
 }

@@ -1,0 +1,326 @@
+//! `squall shrink`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args as ClapArgs;
+
+use super::exit::{Exit, Failure};
+use super::interrupt::Interrupt;
+use super::meter::Meter;
+use super::sweep::processors;
+use super::worker::{self, Errand};
+use super::{print, run};
+use crate::environment::Environment;
+use crate::plan::Plan;
+use crate::report::count;
+use crate::run_dir::{Manifest, RunDir, run_command};
+use crate::scenario::unit::{Duration as Time, Size};
+use crate::shrink::{self, Failing, Oracle, Over, Shrunk, document};
+use crate::stopwatch::Stopwatch;
+use crate::sweep::pool::{self, Go};
+use crate::sweep::{Cause, SeedResult};
+
+pub(super) const SHRINK_HELP: &str = "\
+The result is a run directory like any other: its scenario.toml fails by itself, and
+`squall replay` proves it. Ctrl-C ends the search with the best so far.";
+
+#[derive(Debug, ClapArgs)]
+pub struct ShrinkArgs {
+    /// Directory of a run that fails.
+    pub run_dir: PathBuf,
+    /// Run directory for the result [default: RUN_DIR/shrunk].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Search for at most this long.
+    #[arg(long = "for", value_name = "TIME", default_value = "2m")]
+    pub budget: Time,
+    /// Processes at a time [default: as many as the machine has processors].
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Longest that one run may take, of wall time.
+    #[arg(long, value_name = "TIME", default_value = "1m")]
+    pub timeout: Time,
+    /// Most memory that one run may have, of address space.
+    #[arg(long, value_name = "SIZE", default_value = "8GiB")]
+    pub memory: Size,
+}
+
+pub(super) fn shrink(args: &ShrinkArgs) -> Result<u8, Failure> {
+    let (dir, manifest) = RunDir::open(&args.run_dir)?;
+    let scenario = dir.scenario(&manifest)?;
+    run::plant(manifest.planted.as_deref())?;
+    let plan = Plan::resolve(&scenario, manifest.seed)?;
+    let out = args
+        .out
+        .clone()
+        .unwrap_or_else(|| args.run_dir.join("shrunk"));
+    let mut search = Search {
+        program: std::env::current_exe().map_err(Failure::harness)?,
+        args,
+        manifest: &manifest,
+        out: &out,
+        // Proves that the place can be used before minutes of search.
+        dir: RunDir::create(&out)?,
+        interrupt: Interrupt::listen()?,
+        watch: Stopwatch::start(),
+        meter: Meter::of_search(),
+        cause: None,
+        runs: 0,
+        first: (plan.faults.len(), 0),
+        is_confirming: false,
+        was_cut: false,
+        failure: None,
+    };
+    let original = scenario.document();
+    search.establish(&shrink::write(&original))?;
+    let document = document::explicit(&scenario, &plan);
+    let shrunk = shrink::shrink(document, manifest.seed, &mut search);
+    search.meter.finish();
+    if let Some(failure) = search.failure.take() {
+        return Err(failure);
+    }
+    let Some(shrunk) = shrunk else {
+        return Err(Failure::harness(
+            "the failure does not show once the faults are written out one by one",
+        ));
+    };
+    let confirmed = search.confirm(&shrunk)?;
+    print(&search.told(&shrunk, &confirmed));
+    Ok(Exit::Pass as u8)
+}
+
+/// One search by worker processes.
+struct Search<'a> {
+    program: PathBuf,
+    args: &'a ShrinkArgs,
+    manifest: &'a Manifest,
+    out: &'a Path,
+    dir: RunDir,
+    interrupt: Interrupt,
+    watch: Stopwatch,
+    meter: Meter,
+    /// What is looked for.
+    cause: Option<Cause>,
+    runs: u64,
+    /// Faults and operations at the beginning.
+    first: (usize, u64),
+    /// The last run has all the time it needs.
+    is_confirming: bool,
+    was_cut: bool,
+    failure: Option<Failure>,
+}
+
+impl Search<'_> {
+    fn is_over(&self) -> bool {
+        let budget = Duration::from_micros(self.args.budget.us());
+        let is_late = self.interrupt.is_asked() || self.watch.elapsed() > budget;
+        self.failure.is_some() || (is_late && !self.is_confirming)
+    }
+
+    fn candidate_path(&self) -> PathBuf {
+        self.out.join("candidate.toml")
+    }
+
+    fn scenario_path(&self) -> PathBuf {
+        self.out.join("scenario.toml")
+    }
+
+    /// Runs a scenario over seeds until it is known which is the first that is wanted.
+    fn run(
+        &mut self,
+        text: &str,
+        seeds: &[u64],
+        keep: Option<&Path>,
+        is_wanted: impl Fn(&SeedResult) -> bool,
+    ) -> Result<Option<SeedResult>, Failure> {
+        let path = self.candidate_path();
+        let at = |e| Failure::harness(format!("{}: {e}", path.display()));
+        std::fs::write(&path, text).map_err(at)?;
+        let known_as = self.scenario_path().display().to_string();
+        let work = seeds.iter().enumerate().map(|(index, seed)| {
+            let errand = Errand {
+                scenario: &path,
+                known_as: &known_as,
+                settings: &[],
+                seed: *seed,
+                planted: self.manifest.planted.as_deref(),
+                keep,
+                memory_bytes: self.args.memory.0,
+            };
+            (index, worker::command(&self.program, &errand))
+        });
+        let timeout = Duration::from_micros(self.args.timeout.us());
+        let results = std::cell::RefCell::new(vec![None; seeds.len()]);
+        let failure = std::cell::RefCell::new(None);
+        let first_wanted = |results: &[Option<SeedResult>]| {
+            // Seeds before it must be known not to be wanted.
+            let known = results
+                .iter()
+                .take_while(|result| result.is_some())
+                .flatten();
+            known.into_iter().find(|result| is_wanted(result)).cloned()
+        };
+        pool::run(
+            self.args.jobs.unwrap_or_else(processors),
+            timeout,
+            work,
+            || {
+                let is_settled = first_wanted(&results.borrow()).is_some();
+                match is_settled || failure.borrow().is_some() || self.is_over() {
+                    true => Go::Stop,
+                    false => Go::On,
+                }
+            },
+            |index, end| match worker::result("", seeds[index], timeout, end) {
+                Ok(result) => results.borrow_mut()[index] = result,
+                Err(e) => *failure.borrow_mut() = Some(e),
+            },
+        );
+        let _ = std::fs::remove_file(&path);
+        self.runs += results.borrow().iter().flatten().count() as u64;
+        self.meter.done(self.runs);
+        match failure.into_inner() {
+            Some(failure) => Err(failure),
+            None => Ok(first_wanted(&results.into_inner())),
+        }
+    }
+
+    /// Runs what the directory holds, to learn what it is that must go on failing.
+    fn establish(&mut self, text: &str) -> Result<(), Failure> {
+        let seeds = [self.manifest.seed];
+        let result = self.run(text, &seeds, None, |_| true)?;
+        let result = result.ok_or_else(|| Failure::harness("interrupted before the first run"))?;
+        let Some(cause) = result.cause() else {
+            return Err(Failure::usage(format!(
+                "{}: the run passes, so there is nothing to shrink",
+                self.args.run_dir.display()
+            )));
+        };
+        self.meter.say(&format!("shrinking {cause}"));
+        self.cause = Some(cause.clone());
+        self.first.1 = operations(&result);
+        Ok(())
+    }
+
+    /// Runs the result once more, from the file that it is left in.
+    fn confirm(&mut self, shrunk: &Shrunk) -> Result<SeedResult, Failure> {
+        self.is_confirming = true;
+        let (text, out) = (self.text(shrunk), self.out.to_owned());
+        let seeds = [shrunk.failing.seed];
+        let result = self.run(&text, &seeds, Some(&out), |_| true)?;
+        let result = result.ok_or_else(|| Failure::harness("the last run was ended"))?;
+        match result.causes.contains(self.cause()) {
+            true => Ok(result),
+            false => Err(Failure::harness(format!(
+                "the shrunk scenario fails otherwise the second time: {}",
+                result.reason
+            ))),
+        }
+    }
+
+    /// Leaves the best so far as a run directory, whatever ends the search.
+    fn leave(&self, shrunk: &Shrunk) -> Result<(), Failure> {
+        let manifest = Manifest {
+            scenario: self.scenario_path().display().to_string(),
+            seed: shrunk.failing.seed,
+            settings: Vec::new(),
+            environment: Some(Environment::current()),
+            ..self.manifest.clone()
+        };
+        let text = self.text(shrunk);
+        Ok(self
+            .dir
+            .write_crash(&manifest, &text, &shrunk.failing.reason)?)
+    }
+
+    fn cause(&self) -> &Cause {
+        self.cause.as_ref().expect("it was established")
+    }
+
+    /// The scenario with a head that says what it shows.
+    fn text(&self, shrunk: &Shrunk) -> String {
+        let cause = self.cause();
+        let (faults, operations) = self.first;
+        format!(
+            "# Fails with {cause}.\n# Shrunk from {} seed {}: {} of {} faults are left, and {} of {} operations.\n#\n#   {}\n{}",
+            self.manifest.scenario,
+            self.manifest.seed,
+            shrunk.faults(),
+            faults,
+            count(shrunk.failing.operations),
+            count(operations),
+            self.command(shrunk),
+            shrunk.text(),
+        )
+    }
+
+    fn command(&self, shrunk: &Shrunk) -> String {
+        let path = self.scenario_path().display().to_string();
+        let planted = self.manifest.planted.as_deref();
+        run_command(&path, shrunk.failing.seed, &[], planted)
+    }
+
+    fn told(&self, shrunk: &Shrunk, confirmed: &SeedResult) -> String {
+        let (faults, before) = self.first;
+        let end = match self.was_cut {
+            true => "ended early",
+            false => "done",
+        };
+        format!(
+            "{}\n{end} after {} runs in {:.1} s: faults {faults} to {}, operations {} to {}\n\
+             {}  {}\nartifacts: {}\nagain: {}\n",
+            self.text(shrunk),
+            self.runs,
+            self.watch.elapsed().as_secs_f64(),
+            shrunk.faults(),
+            count(before),
+            count(shrunk.failing.operations),
+            confirmed.ending.label().to_uppercase(),
+            confirmed.reason,
+            self.out.display(),
+            self.command(shrunk),
+        )
+    }
+}
+
+fn operations(result: &SeedResult) -> u64 {
+    // A crash leaves nothing to count, so its candidates are told apart by their text only.
+    result.run.as_ref().map_or(0, |run| run.operations.invoked)
+}
+
+impl Oracle for Search<'_> {
+    fn first_failing(&mut self, scenario: &str, seeds: &[u64]) -> Result<Option<Failing>, Over> {
+        let cause = self.cause().clone();
+        let is_wanted = |result: &SeedResult| result.causes.contains(&cause);
+        let result = match self.run(scenario, seeds, None, is_wanted) {
+            Ok(result) => result,
+            Err(failure) => {
+                self.failure = Some(failure);
+                return Err(Over);
+            }
+        };
+        if result.is_none() && self.is_over() {
+            self.was_cut = true;
+            return Err(Over);
+        }
+        Ok(result.map(|result| Failing {
+            seed: result.seed,
+            operations: operations(&result),
+            simulated_us: result.run.as_ref().map_or(0, |run| run.simulated_us),
+            reason: result.reason,
+        }))
+    }
+
+    fn found(&mut self, best: &Shrunk) {
+        let message = format!(
+            "{} faults, {} operations",
+            best.faults(),
+            count(best.failing.operations)
+        );
+        self.meter.message(&message);
+        if let Err(e) = self.leave(best) {
+            self.failure.get_or_insert(e);
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! `squall worker`: one seed in a process of its own, for `sweep` and `shrink`.
+//!
+//! The parent's side ([`command`], [`result`]) and the child's ([`work`]) stand together,
+//! because they have to agree. The child prints one line, a [`SeedResult`] as JSON; all else
+//! that can become of it, the parent sees from outside.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use clap::Args as ClapArgs;
+
+use super::exit::{Exit, Failure};
+use super::print;
+use crate::environment::Environment;
+use crate::report::RunVerdict;
+use crate::run;
+use crate::run_dir::{Manifest, RunDir};
+use crate::scenario::Scenario;
+use crate::sweep::pool::{End, Exited, limit_this_process, ran_out_of_memory};
+use crate::sweep::{Ending, SeedResult};
+
+#[derive(Debug, ClapArgs)]
+pub struct WorkerArgs {
+    /// File to read the scenario from.
+    scenario: PathBuf,
+    /// The scenario's path as the user knows it.
+    #[arg(long)]
+    known_as: String,
+    #[arg(long, value_parser = super::args::setting)]
+    set: Vec<(String, String)>,
+    #[arg(long)]
+    seed: u64,
+    #[arg(long)]
+    planted: Option<String>,
+    /// Where to leave the run directory of a run that does not pass.
+    #[arg(long)]
+    keep: Option<PathBuf>,
+    #[arg(long)]
+    memory_bytes: u64,
+}
+
+/// One run of one seed, as the parent asks for it.
+#[derive(Debug, Clone)]
+pub(super) struct Errand<'a> {
+    pub scenario: &'a Path,
+    pub known_as: &'a str,
+    pub settings: &'a [(String, String)],
+    pub seed: u64,
+    pub planted: Option<&'a str>,
+    pub keep: Option<&'a Path>,
+    pub memory_bytes: u64,
+}
+
+/// The process that does it.
+pub(super) fn command(program: &Path, errand: &Errand) -> Command {
+    let mut command = Command::new(program);
+    (command.arg("worker").arg(errand.scenario))
+        .args(["--known-as", errand.known_as])
+        .args(["--seed", &errand.seed.to_string()])
+        .args(["--memory-bytes", &errand.memory_bytes.to_string()])
+        // The message of a panic is the result; its backtrace is for `squall run`.
+        .env("RUST_BACKTRACE", "0");
+    for (key, value) in errand.settings {
+        command.args(["--set", &format!("{key}={value}")]);
+    }
+    if let Some(id) = errand.planted {
+        command.args(["--planted", id]);
+    }
+    if let Some(keep) = errand.keep {
+        command.arg("--keep").arg(keep);
+    }
+    command
+}
+
+/// The child's side.
+pub(super) fn work(args: &WorkerArgs) -> Result<u8, Failure> {
+    limit_this_process(args.memory_bytes).map_err(Failure::harness)?;
+    let scenario = Scenario::load_with(&args.scenario, &args.set)?;
+    super::run::plant(args.planted.as_deref())?;
+    let manifest = Manifest {
+        scenario: args.known_as.clone(),
+        seed: args.seed,
+        backend: "sim".into(),
+        settings: args.set.clone(),
+        planted: args.planted.clone(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        environment: None,
+    };
+    let judged = run::run(&scenario, args.seed, &manifest.reproduce())?;
+    if let Some(keep) = &args.keep
+        && judged.report.verdict != RunVerdict::Pass
+    {
+        let environment = Some(Environment::current());
+        let manifest = Manifest {
+            environment,
+            ..manifest
+        };
+        RunDir::create(keep)?.write(&manifest, &scenario, &judged)?;
+    }
+    print(&(SeedResult::of(&judged.report).to_line() + "\n"));
+    Ok(Exit::Pass as u8)
+}
+
+/// What came of a seed; `None` if its process was stopped from outside and must run again.
+///
+/// # Errors
+/// The program could not be started.
+pub(super) fn result(
+    scenario: &str,
+    seed: u64,
+    timeout: Duration,
+    end: End,
+) -> Result<Option<SeedResult>, Failure> {
+    let without = |ending, reason| Some(SeedResult::without_run(scenario, seed, ending, reason));
+    Ok(match end {
+        End::Stopped => None,
+        End::NotStarted(e) => return Err(Failure::harness(format!("cannot start a worker: {e}"))),
+        End::TimedOut => {
+            let reason = format!("took longer than {timeout:?}");
+            without(Ending::TimedOut, reason)
+        }
+        End::Exited(exited) => match serde_json::from_str(&exited.stdout) {
+            Ok(result) if exited.status.success() => Some(result),
+            _ if ran_out_of_memory(&exited) => {
+                without(Ending::OutOfMemory, last_line(&exited.stderr))
+            }
+            _ => without(Ending::Crashed, why_it_crashed(&exited)),
+        },
+    })
+}
+
+/// The panic's place and message, or whatever was said last.
+fn why_it_crashed(exited: &Exited) -> String {
+    let stderr = &exited.stderr;
+    if let Some(at) = stderr.rfind(" panicked at ") {
+        let told = &stderr[at + " panicked at ".len()..];
+        let mut lines = told.lines();
+        let place = place(lines.next().unwrap_or_default());
+        let message: Vec<&str> = lines
+            .take_while(|line| !line.starts_with("note: ") && !line.starts_with("stack "))
+            .collect();
+        return format!("panicked at {place}: {}", message.join(" ").trim());
+    }
+    match stderr.trim().is_empty() {
+        true => format!("ended with {}", exited.status),
+        false => last_line(stderr),
+    }
+}
+
+/// Crate, file and line, without the machine's own directories.
+fn place(place: &str) -> &str {
+    let place = place.trim_end_matches(':');
+    let after = place.split("/registry/src/").nth(1);
+    let in_registry = after.and_then(|rest| rest.split_once('/'));
+    in_registry.map_or(place, |(_, rest)| rest)
+}
+
+fn last_line(text: &str) -> String {
+    text.trim().lines().last().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    fn of(code: i32, stdout: &str, stderr: &str) -> SeedResult {
+        let exited = Exited {
+            status: std::process::ExitStatus::from_raw(code),
+            stdout: stdout.into(),
+            stderr: stderr.into(),
+        };
+        let result = result("a", 7, Duration::from_secs(1), End::Exited(exited));
+        result.expect("it was started").expect("it was not stopped")
+    }
+
+    #[test]
+    fn a_panic_is_told_with_its_place_and_message() {
+        let stderr = "thread 'main' (7) panicked at /home/x/.cargo/registry/src/index.crates.io-1/\
+                      openraft-0.10/src/raft.rs:25:13:\nlog not found\nnote: run with `RUST\n";
+        let crashed = of(70 << 8, "", stderr);
+        let told = "panicked at openraft-0.10/src/raft.rs:25:13: log not found";
+        assert_eq!((crashed.ending, &*crashed.reason), (Ending::Crashed, told));
+        let cause = crashed.cause().expect("a crash has a cause");
+        assert_eq!(
+            cause.to_string(),
+            "crashed: panicked at N/src/raft.rs:N:N: log not found"
+        );
+    }
+
+    #[test]
+    fn an_abort_for_want_of_memory_is_no_crash() {
+        let stderr = "memory allocation of 1048576 bytes failed\n";
+        assert_eq!(of(6, "", stderr).ending, Ending::OutOfMemory);
+        // The kernel's own doing, when the whole machine is short of memory.
+        assert_eq!(of(9, "", "").ending, Ending::OutOfMemory);
+        assert_eq!(of(11, "", "").ending, Ending::Crashed);
+    }
+
+    #[test]
+    fn half_a_line_is_no_result() {
+        assert_eq!(of(0, "{\"scenario\":", "").ending, Ending::Crashed);
+    }
+
+    #[test]
+    fn a_seed_that_was_stopped_has_no_result() {
+        let stopped = result("a", 7, Duration::from_secs(1), End::Stopped);
+        assert_eq!(stopped.expect("it was started"), None);
+    }
+}

@@ -1,0 +1,102 @@
+//! Marks: named situations, and how often a run met them.
+//!
+//! A run that passes has shown something only about the situations that it went through. A
+//! mark names one that is hard to come by (a split vote, a session that expires during a
+//! failover), is found by a pure function of the history, and is counted, so that a sweep can
+//! say what its seeds exercised and, more important, what they did not.
+//!
+//! A mark is no verdict: meeting one is neither good nor bad. Situations that a history does
+//! not show have no mark; dead-lettering is one, since clients are not told of it.
+//!
+//! Source: the `sometimes` assertions of deterministic simulation testing, and the coverage
+//! marks (`cov-mark`) of rust-analyzer.
+
+mod clients;
+mod raft;
+
+use super::downtime::Gap;
+use super::faults::FaultSpan;
+use super::timeline::{Span, Timeline};
+
+/// A situation worth meeting.
+pub struct Mark {
+    /// As in `report.json`.
+    pub name: &'static str,
+    /// What happened, in one line.
+    pub about: &'static str,
+    count: fn(&Scene) -> u64,
+}
+
+/// Every mark, those of the cluster first.
+pub fn all() -> impl Iterator<Item = &'static Mark> {
+    raft::MARKS.iter().chain(&clients::MARKS)
+}
+
+/// How often the run met each mark, in the order of [`all`].
+pub fn count(timeline: &Timeline, spans: &[FaultSpan], gaps: &[Gap]) -> Vec<(&'static str, u64)> {
+    let scene = Scene {
+        timeline,
+        spans,
+        gaps,
+        vacancies: vacancies(timeline),
+    };
+    all()
+        .map(|mark| (mark.name, (mark.count)(&scene)))
+        .collect()
+}
+
+/// What marks look at.
+struct Scene<'a> {
+    timeline: &'a Timeline<'a>,
+    spans: &'a [FaultSpan],
+    gaps: &'a [Gap],
+    /// From the loss of a leader to the first commit of a later one.
+    vacancies: Vec<Span>,
+}
+
+impl Scene<'_> {
+    fn is_vacant(&self, at_us: u64) -> bool {
+        let within = |vacancy: &Span| (vacancy.from_us..vacancy.to_us).contains(&at_us);
+        self.vacancies.iter().any(within)
+    }
+
+    /// Whether there was a time without a leader within the stretch.
+    fn is_vacant_within(&self, from_us: u64, to_us: u64) -> bool {
+        let meets = |vacancy: &Span| vacancy.from_us < to_us && from_us < vacancy.to_us;
+        self.vacancies.iter().any(meets)
+    }
+
+    /// Whether another leadership began after `from_us` and not after `to_us`.
+    fn leader_changed(&self, from_us: u64, to_us: u64) -> bool {
+        let begins = |begun_us: u64| from_us < begun_us && begun_us <= to_us;
+        let reigns = self.timeline.reigns.iter();
+        reigns.skip(1).any(|reign| begins(reign.from_us))
+    }
+
+    /// Whether a fault is in force.
+    fn is_faulty(&self, at_us: u64) -> bool {
+        self.spans.iter().any(|span| is_in_force(span, at_us))
+    }
+}
+
+fn is_in_force(span: &FaultSpan, at_us: u64) -> bool {
+    span.installed_us.is_some_and(|from_us| from_us <= at_us)
+        && span.healed_us.is_none_or(|to_us| at_us < to_us)
+}
+
+fn vacancies(timeline: &Timeline) -> Vec<Span> {
+    let reigns = &timeline.reigns;
+    let lost = reigns.iter().enumerate();
+    let lost = lost.filter_map(|(index, reign)| Some((index, reign.until_us?)));
+    lost.map(|(index, from_us)| {
+        let next = reigns[index + 1..].iter().find_map(|r| r.first_commit_us);
+        Span {
+            from_us,
+            to_us: next.unwrap_or(timeline.end_us),
+        }
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! A scenario as a document to be cut: every fault of the plan written out.
+//!
+//! Shrinking works on the document and not on the plan, so that the result is a scenario
+//! like any other, and so that whatever a scenario may hold can be removed without anybody
+//! here knowing what it means. Only faults are known in full: what the plan has resolved
+//! (repetitions, drawn faults) must become a `[[fault]]` of its own.
+
+use toml::{Table, Value};
+
+use crate::fault::text::{duration_text, share_text};
+use crate::fault::{FaultAction, LinkChange, Target};
+use crate::plan::{Plan, PlannedFault};
+use crate::scenario::Scenario;
+
+/// The scenario with the faults of its plan, and nothing left to draw about them.
+pub fn explicit(scenario: &Scenario, plan: &Plan) -> Table {
+    let mut document = scenario.document();
+    document.remove("chaos");
+    let faults = plan
+        .faults
+        .iter()
+        .map(|fault| Value::Table(table(fault, plan)));
+    set_tables(&mut document, "fault", faults.collect());
+    document
+}
+
+/// The elements of an array of tables; none if it is not there.
+pub fn tables<'a>(document: &'a Table, key: &str) -> &'a [Value] {
+    let array = document.get(key).and_then(Value::as_array);
+    array.map_or(&[], Vec::as_slice)
+}
+
+/// Replaces an array of tables; an empty one is left out.
+pub(super) fn set_tables(document: &mut Table, key: &str, tables: Vec<Value>) {
+    match tables.is_empty() {
+        true => document.remove(key),
+        false => document.insert(key.to_owned(), Value::Array(tables)),
+    };
+}
+
+fn table(fault: &PlannedFault, plan: &Plan) -> Table {
+    let mut table = Table::new();
+    let time = |us: u64| Value::String(duration_text(us));
+    let at_us = fault.at_us.saturating_sub(plan.phases.warmup_us);
+    table.insert("at".into(), time(at_us));
+    action(&fault.action, &mut table);
+    if !fault.action.is_instant() {
+        table.insert("for".into(), time(fault.until_us - fault.at_us));
+    }
+    table
+}
+
+fn action(action: &FaultAction, table: &mut Table) {
+    let mut put = |key: &str, value: Value| table.insert(key.to_owned(), value);
+    match action {
+        FaultAction::Kill { targets }
+        | FaultAction::Stop { targets }
+        | FaultAction::PowerLoss { targets }
+        | FaultAction::Pause { targets }
+        | FaultAction::Isolate { targets } => {
+            put(action.kind(), list(targets));
+        }
+        FaultAction::Partition { sides, one_way } => {
+            put(
+                "partition",
+                Value::Array(sides.iter().map(|s| list(s)).collect()),
+            );
+            if *one_way {
+                put("one_way", true.into());
+            }
+        }
+        FaultAction::Bridge { sides, bridge } => {
+            put(
+                "partition",
+                Value::Array(sides.iter().map(|s| list(s)).collect()),
+            );
+            put("bridge", bridge.to_string().into());
+        }
+        FaultAction::Link { from, to, change } => {
+            let mut link = change_table(change);
+            link.insert("from".into(), list(from));
+            link.insert("to".into(), list(to));
+            put("link", link.into());
+        }
+        FaultAction::Transfer { to } => {
+            put("transfer", to.to_string().into());
+        }
+    }
+}
+
+fn change_table(change: &LinkChange) -> Table {
+    let mut table = Table::new();
+    let texts = [
+        (
+            "latency",
+            duration_text(change.latency_us),
+            change.latency_us > 0,
+        ),
+        (
+            "jitter",
+            duration_text(change.jitter_us),
+            change.jitter_us > 0,
+        ),
+        ("loss", share_text(change.loss_ppm), change.loss_ppm > 0),
+    ];
+    for (key, text, is_there) in texts {
+        if is_there {
+            table.insert(key.into(), text.into());
+        }
+    }
+    if let Some(bandwidth) = change.bandwidth_bytes_per_s {
+        table.insert("bandwidth".into(), format!("{bandwidth}B/s").into());
+    }
+    table
+}
+
+fn list(targets: &[Target]) -> Value {
+    let names = targets.iter().map(|target| target.to_string().into());
+    Value::Array(names.collect())
+}

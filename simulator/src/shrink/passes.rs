@@ -1,0 +1,347 @@
+//! The passes: what is taken away, in which order.
+//!
+//! Greatest savings first, since every later try is then cheaper; again from the start as
+//! long as anything gets smaller, since what was needed before may not be any more.
+
+use toml::{Table, Value};
+
+use super::ddmin::ddmin;
+use super::document::{set_tables, tables};
+use super::{Over, Search, Work};
+use crate::fault::text::duration_text;
+use crate::scenario::unit::Duration;
+
+/// Round numbers and times, rising.
+const COUNTS: [i64; 14] = [1, 2, 3, 5, 7, 10, 20, 30, 50, 70, 100, 200, 500, 1_000];
+const TIMES_MS: [u64; 14] = [
+    0, 100, 200, 500, 1_000, 1_500, 2_000, 3_000, 5_000, 7_000, 10_000, 15_000, 20_000, 30_000,
+];
+/// Pauses between operations, falling: the longer, the fewer operations.
+const PAUSES_MS: [u64; 10] = [1_000, 500, 300, 200, 100, 70, 50, 40, 30, 20];
+
+/// Runs all passes until none of them gains anything.
+pub(super) fn all(search: &mut Search) -> Result<(), Over> {
+    loop {
+        let before = search.best.document.clone();
+        list(search, "fault")?;
+        switch_off(search)?;
+        list(search, "workload")?;
+        phases(search)?;
+        counts(search)?;
+        fault_times(search)?;
+        fault_targets(search)?;
+        phases(search)?;
+        pauses(search)?;
+        operations(search)?;
+        defaults(search)?;
+        if search.best.document == before {
+            return Ok(());
+        }
+    }
+}
+
+/// Faults or workloads, by delta debugging.
+fn list(search: &mut Search, key: &str) -> Result<(), Over> {
+    let try_list = |search: &mut Search, list: &[Value]| {
+        let mut document = search.best.document.clone();
+        set_tables(&mut document, key, list.to_vec());
+        search.try_out(document, Work::MayGrow)
+    };
+    let all = tables(&search.best.document, key).to_vec();
+    // Perhaps none is needed. A scenario without a workload is refused by itself.
+    if !all.is_empty() && try_list(search, &[])? {
+        return Ok(());
+    }
+    ddmin(all, |list| try_list(search, list))?;
+    Ok(())
+}
+
+/// What only looks on.
+fn switch_off(search: &mut Search) -> Result<(), Over> {
+    let mut document = search.best.document.clone();
+    document.remove("objectives");
+    search.try_out(document, Work::MayGrow)?;
+    let mut document = search.best.document.clone();
+    let mut probe = Table::new();
+    probe.insert("enabled".into(), false.into());
+    document.insert("probe".into(), probe.into());
+    search.try_out(document, Work::MayGrow)?;
+    Ok(())
+}
+
+/// Shorter phases.
+fn phases(search: &mut Search) -> Result<(), Over> {
+    for phase in ["chaos", "warmup", "serve"] {
+        let path = ["phases", phase];
+        smaller_time(search, &path, Work::MayGrow)?;
+    }
+    Ok(())
+}
+
+/// Fewer nodes, clients and keys.
+fn counts(search: &mut Search) -> Result<(), Over> {
+    // Without a word about it there are five.
+    smaller_count(search, &["cluster", "nodes"], 5)?;
+    for index in indexes(search, "workload") {
+        for (key, default) in [
+            ("clients", 5),
+            ("producers", 5),
+            ("consumers", 5),
+            ("keys", 10),
+        ] {
+            smaller_count(search, &["workload", &index, key], default)?;
+        }
+    }
+    Ok(())
+}
+
+/// Faults that come earlier and last less long, at round times.
+fn fault_times(search: &mut Search) -> Result<(), Over> {
+    for index in indexes(search, "fault") {
+        for key in ["at", "for"] {
+            smaller_time(search, &["fault", &index, key], Work::MayGrow)?;
+        }
+    }
+    Ok(())
+}
+
+/// Fewer targets a fault, and fewer details.
+fn fault_targets(search: &mut Search) -> Result<(), Over> {
+    for index in indexes(search, "fault") {
+        let Some(fault) = get(&search.best.document, &["fault", &index]) else {
+            continue;
+        };
+        let keys: Vec<String> = fault
+            .as_table()
+            .into_iter()
+            .flat_map(Table::keys)
+            .cloned()
+            .collect();
+        for key in keys {
+            let path = ["fault", &index, &key];
+            shorter_lists(search, &path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Leaves elements of a list of targets out, one by one; of a list of lists, within each.
+fn shorter_lists(search: &mut Search, path: &[&str]) -> Result<(), Over> {
+    let Some(Value::Array(list)) = get(&search.best.document, path).cloned() else {
+        return Ok(());
+    };
+    for at in (0..list.len()).rev() {
+        if list[at].is_array() {
+            let at = at.to_string();
+            let inner: Vec<&str> = path.iter().copied().chain([at.as_str()]).collect();
+            shorter_lists(search, &inner)?;
+        } else {
+            let Some(Value::Array(mut fewer)) = get(&search.best.document, path).cloned() else {
+                return Ok(());
+            };
+            fewer.remove(at);
+            let document = with(&search.best.document, path, Value::Array(fewer));
+            search.try_out(document, Work::MayGrow)?;
+        }
+    }
+    Ok(())
+}
+
+/// Longer pauses between operations, if that makes fewer of them.
+fn pauses(search: &mut Search) -> Result<(), Over> {
+    for index in indexes(search, "workload") {
+        let (think, rate) = (["workload", &index, "think"], ["workload", &index, "rate"]);
+        if get(&search.best.document, &rate).is_some() {
+            for rate_text in ["1/s", "5/s", "10/s", "20/s", "50/s", "100/s"] {
+                let document = with(&search.best.document, &rate, rate_text.into());
+                if search.try_out(document, Work::MayNotGrow)? {
+                    break;
+                }
+            }
+            continue;
+        }
+        for pause_ms in PAUSES_MS {
+            let pause = duration_text(pause_ms * 1_000).into();
+            let document = with(&search.best.document, &think, pause);
+            if search.try_out(document, Work::MayNotGrow)? {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A limit to the operations of each workload.
+fn operations(search: &mut Search) -> Result<(), Over> {
+    for index in indexes(search, "workload") {
+        let path = ["workload", &index, "operations"];
+        let most = i64::try_from(search.best.failing.operations).unwrap_or(i64::MAX);
+        smaller_count(search, &path, most)?;
+    }
+    Ok(())
+}
+
+/// Keys whose value was made as small as it can be; the default is larger.
+const REDUCED: [&str; 9] = [
+    "nodes",
+    "clients",
+    "producers",
+    "consumers",
+    "keys",
+    "operations",
+    "warmup",
+    "chaos",
+    "serve",
+];
+
+/// What can be left at its default, if that makes no more work.
+fn defaults(search: &mut Search) -> Result<(), Over> {
+    let sections: Vec<String> = search.best.document.keys().cloned().collect();
+    for section in sections {
+        leave_out(search, &[&section])?;
+        leave_out_each(search, &[&section])?;
+        for index in indexes(search, &section) {
+            leave_out_each(search, &[&section, &index])?;
+        }
+    }
+    Ok(())
+}
+
+fn leave_out_each(search: &mut Search, path: &[&str]) -> Result<(), Over> {
+    for key in keys(&search.best.document, path) {
+        let path: Vec<&str> = path.iter().copied().chain([key.as_str()]).collect();
+        leave_out(search, &path)?;
+    }
+    Ok(())
+}
+
+fn leave_out(search: &mut Search, path: &[&str]) -> Result<(), Over> {
+    let within = keys(&search.best.document, path);
+    let named = path
+        .iter()
+        .copied()
+        .chain(within.iter().map(String::as_str));
+    if named.into_iter().any(|key| REDUCED.contains(&key)) {
+        return Ok(());
+    }
+    let document = without(&search.best.document, path);
+    search.try_out(document, Work::MayNotGrow)?;
+    Ok(())
+}
+
+/// The smallest round number below the present one that still fails.
+fn smaller_count(search: &mut Search, path: &[&str], default: i64) -> Result<(), Over> {
+    let is_known = get(&search.best.document, &path[..path.len() - 1]).is_some();
+    let now = get(&search.best.document, path).and_then(Value::as_integer);
+    let now = now.unwrap_or(default);
+    if !is_known && path[0] == "workload" {
+        return Ok(());
+    }
+    for count in COUNTS.into_iter().filter(|count| *count < now) {
+        let document = with(&search.best.document, path, count.into());
+        if search.try_out(document, Work::MayGrow)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The smallest round time below the present one that still fails; else the nearest below.
+fn smaller_time(search: &mut Search, path: &[&str], work: Work) -> Result<(), Over> {
+    let text = get(&search.best.document, path).and_then(Value::as_str);
+    // Phases left at their defaults last up to thirty seconds.
+    let now_us = match text.map(str::parse::<Duration>) {
+        Some(Ok(duration)) => duration.us(),
+        Some(Err(_)) => return Ok(()),
+        None if path[0] == "phases" => 30_000_000,
+        None => return Ok(()),
+    };
+    for us in TIMES_MS
+        .map(|ms| ms * 1_000)
+        .into_iter()
+        .filter(|us| *us < now_us)
+    {
+        let document = with(&search.best.document, path, duration_text(us).into());
+        if search.try_out(document, work)? {
+            return Ok(());
+        }
+    }
+    for step_us in [1_000_000, 500_000, 100_000, 10_000, 1_000] {
+        let rounded = now_us / step_us * step_us;
+        if rounded < now_us && rounded > 0 {
+            let document = with(&search.best.document, path, duration_text(rounded).into());
+            if search.try_out(document, work)? {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Positions of an array of tables, as parts of a path, from the end.
+fn indexes(search: &Search, key: &str) -> Vec<String> {
+    let count = tables(&search.best.document, key).len();
+    (0..count).rev().map(|index| index.to_string()).collect()
+}
+
+fn keys(document: &Table, path: &[&str]) -> Vec<String> {
+    let table = get(document, path).and_then(Value::as_table);
+    table.into_iter().flat_map(Table::keys).cloned().collect()
+}
+
+/// The value at a path of keys and positions.
+fn get<'a>(document: &'a Table, path: &[&str]) -> Option<&'a Value> {
+    let (first, rest) = path.split_first()?;
+    rest.iter()
+        .try_fold(document.get(*first)?, |value, part| match value {
+            Value::Table(table) => table.get(*part),
+            Value::Array(array) => array.get(part.parse::<usize>().ok()?),
+            _ => None,
+        })
+}
+
+fn get_mut<'a>(document: &'a mut Table, path: &[&str]) -> Option<&'a mut Value> {
+    let (first, rest) = path.split_first()?;
+    rest.iter()
+        .try_fold(document.get_mut(*first)?, |value, part| match value {
+            Value::Table(table) => table.get_mut(*part),
+            Value::Array(array) => array.get_mut(part.parse::<usize>().ok()?),
+            _ => None,
+        })
+}
+
+/// The document with another value at a path; the outermost table is made if it is missing.
+fn with(document: &Table, path: &[&str], value: Value) -> Table {
+    let mut document = document.clone();
+    let (last, parents) = path.split_last().expect("a path has a part");
+    if parents.len() == 1 && !document.contains_key(parents[0]) {
+        document.insert(parents[0].to_owned(), Table::new().into());
+    }
+    match get_mut(&mut document, parents) {
+        Some(Value::Table(table)) => {
+            table.insert((*last).to_owned(), value);
+        }
+        Some(Value::Array(array)) => {
+            if let Some(slot) = last.parse::<usize>().ok().and_then(|at| array.get_mut(at)) {
+                *slot = value;
+            }
+        }
+        _ => {}
+    }
+    document
+}
+
+/// The document without what is at a path, nor a table that is then empty.
+fn without(document: &Table, path: &[&str]) -> Table {
+    let mut document = document.clone();
+    let (last, parents) = path.split_last().expect("a path has a part");
+    if parents.is_empty() {
+        document.remove(*last);
+    } else if let Some(Value::Table(table)) = get_mut(&mut document, parents) {
+        table.remove(*last);
+        if table.is_empty() && parents.len() == 1 {
+            document.remove(parents[0]);
+        }
+    }
+    document
+}

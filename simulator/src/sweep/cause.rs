@@ -1,0 +1,119 @@
+//! Causes: what makes two failures the same.
+//!
+//! A thousand failing seeds are rarely a thousand bugs. A failure is told apart by the
+//! property that was broken and by the kind of evidence: the check's own sentence without
+//! its names and numbers, which belong to the seed. Grouping, keeping of run directories and
+//! shrinking all ask this one question.
+
+use serde::{Deserialize, Serialize};
+
+use crate::report::{CheckVerdict, Report, RunVerdict};
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Cause {
+    /// Number of the property (`L1`), or what else stands in its place (`objective`).
+    pub property: String,
+    /// The check, or the objective.
+    pub name: String,
+    /// The evidence, without names and numbers.
+    pub kind: String,
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let words = [&self.property, &self.name].map(String::as_str);
+        let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+        match self.kind.is_empty() {
+            true => write!(f, "{}", words.join(" ")),
+            false => write!(f, "{}: {}", words.join(" "), self.kind),
+        }
+    }
+}
+
+impl Cause {
+    pub fn new(property: &str, name: &str, detail: &str) -> Self {
+        Self {
+            property: property.to_owned(),
+            name: name.to_owned(),
+            kind: kind(detail),
+        }
+    }
+}
+
+/// Why a run did not pass, the cause of its verdict first: one for every check that failed,
+/// or for every objective missed. Empty for a pass.
+pub fn causes(report: &Report) -> Vec<Cause> {
+    let failed = report.checks.iter();
+    let failed = failed.filter(|check| check.verdict == CheckVerdict::Fail);
+    // Checks that count as recovery come last, as they do in the verdict.
+    let recovery = |name: &str| crate::report::RECOVERY_CHECKS.contains(&name);
+    let mut failed: Vec<_> = failed.collect();
+    failed.sort_by_key(|check| recovery(&check.name));
+    let mut causes: Vec<Cause> = failed
+        .iter()
+        .map(|check| Cause::new(&check.property, &check.name, &check.detail))
+        .collect();
+    if report.verdict == RunVerdict::Inconclusive {
+        causes.insert(0, Cause::new("inconclusive", "", &report.reason));
+    }
+    let missed = report.objectives.iter().filter(|result| !result.met);
+    causes.extend(missed.map(|result| Cause::new("objective", &result.name, "")));
+    causes
+}
+
+/// The first clause of a detail, with every word that holds a digit replaced by `N`.
+fn kind(detail: &str) -> String {
+    let detail = match detail.split_once(" violations; the first: ") {
+        Some((count, first)) if count.bytes().all(|byte| byte.is_ascii_digit()) => first,
+        _ => detail,
+    };
+    let clause = detail.split(';').next().unwrap_or_default();
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '>');
+    let mut kind = String::new();
+    let mut word = String::new();
+    for c in clause.trim().chars().chain([' ']) {
+        if is_word(c) {
+            word.push(c);
+            continue;
+        }
+        match word.contains(|c: char| c.is_ascii_digit()) {
+            true => kind.push('N'),
+            false => kind += &word,
+        }
+        word.clear();
+        kind.push(c);
+    }
+    kind.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::kind;
+
+    #[test]
+    fn names_and_numbers_do_not_tell_failures_apart() {
+        let texts = [
+            "18 violations; the first: lock lock-0: token 121 was granted while token 116 was still held",
+            "lock lock-2: token 9 was granted while token 4 was still held",
+        ];
+        let expected = "lock N: token N was granted while token N was still held";
+        assert_eq!(texts.map(kind), [expected, expected]);
+    }
+
+    #[test]
+    fn words_do() {
+        let (before, after) = (
+            kind("queue queue-0: acknowledged message queue-producer-1.55 was never received"),
+            kind("queue queue-0: acknowledged message queue-producer-1.55 was dropped"),
+        );
+        assert_eq!(before, "queue N: acknowledged message N was never received");
+        assert_ne!(before, after);
+    }
+
+    #[test]
+    fn what_follows_the_first_clause_is_of_the_seed() {
+        let text = "did not converge within 30 s: no node leads; node-1 applied 7, node-2 is down";
+        assert_eq!(kind(text), "did not converge within N s: no node leads");
+        assert_eq!(kind(""), "");
+    }
+}

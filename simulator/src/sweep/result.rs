@@ -1,0 +1,304 @@
+//! What one seed showed: one line of `results.jsonl`.
+//!
+//! It holds single durations, not quantiles, because quantiles of several seeds cannot be
+//! had from those of each; and nothing of the wall clock, so that two sweeps over the same
+//! seeds have the same results.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::cause::{Cause, causes};
+use crate::measure::SpanStatus;
+use crate::report::{Operations, Report, RunVerdict};
+
+/// How a seed ended: with the verdict of its run, or without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    Pass,
+    Violation,
+    /// Two runs of the seed gave two histories.
+    NotDeterministic,
+    ObjectiveMissed,
+    Inconclusive,
+    /// The process ended without a verdict: a panic, an abort, a failure of the harness.
+    Crashed,
+    /// The process took longer than a seed may.
+    TimedOut,
+    /// The process needed more memory than a seed may have.
+    OutOfMemory,
+}
+
+impl Ending {
+    pub const ALL: [Ending; 8] = [
+        Ending::Pass,
+        Ending::Violation,
+        Ending::NotDeterministic,
+        Ending::ObjectiveMissed,
+        Ending::Inconclusive,
+        Ending::Crashed,
+        Ending::TimedOut,
+        Ending::OutOfMemory,
+    ];
+
+    /// As on a terminal.
+    pub fn label(self) -> &'static str {
+        match self {
+            Ending::Pass => "pass",
+            Ending::Violation => "violation",
+            Ending::NotDeterministic => "not deterministic",
+            Ending::ObjectiveMissed => "objective missed",
+            Ending::Inconclusive => "inconclusive",
+            Ending::Crashed => "crashed",
+            Ending::TimedOut => "timed out",
+            Ending::OutOfMemory => "out of memory",
+        }
+    }
+}
+
+impl From<RunVerdict> for Ending {
+    fn from(verdict: RunVerdict) -> Self {
+        match verdict {
+            RunVerdict::Pass => Ending::Pass,
+            RunVerdict::Violation => Ending::Violation,
+            RunVerdict::ObjectiveMissed => Ending::ObjectiveMissed,
+            RunVerdict::Inconclusive => Ending::Inconclusive,
+        }
+    }
+}
+
+/// A quantity that a sweep shows as a distribution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// Each fault that cost the cluster its leader.
+    Detection,
+    Election,
+    /// Each seed: longest gap of any service, and all time in which one was down.
+    Downtime,
+    DowntimeTotal,
+    /// Each seed: longest gap of one service.
+    DowntimeLock,
+    DowntimeQueue,
+    DowntimeCache,
+    /// Each new leader, or healed fault.
+    Recovery,
+    RecoveryMembers,
+    RecoveryRejoin,
+    /// Each seed: acknowledged writes that were lost.
+    Lost,
+}
+
+impl Measure {
+    pub const ALL: [Measure; 11] = [
+        Measure::Detection,
+        Measure::Election,
+        Measure::Downtime,
+        Measure::DowntimeTotal,
+        Measure::DowntimeLock,
+        Measure::DowntimeQueue,
+        Measure::DowntimeCache,
+        Measure::Recovery,
+        Measure::RecoveryMembers,
+        Measure::RecoveryRejoin,
+        Measure::Lost,
+    ];
+
+    /// As in tables.
+    pub fn label(self) -> &'static str {
+        match self {
+            Measure::Detection => "detection",
+            Measure::Election => "election",
+            Measure::Downtime => "downtime: longest",
+            Measure::DowntimeTotal => "downtime: total",
+            Measure::DowntimeLock => "downtime: lock",
+            Measure::DowntimeQueue => "downtime: queue",
+            Measure::DowntimeCache => "downtime: cache",
+            Measure::Recovery => "recovery: service",
+            Measure::RecoveryMembers => "recovery: members",
+            Measure::RecoveryRejoin => "recovery: rejoin",
+            Measure::Lost => "lost writes",
+        }
+    }
+
+    /// Whether it counts; the others are durations in microseconds.
+    pub fn is_count(self) -> bool {
+        self == Measure::Lost
+    }
+}
+
+/// Values of a measure from one seed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sampled {
+    /// In rising order; microseconds, or a count.
+    pub values: Vec<u64>,
+    /// Values that should be there and could not be seen, as a recovery that never came.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unseen: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// Occurrences of one kind of fault.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultCounts {
+    pub injected: u64,
+    pub skipped: u64,
+    pub uncertain: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeedResult {
+    pub scenario: String,
+    pub seed: u64,
+    pub ending: Ending,
+    /// In one line.
+    pub reason: String,
+    /// The first is the reason's; empty for a pass.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<Cause>,
+    /// `None` when the seed has no history.
+    pub run: Option<RunFacts>,
+}
+
+/// What there is to tell of a seed that was judged.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunFacts {
+    pub history_sha256: String,
+    pub simulated_us: u64,
+    pub events: u64,
+    pub operations: Operations,
+    /// Acknowledged writes, which `lost` is a part of.
+    pub acked_writes: u64,
+    pub duplicated: u64,
+    pub phantom: u64,
+    pub faults: BTreeMap<String, FaultCounts>,
+    /// Marks that were met.
+    pub marks: BTreeMap<String, u64>,
+    pub measures: BTreeMap<Measure, Sampled>,
+}
+
+impl SeedResult {
+    pub fn of(report: &Report) -> Self {
+        Self {
+            scenario: report.scenario.clone(),
+            seed: report.seed,
+            ending: report.verdict.into(),
+            reason: report.reason.clone(),
+            causes: match report.verdict {
+                RunVerdict::Pass => Vec::new(),
+                _ => causes(report),
+            },
+            run: Some(facts(report)),
+        }
+    }
+
+    /// A seed that came to no verdict.
+    pub fn without_run(scenario: &str, seed: u64, ending: Ending, reason: String) -> Self {
+        Self {
+            scenario: scenario.into(),
+            seed,
+            causes: vec![Cause::new(ending.label(), "", &reason)],
+            ending,
+            reason,
+            run: None,
+        }
+    }
+
+    /// One line of JSON, without its end.
+    pub fn to_line(&self) -> String {
+        serde_json::to_string(self).expect("a result is plain data")
+    }
+
+    /// What failures are told apart by; `None` for a pass.
+    pub fn cause(&self) -> Option<&Cause> {
+        self.causes.first()
+    }
+}
+
+fn facts(report: &Report) -> RunFacts {
+    let loss = &report.data_loss;
+    RunFacts {
+        history_sha256: report.sim.history_sha256.clone(),
+        simulated_us: report.sim.seconds.get(),
+        events: report.sim.events,
+        operations: report.operations,
+        acked_writes: loss.acked,
+        duplicated: loss.duplicated,
+        phantom: loss.phantom,
+        faults: faults(report),
+        marks: report
+            .marks
+            .clone()
+            .into_iter()
+            .filter(|mark| mark.1 > 0)
+            .collect(),
+        measures: measures(report),
+    }
+}
+
+fn faults(report: &Report) -> BTreeMap<String, FaultCounts> {
+    let mut kinds: BTreeMap<String, FaultCounts> = BTreeMap::new();
+    for fault in &report.faults {
+        let counts = kinds.entry(fault.kind.clone()).or_default();
+        match fault.status {
+            SpanStatus::Installed | SpanStatus::Healed => counts.injected += 1,
+            SpanStatus::Skipped { .. } => counts.skipped += 1,
+            SpanStatus::Uncertain { .. } => counts.uncertain += 1,
+        }
+    }
+    kinds
+}
+
+fn measures(report: &Report) -> BTreeMap<Measure, Sampled> {
+    let samples = &report.samples_us;
+    let downtime = &report.downtime_ms;
+    let recovery = &report.recovery_ms;
+    let seen = |values: &Vec<u64>, unseen| Sampled {
+        values: values.clone(),
+        unseen,
+    };
+    let one = |value: Option<u64>| Sampled {
+        values: value.into_iter().collect(),
+        unseen: 0,
+    };
+    let longest = |of: &Option<crate::report::ServiceDowntimeMs>| one(of.map(|d| d.max.get()));
+    let gaps = report.gaps.iter();
+    let longest_gap = gaps.map(|gap| gap.to_ms.get() - gap.from_ms.get()).max();
+    let charged = report
+        .faults
+        .iter()
+        .filter(|fault| fault.old_leader.is_some());
+    let never_elected = charged.filter(|fault| fault.elected_ms.is_none()).count() as u64;
+    BTreeMap::from([
+        (Measure::Detection, seen(&samples.detection, 0)),
+        (Measure::Election, seen(&samples.election, never_elected)),
+        (
+            Measure::Downtime,
+            one(downtime.any.map(|_| longest_gap.unwrap_or(0))),
+        ),
+        (
+            Measure::DowntimeTotal,
+            one(downtime.any.map(|d| d.total.get())),
+        ),
+        (Measure::DowntimeLock, longest(&downtime.lock)),
+        (Measure::DowntimeQueue, longest(&downtime.queue)),
+        (Measure::DowntimeCache, longest(&downtime.cache)),
+        (
+            Measure::Recovery,
+            seen(&samples.recovery_throughput, recovery.throughput.unseen),
+        ),
+        (
+            Measure::RecoveryMembers,
+            seen(&samples.recovery_members, recovery.members.unseen),
+        ),
+        (
+            Measure::RecoveryRejoin,
+            seen(&samples.recovery_rejoin, recovery.rejoin.unseen),
+        ),
+        (Measure::Lost, one(Some(report.data_loss.lost))),
+    ])
+}

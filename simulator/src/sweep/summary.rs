@@ -1,0 +1,342 @@
+//! What all seeds of a sweep show together: `summary.json`.
+//!
+//! A pure function of a spec and a set of results. Quantiles are taken over all single
+//! values, by nearest rank, so the summary of merged shards is that of the whole sweep. All
+//! that depends on the wall clock or on how the work was done is in [`Wall`].
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::cause::Cause;
+use super::failures::{groups, kept};
+use super::result::{Ending, FaultCounts, Measure, SeedResult};
+use super::spec::Spec;
+use super::store::{Results, failure_path};
+use crate::measure::distribution::nearest_rank;
+use crate::measure::marks;
+use crate::report::{Operations, Seconds};
+
+/// Seeds named for each group of failures.
+const NAMED_SEEDS: usize = 20;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    pub sweep: Head,
+    pub endings: BTreeMap<Ending, u64>,
+    /// Broken promises first, then by cause.
+    pub failures: Vec<FailureGroup>,
+    pub scenarios: Vec<ScenarioSummary>,
+    pub faults: BTreeMap<String, FaultCounts>,
+    /// Those that no seed met included.
+    pub marks: Vec<MarkCount>,
+    pub totals: Totals,
+    pub wall: Wall,
+}
+
+/// What was swept, and how much of it is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    pub seeds: String,
+    pub settings: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planted: Option<String>,
+    /// `1/1` for a sweep that was not split, or is whole again.
+    pub shard: String,
+    /// Whether every seed ran twice and had to repeat its history.
+    pub verified: bool,
+    /// Runs: seeds times scenarios.
+    pub planned: u64,
+    pub done: u64,
+    pub version: String,
+}
+
+/// Failures with one cause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailureGroup {
+    pub ending: Ending,
+    pub cause: Cause,
+    pub count: u64,
+    /// Runs of each scenario.
+    pub scenarios: BTreeMap<String, u64>,
+    /// The first, in full.
+    pub example: Example,
+    /// The lowest, as `SCENARIO-SEED`.
+    pub first: Vec<String>,
+    /// Run directories that were kept, from the sweep's own.
+    pub run_dirs: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Example {
+    pub scenario: String,
+    pub seed: u64,
+    pub reason: String,
+    /// The command that runs it again.
+    pub reproduce: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScenarioSummary {
+    pub scenario: String,
+    pub runs: u64,
+    pub endings: BTreeMap<Ending, u64>,
+    pub measures: BTreeMap<Measure, Distribution>,
+}
+
+/// A measure over all runs of a scenario. Microseconds, or a count.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Distribution {
+    pub count: u64,
+    pub min: Option<u64>,
+    pub p50: Option<u64>,
+    pub p90: Option<u64>,
+    pub p99: Option<u64>,
+    pub max: Option<u64>,
+    /// The lowest seed that gave `max`.
+    pub worst_seed: Option<u64>,
+    /// Values that should be there and could not be seen, and the lowest such seed.
+    pub unseen: u64,
+    pub unseen_seed: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarkCount {
+    pub mark: String,
+    pub about: String,
+    /// Runs that met it, and how often in all.
+    pub runs: u64,
+    pub times: u64,
+    /// The first run that met it, as `SCENARIO-SEED`.
+    pub first: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    pub simulated_seconds: Seconds,
+    pub events: u64,
+    pub operations: Operations,
+    pub acked_writes: u64,
+    pub lost_writes: u64,
+    pub duplicated: u64,
+    pub phantom: u64,
+}
+
+/// How the work was done; the only object that may differ between two sweeps of the same
+/// seeds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wall {
+    /// Of the last sitting, if the sweep was resumed, and runs done in it.
+    pub seconds: Seconds,
+    pub runs: u64,
+    pub jobs: u64,
+    pub finished: String,
+}
+
+impl Summary {
+    pub fn of(spec: &Spec, results: &Results, most_kept: usize, wall: Wall) -> Self {
+        let all = || results.values();
+        Self {
+            sweep: head(spec, results),
+            endings: endings(all()),
+            failures: failures(spec, results, most_kept),
+            scenarios: scenarios(spec, results),
+            faults: faults(all()),
+            marks: mark_counts(results),
+            totals: totals(all()),
+            wall,
+        }
+    }
+
+    /// `summary.json`, with a line break at the end.
+    pub fn to_json(&self) -> String {
+        let json = serde_json::to_string_pretty(self);
+        json.expect("a summary holds nothing that JSON cannot") + "\n"
+    }
+
+    /// Runs that ended so.
+    pub fn ended(&self, ending: Ending) -> u64 {
+        self.endings.get(&ending).copied().unwrap_or(0)
+    }
+
+    /// The worst of the endings, as the exit codes of every command have it: a broken
+    /// promise outweighs a failure of the harness, which outweighs a missed objective.
+    pub fn exit_code(&self) -> u8 {
+        use Ending::*;
+        let any = |endings: &[Ending]| endings.iter().any(|ending| self.ended(*ending) > 0);
+        if any(&[Violation, NotDeterministic]) {
+            1
+        } else if any(&[Crashed, TimedOut, OutOfMemory]) {
+            70
+        } else if any(&[ObjectiveMissed]) {
+            2
+        } else if any(&[Inconclusive]) || self.ended(Pass) == 0 {
+            3
+        } else {
+            0
+        }
+    }
+}
+
+fn head(spec: &Spec, results: &Results) -> Head {
+    Head {
+        seeds: spec.seeds.to_string(),
+        settings: spec.settings.clone(),
+        planted: spec.planted.clone(),
+        shard: spec.shard.to_string(),
+        verified: spec.verify,
+        planned: spec.planned(),
+        done: results.len() as u64,
+        version: spec.environment.version.clone(),
+    }
+}
+
+fn endings<'a>(results: impl Iterator<Item = &'a SeedResult>) -> BTreeMap<Ending, u64> {
+    let mut endings = BTreeMap::new();
+    for result in results {
+        *endings.entry(result.ending).or_default() += 1;
+    }
+    endings
+}
+
+fn failures(spec: &Spec, results: &Results, most_kept: usize) -> Vec<FailureGroup> {
+    let kept = kept(results.values(), most_kept);
+    let groups = groups(results.values());
+    let group = |((ending, cause), failed): ((Ending, &Cause), Vec<&SeedResult>)| {
+        let name = |result: &&SeedResult| super::failures::dir_name(&result.scenario, result.seed);
+        let first = failed.first().expect("a group has a failure");
+        let mut scenarios = BTreeMap::new();
+        for result in &failed {
+            *scenarios.entry(result.scenario.clone()).or_default() += 1;
+        }
+        let dirs = failed.iter().filter(|result| kept.contains(&name(result)));
+        FailureGroup {
+            ending,
+            cause: cause.clone(),
+            count: failed.len() as u64,
+            scenarios,
+            example: example(spec, first),
+            first: failed.iter().take(NAMED_SEEDS).map(name).collect(),
+            run_dirs: dirs.map(|r| failure_path(&r.scenario, r.seed)).collect(),
+        }
+    };
+    groups.into_iter().map(group).collect()
+}
+
+fn example(spec: &Spec, result: &SeedResult) -> Example {
+    let mut scenarios = spec.scenarios.iter();
+    let scenario = scenarios.find(|scenario| scenario.name == result.scenario);
+    let path = scenario.map_or(result.scenario.as_str(), |scenario| &scenario.path);
+    Example {
+        scenario: result.scenario.clone(),
+        seed: result.seed,
+        reason: result.reason.clone(),
+        reproduce: crate::run_dir::run_command(
+            path,
+            result.seed,
+            &spec.settings,
+            spec.planted.as_deref(),
+        ),
+    }
+}
+
+fn scenarios(spec: &Spec, results: &Results) -> Vec<ScenarioSummary> {
+    let summary = |scenario: &super::SweptScenario| {
+        let of_it = || results.values().filter(|r| r.scenario == scenario.name);
+        ScenarioSummary {
+            scenario: scenario.name.clone(),
+            runs: of_it().count() as u64,
+            endings: endings(of_it()),
+            measures: Measure::ALL
+                .into_iter()
+                .map(|measure| (measure, Distribution::of(measure, of_it())))
+                .collect(),
+        }
+    };
+    spec.scenarios.iter().map(summary).collect()
+}
+
+impl Distribution {
+    /// Over all values of the results, which come in order of their seeds.
+    pub fn of<'a>(measure: Measure, results: impl Iterator<Item = &'a SeedResult>) -> Self {
+        let mut values: Vec<u64> = Vec::new();
+        let mut distribution = Self::default();
+        for result in results {
+            let run = result.run.as_ref();
+            let Some(sampled) = run.and_then(|run| run.measures.get(&measure)) else {
+                continue;
+            };
+            values.extend(&sampled.values);
+            let worst = sampled.values.last().copied();
+            if worst > distribution.max {
+                distribution.max = worst;
+                distribution.worst_seed = Some(result.seed);
+            }
+            if sampled.unseen > 0 {
+                distribution.unseen += sampled.unseen;
+                distribution.unseen_seed.get_or_insert(result.seed);
+            }
+        }
+        values.sort_unstable();
+        distribution.count = values.len() as u64;
+        distribution.min = values.first().copied();
+        distribution.p50 = nearest_rank(&values, 500);
+        distribution.p90 = nearest_rank(&values, 900);
+        distribution.p99 = nearest_rank(&values, 990);
+        distribution
+    }
+}
+
+fn faults<'a>(results: impl Iterator<Item = &'a SeedResult>) -> BTreeMap<String, FaultCounts> {
+    let mut kinds: BTreeMap<String, FaultCounts> = BTreeMap::new();
+    for (kind, counts) in results
+        .filter_map(|r| r.run.as_ref())
+        .flat_map(|run| &run.faults)
+    {
+        let total = kinds.entry(kind.clone()).or_default();
+        total.injected += counts.injected;
+        total.skipped += counts.skipped;
+        total.uncertain += counts.uncertain;
+    }
+    kinds
+}
+
+fn mark_counts(results: &Results) -> Vec<MarkCount> {
+    let count = |mark: &marks::Mark| {
+        let met = results.values().filter_map(|result| {
+            let times = *result.run.as_ref()?.marks.get(mark.name)?;
+            Some((result, times))
+        });
+        let first = met.clone().min_by_key(|(result, _)| result.seed);
+        MarkCount {
+            mark: mark.name.into(),
+            about: mark.about.into(),
+            runs: met.clone().count() as u64,
+            times: met.map(|(_, times)| times).sum(),
+            first: first.map(|(r, _)| super::failures::dir_name(&r.scenario, r.seed)),
+        }
+    };
+    marks::all().map(count).collect()
+}
+
+fn totals<'a>(results: impl Iterator<Item = &'a SeedResult>) -> Totals {
+    let mut totals = Totals::default();
+    for run in results.filter_map(|result| result.run.as_ref()) {
+        totals.simulated_seconds = Seconds::of(totals.simulated_seconds.get() + run.simulated_us);
+        totals.events += run.events;
+        totals.operations.invoked += run.operations.invoked;
+        totals.operations.acknowledged += run.operations.acknowledged;
+        totals.operations.failed += run.operations.failed;
+        totals.operations.unknown += run.operations.unknown;
+        totals.acked_writes += run.acked_writes;
+        let lost = run.measures.get(&Measure::Lost);
+        totals.lost_writes += lost.map_or(0, |lost| lost.values.iter().sum());
+        totals.duplicated += run.duplicated;
+        totals.phantom += run.phantom;
+    }
+    totals
+}
+
+#[cfg(test)]
+#[path = "summary_tests.rs"]
+pub(crate) mod tests;

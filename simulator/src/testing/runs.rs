@@ -1,0 +1,250 @@
+//! Runs seeds side by side, and tells of the one that fails.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
+
+use super::measures::{Durations, RunReport};
+use super::{Simulation, Wishes, Written};
+use crate::environment::Environment;
+use crate::report::RunVerdict;
+use crate::run::Judged;
+use crate::run_dir::{Manifest, RunDir};
+use crate::scenario::Scenario;
+use crate::sweep::{Measure, SeedResult};
+
+/// All seeds of a simulation.
+pub struct Runs {
+    simulation: Simulation,
+    /// In order of their seeds.
+    results: Vec<SeedResult>,
+}
+
+impl Runs {
+    /// # Panics
+    /// The verdict of a seed is not a pass; as [`Simulation::check`] does.
+    pub fn must_pass(&self) {
+        let mut results = self.results.iter();
+        let pass = RunVerdict::Pass.into();
+        if let Some(failed) = results.find(|result| result.ending != pass) {
+            // Once more, for its history.
+            let simulation = self.simulation.clone();
+            let only = failed.seed..=failed.seed;
+            check_seeds(&simulation, only, 1, &RunReport::must_pass);
+        }
+    }
+
+    pub fn detection(&self) -> Durations {
+        self.durations(Measure::Detection)
+    }
+
+    pub fn election(&self) -> Durations {
+        self.durations(Measure::Election)
+    }
+
+    /// The longest stretch of each seed in which a service did not answer.
+    pub fn downtime(&self) -> Durations {
+        self.durations(Measure::Downtime)
+    }
+
+    pub fn recovery(&self) -> Durations {
+        self.durations(Measure::Recovery)
+    }
+
+    /// Acknowledged writes that were lost, over all seeds.
+    pub fn lost(&self) -> u64 {
+        let runs = self.results.iter().filter_map(|result| result.run.as_ref());
+        let lost = runs.filter_map(|run| run.measures.get(&Measure::Lost));
+        lost.flat_map(|lost| &lost.values).sum()
+    }
+
+    /// How many seeds met a situation; see [`crate::measure::marks`].
+    pub fn met(&self, mark: &str) -> usize {
+        let runs = self.results.iter().filter_map(|result| result.run.as_ref());
+        runs.filter(|run| run.marks.contains_key(mark)).count()
+    }
+
+    /// Every seed by itself.
+    pub fn results(&self) -> &[SeedResult] {
+        &self.results
+    }
+
+    fn durations(&self, measure: Measure) -> Durations {
+        Durations::over(measure, &self.results)
+    }
+}
+
+pub(super) fn run(simulation: Simulation) -> Runs {
+    let wishes = Wishes::read(&simulation.seeds);
+    let results = Mutex::new(Vec::new());
+    let keep = |report: &RunReport| lock(&results).push(report.result().clone());
+    check_seeds(&simulation, wishes.seeds, wishes.jobs, &keep);
+    let mut results = results
+        .into_inner()
+        .expect("no thread panics with the lock held");
+    results.sort_by_key(|result| result.seed);
+    Runs {
+        simulation,
+        results,
+    }
+}
+
+pub(super) fn check(simulation: &Simulation, check: &(impl Fn(&RunReport) + Sync)) {
+    let wishes = Wishes::read(&simulation.seeds);
+    check_seeds(simulation, wishes.seeds, wishes.jobs, check);
+}
+
+/// A seed that failed.
+pub(super) struct Failed {
+    seed: u64,
+    pub(super) why: String,
+    /// `None` if it was not judged.
+    pub(super) judged: Option<Box<Judged>>,
+}
+
+/// Runs seeds in rising order, some at a time, until one fails; panics with the lowest that
+/// does.
+fn check_seeds(
+    simulation: &Simulation,
+    seeds: impl Iterator<Item = u64> + Send,
+    jobs: usize,
+    check: &(impl Fn(&RunReport) + Sync),
+) {
+    let scenario = simulation.scenario();
+    let (seeds, failed) = (Mutex::new(seeds), Mutex::new(Vec::<Failed>::new()));
+    let next = || match lock(&failed).is_empty() {
+        true => lock(&seeds).next(),
+        // Those that are lower are running already.
+        false => None,
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                while let Some(seed) = next() {
+                    // A thread for each, so that nothing is left of the one before.
+                    let one = std::thread::scope(|inner| {
+                        let scenario = &scenario;
+                        inner
+                            .spawn(move || one_seed(simulation, scenario, seed, check))
+                            .join()
+                    });
+                    if let Err(why) = one.expect("panics are caught within") {
+                        lock(&failed).push(why);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed
+        .into_inner()
+        .expect("no thread panics with the lock held");
+    if let Some(lowest) = failed.into_iter().min_by_key(|failed| failed.seed) {
+        panic!("{}", tell(simulation, &scenario, &lowest));
+    }
+}
+
+pub(super) fn one_seed(
+    simulation: &Simulation,
+    scenario: &Scenario,
+    seed: u64,
+    check: &impl Fn(&RunReport),
+) -> Result<(), Failed> {
+    let failed = |why, judged| Failed { seed, why, judged };
+    // Nothing that is shared is touched by either, so nothing can be left half done.
+    let ran = catch_unwind(AssertUnwindSafe(|| simulation.one_run(scenario, seed)));
+    let judged = match ran {
+        Ok(Ok(judged)) => judged,
+        Ok(Err(e)) => return Err(failed(e.to_string(), None)),
+        Err(panic) => {
+            return Err(failed(
+                format!("a node panicked: {}", message(&*panic)),
+                None,
+            ));
+        }
+    };
+    let report = RunReport::new(judged.report.clone());
+    match catch_unwind(AssertUnwindSafe(|| check(&report))) {
+        Ok(()) => Ok(()),
+        Err(panic) => Err(failed(message(&*panic), Some(Box::new(judged)))),
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("a panic without words").to_owned()
+}
+
+/// The cause, the seed, where its artifacts are, and how to see it again.
+fn tell(simulation: &Simulation, scenario: &Scenario, failed: &Failed) -> String {
+    let (seed, name) = (failed.seed, scenario.name.get_ref());
+    let mut told = format!("{name} fails with seed {seed}: {}\n", failed.why);
+    match leave(simulation, scenario, failed) {
+        Ok(dir) => {
+            let dir = dir.display();
+            told += &format!("  run directory: {dir}\n");
+            let judged = failed.judged.as_ref();
+            if judged.is_none_or(|judged| judged.report.verdict != RunVerdict::Pass) {
+                told += &format!("  smaller: squall shrink {dir}\n");
+            }
+        }
+        Err(e) => told += &format!("  no run directory: {e}\n"),
+    }
+    let test = test_name();
+    let test = test.as_deref().unwrap_or_default();
+    told + &format!("  again: SQUALL_SEED={seed} cargo test {test}")
+}
+
+/// Writes the run directory.
+fn leave(
+    simulation: &Simulation,
+    scenario: &Scenario,
+    failed: &Failed,
+) -> Result<PathBuf, crate::run_dir::RunDirError> {
+    let name = test_name().unwrap_or_else(|| scenario.name.get_ref().clone());
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let name = name.replace("::", "-").replace(|c| !fits(c), "_");
+    let path = runs_dir().join(format!("{name}-{}", failed.seed));
+    let dir = RunDir::create(&path)?;
+    let scenario_file = match &simulation.written {
+        Written::File(file) => file.clone(),
+        _ => path.join("scenario.toml"),
+    };
+    let manifest = Manifest {
+        scenario: scenario_file.display().to_string(),
+        seed: failed.seed,
+        backend: "sim".into(),
+        settings: simulation.settings.clone(),
+        planted: None,
+        version: env!("CARGO_PKG_VERSION").into(),
+        environment: Some(Environment::current()),
+    };
+    match &failed.judged {
+        Some(judged) => dir.write(&manifest, scenario, judged)?,
+        None => dir.write_crash(&manifest, scenario.text(), &failed.why)?,
+    }
+    Ok(path)
+}
+
+/// `SQUALL_RUNS`, or beside the build that the test is part of.
+fn runs_dir() -> PathBuf {
+    if let Some(dir) = std::env::var_os("SQUALL_RUNS") {
+        return dir.into();
+    }
+    let program = std::env::current_exe().unwrap_or_default();
+    // target/debug/deps/test-1234 → target/debug/squall-runs
+    let build = program.parent().and_then(Path::parent);
+    build.map_or_else(|| "squall-runs".into(), |build| build.join("squall-runs"))
+}
+
+/// What the harness calls the test that runs on this thread, where it does.
+fn test_name() -> Option<String> {
+    let thread = std::thread::current();
+    let name = thread.name()?;
+    (name != "main").then(|| name.to_owned())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("no thread panics with the lock held")
+}

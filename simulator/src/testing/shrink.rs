@@ -1,0 +1,111 @@
+//! Shrinking within a test's process, by the test's own idea of failing.
+
+use super::Simulation;
+use super::measures::RunReport;
+use super::runs::{Failed, one_seed};
+use crate::plan::Plan;
+use crate::scenario::Scenario;
+use crate::shrink::{self, Failing, Oracle, Over, Shrunk, document};
+use crate::stopwatch::Stopwatch;
+use crate::sweep::Cause;
+
+/// The smallest scenario found that fails in the same way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Smallest {
+    /// A scenario file's text; see [`Simulation::parse`].
+    pub scenario: String,
+    /// With which it fails.
+    pub seed: u64,
+    pub faults: usize,
+    pub operations: u64,
+    /// Why it fails.
+    pub why: String,
+}
+
+impl Simulation {
+    /// Searches for a smaller scenario that `check` fails in the same way as it does the one
+    /// with this seed: with the same words, names and numbers aside.
+    ///
+    /// `None` if it does not fail. The search lasts at most as long as `limit`.
+    ///
+    /// # Panics
+    /// The scenario is wrong.
+    pub fn shrink(
+        &self,
+        seed: u64,
+        limit: std::time::Duration,
+        check: impl Fn(&RunReport) + Sync,
+    ) -> Option<Smallest> {
+        let scenario = self.scenario();
+        let plan = Plan::resolve(&scenario, seed).unwrap_or_else(|e| panic!("{e}"));
+        let mut search = Search {
+            simulation: self,
+            check: &check,
+            cause: None,
+            limit,
+            watch: Stopwatch::start(),
+        };
+        search.cause = Some(search.failure(&scenario, seed)?.cause());
+        let explicit = document::explicit(&scenario, &plan);
+        let shrunk = shrink::shrink(explicit, seed, &mut search)?;
+        Some(Smallest {
+            scenario: shrunk.text(),
+            seed: shrunk.failing.seed,
+            faults: shrunk.faults(),
+            operations: shrunk.failing.operations,
+            why: shrunk.failing.reason,
+        })
+    }
+}
+
+impl Failed {
+    fn cause(&self) -> Cause {
+        // The first line; evidence is of the seed.
+        Cause::new("", "", self.why.lines().next().unwrap_or_default())
+    }
+}
+
+struct Search<'a, F> {
+    simulation: &'a Simulation,
+    check: &'a F,
+    cause: Option<Cause>,
+    limit: std::time::Duration,
+    watch: Stopwatch,
+}
+
+impl<F: Fn(&RunReport) + Sync> Search<'_, F> {
+    fn failure(&self, scenario: &Scenario, seed: u64) -> Option<Failed> {
+        let (simulation, check) = (self.simulation, self.check);
+        let failed = std::thread::scope(|scope| {
+            let run = || one_seed(simulation, scenario, seed, check);
+            scope.spawn(run).join()
+        });
+        failed.expect("panics are caught within").err()
+    }
+}
+
+impl<F: Fn(&RunReport) + Sync> Oracle for Search<'_, F> {
+    fn first_failing(&mut self, scenario: &str, seeds: &[u64]) -> Result<Option<Failing>, Over> {
+        let Ok(scenario) = Scenario::parse(scenario, "candidate") else {
+            return Ok(None);
+        };
+        for seed in seeds {
+            if self.watch.elapsed() > self.limit {
+                return Err(Over);
+            }
+            let failed = self.failure(&scenario, *seed);
+            if let Some(failed) = failed.filter(|failed| Some(failed.cause()) == self.cause) {
+                let report = failed.judged.as_ref().map(|judged| &judged.report);
+                return Ok(Some(Failing {
+                    seed: *seed,
+                    operations: report.map_or(0, |report| report.operations.invoked),
+                    simulated_us: report.map_or(0, |report| report.sim.seconds.get()),
+                    reason: failed.why.lines().next().unwrap_or_default().to_owned(),
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn found(&mut self, _: &Shrunk) {}
+}

@@ -1,0 +1,151 @@
+//! The library in tests of others: what a test says when it passes, and when it fails.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use squall::testing::{Fault, RunReport, Simulation, Workload, millis, seconds};
+
+/// A failover in a small cluster, put together in code.
+fn leader_dies() -> Simulation {
+    Simulation::named("leader-dies")
+        .nodes(3)
+        .workload(Workload::cache().clients(2).think("20ms"))
+        .workload(Workload::lock().clients(1).think("20ms"))
+        .fault(Fault::kill(["leader"]).at("300ms").lasting("800ms"))
+        .lasting("1500ms")
+        .set("probe.enabled", false)
+}
+
+#[test]
+fn a_dead_leader_is_replaced_within_two_seconds() {
+    leader_dies().seeds(1..=6).check(|report| {
+        report.must_pass();
+        assert_eq!(report.election().count(), 1);
+        assert!(report.downtime().max() < seconds(2));
+        assert_eq!(report.lost(), 0);
+        assert_eq!(report.holds("cache_linearizable"), Some(true));
+        assert_eq!(report.mark("cluster_down"), 0);
+    });
+}
+
+#[test]
+fn many_seeds_are_looked_at_together() {
+    let runs = leader_dies().seeds(1..=6).run();
+    runs.must_pass();
+    let election = runs.election();
+    assert_eq!(election.count(), 6);
+    assert!(
+        election.min() > millis(100) && election.p99() < seconds(3),
+        "{election}"
+    );
+    let worst = election.worst_seed().expect("there were elections");
+    let again = leader_dies().seeds(worst..=worst).run();
+    assert_eq!(
+        again.election().max(),
+        election.max(),
+        "a seed repeats its run"
+    );
+    assert_eq!(runs.met("cluster_down"), 0);
+    assert_eq!(runs.lost(), 0);
+}
+
+#[test]
+fn threads_do_not_change_what_a_seed_shows() {
+    let digest = |report: &RunReport| report.report().sim.history_sha256.clone();
+    let collected = std::sync::Mutex::new(Vec::new());
+    for _ in 0..2 {
+        leader_dies().seeds(3..=5).check(|report| {
+            let mut collected = collected.lock().expect("nobody panics");
+            collected.push((report.seed(), digest(report)));
+        });
+    }
+    let mut all = collected.into_inner().expect("nobody panics");
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 3);
+}
+
+/// Not a test of its own: [`a_failing_test_tells_everything`] runs it.
+#[test]
+#[ignore = "fails on purpose"]
+fn fails_on_purpose() {
+    leader_dies().seeds(1..=4).check(|report| {
+        assert!(report.seed() != 3 || report.election().max() < millis(1));
+    });
+}
+
+fn run_failing(runs: &Path, environment: &[(&str, &str)]) -> (bool, String) {
+    let this = std::env::current_exe().expect("a test is a program");
+    let mut command = Command::new(this);
+    command
+        .args(["--exact", "fails_on_purpose", "--ignored", "--nocapture"])
+        .env("SQUALL_RUNS", runs)
+        .envs(environment.iter().copied());
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().expect("it starts");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (status.success(), text(&stdout) + &text(&stderr))
+}
+
+#[test]
+fn a_failing_test_tells_everything() {
+    let runs = tempfile::tempdir().expect("a temporary directory");
+    let (passes, told) = run_failing(runs.path(), &[]);
+    assert!(!passes);
+    let dir = runs.path().join("fails_on_purpose-3");
+    for expected in [
+        "leader-dies fails with seed 3: assertion failed: report.seed() != 3",
+        &format!("run directory: {}", dir.display()),
+        "again: SQUALL_SEED=3 cargo test fails_on_purpose",
+    ] {
+        assert!(told.contains(expected), "{expected}\n{told}");
+    }
+    // What it leaves behind, the command takes.
+    let squall = |command: &str| {
+        let mut squall = Command::new(env!("CARGO_BIN_EXE_squall"));
+        squall.arg(command).arg(&dir).output().expect("it starts")
+    };
+    let replayed = squall("replay");
+    let text = String::from_utf8_lossy(&replayed.stdout).into_owned();
+    // This program is another than the one that made the run, but the history is the same.
+    assert!(text.starts_with("identical: "), "{text}");
+
+    assert!(
+        run_failing(runs.path(), &[("SQUALL_SEED", "2")]).0,
+        "only that seed runs"
+    );
+    assert!(
+        run_failing(runs.path(), &[("SQUALL_SEEDS", "2")]).0,
+        "only two seeds run"
+    );
+    assert!(!run_failing(runs.path(), &[("SQUALL_SEED", "3"), ("SQUALL_JOBS", "1")]).0);
+}
+
+#[test]
+fn what_a_test_finds_can_be_shrunk_in_the_test() {
+    let slow = |report: &RunReport| {
+        assert!(report.election().max() < millis(1), "elections are slow");
+    };
+    let simulation = leader_dies().fault(Fault::pause(["follower"]).at("1200ms"));
+    let smallest = simulation.shrink(1, seconds(20), slow).expect("it fails");
+    assert_eq!(smallest.faults, 1, "{}", smallest.scenario);
+    assert!(
+        smallest.scenario.contains("kill = [\"leader\"]"),
+        "{}",
+        smallest.scenario
+    );
+    assert_eq!(smallest.why, "elections are slow");
+    let again = Simulation::parse(smallest.scenario).seeds(smallest.seed..=smallest.seed);
+    let report = again.run();
+    assert!(report.election().max() > millis(1));
+    assert!(leader_dies().shrink(1, seconds(9), |_| {}).is_none());
+}
+
+#[test]
+#[should_panic(expected = "the scenario:")]
+fn a_wrong_scenario_is_told_with_its_place() {
+    leader_dies().set("cluster.nodes", 0).seeds(1..=1).run();
+}
