@@ -30,6 +30,7 @@ mod lock_exclusion;
 mod lock_tokens;
 mod locks;
 mod log_matching;
+mod log_order;
 mod lost_grants;
 mod lost_writes;
 mod messages;
