@@ -270,6 +270,8 @@ impl Story {
         // From the newest token down: the grants that end a hold, of any kind and exclusive.
         let mut next: Option<usize> = None;
         let mut next_exclusive: Option<usize> = None;
+        // A session has a lock once.
+        let mut next_own: BTreeMap<u64, usize> = BTreeMap::new();
         for hold in self.holds.values().rev() {
             // The first to ask got it; the others were told again.
             let first = hold.grants.iter().copied();
@@ -297,7 +299,8 @@ impl Story {
                 let told = order.call(operations, index);
                 order.before(gone, told);
             }
-            if let Some(excluding) = excluding {
+            let own = next_own.insert(hold.owner, granted);
+            for excluding in excluding.into_iter().chain(own) {
                 order.before(gone, excluding);
             }
             next = Some(granted);

@@ -170,6 +170,8 @@ fn played(steps: &[Step]) -> History {
     let mut truth = Truth::default();
     let mut open: [Option<Open>; 3] = [const { None }; 3];
     let mut tokens = [0u64; 3];
+    // A session that has ended never comes back.
+    let mut owners = [1u64, 2, 3];
     for (n, &(client, kind, early, bend)) in steps.iter().enumerate() {
         if let Some((op, call, told)) = open[client].take() {
             let told = bent(told.unwrap_or_else(|| truth.answer(call)), bend);
@@ -179,7 +181,7 @@ fn played(steps: &[Step]) -> History {
             run.returns(op, told);
             continue;
         }
-        let owner = client as u64 + 1;
+        let owner = owners[client];
         let token = tokens[client];
         let call = match kind {
             0..4 => LockCall::Grant {
@@ -192,10 +194,14 @@ fn played(steps: &[Step]) -> History {
                 token: Some(token),
             },
             8 => LockCall::Accepted { token },
-            9 => LockCall::Close { owner },
+            9 => {
+                owners[client] += 3;
+                LockCall::Close { owner }
+            }
             _ => {
                 // A session ends by itself.
                 truth.holds.retain(|hold| hold.0 != owner);
+                owners[client] += 3;
                 continue;
             }
         };

@@ -50,6 +50,20 @@ pub struct Hold {
     owner: u64,
     shared: bool,
     token: Option<u64>,
+    /// While the token is not known: known ones granted before and after it.
+    above: Option<u64>,
+    below: Option<u64>,
+}
+
+impl Hold {
+    /// Whether the hold may have this token, as far as is known.
+    fn may_have(&self, token: Option<u64>) -> bool {
+        let Some(told) = token else { return true };
+        match self.token {
+            Some(own) => own == told,
+            None => self.above < token && self.below.is_none_or(|below| told < below),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -83,11 +97,20 @@ impl Lock {
         if !self.leases && state.holds.iter().any(|hold| excluded(&hold)) {
             return None;
         }
-        let kept = state.holds.iter().filter(|hold| !excluded(hold)).copied();
+        let kept = state.holds.iter().filter(|hold| !excluded(hold));
+        let kept = kept.map(|hold| match hold.token {
+            Some(_) => *hold,
+            None => Hold {
+                below: hold.below.or(token),
+                ..*hold
+            },
+        });
         let new = Hold {
             owner,
             shared,
             token,
+            above: state.last_token.filter(|_| token.is_none()),
+            below: None,
         };
         Some(LockState {
             holds: sorted(kept.chain([new])),
@@ -98,7 +121,7 @@ impl Lock {
 
     /// After the hold of `owner` with `token` is gone; `None` if there is none.
     fn without(state: &LockState, owner: u64, token: Option<u64>) -> Option<LockState> {
-        let fits = |hold: &&Hold| hold.owner == owner && same(hold.token, token);
+        let fits = |hold: &&Hold| hold.owner == owner && hold.may_have(token);
         let gone = *state.holds.iter().find(fits)?;
         let kept = state.holds.iter().filter(|hold| **hold != gone);
         Some(LockState {
@@ -110,12 +133,17 @@ impl Lock {
 
 /// Asking again for what one holds changes nothing, except that a token may become known.
 fn again(state: &LockState, held: Hold, shared: bool, token: Option<u64>) -> Option<LockState> {
-    if held.shared != shared || !same(held.token, token) {
+    if held.shared != shared || !held.may_have(token) {
         return None;
     }
-    let known = Hold {
-        token: held.token.or(token),
-        ..held
+    let known = match held.token.or(token) {
+        None => held,
+        token => Hold {
+            token,
+            above: None,
+            below: None,
+            ..held
+        },
     };
     let others = state.holds.iter().filter(|hold| **hold != held).copied();
     Some(LockState {
@@ -123,11 +151,6 @@ fn again(state: &LockState, held: Hold, shared: bool, token: Option<u64>) -> Opt
         last_token: state.last_token.max(known.token),
         ..*state
     })
-}
-
-/// Whether two tokens may be the same.
-fn same(one: Option<u64>, other: Option<u64>) -> bool {
-    one.is_none() || other.is_none() || one == other
 }
 
 fn sorted(holds: impl Iterator<Item = Hold>) -> Box<[Hold]> {
@@ -156,10 +179,15 @@ impl Specification for Lock {
                 token,
             } => self.grant(state, owner, shared, token),
             LockCall::Release { owner, token } => Self::without(state, owner, token),
-            LockCall::NotHeld { owner, token } => match Self::without(state, owner, token) {
-                None => Some(state.clone()),
-                gone => gone.filter(|_| self.leases),
-            },
+            LockCall::NotHeld { owner, token } => {
+                // A hold whose token is not known may well be another one.
+                let surely = |hold: &Hold| hold.owner == owner && hold.token == token;
+                match state.holds.iter().any(surely) {
+                    false => Some(state.clone()),
+                    true if self.leases => Self::without(state, owner, token),
+                    true => None,
+                }
+            }
             LockCall::Close { owner } => {
                 Some(Self::without(state, owner, None).unwrap_or_else(|| state.clone()))
             }
