@@ -20,6 +20,7 @@ mod cache_linearizable;
 mod cache_specification;
 mod cache_versions;
 mod election_safety;
+pub mod external;
 mod faults;
 mod fenced_resource;
 mod leader_completeness;
