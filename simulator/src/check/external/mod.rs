@@ -94,6 +94,8 @@ pub struct Limits<'a> {
     pub steps_per_operation: u64,
     /// Bytes of each search.
     pub bytes: usize,
+    /// Leaves out what the log of our own histories tells, so that the search judges alone.
+    pub search_only: bool,
     /// Asked now and then whether to stop.
     pub interrupted: &'a dyn Fn() -> bool,
 }
@@ -104,6 +106,7 @@ impl Default for Limits<'_> {
             steps: 5_000_000,
             steps_per_operation: 100,
             bytes: 1 << 30,
+            search_only: false,
             interrupted: &|| false,
         }
     }
@@ -364,7 +367,7 @@ fn at(shown: &Shown, prefix: usize) -> String {
 }
 
 /// Events of the object that a picture shows at most, back from the end of the prefix.
-const SHOWN_EVENTS: usize = 60;
+const SHOWN_EVENTS: usize = 36;
 
 impl Scene {
     fn new(

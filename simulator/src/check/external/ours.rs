@@ -118,6 +118,7 @@ impl Object for Ours<'_> {
         let operations = self.before(cut);
         let all: Vec<usize> = (0..operations.len()).collect();
         let answer = match self.service {
+            _ if limits.search_only => Answer::NotApplicable,
             Service::Cache => cache_versions::judge(&operations, &all),
             Service::Lock => lock::judge(&operations, &all),
             Service::Queue => queue::judge(&operations, &all),

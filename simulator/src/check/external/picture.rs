@@ -15,7 +15,7 @@ const LEFT: usize = 150;
 const TOP: usize = 46;
 const RIGHT: usize = 60;
 /// Width of one event; and of one letter, so that labels are cut where bars end.
-const EVENT: usize = 34;
+const EVENT: usize = 52;
 const LETTER: usize = 7;
 
 const STYLE: &str = "\
