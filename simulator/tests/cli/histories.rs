@@ -122,13 +122,18 @@ fn a_run_is_judged_on_one_model_and_drawn_when_it_is_wrong() {
         "no picture: nothing that is not linearizable\n"
     );
     assert!(!picture.exists());
-    // The last read before the leader came back.
+    // A read soon after the leader came back.
     let history = small.read("history.jsonl");
     let healed = history
         .find("\"status\":\"healed\"")
         .expect("the leader came back");
-    let (during, after) = history.split_at(healed);
-    let history = with_a_value_nobody_wrote(during) + after;
+    let soon = history[healed..]
+        .char_indices()
+        .nth(4_000)
+        .expect("a run goes on")
+        .0;
+    let (soon, later) = history.split_at(healed + soon);
+    let history = with_a_value_nobody_wrote(soon) + later;
     small.write("history.jsonl", &history);
     let bad = check(&small.dir, &["--picture", path]);
     assert_eq!((bad.code, bad.stderr), (1, format!("picture: {path}\n")));

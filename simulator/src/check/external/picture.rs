@@ -13,7 +13,9 @@ const ROW: usize = 34;
 const BAR: usize = 24;
 const LEFT: usize = 150;
 const TOP: usize = 46;
-const RIGHT: usize = 60;
+const RIGHT: usize = 240;
+/// How far the bar of an unknown outcome runs past the last event.
+const OPEN: usize = 40;
 /// Width of one event; and of one letter, so that labels are cut where bars end.
 const EVENT: usize = 52;
 const LETTER: usize = 7;
@@ -137,7 +139,7 @@ fn svg(page: &mut String, scene: &Scene) {
         );
     }
     for bar in &scene.bars {
-        draw(page, &layout, bar);
+        draw(page, &layout, &scene.bars, bar);
     }
     let _ = writeln!(
         page,
@@ -147,11 +149,14 @@ fn svg(page: &mut String, scene: &Scene) {
 }
 
 fn shade(page: &mut String, layout: &Layout, fault: &Shade, number: usize) {
-    let from = layout.x(fault.from);
-    let until = fault.until.map_or(layout.end(), |until| layout.x(until));
-    if from >= until {
+    let is_over = |until| layout.events.first().is_some_and(|&first| until < first);
+    let is_later = layout.events.last().is_none_or(|&last| last < fault.from);
+    if fault.until.is_some_and(is_over) || is_later {
         return;
     }
+    // Between two events of this object there may have been no third, but there was a fault.
+    let from = layout.x(fault.from).saturating_sub(LETTER);
+    let until = fault.until.map_or(layout.end(), |until| layout.x(until));
     let what = escaped(&fault.what);
     let _ = writeln!(
         page,
@@ -165,12 +170,12 @@ fn shade(page: &mut String, layout: &Layout, fault: &Shade, number: usize) {
     );
 }
 
-fn draw(page: &mut String, layout: &Layout, bar: &Bar) {
+fn draw(page: &mut String, layout: &Layout, bars: &[Bar], bar: &Bar) {
     let shown = &bar.shown;
     let from = layout.x(shown.invoked);
     let until = match shown.returned {
         Some(returned) => layout.x(returned),
-        None => layout.end() + RIGHT / 2,
+        None => layout.end() + OPEN,
     };
     let width = (until - from).max(LETTER);
     let kind = match (bar.is_stuck, bar.place) {
@@ -185,7 +190,13 @@ fn draw(page: &mut String, layout: &Layout, bar: &Bar) {
     };
     let y = layout.y(&shown.client);
     let place = bar.place.map_or(String::new(), |place| place.to_string());
-    let room = (width / LETTER).saturating_sub(place.len() + 1);
+    // A label may run on to the right until the client's next bar.
+    let next = (bars.iter().map(|other| &other.shown))
+        .filter(|other| other.client == shown.client && other.invoked > shown.invoked)
+        .map(|other| layout.x(other.invoked))
+        .min();
+    let next = next.unwrap_or(layout.end() + RIGHT).max(from + width);
+    let room = ((next - from) / LETTER).saturating_sub(place.len() + 1);
     let _ = writeln!(
         page,
         "<g><title>{}</title><rect class=\"{kind}{open}\" x=\"{from}\" y=\"{y}\" rx=\"3\" \
