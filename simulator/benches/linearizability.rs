@@ -102,6 +102,9 @@ struct Store {
     keys: Vec<Option<(String, u64)>>,
 }
 
+/// An operation under way: its number, key and question, and its answer once it is served.
+type Open = (u64, usize, Action, Option<Outcome>);
+
 /// A history of clients that each ask, are served at a random moment, and are answered.
 fn made(operations: usize) -> History {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
@@ -115,7 +118,7 @@ fn made(operations: usize) -> History {
             phase: Phase::Warmup,
         },
     )];
-    let mut open: Vec<Option<(u64, usize, Action, Option<Outcome>)>> = vec![None; CLIENTS];
+    let mut open: Vec<Option<Open>> = vec![None; CLIENTS];
     let (mut asked, mut at_us) = (0, 0);
     while asked < operations || open.iter().any(Option::is_some) {
         at_us += 10;
