@@ -73,12 +73,19 @@ pub(super) fn search(
     bounds: Bounds,
     interrupted: &dyn Fn() -> bool,
 ) -> Verdict {
-    let (indexes, calls): (Vec<usize>, Vec<Call<KeyCall>>) = key_operations
-        .iter()
-        .filter_map(|&index| Some((index, call(&operations[index])?)))
-        .unzip();
+    let (indexes, calls) = calls(operations, key_operations);
     let key = CacheKey::new(calls.iter().map(|call| &call.operation));
     in_operations(&indexes, search_until(&key, &calls, bounds, interrupted))
+}
+
+/// The calls that the search orders, and the operations they belong to.
+fn calls<'a>(
+    operations: &[Operation<'a>],
+    key_operations: &[usize],
+) -> (Vec<usize>, Vec<Call<KeyCall<'a>>>) {
+    let calls = key_operations.iter();
+    let calls = calls.filter_map(|&index| Some((index, call(&operations[index])?)));
+    calls.unzip()
 }
 
 /// The call as the specification knows it; `None` if it can be left out.

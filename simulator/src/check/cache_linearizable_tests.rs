@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::check::linearizability::brute_force::agree;
 use crate::check::testing::*;
 use crate::history::History;
 
@@ -247,6 +248,19 @@ proptest! {
                 slow == Answer::Linearizable,
                 "fast: {:?}, slow: {:?}", fast, slow
             );
+        }
+    }
+
+    /// The search decides as an enumeration does.
+    #[test]
+    fn search_agrees_with_brute_force(
+        steps in prop::collection::vec((0u8..3, 0u8..3, 0u8..2, 0u8..40), 2..17)
+    ) {
+        let history = played(&steps);
+        let view = View::new(&history);
+        for indexes in view.keys.values() {
+            let (_, calls) = calls(&view.operations, indexes);
+            agree(&CacheKey::new(calls.iter().map(|call| &call.operation)), &calls)?;
         }
     }
 

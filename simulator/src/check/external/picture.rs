@@ -7,7 +7,7 @@
 
 use std::fmt::Write;
 
-use super::{Bar, Scene, Shade};
+use super::scene::{Bar, Scene, Shade};
 
 const ROW: usize = 34;
 const BAR: usize = 24;

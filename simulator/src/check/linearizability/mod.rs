@@ -12,6 +12,8 @@
 //! wall time. The bounds are steps and bytes, so a verdict is the same on every machine;
 //! whoever wants a deadline passes [`search_until`] a question to ask.
 
+#[cfg(test)]
+pub(super) mod brute_force;
 mod given_order;
 pub mod models;
 mod search;

@@ -96,15 +96,18 @@ pub(in crate::check) fn search(
     bounds: Bounds,
     interrupted: &dyn Fn() -> bool,
 ) -> Verdict {
-    let (indexes, calls): (Vec<usize>, Vec<Call<LockCall>>) = lock_operations
-        .iter()
-        .filter_map(|&index| {
-            let operation = &operations[index];
-            Some((index, call_of(call(operation)?, operation)))
-        })
-        .unzip();
+    let (indexes, calls) = calls(operations, lock_operations);
     let verdict = search_until(&Lock { leases: true }, &calls, bounds, interrupted);
     in_operations(&indexes, verdict)
+}
+
+/// The calls that the search orders, and the operations they belong to.
+fn calls(operations: &[Operation], lock_operations: &[usize]) -> (Vec<usize>, Vec<Call<LockCall>>) {
+    let calls = lock_operations.iter().filter_map(|&index| {
+        let operation = &operations[index];
+        Some((index, call_of(call(operation)?, operation)))
+    });
+    calls.unzip()
 }
 
 /// Everything said about one token.

@@ -13,6 +13,7 @@
 
 pub(super) mod lock;
 pub(super) mod queue;
+mod receipts;
 
 use super::linearizability::{Call, Contradiction, GivenOrder, Stuck, Verdict};
 use super::view::end;

@@ -15,8 +15,9 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 
+use super::receipts::Receipts;
 use super::{Answer, Order, call_of, in_operations};
-use crate::check::linearizability::{Bounds, Call, Specification, Verdict, search_until};
+use crate::check::linearizability::{Bounds, Call, Verdict, search_until};
 use crate::check::view::{certain, end};
 use crate::history::{Action, Delivered, Operation, Outcome};
 
@@ -53,9 +54,9 @@ pub(in crate::check) enum QueueCall {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::check) struct Delivery {
-    id: u64,
-    receipt: u64,
-    deliveries: u32,
+    pub(super) id: u64,
+    pub(super) receipt: u64,
+    pub(super) deliveries: u32,
 }
 
 impl From<&Delivered> for Delivery {
@@ -88,12 +89,20 @@ pub(in crate::check) fn search(
     bounds: Bounds,
     interrupted: &dyn Fn() -> bool,
 ) -> Option<Verdict> {
-    let story = Story::new(operations, queue_operations).ok()?;
-    let (indexes, calls): (Vec<usize>, Vec<Call<QueueCall>>) = (story.calls.into_iter())
-        .map(|(index, call)| (index, call_of(call, &operations[index])))
-        .unzip();
+    let (indexes, calls) = calls(operations, queue_operations)?;
     let verdict = search_until(&Receipts, &calls, bounds, interrupted);
     Some(in_operations(&indexes, verdict))
+}
+
+/// The calls that the search orders, and the operations they belong to.
+fn calls(
+    operations: &[Operation],
+    queue_operations: &[usize],
+) -> Option<(Vec<usize>, Vec<Call<QueueCall>>)> {
+    let story = Story::new(operations, queue_operations).ok()?;
+    let calls = story.calls.into_iter();
+    let calls = calls.map(|(index, call)| (index, call_of(call, &operations[index])));
+    Some(calls.unzip())
 }
 
 /// The queue's operations with their ids, in order of invocation.
@@ -322,83 +331,6 @@ fn chain(order: &mut Order, nodes: impl Iterator<Item = usize>) {
             order.before(before, node);
         }
         before = Some(node);
-    }
-}
-
-/// The same queue as a sequential object, for the search.
-struct Receipts;
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-struct QueueState {
-    last_id: u64,
-    last_receipt: u64,
-    /// By id: the receipt that is good, 0 for none, and how often it was delivered.
-    live: BTreeMap<u64, (u64, u32)>,
-}
-
-impl QueueState {
-    /// What is known of the message while `delivery`'s receipt is good.
-    fn held(&mut self, delivery: &Delivery) -> Option<&mut (u64, u32)> {
-        let message = self.live.get_mut(&delivery.id)?;
-        (message.0 == delivery.receipt).then_some(message)
-    }
-}
-
-impl Specification for Receipts {
-    type Operation = QueueCall;
-    type State = QueueState;
-
-    fn initial(&self) -> QueueState {
-        QueueState::default()
-    }
-
-    fn apply(&self, state: &QueueState, call: &QueueCall) -> Option<QueueState> {
-        let mut state = state.clone();
-        match call {
-            QueueCall::Publish { id } => {
-                if *id <= state.last_id {
-                    return None;
-                }
-                state.last_id = *id;
-                state.live.insert(*id, (0, 0));
-            }
-            QueueCall::Receive(deliveries) => {
-                let mut sorted: Vec<&Delivery> = deliveries.iter().collect();
-                sorted.sort_unstable_by_key(|delivery| delivery.receipt);
-                for delivery in sorted {
-                    let message = state.live.get_mut(&delivery.id)?;
-                    if delivery.receipt <= state.last_receipt || delivery.deliveries <= message.1 {
-                        return None;
-                    }
-                    *message = (delivery.receipt, delivery.deliveries);
-                    state.last_receipt = delivery.receipt;
-                }
-            }
-            QueueCall::Settle { delivery, ack } => {
-                state.held(delivery)?.0 = 0;
-                if *ack {
-                    state.live.remove(&delivery.id);
-                }
-            }
-            QueueCall::Refused(delivery) => {
-                if let Some(message) = state.held(delivery) {
-                    message.0 = 0;
-                }
-            }
-        }
-        Some(state)
-    }
-
-    fn is_read(&self, _call: &QueueCall) -> bool {
-        false
-    }
-
-    fn state_bytes(&self, state: &QueueState) -> usize {
-        state.live.len() * size_of::<(u64, (u64, u32))>() * 3 / 2
-    }
-
-    fn cost(&self, state: &QueueState, _call: &QueueCall) -> u64 {
-        1 + state.live.len() as u64 / 16
     }
 }
 

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::judge;
 use super::*;
+use crate::check::linearizability::brute_force::agree;
 use crate::check::testing::*;
 use crate::history::{EventKind, History, operations};
 
@@ -157,7 +158,7 @@ fn bent(told: Outcome, bend: u8) -> Outcome {
     match (bend, told) {
         (0, Outcome::Published { id }) => Outcome::Published { id: id + 1 },
         (1, Outcome::Settled { valid }) => Outcome::Settled { valid: !valid },
-        (2..5, Outcome::Received { mut messages }) => {
+        (2..=4, Outcome::Received { mut messages }) => {
             if let Some(message) = messages.first_mut() {
                 match bend {
                     2 => message.receipt += 1,
@@ -167,7 +168,7 @@ fn bent(told: Outcome, bend: u8) -> Outcome {
             }
             Outcome::Received { messages }
         }
-        (6..9, _) => unknown(),
+        (6..=8, _) => unknown(),
         (_, told) => told,
     }
 }
@@ -244,6 +245,19 @@ proptest! {
                 slow == Some(Verdict::Linearizable),
                 "fast: {:?}, slow: {:?}", fast, slow
             );
+        }
+    }
+
+    /// The search decides as an enumeration does.
+    #[test]
+    fn search_agrees_with_brute_force(mut steps in steps(0..60)) {
+        steps.truncate(16);
+        let history = played(&steps);
+        let operations = operations(&history);
+        for indexes in objects(&operations).values() {
+            if let Some((_, calls)) = calls(&operations, indexes) {
+                agree(&Receipts, &calls)?;
+            }
         }
     }
 
