@@ -59,7 +59,16 @@ const SIMULATOR: &[Rule] = &[
     ("run_dir", &["history", "report", "run", "scenario"]),
     (
         "cli",
-        &["history", "plan", "report", "run", "run_dir", "scenario"],
+        &[
+            "check",
+            "history",
+            "plan",
+            "report",
+            "run",
+            "run_dir",
+            "scenario",
+            "stopwatch",
+        ],
     ),
     ("lib", &[]),
     ("main", &[]),

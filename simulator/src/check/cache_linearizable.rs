@@ -11,16 +11,19 @@
 //! without a delete is a violation.
 
 use super::cache_specification::{CacheKey, KeyCall};
-use super::cache_versions::{self, Answer};
-use super::linearizability::{Call, Stuck, Verdict, search};
+use super::cache_versions;
+use super::linearizability::{Bounds, Call, Verdict, search_until};
+use super::log_order::{Answer, call_of, explained, in_operations};
 use super::result::{CheckResult, Judge};
-use super::view::{View, end, may_have_effect};
+use super::view::{View, may_have_effect};
 use super::words;
 use crate::history::{Action, Operation, Outcome};
 
 /// Steps of the search that every key may take, and more for each call on it.
 const STEPS: u64 = 200_000;
 const STEPS_PER_CALL: u64 = 50;
+/// What the search of one key may hold.
+const BYTES: usize = 1 << 30;
 
 pub(super) fn check(view: &View) -> CheckResult {
     let mut judge = Judge::new("cache_linearizable", "C1");
@@ -28,7 +31,7 @@ pub(super) fn check(view: &View) -> CheckResult {
         for _ in operations {
             judge.looked();
         }
-        let answer = match cache_versions::judge(view, operations) {
+        let answer = match cache_versions::judge(&view.operations, operations) {
             Answer::NotApplicable => by_search(view, operations),
             answer => Some(answer),
         };
@@ -49,32 +52,40 @@ pub(super) fn check(view: &View) -> CheckResult {
     judge.finish("cache operations")
 }
 
-/// Decides by search; `None` if it took too long.
+/// Decides by search; `None` if it took too much.
 fn by_search(view: &View, operations: &[usize]) -> Option<Answer> {
-    let (indexes, calls): (Vec<usize>, Vec<Call<KeyCall>>) = operations
-        .iter()
-        .filter_map(|&index| Some((index, call(&view.operations[index])?)))
-        .unzip();
-    let key = CacheKey::new(calls.iter().map(|call| &call.operation));
-    let limit = STEPS + STEPS_PER_CALL * calls.len() as u64;
-    match search(&key, &calls, limit) {
+    let bounds = Bounds {
+        steps: STEPS + STEPS_PER_CALL * operations.len() as u64,
+        bytes: BYTES,
+    };
+    match search(&view.operations, operations, bounds, &|| false) {
         Verdict::Linearizable => Some(Answer::Linearizable),
-        Verdict::GaveUp { .. } => None,
-        Verdict::Violation(Stuck {
-            tail,
-            call,
-            ordered,
-        }) => {
-            let what = format!(
-                "no order explains the last operation shown; {ordered} others can be ordered"
-            );
-            let shown = tail.into_iter().chain([call]);
-            Some(Answer::Violation(
-                what,
-                shown.map(|call| indexes[call]).collect(),
-            ))
-        }
+        Verdict::Unknown(_) => None,
+        Verdict::Violation(stuck) => Some(explained(&stuck)),
     }
+}
+
+/// Searches for an order of a key's operations (positions in the list), and answers in terms
+/// of those.
+pub(super) fn search(
+    operations: &[Operation],
+    key_operations: &[usize],
+    bounds: Bounds,
+    interrupted: &dyn Fn() -> bool,
+) -> Verdict {
+    let (indexes, calls) = calls(operations, key_operations);
+    let key = CacheKey::new(calls.iter().map(|call| &call.operation));
+    in_operations(&indexes, search_until(&key, &calls, bounds, interrupted))
+}
+
+/// The calls that the search orders, and the operations they belong to.
+fn calls<'a>(
+    operations: &[Operation<'a>],
+    key_operations: &[usize],
+) -> (Vec<usize>, Vec<Call<KeyCall<'a>>>) {
+    let calls = key_operations.iter();
+    let calls = calls.filter_map(|&index| Some((index, call(&operations[index])?)));
+    calls.unzip()
 }
 
 /// The call as the specification knows it; `None` if it can be left out.
@@ -118,12 +129,7 @@ fn call<'a>(operation: &Operation<'a>) -> Option<Call<KeyCall<'a>>> {
         // A read without an answer tells nothing.
         _ => return None,
     };
-    let returned = end(operation);
-    Some(Call {
-        operation: call,
-        invoked: operation.invoke_pos,
-        returned: (returned != usize::MAX).then_some(returned),
-    })
+    Some(call_of(call, operation))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::check::linearizability::brute_force::agree;
 use crate::check::testing::*;
 use crate::history::History;
 
@@ -239,7 +240,7 @@ proptest! {
         let history = played(&steps);
         let view = View::new(&history);
         for operations in view.keys.values() {
-            let fast = cache_versions::judge(&view, operations);
+            let fast = cache_versions::judge(&view.operations, operations);
             let slow = by_search(&view, operations).expect("two dozen calls are decided");
             prop_assume!(fast != Answer::NotApplicable);
             prop_assert_eq!(
@@ -247,6 +248,19 @@ proptest! {
                 slow == Answer::Linearizable,
                 "fast: {:?}, slow: {:?}", fast, slow
             );
+        }
+    }
+
+    /// The search decides as an enumeration does.
+    #[test]
+    fn search_agrees_with_brute_force(
+        steps in prop::collection::vec((0u8..3, 0u8..3, 0u8..2, 0u8..40), 2..17)
+    ) {
+        let history = played(&steps);
+        let view = View::new(&history);
+        for indexes in view.keys.values() {
+            let (_, calls) = calls(&view.operations, indexes);
+            agree(&CacheKey::new(calls.iter().map(|call| &call.operation)), &calls)?;
         }
     }
 

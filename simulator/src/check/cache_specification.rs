@@ -164,6 +164,13 @@ impl<'a> Specification for CacheKey<'a> {
     fn is_read(&self, call: &KeyCall<'a>) -> bool {
         matches!(call, KeyCall::Read { .. } | KeyCall::Mismatch { .. })
     }
+
+    fn state_bytes(&self, state: &KeyState<'a>) -> usize {
+        match &state.value {
+            Some(Cow::Owned(sum)) => sum.len(),
+            Some(Cow::Borrowed(_)) | None => 0,
+        }
+    }
 }
 
 impl KeyCall<'_> {

@@ -19,20 +19,13 @@
 
 use std::collections::BTreeMap;
 
-use super::view::{RunningMax, View, end, may_have_effect};
+use super::log_order::Answer;
+use super::view::{RunningMax, end, may_have_effect};
 use crate::history::{Action, Operation, Outcome};
 
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    Linearizable,
-    /// What is wrong, and the operations that show it.
-    Violation(String, Vec<usize>),
-    NotApplicable,
-}
-
-/// Judges one key by its operations (positions in the view's list).
-pub(super) fn judge(view: &View, key_operations: &[usize]) -> Answer {
-    match Key::new(view, key_operations).and_then(|key| key.judge()) {
+/// Judges one key by its operations (positions in the list).
+pub(super) fn judge(operations: &[Operation], key_operations: &[usize]) -> Answer {
+    match Key::new(operations, key_operations).and_then(|key| key.judge()) {
         Ok(()) => Answer::Linearizable,
         Err(answer) => answer,
     }
@@ -47,7 +40,7 @@ struct Access {
 }
 
 struct Key<'v, 'a> {
-    view: &'v View<'a>,
+    operations: &'v [Operation<'a>],
     accesses: Vec<Access>,
     /// Version to the operation that wrote it.
     writes: BTreeMap<u64, usize>,
@@ -59,9 +52,9 @@ struct Key<'v, 'a> {
 
 impl<'v, 'a> Key<'v, 'a> {
     /// Sorts the operations and matches reads with writes (rule 2).
-    fn new(view: &'v View<'a>, key_operations: &[usize]) -> Result<Self, Answer> {
+    fn new(operations: &'v [Operation<'a>], key_operations: &[usize]) -> Result<Self, Answer> {
         let mut key = Self {
-            view,
+            operations,
             accesses: Vec::with_capacity(key_operations.len()),
             writes: BTreeMap::new(),
             mismatches: Vec::new(),
@@ -82,7 +75,7 @@ impl<'v, 'a> Key<'v, 'a> {
     }
 
     fn operation(&self, index: usize) -> &'v Operation<'a> {
-        &self.view.operations[index]
+        &self.operations[index]
     }
 
     fn sort(&mut self, index: usize, unknown: &mut BTreeMap<&'a str, usize>) -> Result<(), Answer> {
@@ -156,7 +149,6 @@ impl<'v, 'a> Key<'v, 'a> {
     fn judge(mut self) -> Result<(), Answer> {
         self.accesses.sort_unstable_by_key(|access| {
             end(self
-                .view
                 .operations
                 .get(access.index)
                 .expect("accesses are operations"))
@@ -200,7 +192,7 @@ impl<'v, 'a> Key<'v, 'a> {
         }
         let ceilings = self.ceilings();
         self.mismatches
-            .sort_by_key(|&(index, _)| end(&self.view.operations[index]));
+            .sort_by_key(|&(index, _)| end(&self.operations[index]));
         let mut largest = RunningMax::default();
         let mut known = self.accesses.iter().peekable();
         for &(index, expected) in &self.mismatches {

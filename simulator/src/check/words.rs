@@ -21,6 +21,15 @@ pub(super) fn operation(operation: &Operation) -> String {
     }
 }
 
+/// What was asked and answered, without client and times.
+pub(super) fn short(operation: &Operation) -> String {
+    let asked = action(operation.action);
+    match operation.outcome {
+        Some(told) => format!("{asked} → {}", outcome(told)),
+        None => format!("{asked} ?"),
+    }
+}
+
 /// Microseconds as seconds, all digits.
 pub(super) fn seconds(us: u64) -> String {
     format!("{}.{:06} s", us / 1_000_000, us % 1_000_000)

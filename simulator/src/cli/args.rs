@@ -36,7 +36,8 @@ pub enum Command {
     /// Find a smaller scenario that fails in the same way.
     #[command(after_help = SHRINK_HELP)]
     Shrink(ShrinkArgs),
-    /// Judge a stored run again, without running anything.
+    /// Judge a stored run again, or the history of another tool, without running anything.
+    #[command(after_help = CHECK_HELP)]
     Check(CheckArgs),
     /// List the scenarios of a directory.
     List(ListArgs),
@@ -127,12 +128,51 @@ pub struct ReplayArgs {
     pub run_dir: PathBuf,
 }
 
+const CHECK_HELP: &str = "\
+Examples:
+  squall check runs/failure-recovery-1
+  squall check etcd.log --model register --picture violation.html
+  squall check runs/leader-kill-7 --model lock
+
+With --model, only linearizability on that model is judged: exit code 0 if the history is
+linearizable, 1 if it is not, 3 if the search reached a bound, 64 if the file is no history.
+Formats and models are described in docs/checks.md.";
+
 #[derive(Debug, ClapArgs)]
 pub struct CheckArgs {
-    /// Directory of the run.
-    pub run_dir: PathBuf,
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    /// Directory of a run, or a history file.
+    pub path: PathBuf,
+    /// What the history file is a history of.
+    #[arg(long, value_enum)]
+    pub model: Option<Model>,
+    /// Of a run: how to print, text or json. Of a history: how it is written, squall, jepsen
+    /// or edn [default: text; as the first line looks].
+    #[arg(long, value_enum)]
+    pub format: Option<CheckFormat>,
+    /// Draw the first linearizability violation as an HTML page.
+    #[arg(long, value_name = "FILE")]
+    pub picture: Option<PathBuf>,
+    /// Of a history: give up after so many seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub timeout: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Model {
+    Register,
+    Kv,
+    Lock,
+    Queue,
+    Counter,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    Text,
+    Json,
+    Squall,
+    Jepsen,
+    Edn,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -1,33 +1,188 @@
-//! `squall check`.
+//! `squall check`: a run directory by all checks, or a history file on one model.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 use std::time::Duration;
 
-use super::args::{CheckArgs, Format};
-use super::exit::Failure;
+use super::args::{CheckArgs, CheckFormat, Model};
+use super::exit::{Exit, Failure};
 use super::{print, style};
+use crate::check::Verdict;
+use crate::check::external::{self, Format, Judgement, Limits, Violation};
+use crate::history::History;
 use crate::plan::Plan;
 use crate::report;
 use crate::run;
 use crate::run_dir::RunDir;
+use crate::stopwatch::Stopwatch;
+
+/// Larger files are refused; they would not fit into memory anyhow.
+const MAX_FILE_BYTES: u64 = 4 << 30;
+
+pub(super) fn check(args: &CheckArgs) -> Result<u8, Failure> {
+    match args.model {
+        Some(model) => history(args, model),
+        None if args.path.is_file() => Err(Failure::usage(format!(
+            "{}: a file; to judge it, say what it is a history of: \
+             --model register|kv|lock|queue|counter",
+            args.path.display()
+        ))),
+        None => run_directory(args),
+    }
+}
 
 /// Judges the stored history by today's checks.
-pub(super) fn check(args: &CheckArgs) -> Result<u8, Failure> {
-    let (dir, manifest) = RunDir::open(&args.run_dir)?;
+fn run_directory(args: &CheckArgs) -> Result<u8, Failure> {
+    let as_json = match args.format {
+        None | Some(CheckFormat::Text) => false,
+        Some(CheckFormat::Json) => true,
+        Some(_) => {
+            return Err(Failure::usage(
+                "--format squall, jepsen and edn are for history files, with --model",
+            ));
+        }
+    };
+    let (dir, manifest) = RunDir::open(&args.path)?;
     let scenario = dir.scenario(&manifest)?;
     let plan = Plan::resolve(&scenario, manifest.seed)?;
     let (header, history) = dir.history()?;
     if header != run::header(&plan) {
         return Err(Failure::usage(format!(
             "{}: the history is not of this scenario and seed",
-            args.run_dir.display()
+            args.path.display()
         )));
     }
-    let reproduce = format!("squall replay {}", args.run_dir.display());
+    let reproduce = format!("squall replay {}", args.path.display());
     // The run itself was timed when it was made.
     let judged = run::judge(&plan, &history, &reproduce, Duration::ZERO);
-    match args.format {
-        Format::Text => print(&report::text(&judged, style(), None)),
-        Format::Json => print(&judged.to_json()),
+    if let Some(file) = &args.picture {
+        match first_violation(&history) {
+            Some(violation) => draw(&violation, file)?,
+            None => eprintln!("no picture: nothing that is not linearizable"),
+        }
+    }
+    match as_json {
+        false => print(&report::text(&judged, style(), None)),
+        true => print(&judged.to_json()),
     }
     Ok(judged.verdict.exit_code())
+}
+
+/// What is not linearizable in one of our own runs.
+fn first_violation(history: &History) -> Option<Violation> {
+    use external::Model::{Lock, Queue, Register};
+    [Register, Lock, Queue].into_iter().find_map(|model| {
+        let judged = external::judge_history(history, model, &Limits::default());
+        // A run without that service, or a malformed one, has nothing to draw.
+        judged.ok()?.violation
+    })
+}
+
+/// Judges a history file on one model.
+fn history(args: &CheckArgs, model: Model) -> Result<u8, Failure> {
+    let format = match args.format {
+        None => None,
+        Some(CheckFormat::Squall) => Some(Format::Squall),
+        Some(CheckFormat::Jepsen) => Some(Format::Jepsen),
+        Some(CheckFormat::Edn) => Some(Format::Edn),
+        Some(CheckFormat::Text | CheckFormat::Json) => {
+            return Err(Failure::usage(
+                "--format text and json are for run directories, without --model",
+            ));
+        }
+    };
+    let model = match model {
+        Model::Register => external::Model::Register,
+        Model::Kv => external::Model::Kv,
+        Model::Lock => external::Model::Lock,
+        Model::Queue => external::Model::Queue,
+        Model::Counter => external::Model::Counter,
+    };
+    let path = match args.path.is_dir() {
+        true => args.path.join("history.jsonl"),
+        false => args.path.clone(),
+    };
+    let at = |e: &dyn std::fmt::Display| Failure::usage(format!("{}: {e}", path.display()));
+    let input = read(&path).map_err(|e| at(&e))?;
+    let watch = Stopwatch::start();
+    let timeout = Duration::from_secs(args.timeout);
+    let limits = Limits {
+        interrupted: &|| watch.elapsed() > timeout,
+        ..Limits::default()
+    };
+    let judged = external::judge(&input, model, format, &limits).map_err(|e| at(&e))?;
+    print(&told(&judged, &path, watch.elapsed()));
+    if let Some(file) = &args.picture {
+        match &judged.violation {
+            Some(violation) => draw(violation, file)?,
+            None => eprintln!("no picture: no violation"),
+        }
+    }
+    Ok(match judged.verdict {
+        Verdict::Pass => Exit::Pass as u8,
+        Verdict::Fail => Exit::Violation as u8,
+        Verdict::Unknown => Exit::Inconclusive as u8,
+    })
+}
+
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut input = Vec::new();
+    File::open(path)?
+        .take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut input)?;
+    match input.len() as u64 > MAX_FILE_BYTES {
+        true => Err(std::io::Error::other(format!(
+            "larger than {MAX_FILE_BYTES} bytes"
+        ))),
+        false => Ok(input),
+    }
+}
+
+fn told(judged: &Judgement, path: &Path, took: Duration) -> String {
+    let Judgement {
+        format,
+        operations,
+        objects,
+        ..
+    } = judged;
+    let format = match format {
+        Format::Squall => "squall history",
+        Format::Jepsen => "jepsen log",
+        Format::Edn => "edn maps",
+    };
+    let plural = if *objects == 1 { "object" } else { "objects" };
+    let mut text = format!(
+        "{}: {format}, {operations} operations on {objects} {plural}, judged in {:.1} ms\n",
+        path.display(),
+        took.as_secs_f64() * 1_000.0,
+    );
+    for left_out in &judged.left_out {
+        text += &format!("left out: {left_out}\n");
+    }
+    if let Some(violation) = &judged.violation {
+        text += &format!("\n{}\n", violation.story.join("\n"));
+    }
+    let (verdict, more) = match (judged.verdict, &judged.violation) {
+        (Verdict::Pass, _) => ("PASS", String::new()),
+        (Verdict::Unknown, _) => ("INCONCLUSIVE", String::new()),
+        (Verdict::Fail, None) => ("VIOLATION", String::new()),
+        (Verdict::Fail, Some(violation)) => {
+            let shorter = match violation.is_shortest {
+                true => "no shorter prefix is",
+                false => "a shorter prefix may be, too",
+            };
+            let Violation { prefix, line, .. } = violation;
+            let more = format!("; wrong from event {prefix} on (line {line}), {shorter}");
+            ("VIOLATION", more)
+        }
+    };
+    text + &format!("\n{verdict}  {}{more}\n", judged.detail)
+}
+
+fn draw(violation: &Violation, file: &Path) -> Result<(), Failure> {
+    let page = violation.scene.to_html();
+    std::fs::write(file, page).map_err(|e| Failure::harness(format!("{}: {e}", file.display())))?;
+    eprintln!("picture: {}", file.display());
+    Ok(())
 }

@@ -14,6 +14,7 @@ use std::io::{self, BufRead, Read, Write};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::line::Line;
 use super::{Event, History};
 
 /// Version of the format that this code writes and reads.
@@ -187,7 +188,10 @@ fn parse_event(bytes: &[u8], scratch: &mut Vec<u8>, line: u64) -> Result<Event, 
         return Err(HistoryError::Blank { line });
     }
     let bad = |source| HistoryError::Event { line, source };
-    let event: Event = serde_json::from_slice(bytes).map_err(bad)?;
+    let event: Event = match serde_json::from_slice(bytes) {
+        Ok(Line(event)) => event,
+        Err(_) => serde_json::from_slice(bytes).map_err(bad)?,
+    };
     scratch.clear();
     serde_json::to_writer(&mut *scratch, &event).map_err(bad)?;
     if scratch != bytes {

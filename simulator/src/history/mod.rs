@@ -11,6 +11,7 @@
 
 pub mod event;
 pub mod jsonl;
+mod line;
 pub mod operation;
 pub mod recorder;
 

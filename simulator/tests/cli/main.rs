@@ -4,6 +4,7 @@
 mod command;
 
 mod help;
+mod histories;
 mod output;
 mod refusals;
 mod run_dirs;

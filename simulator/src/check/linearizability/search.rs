@@ -1,61 +1,79 @@
 //! The search for a linear order.
 //!
 //! Source: Wing & Gong, "Testing and verifying concurrent objects" (1993), with the memo
-//! of visited configurations by Lowe, "Testing for linearizability" (2017), as in
-//! Porcupine. Three changes keep long histories cheap:
+//! of visited configurations by Lowe, "Testing for linearizability" (2017). What keeps long
+//! histories and many unknown outcomes cheap:
 //!
-//! - A configuration is remembered as "all answered calls up to here, and these few
-//!   beyond", not as a bit for every call.
+//! - A configuration is remembered as "all answered calls up to here, except these few",
+//!   not as a bit for every call. The exceptions were all concurrent, so they are few.
 //! - A read that fits is ordered at once and never reconsidered: putting it later cannot
 //!   help.
-//! - Calls of unknown outcome are tried after the answered ones, since most never matter.
+//! - A call of unknown outcome need not take effect. It is tried after the answered ones;
+//!   of equal ones only the oldest is; and one that would change nothing is not. A
+//!   configuration is hopeless if the same one with fewer of them used up was reached.
+//! - It goes on from the configuration that orders most answered calls, less some for
+//!   unknown calls in a row, and does not exhaust the ways of one before it looks at others:
+//!   else a wrong turn is followed by every set of unknown calls.
+//!
+//! Deliberately iterative: the depth of a recursion would be the length of a history.
 
-use indexmap::IndexSet;
+use std::collections::BinaryHeap;
+use std::mem::size_of;
 
-use super::{Call, Specification, Stuck, TAIL, Verdict};
+use indexmap::IndexMap;
 
-/// Decides whether `calls` on one object are linearizable, in at most `step_limit`
-/// applications of the specification.
+use super::{Bounds, Call, Limit, Specification, Stuck, Verdict};
+
+/// Decides whether `calls` on one object are linearizable, within `bounds`.
 pub fn search<S: Specification>(
     specification: &S,
     calls: &[Call<S::Operation>],
-    step_limit: u64,
+    bounds: Bounds,
+) -> Verdict {
+    search_until(specification, calls, bounds, &|| false)
+}
+
+/// As [`search`], and stops when `interrupted` says so, which is asked now and then.
+pub fn search_until<S: Specification>(
+    specification: &S,
+    calls: &[Call<S::Operation>],
+    bounds: Bounds,
+    interrupted: &dyn Fn() -> bool,
 ) -> Verdict {
     let mut search = Search::new(specification, calls);
-    loop {
-        match search.advance(step_limit) {
+    let mut rounds = 0u64;
+    while let Some(way) = search.ways.pop() {
+        rounds += 1;
+        if rounds.is_multiple_of(ROUNDS_PER_QUESTION) && interrupted() {
+            return Verdict::Unknown(Limit::Interrupted);
+        }
+        if search.bytes + specification.bytes() > bounds.bytes {
+            return Verdict::Unknown(Limit::Bytes);
+        }
+        match search.advance(way.node, bounds.steps) {
+            Progress::Going => {}
             Progress::Done => return Verdict::Linearizable,
-            Progress::TooLong => {
-                return Verdict::GaveUp {
-                    steps: search.steps,
-                };
-            }
-            Progress::Deeper => {}
-            Progress::DeadEnd => {
-                search.note_dead_end();
-                if !search.backtrack() {
-                    return Verdict::Violation(search.best);
-                }
-            }
+            Progress::TooLong => return Verdict::Unknown(Limit::Steps),
         }
     }
+    Verdict::Violation(search.stuck())
 }
+
+const ROUNDS_PER_QUESTION: u64 = 1_024;
+
+/// Numbers copied or compared that count as one step.
+const NUMBERS_PER_STEP: usize = 32;
+
+/// What the tables take for each configuration beyond its parts, roughly.
+const ENTRY_OVERHEAD: usize = 64;
+
+/// Answered calls that one more unknown call in a row weighs up.
+const RUN_WEIGHT: i64 = 2;
 
 enum Progress {
-    Deeper,
-    DeadEnd,
+    Going,
     Done,
     TooLong,
-}
-
-/// One ordered call, with what is needed to take it back.
-struct Frame<State> {
-    /// Position in the list of candidates, to go on from after taking it back.
-    candidate: Candidate,
-    /// The state before.
-    state: State,
-    /// Alternatives need not be tried.
-    forced: bool,
 }
 
 /// A place in the lists of answered and unknown calls.
@@ -65,15 +83,34 @@ enum Candidate {
     Unknown(usize),
 }
 
-/// Which calls are ordered, and what they left behind.
-#[derive(PartialEq, Eq, Hash)]
+/// Which answered calls are ordered, and what they left behind.
+#[derive(Clone, PartialEq, Eq, Hash)]
 struct Configuration<State> {
-    /// Every answered call before this is ordered.
-    base: usize,
-    /// The answered ones ordered beyond `base`, and the unknown ones.
-    beyond: Box<[u32]>,
-    unknown: Box<[u32]>,
+    /// Every answered call before this is ordered, except the missing (sorted).
+    end: usize,
+    missing: Box<[u32]>,
     state: State,
+}
+
+/// A configuration reached in one way.
+struct Node {
+    /// Place in `seen`.
+    configuration: usize,
+    /// The unknown calls that were used (sorted).
+    used: Box<[u32]>,
+    /// The node before, and the call that led here; the first node has none.
+    from: Option<(u32, u32)>,
+    /// Unknown calls used since the last answered one.
+    run: u32,
+    /// Where to go on among the candidates.
+    next: Candidate,
+}
+
+/// A node that may lead further. The greatest is followed first.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Way {
+    promise: i64,
+    node: u32,
 }
 
 struct Search<'a, S: Specification> {
@@ -82,108 +119,152 @@ struct Search<'a, S: Specification> {
     /// Answered calls and unknown calls, each in order of invocation.
     answered: Vec<usize>,
     unknown: Vec<usize>,
-    /// Every answered call before `base` is ordered; beyond, those in `beyond` (sorted).
-    base: usize,
-    beyond: Vec<u32>,
-    used_unknown: Vec<u32>,
-    state: S::State,
-    frames: Vec<Frame<S::State>>,
-    seen: IndexSet<Configuration<S::State>>,
-    /// Where to go on among the candidates of the current configuration.
-    next: Candidate,
+    /// From each answered call on: the one that returned first.
+    first_return: Vec<usize>,
+    /// The last unknown call before each that equals it.
+    equal_before: Vec<Option<usize>>,
+    /// With each configuration, the sets of unknown calls with which it was reached, none
+    /// of which contains another.
+    seen: IndexMap<Configuration<S::State>, Vec<Box<[u32]>>>,
+    nodes: Vec<Node>,
+    ways: BinaryHeap<Way>,
     steps: u64,
-    best: Stuck,
+    /// Held by `seen`, `nodes` and `ways`.
+    bytes: usize,
+    /// Of the nodes that lead nowhere, the one that orders most answered calls, with their
+    /// number.
+    best: Option<(usize, u32)>,
 }
 
 impl<'a, S: Specification> Search<'a, S> {
     fn new(specification: &'a S, calls: &'a [Call<S::Operation>]) -> Self {
         let mut order: Vec<usize> = (0..calls.len()).collect();
         order.sort_by_key(|&call| calls[call].invoked);
-        let (answered, unknown) = order
+        let (answered, unknown): (Vec<usize>, Vec<usize>) = order
             .into_iter()
             .partition(|&call| calls[call].returned.is_some());
-        Self {
+        let mut search = Self {
             specification,
             calls,
+            first_return: first_returns(calls, &answered),
+            equal_before: equals_before(calls, &unknown),
             answered,
             unknown,
-            base: 0,
-            beyond: Vec::new(),
-            used_unknown: Vec::new(),
-            state: specification.initial(),
-            frames: Vec::new(),
-            seen: IndexSet::new(),
-            next: Candidate::Answered(0),
+            seen: IndexMap::new(),
+            nodes: Vec::new(),
+            ways: BinaryHeap::new(),
             steps: 0,
-            best: Stuck {
-                tail: Vec::new(),
-                call: 0,
-                ordered: 0,
-            },
-        }
+            bytes: 0,
+            best: None,
+        };
+        let start = Configuration {
+            end: 0,
+            missing: Box::default(),
+            state: specification.initial(),
+        };
+        search.visit(start, Box::default(), None, 0);
+        search
     }
 
-    /// Orders one more call, the first candidate from `next` on that leads somewhere new.
-    fn advance(&mut self, step_limit: u64) -> Progress {
-        if self.base == self.answered.len() {
+    /// Orders one more call after `node`: the first candidate that leads somewhere new.
+    fn advance(&mut self, node: u32, step_limit: u64) -> Progress {
+        let Node {
+            configuration,
+            used,
+            next,
+            run,
+            ..
+        } = &self.nodes[node as usize];
+        let (used, mut next, run) = (used.clone(), *next, *run);
+        let (here, _) = self.seen.get_index(*configuration).expect("nodes are seen");
+        let here = here.clone();
+        let Some(urgent) = self.urgent(&here) else {
             return Progress::Done;
-        }
-        let Some(deadline) = self.deadline() else {
-            return Progress::DeadEnd;
         };
-        while let Some(candidate) = self.candidate(deadline) {
-            if self.steps == step_limit {
+        let deadline = self.calls[urgent].returned.expect("answered calls return");
+        self.steps += ((here.missing.len() + used.len()) / NUMBERS_PER_STEP) as u64;
+        while let Some(candidate) = self.candidate(&here, &used, next, deadline) {
+            if self.steps >= step_limit {
                 return Progress::TooLong;
             }
-            self.steps += 1;
-            let operation = &self.calls[self.call(candidate)].operation;
-            if let Some(state) = self.specification.apply(&self.state, operation)
-                && self.order(candidate, state)
-            {
-                return Progress::Deeper;
+            let call = self.call(candidate);
+            let operation = &self.calls[call].operation;
+            self.steps += self.specification.cost(&here.state, operation);
+            next = after(candidate);
+            let Some(state) = self.specification.apply(&here.state, operation) else {
+                continue;
+            };
+            let is_unknown = matches!(candidate, Candidate::Unknown(_));
+            let changes_nothing = state == here.state;
+            // What need not take effect is not tried to no effect.
+            if is_unknown && changes_nothing {
+                continue;
             }
-            self.next = after(candidate);
+            // A state that becomes better known by a read is a choice too, and not forced.
+            let forced = changes_nothing && self.specification.is_read(operation);
+            let (end, missing, used) = with(&here, &used, candidate);
+            let there = Configuration {
+                end,
+                missing,
+                state,
+            };
+            let run = if is_unknown { run + 1 } else { 0 };
+            let is_new = self.visit(there, used, Some((node, number(call))), run);
+            if forced {
+                return Progress::Going;
+            }
+            if is_new {
+                self.nodes[node as usize].next = next;
+                self.follow(node);
+                return Progress::Going;
+            }
         }
-        Progress::DeadEnd
+        let ordered = here.end - here.missing.len();
+        if self.best.is_none_or(|(most, _)| ordered > most) {
+            self.best = Some((ordered, node));
+        }
+        Progress::Going
     }
 
-    /// The earliest return among unordered answered calls: what is invoked after it
-    /// cannot come next.
-    fn deadline(&self) -> Option<usize> {
-        let mut earliest: Option<usize> = None;
-        for position in self.base..self.answered.len() {
-            let call = &self.calls[self.answered[position]];
-            if earliest.is_some_and(|deadline| deadline < call.invoked) {
-                break;
-            }
-            if !self.is_ordered(position) {
-                earliest = earliest.min(call.returned).or(call.returned);
-            }
-        }
-        earliest
+    /// Of the answered calls that are not ordered, the one that returned first: what is
+    /// invoked after that cannot come next.
+    fn urgent(&self, here: &Configuration<S::State>) -> Option<usize> {
+        let missing = here.missing.iter().map(|&p| self.answered[p as usize]);
+        let beyond = self.first_return.get(here.end).copied();
+        missing
+            .chain(beyond)
+            .min_by_key(|&call| self.calls[call].returned)
     }
 
     /// The first call from `next` on that may come next in real time.
-    fn candidate(&self, deadline: usize) -> Option<Candidate> {
-        let in_time = |call: usize| self.calls[call].invoked < deadline;
-        let mut from = 0;
-        match self.next {
+    fn candidate(
+        &self,
+        here: &Configuration<S::State>,
+        used: &[u32],
+        next: Candidate,
+        deadline: usize,
+    ) -> Option<Candidate> {
+        let from = match next {
             Candidate::Answered(start) => {
-                let positions = start.max(self.base)..self.answered.len();
-                let mut open = positions.take_while(|&p| in_time(self.answered[p]));
-                if let Some(position) = open.find(|&p| !self.is_ordered(p)) {
+                // What was passed over is concurrent with something ordered, so in time.
+                let place = here.missing.partition_point(|&p| (p as usize) < start);
+                if let Some(&position) = here.missing.get(place) {
+                    return Some(Candidate::Answered(position as usize));
+                }
+                let position = start.max(here.end);
+                let call = self.answered.get(position);
+                if call.is_some_and(|&call| self.calls[call].invoked < deadline) {
                     return Some(Candidate::Answered(position));
                 }
+                0
             }
-            Candidate::Unknown(start) => from = start,
-        }
-        let mut open = (from..self.unknown.len()).take_while(|&p| in_time(self.unknown[p]));
-        let position = open.find(|&p| self.used_unknown.binary_search(&number(p)).is_err())?;
+            Candidate::Unknown(start) => start,
+        };
+        let is_used = |p: usize| used.binary_search(&number(p)).is_ok();
+        let position = (from..self.unknown.len())
+            .take_while(|&p| self.calls[self.unknown[p]].invoked < deadline)
+            .find(|&p| !is_used(p) && self.equal_before[p].is_none_or(is_used))?;
         Some(Candidate::Unknown(position))
-    }
-
-    fn is_ordered(&self, position: usize) -> bool {
-        position < self.base || self.beyond.binary_search(&number(position)).is_ok()
     }
 
     fn call(&self, candidate: Candidate) -> usize {
@@ -193,99 +274,128 @@ impl<'a, S: Specification> Search<'a, S> {
         }
     }
 
-    /// Orders `candidate` next, unless that leads to a configuration seen before.
-    fn order(&mut self, candidate: Candidate, state: S::State) -> bool {
-        let base = self.base;
-        self.insert(candidate);
-        let configuration = Configuration {
-            base: self.base,
-            beyond: self.beyond.as_slice().into(),
-            unknown: self.used_unknown.as_slice().into(),
-            state: state.clone(),
-        };
-        if !self.seen.insert(configuration) {
-            self.remove(candidate, base);
+    /// Adds a node for this configuration; false if nothing new can come of it.
+    fn visit(
+        &mut self,
+        configuration: Configuration<S::State>,
+        used: Box<[u32]>,
+        from: Option<(u32, u32)>,
+        run: u32,
+    ) -> bool {
+        let own_bytes = size_of_val(&configuration)
+            + size_of_val(&*configuration.missing)
+            + self.specification.state_bytes(&configuration.state)
+            + ENTRY_OVERHEAD;
+        let entry = self.seen.entry(configuration);
+        let place = entry.index();
+        let sets = entry.or_insert_with(|| {
+            self.bytes += own_bytes;
+            Vec::new()
+        });
+        let compared: usize = sets.iter().map(|set| 1 + set.len()).sum();
+        self.steps += (compared / NUMBERS_PER_STEP) as u64;
+        if sets.iter().any(|set| is_subset(set, &used)) {
             return false;
         }
-        // A state that becomes better known by a read is a choice too, and not forced.
-        let operation = &self.calls[self.call(candidate)].operation;
-        let forced = state == self.state && self.specification.is_read(operation);
-        self.frames.push(Frame {
-            candidate,
-            forced,
-            state: std::mem::replace(&mut self.state, state),
+        sets.retain(|set| !is_subset(&used, set));
+        sets.push(used.clone());
+        self.bytes += size_of::<Node>() + size_of::<Way>() + 2 * size_of_val(&*used);
+        self.nodes.push(Node {
+            configuration: place,
+            used,
+            from,
+            run,
+            next: Candidate::Answered(0),
         });
-        self.next = Candidate::Answered(0);
+        self.follow(number(self.nodes.len() - 1));
         true
     }
 
-    fn insert(&mut self, candidate: Candidate) {
-        match candidate {
-            Candidate::Answered(position) => {
-                insert_sorted(&mut self.beyond, position);
-                let run = self
-                    .beyond
-                    .iter()
-                    .zip(self.base..)
-                    .take_while(|(p, base)| **p == number(*base));
-                let moved = run.count();
-                self.beyond.drain(..moved);
-                self.base += moved;
-            }
-            Candidate::Unknown(position) => insert_sorted(&mut self.used_unknown, position),
-        }
-    }
-
-    /// Takes `candidate` back; `base` is a bound below which all stay ordered.
-    fn remove(&mut self, candidate: Candidate, base: usize) {
-        match candidate {
-            Candidate::Answered(position) => {
-                self.beyond.splice(0..0, (base..self.base).map(number));
-                self.base = base;
-                self.beyond.retain(|&p| p != number(position));
-            }
-            Candidate::Unknown(position) => self.used_unknown.retain(|&p| p != number(position)),
-        }
-    }
-
-    /// Takes back the last call that has alternatives; `false` if there is none.
-    fn backtrack(&mut self) -> bool {
-        while let Some(frame) = self.frames.pop() {
-            // Ordered calls before this one's position stay ordered when it is removed.
-            let base = match frame.candidate {
-                Candidate::Answered(position) => position.min(self.base),
-                Candidate::Unknown(_) => self.base,
-            };
-            self.remove(frame.candidate, base);
-            self.state = frame.state;
-            self.next = after(frame.candidate);
-            if !frame.forced {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Remembers the deepest dead end: the best explanation of a violation.
-    fn note_dead_end(&mut self) {
-        if self.frames.len() < self.best.ordered || self.base >= self.answered.len() {
-            return;
-        }
-        let deadline = self.deadline();
-        let open = (self.base..self.answered.len()).filter(|&p| !self.is_ordered(p));
-        let urgent = open
-            .map(|position| self.answered[position])
-            .take_while(|&call| Some(self.calls[call].invoked) < deadline)
-            .min_by_key(|&call| self.calls[call].returned)
-            .expect("a dead end has an answered call that is not ordered");
-        let skip = self.frames.len().saturating_sub(TAIL);
-        let tail = self.frames[skip..].iter();
-        self.best = Stuck {
-            tail: tail.map(|frame| self.call(frame.candidate)).collect(),
-            call: urgent,
-            ordered: self.frames.len(),
+    /// Queues a node by its promise.
+    fn follow(&mut self, number: u32) {
+        let node = &self.nodes[number as usize];
+        let (here, _) = self
+            .seen
+            .get_index(node.configuration)
+            .expect("nodes are seen");
+        let run = match node.next {
+            Candidate::Answered(_) => node.run,
+            Candidate::Unknown(_) => node.run + 1,
         };
+        let ordered = (here.end - here.missing.len()) as i64;
+        self.ways.push(Way {
+            promise: ordered - RUN_WEIGHT * i64::from(run),
+            node: number,
+        });
     }
+
+    /// The best attempt at an order: the best explanation of a violation.
+    fn stuck(&self) -> Stuck {
+        let (_, best) = self.best.expect("a violation has a dead end");
+        let mut order = Vec::new();
+        let mut at = best;
+        while let Some((before, call)) = self.nodes[at as usize].from {
+            order.push(call as usize);
+            at = before;
+        }
+        order.reverse();
+        let configuration = self.nodes[best as usize].configuration;
+        let (here, _) = self.seen.get_index(configuration).expect("nodes are seen");
+        let call = self.urgent(here);
+        Stuck {
+            order,
+            call: call.expect("a dead end has an answered call that is not ordered"),
+        }
+    }
+}
+
+/// End, missing and used calls once `candidate` is ordered after `here`.
+fn with<State>(
+    here: &Configuration<State>,
+    used: &[u32],
+    candidate: Candidate,
+) -> (usize, Box<[u32]>, Box<[u32]>) {
+    match candidate {
+        Candidate::Answered(position) if position < here.end => {
+            let others = here.missing.iter().filter(|&&p| p != number(position));
+            (here.end, others.copied().collect(), used.into())
+        }
+        Candidate::Answered(position) => {
+            let passed_over = (here.end..position).map(number);
+            let missing = here.missing.iter().copied().chain(passed_over).collect();
+            (position + 1, missing, used.into())
+        }
+        Candidate::Unknown(position) => {
+            let place = used.partition_point(|&p| p < number(position));
+            let (before, after) = used.split_at(place);
+            let used = [before, &[number(position)], after].concat();
+            (here.end, here.missing.clone(), used.into())
+        }
+    }
+}
+
+/// From each position on: the call that returned first.
+fn first_returns<O>(calls: &[Call<O>], answered: &[usize]) -> Vec<usize> {
+    let mut first: Vec<usize> = answered.to_vec();
+    for position in (1..first.len()).rev() {
+        let (earlier, later) = (first[position - 1], first[position]);
+        if calls[later].returned < calls[earlier].returned {
+            first[position - 1] = later;
+        }
+    }
+    first
+}
+
+/// How far back an equal call is looked for. Not finding one costs time, not truth.
+const EQUALS_WINDOW: usize = 1_000;
+
+fn equals_before<O: PartialEq>(calls: &[Call<O>], unknown: &[usize]) -> Vec<Option<usize>> {
+    let operation = |position: usize| &calls[unknown[position]].operation;
+    let equal_before = |position: usize| {
+        let window = position.saturating_sub(EQUALS_WINDOW)..position;
+        window.rev().find(|&p| operation(p) == operation(position))
+    };
+    (0..unknown.len()).map(equal_before).collect()
 }
 
 fn after(candidate: Candidate) -> Candidate {
@@ -295,9 +405,10 @@ fn after(candidate: Candidate) -> Candidate {
     }
 }
 
-fn insert_sorted(list: &mut Vec<u32>, position: usize) {
-    let place = list.partition_point(|&p| p < number(position));
-    list.insert(place, number(position));
+/// Whether all of `part` is in `whole`; both sorted.
+fn is_subset(part: &[u32], whole: &[u32]) -> bool {
+    let mut rest = whole.iter();
+    part.len() <= whole.len() && part.iter().all(|p| rest.any(|w| w == p))
 }
 
 fn number(position: usize) -> u32 {

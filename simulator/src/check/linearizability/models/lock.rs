@@ -1,0 +1,213 @@
+//! A lock, shared and exclusive, with fencing tokens, with or without leases.
+//!
+//! Sources: Courtois, Heymans & Parnas, "Concurrent control with readers and writers" (1971);
+//! Kleppmann, "How to do distributed locking" (2016), for tokens; Gray & Cheriton, "Leases"
+//! (1989). With leases a hold may end at any moment without a word. The lock then forgets a
+//! hold only when an answer says that it is gone, or another hold is granted that excludes
+//! it: forgetting earlier would explain nothing more.
+//!
+//! Left out: refusals of an acquire. A wait that ended without the lock, or a try, may have
+//! met others in the line that no history shows.
+
+use super::super::Specification;
+
+#[derive(Debug, Clone, Copy)]
+pub struct Lock {
+    /// Whether a hold may end by itself.
+    pub leases: bool,
+}
+
+/// `owner` is whoever can hold it once: a client, or a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockCall {
+    Grant {
+        owner: u64,
+        shared: bool,
+        /// `None` where there are no tokens, or the client was not told.
+        token: Option<u64>,
+    },
+    Release {
+        owner: u64,
+        token: Option<u64>,
+    },
+    /// The owner was told that it does not hold the lock.
+    NotHeld {
+        owner: u64,
+        token: Option<u64>,
+    },
+    /// Whatever the owner held is given up.
+    Close {
+        owner: u64,
+    },
+    /// The fenced resource accepted the token.
+    Accepted {
+        token: u64,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hold {
+    owner: u64,
+    shared: bool,
+    token: Option<u64>,
+    /// While the token is not known: known ones granted before and after it.
+    above: Option<u64>,
+    below: Option<u64>,
+}
+
+impl Hold {
+    /// Whether the hold may have this token, as far as is known.
+    fn may_have(&self, token: Option<u64>) -> bool {
+        let Some(told) = token else { return true };
+        match self.token {
+            Some(own) => own == told,
+            None => self.above < token && self.below.is_none_or(|below| told < below),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LockState {
+    /// Sorted.
+    holds: Box<[Hold]>,
+    /// The largest token granted, and the largest accepted.
+    last_token: Option<u64>,
+    accepted: u64,
+}
+
+impl Lock {
+    fn grant(
+        &self,
+        state: &LockState,
+        owner: u64,
+        shared: bool,
+        token: Option<u64>,
+    ) -> Option<LockState> {
+        let own = state.holds.iter().find(|hold| hold.owner == owner);
+        if let Some(held) = own {
+            let told_again = again(state, *held, shared, token);
+            if told_again.is_some() || !self.leases {
+                return told_again;
+            }
+        }
+        if token.is_some() && token <= state.last_token {
+            return None;
+        }
+        let excluded = |hold: &&Hold| !shared || !hold.shared || hold.owner == owner;
+        if !self.leases && state.holds.iter().any(|hold| excluded(&hold)) {
+            return None;
+        }
+        let kept = state.holds.iter().filter(|hold| !excluded(hold));
+        let kept = kept.map(|hold| match hold.token {
+            Some(_) => *hold,
+            None => Hold {
+                below: hold.below.or(token),
+                ..*hold
+            },
+        });
+        let new = Hold {
+            owner,
+            shared,
+            token,
+            above: state.last_token.filter(|_| token.is_none()),
+            below: None,
+        };
+        Some(LockState {
+            holds: sorted(kept.chain([new])),
+            last_token: token.or(state.last_token),
+            ..*state
+        })
+    }
+
+    /// After the hold of `owner` with `token` is gone; `None` if there is none.
+    fn without(state: &LockState, owner: u64, token: Option<u64>) -> Option<LockState> {
+        let fits = |hold: &&Hold| hold.owner == owner && hold.may_have(token);
+        let gone = *state.holds.iter().find(fits)?;
+        let kept = state.holds.iter().filter(|hold| **hold != gone);
+        Some(LockState {
+            holds: kept.copied().collect(),
+            ..*state
+        })
+    }
+}
+
+/// Asking again for what one holds changes nothing, except that a token may become known.
+fn again(state: &LockState, held: Hold, shared: bool, token: Option<u64>) -> Option<LockState> {
+    if held.shared != shared || !held.may_have(token) {
+        return None;
+    }
+    let known = match held.token.or(token) {
+        None => held,
+        token => Hold {
+            token,
+            above: None,
+            below: None,
+            ..held
+        },
+    };
+    let others = state.holds.iter().filter(|hold| **hold != held).copied();
+    Some(LockState {
+        holds: sorted(others.chain([known])),
+        last_token: state.last_token.max(known.token),
+        ..*state
+    })
+}
+
+fn sorted(holds: impl Iterator<Item = Hold>) -> Box<[Hold]> {
+    let mut holds: Vec<Hold> = holds.collect();
+    holds.sort_unstable();
+    holds.into()
+}
+
+impl Specification for Lock {
+    type Operation = LockCall;
+    type State = LockState;
+
+    fn initial(&self) -> LockState {
+        LockState {
+            holds: Box::default(),
+            last_token: None,
+            accepted: 0,
+        }
+    }
+
+    fn apply(&self, state: &LockState, call: &LockCall) -> Option<LockState> {
+        match *call {
+            LockCall::Grant {
+                owner,
+                shared,
+                token,
+            } => self.grant(state, owner, shared, token),
+            LockCall::Release { owner, token } => Self::without(state, owner, token),
+            LockCall::NotHeld { owner, token } => {
+                // A hold whose token is not known may well be another one.
+                let surely = |hold: &Hold| hold.owner == owner && hold.token == token;
+                match state.holds.iter().any(surely) {
+                    false => Some(state.clone()),
+                    true if self.leases => Self::without(state, owner, token),
+                    true => None,
+                }
+            }
+            LockCall::Close { owner } => {
+                Some(Self::without(state, owner, None).unwrap_or_else(|| state.clone()))
+            }
+            LockCall::Accepted { token } => (token >= state.accepted).then(|| LockState {
+                accepted: token,
+                ..state.clone()
+            }),
+        }
+    }
+
+    fn is_read(&self, call: &LockCall) -> bool {
+        // Without leases it fits only where it changes nothing.
+        matches!(call, LockCall::NotHeld { .. }) && !self.leases
+    }
+
+    fn state_bytes(&self, state: &LockState) -> usize {
+        size_of_val(&*state.holds)
+    }
+
+    fn cost(&self, state: &LockState, _call: &LockCall) -> u64 {
+        1 + state.holds.len() as u64 / 16
+    }
+}
