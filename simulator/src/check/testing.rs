@@ -250,7 +250,10 @@ pub(super) fn settled() -> Outcome {
 }
 
 pub(super) fn get(key: &str) -> Action {
-    Action::Get { key: key.into() }
+    Action::Get {
+        key: key.into(),
+        lease: false,
+    }
 }
 
 pub(super) fn value(value: &str, version: u64) -> Outcome {

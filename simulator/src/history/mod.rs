@@ -15,7 +15,7 @@ pub mod operation;
 pub mod recorder;
 
 pub use event::{Event, EventKind, FaultEvent, FaultStatus, NodeEvent, Phase};
-pub use operation::{Action, Delivered, Operation, Outcome, Service, operations};
+pub use operation::{Action, Delivered, Holder, Operation, Outcome, Service, operations};
 pub use recorder::Recorder;
 
 /// A complete recorded run.

@@ -7,6 +7,7 @@
 //! ([`crate::fault::resolve`]); every draw after this one comes from a stream of the
 //! plan's seed.
 
+mod mix;
 mod resolve;
 pub mod seed;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::FaultAction;
 use crate::scenario::{Scenario, ScenarioError};
+pub use mix::{CacheMix, ExactlyOnce, LockMix, QueueMix, ReadMode, Retries};
 pub use seed::Seed;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,6 +50,8 @@ pub struct ClusterPlan {
     pub election_max_ms: u64,
     /// Log entries between snapshots.
     pub snapshot_every: u64,
+    /// Most keys that the cache holds.
+    pub cache_entries: u64,
 }
 
 /// Every link between two nodes, one way.
@@ -137,6 +141,7 @@ pub enum WorkloadKind {
         ttl_ms: u64,
         wait_ms: u64,
         hold_us: u64,
+        mix: LockMix,
     },
     Queue {
         producers: u64,
@@ -144,12 +149,14 @@ pub enum WorkloadKind {
         visibility_ms: u64,
         /// Names in use.
         queues: u64,
+        mix: QueueMix,
     },
     Cache {
         clients: u64,
         keys: u64,
         /// Parts per million.
         reads_ppm: u32,
+        mix: CacheMix,
     },
 }
 

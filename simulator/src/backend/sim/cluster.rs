@@ -48,6 +48,7 @@ pub struct Cluster {
     setting: Rc<Setting>,
     machines: Vec<Machine>,
     raft: RaftOptions,
+    limits: Limits,
     /// Processes that ended by themselves.
     exited: RefCell<Vec<usize>>,
 }
@@ -79,6 +80,10 @@ impl Cluster {
                 election_min_ms: plan.cluster.election_min_ms,
                 election_max_ms: plan.cluster.election_max_ms,
                 snapshot_every: plan.cluster.snapshot_every,
+            },
+            limits: Limits {
+                cache_entries: plan.cluster.cache_entries,
+                ..Limits::default()
             },
             exited: RefCell::default(),
         })
@@ -137,7 +142,7 @@ impl Cluster {
             bind_host: None,
             members: self.members(),
             raft: self.raft.clone(),
-            limits: Limits::default(),
+            limits: self.limits,
         };
         let (cluster, disk) = (self.clone(), machine.disk.clone());
         self.executor.spawn_on(HostId(node), async move {
@@ -161,8 +166,14 @@ impl Cluster {
         });
     }
 
-    /// Cleans up after processes that ended by themselves.
+    /// Cleans up after processes that ended by themselves, panics included.
     pub fn reap(&self) {
+        for (host, text) in self.executor.take_panics() {
+            if self.is_up(host.0) {
+                self.note_end(host.0, &format!("panicked: {text}"));
+                self.exited.borrow_mut().push(host.0);
+            }
+        }
         let exited = std::mem::take(&mut *self.exited.borrow_mut());
         for node in exited {
             self.end_process(node);

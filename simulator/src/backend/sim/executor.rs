@@ -9,10 +9,12 @@
 //! There is no tokio runtime here: tokio's clock has a resolution of a millisecond, this one
 //! of a nanosecond. Nothing in this file knows of Raft, sockets or files.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -72,6 +74,8 @@ struct Host {
     offset_us: i64,
     drift_ppm: i32,
     rng: ChaCha8Rng,
+    /// A task that panics ends the host's process instead of the simulation.
+    contains_panics: bool,
     paused: bool,
     /// Woken while paused, in order.
     parked: Vec<Arc<TaskWaker>>,
@@ -96,6 +100,8 @@ pub struct Executor {
     next_sequence: Cell<u64>,
     polls: Cell<u64>,
     on_switch: Cell<fn(HostId)>,
+    /// Hosts of which a task has panicked, and what it said.
+    panics: RefCell<Vec<(HostId, String)>>,
 }
 
 type TimerKey = usize;
@@ -133,6 +139,7 @@ impl Executor {
             next_sequence: Cell::new(0),
             polls: Cell::new(0),
             on_switch: Cell::new(on_switch),
+            panics: RefCell::default(),
         });
         CURRENT.with_borrow_mut(|current| {
             assert!(current.is_none(), "one simulation a thread at a time");
@@ -147,10 +154,21 @@ impl Executor {
             offset_us,
             drift_ppm,
             rng,
+            contains_panics: false,
             paused: false,
             parked: Vec::new(),
         });
         HostId(hosts.len() - 1)
+    }
+
+    /// From now on, a panic of a task of `host` is that host's affair ([`Self::take_panics`]).
+    pub fn contain_panics(&self, host: HostId) {
+        self.hosts.borrow_mut()[host.0].contains_panics = true;
+    }
+
+    /// Hosts of which a task has panicked since the last call, and what it said.
+    pub fn take_panics(&self) -> Vec<(HostId, String)> {
+        self.panics.take()
     }
 
     pub fn now(&self) -> Nanos {
@@ -313,7 +331,14 @@ impl Executor {
         self.switch_to(host);
         self.polls.set(self.polls.get() + 1);
         let task_waker = Waker::from(waker.clone());
-        let poll = future.as_mut().poll(&mut Context::from_waker(&task_waker));
+        // Nothing of a task is looked at again after it panicked, so no broken state is seen.
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            future.as_mut().poll(&mut Context::from_waker(&task_waker))
+        }));
+        let poll = match polled {
+            Ok(poll) => poll,
+            Err(panic) => self.note_panic(host, panic),
+        };
         let mut tasks = self.tasks.borrow_mut();
         match (poll, tasks[slot].as_mut()) {
             // Killed while it ran; the slot may have a new tenant.
@@ -332,6 +357,22 @@ impl Executor {
         drop(tasks);
         drop(future);
         true
+    }
+
+    /// Notes the panic of a task, which is over with it.
+    fn note_panic(&self, host: HostId, panic: Box<dyn Any + Send>) -> Poll<()> {
+        let mut hosts = self.hosts.borrow_mut();
+        if !hosts[host.0].contains_panics {
+            drop(hosts);
+            resume_unwind(panic);
+        }
+        // None of its other tasks runs before whoever looks after the host has ended it.
+        hosts[host.0].paused = true;
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        let text = text.unwrap_or("without a message").to_owned();
+        self.panics.borrow_mut().push((host, text));
+        Poll::Ready(())
     }
 
     /// When the next timer fires, if any.

@@ -139,7 +139,8 @@ pub fn run(plan: &Plan) -> Result<SimRun, SimError> {
 fn add_hosts(executor: &Executor, plan: &Plan) {
     for (node, clock) in plan.clocks.iter().enumerate() {
         let rng = plan.stream("node").fork(&node_name(node as u64 + 1)).rng();
-        executor.add_host(clock.offset_us, clock.drift_ppm, rng);
+        let host = executor.add_host(clock.offset_us, clock.drift_ppm, rng);
+        executor.contain_panics(host);
     }
     executor.add_host(0, 0, plan.stream("clients").rng());
     executor.add_host(0, 0, plan.stream("controller").rng());
