@@ -144,7 +144,9 @@ fn outcome(outcome: &Outcome) -> String {
         Granted { token } => format!("granted token {token}"),
         NotGranted => "not granted".into(),
         Released => "released".into(),
-        Line { holders, waiters } => line(holders, waiters),
+        Line {
+            holders, waiters, ..
+        } => line(holders, waiters),
         PublishedBatch { ids } => format!("published as ids {ids:?}"),
         Configured => "done".into(),
         Depth {

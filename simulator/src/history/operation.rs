@@ -196,6 +196,8 @@ pub enum Outcome {
     Line {
         holders: Vec<Holder>,
         waiters: Vec<u64>,
+        /// The last token that was granted.
+        last_token: u64,
     },
     /// Release, keep-alive: the session does not hold it or is gone. No effect.
     NotHeld,

@@ -168,7 +168,10 @@ async fn take<W: World>(
 }
 
 fn holders(line: &Outcome) -> String {
-    let Outcome::Line { holders, waiters } = line else {
+    let Outcome::Line {
+        holders, waiters, ..
+    } = line
+    else {
         return "no answer".into();
     };
     let held: Vec<u64> = holders.iter().map(|holder| holder.session).collect();

@@ -242,5 +242,6 @@ pub(super) fn line(info: LockInfo) -> Outcome {
     Outcome::Line {
         holders: info.holders.into_iter().map(holder).collect(),
         waiters: info.waiters,
+        last_token: info.last_token,
     }
 }
