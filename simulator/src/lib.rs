@@ -26,4 +26,6 @@ pub mod run;
 pub mod run_dir;
 pub mod scenario;
 mod stopwatch;
+#[cfg(feature = "planted")]
+pub mod track_record;
 pub mod workload;

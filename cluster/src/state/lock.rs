@@ -122,7 +122,12 @@ impl Locks {
                 .locks
                 .get_mut(name)
                 .expect("a session's name is a lock");
-            for waiter in lock.drop_dead(|session| sessions.lives(session)) {
+            let lives = |session| match planted::active(Bug::GrantToTheDead) {
+                // Only what ends now is looked for.
+                true => !ended.contains(&session),
+                false => sessions.lives(session),
+            };
+            for waiter in lock.drop_dead(lives) {
                 self.waits.remove(&(waiter.deadline_ms, waiter.id));
                 effects.wake(waiter.id, Reply::Refused(Refusal::NoSession));
             }

@@ -44,6 +44,8 @@ mod lost_grants;
 mod lost_writes;
 mod messages;
 mod monotonic;
+#[cfg(test)]
+mod own_mistakes;
 mod queue_conservation;
 mod queue_dead_letters;
 mod queue_delay;
