@@ -82,12 +82,19 @@ fn is_clean(scenario: &Scenario, bug: Bug, seeds: u64) -> bool {
     for seed in 1..=seeds {
         match judge(scenario, seed, None) {
             Ok(report) if report.verdict == RunVerdict::Pass => passed += 1,
-            Ok(report) => println!("{} without the bug, seed {seed}: {}", bug.id(), report.reason),
+            Ok(report) => println!(
+                "{} without the bug, seed {seed}: {}",
+                bug.id(),
+                report.reason
+            ),
             Err(why) => println!("{} without the bug, seed {seed}: {why}", bug.id()),
         }
     }
     if seeds > 0 {
-        println!("{} without the bug: {passed} of {seeds} seeds pass", bug.id());
+        println!(
+            "{} without the bug: {passed} of {seeds} seeds pass",
+            bug.id()
+        );
     }
     passed == seeds
 }
@@ -104,8 +111,12 @@ fn row(bug: Bug, check: &str, seed: &str, chaos: &str) -> String {
 
 fn write(path: &Path, rows: &[String]) {
     let text = std::fs::read_to_string(path).expect("the repository has a track record");
-    let (before, rest) = text.split_once(BEGIN).expect("the document says where to begin");
-    let (_, after) = rest.split_once(END).expect("the document says where to end");
+    let (before, rest) = text
+        .split_once(BEGIN)
+        .expect("the document says where to begin");
+    let (_, after) = rest
+        .split_once(END)
+        .expect("the document says where to end");
     let head = "| id | mistake | breaks | caught by | first seed, targeted | first seed, chaos | \
         command |\n|---|---|---|---|---|---|---|\n";
     let text = format!("{before}{BEGIN}\n{head}{}{END}{after}", rows.concat());
@@ -125,8 +136,14 @@ fn options() -> Options {
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
-        let value = arguments.next().unwrap_or_else(|| panic!("{name} needs a value"));
-        let number = || value.parse().unwrap_or_else(|_| panic!("{name} needs a number"));
+        let value = arguments
+            .next()
+            .unwrap_or_else(|| panic!("{name} needs a value"));
+        let number = || {
+            value
+                .parse()
+                .unwrap_or_else(|_| panic!("{name} needs a number"))
+        };
         match name.as_str() {
             "--seeds" => options.seeds = number(),
             "--clean" => options.clean = number(),

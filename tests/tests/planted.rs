@@ -82,7 +82,11 @@ fn must_be_caught(bug: Bug) {
     for seed in 1..=CLEAN {
         let healthy = judge(&scenario, seed, None).expect("the simulation works");
         let (verdict, reason) = (healthy.verdict, healthy.reason);
-        assert_eq!(verdict, RunVerdict::Pass, "seed {seed} without a bug: {reason}");
+        assert_eq!(
+            verdict,
+            RunVerdict::Pass,
+            "seed {seed} without a bug: {reason}"
+        );
     }
     match hunt(&scenario, bug, 1..=SEEDS) {
         Ok(catch) => println!(

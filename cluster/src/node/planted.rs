@@ -77,9 +77,7 @@ impl<W: RaftWorld> Node<W> {
                 let keys = vec![key.clone()];
                 let found = self.inner.machine.state().read(&Query::Get { keys });
                 let version = match &found {
-                    Reply::Values(values) => {
-                        values[0].as_ref().map_or(0, |found| found.version)
-                    }
+                    Reply::Values(values) => values[0].as_ref().map_or(0, |found| found.version),
                     _ => return None,
                 };
                 if version != *expected {
@@ -96,10 +94,14 @@ impl<W: RaftWorld> Node<W> {
             }
             Command::Queue(QueueCommand::Publish { queue, messages }) => {
                 if planted::active(Bug::AckBeforeCommit) {
-                    return self.publish_unconfirmed(once, command, queue, messages).await;
+                    return self
+                        .publish_unconfirmed(once, command, queue, messages)
+                        .await;
                 }
                 if planted::active(Bug::DedupBeforeCommit) {
-                    return self.publish_remembered(once, command, queue, messages).await;
+                    return self
+                        .publish_remembered(once, command, queue, messages)
+                        .await;
                 }
                 None
             }
@@ -162,7 +164,11 @@ impl<W: RaftWorld> Node<W> {
     /// The id that the next message of a queue will probably get.
     fn next_id(&self, queue: &str) -> u64 {
         let name = queue.to_owned();
-        let info = self.inner.machine.state().read(&Query::Queue { queue: name });
+        let info = self
+            .inner
+            .machine
+            .state()
+            .read(&Query::Queue { queue: name });
         let published = match info {
             Reply::QueueInfo(Some(info)) => info.published,
             _ => 0,

@@ -411,7 +411,6 @@ impl<W: RaftWorld> StateMachine<W> {
         }
         self.save(&meta, data).await?;
         let last_log_id = self.shared.machine.borrow().last_applied;
-        eprintln!("DBG {:?} -> {:?}", meta.last_log_id, last_log_id);
         Ok(SnapshotMeta::<W> {
             last_log_id,
             ..meta

@@ -230,7 +230,9 @@ impl Locks {
             return;
         };
         if planted::active(Bug::DeadHeadNotSkipped)
-            && lock.next().is_some_and(|session| !self.names.contains_key(&session))
+            && lock
+                .next()
+                .is_some_and(|session| !self.names.contains_key(&session))
         {
             return;
         }

@@ -30,12 +30,12 @@ pub use limits::{
 };
 pub use snapshot::DecodeError;
 
+#[cfg(feature = "planted")]
+use crate::planted::{self, Bug};
 use cache::Cache;
 use command::{
     Applied, Command, Once, Query, Refusal, Reply, Request, SessionCommand, Stamp, Wake,
 };
-#[cfg(feature = "planted")]
-use crate::planted::{self, Bug};
 use lock::Locks;
 use queue::Queues;
 use serde::{Deserialize, Serialize};

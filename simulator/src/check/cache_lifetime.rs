@@ -40,7 +40,9 @@ pub(super) fn check(view: &View) -> CheckResult {
             };
             judge.looked();
             match value {
-                Some(_) => judge_presence(&mut judge, key, &writes, read, *version, &disturbances_us),
+                Some(_) => {
+                    judge_presence(&mut judge, key, &writes, read, *version, &disturbances_us)
+                }
                 None if !may_evict => judge_absence(&mut judge, key, &writes, read),
                 None => {}
             }
@@ -109,7 +111,9 @@ fn judge_absence(judge: &mut Judge, key: &str, writes: &Writes, read: &Operation
     let returned_us = read.returned_us.expect("an answered read has returned");
     let later = writes.by_version.range(version..).map(|(_, write)| *write);
     let in_doubt = writes.unanswered.iter().copied();
-    let mut candidates = later.chain(in_doubt).filter(|o| Some(o.invoke_pos) < read.return_pos);
+    let mut candidates = later
+        .chain(in_doubt)
+        .filter(|o| Some(o.invoke_pos) < read.return_pos);
     let can_be_over = candidates.any(|write| {
         lifetime_us(write).is_some_and(|lifetime_us| {
             write.invoked_us.saturating_add(lifetime_us) <= returned_us + STAMP_RESOLUTION_US
@@ -147,7 +151,9 @@ fn judge_presence(
     };
     let calm = disturbances_us.partition_point(|&at_us| at_us <= read.invoked_us);
     let calm_us = disturbances_us[..calm].last().copied().unwrap_or(0);
-    let over_us = stored_us.max(calm_us).saturating_add(lifetime_us + GRACE_US);
+    let over_us = stored_us
+        .max(calm_us)
+        .saturating_add(lifetime_us + GRACE_US);
     if read.invoked_us > over_us {
         judge.violation(
             format!(
@@ -166,7 +172,8 @@ mod tests {
 
     fn stored_for_a_second() -> Run {
         let mut run = Run::new();
-        run.at(10).call("cache-1", set_volatile("k", "a", Some(1000)), stored(5));
+        run.at(10)
+            .call("cache-1", set_volatile("k", "a", Some(1000)), stored(5));
         run
     }
 
@@ -174,11 +181,19 @@ mod tests {
     fn gone_too_early() {
         let mut run = stored_for_a_second();
         run.at(900).call("cache-1", get("k"), absent());
-        fails(check, &run.end(), "version 5 is gone before its lifetime is over");
+        fails(
+            check,
+            &run.end(),
+            "version 5 is gone before its lifetime is over",
+        );
         let mut run = stored_for_a_second();
         run.call("cache-1", set_volatile("k", "b", None), stored(6));
         run.at(1100).call("cache-1", get("k"), absent());
-        fails(check, &run.end(), "version 6 is gone before its lifetime is over");
+        fails(
+            check,
+            &run.end(),
+            "version 6 is gone before its lifetime is over",
+        );
     }
 
     #[test]
@@ -189,7 +204,11 @@ mod tests {
         let mut run = stored_for_a_second();
         run.call("cache-1", set_volatile("k", "b", None), stored(6));
         run.call("cache-1", get("k"), value("a", 5));
-        fails(check, &run.end(), "version 5 was read after version 6 was stored");
+        fails(
+            check,
+            &run.end(),
+            "version 5 was read after version 6 was stored",
+        );
     }
 
     /// A set without an answer may have cut the lifetime short, and an eviction may explain
@@ -202,7 +221,11 @@ mod tests {
         passes(check, &run.end());
         let mut run = stored_for_a_second();
         let size = crate::history::Action::CacheSize { capacity: 0 };
-        run.call("cache-2", size, crate::history::Outcome::Size { entries: 0 });
+        run.call(
+            "cache-2",
+            size,
+            crate::history::Outcome::Size { entries: 0 },
+        );
         run.call("cache-1", get("k"), absent());
         passes(check, &run.end());
     }

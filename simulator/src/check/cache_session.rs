@@ -42,9 +42,9 @@ pub(super) fn check(view: &View) -> CheckResult {
             let newest = seen.entry((read.client, node)).or_insert((*version, index));
             let first = &view.operations[newest.1];
             let restarts = starts.get(node.as_str()).into_iter().flatten();
-            let restarted = restarts.clone().any(|&pos| {
-                pos > first.invoke_pos && Some(pos) < read.return_pos
-            });
+            let restarted = restarts
+                .clone()
+                .any(|&pos| pos > first.invoke_pos && Some(pos) < read.return_pos);
             if *version < newest.0 && !restarted {
                 judge.violation(
                     format!(
@@ -81,7 +81,11 @@ mod tests {
         let mut run = Run::new();
         run.call("cache-1", from("node-2"), value("b", 6));
         run.call("cache-1", from("node-2"), value("a", 5));
-        fails(check, &run.end(), "saw version 6 at node-2, and then version 5");
+        fails(
+            check,
+            &run.end(),
+            "saw version 6 at node-2, and then version 5",
+        );
         let mut run = Run::new();
         run.call("cache-1", from("node-2"), value("b", 6));
         run.call("cache-1", from("node-2"), absent());

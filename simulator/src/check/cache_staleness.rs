@@ -25,10 +25,8 @@ pub(super) fn check(view: &View) -> CheckResult {
         let writes = Writes::new(view, key);
         for &index in reads {
             let read = &view.operations[index];
-            let (
-                Action::GetFrom { bound_ms, .. },
-                Some(Outcome::Value { value, version }),
-            ) = (read.action, read.outcome)
+            let (Action::GetFrom { bound_ms, .. }, Some(Outcome::Value { value, version })) =
+                (read.action, read.outcome)
             else {
                 continue;
             };
@@ -88,8 +86,12 @@ impl<'a> Writes<'a> {
 
     /// The largest version acknowledged before a time, and its write.
     fn before_us(&self, at_us: u64) -> Option<(u64, usize)> {
-        let count = self.acknowledged.partition_point(|&(returned_us, ..)| returned_us < at_us);
-        self.acknowledged[..count].last().map(|&(_, version, index)| (version, index))
+        let count = self
+            .acknowledged
+            .partition_point(|&(returned_us, ..)| returned_us < at_us);
+        self.acknowledged[..count]
+            .last()
+            .map(|&(_, version, index)| (version, index))
     }
 }
 
@@ -109,7 +111,9 @@ fn judge_age(
     version: u64,
     bound_ms: u64,
 ) {
-    let since_us = read.invoked_us.saturating_sub(bound_ms.saturating_mul(1_000));
+    let since_us = read
+        .invoked_us
+        .saturating_sub(bound_ms.saturating_mul(1_000));
     if let Some((newest, write)) = writes.before_us(since_us)
         && version < newest
     {
@@ -161,7 +165,11 @@ mod tests {
     fn older_than_its_bound() {
         let mut run = written_twice();
         run.call("cache-2", get_from("k", "node-2", Some(500)), value("a", 5));
-        fails(check, &run.end(), "showed version 5, but version 6 is older than that");
+        fails(
+            check,
+            &run.end(),
+            "showed version 5, but version 6 is older than that",
+        );
         let mut run = written_twice();
         run.call("cache-2", get_from("k", "node-2", Some(500)), absent());
         fails(check, &run.end(), "showed version 0");
@@ -178,7 +186,11 @@ mod tests {
     #[test]
     fn old_but_allowed() {
         let mut run = written_twice();
-        run.call("cache-2", get_from("k", "node-2", Some(1500)), value("a", 5));
+        run.call(
+            "cache-2",
+            get_from("k", "node-2", Some(1500)),
+            value("a", 5),
+        );
         run.call("cache-2", get_from("k", "node-2", None), absent());
         run.call("cache-1", set("k", "d"), unknown());
         run.call("cache-2", get_from("k", "node-3", Some(500)), value("d", 9));

@@ -38,13 +38,16 @@ pub(super) fn check(view: &View) -> CheckResult {
         }
     }
     if !ended && !last.is_empty() {
-        let counted = last.values().fold((0, 0), |sum, node| (sum.0 + node.0, sum.1 + node.1));
+        let counted = last
+            .values()
+            .fold((0, 0), |sum, node| (sum.0 + node.0, sum.1 + node.1));
         let seen = seen(view);
         for (kind, counted, seen) in [("hits", counted.0, seen.0), ("misses", counted.1, seen.1)] {
             if counted < seen {
                 judge.violation(
                     format!("all nodes together counted {counted} {kind}, clients saw {seen}"),
-                    last.iter().map(|(node, (h, m))| format!("{node}: {h} hits, {m} misses")),
+                    last.iter()
+                        .map(|(node, (h, m))| format!("{node}: {h} hits, {m} misses")),
                 );
             }
         }
@@ -56,7 +59,10 @@ pub(super) fn check(view: &View) -> CheckResult {
 fn seen(view: &View) -> (u64, u64) {
     let mut seen = (0, 0);
     for operation in &view.operations {
-        let reads = matches!(operation.action, Action::Get { .. } | Action::GetFrom { .. });
+        let reads = matches!(
+            operation.action,
+            Action::Get { .. } | Action::GetFrom { .. }
+        );
         if let (true, Some(Outcome::Value { value, .. })) = (reads, operation.outcome) {
             match value {
                 Some(_) => seen.0 += 1,
@@ -83,7 +89,11 @@ mod tests {
         let mut run = Run::new();
         let (gets, hits, misses) = (5, 3, 1);
         run.node("node-1", CacheReads { gets, hits, misses });
-        fails(check, &run.end(), "node-1 counted 3 hits and 1 misses in 5 gets");
+        fails(
+            check,
+            &run.end(),
+            "node-1 counted 3 hits and 1 misses in 5 gets",
+        );
     }
 
     #[test]
@@ -91,7 +101,8 @@ mod tests {
         let mut run = Run::new();
         run.call("cache-1", get("k"), value("a", 5));
         run.call("cache-1", get("k"), absent());
-        run.node("node-1", counted(1, 0)).node("node-2", counted(0, 0));
+        run.node("node-1", counted(1, 0))
+            .node("node-2", counted(0, 0));
         fails(check, &run.end(), "counted 0 misses, clients saw 1");
     }
 
@@ -105,7 +116,8 @@ mod tests {
         let mut run = Run::new();
         run.call("cache-1", get("k"), value("a", 5));
         let why = "killed".to_owned();
-        run.node("node-1", Stopped { why }).node("node-1", counted(0, 0));
+        run.node("node-1", Stopped { why })
+            .node("node-1", counted(0, 0));
         passes(check, &run.end());
     }
 }

@@ -37,10 +37,15 @@ pub(super) fn check(view: &View) -> CheckResult {
             joint: *joint,
         };
         // A snapshot tells the members as of its own, later index.
-        let first = configurations.entry(*index).or_insert_with(|| found.clone());
+        let first = configurations
+            .entry(*index)
+            .or_insert_with(|| found.clone());
         if (&first.voters, first.joint) != (&found.voters, found.joint) {
             judge.violation(
-                format!("{} and {node} have different members at index {index}", first.node),
+                format!(
+                    "{} and {node} have different members at index {index}",
+                    first.node
+                ),
                 [first.line(*index), found.line(*index)],
             );
         }
@@ -82,7 +87,10 @@ impl Configuration<'_> {
         let voters: Vec<&str> = self.voters.iter().copied().collect();
         let joint = if self.joint { " (joint)" } else { "" };
         let (at, node) = (seconds(self.at_us), self.node);
-        format!("{at} {node}: voters {} at index {index}{joint}", voters.join(" "))
+        format!(
+            "{at} {node}: voters {} at index {index}{joint}",
+            voters.join(" ")
+        )
     }
 }
 
@@ -106,7 +114,11 @@ mod tests {
         let mut run = Run::new();
         run.node("node-1", members(7, &["node-1", "node-2"], false));
         run.node("node-2", members(7, &["node-1", "node-3"], false));
-        fails(check, &run.end(), "node-1 and node-2 have different members at index 7");
+        fails(
+            check,
+            &run.end(),
+            "node-1 and node-2 have different members at index 7",
+        );
     }
 
     #[test]

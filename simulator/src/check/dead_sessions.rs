@@ -122,7 +122,11 @@ mod tests {
         let mut run = vanished();
         run.at(3100);
         run.call("w", inspect("a"), line(&[holder(5, 10, false)], &[]));
-        fails(check, &run.end(), "session 5 holds lock a, though it must have been gone");
+        fails(
+            check,
+            &run.end(),
+            "session 5 holds lock a, though it must have been gone",
+        );
         let mut run = vanished();
         run.at(3100);
         run.call("w", inspect("b"), line(&[holder(9, 10, false)], &[5]));
@@ -137,8 +141,17 @@ mod tests {
             passes(check, &run.end());
         };
         look(vanished().at(2900));
-        look(vanished().call("lock-1", KeepAlive { session: 5 }, unknown()).at(9000));
-        look(vanished().at(500).call("lock-1", KeepAlive { session: 5 }, Alive).at(3200));
+        look(
+            vanished()
+                .call("lock-1", KeepAlive { session: 5 }, unknown())
+                .at(9000),
+        );
+        look(
+            vanished()
+                .at(500)
+                .call("lock-1", KeepAlive { session: 5 }, Alive)
+                .at(3200),
+        );
         let commit = FirstCommit { term: 2, index: 50 };
         look(vanished().at(2500).node("node-2", commit).at(5000));
     }

@@ -72,19 +72,24 @@ fn judge_sum(view: &View, judge: &mut Judge, key: &str, operations: &[&Operation
         unreachable!("the audit's read was answered")
     };
     let Ok(sum) = value.as_deref().unwrap_or("0").parse::<i64>() else {
-        judge.violation(format!("counter {key} holds no number"), [words::operation(read)]);
+        judge.violation(
+            format!("counter {key} holds no number"),
+            [words::operation(read)],
+        );
         return;
     };
     let increments = || operations.iter().filter(|o| may_have_effect(o));
     let total = |counts: &dyn Fn(&Operation) -> bool| -> i64 {
         let counted = increments().filter(|o| counts(o));
-        counted.filter_map(|o| match o.action {
-            Action::Increment { by, .. } => Some(*by),
-            _ => None,
-        })
-        .fold(0, i64::saturating_add)
+        counted
+            .filter_map(|o| match o.action {
+                Action::Increment { by, .. } => Some(*by),
+                _ => None,
+            })
+            .fold(0, i64::saturating_add)
     };
-    let least = total(&|o| o.outcome.is_some_and(Outcome::is_acknowledged) && end(o) < read.invoke_pos);
+    let least =
+        total(&|o| o.outcome.is_some_and(Outcome::is_acknowledged) && end(o) < read.invoke_pos);
     let most = total(&|o| Some(o.invoke_pos) < read.return_pos);
     if sum > most {
         judge.violation(
@@ -119,7 +124,11 @@ mod tests {
     fn a_retry_that_counts_again() {
         let mut run = counted_twice();
         run.audit().call("audit", get("k"), value("3", 7));
-        fails(check, &run.end(), "counter k is at 3, but at most 2 were ever asked for");
+        fails(
+            check,
+            &run.end(),
+            "counter k is at 3, but at most 2 were ever asked for",
+        );
     }
 
     #[test]
@@ -146,6 +155,10 @@ mod tests {
 
     #[test]
     fn a_counter_that_nobody_read() {
-        cannot_tell(check, &counted_twice().end(), "counter k was not read in the audit");
+        cannot_tell(
+            check,
+            &counted_twice().end(),
+            "counter k was not read in the audit",
+        );
     }
 }

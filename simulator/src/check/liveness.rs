@@ -49,13 +49,16 @@ fn judge_service(view: &View, judge: &mut Judge) {
         (Service::Cache, "cache"),
     ] {
         let operations = view.operations.iter();
-        let asked = operations
-            .filter(|o| o.action.service() == service && view.in_phase(o, Phase::Serve));
+        let asked =
+            operations.filter(|o| o.action.service() == service && view.in_phase(o, Phase::Serve));
         let asked: Vec<_> = asked.filter(|o| o.outcome.is_some()).collect();
         let answered = |o: &&Operation| o.outcome.is_some_and(Outcome::is_acknowledged);
         if !asked.is_empty() && !asked.iter().any(answered) {
             let lines = asked.iter().map(|o| words::operation(o));
-            judge.violation(format!("no {name} operation was served after the heal"), lines);
+            judge.violation(
+                format!("no {name} operation was served after the heal"),
+                lines,
+            );
         }
     }
 }
@@ -121,7 +124,11 @@ mod tests {
             .phase(Phase::Serve);
         run.call("cache-1", get("k"), failed("no leader"));
         run.phase(Phase::Audit);
-        fails(check, &run.end(), "no cache operation was served after the heal");
+        fails(
+            check,
+            &run.end(),
+            "no cache operation was served after the heal",
+        );
     }
 
     #[test]
@@ -129,7 +136,11 @@ mod tests {
         let mut run = Run::new();
         run.audit();
         run.note("audit: queue q could not be drained in time: 0 ready, 2 in flight, 0 delayed");
-        fails(check, &run.end(), "the audit did not finish: queue q could not be drained");
+        fails(
+            check,
+            &run.end(),
+            "the audit did not finish: queue q could not be drained",
+        );
     }
 
     /// One failure is none of the service, and other notes are not the audit's.

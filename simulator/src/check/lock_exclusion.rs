@@ -259,7 +259,11 @@ mod tests {
         let mut run = Run::new();
         let holders = [holder(1, 10, true), holder(2, 20, false)];
         run.call("watcher", inspect("a"), line(&holders, &[]));
-        fails(check, &run.end(), "was seen held by session 2 and by others");
+        fails(
+            check,
+            &run.end(),
+            "was seen held by session 2 and by others",
+        );
         let mut run = Run::new();
         let holders = [holder(1, 10, true), holder(2, 20, true)];
         run.call("watcher", inspect("a"), line(&holders, &[3]));

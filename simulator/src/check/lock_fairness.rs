@@ -54,10 +54,12 @@ fn judge_line(
         judge.looked();
         let ahead = &line.waiters[..place];
         let between = tokens.range(line.last_token + 1..token);
-        let overtaker = between.map(|(_, &index)| &view.operations[index]).find(|grant| {
-            let other = super::locks::session_of(grant.action);
-            other.is_some_and(|other| other != session && !ahead.contains(&other))
-        });
+        let overtaker = between
+            .map(|(_, &index)| &view.operations[index])
+            .find(|grant| {
+                let other = super::locks::session_of(grant.action);
+                other.is_some_and(|other| other != session && !ahead.contains(&other))
+            });
         if let Some(grant) = overtaker {
             judge.violation(
                 format!("lock {name}: session {session} was in line, and another went first"),
@@ -111,9 +113,7 @@ fn judge_waits(view: &View, judge: &mut Judge, name: &str) {
             && invoked_us > from_us
         {
             judge.violation(
-                format!(
-                    "lock {name} was granted to somebody who came after one who still waited"
-                ),
+                format!("lock {name} was granted to somebody who came after one who still waited"),
                 [wait.operation, grants[nth]].map(words::operation),
             );
         }
@@ -169,7 +169,11 @@ mod tests {
         run.returns(second, granted(20)).at(300);
         run.call("lock-3", release("a", 3, 20), Released);
         run.returns(first, granted(30));
-        fails(check, &run.end(), "session 2 was in line, and another went first");
+        fails(
+            check,
+            &run.end(),
+            "session 2 was in line, and another went first",
+        );
     }
 
     #[test]

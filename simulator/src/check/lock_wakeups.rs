@@ -38,7 +38,10 @@ fn judge_line(view: &View, judge: &mut Judge, name: &str, line: &Line) {
     let look = &view.operations[line.index];
     if line.holders.is_empty() && !line.waiters.is_empty() {
         judge.violation(
-            format!("lock {name} is free, and {} wait for it", line.waiters.len()),
+            format!(
+                "lock {name} is free, and {} wait for it",
+                line.waiters.len()
+            ),
             [words::operation(look)],
         );
     }
@@ -75,7 +78,12 @@ fn gave_up<'v, 'a>(
 
 /// A wait that ran out although the lock had been given back and nobody else had got it.
 fn judge_waits(view: &View, judge: &mut Judge, name: &str) {
-    if view.locks.unanswered.keys().any(|(other, _)| *other == name) {
+    if view
+        .locks
+        .unanswered
+        .keys()
+        .any(|(other, _)| *other == name)
+    {
         // Somebody who was never answered may have it.
         return;
     }
@@ -98,7 +106,9 @@ fn judge_waits(view: &View, judge: &mut Judge, name: &str) {
             continue;
         };
         let ended = wait.operation.return_pos;
-        let mut later = tokens.range(token + 1..).map(|(_, &index)| &view.operations[index]);
+        let mut later = tokens
+            .range(token + 1..)
+            .map(|(_, &index)| &view.operations[index]);
         let taken = later.any(|grant| Some(grant.invoke_pos) < ended);
         if returned_us > wait.from_us && !taken {
             judge.violation(
@@ -127,7 +137,11 @@ mod tests {
         let mut run = Run::new();
         run.call("lock-2", acquire_waiting("a", 2, 100), NotGranted);
         run.call("w", inspect("a"), line(&[holder(1, 10, false)], &[2]));
-        fails(check, &run.end(), "session 2 waits for lock a, though its wait had ended");
+        fails(
+            check,
+            &run.end(),
+            "session 2 waits for lock a, though its wait had ended",
+        );
         let mut run = Run::new();
         run.call("lock-2", acquire_waiting("a", 2, 100), NotGranted);
         run.call("w", inspect("a"), line(&[holder(2, 10, false)], &[]));

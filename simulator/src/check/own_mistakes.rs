@@ -16,7 +16,9 @@ fn verdict(results: &[CheckResult], name: &str) -> Verdict {
 #[track_caller]
 fn nothing_fails(history: &History) {
     let results = check_all(history);
-    let failed = results.iter().find(|result| result.verdict == Verdict::Fail);
+    let failed = results
+        .iter()
+        .find(|result| result.verdict == Verdict::Fail);
     assert_eq!(failed, None);
 }
 

@@ -34,7 +34,14 @@ pub(super) fn check(view: &View) -> CheckResult {
         };
         if !message.deliveries.is_empty() {
             let before = view.messages.get(origin, value);
-            judge_letter(view, &mut judge, (origin, queue), value, (before, message), limit);
+            judge_letter(
+                view,
+                &mut judge,
+                (origin, queue),
+                value,
+                (before, message),
+                limit,
+            );
         }
     }
     judge.finish("messages with a limit")
@@ -69,7 +76,10 @@ fn judge_count(
     limit: u32,
 ) {
     judge.looked();
-    let beyond = message.deliveries.iter().find(|(_, d)| d.deliveries > limit);
+    let beyond = message
+        .deliveries
+        .iter()
+        .find(|(_, d)| d.deliveries > limit);
     if let Some(&(index, delivered)) = beyond {
         judge.violation(
             format!(
@@ -97,19 +107,31 @@ fn judge_letter(
         );
     }
     let deliveries = before.map_or(&[][..], |message| &message.deliveries);
-    let most = deliveries.iter().map(|(_, d)| d.deliveries).max().unwrap_or(0);
+    let most = deliveries
+        .iter()
+        .map(|(_, d)| d.deliveries)
+        .max()
+        .unwrap_or(0);
     // A receive without an answer may have been one of the deliveries.
     let receives = view.messages.receives.get(origin);
-    let in_doubt = receives.into_iter().flatten().filter(|&&index| !certain(&view.operations[index]));
+    let in_doubt = receives
+        .into_iter()
+        .flatten()
+        .filter(|&&index| !certain(&view.operations[index]));
     if u64::from(most) + (in_doubt.count() as u64) < u64::from(limit) {
         judge.violation(
             format!("{value} is a dead letter after {most} deliveries, its limit is {limit}"),
             [words::operation(&view.operations[first])],
         );
     }
-    let known = letter.deliveries.iter().filter_map(|(index, _)| view.operations[*index].return_pos);
+    let known = letter
+        .deliveries
+        .iter()
+        .filter_map(|(index, _)| view.operations[*index].return_pos);
     let known = known.min();
-    let after = deliveries.iter().find(|(index, _)| Some(view.operations[*index].invoke_pos) > known);
+    let after = deliveries
+        .iter()
+        .find(|(index, _)| Some(view.operations[*index].invoke_pos) > known);
     if let Some(&(index, _)) = after {
         judge.violation(
             format!("queue {origin} delivered {value}, which was a dead letter by then"),
@@ -144,7 +166,11 @@ mod tests {
     fn set_aside_too_early_or_twice_or_not_for_good() {
         let mut run = limited();
         run.call("audit", receive("q.dead"), received(1, 1, 1));
-        fails(check, &run.end(), "a dead letter after 1 deliveries, its limit is 2");
+        fails(
+            check,
+            &run.end(),
+            "a dead letter after 1 deliveries, its limit is 2",
+        );
         let mut run = limited();
         run.call("queue-2", receive("q"), received(1, 2, 2));
         run.call("audit", receive("q.dead"), received(1, 1, 1));

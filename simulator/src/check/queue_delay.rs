@@ -24,11 +24,19 @@ pub(super) fn check(view: &View) -> CheckResult {
     for (queue, value, message) in view.messages.all() {
         for (cause, delay_ms, first) in delays(view, message) {
             judge.looked();
-            let ready_us = cause.invoked_us.saturating_add(delay_ms.saturating_mul(1_000));
-            let deliveries = message.deliveries.iter().filter(|(_, d)| d.deliveries >= first);
+            let ready_us = cause
+                .invoked_us
+                .saturating_add(delay_ms.saturating_mul(1_000));
+            let deliveries = message
+                .deliveries
+                .iter()
+                .filter(|(_, d)| d.deliveries >= first);
             let receives = deliveries.map(|&(index, _)| &view.operations[index]);
             let early = receives
-                .filter(|o| o.returned_us.is_some_and(|at_us| at_us + STAMP_RESOLUTION_US < ready_us))
+                .filter(|o| {
+                    o.returned_us
+                        .is_some_and(|at_us| at_us + STAMP_RESOLUTION_US < ready_us)
+                })
                 .find(|o| o.return_pos > Some(cause.invoke_pos));
             if let Some(receive) = early {
                 judge.violation(
@@ -64,7 +72,10 @@ fn delays<'v, 'a>(
         let valid = nack.outcome == Some(&Outcome::Settled { valid: true });
         valid.then_some((nack, *delay_ms, own.deliveries + 1))
     });
-    published.into_iter().chain(nacked).filter(|(_, delay_ms, _)| *delay_ms > 0)
+    published
+        .into_iter()
+        .chain(nacked)
+        .filter(|(_, delay_ms, _)| *delay_ms > 0)
 }
 
 #[cfg(test)]
@@ -76,7 +87,11 @@ mod tests {
     fn delayed() -> Run {
         let mut run = Run::new();
         run.at(10);
-        run.call("queue-1", publish_with("q", &["m1"], 500, 0, None), published(&[1]));
+        run.call(
+            "queue-1",
+            publish_with("q", &["m1"], 500, 0, None),
+            published(&[1]),
+        );
         run
     }
 

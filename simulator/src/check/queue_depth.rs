@@ -55,11 +55,16 @@ fn judge_most(view: &View, judge: &mut Judge, queue: &str, messages: &[&Message]
         else {
             continue;
         };
-        let from = view.operations[index].return_pos.expect("its publish was answered");
-        let acks = message.acks.iter().filter(|&&i| may_have_effect(&view.operations[i]));
-        let left = acks.copied().chain(
-            message.deliveries.iter().map(|&(i, _)| i).filter(|_| dies),
-        );
+        let from = view.operations[index]
+            .return_pos
+            .expect("its publish was answered");
+        let acks = message
+            .acks
+            .iter()
+            .filter(|&&i| may_have_effect(&view.operations[i]));
+        let left = acks
+            .copied()
+            .chain(message.deliveries.iter().map(|&(i, _)| i).filter(|_| dies));
         let left = left.map(|i| view.operations[i].invoke_pos).min();
         if left.is_none_or(|left| left > from) {
             steps.push((from, 1, index));
@@ -112,7 +117,8 @@ fn is_refusal(operation: &Operation, queue: &str) -> bool {
         }
         _ => false,
     };
-    publishes && matches!(operation.outcome, Some(Outcome::Failed { why }) if why.contains("QueueFull"))
+    publishes
+        && matches!(operation.outcome, Some(Outcome::Failed { why }) if why.contains("QueueFull"))
 }
 
 fn size(action: &Action) -> u64 {
@@ -149,7 +155,10 @@ fn judge_batches(view: &View, judge: &mut Judge, queue: &str) {
         let count = values.iter().filter(came).count();
         if count > 0 && count < values.len() {
             judge.violation(
-                format!("queue {queue}: {count} of a batch of {} are there", values.len()),
+                format!(
+                    "queue {queue}: {count} of a batch of {} are there",
+                    values.len()
+                ),
                 [words::operation(batch)],
             );
         }
@@ -190,14 +199,26 @@ mod tests {
     #[test]
     fn one_too_many() {
         let mut run = limited();
-        run.call("queue-1", publish_batch("q", &["m2", "m3"]), published(&[2, 3]));
-        fails(check, &run.end(), "queue q holds 3 messages, its limit is 2");
+        run.call(
+            "queue-1",
+            publish_batch("q", &["m2", "m3"]),
+            published(&[2, 3]),
+        );
+        fails(
+            check,
+            &run.end(),
+            "queue q holds 3 messages, its limit is 2",
+        );
     }
 
     #[test]
     fn refused_while_there_is_room() {
         let mut run = limited();
-        run.call("queue-1", publish("q", "m2"), failed("QueueFull { depth: 2, limit: 2 }"));
+        run.call(
+            "queue-1",
+            publish("q", "m2"),
+            failed("QueueFull { depth: 2, limit: 2 }"),
+        );
         fails(check, &run.end(), "refused 1 more, but holds at most 1");
     }
 
@@ -215,10 +236,18 @@ mod tests {
     fn perhaps_full_and_perhaps_not() {
         let mut run = limited();
         run.call("queue-1", publish("q", "m2"), unknown());
-        run.call("queue-1", publish("q", "m3"), failed("QueueFull { depth: 2, limit: 2 }"));
+        run.call(
+            "queue-1",
+            publish("q", "m3"),
+            failed("QueueFull { depth: 2, limit: 2 }"),
+        );
         run.call("queue-2", receive("q"), received(1, 1, 1));
         let op = run.invoke("queue-2", ack("q", "m1", 1));
-        run.call("queue-1", publish_batch("q", &["m4", "m5"]), published(&[3, 4]));
+        run.call(
+            "queue-1",
+            publish_batch("q", &["m4", "m5"]),
+            published(&[3, 4]),
+        );
         run.returns(op, settled());
         run.call("queue-1", publish_batch("q", &["m6", "m7"]), unknown());
         run.audit().call("audit", depth("q"), holds(0, 0, 0));

@@ -27,12 +27,21 @@ pub(super) fn check(view: &View) -> CheckResult {
             let id = message.published_id(&view.operations);
             let id = id.or_else(|| message.deliveries.first().map(|(_, d)| d.id));
             if let (Some(group), Some(id)) = (group(view, message), id) {
-                groups.entry(group).or_default().insert(id, (value, message));
+                groups
+                    .entry(group)
+                    .or_default()
+                    .insert(id, (value, message));
             }
         }
         let limited = has_limit(view, queue);
         for (group, members) in groups {
-            judge_group(view, &mut judge, &format!("queue {queue}, group {group}"), &members, limited);
+            judge_group(
+                view,
+                &mut judge,
+                &format!("queue {queue}, group {group}"),
+                &members,
+                limited,
+            );
         }
     }
     judge.finish("messages in groups")
@@ -56,12 +65,19 @@ pub(super) fn has_limit(view: &View, queue: &str) -> bool {
 /// Until when a message was surely not settled, and the operation that tells.
 fn unsettled_until(view: &View, message: &Message, limited: bool) -> Option<(usize, usize)> {
     let delivered = message.deliveries.iter().map(|&(index, _)| index);
-    let delivered = delivered.map(|index| (view.operations[index].invoke_pos, index)).max();
+    let delivered = delivered
+        .map(|index| (view.operations[index].invoke_pos, index))
+        .max();
     if limited {
         return delivered;
     }
-    let acks = message.acks.iter().filter(|&&index| may_have_effect(&view.operations[index]));
-    let acked = acks.map(|&index| (view.operations[index].invoke_pos, index)).min();
+    let acks = message
+        .acks
+        .iter()
+        .filter(|&&index| may_have_effect(&view.operations[index]));
+    let acked = acks
+        .map(|&index| (view.operations[index].invoke_pos, index))
+        .min();
     delivered.max(acked)
 }
 
@@ -87,7 +103,10 @@ fn judge_group(
                     [index, witness].map(|i| words::operation(&view.operations[i])),
                 );
             }
-            if let Some(other) = handed_out.insert(index, value).filter(|other| other != value) {
+            if let Some(other) = handed_out
+                .insert(index, value)
+                .filter(|other| other != value)
+            {
                 judge.violation(
                     format!("{place}: {other} and {value} were delivered together"),
                     [words::operation(receive)],
@@ -138,7 +157,8 @@ mod tests {
         fails(check, &run.end(), "m1 and m2 were delivered together");
         let mut run = grouped();
         run.call("queue-2", receive("q"), received(1, 1, 1)).at(900);
-        run.call("queue-3", receive("q"), received(2, 2, 1)).at(1000);
+        run.call("queue-3", receive("q"), received(2, 2, 1))
+            .at(1000);
         run.call("queue-3", receive("q"), received(1, 3, 2));
         fails(check, &run.end(), "m2 was delivered before m1 was settled");
     }
@@ -147,7 +167,11 @@ mod tests {
     #[test]
     fn an_ack_under_way_and_another_group() {
         let mut run = grouped();
-        run.call("queue-1", publish_with("q", &["m3"], 0, 0, Some("h")), published(&[3]));
+        run.call(
+            "queue-1",
+            publish_with("q", &["m3"], 0, 0, Some("h")),
+            published(&[3]),
+        );
         run.call("queue-2", receive("q"), received(1, 1, 1));
         run.call("queue-3", receive("q"), received(3, 2, 1));
         let op = run.invoke("queue-2", ack("q", "m1", 1));

@@ -75,10 +75,16 @@ fn ready<'m>(
             let publish = &view.operations[message.publish.expect("it was published")];
             let from = publish.return_pos.expect("its publish was answered");
             let until = view.operations[index].invoke_pos as u64;
-            spans.entry(kind.priority).or_default().push((from, until, index));
+            spans
+                .entry(kind.priority)
+                .or_default()
+                .push((from, until, index));
         }
     }
-    spans.into_iter().map(|(priority, spans)| (priority, RunningMax::new(spans))).collect()
+    spans
+        .into_iter()
+        .map(|(priority, spans)| (priority, RunningMax::new(spans)))
+        .collect()
 }
 
 /// The messages of one answer are in order.
@@ -99,7 +105,10 @@ fn judge_answer(
         };
         if before < after || before == after && first.id > second.id {
             judge.violation(
-                format!("queue {queue} handed out {} before {}", first.value, second.value),
+                format!(
+                    "queue {queue} handed out {} before {}",
+                    first.value, second.value
+                ),
                 [words::operation(receive)],
             );
         }
@@ -121,7 +130,9 @@ fn judge_receive(
         return;
     };
     judge.looked();
-    let ranks = messages.iter().filter_map(|m| priorities.get(m.value.as_str()));
+    let ranks = messages
+        .iter()
+        .filter_map(|m| priorities.get(m.value.as_str()));
     let Some(&lowest) = ranks.min() else {
         return;
     };
@@ -147,8 +158,16 @@ mod tests {
 
     fn two() -> Run {
         let mut run = Run::new();
-        run.call("queue-1", publish_with("q", &["m1"], 0, 1, None), published(&[1]));
-        run.call("queue-1", publish_with("q", &["m2"], 0, 5, None), published(&[2]));
+        run.call(
+            "queue-1",
+            publish_with("q", &["m1"], 0, 1, None),
+            published(&[1]),
+        );
+        run.call(
+            "queue-1",
+            publish_with("q", &["m2"], 0, 5, None),
+            published(&[2]),
+        );
         run
     }
 
@@ -157,7 +176,11 @@ mod tests {
         let mut run = two();
         run.call("queue-2", receive("q"), received(1, 1, 1));
         run.call("queue-2", receive("q"), received(2, 2, 1));
-        fails(check, &run.end(), "handed out priority 1 while priority 5 waited");
+        fails(
+            check,
+            &run.end(),
+            "handed out priority 1 while priority 5 waited",
+        );
     }
 
     #[test]
@@ -179,12 +202,25 @@ mod tests {
     #[test]
     fn not_ready_all_the_while() {
         let mut run = Run::new();
-        run.call("queue-1", publish_with("q", &["m1"], 0, 1, None), published(&[1]));
+        run.call(
+            "queue-1",
+            publish_with("q", &["m1"], 0, 1, None),
+            published(&[1]),
+        );
         let op = run.invoke("queue-2", receive("q"));
-        run.call("queue-1", publish_with("q", &["m2"], 0, 5, None), published(&[2]));
-        run.call("queue-1", publish_with("q", &["m3"], 900, 7, None), published(&[3]));
+        run.call(
+            "queue-1",
+            publish_with("q", &["m2"], 0, 5, None),
+            published(&[2]),
+        );
+        run.call(
+            "queue-1",
+            publish_with("q", &["m3"], 900, 7, None),
+            published(&[3]),
+        );
         run.returns(op, received(1, 1, 1));
-        run.call("queue-2", receive("q"), received(2, 2, 1)).at(2000);
+        run.call("queue-2", receive("q"), received(2, 2, 1))
+            .at(2000);
         run.call("queue-2", receive("q"), received(3, 3, 1));
         passes(check, &run.end());
     }

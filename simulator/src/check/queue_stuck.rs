@@ -63,7 +63,10 @@ fn judge_look(
     }
     let calm = disturbances_us.partition_point(|&at_us| at_us <= look.invoked_us);
     let calm_us = disturbances_us[..calm].last().copied().unwrap_or(0);
-    let earlier = view.operations.iter().filter(|o| o.invoke_pos < look.invoke_pos);
+    let earlier = view
+        .operations
+        .iter()
+        .filter(|o| o.invoke_pos < look.invoke_pos);
     let hidden = earlier.filter_map(|o| hides(view, queue, o, look));
     let over_us = hidden.map(|(at_us, for_us)| at_us.max(calm_us).saturating_add(for_us));
     let over_us = over_us.max().unwrap_or(0).saturating_add(GRACE_US);
@@ -87,7 +90,9 @@ fn hides(view: &View, queue: &str, operation: &Operation, look: &Operation) -> O
             Some(Outcome::Received { messages }) => {
                 let open = messages.iter().any(|delivered| {
                     let message = view.messages.get(queue, &delivered.value);
-                    let acks = message.into_iter().flat_map(|m| m.acks.iter().chain(&m.nacks));
+                    let acks = message
+                        .into_iter()
+                        .flat_map(|m| m.acks.iter().chain(&m.nacks));
                     let acks = acks.map(|&index| &view.operations[index]);
                     let mut valid = acks.filter(|o| {
                         o.outcome == Some(&Outcome::Settled { valid: true })
@@ -154,7 +159,11 @@ mod tests {
     #[test]
     fn delayed_for_ever() {
         let mut run = Run::new();
-        run.call("queue-1", publish_with("q", &["m1"], 500, 0, None), published(&[1]));
+        run.call(
+            "queue-1",
+            publish_with("q", &["m1"], 500, 0, None),
+            published(&[1]),
+        );
         run.at(2600).call("audit", depth("q"), holds(0, 0, 1));
         fails(check, &run.end(), "has 0 messages in flight and 1 delayed");
     }
@@ -170,6 +179,10 @@ mod tests {
         look(forgotten().at(2000));
         let commit = FirstCommit { term: 2, index: 50 };
         look(forgotten().at(1500).node("node-2", commit).at(3500));
-        look(forgotten().call("queue-3", receive("q"), unknown()).at(9000));
+        look(
+            forgotten()
+                .call("queue-3", receive("q"), unknown())
+                .at(9000),
+        );
     }
 }

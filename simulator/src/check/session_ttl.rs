@@ -101,7 +101,9 @@ fn lives_until_us(
     let mut until_us = renewal.invoked_us.saturating_add(ttl_us);
     for office in offices {
         let known = Some(office.began_us) < refused.returned_us;
-        let after = renewal.returned_us.is_some_and(|at_us| at_us <= office.ended_us);
+        let after = renewal
+            .returned_us
+            .is_some_and(|at_us| at_us <= office.ended_us);
         if known && after && office.ended_us < until_us {
             until_us = until_us.max(office.began_us.saturating_add(ttl_us));
         }

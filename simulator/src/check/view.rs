@@ -90,7 +90,9 @@ impl<'a> View<'a> {
             EventKind::Fault(_) => true,
             EventKind::Node { event, .. } => matches!(
                 event,
-                NodeEvent::FirstCommit { .. } | NodeEvent::Stopped { .. } | NodeEvent::Started { .. }
+                NodeEvent::FirstCommit { .. }
+                    | NodeEvent::Stopped { .. }
+                    | NodeEvent::Started { .. }
             ),
             _ => false,
         };

@@ -122,7 +122,9 @@ fn fits(action: &Action, outcome: &Outcome) -> bool {
         Action::Ack { .. } | Action::Nack { .. } => matches!(outcome, Settled { .. }),
         Action::Get { .. } | Action::GetFrom { .. } => matches!(outcome, Value { .. }),
         Action::CacheSize { .. } => matches!(outcome, Size { .. }),
-        Action::Set { .. } | Action::SetVolatile { .. } | Action::Delete { .. } => matches!(outcome, Stored { .. }),
+        Action::Set { .. } | Action::SetVolatile { .. } | Action::Delete { .. } => {
+            matches!(outcome, Stored { .. })
+        }
         Action::CompareAndSet { .. } => matches!(outcome, Stored { .. } | Mismatch),
         Action::Increment { .. } => matches!(outcome, Counted { .. }),
     }

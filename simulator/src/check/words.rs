@@ -128,7 +128,10 @@ fn batch(action: &Action) -> String {
 fn line(holders: &[Holder], waiters: &[u64]) -> String {
     let held = holders.iter().map(|holder| {
         let how = if holder.shared { " shared" } else { "" };
-        format!("session {} with token {}{how}", holder.session, holder.token)
+        format!(
+            "session {} with token {}{how}",
+            holder.session, holder.token
+        )
     });
     let held: Vec<String> = held.collect();
     let held = match held.is_empty() {

@@ -87,7 +87,9 @@ pub enum ReadMode {
     #[default]
     Linearizable,
     Lease,
-    Stale { bound_ms: u64 },
+    Stale {
+        bound_ms: u64,
+    },
     Local,
 }
 
@@ -110,10 +112,19 @@ impl LockMix {
     pub(super) fn text(&self, ttl_ms: u64) -> String {
         let renews = self.renew_ms != ttl_ms / 3;
         let parts = [
-            (renews, format!("renewed every {}", duration_text(self.renew_ms * 1_000))),
+            (
+                renews,
+                format!("renewed every {}", duration_text(self.renew_ms * 1_000)),
+            ),
             self.retries.part(),
-            (self.crash_ppm > 0, format!("{} crash", share_text(self.crash_ppm))),
-            (self.cancel_ppm > 0, format!("{} cancelled", share_text(self.cancel_ppm))),
+            (
+                self.crash_ppm > 0,
+                format!("{} crash", share_text(self.crash_ppm)),
+            ),
+            (
+                self.cancel_ppm > 0,
+                format!("{} cancelled", share_text(self.cancel_ppm)),
+            ),
             (self.watchers > 0, format!("{} watching", self.watchers)),
         ];
         told(&parts)
@@ -128,20 +139,41 @@ impl QueueMix {
             None => "",
         };
         let delay = duration_text(self.delay_ms * 1_000);
-        let (min, max) = (duration_text(self.work_min_us), duration_text(self.work_max_us));
+        let (min, max) = (
+            duration_text(self.work_min_us),
+            duration_text(self.work_max_us),
+        );
         let parts = [
             (self.exactly_once.is_some(), once.to_owned()),
             self.retries.part(),
             (self.batch > 1, format!("batches of up to {}", self.batch)),
-            (self.delayed_ppm > 0, format!("{} delayed {delay}", share_text(self.delayed_ppm))),
-            (self.priorities > 1, format!("{} priorities", self.priorities)),
+            (
+                self.delayed_ppm > 0,
+                format!("{} delayed {delay}", share_text(self.delayed_ppm)),
+            ),
+            (
+                self.priorities > 1,
+                format!("{} priorities", self.priorities),
+            ),
             (self.groups > 0, format!("{} groups", self.groups)),
             (self.prefetch != 10, format!("prefetch {}", self.prefetch)),
             (self.work_max_us > 0, format!("work {min}..{max}")),
-            (self.nack_ppm > 0, format!("{} given back", share_text(self.nack_ppm))),
-            (self.crash_ppm > 0, format!("{} forgotten", share_text(self.crash_ppm))),
-            (self.max_depth > 0, format!("at most {} messages", self.max_depth)),
-            (self.max_deliveries > 0, format!("at most {} deliveries", self.max_deliveries)),
+            (
+                self.nack_ppm > 0,
+                format!("{} given back", share_text(self.nack_ppm)),
+            ),
+            (
+                self.crash_ppm > 0,
+                format!("{} forgotten", share_text(self.crash_ppm)),
+            ),
+            (
+                self.max_depth > 0,
+                format!("at most {} messages", self.max_depth),
+            ),
+            (
+                self.max_deliveries > 0,
+                format!("at most {} deliveries", self.max_deliveries),
+            ),
         ];
         told(&parts)
     }
@@ -160,10 +192,19 @@ impl CacheMix {
         let ttl = duration_text(self.ttl_ms * 1_000);
         let parts = [
             (self.mode != ReadMode::Linearizable, mode),
-            (self.cas_ppm != 200_000, format!("{} conditional", share_text(self.cas_ppm))),
-            (self.increments_ppm > 0, format!("{} increments", share_text(self.increments_ppm))),
+            (
+                self.cas_ppm != 200_000,
+                format!("{} conditional", share_text(self.cas_ppm)),
+            ),
+            (
+                self.increments_ppm > 0,
+                format!("{} increments", share_text(self.increments_ppm)),
+            ),
             self.retries.part(),
-            (self.expiring_ppm > 0, format!("{} expiring after {ttl}", share_text(self.expiring_ppm))),
+            (
+                self.expiring_ppm > 0,
+                format!("{} expiring after {ttl}", share_text(self.expiring_ppm)),
+            ),
             (self.evicted, "evicted".into()),
         ];
         told(&parts)

@@ -155,10 +155,13 @@ fn queue_mix(workload: &Workload) -> QueueMix {
     let share = |share| written(share, Share(0)).0;
     QueueMix {
         retries: retries(workload),
-        exactly_once: workload.exactly_once.as_ref().map(|how| match how.get_ref() {
-            workload::ExactlyOnce::Session => ExactlyOnce::Session,
-            workload::ExactlyOnce::Dedup => ExactlyOnce::Dedup,
-        }),
+        exactly_once: workload
+            .exactly_once
+            .as_ref()
+            .map(|how| match how.get_ref() {
+                workload::ExactlyOnce::Session => ExactlyOnce::Session,
+                workload::ExactlyOnce::Dedup => ExactlyOnce::Dedup,
+            }),
         batch: written(&workload.batch, 1),
         delayed_ppm: share(&workload.delayed),
         delay_ms: written(&workload.delay, Duration(500_000)).ms(),

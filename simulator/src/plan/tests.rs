@@ -145,3 +145,24 @@ objectives
   recovery max   at most 10s
   lost           at most 0
 ";
+
+#[test]
+fn a_mix_is_told_after_the_plain_run() {
+    let mixed = r#"
+[[workload]]
+service = "lock"
+ttl = "900ms"
+crash = "10%"
+watchers = 2
+[[workload]]
+service = "cache"
+mode = "stale"
+increments = "20%"
+retries = "5%"
+"#;
+    let plan = Plan::resolve(&scenario(mixed), 1).unwrap().to_string();
+    let lock = "ttl 900ms, wait 500ms, hold 5ms, 10% crash, 2 watching, think";
+    assert!(plan.contains(lock), "{plan}");
+    let cache = "reads at most 500ms old, 20% increments, 5% sent again after 100ms..1s";
+    assert!(plan.contains(cache), "{plan}");
+}

@@ -128,10 +128,12 @@ fn keys(plan: &Plan) -> Vec<String> {
 
 /// How many keys the cache may hold, where a workload tries it.
 fn capacity(plan: &Plan) -> Option<u64> {
-    plan.workloads.iter().find_map(|workload| match &workload.kind {
-        WorkloadKind::Cache { mix, .. } if mix.evicted => Some(mix.capacity),
-        _ => None,
-    })
+    plan.workloads
+        .iter()
+        .find_map(|workload| match &workload.kind {
+            WorkloadKind::Cache { mix, .. } if mix.evicted => Some(mix.capacity),
+            _ => None,
+        })
 }
 
 /// Takes a lock and gives it back, after a look at who has it and who waits.
@@ -209,9 +211,7 @@ async fn drain<W: World>(
             caller.write(None, action, command, 0).await;
         }
     }
-    Err(format!(
-        "queue {name} could not be drained in time: {left}"
-    ))
+    Err(format!("queue {name} could not be drained in time: {left}"))
 }
 
 /// Reads until there is an answer; `None` if there is none in time.

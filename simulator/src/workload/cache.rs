@@ -29,7 +29,10 @@ pub(super) async fn run<W: World>(mut caller: Caller<W>, index: u64) {
     // The last key read, and its version.
     let mut seen = None;
     // Ends when the workload is over.
-    while step(&mut caller, &mut reader, &mix, &mut seen).await.is_ok() {}
+    while step(&mut caller, &mut reader, &mix, &mut seen)
+        .await
+        .is_ok()
+    {}
 }
 
 async fn step<W: World>(
@@ -90,7 +93,9 @@ async fn increment<W: World>(
     });
     let action = Action::Increment { key, by: 1 };
     let retries = mix.retries;
-    caller.write_once(intended_us, action, command, Some(once), retries).await;
+    caller
+        .write_once(intended_us, action, command, Some(once), retries)
+        .await;
 }
 
 /// Reads or writes a key that may vanish by itself.

@@ -78,7 +78,9 @@ async fn publish_one<W: World>(caller: &mut Caller<W>, mix: &QueueMix) -> Result
         }
     };
     let retries = mix.retries;
-    caller.write_once(intended_us, action, command, once, retries).await;
+    caller
+        .write_once(intended_us, action, command, once, retries)
+        .await;
     Ok(())
 }
 

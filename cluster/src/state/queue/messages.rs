@@ -196,7 +196,9 @@ impl Queue {
             let returned = |&&(_, id): &&(u8, MessageId)| self.messages[&id].deliveries > 0;
             let hash = planted::random();
             let first = self.index.ready.iter().filter(returned);
-            let first = first.min_by_key(|(_, id)| (id ^ hash).wrapping_mul(hash | 1)).copied();
+            let first = first
+                .min_by_key(|(_, id)| (id ^ hash).wrapping_mul(hash | 1))
+                .copied();
             if let Some(first) = first {
                 self.index.ready.remove(&first);
                 return Some(first.1);
@@ -340,7 +342,8 @@ impl Queue {
 
     #[cfg(feature = "planted")]
     pub(super) fn forget_hidden(&mut self) {
-        self.messages.retain(|_, message| message.place == Place::Ready);
+        self.messages
+            .retain(|_, message| message.place == Place::Ready);
     }
 
     /// The id of each message: that of the first for a repeat, else the next free one.
