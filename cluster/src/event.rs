@@ -46,7 +46,12 @@ pub enum NodeEvent {
         index: u64,
         voters: Vec<String>,
         learners: Vec<String>,
+        /// Two configurations at once: decisions need a majority of each.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        joint: bool,
     },
+    /// Keys looked up by gets since the process began, and how many were found.
+    CacheReads { gets: u64, hits: u64, misses: u64 },
     /// The storage refused, or something else the node cannot mend.
     Damaged { why: String },
     /// Whoever runs the cluster has put a machine with an empty disk in the node's place,

@@ -172,7 +172,10 @@ impl Store {
         let name = format!("key-{key}");
         let value = format!("value-{number}");
         match rng.random_range(0..10) {
-            0..5 => Action::Get { key: name },
+            0..5 => Action::Get {
+                key: name,
+                lease: false,
+            },
             5..8 => Action::Set {
                 key: name,
                 value,

@@ -32,4 +32,6 @@ pub mod shrink;
 mod stopwatch;
 pub mod sweep;
 pub mod testing;
+#[cfg(feature = "planted")]
+pub mod track_record;
 pub mod workload;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // Undecorated panics of a simulated node are failures of the harness to a caller.
+    // A panic of a simulated node is that node's crash; one that comes up here is the harness's.
     match std::panic::catch_unwind(squall::cli::main) {
         Ok(code) => code.into(),
         Err(_) => ExitCode::from(squall::cli::exit::Exit::Harness as u8),

@@ -40,7 +40,7 @@ fn line(kind: &EventKind) -> Option<(&str, String)> {
         EventKind::Fault(fault) => Some(("fault", fault_text(fault))),
         EventKind::Node { node, event } => node_text(event).map(|text| (node.as_str(), text)),
         EventKind::Note { text } => Some(("note", text.clone())),
-        EventKind::Invoke { .. } | EventKind::Return { .. } => None,
+        EventKind::Invoke { .. } | EventKind::Return { .. } | EventKind::Retry { .. } => None,
     }
 }
 
@@ -57,7 +57,7 @@ fn fault_text(fault: &FaultEvent) -> String {
 fn node_text(event: &NodeEvent) -> Option<String> {
     use NodeEvent::*;
     Some(match event {
-        Applied { .. } | Committed { .. } => return None,
+        Applied { .. } | Committed { .. } | CacheReads { .. } => return None,
         Started { last_log, applied } => format!("started with log {last_log}, applied {applied}"),
         Stopped { why } => format!("stopped: {why}"),
         Election { term, pre_vote } => match pre_vote {
@@ -79,6 +79,7 @@ fn node_text(event: &NodeEvent) -> Option<String> {
             index,
             voters,
             learners,
+            ..
         } => format!(
             "membership {index}: voters [{}], learners [{}]",
             voters.join(" "),

@@ -56,6 +56,7 @@ const SIMULATOR: &[Rule] = &[
             "stopwatch",
         ],
     ),
+    ("track_record", &["report", "run", "scenario"]),
     ("run_dir", &["history", "report", "run", "scenario"]),
     (
         "cli",

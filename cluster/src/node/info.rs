@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use openraft::async_runtime::watch::WatchReceiver;
 
 use super::Node;
+use crate::event::NodeEvent;
 use crate::protocol::{self, ClusterCall, SLOTS, wire};
 use crate::raft::{PEER_PORT_OFFSET, RaftWorld};
 use crate::world::Instant;
@@ -16,6 +17,7 @@ pub(super) struct Counters {
     started: Instant,
     connections: Cell<u64>,
     commands: Cell<u64>,
+    gets: Cell<u64>,
     hits: Cell<u64>,
     misses: Cell<u64>,
 }
@@ -26,6 +28,7 @@ impl Counters {
             started,
             connections: Cell::default(),
             commands: Cell::default(),
+            gets: Cell::default(),
             hits: Cell::default(),
             misses: Cell::default(),
         }
@@ -41,9 +44,23 @@ impl Counters {
         self.commands.set(self.commands.get() + 1);
     }
 
+    /// A read of so many keys begins.
+    pub(super) fn note_gets(&self, keys: u64) {
+        self.gets.set(self.gets.get() + keys);
+    }
+
     pub(super) fn note_reads(&self, hits: u64, misses: u64) {
         self.hits.set(self.hits.get() + hits);
         self.misses.set(self.misses.get() + misses);
+    }
+
+    /// The counters of the cache.
+    pub(super) fn event(&self) -> NodeEvent {
+        NodeEvent::CacheReads {
+            gets: self.gets.get(),
+            hits: self.hits.get(),
+            misses: self.misses.get(),
+        }
     }
 }
 

@@ -88,6 +88,8 @@ const IDLE: Duration = Duration::from_secs(60);
 pub(super) async fn expire<W: RaftWorld>(node: Node<W>) {
     let inner = &node.inner;
     while !inner.stopping.get() {
+        #[cfg(feature = "planted")]
+        node.publish_dead_letters().await;
         if !node.is_leading() {
             inner.machine.applied_some().await;
             continue;

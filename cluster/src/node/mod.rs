@@ -27,6 +27,8 @@ mod client_server;
 mod info;
 mod leadership;
 mod peer_server;
+#[cfg(feature = "planted")]
+mod planted;
 mod read;
 mod write;
 
@@ -90,6 +92,9 @@ struct Inner<W: RaftWorld> {
     /// Keys read since the last `Touch`, while the cache is nearly full.
     touched: RefCell<Vec<bytes::Bytes>>,
     counters: info::Counters,
+    /// What the mistakes of planted bugs remember.
+    #[cfg(feature = "planted")]
+    mistakes: planted::Memory,
     stopping: Cell<bool>,
     stopped: Cell<bool>,
     /// Rings when `stopped` is set.
@@ -143,6 +148,8 @@ impl<W: RaftWorld> Node<W> {
                 read_point: Cell::default(),
                 touched: RefCell::default(),
                 counters: info::Counters::new(W::now()),
+                #[cfg(feature = "planted")]
+                mistakes: planted::Memory::default(),
                 stopping: Cell::new(false),
                 stopped: Cell::new(false),
                 stop_done: Notify::new(),
@@ -176,9 +183,10 @@ impl<W: RaftWorld> Node<W> {
         self.inner.machine.applied_index()
     }
 
-    /// Emits the digest of the whole state as it stands.
+    /// Emits the digest of the whole state as it stands, and what was read from it.
     pub fn emit_digest(&self) {
         self.inner.machine.emit_digest();
+        W::emit(self.inner.counters.event());
     }
 
     /// Hands leadership over, if this node has it, and stops Raft. Bounded: gives up the

@@ -36,17 +36,27 @@ impl<W: RaftWorld> Node<W> {
     pub(super) async fn read(&self, mode: ReadMode, query: &Query) -> Result<Reply, NodeError> {
         match mode {
             ReadMode::Linearizable => {
-                let confirmed =
-                    planted::active(Bug::ReadUnconfirmed) && self.inner.machine.leading_term() != 0;
+                let leads = self.inner.machine.leading_term() != 0;
+                let confirmed = leads && planted::active(Bug::ReadUnconfirmed)
+                    || leads && !self.is_leading() && planted::active(Bug::ReadIndexTooEarly);
                 if !confirmed {
                     self.confirm(ReadPolicy::ReadIndex).await?;
                 }
             }
-            ReadMode::Lease => drop(self.confirm(ReadPolicy::LeaseRead).await?),
+            #[cfg(feature = "planted")]
+            ReadMode::Lease if self.has_kept_lease() => {}
+            ReadMode::Lease => {
+                self.confirm(ReadPolicy::LeaseRead).await?;
+                #[cfg(feature = "planted")]
+                self.keep_lease();
+            }
             ReadMode::Stale { bound_ms } => {
                 self.catch_up(Duration::from_millis(bound_ms)).await?;
             }
             ReadMode::Local => {}
+        }
+        if let Query::Get { keys } = query {
+            self.inner.counters.note_gets(keys.len() as u64);
         }
         let reply = self.inner.machine.state().read(query);
         self.note_read(query, &reply);

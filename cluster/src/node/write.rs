@@ -63,6 +63,10 @@ impl<W: RaftWorld> Node<W> {
         poll_ms: u64,
     ) -> Result<Reply, NodeError> {
         self.await_ready().await?;
+        #[cfg(feature = "planted")]
+        if let Some(answer) = self.mistaken_answer(once, &command).await {
+            return answer;
+        }
         let deadline = W::now() + Duration::from_millis(poll_ms);
         loop {
             let wait_ms = wait_ms(&command);

@@ -165,6 +165,10 @@ impl<W: RaftWorld> LogStore<W> {
 
 /// The writer task: one batch, one sync, then the news.
 async fn write_batches<W: RaftWorld>(shared: Rc<Shared<W>>, mut wal: Wal<W::Disk>) {
+    #[cfg(feature = "planted")]
+    if planted::active(Bug::SyncOnTimer) {
+        return write_and_sync_later(&shared, &mut wal).await;
+    }
     loop {
         let (batch, on_flush) = {
             let mut log = shared.log.borrow_mut();
@@ -188,6 +192,34 @@ async fn write_batches<W: RaftWorld>(shared: Rc<Shared<W>>, mut wal: Wal<W::Disk
         if let Err(e) = write_one(&shared, &mut wal, &batch, on_flush).await {
             fail(&shared, &e);
             return;
+        }
+    }
+}
+
+/// The mistake of MQ-02: everything is reported as flushed once it is written, and a timer
+/// syncs.
+#[cfg(feature = "planted")]
+async fn write_and_sync_later<W: RaftWorld>(shared: &Rc<Shared<W>>, wal: &mut Wal<W::Disk>) {
+    const SYNC_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
+    let mut next_sync = W::now() + SYNC_EVERY;
+    while !shared.closed.get() {
+        let (batch, on_flush) = {
+            let mut log = shared.log.borrow_mut();
+            let batch = std::mem::take(&mut log.pending);
+            (batch, std::mem::take(&mut log.on_flush))
+        };
+        let mut result = wal.write(&batch).await;
+        complete_all(on_flush, &result);
+        if W::now() >= next_sync {
+            next_sync = W::now() + SYNC_EVERY;
+            result = result.and(wal.sync().await);
+        }
+        if let Err(e) = result {
+            return fail(shared, &e);
+        }
+        if shared.log.borrow().pending.is_empty() {
+            let work = shared.work.notified();
+            let _ = crate::world::timeout_at::<W, _>(next_sync, work).await;
         }
     }
 }

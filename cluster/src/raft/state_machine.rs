@@ -24,6 +24,8 @@ use super::{
     TypeConfig, encode, node_name,
 };
 use crate::event::NodeEvent;
+#[cfg(feature = "planted")]
+use crate::planted::{self, Bug};
 use crate::state::command::{Applied, Command, Reply, Request, Stamp, Wake};
 use crate::state::{Limits, State};
 use crate::storage::{OpenError, SnapshotStore};
@@ -104,6 +106,8 @@ struct Payload {
 impl<W: RaftWorld> StateMachine<W> {
     /// Loads the latest snapshot, if any.
     pub async fn open(disk: W::Disk, limits: Limits) -> Result<Self, OpenError> {
+        #[cfg(feature = "planted")]
+        planted::set_sources(W::wall_clock_ms, W::random_u64);
         let snapshots = SnapshotStore::open(disk).await?;
         let mut machine = Machine {
             state: State::new(limits),
@@ -243,6 +247,7 @@ impl<W: RaftWorld> Machine<W> {
             index,
             voters: membership.voter_ids().map(node_name).collect(),
             learners: membership.learner_ids().map(node_name).collect(),
+            joint: membership.get_joint_config().len() > 1,
         }
     }
 
@@ -417,6 +422,32 @@ impl<W: RaftWorld> RaftStateMachine<TypeConfig<W>> for StateMachine<W> {
     }
 }
 
+#[cfg(feature = "planted")]
+impl<W: RaftWorld> StateMachine<W> {
+    /// The mistake of MR-03: the data is written first, and then which entries it covers,
+    /// which may be more by now.
+    async fn mistaken_meta(
+        &self,
+        meta: SnapshotMeta<W>,
+        data: &[u8],
+    ) -> io::Result<SnapshotMeta<W>> {
+        if !planted::active(Bug::AppliedIndexApart) {
+            return Ok(meta);
+        }
+        self.save(&meta, data).await?;
+        let last_log_id = self.shared.machine.borrow().last_applied;
+        Ok(SnapshotMeta::<W> {
+            last_log_id,
+            ..meta
+        })
+    }
+
+    /// The mistake of MQ-03: dead letters that the leader has yet to publish.
+    pub(crate) fn take_dead_letters(&self) -> Vec<(String, crate::state::command::NewMessage)> {
+        self.shared.machine.borrow_mut().state.take_dead_letters()
+    }
+}
+
 impl<W: RaftWorld> StateMachine<W> {
     async fn save(&self, meta: &SnapshotMeta<W>, data: &[u8]) -> io::Result<()> {
         let index = meta.last_log_id.map_or(0, |id| id.index);
@@ -443,6 +474,8 @@ impl<W: RaftWorld> RaftSnapshotBuilder<TypeConfig<W>> for StateMachine<W> {
             let usual_bytes = payload.state.len() + PAYLOAD_HEADER_BYTES;
             (meta, Bytes::from(encode::plain(&payload, usual_bytes)))
         };
+        #[cfg(feature = "planted")]
+        let meta = self.mistaken_meta(meta, &data).await?;
         self.save(&meta, &data).await?;
         if let Some(id) = &meta.last_log_id {
             W::emit(NodeEvent::Snapshot {

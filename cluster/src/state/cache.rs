@@ -14,6 +14,7 @@ use super::Moment;
 use super::command::{CacheCommand, Lifetime, Refusal, Reply, SetCondition, Versioned};
 use super::limits::Limits;
 use super::snapshot::{DecodeError, LARGEST_COUNTER, ensure};
+use crate::planted::{self, Bug};
 use bytes::Bytes;
 use eviction::{Entry, Sieve};
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,10 @@ impl Cache {
                     return Reply::Stored { version: None };
                 }
                 let deadline_ms = match ttl_ms {
+                    Some(ttl_ms) if planted::active(Bug::TtlByLocalClock) => {
+                        let unserved_ms = now.clock_ms - now.served_ms;
+                        Some(planted::clock_ms() + ttl_ms - unserved_ms)
+                    }
                     Some(ttl_ms) => Some(now.served_after(*ttl_ms)),
                     None if *keep_ttl => self.entries.get(key).and_then(|entry| entry.deadline_ms),
                     None => None,
@@ -267,6 +272,7 @@ impl Cache {
         if before == after {
             return;
         }
+        let before = before.filter(|_| !planted::active(Bug::OldExpiryKept));
         if let Some(deadline_ms) = before {
             self.deadlines.remove(&(deadline_ms, order));
         }

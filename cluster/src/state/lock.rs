@@ -19,6 +19,7 @@ use super::limits::LONGEST_MS;
 use super::session::Sessions;
 use super::snapshot::{DecodeError, ensure};
 use super::{Effects, Moment};
+use crate::planted::{self, Bug};
 use rules::{Lock, Waiter};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -88,6 +89,10 @@ impl Locks {
                 break;
             }
             let ((_, id), name) = first.remove_entry();
+            if planted::active(Bug::TimeoutStaysQueued) {
+                effects.wake(id, Reply::NotGranted);
+                continue;
+            }
             let lock = self.locks.get_mut(&name).expect("a wait names a lock");
             let waiter = lock.leave(id).expect("a wait names one in the line");
             self.forget(waiter.session, &name);
@@ -117,7 +122,12 @@ impl Locks {
                 .locks
                 .get_mut(name)
                 .expect("a session's name is a lock");
-            for waiter in lock.drop_dead(|session| sessions.lives(session)) {
+            let lives = |session| match planted::active(Bug::GrantToTheDead) {
+                // Only what ends now is looked for.
+                true => !ended.contains(&session),
+                false => sessions.lives(session),
+            };
+            for waiter in lock.drop_dead(lives) {
                 self.waits.remove(&(waiter.deadline_ms, waiter.id));
                 effects.wake(waiter.id, Reply::Refused(Refusal::NoSession));
             }
@@ -219,10 +229,23 @@ impl Locks {
         let Some(lock) = self.locks.get_mut(name) else {
             return;
         };
+        if planted::active(Bug::DeadHeadNotSkipped)
+            && lock
+                .next()
+                .is_some_and(|session| !self.names.contains_key(&session))
+        {
+            return;
+        }
         while let Some((waiter, token)) = lock.grant_next(now.index) {
             self.waits.remove(&(waiter.deadline_ms, waiter.id));
             effects.wake(waiter.id, Reply::Granted { token });
         }
+    }
+
+    /// The mistake of ML-11: the counters of fencing are not written to the snapshot.
+    #[cfg(feature = "planted")]
+    pub(super) fn forget_tokens(&mut self) {
+        self.locks.values_mut().for_each(Lock::forget_tokens);
     }
 
     fn lock_mut(&mut self, name: &str) -> &mut Lock {

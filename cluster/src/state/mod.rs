@@ -30,6 +30,8 @@ pub use limits::{
 };
 pub use snapshot::DecodeError;
 
+#[cfg(feature = "planted")]
+use crate::planted::{self, Bug};
 use cache::Cache;
 use command::{
     Applied, Command, Once, Query, Refusal, Reply, Request, SessionCommand, Stamp, Wake,
@@ -152,6 +154,12 @@ impl State {
         (other_due || !sessions.is_empty()).then_some(Command::Expire { sessions })
     }
 
+    /// Dead letters taken out and not yet published anew: the mistake of MQ-03.
+    #[cfg(feature = "planted")]
+    pub(crate) fn take_dead_letters(&mut self) -> Vec<(String, command::NewMessage)> {
+        self.queues.take_dead_letters()
+    }
+
     /// Moves both clocks, or only the clock when the time passed without a leader.
     fn advance_clock(&mut self, stamp: Stamp, led_anew: bool) -> Moment {
         let jump_ms = stamp.time_ms.saturating_sub(self.clock_ms);
@@ -199,6 +207,10 @@ impl State {
         match command {
             Command::NewLeader => {
                 self.sessions.renew_all(now);
+                #[cfg(feature = "planted")]
+                if planted::active(Bug::TimersInMemory) {
+                    self.queues.forget_timers();
+                }
                 Reply::Done
             }
             Command::Expire { sessions } => {

@@ -18,6 +18,8 @@ use super::command::{NewMessage, QueueCommand, QueueInfo, QueueSettings, Refusal
 use super::limits::{LARGEST_BATCH, LONGEST_MS};
 use super::snapshot::{DecodeError, ensure};
 use super::{Effects, Moment};
+#[cfg(feature = "planted")]
+use crate::planted::{self, Bug};
 use messages::{Message, Queue};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +36,10 @@ pub(super) struct Queues {
     /// (first deadline, number) of each queue that has a deadline, an index over `queues`.
     #[serde(skip)]
     deadlines: BTreeSet<(u64, usize)>,
+    /// The mistake of MQ-03: dead letters on their way, each with its target's name.
+    #[cfg(feature = "planted")]
+    #[serde(skip)]
+    outbox: Vec<(String, NewMessage)>,
 }
 
 impl Queues {
@@ -174,12 +180,44 @@ impl Queues {
         if letters.peek().is_none() {
             return;
         }
+        #[cfg(feature = "planted")]
+        if planted::active(Bug::DeadLetterApart) {
+            let target = self.queues[number].dead_letter_name();
+            let letters = letters.map(|letter| (target.clone(), letter.content.into_new()));
+            self.outbox.extend(letters);
+            return;
+        }
         let target = self.number_or_new(&self.queues[number].dead_letter_name());
         self.change_numbered(target, effects, |queue| {
             for letter in letters {
                 queue.add(now, letter.content, 0);
             }
         });
+    }
+
+    #[cfg(feature = "planted")]
+    pub(super) fn take_dead_letters(&mut self) -> Vec<(String, NewMessage)> {
+        std::mem::take(&mut self.outbox)
+    }
+
+    /// The mistake of MQ-04: a new leader knows nothing of the visibility timers.
+    #[cfg(feature = "planted")]
+    pub(super) fn forget_timers(&mut self) {
+        for number in 0..self.queues.len() {
+            self.change_numbered(number, &mut Effects::default(), Queue::forget_timers);
+        }
+    }
+
+    /// The mistake of MQ-09: what was published is not written to the snapshot.
+    #[cfg(feature = "planted")]
+    pub(super) fn forget_producers(&mut self) {
+        self.queues.iter_mut().for_each(Queue::forget_producers);
+    }
+
+    /// The mistake of MQ-20: only ready messages are written to the snapshot.
+    #[cfg(feature = "planted")]
+    pub(super) fn forget_hidden(&mut self) {
+        self.queues.iter_mut().for_each(Queue::forget_hidden);
     }
 
     /// Changes the queue of that name, if there is one.

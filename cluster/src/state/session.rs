@@ -13,6 +13,7 @@ use super::Moment;
 use super::command::{Once, Refusal, Reply, SessionId, Wake};
 use super::limits::{LARGEST_EXPIRE, LONGEST_MS, SHORTEST_SESSION_MS};
 use super::snapshot::{DecodeError, ensure};
+use crate::planted::{self, Bug};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,7 +59,7 @@ impl Sessions {
             return Reply::Refused(Refusal::OutOfRange);
         }
         let session = now.index;
-        let deadline_ms = now.clock_ms.saturating_add(ttl_ms);
+        let deadline_ms = deadline_ms(now, ttl_ms);
         self.deadlines.insert((deadline_ms, session));
         self.sessions.insert(
             session,
@@ -100,6 +101,7 @@ impl Sessions {
             let guard_holds = self.sessions.get(&id).is_some_and(|session| {
                 session.deadline_ms == seen_ms && now.clock_ms >= session.deadline_ms
             });
+            let guard_holds = guard_holds || planted::active(Bug::ExpireUnguarded);
             if guard_holds && self.close(id) {
                 ended.push(id);
             }
@@ -109,6 +111,9 @@ impl Sessions {
 
     /// Gives every session its full TTL again.
     pub(super) fn renew_all(&mut self, now: Moment) {
+        if planted::active(Bug::DeadlinesNotExtended) {
+            return;
+        }
         let ids: Vec<SessionId> = self.sessions.keys().copied().collect();
         for id in ids {
             self.renew(now, id);
@@ -188,9 +193,17 @@ impl Sessions {
         Ok(())
     }
 
+    /// The mistake of MR-04: replies are not written to the snapshot.
+    #[cfg(feature = "planted")]
+    pub(super) fn forget_replies(&mut self) {
+        for session in self.sessions.values_mut() {
+            session.last = None;
+        }
+    }
+
     fn renew(&mut self, now: Moment, id: SessionId) -> Option<&Session> {
         let session = self.sessions.get_mut(&id)?;
-        let deadline_ms = now.clock_ms.saturating_add(session.ttl_ms);
+        let deadline_ms = deadline_ms(now, session.ttl_ms);
         if deadline_ms > session.deadline_ms {
             self.deadlines.remove(&(session.deadline_ms, id));
             self.deadlines.insert((deadline_ms, id));
@@ -198,6 +211,15 @@ impl Sessions {
         }
         Some(session)
     }
+}
+
+/// When a session renewed now is due, by the clock.
+fn deadline_ms(now: Moment, ttl_ms: u64) -> u64 {
+    let clock_ms = match planted::active(Bug::LeaseByLocalClock) {
+        true => planted::clock_ms(),
+        false => now.clock_ms,
+    };
+    clock_ms.saturating_add(ttl_ms)
 }
 
 impl Session {

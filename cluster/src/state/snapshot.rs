@@ -9,6 +9,8 @@
 //! `apply` relies on are checked. It does not compress, split or store anything.
 
 use super::State;
+#[cfg(feature = "planted")]
+use crate::planted::{self, Bug};
 use xxhash_rust::xxh3::xxh3_64;
 
 const FORMAT: u8 = 1;
@@ -37,7 +39,13 @@ impl State {
     /// The whole state as a snapshot.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![FORMAT; HEADER_BYTES];
-        bytes = postcard::to_extend(self, bytes).expect("writing plain data to memory cannot fail");
+        #[cfg(feature = "planted")]
+        let mistaken = self.with_omissions();
+        #[cfg(feature = "planted")]
+        let this = mistaken.as_ref().unwrap_or(self);
+        #[cfg(not(feature = "planted"))]
+        let this = self;
+        bytes = postcard::to_extend(this, bytes).expect("writing plain data to memory cannot fail");
         let digest = xxh3_64(&bytes[HEADER_BYTES..]);
         bytes[1..HEADER_BYTES].copy_from_slice(&digest.to_le_bytes());
         bytes
@@ -72,6 +80,24 @@ impl State {
     pub fn digest(&self) -> u64 {
         let body = postcard::to_stdvec(self).expect("writing plain data to memory cannot fail");
         xxh3_64(&body)
+    }
+
+    /// What is written by a snapshot that leaves something out.
+    #[cfg(feature = "planted")]
+    fn with_omissions(&self) -> Option<Self> {
+        let mut state = self.clone();
+        if planted::active(Bug::SessionsNotInSnapshot) {
+            state.sessions.forget_replies();
+        } else if planted::active(Bug::CounterNotInSnapshot) {
+            state.locks.forget_tokens();
+        } else if planted::active(Bug::DedupNotInSnapshot) {
+            state.queues.forget_producers();
+        } else if planted::active(Bug::HiddenNotInSnapshot) {
+            state.queues.forget_hidden();
+        } else {
+            return None;
+        }
+        Some(state)
     }
 
     fn reindex(&mut self) -> Result<(), DecodeError> {

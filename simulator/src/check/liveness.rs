@@ -1,14 +1,17 @@
-//! R4: after the last fault heals, the cluster converges before the deadline.
+//! R4: after the last fault heals, the cluster converges before the deadline, serves every
+//! service that is in use, and lets the audit finish: locks come free, queues drain.
 //!
 //! Source: the liveness phase of TigerBeetle's VOPR (`src/vopr.zig`), which ends with a
-//! reason when the cluster does not converge. The harness times the deadline and notes
-//! why it was missed; this check reads the outcome: the converge phase must be followed by
-//! the serve phase. Not checked: how long recovery took, which is measured, not judged.
+//! reason when the cluster does not converge. The harness times the deadlines and notes
+//! why one was missed; this check reads the outcome: the converge phase must be followed by
+//! the serve phase, in which each service that is asked anything answers something, and no
+//! note of the audit may say what it is still waiting for. Not checked: how long recovery
+//! took, which is measured, not judged.
 
 use super::result::{CheckResult, Judge};
 use super::view::View;
-use super::words::seconds;
-use crate::history::{EventKind, Phase};
+use super::words::{self, seconds};
+use crate::history::{EventKind, Operation, Outcome, Phase, Service};
 
 pub(super) fn check(view: &View) -> CheckResult {
     let mut judge = Judge::new("liveness", "R4");
@@ -33,8 +36,48 @@ pub(super) fn check(view: &View) -> CheckResult {
             );
         }
     }
+    judge_service(view, &mut judge);
+    judge_audit(view, &mut judge);
     judge.finish("recoveries")
 }
+
+/// Whoever asks the healed cluster is served.
+fn judge_service(view: &View, judge: &mut Judge) {
+    for (service, name) in [
+        (Service::Lock, "lock"),
+        (Service::Queue, "queue"),
+        (Service::Cache, "cache"),
+    ] {
+        let operations = view.operations.iter();
+        let asked =
+            operations.filter(|o| o.action.service() == service && view.in_phase(o, Phase::Serve));
+        let asked: Vec<_> = asked.filter(|o| o.outcome.is_some()).collect();
+        let answered = |o: &&Operation| o.outcome.is_some_and(Outcome::is_acknowledged);
+        if !asked.is_empty() && !asked.iter().any(answered) {
+            let lines = asked.iter().map(|o| words::operation(o));
+            judge.violation(
+                format!("no {name} operation was served after the heal"),
+                lines,
+            );
+        }
+    }
+}
+
+/// What the audit could not finish, it is still waiting for.
+fn judge_audit(view: &View, judge: &mut Judge) {
+    let Some(audit) = view.phase(Phase::Audit) else {
+        return;
+    };
+    for (at_us, text) in notes_after(view, audit.pos) {
+        if let Some(why) = text.strip_prefix(AUDIT_NOTE) {
+            let line = format!("{} note: {text}", seconds(at_us));
+            judge.violation(format!("the audit did not finish: {why}"), [line]);
+        }
+    }
+}
+
+/// How the harness begins to say what its audit could not finish.
+const AUDIT_NOTE: &str = "audit: ";
 
 fn notes_after<'a>(view: &View<'a>, pos: usize) -> Vec<(u64, &'a str)> {
     let events = view.history.events[pos..].iter();
@@ -70,6 +113,46 @@ mod tests {
         run.note("node-3 was slow")
             .phase(Phase::Serve)
             .phase(Phase::Audit);
+        passes(check, &run.end());
+    }
+
+    #[test]
+    fn converged_but_not_serving() {
+        let mut run = Run::new();
+        run.phase(Phase::Heal)
+            .phase(Phase::Converge)
+            .phase(Phase::Serve);
+        run.call("cache-1", get("k"), failed("no leader"));
+        run.phase(Phase::Audit);
+        fails(
+            check,
+            &run.end(),
+            "no cache operation was served after the heal",
+        );
+    }
+
+    #[test]
+    fn an_audit_that_is_still_waiting() {
+        let mut run = Run::new();
+        run.audit();
+        run.note("audit: queue q could not be drained in time: 0 ready, 2 in flight, 0 delayed");
+        fails(
+            check,
+            &run.end(),
+            "the audit did not finish: queue q could not be drained",
+        );
+    }
+
+    /// One failure is none of the service, and other notes are not the audit's.
+    #[test]
+    fn served_in_the_end() {
+        let mut run = Run::new();
+        run.phase(Phase::Heal)
+            .phase(Phase::Converge)
+            .phase(Phase::Serve);
+        run.call("cache-1", get("k"), failed("no leader"));
+        run.call("cache-1", get("k"), absent());
+        run.phase(Phase::Audit).note("clients took their time");
         passes(check, &run.end());
     }
 

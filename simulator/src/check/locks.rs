@@ -1,12 +1,12 @@
 //! What a history says about locks and sessions, indexed: holds by name and token,
 //! sessions by number. Judges nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 
 use super::view::{certain, may_have_effect};
-use crate::history::{Action, Operation, Outcome};
+use crate::history::{Action, Holder, Operation, Outcome};
 
 #[derive(Debug, Default)]
 pub(super) struct Locks<'a> {
@@ -18,6 +18,22 @@ pub(super) struct Locks<'a> {
     /// The first acquire without an answer, by lock name and session. It may have been
     /// granted, at any later time, the token that a later acquire is told.
     pub(super) unanswered: BTreeMap<(&'a str, u64), usize>,
+    /// Every acquire, by lock name and session.
+    pub(super) acquires: BTreeMap<(&'a str, u64), Vec<usize>>,
+    /// Lock names and sessions for which a wait was cancelled.
+    pub(super) cancelled: BTreeSet<(&'a str, u64)>,
+    /// Answered looks at who holds a lock and who waits, by name.
+    pub(super) lines: IndexMap<&'a str, Vec<Line<'a>>>,
+}
+
+/// One look at a lock.
+#[derive(Debug)]
+pub(super) struct Line<'a> {
+    /// Position of the operation.
+    pub(super) index: usize,
+    pub(super) holders: &'a [Holder],
+    pub(super) waiters: &'a [u64],
+    pub(super) last_token: u64,
 }
 
 /// Everything said about one token of one lock. Operations are positions in the list of
@@ -55,6 +71,13 @@ impl<'a> Locks<'a> {
     }
 
     fn note_hold(&mut self, index: usize, operation: &Operation<'a>) {
+        if let Action::Acquire { name, session, .. } = operation.action {
+            let acquires = self.acquires.entry((name, *session)).or_default();
+            acquires.push(index);
+        }
+        if let Action::Cancel { name, session } = operation.action {
+            self.cancelled.insert((name, *session));
+        }
         match (operation.action, operation.outcome) {
             (Action::Acquire { name, .. }, Some(Outcome::Granted { token })) => {
                 self.hold(name, *token).grants.push(index);
@@ -65,6 +88,19 @@ impl<'a> Locks<'a> {
             (Action::Release { name, token, .. }, _) => {
                 self.hold(name, *token).releases.push(index);
             }
+            (
+                Action::Inspect { name },
+                Some(Outcome::Line {
+                    holders,
+                    waiters,
+                    last_token,
+                }),
+            ) => self.lines.entry(name).or_default().push(Line {
+                index,
+                holders,
+                waiters,
+                last_token: *last_token,
+            }),
             (Action::Check { name, .. }, Some(Outcome::Checked { .. })) => {
                 self.checks.entry(name).or_default().push(index);
             }
@@ -107,6 +143,16 @@ impl<'a> Locks<'a> {
     }
 }
 
+impl Locks<'_> {
+    /// The tokens of a lock that are known to have been granted, in order, with the first
+    /// grant of each.
+    pub(super) fn tokens(&self, name: &str) -> BTreeMap<u64, usize> {
+        let holds = self.names.get(name).into_iter().flatten();
+        let granted = holds.filter_map(|(&token, hold)| Some((token, *hold.grants.first()?)));
+        granted.collect()
+    }
+}
+
 impl Hold {
     /// The session, and whether the hold is shared, as its first grant says.
     pub(super) fn holder(&self, operations: &[Operation]) -> Option<(u64, bool)> {
@@ -139,6 +185,7 @@ pub(super) fn session_of(action: &Action) -> Option<u64> {
     use Action::*;
     match action {
         Acquire { session, .. }
+        | Cancel { session, .. }
         | Release { session, .. }
         | KeepAlive { session }
         | CloseSession { session } => Some(*session),

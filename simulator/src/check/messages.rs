@@ -20,6 +20,8 @@ pub(super) struct Messages<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Message<'a> {
     pub(super) publish: Option<usize>,
+    /// Its place in the batch that published it.
+    nth: usize,
     pub(super) deliveries: Vec<(usize, &'a Delivered)>,
     pub(super) acks: Vec<usize>,
     pub(super) nacks: Vec<usize>,
@@ -32,6 +34,13 @@ impl<'a> Messages<'a> {
             match operation.action {
                 Action::Publish { queue, value, .. } => {
                     messages.entry(queue, value).publish.get_or_insert(index);
+                }
+                Action::PublishBatch { queue, values, .. } => {
+                    for (nth, value) in values.iter().enumerate() {
+                        let message = messages.entry(queue, value);
+                        message.publish.get_or_insert(index);
+                        message.nth = nth;
+                    }
                 }
                 Action::Ack { queue, value, .. } => messages.entry(queue, value).acks.push(index),
                 Action::Nack { queue, value, .. } => messages.entry(queue, value).nacks.push(index),
@@ -73,6 +82,17 @@ impl<'a> Messages<'a> {
         self.receives
             .get_key_value(name.as_str())
             .map(|(&name, _)| name)
+    }
+}
+
+impl Message<'_> {
+    /// The id that its publish was answered with.
+    pub(super) fn published_id(&self, operations: &[Operation]) -> Option<u64> {
+        match operations[self.publish?].outcome? {
+            Outcome::Published { id } => Some(*id),
+            Outcome::PublishedBatch { ids } => ids.get(self.nth).copied(),
+            _ => None,
+        }
     }
 }
 

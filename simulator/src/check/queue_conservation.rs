@@ -29,8 +29,8 @@ pub(super) fn check(view: &View) -> CheckResult {
             .iter()
             .filter_map(|(&value, message)| {
                 let publish = &view.operations[message.publish?];
-                let published = matches!(publish.outcome, Some(Outcome::Published { .. }));
-                published.then_some((value, message, publish))
+                message.published_id(&view.operations)?;
+                Some((value, message, publish))
             })
             .collect();
         if acknowledged.is_empty() {
@@ -55,7 +55,7 @@ pub(super) fn check(view: &View) -> CheckResult {
 /// The time from which log time surely runs: service restored and no leader changed
 /// since. `None` when clock faults make that unknowable.
 fn settled_us(view: &View) -> Option<u64> {
-    if view.faults().any(|(_, _, fault)| fault.kind == "clock") {
+    if view.has_clock_faults() {
         return None;
     }
     let serve_us = view.phase(Phase::Serve)?.at_us;

@@ -57,10 +57,12 @@ fn judge_deliveries(
         let what = match publish.outcome {
             _ if receive.return_pos < Some(publish.invoke_pos) => "before it was published".into(),
             Some(Outcome::Failed { .. }) => "although its publish failed".into(),
-            Some(Outcome::Published { id }) if same_id && *id != delivered.id => {
-                format!("as id {}, but it was published as id {id}", delivered.id)
-            }
-            _ => continue,
+            _ => match message.published_id(&view.operations) {
+                Some(id) if same_id && id != delivered.id => {
+                    format!("as id {}, but it was published as id {id}", delivered.id)
+                }
+                _ => continue,
+            },
         };
         judge.violation(
             format!("queue {queue} delivered {value} {what}"),

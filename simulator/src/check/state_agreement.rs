@@ -13,7 +13,7 @@ use super::words::seconds;
 use crate::history::NodeEvent;
 
 pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("state_agreement", "R2").needs_evidence();
+    let mut judge = Judge::new("state_agreement", "R2 C4").needs_evidence();
     // What the first node to report an index said of it: of the entries, and of the state.
     let mut entries: BTreeMap<u64, Report> = BTreeMap::new();
     let mut states: BTreeMap<u64, Report> = BTreeMap::new();

@@ -4,8 +4,8 @@
 use super::view::View;
 use super::{CheckResult, Verdict};
 use crate::history::{
-    Action, Delivered, Event, EventKind, FaultEvent, FaultStatus, History, NodeEvent, Outcome,
-    Phase,
+    Action, Delivered, Event, EventKind, FaultEvent, FaultStatus, History, Holder, NodeEvent,
+    Outcome, Phase,
 };
 
 /// A run being told. Starts in the chaos phase at 1 ms.
@@ -192,6 +192,109 @@ pub(super) fn release(name: &str, session: u64, token: u64) -> Action {
     }
 }
 
+pub(super) fn acquire_waiting(name: &str, session: u64, wait_ms: u64) -> Action {
+    Action::Acquire {
+        name: name.into(),
+        session,
+        shared: false,
+        wait_ms,
+    }
+}
+
+pub(super) fn inspect(name: &str) -> Action {
+    Action::Inspect { name: name.into() }
+}
+
+pub(super) fn holder(session: u64, token: u64, shared: bool) -> Holder {
+    Holder {
+        session,
+        token,
+        shared,
+    }
+}
+
+/// What a look at a lock showed; the last token is that of the last holder.
+pub(super) fn line(holders: &[Holder], waiters: &[u64]) -> Outcome {
+    Outcome::Line {
+        holders: holders.to_vec(),
+        waiters: waiters.to_vec(),
+        last_token: holders.last().map_or(0, |holder| holder.token),
+    }
+}
+
+pub(super) fn open(ttl_ms: u64) -> Action {
+    Action::OpenSession { ttl_ms }
+}
+
+pub(super) fn opened(session: u64) -> Outcome {
+    Outcome::Session { session }
+}
+
+/// A batch without delay, priority or group.
+pub(super) fn publish_batch(queue: &str, values: &[&str]) -> Action {
+    publish_with(queue, values, 0, 0, None)
+}
+
+pub(super) fn publish_with(
+    queue: &str,
+    values: &[&str],
+    delay_ms: u64,
+    priority: u64,
+    group: Option<&str>,
+) -> Action {
+    Action::PublishBatch {
+        queue: queue.into(),
+        values: values.iter().map(|value| (*value).into()).collect(),
+        bytes: 2,
+        delay_ms,
+        priority,
+        group: group.map(Into::into),
+    }
+}
+
+pub(super) fn published(ids: &[u64]) -> Outcome {
+    Outcome::PublishedBatch { ids: ids.to_vec() }
+}
+
+pub(super) fn configure(queue: &str, max_depth: u64, max_deliveries: u32) -> Action {
+    Action::Configure {
+        queue: queue.into(),
+        max_depth,
+        max_deliveries,
+    }
+}
+
+pub(super) fn depth(queue: &str) -> Action {
+    Action::Depth {
+        queue: queue.into(),
+    }
+}
+
+pub(super) fn holds(ready: u64, in_flight: u64, delayed: u64) -> Outcome {
+    Outcome::Depth {
+        ready,
+        in_flight,
+        delayed,
+    }
+}
+
+pub(super) fn get_from(key: &str, node: &str, bound_ms: Option<u64>) -> Action {
+    Action::GetFrom {
+        key: key.into(),
+        node: node.into(),
+        bound_ms,
+    }
+}
+
+pub(super) fn set_volatile(key: &str, value: &str, ttl_ms: Option<u64>) -> Action {
+    Action::SetVolatile {
+        key: key.into(),
+        value: value.into(),
+        bytes: value.len() as u64,
+        ttl_ms,
+    }
+}
+
 pub(super) fn publish(queue: &str, value: &str) -> Action {
     Action::Publish {
         queue: queue.into(),
@@ -250,7 +353,10 @@ pub(super) fn settled() -> Outcome {
 }
 
 pub(super) fn get(key: &str) -> Action {
-    Action::Get { key: key.into() }
+    Action::Get {
+        key: key.into(),
+        lease: false,
+    }
 }
 
 pub(super) fn value(value: &str, version: u64) -> Outcome {

@@ -5,7 +5,7 @@
 //! the same instant keep their order. Operation A precedes B if A's return stands before
 //! B's invocation. It holds references only; it judges nothing.
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use super::locks::Locks;
 use super::messages::Messages;
@@ -24,8 +24,12 @@ pub(super) struct View<'a> {
     pub(super) phases: Vec<PhaseStart>,
     pub(super) locks: Locks<'a>,
     pub(super) messages: Messages<'a>,
-    /// Operations of each cache key, as positions in `operations`.
+    /// Operations of each cache key that keeps its value, as positions in `operations`.
     pub(super) keys: IndexMap<&'a str, Vec<usize>>,
+    /// Operations of each cache key that may vanish by itself.
+    pub(super) volatile_keys: IndexMap<&'a str, Vec<usize>>,
+    /// Reads of each cache key from one node, which may be behind.
+    pub(super) node_reads: IndexMap<&'a str, Vec<usize>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -38,11 +42,14 @@ pub(super) struct PhaseStart {
 impl<'a> View<'a> {
     pub(super) fn new(history: &'a History) -> Self {
         let operations = operations(history);
+        let (volatile_keys, keys) = keys(&operations);
         Self {
             phases: phases(history),
             locks: Locks::new(&operations),
             messages: Messages::new(&operations),
-            keys: keys(&operations),
+            keys,
+            volatile_keys,
+            node_reads: node_reads(&operations),
             history,
             operations,
         }
@@ -70,6 +77,28 @@ impl<'a> View<'a> {
         })
     }
 
+    /// Whether some clock was made to go wrong, so that log time tells nothing.
+    pub(super) fn has_clock_faults(&self) -> bool {
+        self.faults().any(|(_, _, fault)| fault.kind == "clock")
+    }
+
+    /// The times at which a leader came into office or a fault began or ended, in order:
+    /// what a bound that holds "once the service is available" may have to wait for.
+    pub(super) fn disturbances_us(&self) -> Vec<u64> {
+        let events = self.history.events.iter();
+        let disturbs = |event: &&crate::history::Event| match &event.kind {
+            EventKind::Fault(_) => true,
+            EventKind::Node { event, .. } => matches!(
+                event,
+                NodeEvent::FirstCommit { .. }
+                    | NodeEvent::Stopped { .. }
+                    | NodeEvent::Started { .. }
+            ),
+            _ => false,
+        };
+        events.filter(disturbs).map(|event| event.at_us).collect()
+    }
+
     pub(super) fn faults(&self) -> impl Iterator<Item = (usize, u64, &'a FaultEvent)> {
         let events = self.history.events.iter().enumerate();
         events.filter_map(|(pos, event)| match &event.kind {
@@ -92,16 +121,35 @@ pub(super) fn phases(history: &History) -> Vec<PhaseStart> {
     events.filter_map(start).collect()
 }
 
-fn keys<'a>(operations: &[Operation<'a>]) -> IndexMap<&'a str, Vec<usize>> {
-    let mut keys: IndexMap<&str, Vec<usize>> = IndexMap::new();
+type Keys<'a> = IndexMap<&'a str, Vec<usize>>;
+
+/// Operations by key: of those that may vanish by themselves, and of the others.
+fn keys<'a>(operations: &[Operation<'a>]) -> (Keys<'a>, Keys<'a>) {
+    let mut keys: Keys = IndexMap::new();
+    let mut volatile: IndexSet<&str> = IndexSet::new();
     for (index, operation) in operations.iter().enumerate() {
         use Action::*;
-        if let Get { key }
+        if let SetVolatile { key, .. } = operation.action {
+            volatile.insert(key);
+        }
+        if let Get { key, .. }
         | Set { key, .. }
+        | SetVolatile { key, .. }
         | CompareAndSet { key, .. }
         | Delete { key }
         | Increment { key, .. } = operation.action
         {
+            keys.entry(key).or_default().push(index);
+        }
+    }
+    keys.into_iter()
+        .partition(|(key, _)| volatile.contains(key))
+}
+
+fn node_reads<'a>(operations: &[Operation<'a>]) -> Keys<'a> {
+    let mut keys: Keys = IndexMap::new();
+    for (index, operation) in operations.iter().enumerate() {
+        if let Action::GetFrom { key, .. } = operation.action {
             keys.entry(key).or_default().push(index);
         }
     }

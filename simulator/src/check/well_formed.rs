@@ -53,6 +53,10 @@ impl<'a> Reader<'a> {
                 op, client, action, ..
             } => self.invoke(*op, client, action),
             EventKind::Return { op, outcome } => self.answer(*op, outcome),
+            EventKind::Retry { op } => match self.outstanding.contains_key(op) {
+                true => Ok(()),
+                false => Err(format!("operation {op} is repeated but not outstanding")),
+            },
             EventKind::Fault(_) | EventKind::Node { .. } | EventKind::Note { .. } => Ok(()),
         }
     }
@@ -101,16 +105,26 @@ fn fits(action: &Action, outcome: &Outcome) -> bool {
     }
     match action {
         Action::Acquire { .. } => matches!(outcome, Granted { .. } | NotGranted | NotHeld),
+        Action::Cancel { .. } => matches!(outcome, NotGranted),
+        Action::Inspect { .. } => matches!(outcome, Line { .. }),
         Action::Release { .. } => matches!(outcome, Released | NotHeld),
         Action::Check { .. } => matches!(outcome, Checked { .. }),
         Action::OpenSession { .. } => matches!(outcome, Session { .. }),
         Action::KeepAlive { .. } => matches!(outcome, Alive | NotHeld),
         Action::CloseSession { .. } => matches!(outcome, Closed | NotHeld),
         Action::Publish { .. } => matches!(outcome, Published { .. }),
+        Action::PublishBatch { values, .. } => {
+            matches!(outcome, PublishedBatch { ids } if ids.len() == values.len())
+        }
+        Action::Configure { .. } => matches!(outcome, Configured),
+        Action::Depth { .. } => matches!(outcome, Outcome::Depth { .. }),
         Action::Receive { .. } => matches!(outcome, Received { .. }),
         Action::Ack { .. } | Action::Nack { .. } => matches!(outcome, Settled { .. }),
-        Action::Get { .. } => matches!(outcome, Value { .. }),
-        Action::Set { .. } | Action::Delete { .. } => matches!(outcome, Stored { .. }),
+        Action::Get { .. } | Action::GetFrom { .. } => matches!(outcome, Value { .. }),
+        Action::CacheSize { .. } => matches!(outcome, Size { .. }),
+        Action::Set { .. } | Action::SetVolatile { .. } | Action::Delete { .. } => {
+            matches!(outcome, Stored { .. })
+        }
         Action::CompareAndSet { .. } => matches!(outcome, Stored { .. } | Mismatch),
         Action::Increment { .. } => matches!(outcome, Counted { .. }),
     }
@@ -155,6 +169,15 @@ mod tests {
         let mut run = Run::new();
         run.call("a", get("k"), Outcome::Released);
         malformed(&run, "does not answer");
+    }
+
+    #[test]
+    fn a_retry_of_what_is_not_outstanding() {
+        let mut run = Run::new();
+        let op = run.invoke("a", increment("k", 1));
+        run.push(EventKind::Retry { op }).returns(op, counted(1, 5));
+        assert_eq!(check(&run.cut()).verdict, Verdict::Pass);
+        malformed(run.push(EventKind::Retry { op }), "not outstanding");
     }
 
     #[test]

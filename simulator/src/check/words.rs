@@ -3,7 +3,7 @@
 //! One line each, with times in seconds, client and outcome, so that a reader needs
 //! neither the history file nor the code to follow what went wrong.
 
-use crate::history::{Action, Delivered, Operation, Outcome};
+use crate::history::{Action, Delivered, Holder, Operation, Outcome};
 
 /// `3.201000 s lock-1: acquire a for session 5 -> granted token 17 (at 3.204000 s)`.
 pub(super) fn operation(operation: &Operation) -> String {
@@ -52,11 +52,20 @@ fn action(action: &Action) -> String {
             session,
             token,
         } => format!("release {name} token {token} of session {session}"),
+        Cancel { name, session } => format!("stop waiting for {name} in session {session}"),
+        Inspect { name } => format!("look at lock {name}"),
         Check { name, token } => format!("use {name} with token {token}"),
         OpenSession { ttl_ms } => format!("open a session of {ttl_ms} ms"),
         KeepAlive { session } => format!("keep session {session} alive"),
         CloseSession { session } => format!("close session {session}"),
         Publish { queue, value, .. } => format!("publish {value} to {queue}"),
+        PublishBatch { .. } => batch(action),
+        Configure {
+            queue,
+            max_depth,
+            max_deliveries,
+        } => format!("limit {queue} to {max_depth} messages, {max_deliveries} deliveries each"),
+        Depth { queue } => format!("ask how many messages {queue} holds"),
         Receive {
             queue,
             visibility_ms,
@@ -73,7 +82,22 @@ fn action(action: &Action) -> String {
             value,
             delay_ms,
         } => format!("nack {value} in {queue} by receipt {receipt}, delay {delay_ms} ms"),
-        Get { key } => format!("get {key}"),
+        Get { key, lease: false } => format!("get {key}"),
+        Get { key, lease: true } => format!("get {key} by lease"),
+        GetFrom {
+            key,
+            node,
+            bound_ms: Some(bound_ms),
+        } => format!("get {key} from {node}, at most {bound_ms} ms old"),
+        GetFrom { key, node, .. } => format!("get {key} from {node} as it stands"),
+        SetVolatile {
+            key,
+            value,
+            ttl_ms: Some(ttl_ms),
+            ..
+        } => format!("set {key} to {value} for {ttl_ms} ms"),
+        SetVolatile { key, value, .. } => format!("set {key} to {value} until evicted"),
+        CacheSize { capacity } => format!("ask how many keys there are, of at most {capacity}"),
         Set { key, value, .. } => format!("set {key} to {value}"),
         CompareAndSet {
             key,
@@ -85,12 +109,64 @@ fn action(action: &Action) -> String {
     }
 }
 
+fn batch(action: &Action) -> String {
+    let Action::PublishBatch {
+        queue,
+        values,
+        delay_ms,
+        priority,
+        group,
+        ..
+    } = action
+    else {
+        unreachable!("only a batch is described here, not {action:?}")
+    };
+    let mut text = format!("publish {} to {queue}", values.join(", "));
+    if *delay_ms > 0 {
+        text += &format!(", delay {delay_ms} ms");
+    }
+    if *priority > 0 {
+        text += &format!(", priority {priority}");
+    }
+    if let Some(group) = group {
+        text += &format!(", group {group}");
+    }
+    text
+}
+
+fn line(holders: &[Holder], waiters: &[u64]) -> String {
+    let held = holders.iter().map(|holder| {
+        let how = if holder.shared { " shared" } else { "" };
+        format!(
+            "session {} with token {}{how}",
+            holder.session, holder.token
+        )
+    });
+    let held: Vec<String> = held.collect();
+    let held = match held.is_empty() {
+        true => "nobody".to_owned(),
+        false => held.join(", "),
+    };
+    format!("held by {held}; waiting: {waiters:?}")
+}
+
 fn outcome(outcome: &Outcome) -> String {
     use Outcome::*;
     match outcome {
         Granted { token } => format!("granted token {token}"),
         NotGranted => "not granted".into(),
         Released => "released".into(),
+        Line {
+            holders, waiters, ..
+        } => line(holders, waiters),
+        PublishedBatch { ids } => format!("published as ids {ids:?}"),
+        Configured => "done".into(),
+        Depth {
+            ready,
+            in_flight,
+            delayed,
+        } => format!("{ready} ready, {in_flight} in flight, {delayed} delayed"),
+        Size { entries } => format!("{entries} keys"),
         NotHeld => "not held".into(),
         Checked { accepted: true } => "accepted".into(),
         Checked { accepted: false } => "refused".into(),

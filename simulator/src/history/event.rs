@@ -45,6 +45,10 @@ pub enum EventKind {
         op: u64,
         outcome: Outcome,
     },
+    /// The client sends operation `op` once more, under the same session and sequence.
+    Retry {
+        op: u64,
+    },
     Fault(FaultEvent),
     /// A node reports about itself.
     Node {

@@ -18,7 +18,7 @@ pub mod recorder;
 pub use event::{
     Event, EventKind, FaultEvent, FaultStatus, MAJORITY_AGAIN, NO_MAJORITY, NodeEvent, Phase,
 };
-pub use operation::{Action, Delivered, Operation, Outcome, Service, operations};
+pub use operation::{Action, Delivered, Holder, Operation, Outcome, Service, operations};
 pub use recorder::Recorder;
 
 /// A complete recorded run.

@@ -30,6 +30,15 @@ pub enum Action {
         session: u64,
         token: u64,
     },
+    /// Leaves the waiting line of lock `name`.
+    Cancel {
+        name: String,
+        session: u64,
+    },
+    /// Looks at who holds lock `name` and who waits for it.
+    Inspect {
+        name: String,
+    },
     /// A fenced resource checks a token.
     Check {
         name: String,
@@ -50,6 +59,29 @@ pub enum Action {
         value: String,
         bytes: u64,
     },
+    /// Publishes messages in one batch, all with the same delay, priority and group.
+    PublishBatch {
+        queue: String,
+        values: Vec<String>,
+        /// Of each.
+        bytes: u64,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        delay_ms: u64,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        priority: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        group: Option<String>,
+    },
+    /// Creates a queue or changes its limits; 0 is no limit.
+    Configure {
+        queue: String,
+        max_depth: u64,
+        max_deliveries: u32,
+    },
+    /// Asks how many messages a queue holds.
+    Depth {
+        queue: String,
+    },
     Receive {
         queue: String,
         max: u32,
@@ -69,6 +101,29 @@ pub enum Action {
     },
     Get {
         key: String,
+        /// Served by the leader on the strength of its lease.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        lease: bool,
+    },
+    /// Reads from one node, which may be behind: by at most `bound_ms`, or, without a bound,
+    /// by any time.
+    GetFrom {
+        key: String,
+        node: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bound_ms: Option<u64>,
+    },
+    /// Sets a key that may vanish by itself: at the end of its lifetime, or by eviction.
+    SetVolatile {
+        key: String,
+        value: String,
+        bytes: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ttl_ms: Option<u64>,
+    },
+    /// Asks how many keys the cache holds, which must be at most `capacity`.
+    CacheSize {
+        capacity: u64,
     },
     Set {
         key: String,
@@ -90,20 +145,37 @@ pub enum Action {
     },
 }
 
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 impl Action {
     pub fn service(&self) -> Service {
         use Action::*;
         match self {
             Acquire { .. }
             | Release { .. }
+            | Cancel { .. }
+            | Inspect { .. }
             | Check { .. }
             | OpenSession { .. }
             | KeepAlive { .. }
             | CloseSession { .. } => Service::Lock,
-            Publish { .. } | Receive { .. } | Ack { .. } | Nack { .. } => Service::Queue,
-            Get { .. } | Set { .. } | CompareAndSet { .. } | Delete { .. } | Increment { .. } => {
-                Service::Cache
-            }
+            Publish { .. }
+            | PublishBatch { .. }
+            | Configure { .. }
+            | Depth { .. }
+            | Receive { .. }
+            | Ack { .. }
+            | Nack { .. } => Service::Queue,
+            Get { .. }
+            | GetFrom { .. }
+            | Set { .. }
+            | SetVolatile { .. }
+            | CacheSize { .. }
+            | CompareAndSet { .. }
+            | Delete { .. }
+            | Increment { .. } => Service::Cache,
         }
     }
 }
@@ -120,6 +192,13 @@ pub enum Outcome {
     /// Acquire ended without the lock: busy, or the wait timed out.
     NotGranted,
     Released,
+    /// Who holds a lock, and the sessions that wait for it, in order.
+    Line {
+        holders: Vec<Holder>,
+        waiters: Vec<u64>,
+        /// The last token that was granted.
+        last_token: u64,
+    },
     /// Release, keep-alive: the session does not hold it or is gone. No effect.
     NotHeld,
     Checked {
@@ -132,6 +211,17 @@ pub enum Outcome {
     Closed,
     Published {
         id: u64,
+    },
+    /// The ids of a batch, in its order.
+    PublishedBatch {
+        ids: Vec<u64>,
+    },
+    Configured,
+    /// Messages that a queue holds.
+    Depth {
+        ready: u64,
+        in_flight: u64,
+        delayed: u64,
     },
     Received {
         messages: Vec<Delivered>,
@@ -155,6 +245,10 @@ pub enum Outcome {
         value: i64,
         version: u64,
     },
+    /// Keys that the cache holds.
+    Size {
+        entries: u64,
+    },
     /// Definitely no effect (refused, or never sent).
     Failed {
         why: String,
@@ -170,6 +264,14 @@ impl Outcome {
     pub fn is_acknowledged(&self) -> bool {
         !matches!(self, Outcome::Failed { .. } | Outcome::Unknown { .. })
     }
+}
+
+/// One hold of a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    pub session: u64,
+    pub token: u64,
+    pub shared: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

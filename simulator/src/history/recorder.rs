@@ -56,6 +56,11 @@ impl Recorder {
         op
     }
 
+    /// The client sends operation `op` once more.
+    pub fn retry(&self, op: u64) {
+        self.record(EventKind::Retry { op });
+    }
+
     /// The client learns the outcome of operation `op`.
     pub fn complete(&self, op: u64, outcome: Outcome) {
         self.record(EventKind::Return { op, outcome });

@@ -78,7 +78,9 @@ const COUNTER_BYTES: u64 = 8;
 
 fn payload_bytes(action: &Action) -> u64 {
     match action {
-        Action::Publish { bytes, .. } | Action::Set { bytes, .. } => *bytes,
+        Action::Publish { bytes, .. }
+        | Action::PublishBatch { bytes, .. }
+        | Action::Set { bytes, .. } => *bytes,
         Action::CompareAndSet { value, .. } => value.len() as u64,
         Action::Increment { .. } => COUNTER_BYTES,
         _ => 0,
@@ -119,6 +121,16 @@ fn queue_loss<'a>(timeline: &'a Timeline<'a>, tally: &mut Tally) {
                     message.see(*id);
                 }
             }
+            (Action::PublishBatch { queue, values, .. }, outcome) => {
+                for (nth, value) in values.iter().enumerate() {
+                    let message = messages.entry((queue, value)).or_default();
+                    message.issued |= sample.class != Class::Failed;
+                    if let Some(Outcome::PublishedBatch { ids }) = outcome {
+                        message.acked = Some(operation);
+                        message.see(ids[nth]);
+                    }
+                }
+            }
             (Action::Receive { queue, .. }, Some(Outcome::Received { messages: brought })) => {
                 if sample.phase == Phase::Audit {
                     drained.insert(queue, brought.is_empty());
@@ -138,7 +150,7 @@ fn queue_loss<'a>(timeline: &'a Timeline<'a>, tally: &mut Tally) {
             _ => {}
         }
     }
-    for ((queue, _), message) in &messages {
+    for ((queue, value), message) in &messages {
         let received = message.last_receive_us.is_some() || message.settled_us.is_some();
         if let Some(publish) = message.acked {
             tally.loss.acked += 1;
@@ -152,7 +164,10 @@ fn queue_loss<'a>(timeline: &'a Timeline<'a>, tally: &mut Tally) {
             .settled_us
             .is_some_and(|at_us| message.last_receive_us > Some(at_us));
         tally.loss.duplicated += u64::from(message.is_double || again);
-        tally.loss.phantom += u64::from(received && !message.issued);
+        // What was published to one queue turns up in another as a dead letter.
+        let origin = queue.strip_suffix(".dead");
+        let is_dead_letter = origin.is_some_and(|queue| messages.contains_key(&(queue, *value)));
+        tally.loss.phantom += u64::from(received && !message.issued && !is_dead_letter);
     }
 }
 
@@ -214,7 +229,7 @@ fn keys<'a>(timeline: &'a Timeline<'a>) -> IndexMap<&'a str, Key<'a>> {
         let may_have_acted =
             sample.class != Class::Failed && operation.outcome != Some(&Outcome::Mismatch);
         match operation.action {
-            Action::Get { key } => {
+            Action::Get { key, .. } => {
                 if let Some(Outcome::Value { value, version }) = operation.outcome {
                     let key = keys.entry(key).or_default();
                     key.read.extend(value.as_deref());
@@ -232,6 +247,12 @@ fn keys<'a>(timeline: &'a Timeline<'a>) -> IndexMap<&'a str, Key<'a>> {
                 if let Some(Outcome::Stored { version }) = operation.outcome {
                     key.acked.push((operation, *version));
                 }
+            }
+            // Its vanishing is no loss, so it is not among the acknowledged writes.
+            Action::SetVolatile { key, value, .. } if may_have_acted => {
+                let key = keys.entry(key).or_default();
+                key.is_mixed = true;
+                key.issued.insert(value);
             }
             Action::Delete { key } if may_have_acted => {
                 let key = keys.entry(key).or_default();

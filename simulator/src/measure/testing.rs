@@ -204,7 +204,10 @@ impl Script {
 }
 
 pub(crate) fn get(key: &str) -> Action {
-    Action::Get { key: key.into() }
+    Action::Get {
+        key: key.into(),
+        lease: false,
+    }
 }
 
 pub(crate) fn value(value: Option<&str>, version: u64) -> Outcome {

@@ -9,6 +9,7 @@
 
 mod action;
 mod chaos;
+mod mix;
 mod resolve;
 pub mod seed;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::{FaultAction, Kind, Moment};
 use crate::scenario::{Scenario, ScenarioError};
+pub use mix::{CacheMix, ExactlyOnce, LockMix, QueueMix, ReadMode, Retries};
 pub use seed::Seed;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,6 +58,8 @@ pub struct ClusterPlan {
     pub election_max_ms: u64,
     /// Log entries between snapshots.
     pub snapshot_every: u64,
+    /// Most keys that the cache holds.
+    pub cache_entries: u64,
 }
 
 /// Every link between two nodes, one way.
@@ -145,6 +149,7 @@ pub enum WorkloadKind {
         ttl_ms: u64,
         wait_ms: u64,
         hold_us: u64,
+        mix: LockMix,
     },
     Queue {
         producers: u64,
@@ -152,12 +157,14 @@ pub enum WorkloadKind {
         visibility_ms: u64,
         /// Names in use.
         queues: u64,
+        mix: QueueMix,
     },
     Cache {
         clients: u64,
         keys: u64,
         /// Parts per million.
         reads_ppm: u32,
+        mix: CacheMix,
     },
 }
 

@@ -5,13 +5,14 @@ use rand::RngExt;
 use super::action::action;
 use super::chaos;
 use super::{
-    ClockPlan, ClusterPlan, DiskPlan, NetworkPlan, Objectives, Pacing, PhasePlan, Plan,
-    PlannedFault, ProbePlan, Seed, WorkloadKind, WorkloadPlan,
+    CacheMix, ClockPlan, ClusterPlan, DiskPlan, ExactlyOnce, LockMix, NetworkPlan, Objectives,
+    Pacing, PhasePlan, Plan, PlannedFault, ProbePlan, QueueMix, ReadMode, Retries, Seed,
+    WorkloadKind, WorkloadPlan,
 };
 use crate::fault::{FaultAction, Kind, Target};
 use crate::scenario::section::Budget;
-use crate::scenario::unit::Duration;
-use crate::scenario::workload::{Service, Workload};
+use crate::scenario::unit::{Duration, Share};
+use crate::scenario::workload::{self, Service, Workload, written};
 use crate::scenario::{Chaos, Network, Phases, Scenario};
 
 pub(super) fn resolve(scenario: &Scenario, seed: Seed) -> Plan {
@@ -60,6 +61,7 @@ fn cluster(scenario: &Scenario) -> ClusterPlan {
         election_min_ms: election_min.ms(),
         election_max_ms: election_max.ms(),
         snapshot_every: *cluster.snapshot_every.get_ref(),
+        cache_entries: *cluster.cache_entries.get_ref(),
     }
 }
 
@@ -115,7 +117,7 @@ fn workloads(scenario: &Scenario, seed: Seed) -> Vec<WorkloadPlan> {
         plans.push(WorkloadPlan {
             seed: seed.fork("workload").fork(&name).0,
             name,
-            kind: kind(workload),
+            kind: kind(workload, *scenario.cluster.cache_entries.get_ref()),
             pacing: pacing(workload),
             timeout_us: workload.timeout().us(),
             operations: workload.operations.as_ref().map(|count| *count.get_ref()),
@@ -128,7 +130,7 @@ fn workloads(scenario: &Scenario, seed: Seed) -> Vec<WorkloadPlan> {
     plans
 }
 
-fn kind(workload: &Workload) -> WorkloadKind {
+fn kind(workload: &Workload, capacity: u64) -> WorkloadKind {
     match workload.service {
         Service::Lock => WorkloadKind::Lock {
             clients: workload.clients(),
@@ -137,18 +139,82 @@ fn kind(workload: &Workload) -> WorkloadKind {
             ttl_ms: workload.ttl().ms(),
             wait_ms: workload.wait().ms(),
             hold_us: workload.hold().us(),
+            mix: LockMix {
+                retries: retries(workload),
+                renew_ms: workload.renew().ms(),
+                watchers: written(&workload.watchers, 0),
+                crash_ppm: written(&workload.crash, Share(0)).0,
+                cancel_ppm: written(&workload.cancel, Share(0)).0,
+            },
         },
         Service::Queue => WorkloadKind::Queue {
             producers: workload.producers(),
             consumers: workload.consumers(),
             visibility_ms: workload.visibility().ms(),
             queues: 1,
+            mix: queue_mix(workload),
         },
         Service::Cache => WorkloadKind::Cache {
             clients: workload.clients(),
             keys: workload.keys(),
             reads_ppm: workload.reads().0,
+            mix: cache_mix(workload, capacity),
         },
+    }
+}
+
+fn queue_mix(workload: &Workload) -> QueueMix {
+    let (work_min, work_max) = workload.work();
+    let share = |share| written(share, Share(0)).0;
+    QueueMix {
+        retries: retries(workload),
+        exactly_once: workload
+            .exactly_once
+            .as_ref()
+            .map(|how| match how.get_ref() {
+                workload::ExactlyOnce::Session => ExactlyOnce::Session,
+                workload::ExactlyOnce::Dedup => ExactlyOnce::Dedup,
+            }),
+        batch: written(&workload.batch, 1),
+        delayed_ppm: share(&workload.delayed),
+        delay_ms: written(&workload.delay, Duration(500_000)).ms(),
+        priorities: written(&workload.priorities, 1),
+        groups: written(&workload.groups, 0),
+        prefetch: written(&workload.prefetch, 10),
+        work_min_us: work_min.us(),
+        work_max_us: work_max.us(),
+        nack_ppm: share(&workload.nack),
+        crash_ppm: share(&workload.crash),
+        max_depth: written(&workload.max_depth, 0),
+        max_deliveries: written(&workload.max_deliveries, 0),
+    }
+}
+
+fn cache_mix(workload: &Workload, capacity: u64) -> CacheMix {
+    let bound_ms = written(&workload.bound, Duration(500_000)).ms();
+    CacheMix {
+        retries: retries(workload),
+        mode: match written(&workload.mode, workload::ReadMode::Linearizable) {
+            workload::ReadMode::Linearizable => ReadMode::Linearizable,
+            workload::ReadMode::Lease => ReadMode::Lease,
+            workload::ReadMode::Stale => ReadMode::Stale { bound_ms },
+            workload::ReadMode::Local => ReadMode::Local,
+        },
+        cas_ppm: written(&workload.cas, Share(200_000)).0,
+        increments_ppm: written(&workload.increments, Share(0)).0,
+        expiring_ppm: written(&workload.expiring, Share(0)).0,
+        ttl_ms: workload.ttl().ms(),
+        evicted: written(&workload.evicted, false),
+        capacity,
+    }
+}
+
+fn retries(workload: &Workload) -> Retries {
+    let (after_min, after_max) = workload.retry_after();
+    Retries {
+        ppm: written(&workload.retries, Share(0)).0,
+        after_min_us: after_min.us(),
+        after_max_us: after_max.us(),
     }
 }
 

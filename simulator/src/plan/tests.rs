@@ -244,3 +244,24 @@ fn a_rolling_restart_lasts_as_long_as_it_takes() {
     let plan = Plan::resolve(&scenario, 1).unwrap();
     assert_eq!(plan.faults[0].until_us - plan.faults[0].at_us, 15_000_000);
 }
+
+#[test]
+fn a_mix_is_told_after_the_plain_run() {
+    let mixed = r#"
+[[workload]]
+service = "lock"
+ttl = "900ms"
+crash = "10%"
+watchers = 2
+[[workload]]
+service = "cache"
+mode = "stale"
+increments = "20%"
+retries = "5%"
+"#;
+    let plan = Plan::resolve(&scenario(mixed), 1).unwrap().to_string();
+    let lock = "ttl 900ms, wait 500ms, hold 5ms, 10% crash, 2 watching, think";
+    assert!(plan.contains(lock), "{plan}");
+    let cache = "reads at most 500ms old, 20% increments, 5% sent again after 100ms..1s";
+    assert!(plan.contains(cache), "{plan}");
+}

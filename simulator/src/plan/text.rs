@@ -21,7 +21,7 @@ impl Display for Plan {
             f,
             "cluster",
             format!(
-                "{}{}, heartbeat {}, election timeout {}, snapshot every {} entries",
+                "{}{}, heartbeat {}, election timeout {}, snapshot every {} entries{}",
                 counted(cluster.nodes as u64, "node"),
                 match cluster.spares {
                     0 => String::new(),
@@ -33,6 +33,10 @@ impl Display for Plan {
                     cluster.election_max_ms * 1_000
                 ),
                 cluster.snapshot_every,
+                match cluster.cache_entries {
+                    100_000 => String::new(),
+                    entries => format!(", at most {entries} keys"),
+                },
             ),
         )?;
         line(f, "network", network(&self.network))?;
@@ -129,35 +133,42 @@ fn workload(workload: &WorkloadPlan) -> String {
             ttl_ms,
             wait_ms,
             hold_us,
+            mix,
         } => vec![
             counted(*clients, "client"),
             counted(*locks, "lock"),
             format!("{} shared", share_text(*shared_ppm)),
             format!("ttl {}", duration_text(ttl_ms * 1_000)),
             format!("wait {}", duration_text(wait_ms * 1_000)),
-            format!("hold {}", duration_text(*hold_us)),
+            format!("hold {}{}", duration_text(*hold_us), mix.text(*ttl_ms)),
         ],
         WorkloadKind::Queue {
             producers,
             consumers,
             visibility_ms,
             queues,
+            mix,
         } => vec![
             counted(*producers, "producer"),
             counted(*consumers, "consumer"),
             counted(*queues, "queue"),
             format!("payload {}B", workload.payload_bytes),
-            format!("visibility {}", duration_text(visibility_ms * 1_000)),
+            format!(
+                "visibility {}{}",
+                duration_text(visibility_ms * 1_000),
+                mix.text()
+            ),
         ],
         WorkloadKind::Cache {
             clients,
             keys,
             reads_ppm,
+            mix,
         } => vec![
             counted(*clients, "client"),
             counted(*keys, "key"),
             format!("{} reads", share_text(*reads_ppm)),
-            format!("payload {}B", workload.payload_bytes),
+            format!("payload {}B{}", workload.payload_bytes, mix.text()),
         ],
     };
     parts.push(match &workload.pacing {

@@ -120,6 +120,7 @@ fn check_cluster(scenario: &Scenario) -> Checked {
     check_count("nodes", &cluster.nodes, 1, 64)?;
     check_count("spares", &cluster.spares, 0, 16)?;
     check_count("snapshot_every", &cluster.snapshot_every, 1, 1_000_000_000)?;
+    check_count("cache_entries", &cluster.cache_entries, 1, 1_000_000_000)?;
     let (min, max) = cluster.election_timeout();
     let (heartbeat, election) = (&cluster.heartbeat, &cluster.election_timeout);
     check_least("heartbeat", heartbeat, Duration(1_000))?;
@@ -178,6 +179,13 @@ fn check_workload(workload: &Workload) -> Checked {
         ("consumers", &workload.consumers, 10_000),
         ("operations", &workload.operations, u64::MAX),
         ("keys", &workload.keys, 1_000_000),
+        ("watchers", &workload.watchers, 10_000),
+        ("batch", &workload.batch, 1_000),
+        ("priorities", &workload.priorities, 256),
+        ("groups", &workload.groups, 10_000),
+        ("prefetch", &workload.prefetch, 1_000),
+        ("max_depth", &workload.max_depth, 1_000_000),
+        ("max_deliveries", &workload.max_deliveries, 1_000),
     ] {
         if let Some(count) = count {
             check_count(key, count, 1, max)?;
@@ -192,6 +200,20 @@ fn check_workload(workload: &Workload) -> Checked {
     if let Some(think) = &workload.think {
         check_bounds("think", think, workload.think(), time)?;
     }
+    if let Some(work) = &workload.work {
+        check_bounds("work", work, workload.work(), time)?;
+    }
+    if let Some(retry_after) = &workload.retry_after {
+        check_bounds("retry_after", retry_after, workload.retry_after(), time)?;
+    }
+    if let (Service::Queue, Some(retries), None) =
+        (workload.service, &workload.retries, &workload.exactly_once)
+    {
+        return problem(
+            retries.span(),
+            "`retries` of a queue need `exactly_once`: without it a publish is not sent again",
+        );
+    }
     if let Some(payload) = &workload.payload
         && !(1..=1 << 20).contains(&payload.get_ref().0)
     {
@@ -204,7 +226,13 @@ fn check_workload_times(workload: &Workload) -> Checked {
     if let Some(timeout) = &workload.timeout {
         check_least("timeout", timeout, Duration(1_000))?;
     }
-    for (key, time) in [("ttl", &workload.ttl), ("visibility", &workload.visibility)] {
+    for (key, time) in [
+        ("ttl", &workload.ttl),
+        ("visibility", &workload.visibility),
+        ("renew", &workload.renew),
+        ("delay", &workload.delay),
+        ("bound", &workload.bound),
+    ] {
         if let Some(time) = time {
             check_least(key, time, Duration(1_000))?;
             check_whole_ms(key, time)?;
@@ -229,7 +257,7 @@ fn check_known_keys(workload: &Workload) -> Checked {
     fn place<T>(value: &Option<Spanned<T>>) -> Option<Place> {
         value.as_ref().map(Spanned::span)
     }
-    let keys: [(&str, Option<Place>, &[Service]); 11] = [
+    let keys: [(&str, Option<Place>, &[Service]); 32] = [
         ("clients", place(&workload.clients), &[Lock, Cache]),
         ("producers", place(&workload.producers), &[Queue]),
         ("consumers", place(&workload.consumers), &[Queue]),
@@ -237,10 +265,31 @@ fn check_known_keys(workload: &Workload) -> Checked {
         ("keys", place(&workload.keys), &[Lock, Cache]),
         ("reads", place(&workload.reads), &[Cache]),
         ("shared", place(&workload.shared), &[Lock]),
-        ("ttl", place(&workload.ttl), &[Lock]),
+        ("ttl", place(&workload.ttl), &[Lock, Cache]),
         ("wait", place(&workload.wait), &[Lock]),
         ("hold", place(&workload.hold), &[Lock]),
         ("visibility", place(&workload.visibility), &[Queue]),
+        ("renew", place(&workload.renew), &[Lock]),
+        ("watchers", place(&workload.watchers), &[Lock]),
+        ("crash", place(&workload.crash), &[Lock, Queue]),
+        ("cancel", place(&workload.cancel), &[Lock]),
+        ("exactly_once", place(&workload.exactly_once), &[Queue]),
+        ("batch", place(&workload.batch), &[Queue]),
+        ("delayed", place(&workload.delayed), &[Queue]),
+        ("delay", place(&workload.delay), &[Queue]),
+        ("priorities", place(&workload.priorities), &[Queue]),
+        ("groups", place(&workload.groups), &[Queue]),
+        ("prefetch", place(&workload.prefetch), &[Queue]),
+        ("work", place(&workload.work), &[Queue]),
+        ("nack", place(&workload.nack), &[Queue]),
+        ("max_depth", place(&workload.max_depth), &[Queue]),
+        ("max_deliveries", place(&workload.max_deliveries), &[Queue]),
+        ("mode", place(&workload.mode), &[Cache]),
+        ("bound", place(&workload.bound), &[Cache]),
+        ("cas", place(&workload.cas), &[Cache]),
+        ("increments", place(&workload.increments), &[Cache]),
+        ("expiring", place(&workload.expiring), &[Cache]),
+        ("evicted", place(&workload.evicted), &[Cache]),
     ];
     for (key, place, services) in keys {
         let service = workload.service;

@@ -31,6 +31,8 @@ pub struct Cluster {
     pub election_timeout: Spanned<Bounds<Duration>>,
     /// Log entries between snapshots. Default 5,000.
     pub snapshot_every: Spanned<u64>,
+    /// Most keys that the cache holds. Default 100,000.
+    pub cache_entries: Spanned<u64>,
 }
 
 impl Cluster {
@@ -47,6 +49,7 @@ impl Default for Cluster {
             heartbeat: unwritten(ms(100)),
             election_timeout: unwritten(Bounds::default()),
             snapshot_every: unwritten(5_000),
+            cache_entries: unwritten(100_000),
         }
     }
 }

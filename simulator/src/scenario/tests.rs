@@ -37,7 +37,7 @@ fn mistakes_of_form() {
     check_errors(&[
         (
             "[cluster]\nnods = 3",
-            "t.toml:3:1: unknown field `nods`, expected one of `nodes`, `spares`, `heartbeat`, `election_timeout`, `snapshot_every`; did you mean `nodes`?",
+            "t.toml:3:1: unknown field `nods`, expected one of `nodes`, `spares`, `heartbeat`, `election_timeout`, `snapshot_every`, `cache_entries`; did you mean `nodes`?",
         ),
         (
             "colour = 3",
@@ -226,6 +226,30 @@ fn mistakes_of_meaning() {
         (
             "[[workload]]\nservice = \"cache\"\nproducers = 3",
             "t.toml:4:13: `producers` means nothing to a cache workload",
+        ),
+        (
+            "[[workload]]\nservice = \"cache\"\nwatchers = 3",
+            "t.toml:4:12: `watchers` means nothing to a cache workload",
+        ),
+        (
+            "[[workload]]\nservice = \"lock\"\ngroups = 3",
+            "t.toml:4:10: `groups` means nothing to a lock workload",
+        ),
+        (
+            "[[workload]]\nservice = \"queue\"\nretries = \"5%\"",
+            "t.toml:4:11: `retries` of a queue need `exactly_once`: without it a publish is not sent again",
+        ),
+        (
+            "[[workload]]\nservice = \"queue\"\npriorities = 257",
+            "t.toml:4:14: priorities must be at most 256, not 257",
+        ),
+        (
+            "[[workload]]\nservice = \"queue\"\nwork = { min = \"2s\", max = \"1s\" }",
+            "t.toml:4:8: work: min 2s is above max 1s",
+        ),
+        (
+            "[cluster]\ncache_entries = 0",
+            "t.toml:3:17: cache_entries must be at least 1, not 0",
         ),
         (
             "[[workload]]\nservice = \"cache\"\nthink = \"1ms\"\nrate = \"5/s\"",
@@ -465,7 +489,7 @@ fn bad_overrides_are_named() {
         (
             "cluster.nods",
             "3",
-            "--set cluster.nods=3: unknown field `nods`, expected one of `nodes`, `spares`, `heartbeat`, `election_timeout`, `snapshot_every`; did you mean `nodes`?",
+            "--set cluster.nods=3: unknown field `nods`, expected one of `nodes`, `spares`, `heartbeat`, `election_timeout`, `snapshot_every`, `cache_entries`; did you mean `nodes`?",
         ),
         (
             "cluster.nodes",

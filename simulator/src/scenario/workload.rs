@@ -53,7 +53,7 @@ pub struct Workload {
     pub shared: Option<Spanned<Share>>,
     /// Of one operation. Default 1 s.
     pub timeout: Option<Spanned<Duration>>,
-    /// Lock: session time to live. Default 10 s.
+    /// Lock: session time to live, default 10 s. Cache: lifetime of expiring keys, default 1 s.
     pub ttl: Option<Spanned<Duration>>,
     /// Lock: how long an acquire waits in line. Default 500 ms, below `timeout`.
     pub wait: Option<Spanned<Duration>>,
@@ -61,6 +61,77 @@ pub struct Workload {
     pub hold: Option<Spanned<Duration>>,
     /// Queue: visibility timeout of a delivery. Default 30 s.
     pub visibility: Option<Spanned<Duration>>,
+
+    /// Share of operations of which the client loses the answer, and which it sends again:
+    /// acquires and releases of locks, publishes and increments under `exactly_once`.
+    /// Default 0%.
+    pub retries: Option<Spanned<Share>>,
+    /// How long after. Default 100 ms to 1 s.
+    pub retry_after: Option<Spanned<Bounds<Duration>>>,
+    /// Lock: interval of keep-alives. Default a third of `ttl`.
+    pub renew: Option<Spanned<Duration>>,
+    /// Lock: clients that only look at who holds the locks and who waits. Default 0.
+    pub watchers: Option<Spanned<u64>>,
+    /// Lock: share of acquires after which the client is gone, its session left to expire.
+    /// Queue: share of received messages that the consumer forgets. Default 0%.
+    pub crash: Option<Spanned<Share>>,
+    /// Lock: share of acquires that are cancelled while they wait. Default 0%.
+    pub cancel: Option<Spanned<Share>>,
+    /// Queue: how publishes without an answer are sent again. Default not at all.
+    pub exactly_once: Option<Spanned<ExactlyOnce>>,
+    /// Queue: messages of one publish, at most. Default 1.
+    pub batch: Option<Spanned<u64>>,
+    /// Queue: share of publishes with a delay, and that delay. Default 0%, 500 ms.
+    pub delayed: Option<Spanned<Share>>,
+    pub delay: Option<Spanned<Duration>>,
+    /// Queue: priorities in use, from 0. Default 1.
+    pub priorities: Option<Spanned<u64>>,
+    /// Queue: groups in use; 0 is none. Default 0.
+    pub groups: Option<Spanned<u64>>,
+    /// Queue: messages that a receive asks for. Default 10.
+    pub prefetch: Option<Spanned<u64>>,
+    /// Queue: how long a consumer works on a message. Default not at all.
+    pub work: Option<Spanned<Bounds<Duration>>>,
+    /// Queue: share of deliveries that are given back at once. Default 0%.
+    pub nack: Option<Spanned<Share>>,
+    /// Queue: most messages it holds. Default no limit.
+    pub max_depth: Option<Spanned<u64>>,
+    /// Queue: deliveries after which a message is a dead letter. Default no limit.
+    pub max_deliveries: Option<Spanned<u64>>,
+    /// Cache: how reads are served. Default linearizable.
+    pub mode: Option<Spanned<ReadMode>>,
+    /// Cache: age of a stale read, at most. Default 500 ms.
+    pub bound: Option<Spanned<Duration>>,
+    /// Cache: share of conditional writes. Default 20%.
+    pub cas: Option<Spanned<Share>>,
+    /// Cache: share of writes that count, on keys of their own and exactly once. Default 0%.
+    pub increments: Option<Spanned<Share>>,
+    /// Cache: share of operations on keys with a lifetime of `ttl`. Default 0%, 1 s.
+    pub expiring: Option<Spanned<Share>>,
+    /// Cache: every key may be evicted. Default false.
+    pub evicted: Option<Spanned<bool>>,
+}
+
+/// By what a node recognises a publish that it has seen before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExactlyOnce {
+    /// The client's session and a sequence.
+    Session,
+    /// The producer's name and a sequence.
+    Dedup,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReadMode {
+    Linearizable,
+    /// By the leader, on the strength of its lease.
+    Lease,
+    /// By any node, at most `bound` old.
+    Stale,
+    /// By any node as it stands.
+    Local,
 }
 
 /// What was written, or the default of the key.
@@ -107,7 +178,11 @@ impl Workload {
     }
 
     pub fn ttl(&self) -> Duration {
-        written(&self.ttl, Duration(10_000_000))
+        let default_us = match self.service {
+            Service::Cache => 1_000_000,
+            Service::Lock | Service::Queue => 10_000_000,
+        };
+        written(&self.ttl, Duration(default_us))
     }
 
     pub fn wait(&self) -> Duration {
@@ -116,6 +191,19 @@ impl Workload {
 
     pub fn hold(&self) -> Duration {
         written(&self.hold, Duration(5_000))
+    }
+
+    pub fn retry_after(&self) -> (Duration, Duration) {
+        written(&self.retry_after, Bounds::default()).or((Duration(100_000), Duration(1_000_000)))
+    }
+
+    /// Lock.
+    pub fn renew(&self) -> Duration {
+        written(&self.renew, Duration(self.ttl().us() / 3 / 1_000 * 1_000))
+    }
+
+    pub fn work(&self) -> (Duration, Duration) {
+        written(&self.work, Bounds::default()).or((Duration(0), Duration(0)))
     }
 
     pub fn visibility(&self) -> Duration {

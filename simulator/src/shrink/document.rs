@@ -7,8 +7,10 @@
 
 use toml::{Table, Value};
 
-use crate::fault::text::{duration_text, share_text};
-use crate::fault::{FaultAction, LinkChange, Target};
+use crate::fault::text::{duration_text, offset_text, share_text};
+use crate::fault::{
+    ClientFault, ClockFault, DiskFault, FaultAction, LinkChange, MemberChange, Target,
+};
 use crate::plan::{Plan, PlannedFault};
 use crate::scenario::Scenario;
 
@@ -44,7 +46,11 @@ fn table(fault: &PlannedFault, plan: &Plan) -> Table {
     let at_us = fault.at_us.saturating_sub(plan.phases.warmup_us);
     table.insert("at".into(), time(at_us));
     action(&fault.action, &mut table);
-    if !fault.action.is_instant() {
+    if let Some(moment) = fault.when {
+        table.insert("when".into(), moment.to_string().into());
+    }
+    let takes_its_time = matches!(fault.action, FaultAction::RollingRestart { .. });
+    if !fault.action.is_instant() && !takes_its_time {
         table.insert("for".into(), time(fault.until_us - fault.at_us));
     }
     table
@@ -57,6 +63,7 @@ fn action(action: &FaultAction, table: &mut Table) {
         | FaultAction::Stop { targets }
         | FaultAction::PowerLoss { targets }
         | FaultAction::Pause { targets }
+        | FaultAction::Wipe { targets }
         | FaultAction::Isolate { targets } => {
             put(action.kind(), list(targets));
         }
@@ -85,7 +92,58 @@ fn action(action: &FaultAction, table: &mut Table) {
         FaultAction::Transfer { to } => {
             put("transfer", to.to_string().into());
         }
+        FaultAction::CrashLoop {
+            targets,
+            up_us,
+            down_us,
+        }
+        | FaultAction::RollingRestart {
+            targets,
+            up_us,
+            down_us,
+        } => {
+            put(action.kind(), list(targets));
+            put("up", duration_text(*up_us).into());
+            put("down", duration_text(*down_us).into());
+        }
+        FaultAction::Disk { targets, fault } => {
+            put("disk", list(targets));
+            match fault {
+                DiskFault::SlowSync { by_us } => put("slow_sync", duration_text(*by_us).into()),
+                DiskFault::Full => put("damage", "full".into()),
+                fault => put("damage", fault.kind().into()),
+            };
+        }
+        FaultAction::Clock { targets, fault } => {
+            put("clock", list(targets));
+            match fault {
+                ClockFault::Offset { by_us } => put("offset", offset_text(*by_us).into()),
+                ClockFault::Jump { by_us } => put("jump", offset_text(*by_us).into()),
+                ClockFault::Drift { by_ppm } => put("drift", format!("{by_ppm}ppm").into()),
+            };
+        }
+        FaultAction::Member { target, change } => {
+            let key = match change {
+                MemberChange::Add => "add",
+                MemberChange::Remove => "remove",
+                MemberChange::Replace => "replace",
+            };
+            put("member", single(key, target.to_string().into()));
+        }
+        FaultAction::Client { fault } => {
+            let key = match fault {
+                ClientFault::Crash { .. } => "crash",
+                ClientFault::RetryStorm { .. } => "retry_storm",
+            };
+            let clients = i64::try_from(fault.clients()).expect("a scenario counts few clients");
+            put("client", single(key, clients.into()));
+        }
     }
+}
+
+/// A table with one key.
+fn single(key: &str, value: Value) -> Value {
+    Value::Table(Table::from_iter([(key.to_owned(), value)]))
 }
 
 fn change_table(change: &LinkChange) -> Table {

@@ -219,3 +219,23 @@ fn what_does_not_fail_is_not_shrunk() {
     };
     assert_eq!(shrink(explicit(LARGE, 7), 7, &mut oracle), None);
 }
+
+#[test]
+fn drawn_faults_written_out_are_the_same_faults() {
+    let chaos = include_str!("../../../scenarios/chaos.toml");
+    let drawn = Scenario::parse(chaos, "chaos.toml").expect("the catalogue is well formed");
+    for seed in 0..50 {
+        let plan = Plan::resolve(&drawn, seed).expect("the scenario is valid");
+        let text = toml::to_string(&explicit(&drawn, &plan)).expect("a document is plain data");
+        let written =
+            Scenario::parse(&text, "explicit.toml").unwrap_or_else(|e| panic!("{e}\n{text}"));
+        let again = Plan::resolve(&written, seed).expect("the scenario is valid");
+        let facts = |plan: &Plan| {
+            let faults = plan.faults.iter();
+            faults
+                .map(|f| (f.at_us, f.until_us, f.when, f.action.clone()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(facts(&again), facts(&plan), "seed {seed}\n{text}");
+    }
+}

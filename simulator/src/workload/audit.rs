@@ -1,17 +1,17 @@
 //! The audit: after the faults have healed, look at everything that was acknowledged.
 //!
-//! Every queue is drained until the cluster itself says that it is empty, and every key is
-//! read once more. The audit's operations are part of the history; whether anything is
-//! missing is for the checks to find.
+//! Every lock is taken once more, which must be possible as soon as the sessions of clients
+//! that are gone have expired; every queue is drained until the cluster itself says that it
+//! is empty; every key is read. The audit's operations are part of the history; whether
+//! anything is missing is for the checks to find.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use squall_cluster::client::CallError;
-use squall_cluster::state::command::{Command, Query, QueueCommand, QueueInfo, Reply};
 use squall_cluster::world::{Instant, World};
 
-use super::{Caller, Setting, cache, probe, queue};
+use super::{Caller, Setting, cache, lock, probe, queue};
 use crate::history::{Action, Outcome};
 use crate::plan::{Plan, WorkloadKind};
 
@@ -22,6 +22,8 @@ const VISIBILITY_MS: u64 = 600_000;
 const TIMEOUT_US: u64 = 2_000_000;
 /// Rest while messages are still hidden with a client that is gone.
 const REST: Duration = Duration::from_millis(100);
+/// A lock must be free this long after the last session that may hold it has expired.
+const GRACE_MS: u64 = 5_000;
 
 /// Audits everything within `limit`.
 ///
@@ -40,21 +42,62 @@ pub async fn run<W: World>(
         TIMEOUT_US,
         0,
     );
-    for queue in queues(plan) {
-        drain(&mut caller, &queue, deadline).await?;
-    }
+    // What cannot be finished of one thing must not keep the others from being looked at.
+    let mut unfinished = Vec::new();
     for key in keys(plan) {
-        read(&mut caller, &key, deadline).await?;
+        let (action, query) = cache::get(&key);
+        if ask(&mut caller, action, query, deadline).await.is_none() {
+            unfinished.push(format!("key {key} could not be read in time"));
+        }
     }
-    Ok(())
+    if let Some(capacity) = capacity(plan) {
+        let (action, query) = cache::size(capacity);
+        ask(&mut caller, action, query, deadline).await;
+    }
+    for (name, patience_ms) in locks(plan) {
+        let taken = take(&mut caller, &name, patience_ms, deadline).await;
+        unfinished.extend(taken.err());
+    }
+    for queue in queues(plan) {
+        let drained = drain(&mut caller, &queue, deadline).await;
+        unfinished.extend(drained.err());
+    }
+    match unfinished.is_empty() {
+        true => Ok(()),
+        false => Err(unfinished.join("; ")),
+    }
+}
+
+/// The locks in use, and for how long a session that is gone may keep each.
+fn locks(plan: &Plan) -> BTreeMap<String, u64> {
+    let mut names: BTreeMap<String, u64> = BTreeMap::new();
+    for workload in &plan.workloads {
+        if let WorkloadKind::Lock {
+            locks,
+            ttl_ms,
+            wait_ms,
+            ..
+        } = workload.kind
+        {
+            for number in 0..locks.max(1) {
+                let patience_ms = names.entry(lock::lock_name(number)).or_default();
+                *patience_ms = (*patience_ms).max(ttl_ms + wait_ms + GRACE_MS);
+            }
+        }
+    }
+    names
 }
 
 fn queues(plan: &Plan) -> Vec<String> {
     let mut names = Vec::new();
     for workload in &plan.workloads {
-        if let WorkloadKind::Queue { queues, .. } = workload.kind {
-            let numbers = 0..queues.max(1);
-            names.extend(numbers.map(|number| queue::queue_name(&workload.name, number)));
+        if let WorkloadKind::Queue { queues, mix, .. } = &workload.kind {
+            for number in 0..(*queues).max(1) {
+                let name = queue::queue_name(&workload.name, number);
+                let dead_letters = (mix.max_deliveries > 0).then(|| format!("{name}.dead"));
+                names.push(name);
+                names.extend(dead_letters);
+            }
         }
     }
     if plan.probe.is_some() {
@@ -63,12 +106,18 @@ fn queues(plan: &Plan) -> Vec<String> {
     names
 }
 
+/// The keys that do not vanish by themselves.
 fn keys(plan: &Plan) -> Vec<String> {
     let mut names = Vec::new();
     for workload in &plan.workloads {
-        if let WorkloadKind::Cache { keys, .. } = workload.kind {
-            let numbers = 0..keys.max(1);
-            names.extend(numbers.map(|number| cache::key_name(&workload.name, number)));
+        if let WorkloadKind::Cache { keys, mix, .. } = &workload.kind {
+            let numbers = || 0..(*keys).max(1);
+            if !mix.evicted {
+                names.extend(numbers().map(|number| cache::key_name(&workload.name, number)));
+            }
+            if mix.increments_ppm > 0 {
+                names.extend(numbers().map(|number| cache::counter_name(&workload.name, number)));
+            }
         }
     }
     if plan.probe.is_some() {
@@ -77,31 +126,84 @@ fn keys(plan: &Plan) -> Vec<String> {
     names
 }
 
+/// How many keys the cache may hold, where a workload tries it.
+fn capacity(plan: &Plan) -> Option<u64> {
+    plan.workloads
+        .iter()
+        .find_map(|workload| match &workload.kind {
+            WorkloadKind::Cache { mix, .. } if mix.evicted => Some(mix.capacity),
+            _ => None,
+        })
+}
+
+/// Takes a lock and gives it back, after a look at who has it and who waits.
+async fn take<W: World>(
+    caller: &mut Caller<W>,
+    name: &str,
+    patience_ms: u64,
+    deadline: Instant,
+) -> Result<(), String> {
+    let (action, query) = lock::inspect(name);
+    ask(caller, action, query, deadline).await;
+    while W::now() < deadline {
+        let Some(session) = lock::open(caller, VISIBILITY_MS).await else {
+            continue;
+        };
+        let (action, command) = lock::acquire(name, session, false, patience_ms);
+        let outcome = caller.write(None, action, command, patience_ms).await;
+        // Its end frees whatever it may hold.
+        lock::close(caller, session).await;
+        match outcome {
+            Outcome::Granted { .. } => return Ok(()),
+            Outcome::NotGranted => {
+                let (action, query) = lock::inspect(name);
+                let found = ask(caller, action, query, deadline).await;
+                let found = found.map_or_else(|| "nobody knows".into(), |line| holders(&line));
+                return Err(format!(
+                    "lock {name} was not free within {patience_ms} ms: {found}"
+                ));
+            }
+            _ => {}
+        }
+    }
+    Err(format!("lock {name} could not be asked for in time"))
+}
+
+fn holders(line: &Outcome) -> String {
+    let Outcome::Line {
+        holders, waiters, ..
+    } = line
+    else {
+        return "no answer".into();
+    };
+    let held: Vec<u64> = holders.iter().map(|holder| holder.session).collect();
+    format!("held by sessions {held:?}, awaited by {waiters:?}")
+}
+
 async fn drain<W: World>(
     caller: &mut Caller<W>,
     name: &str,
     deadline: Instant,
 ) -> Result<(), String> {
+    let mut left = "it never answered".to_owned();
     while W::now() < deadline {
-        let action = Action::Receive {
-            queue: name.into(),
-            max: BATCH,
-            visibility_ms: VISIBILITY_MS,
-            wait_ms: 0,
-        };
-        let command = Command::Queue(QueueCommand::Receive {
-            queue: name.into(),
-            count: BATCH,
-            visibility_ms: Some(VISIBILITY_MS),
-        });
+        let (action, command) = queue::receive(name, BATCH, VISIBILITY_MS, 0);
         let Outcome::Received { messages } = caller.write(None, action, command, 0).await else {
             continue;
         };
         if messages.is_empty() {
-            match depth(caller, name).await {
-                Some(0) => return Ok(()),
-                Some(_) => W::sleep(REST).await,
-                None => {}
+            let (action, query) = queue::depth(name);
+            if let Outcome::Depth {
+                ready,
+                in_flight,
+                delayed,
+            } = caller.read(None, action, query).await
+            {
+                if ready + in_flight + delayed == 0 {
+                    return Ok(());
+                }
+                left = format!("{ready} ready, {in_flight} in flight, {delayed} delayed");
+                W::sleep(REST).await;
             }
         }
         for message in messages {
@@ -109,38 +211,21 @@ async fn drain<W: World>(
             caller.write(None, action, command, 0).await;
         }
     }
-    Err(format!("queue {name} could not be drained in time"))
+    Err(format!("queue {name} could not be drained in time: {left}"))
 }
 
-/// Messages that the queue still holds, ready or not; `None` if nobody answers.
-async fn depth<W: World>(caller: &mut Caller<W>, name: &str) -> Option<u64> {
-    let query = Query::Queue { queue: name.into() };
-    let deadline = caller.deadline(0);
-    let reply: Result<Reply, CallError> = caller.client.read(None, &query, deadline).await;
-    match reply.ok()? {
-        Reply::QueueInfo(info) => {
-            let QueueInfo {
-                ready,
-                in_flight,
-                delayed,
-                ..
-            } = info.unwrap_or_default();
-            Some(ready + in_flight + delayed)
-        }
-        _ => None,
-    }
-}
-
-async fn read<W: World>(
+/// Reads until there is an answer; `None` if there is none in time.
+async fn ask<W: World>(
     caller: &mut Caller<W>,
-    key: &str,
+    action: Action,
+    query: squall_cluster::state::command::Query,
     deadline: Instant,
-) -> Result<(), String> {
+) -> Option<Outcome> {
     while W::now() < deadline {
-        let (action, query) = cache::get(key);
-        if let Outcome::Value { .. } = caller.read(None, action, query).await {
-            return Ok(());
+        let outcome = caller.read(None, action.clone(), query.clone()).await;
+        if outcome.is_acknowledged() {
+            return Some(outcome);
         }
     }
-    Err(format!("key {key} could not be read in time"))
+    None
 }

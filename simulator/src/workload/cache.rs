@@ -1,26 +1,44 @@
 //! Cache clients: get, set, and now and then compare-and-set.
+//!
+//! As the workload's mix says, some writes count on keys of their own, exactly once; some
+//! operations are on keys with a lifetime; keys may be evicted; and reads are served by
+//! lease, or by one node that may be behind.
 
 use bytes::Bytes;
 use rand::RngExt;
+use squall_cluster::client::Client;
+use squall_cluster::protocol;
 use squall_cluster::state::command::{CacheCommand, Command, Query, SetCondition};
 use squall_cluster::world::World;
 
-use super::{Caller, Over, chance, payload};
+use super::{Caller, Over, chance, outcome_of, payload, sometimes};
 use crate::history::{Action, Outcome};
-use crate::plan::WorkloadKind;
+use crate::plan::{CacheMix, ReadMode, WorkloadKind};
 
-/// Of the writes, how many are conditional; parts per million.
-const CAS_PPM: u32 = 200_000;
+/// Of the operations on keys that may be evicted, how many ask for the size of the cache;
+/// parts per million.
+const SIZE_PPM: u32 = 50_000;
+/// Of the writes with a lifetime, how many take it away again; parts per million.
+const LASTING_PPM: u32 = 500_000;
 
 pub(super) async fn run<W: World>(mut caller: Caller<W>) {
+    let WorkloadKind::Cache { mix, .. } = caller.shared.plan.kind.clone() else {
+        unreachable!("a cache client has a cache workload")
+    };
+    let mut reader = Reader::new(&caller, &mix);
     // The last key read, and its version.
     let mut seen = None;
     // Ends when the workload is over.
-    while step(&mut caller, &mut seen).await.is_ok() {}
+    while step(&mut caller, &mut reader, &mix, &mut seen)
+        .await
+        .is_ok()
+    {}
 }
 
 async fn step<W: World>(
     caller: &mut Caller<W>,
+    reader: &mut Reader<W>,
+    mix: &CacheMix,
     seen: &mut Option<(String, u64)>,
 ) -> Result<(), Over> {
     let WorkloadKind::Cache {
@@ -30,18 +48,27 @@ async fn step<W: World>(
         unreachable!("a cache client has a cache workload")
     };
     let intended_us = caller.next().await?;
+    let workload = caller.shared.plan.name.clone();
     let number = caller.rng.random_range(0..keys.max(1));
-    let key = key_name(&caller.shared.plan.name, number);
+    if mix.evicted || sometimes(&mut caller.rng, mix.expiring_ppm) {
+        volatile(caller, intended_us, number, reads_ppm, mix).await;
+        return Ok(());
+    }
     if chance(&mut caller.rng, reads_ppm) {
-        let (action, query) = get(&key);
-        if let Outcome::Value { version, .. } = caller.read(intended_us, action, query).await {
+        let key = key_name(&workload, number);
+        if let Outcome::Value { version, .. } = reader.read(caller, intended_us, &key).await {
             *seen = Some((key, version));
         }
         return Ok(());
     }
+    if sometimes(&mut caller.rng, mix.increments_ppm) {
+        increment(caller, intended_us, counter_name(&workload, number), mix).await;
+        return Ok(());
+    }
+    let key = key_name(&workload, number);
     let value = caller.fresh_value();
     let bytes = caller.shared.plan.payload_bytes;
-    let conditional = chance(&mut caller.rng, CAS_PPM);
+    let conditional = chance(&mut caller.rng, mix.cas_ppm);
     let (action, command) = match seen.take().filter(|_| conditional) {
         Some((key, version)) => compare_and_set(&key, version, &value, bytes),
         None => set(&key, &value, bytes),
@@ -50,17 +77,152 @@ async fn step<W: World>(
     Ok(())
 }
 
+/// Counts by one, and asks again until it is known whether that happened.
+async fn increment<W: World>(
+    caller: &mut Caller<W>,
+    intended_us: Option<u64>,
+    key: String,
+    mix: &CacheMix,
+) {
+    let Some(once) = caller.next_once().await else {
+        return;
+    };
+    let command = Command::Cache(CacheCommand::Increment {
+        key: Bytes::copy_from_slice(key.as_bytes()),
+        by: 1,
+    });
+    let action = Action::Increment { key, by: 1 };
+    let retries = mix.retries;
+    caller
+        .write_once(intended_us, action, command, Some(once), retries)
+        .await;
+}
+
+/// Reads or writes a key that may vanish by itself.
+async fn volatile<W: World>(
+    caller: &mut Caller<W>,
+    intended_us: Option<u64>,
+    number: u64,
+    reads_ppm: u32,
+    mix: &CacheMix,
+) {
+    if mix.evicted && chance(&mut caller.rng, SIZE_PPM) {
+        let (action, query) = size(mix.capacity);
+        caller.read(intended_us, action, query).await;
+        return;
+    }
+    let key = format!("{}-volatile-{number}", caller.shared.plan.name);
+    if chance(&mut caller.rng, reads_ppm) {
+        let (action, query) = get(&key);
+        caller.read(intended_us, action, query).await;
+        return;
+    }
+    let value = caller.fresh_value();
+    let bytes = caller.shared.plan.payload_bytes;
+    let lasts = mix.evicted || chance(&mut caller.rng, LASTING_PPM);
+    let ttl_ms = (!lasts).then_some(mix.ttl_ms);
+    let command = put(&key, &value, bytes, ttl_ms, SetCondition::Always);
+    let action = Action::SetVolatile {
+        key,
+        value,
+        bytes,
+        ttl_ms,
+    };
+    caller.write(intended_us, action, command, 0).await;
+}
+
+/// How a client reads.
+enum Reader<W: World> {
+    /// As it writes: through the leader.
+    Leader { lease: bool },
+    /// From one node, by a connection of its own.
+    Node {
+        name: String,
+        client: Client<W>,
+        mode: protocol::ReadMode,
+        bound_ms: Option<u64>,
+    },
+}
+
+impl<W: World> Reader<W> {
+    fn new(caller: &Caller<W>, mix: &CacheMix) -> Self {
+        let (mode, bound_ms) = match mix.mode {
+            ReadMode::Linearizable => return Reader::Leader { lease: false },
+            ReadMode::Lease => return Reader::Leader { lease: true },
+            ReadMode::Stale { bound_ms } => {
+                (protocol::ReadMode::Stale { bound_ms }, Some(bound_ms))
+            }
+            ReadMode::Local => (protocol::ReadMode::Local, None),
+        };
+        let addresses = &caller.setting.addresses;
+        let node = caller.index as usize % addresses.len();
+        Reader::Node {
+            name: format!("node-{}", node + 1),
+            client: Client::new(vec![addresses[node].clone()], 0),
+            mode,
+            bound_ms,
+        }
+    }
+
+    async fn read(
+        &mut self,
+        caller: &mut Caller<W>,
+        intended_us: Option<u64>,
+        key: &str,
+    ) -> Outcome {
+        let (_, query) = get(key);
+        let Reader::Node {
+            name,
+            client,
+            mode,
+            bound_ms,
+        } = self
+        else {
+            let lease = matches!(self, Reader::Leader { lease: true });
+            let mode = lease.then_some(protocol::ReadMode::Lease);
+            let action = Action::Get {
+                key: key.into(),
+                lease,
+            };
+            return caller.read_as(mode, intended_us, action, query).await;
+        };
+        let action = Action::GetFrom {
+            key: key.into(),
+            node: name.clone(),
+            bound_ms: *bound_ms,
+        };
+        let deadline = caller.deadline(0);
+        let recorder = &caller.setting.recorder;
+        let op = recorder.invoke(&caller.name, intended_us, action.clone());
+        let result = client.read(Some(*mode), &query, deadline).await;
+        let outcome = outcome_of(&action, result);
+        recorder.complete(op, outcome.clone());
+        outcome
+    }
+}
+
 /// Workloads do not share keys.
 pub(super) fn key_name(workload: &str, number: u64) -> String {
     format!("{workload}-{number}")
 }
 
+pub(super) fn counter_name(workload: &str, number: u64) -> String {
+    format!("{workload}-count-{number}")
+}
+
 pub(super) fn get(key: &str) -> (Action, Query) {
-    let action = Action::Get { key: key.into() };
+    let action = Action::Get {
+        key: key.into(),
+        lease: false,
+    };
     let query = Query::Get {
         keys: vec![Bytes::copy_from_slice(key.as_bytes())],
     };
     (action, query)
+}
+
+pub(super) fn size(capacity: u64) -> (Action, Query) {
+    (Action::CacheSize { capacity }, Query::CacheSize)
 }
 
 pub(super) fn set(key: &str, value: &str, bytes: u64) -> (Action, Command) {
@@ -69,7 +231,7 @@ pub(super) fn set(key: &str, value: &str, bytes: u64) -> (Action, Command) {
         value: value.into(),
         bytes,
     };
-    (action, put(key, value, bytes, SetCondition::Always))
+    (action, put(key, value, bytes, None, SetCondition::Always))
 }
 
 fn compare_and_set(key: &str, version: u64, value: &str, bytes: u64) -> (Action, Command) {
@@ -79,14 +241,20 @@ fn compare_and_set(key: &str, version: u64, value: &str, bytes: u64) -> (Action,
         value: value.into(),
     };
     let condition = SetCondition::IfVersion(version);
-    (action, put(key, value, bytes, condition))
+    (action, put(key, value, bytes, None, condition))
 }
 
-fn put(key: &str, value: &str, bytes: u64, condition: SetCondition) -> Command {
+fn put(
+    key: &str,
+    value: &str,
+    bytes: u64,
+    ttl_ms: Option<u64>,
+    condition: SetCondition,
+) -> Command {
     Command::Cache(CacheCommand::Set {
         key: Bytes::copy_from_slice(key.as_bytes()),
         value: payload(value, bytes),
-        ttl_ms: None,
+        ttl_ms,
         keep_ttl: false,
         condition,
     })

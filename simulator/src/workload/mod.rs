@@ -12,15 +12,17 @@ use std::time::Duration;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use squall_cluster::client::{CallError, Client};
+use squall_cluster::protocol::ReadMode;
 use squall_cluster::state::command::{Command, Query, Reply};
 use squall_cluster::world::{Instant, World};
 
 use crate::history::{Action, Outcome, Recorder};
-use crate::plan::{Pacing, Seed, WorkloadKind, WorkloadPlan};
+use crate::plan::{CacheMix, Pacing, Seed, WorkloadKind, WorkloadPlan};
 
 pub mod audit;
 mod cache;
 mod control;
+mod exactly_once;
 mod lock;
 pub mod probe;
 mod queue;
@@ -91,8 +93,9 @@ pub fn start<W: World>(setting: &Rc<Setting>, plan: &WorkloadPlan) {
         started: Cell::new(0),
     });
     match &plan.kind {
-        WorkloadKind::Lock { clients, .. } => {
+        WorkloadKind::Lock { clients, mix, .. } => {
             start_role::<W, _>(setting, &shared, "", *clients, lock::run);
+            start_role::<W, _>(setting, &shared, "watcher", mix.watchers, lock::watch);
         }
         WorkloadKind::Queue {
             producers,
@@ -144,12 +147,16 @@ struct Caller<W: World> {
     setting: Rc<Setting>,
     shared: Rc<Shared>,
     name: String,
+    /// Which of its role it is, from 0.
+    index: u64,
     client: Client<W>,
     rng: ChaCha8Rng,
     pace: Pace,
     /// Values written so far.
     written: u64,
     control: Rc<Control>,
+    /// For requests that are executed exactly once.
+    session: Option<exactly_once::Session>,
 }
 
 /// When the next operation is wanted.
@@ -185,10 +192,12 @@ impl<W: World> Caller<W> {
             setting,
             shared,
             name,
+            index,
             client,
             pace,
             written: 0,
             control: Rc::default(),
+            session: None,
         }
     }
 
@@ -209,6 +218,7 @@ impl<W: World> Caller<W> {
                     clients: 1,
                     keys: 1,
                     reads_ppm: 0,
+                    mix: CacheMix::default(),
                 },
                 pacing: Pacing::Closed {
                     think_min_us: 0,
@@ -295,11 +305,32 @@ impl<W: World> Caller<W> {
         outcome
     }
 
+    /// Sends a write, records it, and does not wait for the answer: the client is gone.
+    async fn write_unheard(&mut self, action: Action, command: Command, wait_ms: u64) -> Outcome {
+        let op = (self.setting.recorder).invoke(&self.name, None, action.clone());
+        let gone_at = W::now() + UNHEARD;
+        let result = self.client.write(None, &command, wait_ms, gone_at).await;
+        let outcome = outcome_of(&action, result);
+        self.setting.recorder.complete(op, outcome.clone());
+        outcome
+    }
+
     /// Sends a linearizable read and records it.
     async fn read(&mut self, intended_us: Option<u64>, action: Action, query: Query) -> Outcome {
+        self.read_as(None, intended_us, action, query).await
+    }
+
+    /// Sends a read that is served as `mode` says, and records it.
+    async fn read_as(
+        &mut self,
+        mode: Option<ReadMode>,
+        intended_us: Option<u64>,
+        action: Action,
+        query: Query,
+    ) -> Outcome {
         let deadline = self.deadline(0);
         let op = (self.setting.recorder).invoke(&self.name, intended_us, action.clone());
-        let result = self.client.read(None, &query, deadline).await;
+        let result = self.client.read(mode, &query, deadline).await;
         let outcome = outcome_of(&action, result);
         self.setting.recorder.complete(op, outcome.clone());
         outcome
@@ -308,6 +339,8 @@ impl<W: World> Caller<W> {
 
 /// Even an impatient client takes a moment, or an idle service would be asked without end.
 const STORM_REST: Duration = Duration::from_millis(1);
+/// A client that does not wait for an answer goes on after this long: enough to have sent.
+const UNHEARD: Duration = Duration::from_millis(1);
 
 /// The workload is over.
 struct Over;
@@ -322,6 +355,12 @@ fn random_duration(rng: &mut ChaCha8Rng, min: Duration, max: Duration) -> Durati
 /// Whether a choice with this probability, in parts per million, is taken.
 fn chance(rng: &mut ChaCha8Rng, ppm: u32) -> bool {
     rng.random_range(0..1_000_000) < ppm
+}
+
+/// As [`chance`], but draws nothing for what never happens, so that a workload without it
+/// keeps its stream.
+fn sometimes(rng: &mut ChaCha8Rng, ppm: u32) -> bool {
+    ppm > 0 && chance(rng, ppm)
 }
 
 /// What the client learnt, in the terms of the history.
@@ -346,14 +385,22 @@ fn outcome_of(action: &Action, result: Result<Reply, CallError>) -> Outcome {
         Reply::Granted { token } => Outcome::Granted { token },
         Reply::NotGranted => Outcome::NotGranted,
         Reply::Released => Outcome::Released,
+        Reply::LockInfo(info) => lock::line(info),
         Reply::TokenAccepted(accepted) => Outcome::Checked { accepted },
         Reply::SessionOpened { session, .. } => Outcome::Session { session },
         Reply::SessionAlive { .. } => Outcome::Alive,
         Reply::SessionClosed => Outcome::Closed,
-        Reply::Published { ids } => match ids.as_slice() {
-            [id] => Outcome::Published { id: *id },
-            _ => unexpected("a publish of one message was answered with another number of ids"),
+        Reply::Published { ids } => match (action, ids.as_slice()) {
+            (Action::PublishBatch { values, .. }, _) if values.len() == ids.len() => {
+                Outcome::PublishedBatch { ids }
+            }
+            (Action::Publish { .. }, [id]) => Outcome::Published { id: *id },
+            _ => unexpected("a publish was answered with another number of ids"),
         },
+        Reply::Done if matches!(action, Action::Cancel { .. }) => Outcome::NotGranted,
+        Reply::Done if matches!(action, Action::Configure { .. }) => Outcome::Configured,
+        Reply::QueueInfo(info) => queue::depth_of(info),
+        Reply::Size(entries) => Outcome::Size { entries },
         Reply::Messages(messages) => Outcome::Received {
             messages: messages.iter().map(queue::delivered).collect(),
         },

@@ -87,7 +87,7 @@ impl<'a> Good<'a> {
     /// How many reads saw what this write wrote.
     fn reads_of(&self, key: &str, version: u64) -> usize {
         let saw = |o: &&Operation| match (o.action, o.outcome) {
-            (Action::Get { key: of }, Some(Outcome::Value { version: v, .. })) => {
+            (Action::Get { key: of, .. }, Some(Outcome::Value { version: v, .. })) => {
                 of == key && *v == version
             }
             _ => false,
@@ -149,7 +149,7 @@ impl<'a> Good<'a> {
 
     fn version_of_a_read(&mut self) -> Option<(&'static str, Operation<'a>, History)> {
         let read = self.pick(|_, told| matches!(told, Outcome::Value { value: Some(_), .. }))?;
-        let (Action::Get { key }, Some(Outcome::Value { version, value })) =
+        let (Action::Get { key, .. }, Some(Outcome::Value { version, value })) =
             (read.action, read.outcome)
         else {
             return None;
@@ -172,7 +172,7 @@ impl<'a> Good<'a> {
 
     fn read_of_nothing(&mut self) -> Option<(&'static str, Operation<'a>, History)> {
         let read = self.pick(|_, told| matches!(told, Outcome::Value { value: Some(_), .. }))?;
-        let Action::Get { key } = read.action else {
+        let Action::Get { key, .. } = read.action else {
             return None;
         };
         let was_there = self.operations.iter().any(|o| {
@@ -352,7 +352,7 @@ impl<'a> Good<'a> {
 /// What an operation is on, and which kind of operation it is.
 fn object(action: &Action) -> (u8, &str) {
     match action {
-        Action::Get { key } => (0, key),
+        Action::Get { key, .. } => (0, key),
         Action::Set { key, .. } | Action::CompareAndSet { key, .. } => (1, key),
         Action::Publish { queue, .. } => (2, queue),
         Action::Receive { queue, .. } => (3, queue),

@@ -11,6 +11,7 @@
 //! Source: Zhang et al., "SIEVE is Simpler than LRU: an Efficient Turn-Key Eviction
 //! Algorithm for Web Caches", NSDI 2024, algorithm 1.
 
+use crate::planted::{self, Bug};
 use crate::state::snapshot::{DecodeError, ensure};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -94,6 +95,13 @@ impl Sieve {
     ///
     /// If there is no entry: the caller evicts only when full.
     pub(super) fn evict(&mut self) -> (u64, Entry) {
+        if planted::active(Bug::RandomEviction) {
+            let nth = planted::random() as usize % self.entries.len();
+            let order = self.entries.keys().nth(nth).copied();
+            let order = order.expect("the caller evicts only when full");
+            let entry = self.remove_at(order);
+            return (order, entry.expect("the order was just found"));
+        }
         let start = self.hand.unwrap_or(u64::MIN);
         let order = self
             .sweep(start)

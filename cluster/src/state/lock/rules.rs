@@ -73,6 +73,9 @@ impl Lock {
                 mode: hold.mode,
             });
         }
+        if planted::active(Bug::RetryQueuesTwice) {
+            return None;
+        }
         let waiter = self.line.iter().find(|waiter| waiter.session == session)?;
         Some(Standing::Waits {
             waiter: waiter.id,
@@ -95,7 +98,10 @@ impl Lock {
 
     /// Adds a holder that the rules allow.
     pub(super) fn grant(&mut self, index: u64, session: SessionId, mode: LockMode) -> Token {
-        let token = index.max(self.last_token.saturating_add(1));
+        let token = match planted::active(Bug::CounterNotInSnapshot) {
+            true => self.last_token + 1,
+            false => index.max(self.last_token.saturating_add(1)),
+        };
         self.last_token = token;
         self.holders.push(Hold {
             session,
@@ -125,7 +131,10 @@ impl Lock {
             return self.holders.pop().is_some();
         }
         let Ok(at) = self.holders.binary_search_by_key(&token, |hold| hold.token) else {
-            return false;
+            // The mistake: readers are counted, whoever they are.
+            return planted::active(Bug::SharedReleasedTwice)
+                && self.is_compatible(LockMode::Shared)
+                && self.holders.pop().is_some();
         };
         if self.holders[at].session != session {
             return false;
@@ -151,9 +160,14 @@ impl Lock {
     /// Takes away the holds and places of sessions that have ended; returns the waiters.
     pub(super) fn drop_dead(&mut self, lives: impl Fn(SessionId) -> bool) -> Vec<Waiter> {
         self.holders.retain(|hold| lives(hold.session));
+        if planted::active(Bug::GrantToTheDead) {
+            return Vec::new();
+        }
         let dead = self.line.iter().filter(|waiter| !lives(waiter.session));
         let dead: Vec<Waiter> = dead.copied().collect();
-        self.line.retain(|waiter| lives(waiter.session));
+        if !planted::active(Bug::DeadHeadNotSkipped) {
+            self.line.retain(|waiter| lives(waiter.session));
+        }
         dead
     }
 
@@ -164,6 +178,18 @@ impl Lock {
         }
         self.accepted_token = token;
         true
+    }
+
+    /// The session that is next in line.
+    pub(super) fn next(&self) -> Option<SessionId> {
+        self.line.front().map(|waiter| waiter.session)
+    }
+
+    /// After a restart, the counters start from what is held.
+    #[cfg(feature = "planted")]
+    pub(super) fn forget_tokens(&mut self) {
+        self.last_token = self.holders.last().map_or(0, |hold| hold.token);
+        self.accepted_token = 0;
     }
 
     pub(super) fn waiters(&self) -> impl Iterator<Item = &Waiter> {

@@ -15,6 +15,7 @@
 
 use super::dedup::Producers;
 use super::index::Index;
+use crate::planted::{self, Bug};
 use crate::state::Moment;
 use crate::state::command::{
     Delivery, MessageId, NewMessage, QueueInfo, QueueSettings, Receipt, Refusal,
@@ -58,6 +59,19 @@ pub(super) struct Content {
     payload: Bytes,
     pub(super) priority: u8,
     pub(super) group: Option<String>,
+}
+
+#[cfg(feature = "planted")]
+impl Content {
+    pub(super) fn into_new(self) -> NewMessage {
+        NewMessage {
+            payload: self.payload,
+            delay_ms: 0,
+            priority: self.priority,
+            group: self.group,
+            dedup: None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,11 +165,15 @@ impl Queue {
         let until_ms = now.served_after(visibility_ms);
         let mut deliveries = Vec::new();
         for _ in 0..count {
-            let Some((_, id)) = self.index.ready.pop_first() else {
+            let Some(id) = self.take_ready() else {
                 break;
             };
             self.last_receipt += 1;
-            let receipt = self.last_receipt;
+            let mut receipt = self.last_receipt;
+            if planted::active(Bug::AckById) {
+                receipt = id;
+                self.last_receipt = self.last_receipt.max(id);
+            }
             let message = message_mut(&mut self.messages, id);
             message.deliveries = message.deliveries.saturating_add(1);
             message.place = Place::InFlight { receipt, until_ms };
@@ -169,6 +187,24 @@ impl Queue {
             });
         }
         deliveries
+    }
+
+    /// Takes the next message out of the index of deliverable ones.
+    fn take_ready(&mut self) -> Option<MessageId> {
+        if planted::active(Bug::HashOrderRedelivery) {
+            // What came back is kept in a hash map, whose order differs from node to node.
+            let returned = |&&(_, id): &&(u8, MessageId)| self.messages[&id].deliveries > 0;
+            let hash = planted::random();
+            let first = self.index.ready.iter().filter(returned);
+            let first = first
+                .min_by_key(|(_, id)| (id ^ hash).wrapping_mul(hash | 1))
+                .copied();
+            if let Some(first) = first {
+                self.index.ready.remove(&first);
+                return Some(first.1);
+            }
+        }
+        self.index.ready.pop_first().map(|(_, id)| id)
     }
 
     /// Removes the messages of those receipts that are still valid; returns how many.
@@ -278,7 +314,7 @@ impl Queue {
             .into_iter()
             .try_fold(self.messages.len() as u64, u64::checked_add);
         ensure(
-            accounted == Some(self.last_id),
+            accounted == Some(self.last_id) || planted::active(Bug::HiddenNotInSnapshot),
             "counters that do not add up",
         )?;
         self.producers.validate(self.last_id)?;
@@ -286,6 +322,28 @@ impl Queue {
             self.index.insert(id, message, self.last_receipt)?;
         }
         Ok(())
+    }
+
+    #[cfg(feature = "planted")]
+    pub(super) fn forget_timers(&mut self) {
+        for (&id, message) in &mut self.messages {
+            if let Place::InFlight { until_ms, .. } = &mut message.place {
+                self.index.deadlines.remove(&(*until_ms, id));
+                *until_ms = u64::MAX;
+                self.index.deadlines.insert((*until_ms, id));
+            }
+        }
+    }
+
+    #[cfg(feature = "planted")]
+    pub(super) fn forget_producers(&mut self) {
+        self.producers = Producers::default();
+    }
+
+    #[cfg(feature = "planted")]
+    pub(super) fn forget_hidden(&mut self) {
+        self.messages
+            .retain(|_, message| message.place == Place::Ready);
     }
 
     /// The id of each message: that of the first for a repeat, else the next free one.

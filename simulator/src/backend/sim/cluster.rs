@@ -62,6 +62,7 @@ pub struct Cluster {
     raft: RaftOptions,
     disks: DiskPlan,
     disk_seed: Seed,
+    limits: Limits,
     /// Processes that ended by themselves.
     exited: RefCell<Vec<usize>>,
     /// Rings when a node refuses to start because its storage is damaged.
@@ -103,6 +104,10 @@ impl Cluster {
                 election_min_ms: plan.cluster.election_min_ms,
                 election_max_ms: plan.cluster.election_max_ms,
                 snapshot_every: plan.cluster.snapshot_every,
+            },
+            limits: Limits {
+                cache_entries: plan.cluster.cache_entries,
+                ..Limits::default()
             },
             exited: RefCell::default(),
         })
@@ -208,7 +213,7 @@ impl Cluster {
                 false => self.first_members(),
             },
             raft: self.raft.clone(),
-            limits: Limits::default(),
+            limits: self.limits,
         };
         let (cluster, disk) = (self.clone(), self.disk(node));
         self.executor.spawn_on(HostId(node), async move {
@@ -240,8 +245,14 @@ impl Cluster {
         });
     }
 
-    /// Cleans up after processes that ended by themselves.
+    /// Cleans up after processes that ended by themselves, panics included.
     pub fn reap(&self) {
+        for (host, text) in self.executor.take_panics() {
+            if self.is_up(host.0) {
+                self.note_end(host.0, &format!("panicked: {text}"));
+                self.exited.borrow_mut().push(host.0);
+            }
+        }
         let exited = std::mem::take(&mut *self.exited.borrow_mut());
         for node in exited {
             self.end_process(node);

@@ -9,9 +9,11 @@
 //! There is no tokio runtime here: tokio's clock has a resolution of a millisecond, this one
 //! of a nanosecond. Nothing in this file knows of Raft, sockets or files.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -68,6 +70,8 @@ thread_local! {
 struct Host {
     clock: Clock,
     rng: ChaCha8Rng,
+    /// A task that panics ends the host's process instead of the simulation.
+    contains_panics: bool,
     paused: bool,
     /// Woken while paused, in order.
     parked: Vec<Arc<TaskWaker>>,
@@ -83,6 +87,8 @@ pub struct Executor {
     timers: RefCell<Timers>,
     polls: Cell<u64>,
     on_switch: Cell<fn(HostId)>,
+    /// Hosts of which a task has panicked, and what it said.
+    panics: RefCell<Vec<(HostId, String)>>,
 }
 
 /// The executor of this thread.
@@ -115,6 +121,7 @@ impl Executor {
             timers: RefCell::default(),
             polls: Cell::new(0),
             on_switch: Cell::new(on_switch),
+            panics: RefCell::default(),
         });
         CURRENT.with_borrow_mut(|current| {
             assert!(current.is_none(), "one simulation a thread at a time");
@@ -128,10 +135,21 @@ impl Executor {
         hosts.push(Host {
             clock: Clock::new(offset_us, drift_ppm),
             rng,
+            contains_panics: false,
             paused: false,
             parked: Vec::new(),
         });
         HostId(hosts.len() - 1)
+    }
+
+    /// From now on, a panic of a task of `host` is that host's affair ([`Self::take_panics`]).
+    pub fn contain_panics(&self, host: HostId) {
+        self.hosts.borrow_mut()[host.0].contains_panics = true;
+    }
+
+    /// Hosts of which a task has panicked since the last call, and what it said.
+    pub fn take_panics(&self) -> Vec<(HostId, String)> {
+        self.panics.take()
     }
 
     pub fn now(&self) -> Nanos {
@@ -309,7 +327,14 @@ impl Executor {
         self.switch_to(host);
         self.polls.set(self.polls.get() + 1);
         let task_waker = Waker::from(waker.clone());
-        let poll = future.as_mut().poll(&mut Context::from_waker(&task_waker));
+        // Nothing of a task is looked at again after it panicked, so no broken state is seen.
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            future.as_mut().poll(&mut Context::from_waker(&task_waker))
+        }));
+        let poll = match polled {
+            Ok(poll) => poll,
+            Err(panic) => self.note_panic(host, panic),
+        };
         let mut tasks = self.tasks.borrow_mut();
         match (poll, tasks[slot].as_mut()) {
             // Killed while it ran; the slot may have a new tenant.
@@ -328,6 +353,22 @@ impl Executor {
         drop(tasks);
         drop(future);
         true
+    }
+
+    /// Notes the panic of a task, which is over with it.
+    fn note_panic(&self, host: HostId, panic: Box<dyn Any + Send>) -> Poll<()> {
+        let mut hosts = self.hosts.borrow_mut();
+        if !hosts[host.0].contains_panics {
+            drop(hosts);
+            resume_unwind(panic);
+        }
+        // None of its other tasks runs before whoever looks after the host has ended it.
+        hosts[host.0].paused = true;
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        let text = text.unwrap_or("without a message").to_owned();
+        self.panics.borrow_mut().push((host, text));
+        Poll::Ready(())
     }
 
     /// When the next timer fires, if any.
@@ -395,5 +436,50 @@ impl Drop for Sleep {
             executor.timers.borrow_mut().remove(timer)
         });
         drop(waker);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Seed;
+
+    /// Two hosts, of which the first keeps its panics to itself.
+    fn two_hosts() -> (Rc<Executor>, Entered, [HostId; 2]) {
+        let (executor, entered) = Executor::enter(|_| {});
+        let hosts = [(); 2].map(|()| executor.add_host(0, 0, Seed(1).rng()));
+        executor.contain_panics(hosts[0]);
+        (executor, entered, hosts)
+    }
+
+    #[test]
+    fn a_panic_ends_its_host_and_no_other() {
+        let (executor, _entered, [broken, sound]) = two_hosts();
+        let ran = Rc::new(Cell::new((0, 0)));
+        let (here, there) = (ran.clone(), ran.clone());
+        executor.spawn_on(broken, async { panic!("{} is not {}", 1, 2) });
+        executor.spawn_on(
+            broken,
+            async move { here.set((here.get().0 + 1, here.get().1)) },
+        );
+        executor.spawn_on(sound, async move {
+            there.set((there.get().0, there.get().1 + 1))
+        });
+        while executor.run_ready() {}
+        assert_eq!(ran.get(), (0, 1), "no other task of the broken host runs");
+        assert_eq!(executor.take_panics(), [(broken, "1 is not 2".to_owned())]);
+        assert_eq!(executor.take_panics(), []);
+        executor.kill(broken);
+        executor.set_paused(broken, false);
+        while executor.run_ready() {}
+        assert_eq!(ran.get(), (0, 1), "killed, not only paused");
+    }
+
+    #[test]
+    #[should_panic(expected = "the harness is wrong")]
+    fn a_panic_of_the_harness_is_none_of_a_host() {
+        let (executor, _entered, [_, harness]) = two_hosts();
+        executor.spawn_on(harness, async { panic!("the harness is wrong") });
+        while executor.run_ready() {}
     }
 }

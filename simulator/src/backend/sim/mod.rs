@@ -150,7 +150,8 @@ fn add_hosts(executor: &Executor, plan: &Plan) {
         // Spares have exact clocks.
         let clock = plan.clocks.get(node);
         let (offset_us, drift_ppm) = clock.map_or((0, 0), |c| (c.offset_us, c.drift_ppm));
-        executor.add_host(offset_us, drift_ppm, rng);
+        let host = executor.add_host(offset_us, drift_ppm, rng);
+        executor.contain_panics(host);
     }
     executor.add_host(0, 0, plan.stream("clients").rng());
     executor.add_host(0, 0, plan.stream("controller").rng());
