@@ -226,7 +226,8 @@ fn drawn_faults_written_out_are_the_same_faults() {
     let drawn = Scenario::parse(chaos, "chaos.toml").expect("the catalogue is well formed");
     for seed in 0..50 {
         let plan = Plan::resolve(&drawn, seed).expect("the scenario is valid");
-        let text = toml::to_string(&explicit(&drawn, &plan)).expect("a document is plain data");
+        let text =
+            toml::to_string(&document::explicit(&drawn, &plan)).expect("a document is plain data");
         let written =
             Scenario::parse(&text, "explicit.toml").unwrap_or_else(|e| panic!("{e}\n{text}"));
         let again = Plan::resolve(&written, seed).expect("the scenario is valid");
