@@ -152,7 +152,7 @@ pub struct CheckArgs {
     /// Draw the first linearizability violation as an HTML page.
     #[arg(long, value_name = "FILE")]
     pub picture: Option<PathBuf>,
-    /// Of a history: give up after so many seconds.
+    /// Give up the search of a history, or for a picture, after so many seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub timeout: u64,
 }

@@ -57,7 +57,7 @@ fn run_directory(args: &CheckArgs) -> Result<u8, Failure> {
     // The run itself was timed when it was made.
     let judged = run::judge(&plan, &history, &reproduce, Duration::ZERO);
     if let Some(file) = &args.picture {
-        match first_violation(&history) {
+        match first_violation(&history, args.timeout) {
             Some(violation) => draw(&violation, file)?,
             None => eprintln!("no picture: nothing that is not linearizable"),
         }
@@ -70,10 +70,15 @@ fn run_directory(args: &CheckArgs) -> Result<u8, Failure> {
 }
 
 /// What is not linearizable in one of our own runs.
-fn first_violation(history: &History) -> Option<Violation> {
+fn first_violation(history: &History, timeout: u64) -> Option<Violation> {
     use external::Model::{Lock, Queue, Register};
+    let watch = Stopwatch::start();
+    let limits = Limits {
+        interrupted: &|| watch.elapsed() > Duration::from_secs(timeout),
+        ..Limits::default()
+    };
     [Register, Lock, Queue].into_iter().find_map(|model| {
-        let judged = external::judge_history(history, model, &Limits::default());
+        let judged = external::judge_history(history, model, &limits);
         // A run without that service, or a malformed one, has nothing to draw.
         judged.ok()?.violation
     })
@@ -161,7 +166,10 @@ fn told(judged: &Judgement, path: &Path, took: Duration) -> String {
         text += &format!("left out: {left_out}\n");
     }
     if let Some(violation) = &judged.violation {
-        text += &format!("\n{}\n", violation.story.join("\n"));
+        let story = violation.story.join("\n");
+        // A file from elsewhere must not steer the terminal.
+        let steers = |c: char| c.is_control() && c != '\n';
+        text += &format!("\n{}\n", story.replace(steers, "\u{fffd}"));
     }
     let (verdict, more) = match (judged.verdict, &judged.violation) {
         (Verdict::Pass, _) => ("PASS", String::new()),

@@ -74,9 +74,13 @@ impl Format {
         let mut lines = lines.map(<[u8]>::trim_ascii);
         let first = lines.find(|line| !line.is_empty())?;
         let has = |word: &[u8]| first.windows(word.len()).any(|window| window == word);
-        if first.starts_with(b"{\"") {
-            Some(Format::Squall)
-        } else if first.starts_with(b"{") || first.starts_with(b"#") {
+        if let Some(map) = first.strip_prefix(b"{") {
+            // JSON names fields by strings, EDN by keywords.
+            Some(match map.trim_ascii_start().first() {
+                Some(b'"') => Format::Squall,
+                _ => Format::Edn,
+            })
+        } else if first.starts_with(b"#") {
             Some(Format::Edn)
         } else if [&b":invoke"[..], b":info", b":ok", b" - "]
             .iter()

@@ -182,7 +182,6 @@ impl<'a, S: Specification> Search<'a, S> {
             return Progress::Done;
         };
         let deadline = self.calls[urgent].returned.expect("answered calls return");
-        self.steps += ((here.missing.len() + used.len()) / NUMBERS_PER_STEP) as u64;
         while let Some(candidate) = self.candidate(&here, &used, next, deadline) {
             if self.steps >= step_limit {
                 return Progress::TooLong;
@@ -238,7 +237,7 @@ impl<'a, S: Specification> Search<'a, S> {
 
     /// The first call from `next` on that may come next in real time.
     fn candidate(
-        &self,
+        &mut self,
         here: &Configuration<S::State>,
         used: &[u32],
         next: Candidate,
@@ -263,8 +262,10 @@ impl<'a, S: Specification> Search<'a, S> {
         let is_used = |p: usize| used.binary_search(&number(p)).is_ok();
         let position = (from..self.unknown.len())
             .take_while(|&p| self.calls[self.unknown[p]].invoked < deadline)
-            .find(|&p| !is_used(p) && self.equal_before[p].is_none_or(is_used))?;
-        Some(Candidate::Unknown(position))
+            .find(|&p| !is_used(p) && self.equal_before[p].is_none_or(is_used));
+        let passed = position.unwrap_or(self.unknown.len()) - from;
+        self.steps += (passed / NUMBERS_PER_STEP) as u64;
+        position.map(Candidate::Unknown)
     }
 
     fn call(&self, candidate: Candidate) -> usize {
@@ -286,6 +287,7 @@ impl<'a, S: Specification> Search<'a, S> {
             + size_of_val(&*configuration.missing)
             + self.specification.state_bytes(&configuration.state)
             + ENTRY_OVERHEAD;
+        let copied = configuration.missing.len() + used.len();
         let entry = self.seen.entry(configuration);
         let place = entry.index();
         let sets = entry.or_insert_with(|| {
@@ -293,7 +295,7 @@ impl<'a, S: Specification> Search<'a, S> {
             Vec::new()
         });
         let compared: usize = sets.iter().map(|set| 1 + set.len()).sum();
-        self.steps += (compared / NUMBERS_PER_STEP) as u64;
+        self.steps += ((copied + compared) / NUMBERS_PER_STEP) as u64;
         if sets.iter().any(|set| is_subset(set, &used)) {
             return false;
         }
