@@ -507,8 +507,13 @@ mod tests {
         let ran = Rc::new(Cell::new((0, 0)));
         let (here, there) = (ran.clone(), ran.clone());
         executor.spawn_on(broken, async { panic!("{} is not {}", 1, 2) });
-        executor.spawn_on(broken, async move { here.set((here.get().0 + 1, here.get().1)) });
-        executor.spawn_on(sound, async move { there.set((there.get().0, there.get().1 + 1)) });
+        executor.spawn_on(
+            broken,
+            async move { here.set((here.get().0 + 1, here.get().1)) },
+        );
+        executor.spawn_on(sound, async move {
+            there.set((there.get().0, there.get().1 + 1))
+        });
         while executor.run_ready() {}
         assert_eq!(ran.get(), (0, 1), "no other task of the broken host runs");
         assert_eq!(executor.take_panics(), [(broken, "1 is not 2".to_owned())]);
