@@ -116,11 +116,13 @@ impl Bug {
 /// Whether planted bugs are compiled into this build at all.
 pub const COMPILED_IN: bool = cfg!(feature = "planted");
 
+/// The running node's wall clock in milliseconds, and its random numbers.
+type Sources = (fn() -> u64, fn() -> u64);
+
 #[cfg(feature = "planted")]
 thread_local! {
     static ACTIVE: std::cell::Cell<Option<Bug>> = const { std::cell::Cell::new(None) };
-    static SOURCES: std::cell::Cell<Option<(fn() -> u64, fn() -> u64)>> =
-        const { std::cell::Cell::new(None) };
+    static SOURCES: std::cell::Cell<Option<Sources>> = const { std::cell::Cell::new(None) };
 }
 
 /// Activates one bug, or none, on this thread.
@@ -164,7 +166,7 @@ pub fn random() -> u64 {
     source(|(_, random)| random())
 }
 
-fn source(ask: impl Fn((fn() -> u64, fn() -> u64)) -> u64) -> u64 {
+fn source(ask: impl Fn(Sources) -> u64) -> u64 {
     #[cfg(feature = "planted")]
     if let Some(sources) = SOURCES.get() {
         return ask(sources);

@@ -48,7 +48,8 @@ fn judge_line(
 ) {
     let look = &view.operations[line.index];
     for (place, &session) in line.waiters.iter().enumerate() {
-        let Some((wait, token)) = granted_after(view, name, session, look) else {
+        let granted = granted_after(view, name, session, look);
+        let Some((wait, token)) = granted.filter(|(_, token)| *token > line.last_token) else {
             continue;
         };
         judge.looked();
@@ -83,7 +84,10 @@ fn granted_after<'v, 'a>(
     let acquires = acquires.iter().map(|&index| &view.operations[index]);
     let mut under_way = acquires
         .filter(|o| Some(o.invoke_pos) < look.return_pos && o.return_pos > Some(look.invoke_pos));
-    let wait = under_way.next()?;
+    // Of two, the first may have been granted and given back before the look took place.
+    let (Some(wait), None) = (under_way.next(), under_way.next()) else {
+        return None;
+    };
     match wait.outcome {
         Some(Outcome::Granted { token }) => Some((wait, *token)),
         _ => None,
@@ -185,6 +189,22 @@ mod tests {
         run.at(300).call("lock-3", acquire("a", 3), granted(20));
         run.at(515).returns(wait, NotGranted);
         fails(check, &run.end(), "who came after one who still waited");
+    }
+
+    /// While somebody looked, session 2 gave the lock back and stood in line again.
+    #[test]
+    fn in_line_for_the_second_time() {
+        let mut run = Run::new();
+        let first = run.invoke("lock-2", acquire("a", 2));
+        let look = run.invoke("w", inspect("a"));
+        run.returns(first, granted(10));
+        run.call("lock-2", release("a", 2, 10), Released);
+        run.call("lock-3", acquire("a", 3), granted(20));
+        let second = run.invoke("lock-2", acquire_waiting("a", 2, 500));
+        run.returns(look, line(&[holder(3, 20, false)], &[2]));
+        run.call("lock-3", release("a", 3, 20), Released);
+        run.returns(second, granted(30));
+        passes(check, &run.end());
     }
 
     /// The other was ahead in line, or came while the wait may not have begun or have ended.
