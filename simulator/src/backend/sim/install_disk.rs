@@ -99,19 +99,19 @@ impl Nemesis {
     /// Starts a node with damage, which must notice and refuse. Another fault may have been
     /// quicker: then the node has refused already, or has even been replaced since `lives`.
     async fn until_refused(&self, node: usize, lives: u64) -> Result<(), Miss> {
-        let cluster = &self.cluster;
-        let refused = || cluster.lost(node).is_some() || cluster.lives(node) > lives;
-        if !refused() {
-            self.cluster.kill(node);
+        let (cluster, name) = (&self.cluster, node_name(node));
+        let refused = || cluster.lost(node).is_some();
+        let replaced = || cluster.lives(node) > lives;
+        if !refused() && !replaced() {
+            cluster.kill(node);
             self.revive(node);
         }
         let deadline_us = self.recorder().now_us() + START_LIMIT_US;
-        match self.wait_until(deadline_us, LOOK_AGAIN, refused).await {
+        let noticed = || refused() || replaced();
+        match self.wait_until(deadline_us, LOOK_AGAIN, noticed).await {
+            true if replaced() => Err(Miss::Skipped(format!("{name} was replaced meanwhile"))),
             true => Ok(()),
-            false => Err(uncertain(format!(
-                "{} starts with a damaged disk",
-                node_name(node)
-            ))),
+            false => Err(uncertain(format!("{name} starts with a damaged disk"))),
         }
     }
 
