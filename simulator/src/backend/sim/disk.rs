@@ -199,14 +199,19 @@ impl SimFile {
         if self.path != LOG_PATH {
             return Ok(offset);
         }
-        let elsewhere = shared
-            .faults
-            .misdirect(offset, data.len() as u64, &shared.rng);
-        let offset = elsewhere.unwrap_or(offset);
-        if data.len() > EMPTY_BATCH_BYTES {
-            let data = data.to_vec();
-            *shared.unsynced.borrow_mut() = Some(Unsynced { offset, data });
+        let [witness, last] = shared.log_writes.get();
+        shared.log_writes.set([last, offset]);
+        if data.len() <= EMPTY_BATCH_BYTES {
+            return Ok(offset);
         }
+        let bytes = data.len() as u64;
+        let elsewhere = (shared.faults).misdirect(offset, bytes, witness, &shared.rng);
+        let offset = elsewhere.unwrap_or(offset);
+        *shared.unsynced.borrow_mut() = Some(Unsynced {
+            offset,
+            data: data.to_vec(),
+            appends: elsewhere.is_none(),
+        });
         Ok(offset)
     }
 }
