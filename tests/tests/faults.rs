@@ -198,3 +198,23 @@ for = "1s"
         "{reason}"
     );
 }
+
+/// Every kind of fault at once, twice, and to the byte.
+#[test]
+fn chaos_of_every_kind_repeats_itself() {
+    let path = repository().join("scenarios/chaos.toml");
+    let settings = [("phases.chaos", "10s"), ("chaos.swarm", "false")];
+    let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let scenario = Scenario::load_with(path, &settings).expect("the repository's scenario");
+    let digest = || {
+        let judged = run::run(&scenario, 3, "").expect("the simulation works");
+        assert_eq!(
+            judged.report.verdict,
+            RunVerdict::Pass,
+            "{}",
+            judged.report.reason
+        );
+        judged.history.sha256(&run::header(&judged.plan))
+    };
+    assert_eq!(digest(), digest());
+}

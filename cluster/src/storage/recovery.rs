@@ -16,7 +16,8 @@
 //! written behind the last one (`Wal::seal`), which has nothing to lose and testifies that
 //! the one before it was synced; `Wal::rewrite` ends its file so as well. What remains: the
 //! last batch that was synced while the log was busy, if the power fails before the next one
-//! is written *and* that batch rots. Likewise one stretch of damage that reaches from some
+//! is written *and* that batch rots; and a write that goes astray and hits the very batch
+//! that it would have testified for. Likewise one stretch of damage that reaches from some
 //! batch over the headers of all later ones looks like a torn tail, and a file cut between
 //! two batches by a foreign hand like a shorter log.
 

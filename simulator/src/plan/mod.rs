@@ -9,6 +9,7 @@
 
 mod action;
 mod chaos;
+mod dice;
 mod mix;
 mod resolve;
 pub mod seed;

@@ -11,6 +11,7 @@
 
 mod check;
 mod check_fault;
+mod check_target;
 pub mod fault;
 pub mod section;
 mod setting;

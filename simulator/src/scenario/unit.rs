@@ -251,6 +251,8 @@ impl Dimension {
         let noun = self.noun;
         let (negative, unsigned) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
+            // Where there are negative values, positive ones may say so.
+            None if self.min.0 < 0 => (false, text.strip_prefix('+').unwrap_or(text)),
             None => (false, text),
         };
         let end = unsigned.find(|c: char| !c.is_ascii_digit() && c != '.');

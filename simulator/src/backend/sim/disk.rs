@@ -44,12 +44,16 @@ pub(super) struct Shared {
     syncs: Cell<u64>,
     /// The last write to the log, if no sync has followed it yet.
     pub(super) unsynced: RefCell<Option<Unsynced>>,
+    /// Where the last two writes to the log began.
+    log_writes: Cell<[u64; 2]>,
 }
 
 /// A write that a power loss may tear.
 pub(super) struct Unsynced {
     pub(super) offset: u64,
     pub(super) data: Vec<u8>,
+    /// It goes where the log ends; otherwise it has gone astray.
+    pub(super) appends: bool,
 }
 
 impl SimDisk {
@@ -63,6 +67,7 @@ impl SimDisk {
                 rng: RefCell::new(rng),
                 syncs: Cell::new(0),
                 unsynced: RefCell::default(),
+                log_writes: Cell::default(),
             }),
         }
     }
@@ -194,14 +199,19 @@ impl SimFile {
         if self.path != LOG_PATH {
             return Ok(offset);
         }
-        let elsewhere = shared
-            .faults
-            .misdirect(offset, data.len() as u64, &shared.rng);
-        let offset = elsewhere.unwrap_or(offset);
-        if data.len() > EMPTY_BATCH_BYTES {
-            let data = data.to_vec();
-            *shared.unsynced.borrow_mut() = Some(Unsynced { offset, data });
+        let [witness, last] = shared.log_writes.get();
+        shared.log_writes.set([last, offset]);
+        if data.len() <= EMPTY_BATCH_BYTES {
+            return Ok(offset);
         }
+        let bytes = data.len() as u64;
+        let elsewhere = (shared.faults).misdirect(offset, bytes, witness, &shared.rng);
+        let offset = elsewhere.unwrap_or(offset);
+        *shared.unsynced.borrow_mut() = Some(Unsynced {
+            offset,
+            data: data.to_vec(),
+            appends: elsewhere.is_none(),
+        });
         Ok(offset)
     }
 }

@@ -95,12 +95,13 @@ impl Faults {
         }
     }
 
-    /// Where a write goes instead, once: somewhere in the first half of what is before it,
-    /// so that enough intact batches follow to give the damage away.
+    /// Where a write goes instead, once. It lands in front of `witness`, where a write began
+    /// that is durable: so whatever it destroys, the log can tell that it had been synced.
     pub(super) fn misdirect(
         &self,
         offset: u64,
-        len: u64,
+        bytes: u64,
+        witness: u64,
         rng: &RefCell<ChaCha8Rng>,
     ) -> Option<u64> {
         let is_armed = self
@@ -111,7 +112,7 @@ impl Faults {
         if !is_armed || offset < LEAST_LOG_BYTES {
             return None;
         }
-        let room = (offset / 2).checked_sub(len + HEADER_BYTES)?;
+        let room = witness.min(offset / 2).checked_sub(bytes + HEADER_BYTES)?;
         self.meet(|fault| *fault == DiskFault::MisdirectedWrite);
         Some(HEADER_BYTES + rng.borrow_mut().random_range(0..=room))
     }
@@ -160,7 +161,9 @@ impl SimDisk {
         let kept = self.shared.rng.borrow_mut().random_range(1..size.max(2)) as u64;
         let written = self.with(|| {
             let file = OpenOptions::new().write(true).open(LOG_PATH)?;
-            file.set_len(torn.offset)?;
+            if torn.appends {
+                file.set_len(torn.offset)?;
+            }
             file.write_at(&torn.data[..kept as usize], torn.offset)?;
             file.sync_data()
         });

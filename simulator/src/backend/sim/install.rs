@@ -2,25 +2,18 @@
 //!
 //! A fault of a process or a link is seen at once. A fault of a disk, a clock or a client is
 //! seen when something met it: an operation on the disk, a reading of the clock, a request.
-//! One that nothing met within its time was not there, and is reported as skipped.
-
-use std::time::Duration;
+//! One that nothing met within its time was not there, and is reported as skipped. Disks have
+//! a file of their own, [`super::install_disk`].
 
 use rand::RngExt;
-use squall_cluster::world;
 
 use super::executor::{HostId, Nanos};
 use super::nemesis::{INSTANT_PATIENCE_US, LOOK_AGAIN, Miss, Nemesis};
-use super::world::SimWorld;
-use crate::fault::{ClientFault, ClockFault, DiskFault, MemberChange, ResolvedAction, node_name};
+use crate::fault::{ClientFault, ClockFault, MemberChange, ResolvedAction, node_name};
 use crate::plan::PlannedFault;
 
 /// A node asked to stop is killed after this long.
 const STOP_LIMIT: Nanos = 10_000_000_000;
-/// Starting takes less than this.
-const START_LIMIT_US: u64 = 2_000_000;
-/// How often to look for a write under way: a sync takes a few of these.
-const LOOK_CLOSELY: Duration = Duration::from_micros(100);
 
 impl Nemesis {
     /// Does it, and looks whether it took.
@@ -178,7 +171,7 @@ impl Nemesis {
         Ok(())
     }
 
-    fn all_down(&self, nodes: &[usize]) -> Result<(), Miss> {
+    pub(super) fn all_down(&self, nodes: &[usize]) -> Result<(), Miss> {
         match nodes.iter().find(|node| self.cluster.is_up(**node)) {
             None => Ok(()),
             Some(node) => Err(uncertain(format!("{} still runs", node_name(*node)))),
@@ -256,131 +249,8 @@ impl Nemesis {
         }
     }
 
-    /// Breaks one disk, and waits until an operation has met the fault.
-    async fn break_disk(
-        &self,
-        fault: usize,
-        node: usize,
-        damage: DiskFault,
-        ends_us: u64,
-    ) -> Result<(), Miss> {
-        let disk = self.cluster.disk(node);
-        let (name, lives) = (node_name(node), self.cluster.lives(node));
-        if damage.loses_data() {
-            self.operator.speak_for(node, true);
-        }
-        match damage {
-            // That a failure ends the process, as it must, is for the check of faults to see.
-            DiskFault::SlowSync { .. }
-            | DiskFault::FailingSync
-            | DiskFault::WriteError
-            | DiskFault::Full => {
-                disk.install(fault, damage);
-                self.until_met(fault, node, ends_us).await
-            }
-            DiskFault::ReadError => {
-                disk.install(fault, damage);
-                self.cluster.kill(node);
-                self.revive(node);
-                self.until_met(fault, node, ends_us).await
-            }
-            DiskFault::BitRot => {
-                self.cluster.kill(node);
-                match disk.rot() {
-                    Ok(what) => self.recorder().note(format!("{name}: {what} rot")),
-                    Err(why) => {
-                        self.revive(node);
-                        return Err(Miss::Skipped(why));
-                    }
-                }
-                self.until_refused(node, lives).await
-            }
-            DiskFault::MisdirectedWrite => {
-                disk.install(fault, damage);
-                self.until_met(fault, node, ends_us).await?;
-                let synced = || !disk.is_writing();
-                self.wait_until(ends_us, LOOK_CLOSELY, synced).await;
-                self.until_refused(node, lives).await
-            }
-            DiskFault::TornTail => {
-                let writes = || disk.is_writing();
-                if !self.wait_until(ends_us, LOOK_CLOSELY, writes).await {
-                    return Err(Miss::Skipped(format!("{name} wrote nothing")));
-                }
-                let torn = self.cluster.tear_write(node);
-                let what = torn.map_err(Miss::Uncertain)?;
-                self.recorder().note(format!("{name}: {what}"));
-                self.all_down(&[node])
-            }
-        }
-    }
-
-    async fn until_met(&self, fault: usize, node: usize, ends_us: u64) -> Result<(), Miss> {
-        let disk = self.cluster.disk(node);
-        while disk.met(fault) == 0 {
-            let rest_us = ends_us.saturating_sub(self.recorder().now_us());
-            let rest = Duration::from_micros(rest_us);
-            if world::timeout::<SimWorld, _>(rest, disk.meeting())
-                .await
-                .is_err()
-            {
-                let name = node_name(node);
-                return Err(Miss::Skipped(format!("no operation of {name} met it")));
-            }
-        }
-        Ok(())
-    }
-
-    /// Starts a node with damage, which must notice and refuse. Another fault may have been
-    /// quicker: then the node has refused already, or has even been replaced since `lives`.
-    async fn until_refused(&self, node: usize, lives: u64) -> Result<(), Miss> {
-        let cluster = &self.cluster;
-        let refused = || cluster.lost(node).is_some() || cluster.lives(node) > lives;
-        if !refused() {
-            self.cluster.kill(node);
-            self.revive(node);
-        }
-        let deadline_us = self.recorder().now_us() + START_LIMIT_US;
-        match self.wait_until(deadline_us, LOOK_AGAIN, refused).await {
-            true => Ok(()),
-            false => Err(uncertain(format!(
-                "{} starts with a damaged disk",
-                node_name(node)
-            ))),
-        }
-    }
-
-    async fn mend_disks(
-        &self,
-        fault: usize,
-        nodes: &[usize],
-        damage: DiskFault,
-    ) -> Result<(), String> {
-        for node in nodes {
-            let disk = self.cluster.disk(*node);
-            let met = disk.lift(fault);
-            let forgets = || self.rng.borrow_mut().random_range(0..2_u32) == 0;
-            if damage == DiskFault::FailingSync
-                && met > 0
-                && !self.cluster.is_up(*node)
-                && forgets()
-            {
-                // The system took the pages that it could not write for clean, and dropped
-                // them (Rebello et al., 2020).
-                disk.lose_power();
-            }
-        }
-        if damage.loses_data() {
-            self.repair(nodes).await?;
-        }
-        if !matches!(damage, DiskFault::SlowSync { .. }) {
-            nodes.iter().for_each(|node| self.revive(*node));
-        }
-        Ok(())
-    }
-
     /// Has nodes replaced that have lost what they had stored.
-    async fn repair(&self, nodes: &[usize]) -> Result<(), String> {
+    pub(super) async fn repair(&self, nodes: &[usize]) -> Result<(), String> {
         let mut failed = Ok(());
         for node in nodes {
             let done = self.operator.repair(*node).await;
@@ -463,6 +333,6 @@ fn parts(change: ClockFault) -> (i64, i32) {
     }
 }
 
-fn uncertain(why: impl Into<String>) -> Miss {
+pub(super) fn uncertain(why: impl Into<String>) -> Miss {
     Miss::Uncertain(why.into())
 }

@@ -16,6 +16,7 @@ pub mod disk;
 mod disk_fault;
 pub mod executor;
 mod install;
+mod install_disk;
 mod link;
 mod moments;
 pub mod nemesis;
