@@ -1,7 +1,5 @@
 //! `squall check`.
 
-use std::time::Duration;
-
 use super::args::{CheckArgs, Format};
 use super::exit::Failure;
 use super::{print, style};
@@ -23,8 +21,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<u8, Failure> {
         )));
     }
     let reproduce = format!("squall replay {}", args.run_dir.display());
-    // The run itself was timed when it was made.
-    let judged = run::judge(&plan, &history, &reproduce, Duration::ZERO);
+    let judged = super::judge(&plan, &history, &reproduce);
     match args.format {
         Format::Text => print(&report::text(&judged, style(), None)),
         Format::Json => print(&judged.to_json()),

@@ -14,7 +14,6 @@ use super::exit::{Exit, Failure};
 use super::print;
 use crate::environment::Environment;
 use crate::report::RunVerdict;
-use crate::run;
 use crate::run_dir::{Manifest, RunDir};
 use crate::scenario::Scenario;
 use crate::sweep::pool::{End, Exited, limit_this_process, ran_out_of_memory};
@@ -87,7 +86,7 @@ pub(super) fn work(args: &WorkerArgs) -> Result<u8, Failure> {
         version: env!("CARGO_PKG_VERSION").into(),
         environment: None,
     };
-    let judged = run::run(&scenario, args.seed, &manifest.reproduce())?;
+    let judged = super::simulate(&scenario, args.seed, &manifest.reproduce())?;
     if let Some(keep) = &args.keep
         && judged.report.verdict != RunVerdict::Pass
     {

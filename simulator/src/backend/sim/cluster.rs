@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use squall_cluster::node::{Node, NodeOptions};
@@ -15,6 +16,8 @@ use squall_cluster::state::Limits;
 use super::disk::SimDisk;
 use super::executor::{Executor, HostId, Nanos};
 use super::network::{Network, address_of};
+use super::process::Handle;
+use super::system::{NodeContext, Status, System};
 use super::world::SimWorld;
 use crate::history::{EventKind, NodeEvent};
 use crate::plan::Plan;
@@ -38,7 +41,7 @@ struct Machine {
     disk: SimDisk,
     process: Cell<Process>,
     /// Set once the node serves.
-    node: RefCell<Option<Node<SimWorld>>>,
+    node: RefCell<Option<Handle>>,
 }
 
 /// All nodes of the simulated cluster. Hosts `0..nodes` are theirs.
@@ -48,6 +51,8 @@ pub struct Cluster {
     setting: Rc<Setting>,
     machines: Vec<Machine>,
     raft: RaftOptions,
+    /// What runs instead of Squall's own nodes.
+    system: Option<Arc<dyn System>>,
     /// Processes that ended by themselves.
     exited: RefCell<Vec<usize>>,
 }
@@ -58,6 +63,7 @@ impl Cluster {
         network: Rc<RefCell<Network>>,
         setting: Rc<Setting>,
         plan: &Plan,
+        system: Option<Arc<dyn System>>,
     ) -> Rc<Self> {
         let machines = (0..plan.cluster.nodes)
             .map(|node| {
@@ -80,6 +86,7 @@ impl Cluster {
                 election_max_ms: plan.cluster.election_max_ms,
                 snapshot_every: plan.cluster.snapshot_every,
             },
+            system,
             exited: RefCell::default(),
         })
     }
@@ -99,8 +106,7 @@ impl Cluster {
         (0..self.len())
             .filter_map(|index| {
                 let node = self.machines[index].node.borrow();
-                let node = node.as_ref().filter(|node| node.is_leading())?;
-                Some((node.leading_term(), index))
+                Some((node.as_ref()?.leading_term()?, index))
             })
             .max()
             .map(|(_, index)| index)
@@ -109,7 +115,7 @@ impl Cluster {
     /// Index of the last entry that a node has applied; `None` while it is down.
     pub fn applied(&self, node: usize) -> Option<u64> {
         let node = self.machines[node].node.borrow();
-        node.as_ref().map(Node::applied_index)
+        node.as_ref().and_then(Handle::applied)
     }
 
     /// Has every running node report its digest.
@@ -131,6 +137,9 @@ impl Cluster {
         );
         machine.process.set(Process::Running);
         self.network.borrow_mut().set_dark(HostId(node), false);
+        if let Some(system) = &self.system {
+            return self.start_other(system, node);
+        }
         let options = NodeOptions {
             id: node as u64 + 1,
             address: node_address(node),
@@ -143,13 +152,32 @@ impl Cluster {
         self.executor.spawn_on(HostId(node), async move {
             let why = match Node::<SimWorld>::start(options, disk).await {
                 Ok(started) => {
-                    *cluster.machines[node].node.borrow_mut() = Some(started.clone());
+                    *cluster.machines[node].node.borrow_mut() = Some(Handle::Node(started.clone()));
                     started.ended().await
                 }
                 Err(e) => format!("does not start: {e}"),
             };
             cluster.note_end(node, &why);
             // Its other tasks cannot be dropped from within one of them.
+            cluster.exited.borrow_mut().push(node);
+        });
+    }
+
+    /// Boots a node of another system than Squall's own.
+    fn start_other(self: &Rc<Self>, system: &Arc<dyn System>, node: usize) {
+        let machine = &self.machines[node];
+        let status = Rc::new(Status::default());
+        *machine.node.borrow_mut() = Some(Handle::Other(status.clone()));
+        let context = NodeContext {
+            id: node,
+            addresses: self.setting.addresses.clone(),
+            disk: machine.disk.clone(),
+            status,
+        };
+        let (cluster, system) = (self.clone(), system.clone());
+        self.executor.spawn_on(HostId(node), async move {
+            let why = system.run_node(context).await;
+            cluster.note_end(node, &why);
             cluster.exited.borrow_mut().push(node);
         });
     }
@@ -227,7 +255,7 @@ impl Cluster {
     /// SIGTERM: the node hands over and stops; killed if that takes longer than `limit`.
     pub async fn stop(&self, node: usize, limit: Nanos) {
         let handle = self.machines[node].node.borrow().clone();
-        if let Some(handle) = handle {
+        if let Some(handle) = handle.and_then(|handle| handle.node()) {
             let done = Rc::new(Cell::new(false));
             let stopped = done.clone();
             self.executor.spawn_on(HostId(node), async move {
@@ -256,6 +284,7 @@ impl Cluster {
         let leader = self.leader().ok_or("no node leads")?;
         let handle = self.machines[leader].node.borrow().clone();
         let handle = handle.ok_or("the leader is gone")?;
+        let handle = handle.node().ok_or("this system has no leader transfer")?;
         self.executor.spawn_on(HostId(leader), async move {
             // Whether it worked shows in who leads next.
             let _ = handle.transfer_leader(to as u64 + 1).await;

@@ -7,6 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use squall_cluster::raft::node_name;
 
@@ -17,8 +18,10 @@ mod link;
 pub mod nemesis;
 pub mod network;
 mod phases;
+mod process;
 pub mod solo;
 mod stream;
+pub mod system;
 pub mod world;
 
 use cluster::Cluster;
@@ -26,10 +29,11 @@ use executor::{Executor, HostId};
 use nemesis::Nemesis;
 use network::Network;
 use phases::Stage;
+use system::System;
 
 use crate::history::{EventKind, History, Recorder};
 use crate::plan::Plan;
-use crate::workload::Setting;
+use crate::workload::{Issuers, Setting};
 
 /// More task switches than this at one instant mean that time will never move again.
 const LIVELOCK_POLLS: u64 = 20_000_000;
@@ -69,6 +73,14 @@ fn switch_network(host: HostId) {
 /// # Errors
 /// The harness failed: no leader was ever elected, or the simulation got stuck.
 pub fn run(plan: &Plan) -> Result<SimRun, SimError> {
+    run_system(plan, None)
+}
+
+/// Executes the plan on another system than Squall's own cluster, if one is given.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_system(plan: &Plan, system: Option<&Arc<dyn System>>) -> Result<SimRun, SimError> {
     let plan = Rc::new(plan.clone());
     let nodes = plan.cluster.nodes;
     // One host for all clients, one without sockets for the harness.
@@ -86,11 +98,18 @@ pub fn run(plan: &Plan) -> Result<SimRun, SimError> {
         Recorder::new(move || executor.now().saturating_sub(start_ns.get()) / 1_000)
     };
     start_ns.set(u64::MAX);
-    let addresses = (0..nodes).map(cluster::node_address).collect();
-    let setting = Setting::new(recorder, addresses);
+    let addresses: Vec<String> = (0..nodes).map(cluster::node_address).collect();
+    let issuers = system.map(|system| issuers(system, &addresses));
+    let setting = Setting::new(recorder, addresses, issuers);
     record_node_events(&setting);
 
-    let cluster = Cluster::new(executor.clone(), network.clone(), setting.clone(), &plan);
+    let cluster = Cluster::new(
+        executor.clone(),
+        network.clone(),
+        setting.clone(),
+        &plan,
+        system.cloned(),
+    );
     let nemesis = Nemesis::new(
         executor.clone(),
         network.clone(),
@@ -134,6 +153,11 @@ pub fn run(plan: &Plan) -> Result<SimRun, SimError> {
         simulated_ns,
         events,
     })
+}
+
+fn issuers(system: &Arc<dyn System>, addresses: &[String]) -> Issuers {
+    let (system, addresses) = (system.clone(), addresses.to_vec());
+    Box::new(move |number| system.client(&addresses, number))
 }
 
 fn add_hosts(executor: &Executor, plan: &Plan) {
