@@ -81,6 +81,17 @@ fn another_sweep_and_what_is_no_sweep_are_refused() {
 }
 
 #[test]
+fn two_sweeps_do_not_share_a_directory() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let spec = spec("1..9", "1/1");
+    let first = Store::open(dir.path(), &spec, 2).expect("it is empty");
+    let refused = Store::open(dir.path(), &spec, 2).err();
+    assert!(matches!(refused, Some(StoreError::Busy(_))), "{refused:?}");
+    drop(first);
+    Store::open(dir.path(), &spec, 2).expect("nobody is at work any more");
+}
+
+#[test]
 fn a_damaged_line_is_named() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let spec = spec("1..9", "1/1");

@@ -56,9 +56,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backend::sim::system::System;
 use crate::run::{self, Judged, RunError};
 use crate::scenario::Scenario;
+use crate::system::System;
 
 pub use build::{Fault, Workload};
 pub use measures::{Durations, RunReport};

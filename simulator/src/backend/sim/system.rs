@@ -54,18 +54,16 @@ impl NodeContext {
         &self.addresses[self.id]
     }
 
-    /// The node serves: it has recovered what it had.
-    pub fn started(&self, applied: u64) {
-        self.status.applied.set(Some(applied));
-        SimWorld::emit(NodeEvent::Started {
-            last_log: applied,
-            applied,
-        });
-    }
-
-    /// The node stands at this position. After the faults, all must reach the leader's.
+    /// The node serves and stands at this position, of a log or of whatever it counts. Before
+    /// the first word of this it is still starting. After the faults, every node must reach
+    /// the position of the leader.
     pub fn applied(&self, index: u64) {
-        self.status.applied.set(Some(index));
+        if self.status.applied.replace(Some(index)).is_none() {
+            SimWorld::emit(NodeEvent::Started {
+                last_log: index,
+                applied: index,
+            });
+        }
     }
 
     /// The node looks for a new leader, or wants to be it.
