@@ -33,7 +33,7 @@ pub struct ShrinkArgs {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Search for at most this long.
-    #[arg(long = "for", value_name = "TIME", default_value = "2m")]
+    #[arg(long = "for", value_name = "TIME", default_value = "90s")]
     pub budget: Time,
     /// Processes at a time [default: as many as the machine has processors].
     #[arg(long, value_name = "N")]
