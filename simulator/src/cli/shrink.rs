@@ -251,13 +251,18 @@ impl Search<'_> {
         let cause = self.cause();
         let (faults, operations) = self.first;
         format!(
-            "# Fails with {cause}.\n# Shrunk from {} seed {}: {} of {} faults are left, and {} of {} operations.\n#\n#   {}\n{}",
+            "# Fails with {cause}.\n# Shrunk from {} seed {}: {} of {faults} faults are left{}.\n#\n#   {}\n{}",
             self.manifest.scenario,
             self.manifest.seed,
             shrunk.faults(),
-            faults,
-            count(shrunk.failing.operations),
-            count(operations),
+            match operations {
+                // Nobody counted them in a run that crashed.
+                0 => String::new(),
+                _ => {
+                    let left = count(shrunk.failing.operations);
+                    format!(", and {left} of {} operations", count(operations))
+                }
+            },
             self.command(shrunk),
             shrunk.text(),
         )
