@@ -100,6 +100,6 @@ fn a_damaged_line_is_named() {
     let lines = dir.path().join(RESULTS);
     let text = fs::read_to_string(&lines).expect("there are lines") + "{}\n";
     fs::write(&lines, text).expect("the file is ours");
-    let told = read(dir.path()).err().expect("it is damaged").to_string();
+    let told = read(dir.path()).expect_err("it is damaged").to_string();
     assert!(told.contains("results.jsonl: line 2: "), "{told}");
 }

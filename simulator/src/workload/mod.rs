@@ -39,7 +39,16 @@ pub struct Setting {
 }
 
 impl Setting {
-    pub fn new(recorder: Recorder, addresses: Vec<String>, issuers: Option<Issuers>) -> Rc<Self> {
+    pub fn new(recorder: Recorder, addresses: Vec<String>) -> Rc<Self> {
+        Self::with_issuers(recorder, addresses, None)
+    }
+
+    /// For clients of another system, if `issuers` are given.
+    pub fn with_issuers(
+        recorder: Recorder,
+        addresses: Vec<String>,
+        issuers: Option<Issuers>,
+    ) -> Rc<Self> {
         Rc::new(Self {
             recorder,
             issuers,

@@ -100,7 +100,7 @@ pub fn run_system(plan: &Plan, system: Option<&Arc<dyn System>>) -> Result<SimRu
     start_ns.set(u64::MAX);
     let addresses: Vec<String> = (0..nodes).map(cluster::node_address).collect();
     let issuers = system.map(|system| issuers(system, &addresses));
-    let setting = Setting::new(recorder, addresses, issuers);
+    let setting = Setting::with_issuers(recorder, addresses, issuers);
     record_node_events(&setting);
 
     let cluster = Cluster::new(
