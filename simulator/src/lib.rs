@@ -9,6 +9,7 @@
 //!
 //! - [`cli`]: the `squall` command · [`testing`]: the same for `cargo test`
 //! - [`sweep`]: many seeds · [`shrink`]: the smallest run that still fails
+//! - [`system`]: a cluster of your own in its place
 //! - [`run_dir`]: what a run leaves behind · [`environment`]: what made it
 //! - [`report`]: plain data, then renderers
 //! - [`check`]: one property, one file · [`measure`]: election, downtime, recovery, loss
@@ -31,6 +32,7 @@ pub mod scenario;
 pub mod shrink;
 mod stopwatch;
 pub mod sweep;
+pub mod system;
 pub mod testing;
 #[cfg(feature = "planted")]
 pub mod track_record;

@@ -145,7 +145,7 @@ fn what_a_test_finds_can_be_shrunk_in_the_test() {
 }
 
 #[test]
-#[should_panic(expected = "the scenario:")]
+#[should_panic(expected = "--set cluster.nodes=0: nodes must be at least 1, not 0")]
 fn a_wrong_scenario_is_told_with_its_place() {
     leader_dies().set("cluster.nodes", 0).seeds(1..=1).run();
 }

@@ -57,18 +57,48 @@ const SIMULATOR: &[Rule] = &[
         ],
     ),
     ("track_record", &["report", "run", "scenario"]),
-    ("run_dir", &["history", "report", "run", "scenario"]),
+    ("environment", &[]),
+    (
+        "run_dir",
+        &["environment", "history", "report", "run", "scenario"],
+    ),
+    (
+        "sweep",
+        &["environment", "measure", "report", "run_dir", "stopwatch"],
+    ),
+    ("shrink", &["fault", "plan", "scenario"]),
+    // What others need to put their own system there, under one name.
+    ("system", &["backend", "history", "workload"]),
+    (
+        "testing",
+        &[
+            "environment",
+            "plan",
+            "report",
+            "run",
+            "run_dir",
+            "scenario",
+            "shrink",
+            "stopwatch",
+            "sweep",
+            "system",
+        ],
+    ),
     (
         "cli",
         &[
             "check",
+            "environment",
             "history",
             "plan",
             "report",
             "run",
             "run_dir",
             "scenario",
+            "shrink",
             "stopwatch",
+            "sweep",
+            "system",
         ],
     ),
     ("lib", &[]),
@@ -109,11 +139,29 @@ const SIMULATOR_HOMES: &[Home] = &[
     ("openraft", &[]),
     ("clap", &["cli"]),
     // A plan is made from a scenario as it was read, places in the file included.
-    ("toml", &["plan/action.rs", "plan/resolve.rs", "scenario"]),
+    (
+        "toml",
+        &[
+            "plan/action.rs",
+            "plan/resolve.rs",
+            "scenario",
+            "shrink",
+            "testing",
+        ],
+    ),
+    ("indicatif", &["cli/meter.rs"]),
+    ("rustix", &["sweep/pool.rs"]),
+    ("signal_hook", &["cli/interrupt.rs"]),
     ("rand_chacha", &["backend", "plan", "workload"]),
     (
         "squall_cluster",
-        &["backend", "cli/run.rs", "history/event.rs", "workload"],
+        &[
+            "backend",
+            "cli/run.rs",
+            "history/event.rs",
+            "system.rs",
+            "workload",
+        ],
     ),
 ];
 

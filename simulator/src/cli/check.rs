@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::args::{CheckArgs, CheckFormat, Model};
 use super::exit::{Exit, Failure};
-use super::{print, style};
+use super::{print, style, tell};
 use crate::check::Verdict;
 use crate::check::external::{self, Format, Judgement, Limits, Violation};
 use crate::history::History;
@@ -54,12 +54,11 @@ fn run_directory(args: &CheckArgs) -> Result<u8, Failure> {
         )));
     }
     let reproduce = format!("squall replay {}", args.path.display());
-    // The run itself was timed when it was made.
-    let judged = run::judge(&plan, &history, &reproduce, Duration::ZERO);
+    let judged = super::judge(&plan, &history, &reproduce);
     if let Some(file) = &args.picture {
         match first_violation(&history, args.timeout) {
             Some(violation) => draw(&violation, file)?,
-            None => eprintln!("no picture: nothing that is not linearizable"),
+            None => tell("no picture: nothing that is not linearizable"),
         }
     }
     match as_json {

@@ -19,13 +19,48 @@ mod verify;
 mod worker;
 
 use std::io::{IsTerminal, Write};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use clap::Parser;
 
+use crate::history::History;
 use crate::plan::Plan;
-use crate::report::Style;
+use crate::report::{Report, Style};
+use crate::run::{Judged, RunError};
+use crate::scenario::Scenario;
+use crate::system::System;
 use args::{Args, Command};
 use exit::{Exit, Failure};
+
+/// What this program simulates instead of Squall's own cluster: decided once, by its `main`.
+static SYSTEM: OnceLock<Arc<dyn System>> = OnceLock::new();
+
+/// As [`main`], for a program that simulates a system of its own: `run`, `sweep`, `replay`
+/// and `shrink` then run that, in worker processes of the same program.
+///
+/// # Panics
+/// If it is called twice.
+pub fn main_for(system: impl System) -> u8 {
+    let is_first = SYSTEM.set(Arc::new(system)).is_ok();
+    assert!(is_first, "a program simulates one system");
+    main()
+}
+
+/// Runs one seed of whatever this program simulates.
+fn simulate(scenario: &Scenario, seed: u64, reproduce: &str) -> Result<Judged, RunError> {
+    crate::run::run_system(scenario, seed, reproduce, SYSTEM.get())
+}
+
+/// Judges a stored history of whatever this program simulates.
+fn judge(plan: &Plan, history: &History, reproduce: &str) -> Report {
+    // The run itself was timed when it was made.
+    let judge = match SYSTEM.get() {
+        Some(_) => crate::run::judge_system,
+        None => crate::run::judge,
+    };
+    judge(plan, history, reproduce, Duration::ZERO)
+}
 
 /// Runs the command of this process; its exit code.
 pub fn main() -> u8 {

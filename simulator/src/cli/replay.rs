@@ -4,7 +4,6 @@ use super::args::ReplayArgs;
 use super::exit::{Exit, Failure};
 use super::{print, progress, verify};
 use crate::environment::Environment;
-use crate::run;
 use crate::run_dir::{Manifest, RunDir, RunDirError};
 
 /// Runs the stored scenario again, into a directory beside the first, and compares.
@@ -19,7 +18,7 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
         print(&format!("the run came to no verdict: {why}\n"));
     }
     let reproduce = format!("squall replay {}", args.run_dir.display());
-    let judged = run::run(&scenario, manifest.seed, &reproduce)?;
+    let judged = super::simulate(&scenario, manifest.seed, &reproduce)?;
     if crash.is_some() {
         print(&format!("this time it did: {}\n", judged.report.verdict));
         print(&differences(&manifest));

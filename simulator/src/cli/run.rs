@@ -9,7 +9,7 @@ use super::exit::{Exit, Failure};
 use super::{print, progress, style, verify};
 use crate::environment::Environment;
 use crate::report;
-use crate::run::{self, Judged};
+use crate::run::Judged;
 use crate::run_dir::{Manifest, RunDir};
 use crate::scenario::Scenario;
 
@@ -24,7 +24,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
         args.seed
     ));
     let manifest = manifest(args);
-    let judged = run::run(&scenario, args.seed, &manifest.reproduce())?;
+    let judged = super::simulate(&scenario, args.seed, &manifest.reproduce())?;
     dir.write(&manifest, &scenario, &judged)?;
     show(args.format, &judged, dir.path());
     if args.verify {

@@ -18,8 +18,8 @@ use crate::run_dir::{Manifest, RunDir, run_command};
 use crate::scenario::unit::{Duration as Time, Size};
 use crate::shrink::{self, Failing, Oracle, Over, Shrunk, document};
 use crate::stopwatch::Stopwatch;
-use crate::sweep::pool::{self, Go};
-use crate::sweep::{Cause, SeedResult};
+use crate::sweep::pool::{self, Go, Limits};
+use crate::sweep::{Cause, Ending, SeedResult};
 
 pub(super) const SHRINK_HELP: &str = "\
 The result is a run directory like any other: its scenario.toml fails by itself, and
@@ -33,7 +33,7 @@ pub struct ShrinkArgs {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Search for at most this long.
-    #[arg(long = "for", value_name = "TIME", default_value = "2m")]
+    #[arg(long = "for", value_name = "TIME", default_value = "90s")]
     pub budget: Time,
     /// Processes at a time [default: as many as the machine has processors].
     #[arg(long, value_name = "N")]
@@ -41,8 +41,8 @@ pub struct ShrinkArgs {
     /// Longest that one run may take, of wall time.
     #[arg(long, value_name = "TIME", default_value = "1m")]
     pub timeout: Time,
-    /// Most memory that one run may have, of address space.
-    #[arg(long, value_name = "SIZE", default_value = "8GiB")]
+    /// Most memory that one run may have.
+    #[arg(long, value_name = "SIZE", default_value = "4GiB")]
     pub memory: Size,
 }
 
@@ -101,7 +101,7 @@ struct Search<'a> {
     watch: Stopwatch,
     meter: Meter,
     /// What is looked for.
-    cause: Option<Cause>,
+    cause: Option<(Ending, Cause)>,
     runs: u64,
     /// Faults and operations at the beginning.
     first: (usize, u64),
@@ -150,7 +150,10 @@ impl Search<'_> {
             };
             (index, worker::command(&self.program, &errand))
         });
-        let timeout = Duration::from_micros(self.args.timeout.us());
+        let limits = Limits {
+            timeout: Duration::from_micros(self.args.timeout.us()),
+            memory_bytes: self.args.memory.0,
+        };
         let results = std::cell::RefCell::new(vec![None; seeds.len()]);
         let failure = std::cell::RefCell::new(None);
         let first_wanted = |results: &[Option<SeedResult>]| {
@@ -163,7 +166,7 @@ impl Search<'_> {
         };
         pool::run(
             self.args.jobs.unwrap_or_else(processors),
-            timeout,
+            limits,
             work,
             || {
                 let is_settled = first_wanted(&results.borrow()).is_some();
@@ -172,7 +175,7 @@ impl Search<'_> {
                     false => Go::On,
                 }
             },
-            |index, end| match worker::result("", seeds[index], timeout, end) {
+            |index, end| match worker::result("", seeds[index], limits, end) {
                 Ok(result) => results.borrow_mut()[index] = result,
                 Err(e) => *failure.borrow_mut() = Some(e),
             },
@@ -198,7 +201,7 @@ impl Search<'_> {
             )));
         };
         self.meter.say(&format!("shrinking {cause}"));
-        self.cause = Some(cause.clone());
+        self.cause = Some((result.ending, cause.clone()));
         self.first.1 = operations(&result);
         Ok(())
     }
@@ -210,7 +213,7 @@ impl Search<'_> {
         let seeds = [shrunk.failing.seed];
         let result = self.run(&text, &seeds, Some(&out), |_| true)?;
         let result = result.ok_or_else(|| Failure::harness("the last run was ended"))?;
-        match result.causes.contains(self.cause()) {
+        match self.is_the_same(&result) {
             true => Ok(result),
             false => Err(Failure::harness(format!(
                 "the shrunk scenario fails otherwise the second time: {}",
@@ -235,7 +238,12 @@ impl Search<'_> {
     }
 
     fn cause(&self) -> &Cause {
-        self.cause.as_ref().expect("it was established")
+        &self.cause.as_ref().expect("it was established").1
+    }
+
+    /// Whether it fails in the way that is looked for.
+    fn is_the_same(&self, result: &SeedResult) -> bool {
+        is_failing_so(result, &self.cause)
     }
 
     /// The scenario with a head that says what it shows.
@@ -243,13 +251,18 @@ impl Search<'_> {
         let cause = self.cause();
         let (faults, operations) = self.first;
         format!(
-            "# Fails with {cause}.\n# Shrunk from {} seed {}: {} of {} faults are left, and {} of {} operations.\n#\n#   {}\n{}",
+            "# Fails with {cause}.\n# Shrunk from {} seed {}: {} of {faults} faults are left{}.\n#\n#   {}\n{}",
             self.manifest.scenario,
             self.manifest.seed,
             shrunk.faults(),
-            faults,
-            count(shrunk.failing.operations),
-            count(operations),
+            match operations {
+                // Nobody counted them in a run that crashed.
+                0 => String::new(),
+                _ => {
+                    let left = count(shrunk.failing.operations);
+                    format!(", and {left} of {} operations", count(operations))
+                }
+            },
             self.command(shrunk),
             shrunk.text(),
         )
@@ -284,6 +297,13 @@ impl Search<'_> {
     }
 }
 
+/// The same verdict, and the same cause among its causes: which of several broken properties
+/// comes first may change from run to run.
+fn is_failing_so(result: &SeedResult, wanted: &Option<(Ending, Cause)>) -> bool {
+    let (ending, cause) = wanted.as_ref().expect("it was established");
+    result.ending == *ending && result.causes.contains(cause)
+}
+
 fn operations(result: &SeedResult) -> u64 {
     // A crash leaves nothing to count, so its candidates are told apart by their text only.
     result.run.as_ref().map_or(0, |run| run.operations.invoked)
@@ -291,8 +311,8 @@ fn operations(result: &SeedResult) -> u64 {
 
 impl Oracle for Search<'_> {
     fn first_failing(&mut self, scenario: &str, seeds: &[u64]) -> Result<Option<Failing>, Over> {
-        let cause = self.cause().clone();
-        let is_wanted = |result: &SeedResult| result.causes.contains(&cause);
+        let cause = self.cause.clone();
+        let is_wanted = |result: &SeedResult| is_failing_so(result, &cause);
         let result = match self.run(scenario, seeds, None, is_wanted) {
             Ok(result) => result,
             Err(failure) => {

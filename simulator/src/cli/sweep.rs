@@ -15,7 +15,7 @@ use crate::environment::Environment;
 use crate::report::Seconds;
 use crate::scenario::Scenario;
 use crate::stopwatch::Stopwatch;
-use crate::sweep::pool::{self, Go};
+use crate::sweep::pool::{self, Go, Limits};
 use crate::sweep::spec::FORMAT_VERSION;
 use crate::sweep::{
     self, Cause, Ending, SeedRange, SeedResult, Spec, Store, StoreError, Summary, SweptScenario,
@@ -222,13 +222,16 @@ impl Sweep<'_> {
         };
         let work = tasks.flat_map(|task| (0..times).map(move |time| (task, time)));
         let work = work.map(|(task, time)| (task, commands.command(task, time)));
-        let timeout = Duration::from_micros(self.args.timeout.us());
+        let limits = Limits {
+            timeout: Duration::from_micros(self.args.timeout.us()),
+            memory_bytes: self.args.memory.0,
+        };
         let budget = self.args.budget.map(|d| Duration::from_micros(d.us()));
         // The pool asks and tells in turn, from this thread.
         let sweep = std::cell::RefCell::new(self);
         pool::run(
             jobs,
-            timeout,
+            limits,
             work,
             || {
                 let sweep = sweep.borrow();
@@ -240,16 +243,16 @@ impl Sweep<'_> {
                     (false, false) => Go::On,
                 }
             },
-            |task, end| sweep.borrow_mut().take_in(task, timeout, end),
+            |task, end| sweep.borrow_mut().take_in(task, limits, end),
         );
         let sweep = sweep.into_inner();
         sweep.meter.finish();
         sweep.failure.take().map_or(Ok(()), Err)
     }
 
-    fn take_in(&mut self, task: Task, timeout: Duration, end: pool::End) {
+    fn take_in(&mut self, task: Task, limits: Limits, end: pool::End) {
         let name = &self.spec.scenarios[task.scenario].name;
-        let result = match worker::result(name, task.seed, timeout, end) {
+        let result = match worker::result(name, task.seed, limits, end) {
             Ok(Some(result)) => result,
             Ok(None) => return,
             Err(failure) => {

@@ -49,8 +49,8 @@ pub struct SweepArgs {
     /// Longest that one seed may take, of wall time.
     #[arg(long, value_name = "TIME", default_value = "5m")]
     pub timeout: Duration,
-    /// Most memory that one seed may have, of address space.
-    #[arg(long, value_name = "SIZE", default_value = "8GiB")]
+    /// Most memory that one seed may have.
+    #[arg(long, value_name = "SIZE", default_value = "4GiB")]
     pub memory: Size,
     /// Replace a value of every scenario: `phases.chaos=10s`.
     #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]

@@ -6,7 +6,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use clap::Args as ClapArgs;
 
@@ -14,10 +13,9 @@ use super::exit::{Exit, Failure};
 use super::print;
 use crate::environment::Environment;
 use crate::report::RunVerdict;
-use crate::run;
 use crate::run_dir::{Manifest, RunDir};
 use crate::scenario::Scenario;
-use crate::sweep::pool::{End, Exited, limit_this_process, ran_out_of_memory};
+use crate::sweep::pool::{End, Exited, Limits, limit_this_process, ran_out_of_memory};
 use crate::sweep::{Ending, SeedResult};
 
 #[derive(Debug, ClapArgs)]
@@ -87,7 +85,7 @@ pub(super) fn work(args: &WorkerArgs) -> Result<u8, Failure> {
         version: env!("CARGO_PKG_VERSION").into(),
         environment: None,
     };
-    let judged = run::run(&scenario, args.seed, &manifest.reproduce())?;
+    let judged = super::simulate(&scenario, args.seed, &manifest.reproduce())?;
     if let Some(keep) = &args.keep
         && judged.report.verdict != RunVerdict::Pass
     {
@@ -109,7 +107,7 @@ pub(super) fn work(args: &WorkerArgs) -> Result<u8, Failure> {
 pub(super) fn result(
     scenario: &str,
     seed: u64,
-    timeout: Duration,
+    limits: Limits,
     end: End,
 ) -> Result<Option<SeedResult>, Failure> {
     let without = |ending, reason| Some(SeedResult::without_run(scenario, seed, ending, reason));
@@ -117,8 +115,12 @@ pub(super) fn result(
         End::Stopped => None,
         End::NotStarted(e) => return Err(Failure::harness(format!("cannot start a worker: {e}"))),
         End::TimedOut => {
-            let reason = format!("took longer than {timeout:?}");
+            let reason = format!("took longer than {:?}", limits.timeout);
             without(Ending::TimedOut, reason)
+        }
+        End::OutOfMemory => {
+            let reason = format!("took more than {} bytes of memory", limits.memory_bytes);
+            without(Ending::OutOfMemory, reason)
         }
         End::Exited(exited) => match serde_json::from_str(&exited.stdout) {
             Ok(result) if exited.status.success() => Some(result),
@@ -163,8 +165,14 @@ fn last_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use std::os::unix::process::ExitStatusExt;
+    use std::time::Duration;
 
     use super::*;
+
+    const LIMITS: Limits = Limits {
+        timeout: Duration::from_secs(1),
+        memory_bytes: 1,
+    };
 
     fn of(code: i32, stdout: &str, stderr: &str) -> SeedResult {
         let exited = Exited {
@@ -172,7 +180,7 @@ mod tests {
             stdout: stdout.into(),
             stderr: stderr.into(),
         };
-        let result = result("a", 7, Duration::from_secs(1), End::Exited(exited));
+        let result = result("a", 7, LIMITS, End::Exited(exited));
         result.expect("it was started").expect("it was not stopped")
     }
 
@@ -206,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_seed_that_was_stopped_has_no_result() {
-        let stopped = result("a", 7, Duration::from_secs(1), End::Stopped);
+        let stopped = result("a", 7, LIMITS, End::Stopped);
         assert_eq!(stopped.expect("it was started"), None);
     }
 }

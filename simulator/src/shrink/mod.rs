@@ -29,9 +29,9 @@ use crate::scenario::Scenario;
 pub use write::write;
 
 /// Seeds tried for a candidate beside the one that failed last: few while there is much to
-/// gain, more when nothing gives any more.
-const FEW_SEEDS: u64 = 3;
-const MANY_SEEDS: u64 = 9;
+/// gain and a run takes long, more when nothing gives any more, since a failure that hangs on
+/// a race shows for some seeds only.
+const MORE_SEEDS: [u64; 3] = [3, 9, 27];
 
 /// Runs candidates.
 pub trait Oracle {
@@ -85,20 +85,22 @@ impl Shrunk {
 pub fn shrink(document: Table, seed: u64, oracle: &mut dyn Oracle) -> Option<Shrunk> {
     let text = write(&document);
     let failing = oracle
-        .first_failing(&text, &seeds(seed, FEW_SEEDS))
+        .first_failing(&text, &seeds(seed, MORE_SEEDS[0]))
         .ok()??;
     let mut search = Search {
         best: Shrunk { document, failing },
         failed_to_fail: BTreeSet::new(),
-        more_seeds: FEW_SEEDS,
+        more_seeds: 0,
         oracle,
     };
     search.oracle.found(&search.best);
     // Over is no failure: the best so far is the answer.
-    if passes::all(&mut search).is_ok() {
-        search.more_seeds = MANY_SEEDS;
+    for more_seeds in MORE_SEEDS {
+        search.more_seeds = more_seeds;
         search.failed_to_fail.clear();
-        let _ = passes::all(&mut search);
+        if passes::all(&mut search).is_err() {
+            break;
+        }
     }
     Some(search.best)
 }

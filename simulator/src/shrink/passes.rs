@@ -26,10 +26,12 @@ pub(super) fn all(search: &mut Search) -> Result<(), Over> {
         list(search, "fault")?;
         switch_off(search)?;
         list(search, "workload")?;
+        idle_time(search)?;
         phases(search)?;
         counts(search)?;
         fault_times(search)?;
         fault_targets(search)?;
+        idle_time(search)?;
         phases(search)?;
         pauses(search)?;
         operations(search)?;
@@ -66,6 +68,56 @@ fn switch_off(search: &mut Search) -> Result<(), Over> {
     probe.insert("enabled".into(), false.into());
     document.insert("probe".into(), probe.into());
     search.try_out(document, Work::MayGrow)?;
+    Ok(())
+}
+
+/// Takes away the time before the first fault and after the last, from the phase and from
+/// every fault at once.
+fn idle_time(search: &mut Search) -> Result<(), Over> {
+    let chaos = ["phases", "chaos"];
+    let faults = indexes(search, "fault");
+    let time = |document: &Table, path: &[&str]| {
+        let text = get(document, path).and_then(Value::as_str)?;
+        Some(text.parse::<Duration>().ok()?.us())
+    };
+    let starts = |document: &Table| -> Vec<u64> {
+        let starts = faults
+            .iter()
+            .filter_map(|index| time(document, &["fault", index, "at"]));
+        starts.collect()
+    };
+    let first_us = starts(&search.best.document).into_iter().min().unwrap_or(0);
+    for left_us in TIMES_MS
+        .map(|ms| ms * 1_000)
+        .into_iter()
+        .filter(|us| *us < first_us)
+    {
+        let mut document = search.best.document.clone();
+        let cut_us = first_us - left_us;
+        for index in &faults {
+            let path = ["fault", index, "at"];
+            if let Some(at_us) = time(&document, &path) {
+                document = with(&document, &path, duration_text(at_us - cut_us).into());
+            }
+        }
+        if let Some(chaos_us) = time(&document, &chaos) {
+            let left = duration_text(chaos_us.saturating_sub(cut_us)).into();
+            document = with(&document, &chaos, left);
+        }
+        if search.try_out(document, Work::MayGrow)? {
+            break;
+        }
+    }
+    let ends = faults.iter().filter_map(|index| {
+        let at_us = time(&search.best.document, &["fault", index, "at"])?;
+        let lasts_us = time(&search.best.document, &["fault", index, "for"]);
+        Some(at_us + lasts_us.unwrap_or(0))
+    });
+    let end_us = ends.max().unwrap_or(0).next_multiple_of(100_000);
+    if time(&search.best.document, &chaos).is_some_and(|chaos_us| end_us < chaos_us) {
+        let document = with(&search.best.document, &chaos, duration_text(end_us).into());
+        search.try_out(document, Work::MayGrow)?;
+    }
     Ok(())
 }
 

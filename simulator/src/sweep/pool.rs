@@ -21,6 +21,8 @@ use crate::stopwatch::Stopwatch;
 
 /// How often the caller looks after its processes.
 const TICK: Duration = Duration::from_millis(20);
+/// What is read of a process's standard output, far more than any result.
+const STDOUT_KEPT: u64 = 64 * 1024 * 1024;
 /// What is kept of the end of a process's standard error.
 const STDERR_KEPT: usize = 16 * 1024;
 
@@ -29,6 +31,7 @@ const STDERR_KEPT: usize = 16 * 1024;
 pub enum End {
     Exited(Exited),
     TimedOut,
+    OutOfMemory,
     /// Ended because the pool was stopped; says nothing about the work.
     Stopped,
     /// It could not even be started.
@@ -54,13 +57,22 @@ pub enum Go {
     Stop,
 }
 
-/// Runs `work`, `jobs` processes at a time, each for at most `timeout`.
+/// What one process may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Wall time.
+    pub timeout: Duration,
+    /// Resident memory, watched where the kernel tells of it (`/proc`).
+    pub memory_bytes: u64,
+}
+
+/// Runs `work`, `jobs` processes at a time, each within its limits.
 ///
 /// `go` is asked many times a second; `done` is told of every process as it ends, on the
 /// calling thread.
 pub fn run<T: Send>(
     jobs: usize,
-    timeout: Duration,
+    limits: Limits,
     work: impl Iterator<Item = (T, Command)> + Send,
     mut go: impl FnMut() -> Go,
     mut done: impl FnMut(T, End),
@@ -94,7 +106,7 @@ pub fn run<T: Send>(
                 Go::Finish => pool.draining.store(true, Ordering::SeqCst),
                 Go::Stop => pool.stop(),
             }
-            pool.end_overdue(timeout);
+            pool.end_excessive(limits);
         }
     });
 }
@@ -109,7 +121,14 @@ struct Pool<W> {
 struct Running {
     child: Child,
     since: Stopwatch,
-    is_overdue: bool,
+    /// What it used too much of, once it was ended for it.
+    excess: Option<Excess>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Excess {
+    Time,
+    Memory,
 }
 
 impl<T, W: Iterator<Item = (T, Command)>> Pool<W> {
@@ -130,12 +149,13 @@ impl<T, W: Iterator<Item = (T, Command)>> Pool<W> {
             Ok(child) => child,
             Err(e) => return End::NotStarted(e),
         };
-        let mut stdout = child.stdout.take().expect("it is piped");
+        let stdout = child.stdout.take().expect("it is piped");
+        let mut stdout = stdout.take(STDOUT_KEPT);
         let stderr = child.stderr.take().expect("it is piped");
         *lock(slot) = Some(Running {
             child,
             since: Stopwatch::start(),
-            is_overdue: false,
+            excess: None,
         });
         // Stopped between the start and here: nobody else would end it.
         if self.stopped.load(Ordering::SeqCst) {
@@ -152,8 +172,13 @@ impl<T, W: Iterator<Item = (T, Command)>> Pool<W> {
         // from then on its number may be another process's.
         let running = lock(slot).take();
         let mut running = running.expect("only its own thread empties a slot");
-        match running.child.wait() {
-            _ if running.is_overdue => End::TimedOut,
+        let status = running.child.wait();
+        match running.excess {
+            Some(Excess::Time) => return End::TimedOut,
+            Some(Excess::Memory) => return End::OutOfMemory,
+            None => {}
+        }
+        match status {
             Ok(status) if status.success() || !self.stopped.load(Ordering::SeqCst) => {
                 End::Exited(Exited {
                     status,
@@ -171,20 +196,39 @@ impl<T, W: Iterator<Item = (T, Command)>> Pool<W> {
         self.running.iter().for_each(end);
     }
 
-    fn end_overdue(&self, timeout: Duration) {
+    fn end_excessive(&self, limits: Limits) {
         for slot in &self.running {
-            let is_overdue = match &mut *lock(slot) {
+            let is_excessive = match &mut *lock(slot) {
                 Some(running) => {
-                    running.is_overdue |= running.since.elapsed() > timeout;
-                    running.is_overdue
+                    running.excess = running.excess.or_else(|| running.exceeds(limits));
+                    running.excess.is_some()
                 }
                 None => false,
             };
-            if is_overdue {
+            if is_excessive {
                 end(slot);
             }
         }
     }
+}
+
+impl Running {
+    fn exceeds(&self, limits: Limits) -> Option<Excess> {
+        if self.since.elapsed() > limits.timeout {
+            return Some(Excess::Time);
+        }
+        let resident = resident_bytes(self.child.id());
+        resident
+            .is_some_and(|bytes| bytes > limits.memory_bytes)
+            .then_some(Excess::Memory)
+    }
+}
+
+/// Memory in which a process resides, where the kernel tells.
+fn resident_bytes(process: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/statm")).ok()?;
+    let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
 }
 
 /// Ends the process of a slot, if there is one, with all that it has started.
@@ -211,11 +255,9 @@ fn tail(mut stream: impl Read) -> Vec<u8> {
     kept
 }
 
-/// Limits this process, which a pool has started: its memory, and its life to its parent's.
-///
-/// Address space is what is limited, as the one figure that the kernel refuses at once; a
-/// process that asks for more ends with an abort, where a slow death by swapping would take
-/// the machine along.
+/// Ties this process, which a pool has started, to its parent, and bounds its address space
+/// as a second line: what grows faster than the parent looks is refused by the kernel. The
+/// bound is far above the limit, because allocators reserve space that they never use.
 ///
 /// # Errors
 /// The kernel's.
@@ -224,7 +266,9 @@ pub fn limit_this_process(memory_bytes: u64) -> std::io::Result<()> {
         current: Some(bytes),
         maximum: Some(bytes),
     };
-    setrlimit(Resource::As, only(memory_bytes))?;
+    let reserve_bytes = 4 << 30;
+    let space_bytes = memory_bytes.saturating_mul(2).saturating_add(reserve_bytes);
+    setrlimit(Resource::As, only(space_bytes))?;
     // A crash is told by the parent; a core file would only fill the disk.
     setrlimit(Resource::Core, only(0))?;
     #[cfg(target_os = "linux")]
@@ -248,18 +292,28 @@ mod tests {
         command
     }
 
-    fn ends(scripts: &[&'static str], go: impl FnMut() -> Go) -> Vec<(&'static str, End)> {
+    /// Long enough for a machine with other things to do.
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn ends(
+        scripts: &[&'static str],
+        timeout: Duration,
+        go: impl FnMut() -> Go,
+    ) -> Vec<(&'static str, End)> {
         let mut ends = Vec::new();
         let work = scripts.iter().map(|script| (*script, sh(script)));
-        let timeout = Duration::from_millis(500);
-        run(2, timeout, work, go, |script, end| ends.push((script, end)));
+        let limits = Limits {
+            timeout,
+            memory_bytes: 50 << 20,
+        };
+        run(2, limits, work, go, |script, end| ends.push((script, end)));
         ends
     }
 
     #[test]
     fn every_process_is_heard_to_its_end() {
         let scripts = ["echo out; echo err >&2; exit 3", "echo a", "echo b"];
-        let ended = ends(&scripts, || Go::On);
+        let ended = ends(&scripts, LONG, || Go::On);
         assert_eq!(ended.len(), 3);
         for (script, end) in ended {
             let End::Exited(exited) = end else {
@@ -273,16 +327,24 @@ mod tests {
     }
 
     #[test]
-    fn a_hanging_process_is_ended_and_the_others_go_on() {
-        let ended = ends(&["sleep 60", "echo a", "echo b"], || Go::On);
-        let hung = ended.iter().find(|(script, _)| *script == "sleep 60");
-        assert!(matches!(hung, Some((_, End::TimedOut))), "{hung:?}");
-        assert_eq!(ended.len(), 3);
+    fn a_hanging_process_is_ended() {
+        let ended = ends(&["sleep 600"], Duration::from_millis(300), || Go::On);
+        assert!(matches!(ended[..], [(_, End::TimedOut)]), "{ended:?}");
+    }
+
+    const GREEDY: &str = "exec awk 'BEGIN { while (1) kept[i++] = i }'";
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_that_takes_too_much_memory_is_ended() {
+        let ended = ends(&[GREEDY, "echo a"], LONG, || Go::On);
+        let greedy = ended.iter().find(|(script, _)| *script == GREEDY);
+        assert!(matches!(greedy, Some((_, End::OutOfMemory))), "another end");
     }
 
     #[test]
     fn stopping_ends_what_runs_and_starts_nothing_more() {
-        let ended = ends(&["sleep 60", "sleep 60", "echo never"], || Go::Stop);
+        let ended = ends(&["sleep 600", "sleep 600", "echo never"], LONG, || Go::Stop);
         assert!(ended.iter().all(|(_, end)| matches!(end, End::Stopped)));
         assert!(ended.iter().all(|(script, _)| *script != "echo never"));
     }
@@ -293,7 +355,10 @@ mod tests {
         let work = [((), Command::new("/nowhere/no-program"))].into_iter();
         run(
             1,
-            Duration::from_secs(1),
+            Limits {
+                timeout: Duration::from_secs(1),
+                memory_bytes: 1 << 30,
+            },
             work,
             || Go::On,
             |(), end| told.push(end),
@@ -304,7 +369,7 @@ mod tests {
     #[test]
     fn a_talkative_process_does_not_block() {
         let script = "head -c 300000 /dev/zero >&2; echo said";
-        let ended = ends(&[script], || Go::On);
+        let ended = ends(&[script], LONG, || Go::On);
         let [(_, End::Exited(exited))] = &ended[..] else {
             panic!("{ended:?}");
         };

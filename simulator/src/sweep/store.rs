@@ -23,6 +23,7 @@ use super::result::SeedResult;
 use super::spec::{FORMAT_VERSION, Spec, Task};
 
 const SPEC: &str = "sweep.json";
+const SPEC_DRAFT: &str = ".sweep.json";
 const RESULTS: &str = "results.jsonl";
 const SCENARIOS: &str = "scenarios";
 const FAILURES: &str = "failures";
@@ -37,6 +38,8 @@ pub enum StoreError {
     NotOurs(String),
     #[error("{0}: no sweep (it has no {SPEC})")]
     NotASweep(String),
+    #[error("{0}: another sweep is at work there")]
+    Busy(String),
     #[error("{path}: {detail}")]
     Malformed { path: String, detail: String },
     #[error("{path}: holds another sweep: {difference}; name another directory with --out")]
@@ -65,27 +68,28 @@ impl Store {
     pub fn open(path: &Path, spec: &Spec, most_kept: usize) -> Result<Self, StoreError> {
         let at = |e| io_error(path, e);
         fs::create_dir_all(path).map_err(at)?;
-        let results = match path.join(SPEC).is_file() {
-            true => {
-                let (before, results) = read(path)?;
-                before
-                    .must_match(spec)
-                    .map_err(|difference| StoreError::Another {
-                        path: path.display().to_string(),
-                        difference,
-                    })?;
-                results
-            }
-            false if fs::read_dir(path).map_err(at)?.next().is_some() => {
+        if path.join(SPEC).is_file() {
+            let before = read_spec(path)?;
+            let differs = |difference| StoreError::Another {
+                path: path.display().to_string(),
+                difference,
+            };
+            before.must_match(spec).map_err(differs)?;
+        } else {
+            let entries = fs::read_dir(path).map_err(at)?;
+            // A sweep that was killed before it began leaves its draft.
+            let names = entries.filter_map(|entry| Some(entry.ok()?.file_name()));
+            if names.into_iter().any(|name| name != SPEC_DRAFT) {
                 return Err(StoreError::NotOurs(path.display().to_string()));
             }
-            false => {
-                write_spec(path, spec)?;
-                Results::new()
-            }
-        };
+            write_spec(path, spec)?;
+        }
+        let lines = open_lines(&path.join(RESULTS))?;
+        // Under the lock of the lines: nobody else adds to them any more.
+        let results = read_results(path)?;
+        write_scenarios(path, spec)?;
         let store = Self {
-            lines: open_lines(&path.join(RESULTS))?,
+            lines,
             path: path.into(),
             spec: spec.clone(),
             kept: kept(results.values(), most_kept),
@@ -186,6 +190,10 @@ impl Store {
 /// # Errors
 /// It is no sweep, or is damaged.
 pub fn read(path: &Path) -> Result<(Spec, Results), StoreError> {
+    Ok((read_spec(path)?, read_results(path)?))
+}
+
+fn read_spec(path: &Path) -> Result<Spec, StoreError> {
     let file = path.join(SPEC);
     let text = match fs::read_to_string(&file) {
         Ok(text) => text,
@@ -202,6 +210,10 @@ pub fn read(path: &Path) -> Result<(Spec, Results), StoreError> {
         );
         return Err(malformed(&file, detail));
     }
+    Ok(spec)
+}
+
+fn read_results(path: &Path) -> Result<Results, StoreError> {
     let file = path.join(RESULTS);
     let bytes = match fs::read(&file) {
         Ok(bytes) => bytes,
@@ -217,7 +229,7 @@ pub fn read(path: &Path) -> Result<(Spec, Results), StoreError> {
             .map_err(|e| malformed(&file, format!("line {number}: {e}")))?;
         results.insert((result.scenario.clone(), result.seed), result);
     }
-    Ok((spec, results))
+    Ok(results)
 }
 
 /// Writes a whole sweep at once, as merging does.
@@ -231,6 +243,7 @@ pub fn write(path: &Path, spec: &Spec, results: &Results) -> Result<(), StoreErr
         .map(|result| result.to_line() + "\n")
         .collect();
     fs::write(&file, lines).map_err(|e| io_error(&file, e))?;
+    write_scenarios(path, spec)?;
     write_spec(path, spec)
 }
 
@@ -245,17 +258,21 @@ pub fn failure_path(scenario: &str, seed: u64) -> String {
 }
 
 fn write_spec(path: &Path, spec: &Spec) -> Result<(), StoreError> {
+    let text = serde_json::to_string_pretty(spec).expect("a spec is plain data");
+    // Moved into place whole: a sweep that is killed here has not begun.
+    let (draft, file) = (path.join(SPEC_DRAFT), path.join(SPEC));
+    let written = fs::write(&draft, text + "\n").and_then(|()| fs::rename(&draft, &file));
+    written.map_err(|e| io_error(&file, e))
+}
+
+fn write_scenarios(path: &Path, spec: &Spec) -> Result<(), StoreError> {
     let scenarios = path.join(SCENARIOS);
     fs::create_dir_all(&scenarios).map_err(|e| io_error(&scenarios, e))?;
     for scenario in &spec.scenarios {
         let file = scenario_path(path, &scenario.name);
         fs::write(&file, &scenario.text).map_err(|e| io_error(&file, e))?;
     }
-    let text = serde_json::to_string_pretty(spec).expect("a spec is plain data");
-    // Moved into place whole: a sweep that is killed here has not begun.
-    let (draft, file) = (path.join(".sweep.json"), path.join(SPEC));
-    let written = fs::write(&draft, text + "\n").and_then(|()| fs::rename(&draft, &file));
-    written.map_err(|e| io_error(&file, e))
+    Ok(())
 }
 
 /// Opens the lines for appending, without a last one that was cut short.
@@ -263,6 +280,14 @@ fn open_lines(path: &Path) -> Result<File, StoreError> {
     let at = |e| io_error(path, e);
     let mut options = OpenOptions::new();
     let file = options.create(true).append(true).open(path).map_err(at)?;
+    // Released by the kernel, whatever ends the process.
+    match file.try_lock() {
+        Err(fs::TryLockError::WouldBlock) => {
+            return Err(StoreError::Busy(path.display().to_string()));
+        }
+        Err(fs::TryLockError::Error(e)) => return Err(at(e)),
+        Ok(()) => {}
+    }
     let whole = whole_lines(&fs::read(path).map_err(at)?);
     file.set_len(whole as u64).map_err(at)?;
     Ok(file)

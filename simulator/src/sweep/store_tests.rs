@@ -81,6 +81,17 @@ fn another_sweep_and_what_is_no_sweep_are_refused() {
 }
 
 #[test]
+fn two_sweeps_do_not_share_a_directory() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let spec = spec("1..9", "1/1");
+    let first = Store::open(dir.path(), &spec, 2).expect("it is empty");
+    let refused = Store::open(dir.path(), &spec, 2).err();
+    assert!(matches!(refused, Some(StoreError::Busy(_))), "{refused:?}");
+    drop(first);
+    Store::open(dir.path(), &spec, 2).expect("nobody is at work any more");
+}
+
+#[test]
 fn a_damaged_line_is_named() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let spec = spec("1..9", "1/1");
@@ -89,6 +100,6 @@ fn a_damaged_line_is_named() {
     let lines = dir.path().join(RESULTS);
     let text = fs::read_to_string(&lines).expect("there are lines") + "{}\n";
     fs::write(&lines, text).expect("the file is ours");
-    let told = read(dir.path()).err().expect("it is damaged").to_string();
+    let told = read(dir.path()).expect_err("it is damaged").to_string();
     assert!(told.contains("results.jsonl: line 2: "), "{told}");
 }

@@ -53,10 +53,12 @@ mod shrink;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::run::{self, Judged, RunError};
 use crate::scenario::Scenario;
+use crate::system::System;
 
 pub use build::{Fault, Workload};
 pub use measures::{Durations, RunReport};
@@ -68,6 +70,7 @@ pub use shrink::Smallest;
 pub struct Simulation {
     written: Written,
     settings: Vec<(String, String)>,
+    system: Option<Arc<dyn System>>,
     seeds: RangeInclusive<u64>,
 }
 
@@ -101,6 +104,7 @@ impl Simulation {
         Self {
             written,
             settings: Vec::new(),
+            system: None,
             seeds: 1..=10,
         }
     }
@@ -108,6 +112,12 @@ impl Simulation {
     /// The seeds to run; 1 to 10 if nothing is said.
     pub fn seeds(mut self, seeds: RangeInclusive<u64>) -> Self {
         self.seeds = seeds;
+        self
+    }
+
+    /// Runs another system than Squall's own cluster; see [`crate::system`].
+    pub fn system(mut self, system: impl System) -> Self {
+        self.system = Some(Arc::new(system));
         self
     }
 
@@ -172,7 +182,8 @@ impl Simulation {
 
     /// Runs one seed.
     fn one_run(&self, scenario: &Scenario, seed: u64) -> Result<Judged, RunError> {
-        run::run(scenario, seed, "")
+        let reproduce = format!("SQUALL_SEED={seed} cargo test");
+        run::run_system(scenario, seed, &reproduce, self.system.as_ref())
     }
 
     /// The scenario.

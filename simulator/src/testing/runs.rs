@@ -185,7 +185,9 @@ fn tell(simulation: &Simulation, scenario: &Scenario, failed: &Failed) -> String
             let dir = dir.display();
             told += &format!("  run directory: {dir}\n");
             let judged = failed.judged.as_ref();
-            if judged.is_none_or(|judged| judged.report.verdict != RunVerdict::Pass) {
+            let is_failing = judged.is_none_or(|judged| judged.report.verdict != RunVerdict::Pass);
+            // The command knows Squall's own cluster only.
+            if is_failing && simulation.system.is_none() {
                 told += &format!("  smaller: squall shrink {dir}\n");
             }
         }

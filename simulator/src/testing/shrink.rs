@@ -1,5 +1,8 @@
 //! Shrinking within a test's process, by the test's own idea of failing.
 
+use std::cell::Cell;
+use std::sync::Once;
+
 use super::Simulation;
 use super::measures::RunReport;
 use super::runs::{Failed, one_seed};
@@ -65,6 +68,24 @@ impl Failed {
     }
 }
 
+/// Lets panics of this thread go unprinted: hundreds of candidates fail as they should, and
+/// only the last is news.
+fn quietly() {
+    thread_local! {
+        static QUIET: Cell<bool> = const { Cell::new(false) };
+    }
+    static HOOKED: Once = Once::new();
+    HOOKED.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                before(info);
+            }
+        }));
+    });
+    QUIET.set(true);
+}
+
 struct Search<'a, F> {
     simulation: &'a Simulation,
     check: &'a F,
@@ -77,7 +98,10 @@ impl<F: Fn(&RunReport) + Sync> Search<'_, F> {
     fn failure(&self, scenario: &Scenario, seed: u64) -> Option<Failed> {
         let (simulation, check) = (self.simulation, self.check);
         let failed = std::thread::scope(|scope| {
-            let run = || one_seed(simulation, scenario, seed, check);
+            let run = || {
+                quietly();
+                one_seed(simulation, scenario, seed, check)
+            };
             scope.spawn(run).join()
         });
         failed.expect("panics are caught within").err()

@@ -23,15 +23,19 @@ pub mod audit;
 mod cache;
 mod control;
 mod exactly_once;
+mod issuer;
 mod lock;
 pub mod probe;
 mod queue;
 
 pub use control::Control;
+pub use issuer::{Issuer, Issuers, LocalFuture};
 
 /// What all clients of a run share.
 pub struct Setting {
     pub recorder: Recorder,
+    /// Clients of a system that is not Squall's own.
+    issuers: Option<Issuers>,
     /// Client addresses of the nodes.
     pub addresses: Vec<String>,
     stopped: Cell<bool>,
@@ -42,8 +46,18 @@ pub struct Setting {
 
 impl Setting {
     pub fn new(recorder: Recorder, addresses: Vec<String>) -> Rc<Self> {
+        Self::with_issuers(recorder, addresses, None)
+    }
+
+    /// For clients of another system, if `issuers` are given.
+    pub fn with_issuers(
+        recorder: Recorder,
+        addresses: Vec<String>,
+        issuers: Option<Issuers>,
+    ) -> Rc<Self> {
         Rc::new(Self {
             recorder,
+            issuers,
             addresses,
             stopped: Cell::new(false),
             running: Cell::new(0),
@@ -150,6 +164,8 @@ struct Caller<W: World> {
     /// Which of its role it is, from 0.
     index: u64,
     client: Client<W>,
+    /// Takes the place of `client`.
+    issuer: Option<Box<dyn Issuer>>,
     rng: ChaCha8Rng,
     pace: Pace,
     /// Values written so far.
@@ -187,7 +203,9 @@ impl<W: World> Caller<W> {
             },
         };
         let client = Client::new(setting.addresses.clone(), index as usize);
+        let issuers = setting.issuers.as_ref();
         Self {
+            issuer: issuers.map(|issuers| issuers(index as usize)),
             rng: Seed(shared.plan.seed).fork(&name).rng(),
             setting,
             shared,
@@ -299,8 +317,13 @@ impl<W: World> Caller<W> {
         let deadline = self.deadline(wait_ms);
         let recorder = &self.setting.recorder;
         let op = recorder.invoke(&self.name, intended_us, action.clone());
-        let result = self.client.write(None, &command, wait_ms, deadline).await;
-        let outcome = outcome_of(&action, result);
+        let outcome = match &mut self.issuer {
+            Some(issuer) => issuer.issue(&action, deadline).await,
+            None => {
+                let result = self.client.write(None, &command, wait_ms, deadline).await;
+                outcome_of(&action, result)
+            }
+        };
         self.setting.recorder.complete(op, outcome.clone());
         outcome
     }
@@ -330,8 +353,13 @@ impl<W: World> Caller<W> {
     ) -> Outcome {
         let deadline = self.deadline(0);
         let op = (self.setting.recorder).invoke(&self.name, intended_us, action.clone());
-        let result = self.client.read(mode, &query, deadline).await;
-        let outcome = outcome_of(&action, result);
+        let outcome = match &mut self.issuer {
+            Some(issuer) => issuer.issue(&action, deadline).await,
+            None => {
+                let result = self.client.read(mode, &query, deadline).await;
+                outcome_of(&action, result)
+            }
+        };
         self.setting.recorder.complete(op, outcome.clone());
         outcome
     }

@@ -11,7 +11,10 @@ fn help_says_what_it_said() {
         &["--help"][..],
         &["run", "-h"],
         &["plan", "-h"],
+        &["sweep", "-h"],
+        &["merge", "-h"],
         &["replay", "-h"],
+        &["shrink", "-h"],
         &["check", "-h"],
         &["list", "-h"],
     ] {

@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use squall_cluster::node::{Node, NodeOptions, StartError};
@@ -17,6 +18,8 @@ use tokio::sync::Notify;
 use super::disk::SimDisk;
 use super::executor::{Executor, HostId, Nanos};
 use super::network::{Network, address_of};
+use super::process::Handle;
+use super::system::{NodeContext, Status, System};
 use super::world::SimWorld;
 use crate::history::{EventKind, NodeEvent};
 use crate::plan::{DiskPlan, Plan, Seed};
@@ -46,7 +49,7 @@ struct Machine {
     /// How many disks it has had before this one.
     replaced: Cell<u64>,
     /// Set once the node serves.
-    node: RefCell<Option<Node<SimWorld>>>,
+    node: RefCell<Option<Handle>>,
 }
 
 /// All nodes of the simulated cluster. Hosts `0..nodes` are theirs.
@@ -63,6 +66,8 @@ pub struct Cluster {
     disks: DiskPlan,
     disk_seed: Seed,
     limits: Limits,
+    /// What runs instead of Squall's own nodes.
+    system: Option<Arc<dyn System>>,
     /// Processes that ended by themselves.
     exited: RefCell<Vec<usize>>,
     /// Rings when a node refuses to start because its storage is damaged.
@@ -75,6 +80,7 @@ impl Cluster {
         network: Rc<RefCell<Network>>,
         setting: Rc<Setting>,
         plan: &Plan,
+        system: Option<Arc<dyn System>>,
     ) -> Rc<Self> {
         let members = plan.cluster.nodes;
         let count = members + plan.cluster.spares;
@@ -109,6 +115,7 @@ impl Cluster {
                 cache_entries: plan.cluster.cache_entries,
                 ..Limits::default()
             },
+            system,
             exited: RefCell::default(),
         })
     }
@@ -134,8 +141,7 @@ impl Cluster {
         (0..self.len())
             .filter_map(|index| {
                 let node = self.machines[index].node.borrow();
-                let node = node.as_ref().filter(|node| node.is_leading())?;
-                Some((node.leading_term(), index))
+                Some((node.as_ref()?.leading_term()?, index))
             })
             .max()
             .map(|(_, index)| index)
@@ -151,9 +157,13 @@ impl Cluster {
         self.voters.borrow().clone()
     }
 
-    /// A handle to the node, while it serves.
+    /// A handle to the node, while it serves; `None` for nodes of another system.
     pub fn node(&self, node: usize) -> Option<Node<SimWorld>> {
-        self.machines[node].node.borrow().clone()
+        self.machines[node]
+            .node
+            .borrow()
+            .as_ref()
+            .and_then(Handle::node)
     }
 
     pub fn disk(&self, node: usize) -> SimDisk {
@@ -178,7 +188,7 @@ impl Cluster {
     /// Index of the last entry that a node has applied; `None` while it is down.
     pub fn applied(&self, node: usize) -> Option<u64> {
         let node = self.machines[node].node.borrow();
-        node.as_ref().map(Node::applied_index)
+        node.as_ref().and_then(Handle::applied)
     }
 
     /// Has every running node report its digest.
@@ -204,6 +214,9 @@ impl Cluster {
         );
         machine.process.set(Process::Running);
         self.network.borrow_mut().set_dark(HostId(node), false);
+        if let Some(system) = &self.system {
+            return self.start_other(system, node);
+        }
         let options = NodeOptions {
             id: node as u64 + 1,
             address: node_address(node),
@@ -219,7 +232,7 @@ impl Cluster {
         self.executor.spawn_on(HostId(node), async move {
             let why = match Node::<SimWorld>::start(options, disk).await {
                 Ok(started) => {
-                    *cluster.machines[node].node.borrow_mut() = Some(started.clone());
+                    *cluster.machines[node].node.borrow_mut() = Some(Handle::Node(started.clone()));
                     started.ended().await
                 }
                 Err(e) => {
@@ -234,6 +247,25 @@ impl Cluster {
             };
             cluster.note_end(node, &why);
             // Its other tasks cannot be dropped from within one of them.
+            cluster.exited.borrow_mut().push(node);
+        });
+    }
+
+    /// Boots a node of another system than Squall's own.
+    fn start_other(self: &Rc<Self>, system: &Arc<dyn System>, node: usize) {
+        let machine = &self.machines[node];
+        let status = Rc::new(Status::default());
+        *machine.node.borrow_mut() = Some(Handle::Other(status.clone()));
+        let context = NodeContext {
+            id: node,
+            addresses: self.setting.addresses.clone(),
+            disk: self.disk(node),
+            status,
+        };
+        let (cluster, system) = (self.clone(), system.clone());
+        self.executor.spawn_on(HostId(node), async move {
+            let why = system.run_node(context).await;
+            cluster.note_end(node, &why);
             cluster.exited.borrow_mut().push(node);
         });
     }
@@ -348,7 +380,7 @@ impl Cluster {
     /// SIGTERM: the node hands over and stops; killed if that takes longer than `limit`.
     pub async fn stop(&self, node: usize, limit: Nanos) {
         let handle = self.machines[node].node.borrow().clone();
-        if let Some(handle) = handle {
+        if let Some(handle) = handle.and_then(|handle| handle.node()) {
             let done = Rc::new(Cell::new(false));
             let stopped = done.clone();
             self.executor.spawn_on(HostId(node), async move {
@@ -377,6 +409,7 @@ impl Cluster {
         let leader = self.leader().ok_or("no node leads")?;
         let handle = self.machines[leader].node.borrow().clone();
         let handle = handle.ok_or("the leader is gone")?;
+        let handle = handle.node().ok_or("this system has no leader transfer")?;
         self.executor.spawn_on(HostId(leader), async move {
             // Whether it worked shows in who leads next.
             let _ = handle.transfer_leader(to as u64 + 1).await;

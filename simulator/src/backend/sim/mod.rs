@@ -7,6 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use squall_cluster::raft::node_name;
 
@@ -23,8 +24,10 @@ pub mod nemesis;
 pub mod network;
 mod operator;
 mod phases;
+mod process;
 pub mod solo;
 mod stream;
+pub mod system;
 mod timers;
 pub mod world;
 
@@ -33,10 +36,11 @@ use executor::{Executor, HostId};
 use nemesis::Nemesis;
 use network::Network;
 use phases::Stage;
+use system::System;
 
 use crate::history::{EventKind, History, Recorder};
 use crate::plan::Plan;
-use crate::workload::Setting;
+use crate::workload::{Issuers, Setting};
 
 /// More task switches than this at one instant mean that time will never move again.
 const LIVELOCK_POLLS: u64 = 20_000_000;
@@ -76,6 +80,14 @@ fn switch_network(host: HostId) {
 /// # Errors
 /// The harness failed: no leader was ever elected, or the simulation got stuck.
 pub fn run(plan: &Plan) -> Result<SimRun, SimError> {
+    run_system(plan, None)
+}
+
+/// Executes the plan on another system than Squall's own cluster, if one is given.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_system(plan: &Plan, system: Option<&Arc<dyn System>>) -> Result<SimRun, SimError> {
     let plan = Rc::new(plan.clone());
     let nodes = plan.cluster.nodes + plan.cluster.spares;
     // One host for all clients, one without sockets for the harness.
@@ -94,11 +106,18 @@ pub fn run(plan: &Plan) -> Result<SimRun, SimError> {
     };
     start_ns.set(u64::MAX);
     let addresses = (0..plan.cluster.nodes).map(cluster::node_address);
-    let addresses = addresses.collect();
-    let setting = Setting::new(recorder, addresses);
+    let addresses: Vec<String> = addresses.collect();
+    let issuers = system.map(|system| issuers(system, &addresses));
+    let setting = Setting::with_issuers(recorder, addresses, issuers);
     record_node_events(&setting);
 
-    let cluster = Cluster::new(executor.clone(), network.clone(), setting.clone(), &plan);
+    let cluster = Cluster::new(
+        executor.clone(),
+        network.clone(),
+        setting.clone(),
+        &plan,
+        system.cloned(),
+    );
     let nemesis = Nemesis::new(
         executor.clone(),
         network.clone(),
@@ -143,6 +162,11 @@ pub fn run(plan: &Plan) -> Result<SimRun, SimError> {
         simulated_ns,
         events,
     })
+}
+
+fn issuers(system: &Arc<dyn System>, addresses: &[String]) -> Issuers {
+    let (system, addresses) = (system.clone(), addresses.to_vec());
+    Box::new(move |number| system.client(&addresses, number))
 }
 
 fn add_hosts(executor: &Executor, plan: &Plan) {

@@ -1,0 +1,18 @@
+//! A cluster of your own in the simulation.
+//!
+//! Implement [`System`], which runs a node and makes a client, and [`Issuer`], which issues
+//! an operation. Then [`crate::testing::Simulation::system`] runs it in tests, and
+//! [`crate::cli::main_for`] makes a command like `squall` for it: the engine, the faults, the
+//! histories, the checks, sweeps, replay and shrinking are the same for every system.
+//!
+//! `docs/your-own-cluster.md` leads through an example, a primary-backup register in the
+//! crate `examples/primary-backup`.
+
+pub use squall_cluster::storage::{Disk, DiskFile};
+pub use squall_cluster::world::{Instant, World, timeout, timeout_at};
+
+pub use crate::backend::sim::disk::SimDisk;
+pub use crate::backend::sim::system::{CallFailed, NodeContext, System, call};
+pub use crate::backend::sim::world::SimWorld;
+pub use crate::history::{Action, Delivered, NodeEvent, Outcome};
+pub use crate::workload::{Issuer, LocalFuture};
