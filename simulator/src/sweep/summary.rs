@@ -227,16 +227,17 @@ fn example(spec: &Spec, result: &SeedResult) -> Example {
     let mut scenarios = spec.scenarios.iter();
     let scenario = scenarios.find(|scenario| scenario.name == result.scenario);
     let path = scenario.map_or(result.scenario.as_str(), |scenario| &scenario.path);
+    let planted = spec.planted.as_deref();
+    let command = crate::run_dir::run_command(path, result.seed, &spec.settings, planted);
     Example {
         scenario: result.scenario.clone(),
         seed: result.seed,
         reason: result.reason.clone(),
-        reproduce: crate::run_dir::run_command(
-            path,
-            result.seed,
-            &spec.settings,
-            spec.planted.as_deref(),
-        ),
+        reproduce: match result.ending {
+            // Which two runs show, and one does not.
+            Ending::NotDeterministic => command + " --verify",
+            _ => command,
+        },
     }
 }
 

@@ -131,8 +131,11 @@ fn sessions_expired(scene: &Scene) -> u64 {
             ) => *session,
             _ => continue,
         };
-        if operation.outcome != Some(&Outcome::NotHeld) {
+        let is_gone = operation.outcome == Some(&Outcome::NotHeld);
+        if !is_gone {
             alive_us.insert(session, at_us);
+        } else if matches!(operation.action, Action::Release { .. }) {
+            // Perhaps only the lock is gone: released before, by a try without an answer.
         } else if let Some(before_us) = alive_us.get(&session)
             && scene.is_vacant_within(*before_us, at_us)
         {
