@@ -104,7 +104,13 @@ const SIMULATOR_HOMES: &[Home] = &[
     ("rand_chacha", &["backend", "plan", "workload"]),
     (
         "squall_cluster",
-        &["backend", "cli/run.rs", "history/event.rs", "workload"],
+        &[
+            "backend",
+            "cli/run.rs",
+            "history/event.rs",
+            "track_record.rs",
+            "workload",
+        ],
     ),
 ];
 
