@@ -160,6 +160,7 @@ const SIMULATOR_HOMES: &[Home] = &[
             "cli/run.rs",
             "history/event.rs",
             "system.rs",
+            "track_record.rs",
             "workload",
         ],
     ),
