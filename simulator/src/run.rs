@@ -86,7 +86,8 @@ pub fn judge_system(plan: &Plan, history: &History, reproduce: &str, wall: Durat
     let measures: Measures = measure::measure(history);
     let mut checks: Vec<CheckResult> = check::check_all(history);
     checks.retain(|check| {
-        let is_of_raft = matches!(check.property, "raft" | "R2");
+        let mut properties = check.property.split(' ');
+        let is_of_raft = properties.any(|property| matches!(property, "raft" | "R2" | "R5"));
         !is_of_raft || check.checked > 0
     });
     report::build(&input(plan, history, reproduce, wall), &measures, &checks)

@@ -90,7 +90,7 @@ think = "50ms"
             ran.code == 1
         });
         found.expect("the bug shows within a few seeds");
-        let shrunk = run(squall().arg("shrink").arg(&out));
+        let shrunk = run(squall().arg("shrink").arg(&out).args(["--for", "240s"]));
         assert_eq!(shrunk.code, 0, "{}{}", shrunk.stdout, shrunk.stderr);
         let (before, after) = (report(&out), report(&out.join("shrunk")));
         let operations = |report: &Value| report["operations"]["invoked"].as_u64();

@@ -269,3 +269,31 @@ proptest! {
         }
     }
 }
+
+/// A session lost its hold without a word and got the lock again, which it was not told; it
+/// asks once more and hears of a token older than the newest.
+#[test]
+fn a_token_that_was_heard_of_late_may_be_older_than_the_newest() {
+    let steps = [
+        (0, 2, false, 6),
+        (0, 0, false, 9), // Client 0 is granted token 1, shared.
+        (0, 4, false, 6),
+        (0, 0, false, 6), // Its release is not answered.
+        (0, 2, false, 6),
+        (0, 0, false, 6), // It is granted token 3, which it does not hear.
+        (1, 2, false, 6),
+        (1, 0, false, 9), // Client 1 is granted token 4.
+        (0, 2, false, 6),
+        (0, 0, false, 9), // Client 0 asks again and hears of token 3.
+    ];
+    let history = played(&steps);
+    let operations = operations(&history);
+    for indexes in objects(&operations).values() {
+        let bounds = Bounds {
+            steps: 1_000_000,
+            bytes: 1 << 30,
+        };
+        let verdict = search(&operations, indexes, bounds, &|| false);
+        assert_eq!(verdict, Verdict::Linearizable);
+    }
+}

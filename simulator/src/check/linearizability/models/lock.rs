@@ -4,7 +4,8 @@
 //! Kleppmann, "How to do distributed locking" (2016), for tokens; Gray & Cheriton, "Leases"
 //! (1989). With leases a hold may end at any moment without a word. The lock then forgets a
 //! hold only when an answer says that it is gone, or another hold is granted that excludes
-//! it: forgetting earlier would explain nothing more.
+//! it, to another owner or to the same one without an answer: forgetting earlier would
+//! explain nothing more.
 //!
 //! Left out: refusals of an acquire. A wait that ended without the lock, or a try, may have
 //! met others in the line that no history shows.
@@ -83,8 +84,12 @@ impl Lock {
         shared: bool,
         token: Option<u64>,
     ) -> Option<LockState> {
+        // With leases, only a grant that was not answered has no token. Being told again of
+        // what one holds would change nothing, so if it did anything, the hold had ended and
+        // this is a new one.
+        let is_new = self.leases && token.is_none();
         let own = state.holds.iter().find(|hold| hold.owner == owner);
-        if let Some(held) = own {
+        if let Some(held) = own.filter(|_| !is_new) {
             let told_again = again(state, *held, shared, token);
             if told_again.is_some() || !self.leases {
                 return told_again;
