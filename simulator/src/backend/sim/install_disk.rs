@@ -111,6 +111,10 @@ impl Nemesis {
         match self.wait_until(deadline_us, LOOK_AGAIN, noticed).await {
             true if replaced() => Err(Miss::Skipped(format!("{name} was replaced meanwhile"))),
             true => Ok(()),
+            // Another fault holds it down; what is damaged will show when it starts.
+            false if cluster.node(node).is_none() => {
+                Err(Miss::Skipped(format!("{name} could not start meanwhile")))
+            }
             false => Err(uncertain(format!("{name} starts with a damaged disk"))),
         }
     }
