@@ -624,7 +624,7 @@ fn shipped_scenarios_are_valid_and_listed() {
         );
         assert_eq!(plan.objectives.lost, Some(0), "{name}");
     }
-    assert_eq!(count, 18);
+    assert_eq!(count, 19);
     let missing = Scenario::load("nowhere.toml").unwrap_err().to_string();
     assert!(
         missing.starts_with("nowhere.toml: cannot be read: "),
