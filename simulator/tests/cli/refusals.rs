@@ -25,7 +25,7 @@ fn error_of(from: &str, to: &str) -> String {
 fn an_unknown_key_is_named_with_its_place_and_the_nearest_known_one() {
     assert_eq!(
         error_of("nodes = 3", "nodes = 3\nheartbeet = \"50ms\""),
-        "6:1: unknown field `heartbeet`, expected one of `nodes`, `heartbeat`, \
+        "6:1: unknown field `heartbeet`, expected one of `nodes`, `spares`, `heartbeat`, \
          `election_timeout`, `snapshot_every`, `cache_entries`; did you mean `heartbeat`?\n"
     );
 }
@@ -88,7 +88,7 @@ fn a_bad_override_is_named_as_it_was_given() {
     assert_eq!(
         error("cluster.knodes=7"),
         "error: --set cluster.knodes=7: unknown field `knodes`, expected one of `nodes`, \
-         `heartbeat`, `election_timeout`, `snapshot_every`, `cache_entries`; did you mean `nodes`?\n"
+         `spares`, `heartbeat`, `election_timeout`, `snapshot_every`, `cache_entries`; did you mean `nodes`?\n"
     );
     assert_eq!(
         error("workload.7.rate=7/s"),
