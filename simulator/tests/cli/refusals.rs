@@ -25,7 +25,7 @@ fn error_of(from: &str, to: &str) -> String {
 fn an_unknown_key_is_named_with_its_place_and_the_nearest_known_one() {
     assert_eq!(
         error_of("nodes = 3", "nodes = 3\nheartbeet = \"50ms\""),
-        "6:1: unknown field `heartbeet`, expected one of `nodes`, `heartbeat`, \
+        "6:1: unknown field `heartbeet`, expected one of `nodes`, `spares`, `heartbeat`, \
          `election_timeout`, `snapshot_every`; did you mean `heartbeat`?\n"
     );
 }
