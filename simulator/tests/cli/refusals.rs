@@ -87,7 +87,7 @@ fn a_bad_override_is_named_as_it_was_given() {
     );
     assert_eq!(
         error("cluster.knodes=7"),
-        "error: --set cluster.knodes=7: unknown field `knodes`, expected one of `nodes`, \
+        "error: --set cluster.knodes=7: unknown field `knodes`, expected one of `nodes`, `spares`, \
          `heartbeat`, `election_timeout`, `snapshot_every`; did you mean `nodes`?\n"
     );
     assert_eq!(
