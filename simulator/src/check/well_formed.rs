@@ -120,7 +120,9 @@ fn fits(action: &Action, outcome: &Outcome) -> bool {
         Action::Depth { .. } => matches!(outcome, Outcome::Depth { .. }),
         Action::Receive { .. } => matches!(outcome, Received { .. }),
         Action::Ack { .. } | Action::Nack { .. } => matches!(outcome, Settled { .. }),
-        Action::Get { .. } | Action::GetFrom { .. } => matches!(outcome, Value { .. }),
+        Action::Get { .. } | Action::GetFrom { .. } | Action::GetNear { .. } => {
+            matches!(outcome, Value { .. })
+        }
         Action::CacheSize { .. } => matches!(outcome, Size { .. }),
         Action::Set { .. } | Action::SetVolatile { .. } | Action::Delete { .. } => {
             matches!(outcome, Stored { .. })

@@ -24,6 +24,7 @@ mod cache;
 mod control;
 mod exactly_once;
 mod lock;
+mod near;
 pub mod probe;
 mod queue;
 
@@ -105,8 +106,9 @@ pub fn start<W: World>(setting: &Rc<Setting>, plan: &WorkloadPlan) {
             start_role::<W, _>(setting, &shared, "producer", *producers, queue::produce);
             start_role::<W, _>(setting, &shared, "consumer", *consumers, queue::consume);
         }
-        WorkloadKind::Cache { clients, .. } => {
+        WorkloadKind::Cache { clients, mix, .. } => {
             start_role::<W, _>(setting, &shared, "", *clients, cache::run);
+            start_role::<W, _>(setting, &shared, "near", mix.near, near::run);
         }
     }
 }
