@@ -122,7 +122,11 @@ mod tests {
 
     #[test]
     fn other_frames_are_no_messages() {
-        for text in ["+OK\r\n", "*2\r\n$4\r\nupto\r\n:-1\r\n", "*1\r\n$4\r\nupto\r\n"] {
+        for text in [
+            "+OK\r\n",
+            "*2\r\n$4\r\nupto\r\n:-1\r\n",
+            "*1\r\n$4\r\nupto\r\n",
+        ] {
             let mut bytes = BytesMut::from(text);
             let frame = next_frame(&mut bytes).expect("well formed");
             assert_eq!(Push::decode(&frame.expect("complete")), None, "{text}");

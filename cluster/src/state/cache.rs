@@ -12,10 +12,10 @@
 
 mod eviction;
 
-use super::{Effects, Moment};
 use super::command::{CacheCommand, Lifetime, Refusal, Reply, SetCondition, Versioned};
 use super::limits::Limits;
 use super::snapshot::{DecodeError, LARGEST_COUNTER, ensure};
+use super::{Effects, Moment};
 use crate::planted::{self, Bug};
 use bytes::Bytes;
 use eviction::{Entry, Sieve};

@@ -57,7 +57,10 @@ impl<'a> Reader<'a> {
                 true => Ok(()),
                 false => Err(format!("operation {op} is repeated but not outstanding")),
             },
-            EventKind::Fault(_) | EventKind::Node { .. } | EventKind::Note { .. } => Ok(()),
+            EventKind::Fault(_)
+            | EventKind::Node { .. }
+            | EventKind::Stream { .. }
+            | EventKind::Note { .. } => Ok(()),
         }
     }
 

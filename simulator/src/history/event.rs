@@ -73,14 +73,25 @@ pub enum EventKind {
 #[serde(tag = "said", rename_all = "snake_case")]
 pub enum StreamEvent {
     /// It is open, and was asked for what changed after `from`; 0: from now on.
-    Opened { from: u64 },
+    Opened {
+        from: u64,
+    },
     /// The entry changed these keys.
-    Invalidated { index: u64, keys: Vec<String> },
+    Invalidated {
+        index: u64,
+        keys: Vec<String>,
+    },
     /// Every key may have changed up to the entry.
-    Flushed { index: u64 },
+    Flushed {
+        index: u64,
+    },
     /// Everything up to the entry has been said.
-    UpTo { index: u64 },
-    Ended { why: String },
+    UpTo {
+        index: u64,
+    },
+    Ended {
+        why: String,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
