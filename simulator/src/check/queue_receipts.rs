@@ -159,7 +159,7 @@ mod tests {
         fails(
             check,
             &run.end(),
-            "receipt 1 of m1 was refused 97000 us before",
+            "receipt 1 of m1 was refused 98000 us before",
         );
     }
 
