@@ -14,6 +14,10 @@ use crate::protocol::{self, Asked, BytesFrame, ReadMode, ReplyError};
 use crate::state::command::{Command, Once, Query, Refusal, Reply};
 use crate::world::{self, Instant, World};
 
+mod tracking;
+
+pub use tracking::Tracking;
+
 /// Opening a connection takes at most this long.
 const CONNECT_LIMIT: Duration = Duration::from_millis(300);
 /// Rest before a node is asked again after a definite error.
@@ -162,17 +166,22 @@ impl<W: World> Client<W> {
             Ok(reply) => return Ok(reply),
             Err(error) => error,
         };
+        Err(self.turn_after(error))
+    }
+
+    /// Turns to the node that an error tells to ask next.
+    fn turn_after(&mut self, error: ReplyError) -> CallError {
         let why = error.to_string();
         match error {
-            ReplyError::Refused(refusal) => return Err(CallError::Refused(refusal)),
+            ReplyError::Refused(refusal) => return CallError::Refused(refusal),
             ReplyError::Moved { addr } => self.turn_to(addr),
             ReplyError::ClusterDown(_) | ReplyError::TryAgain(_) => self.turn_to_next(),
-            ReplyError::Other(_) => return Err(CallError::Rejected(why)),
+            ReplyError::Other(_) => return CallError::Rejected(why),
             ReplyError::Unknown(_) | ReplyError::Unexpected(_) => {
-                return Err(CallError::Indefinite(why));
+                return CallError::Indefinite(why);
             }
         }
-        Err(CallError::Definite(why))
+        CallError::Definite(why)
     }
 
     fn turn_to(&mut self, address: String) {

@@ -97,6 +97,9 @@ bugs! {
         "the victim of an eviction is drawn at random in `apply`", ["C4"];
     CompareThenSet: "MC-14",
         "compare-and-set compares before it proposes, and sets blindly", ["C7", "C1"];
+    ResumedFromNow: "MC-17",
+        "the invalidation stream is lost on reconnect: it begins from now, and the local cache \
+         is not flushed", ["C8"];
     FlushUnsynced: "MR-01",
         "\"flushed\" is reported after the write, not after the sync", ["R1"];
     AppliedIndexApart: "MR-03",

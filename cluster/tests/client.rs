@@ -10,9 +10,9 @@ use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
-use squall_cluster::client::{CallError, Client};
+use squall_cluster::client::{CallError, Client, Tracking};
 use squall_cluster::node::{Node, NodeOptions};
-use squall_cluster::protocol::ReadMode;
+use squall_cluster::protocol::{Push, ReadMode};
 use squall_cluster::raft::{Members, RaftOptions};
 use squall_cluster::state::Limits;
 use squall_cluster::state::command::{
@@ -20,7 +20,7 @@ use squall_cluster::state::command::{
     QueueSettings, Refusal, Reply, SessionCommand, SessionId, SetCondition, Token,
 };
 use squall_cluster::storage::RealDisk;
-use squall_cluster::world::{Instant, RealWorld, World};
+use squall_cluster::world::{Instant, RealWorld, World, timeout_at};
 use tempfile::TempDir;
 use tokio::task::LocalSet;
 
@@ -408,5 +408,64 @@ fn an_ended_node_says_why_and_a_stopped_one_that_it_stopped() {
             matches!(refused, Err(CallError::Definite(_))),
             "{refused:?}"
         );
+    });
+}
+
+/// The next messages of a stream, up to and including the next `upto`.
+async fn until_up_to(stream: &mut Tracking<RealWorld>) -> (Vec<Push>, u64) {
+    let mut told = Vec::new();
+    loop {
+        let next = timeout_at::<RealWorld, _>(soon(), stream.next()).await;
+        match next.expect("in time").expect("the stream goes on") {
+            Push::UpTo(index) => return (told, index),
+            push => told.push(push),
+        }
+    }
+}
+
+#[test]
+fn a_stream_of_invalidations_is_resumed_exactly() {
+    run(async {
+        let cluster = Cluster::start(3).await;
+        let leader = cluster.leader().await;
+        // Another node says where the stream is to be had.
+        let mut client = cluster.client((leader + 1) % 3);
+        let mut stream = loop {
+            match client.track(0, soon()).await {
+                Ok(stream) => break stream,
+                Err(CallError::Definite(_)) => {}
+                Err(e) => panic!("not refused, but redirected: {e}"),
+            }
+        };
+        let (told, start) = until_up_to(&mut stream).await;
+        assert_eq!(told, [], "from now on");
+
+        let mut writer = cluster.client(leader);
+        let mut indexes = Vec::new();
+        for value in ["a", "b"] {
+            match write(&mut writer, set(value)).await {
+                Reply::Stored { version } => indexes.push(version.expect("stored")),
+                other => panic!("expected a version: {other:?}"),
+            }
+        }
+        stream.ping(soon()).await.expect("the stream is open");
+        let (told, _) = until_up_to(&mut stream).await;
+        let of = |index: &u64| Push::Invalidate {
+            index: *index,
+            keys: vec![key()],
+        };
+        assert_eq!(told, indexes.iter().map(of).collect::<Vec<_>>());
+        drop(stream);
+
+        let mut client = cluster.client(leader);
+        let mut resumed = client.track(indexes[0], soon()).await.expect("it leads");
+        assert_eq!(until_up_to(&mut resumed).await.0, [of(&indexes[1])]);
+        let mut again = client.track(start, soon()).await.expect("it leads");
+        assert_eq!(until_up_to(&mut again).await.0.len(), 2);
+
+        // What no node has applied cannot be where anybody was.
+        let mut lost = client.track(u64::MAX >> 1, soon()).await.expect("it leads");
+        let (told, index) = until_up_to(&mut lost).await;
+        assert_eq!(told, [Push::Flush(index)]);
     });
 }

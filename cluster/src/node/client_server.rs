@@ -10,14 +10,14 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::Node;
+use super::{Node, tracking};
 use crate::protocol::{self, Call, ConnectionCall, Decoder, ReadMode, wire};
 use crate::raft::RaftWorld;
 
 /// Replies are sent when this much has gathered, even if more commands wait.
 const FLUSH_BYTES: usize = 64 * 1024;
 /// Read buffers grow by at least this much.
-const READ_BYTES: usize = 1024;
+pub(super) const READ_BYTES: usize = 1024;
 /// Rest after a failed accept (out of file descriptors, say), before the next.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
@@ -65,6 +65,10 @@ struct Connection<W: RaftWorld> {
 enum Then {
     Continue,
     Close,
+    /// The connection becomes a stream of invalidations.
+    Track {
+        from: u64,
+    },
 }
 
 impl<W: RaftWorld> Connection<W> {
@@ -76,10 +80,16 @@ impl<W: RaftWorld> Connection<W> {
             match decoder.next(&mut input) {
                 Ok(Some(args)) if args.is_empty() => {}
                 Ok(Some(args)) => {
-                    let then = self.execute(&args, &mut output).await;
-                    if then == Then::Close {
-                        stream.write_all(&output).await?;
-                        return stream.shutdown().await;
+                    match self.execute(&args, &mut output).await {
+                        Then::Continue => {}
+                        Then::Close => {
+                            stream.write_all(&output).await?;
+                            return stream.shutdown().await;
+                        }
+                        Then::Track { from } => {
+                            stream.write_all(&output).await?;
+                            return tracking::serve(self.node, stream, input, from).await;
+                        }
                     }
                     if output.len() >= FLUSH_BYTES {
                         stream.write_all(&output).await?;
@@ -127,6 +137,7 @@ impl<W: RaftWorld> Connection<W> {
                 (self.node.read(mode, &query).await).map(|reply| (style, reply))
             }
             Call::Connection(call) => return self.answer(call, out),
+            Call::Track { from } => return Then::Track { from },
             Call::Admin(call) => {
                 match self.node.administer(call).await {
                     Ok(lines) => super::info::encode_lines(out, &lines),

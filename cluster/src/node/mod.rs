@@ -30,6 +30,7 @@ mod peer_server;
 #[cfg(feature = "planted")]
 mod planted;
 mod read;
+mod tracking;
 mod write;
 
 pub use write::NodeError;

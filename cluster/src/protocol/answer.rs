@@ -8,6 +8,7 @@ use bytes::Bytes;
 use redis_protocol::resp2::types::BytesFrame as Frame;
 
 use super::decimal::parse_u64;
+use super::push::Push;
 use super::refusal;
 use super::reply::{ABSENT, FOREVER, HOLD_MODES, OK, WAITING};
 use crate::state::command::{
@@ -99,10 +100,20 @@ pub fn decode_reply<'a>(asked: impl Into<Asked<'a>>, frame: Frame) -> Result<Rep
         Asked::Command(command) => command_reply(command, &frame),
         Asked::Query(query) => query_reply(query, &frame),
     };
-    reply.ok_or_else(|| {
-        let shown = format!("{frame:?}");
-        ReplyError::Unexpected(shown.chars().take(MAX_SHOWN_CHARS).collect())
-    })
+    reply.ok_or_else(|| unexpected(&frame))
+}
+
+/// Understands a message of a stream; an error ends it.
+pub fn decode_push(frame: &Frame) -> Result<Push, ReplyError> {
+    if let Frame::Error(text) = frame {
+        return Err(ReplyError::from_text(text));
+    }
+    Push::decode(frame).ok_or_else(|| unexpected(frame))
+}
+
+fn unexpected(frame: &Frame) -> ReplyError {
+    let shown = format!("{frame:?}");
+    ReplyError::Unexpected(shown.chars().take(MAX_SHOWN_CHARS).collect())
 }
 
 /// `None`: the frame does not fit the command.

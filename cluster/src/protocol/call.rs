@@ -28,6 +28,11 @@ pub enum Call {
     },
     Connection(ConnectionCall),
     Admin(AdminCall),
+    /// Turns the connection into a stream of invalidations after the entry `from`; 0: from
+    /// now on.
+    Track {
+        from: u64,
+    },
 }
 
 /// How a node makes sure that its state is recent enough to answer a read.

@@ -23,7 +23,7 @@ impl Call {
         match self {
             Self::Write { command, .. } => slot_of(command_key(command)),
             Self::Read { query, .. } => slot_of(query_key(query)),
-            Self::Connection(_) | Self::Admin(_) => 0,
+            Self::Connection(_) | Self::Admin(_) | Self::Track { .. } => 0,
         }
     }
 }

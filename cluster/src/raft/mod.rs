@@ -20,6 +20,7 @@ use crate::world::World;
 
 pub mod channel;
 mod encode;
+pub mod invalidations;
 pub mod log_store;
 pub mod network;
 pub mod once;

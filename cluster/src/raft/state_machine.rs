@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, futures::Notified, oneshot};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::invalidations::Invalidations;
 use super::{
     LogId, NodeId, Proposal, RaftWorld, Response, Snapshot, SnapshotMeta, StoredMembership,
     TypeConfig, encode, node_name,
@@ -67,6 +68,8 @@ struct Shared<W: RaftWorld> {
     snapshots: tokio::sync::Mutex<SnapshotStore<W::Disk>>,
     /// Answers on their way to clients of this node, by waiter id.
     waiting: RefCell<BTreeMap<u64, Waiting>>,
+    /// The latest changes of the cache.
+    invalidations: RefCell<Invalidations>,
     /// Wakes long polls: some queue has a message to hand out.
     queue_ready: Notify,
     /// The term in which this node has applied its own `NewLeader`; 0 before.
@@ -127,8 +130,10 @@ impl<W: RaftWorld> StateMachine<W> {
                 .restore(&meta, &found.data)
                 .map_err(|e| damaged(e.to_string()))?;
         }
+        let floor = machine.last_applied.map_or(0, |id| id.index);
         Ok(Self {
             shared: Rc::new(Shared {
+                invalidations: RefCell::new(Invalidations::after(floor)),
                 machine: RefCell::new(machine),
                 snapshots: tokio::sync::Mutex::new(snapshots),
                 waiting: RefCell::default(),
@@ -149,6 +154,11 @@ impl<W: RaftWorld> StateMachine<W> {
     pub fn applied_index(&self) -> u64 {
         let machine = self.shared.machine.borrow();
         machine.last_applied.map_or(0, |id| id.index)
+    }
+
+    /// The latest changes of the cache.
+    pub fn invalidations(&self) -> Ref<'_, Invalidations> {
+        self.shared.invalidations.borrow()
     }
 
     /// The configuration as of the last applied entry.
@@ -289,9 +299,11 @@ impl<W: RaftWorld> Shared<W> {
             reply,
             wakes,
             ready_queues,
+            changed,
         } = machine.state.apply(stamp, &request);
         machine.extend_chain(id, payload, &reply);
         drop(machine);
+        self.invalidations.borrow_mut().push(id.index, changed);
         if let (true, Reply::Waiting { waiter }) = (client_here, &reply) {
             let mut waiting = self.waiting.borrow_mut();
             waiting.entry(*waiter).or_default().expected += 1;
@@ -401,6 +413,8 @@ impl<W: RaftWorld> RaftStateMachine<TypeConfig<W>> for StateMachine<W> {
         let mut machine = self.shared.machine.borrow_mut();
         machine.restore(meta, &data)?;
         if let Some(id) = &meta.last_log_id {
+            // What changed before the snapshot is not known here.
+            *self.shared.invalidations.borrow_mut() = Invalidations::after(id.index);
             W::emit(NodeEvent::SnapshotInstalled {
                 term: term_of::<W>(id),
                 index: id.index,

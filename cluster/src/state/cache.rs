@@ -6,14 +6,16 @@
 //! key is evicted is part of the replicated state ([`eviction`]); reads therefore leave no
 //! mark of their own, leaders report them with `Touch`.
 //!
-//! It does not bound the total of bytes, and does not tell clients of invalidations.
+//! Every entry tells which keys' values it changed ([`Changed`](super::command::Changed)), by
+//! whatever way, so that copies of them can be dropped. It does not know who keeps copies,
+//! and does not bound the total of bytes.
 
 mod eviction;
 
-use super::Moment;
 use super::command::{CacheCommand, Lifetime, Refusal, Reply, SetCondition, Versioned};
 use super::limits::Limits;
 use super::snapshot::{DecodeError, LARGEST_COUNTER, ensure};
+use super::{Effects, Moment};
 use crate::planted::{self, Bug};
 use bytes::Bytes;
 use eviction::{Entry, Sieve};
@@ -43,7 +45,13 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    pub(super) fn apply(&mut self, now: Moment, limits: &Limits, command: &CacheCommand) -> Reply {
+    pub(super) fn apply(
+        &mut self,
+        now: Moment,
+        limits: &Limits,
+        command: &CacheCommand,
+        effects: &mut Effects,
+    ) -> Reply {
         match command {
             CacheCommand::Set {
                 key,
@@ -70,7 +78,8 @@ impl Cache {
                     None if *keep_ttl => self.entries.get(key).and_then(|entry| entry.deadline_ms),
                     None => None,
                 };
-                match self.write(now, limits, key, value.clone(), deadline_ms) {
+                let value = value.clone();
+                match self.write(now, limits, key, value, deadline_ms, effects) {
                     Ok(version) => Reply::Stored {
                         version: Some(version),
                     },
@@ -78,15 +87,17 @@ impl Cache {
                 }
             }
             CacheCommand::Delete { keys } => {
-                let present = keys.iter().filter(|key| self.remove(key));
+                let present = keys.iter().filter(|key| self.remove(key, effects));
                 Reply::Deleted(present.count() as u64)
             }
-            CacheCommand::Increment { key, by } => match self.increment(now, limits, key, *by) {
-                Ok((value, version)) => Reply::Integer { value, version },
-                Err(refusal) => Reply::Refused(refusal),
-            },
+            CacheCommand::Increment { key, by } => {
+                match self.increment(now, limits, key, *by, effects) {
+                    Ok((value, version)) => Reply::Integer { value, version },
+                    Err(refusal) => Reply::Refused(refusal),
+                }
+            }
             CacheCommand::Expire { key, ttl_ms } => {
-                Reply::LifetimeSet(self.set_lifetime(now, key, *ttl_ms))
+                Reply::LifetimeSet(self.set_lifetime(now, key, *ttl_ms, effects))
             }
             CacheCommand::Touch { keys } => {
                 for key in keys {
@@ -97,19 +108,21 @@ impl Cache {
             CacheCommand::Flush => {
                 self.entries = Sieve::default();
                 self.deadlines.clear();
+                effects.changed.all = true;
                 Reply::Done
             }
         }
     }
 
     /// Drops the keys whose lifetime has ended.
-    pub(super) fn run_due(&mut self, now: Moment) {
+    pub(super) fn run_due(&mut self, now: Moment, effects: &mut Effects) {
         while let Some(&(deadline_ms, order)) = self.deadlines.first() {
             if deadline_ms > now.served_ms {
                 break;
             }
             self.deadlines.pop_first();
-            self.entries.remove_at(order);
+            let ended = self.entries.remove_at(order);
+            effects.changed.keys.extend(ended.map(|entry| entry.key));
             self.expired += 1;
         }
     }
@@ -193,6 +206,7 @@ impl Cache {
         key: &Bytes,
         value: Bytes,
         deadline_ms: Option<u64>,
+        effects: &mut Effects,
     ) -> Result<u64, Refusal> {
         let version = now.index;
         if let Some((order, entry)) = self.entries.get_mut(key) {
@@ -201,6 +215,7 @@ impl Cache {
             entry.visited = true;
             let before = std::mem::replace(&mut entry.deadline_ms, deadline_ms);
             self.move_deadline(order, before, deadline_ms);
+            effects.changed.keys.push(key.clone());
             return Ok(version);
         }
         if limits.cache_entries == 0 {
@@ -210,6 +225,7 @@ impl Cache {
             let (order, evicted) = self.entries.evict();
             self.move_deadline(order, evicted.deadline_ms, None);
             self.evicted += 1;
+            effects.changed.keys.push(evicted.key);
         }
         let order = now.index;
         let entry = Entry {
@@ -221,14 +237,16 @@ impl Cache {
         };
         self.entries.insert(order, entry);
         self.move_deadline(order, None, deadline_ms);
+        effects.changed.keys.push(key.clone());
         Ok(version)
     }
 
-    fn remove(&mut self, key: &[u8]) -> bool {
+    fn remove(&mut self, key: &[u8], effects: &mut Effects) -> bool {
         let Some((order, entry)) = self.entries.remove(key) else {
             return false;
         };
         self.move_deadline(order, entry.deadline_ms, None);
+        effects.changed.keys.push(entry.key);
         true
     }
 
@@ -238,6 +256,7 @@ impl Cache {
         limits: &Limits,
         key: &Bytes,
         by: i64,
+        effects: &mut Effects,
     ) -> Result<(i64, u64), Refusal> {
         let (before, deadline_ms) = match self.entries.get(key) {
             Some(entry) => {
@@ -248,14 +267,20 @@ impl Cache {
         };
         let value = before.checked_add(by).ok_or(Refusal::Overflow)?;
         let text = Bytes::from(value.to_string());
-        let version = self.write(now, limits, key, text, deadline_ms)?;
+        let version = self.write(now, limits, key, text, deadline_ms, effects)?;
         Ok((value, version))
     }
 
     /// Sets or removes the lifetime; one of 0 ms ends at once. False if the key is absent.
-    fn set_lifetime(&mut self, now: Moment, key: &[u8], ttl_ms: Option<u64>) -> bool {
+    fn set_lifetime(
+        &mut self,
+        now: Moment,
+        key: &[u8],
+        ttl_ms: Option<u64>,
+        effects: &mut Effects,
+    ) -> bool {
         if ttl_ms == Some(0) {
-            let existed = self.remove(key);
+            let existed = self.remove(key, effects);
             self.expired += u64::from(existed);
             return existed;
         }

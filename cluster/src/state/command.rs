@@ -393,4 +393,15 @@ pub struct Applied {
     pub wakes: Vec<Wake>,
     /// Queues that gained a deliverable message (for long polls).
     pub ready_queues: Vec<String>,
+    /// Cache keys whose value is another one now, or gone (for clients that keep copies).
+    pub changed: Changed,
+}
+
+/// What an entry did to the values of the cache.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// In order of happening, with repeats: eviction, expiry and writes alike.
+    pub keys: Vec<Bytes>,
+    /// Every key went at once.
+    pub all: bool,
 }

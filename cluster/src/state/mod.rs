@@ -34,7 +34,7 @@ pub use snapshot::DecodeError;
 use crate::planted::{self, Bug};
 use cache::Cache;
 use command::{
-    Applied, Command, Once, Query, Refusal, Reply, Request, SessionCommand, Stamp, Wake,
+    Applied, Changed, Command, Once, Query, Refusal, Reply, Request, SessionCommand, Stamp, Wake,
 };
 use lock::Locks;
 use queue::Queues;
@@ -180,7 +180,7 @@ impl State {
     fn run_due(&mut self, now: Moment, effects: &mut Effects) {
         self.locks.run_due(now, effects);
         self.queues.run_due(now, effects);
-        self.cache.run_due(now);
+        self.cache.run_due(now, effects);
         self.sessions.settle(&effects.wakes);
     }
 
@@ -221,7 +221,7 @@ impl State {
             Command::Session(command) => self.execute_session(now, command, effects),
             Command::Lock(command) => self.locks.apply(now, &self.sessions, command, effects),
             Command::Queue(command) => self.queues.apply(now, command, effects),
-            Command::Cache(command) => self.cache.apply(now, &self.limits, command),
+            Command::Cache(command) => self.cache.apply(now, &self.limits, command, effects),
         }
     }
 
@@ -289,6 +289,7 @@ struct Effects {
     wakes: Vec<Wake>,
     /// In order of happening, with repeats.
     ready_queues: Vec<String>,
+    changed: Changed,
 }
 
 impl Effects {
@@ -303,6 +304,7 @@ impl Effects {
             reply,
             wakes: self.wakes,
             ready_queues: self.ready_queues,
+            changed: self.changed,
         }
     }
 }

@@ -25,9 +25,12 @@ pub(super) fn check(view: &View) -> CheckResult {
         let writes = Writes::new(view, key);
         for &index in reads {
             let read = &view.operations[index];
-            let (Action::GetFrom { bound_ms, .. }, Some(Outcome::Value { value, version })) =
-                (read.action, read.outcome)
-            else {
+            let bound_ms = match read.action {
+                Action::GetFrom { bound_ms, .. } => *bound_ms,
+                Action::GetNear { bound_ms, .. } => Some(*bound_ms),
+                _ => continue,
+            };
+            let Some(Outcome::Value { value, version }) = read.outcome else {
                 continue;
             };
             judge.looked();
@@ -39,7 +42,7 @@ pub(super) fn check(view: &View) -> CheckResult {
             }
         }
     }
-    judge.finish("reads from single nodes")
+    judge.finish("reads that may be old")
 }
 
 /// The writes of one key.

@@ -48,7 +48,7 @@ fn judge_service(view: &View, judge: &mut Judge) {
         (Service::Queue, "queue"),
         (Service::Cache, "cache"),
     ] {
-        let operations = view.operations.iter();
+        let operations = view.operations.iter().filter(|o| o.action.is_remote());
         let asked =
             operations.filter(|o| o.action.service() == service && view.in_phase(o, Phase::Serve));
         let asked: Vec<_> = asked.filter(|o| o.outcome.is_some()).collect();

@@ -20,7 +20,7 @@ pub(super) fn check(view: &View) -> CheckResult {
         let of_service = || {
             view.operations
                 .iter()
-                .filter(move |o| o.action.service() == service)
+                .filter(move |o| o.action.service() == service && o.action.is_remote())
         };
         if of_service().next().is_none() {
             continue;

@@ -10,11 +10,11 @@
 //! nothing is judged. A history that does not reach the end of its audit can prove a
 //! violation, but never that there was none: its passes become `Unknown`.
 //!
-//! Not checked here: invalidations (C8), which the cache does not send yet. Nor is the
-//! run's verdict composed here beyond [`overall`]; that is the report's.
+//! The run's verdict is not composed here beyond [`overall`]; that is the report's.
 
 mod cache_capacity;
 mod cache_cas;
+mod cache_invalidation;
 mod cache_lifetime;
 mod cache_linearizable;
 mod cache_session;
@@ -78,7 +78,7 @@ type Check = fn(&View) -> CheckResult;
 
 /// In the order of the report: is there anything to judge, then data, then Raft, then
 /// recovery.
-const CHECKS: [Check; 42] = [
+const CHECKS: [Check; 43] = [
     load::check,
     faults::check,
     lost_grants::check,
@@ -106,6 +106,7 @@ const CHECKS: [Check; 42] = [
     cache_linearizable::check,
     cache_staleness::check,
     cache_session::check,
+    cache_invalidation::check,
     cache_lifetime::check,
     cache_capacity::check,
     cache_cas::check,

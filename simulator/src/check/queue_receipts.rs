@@ -1,16 +1,20 @@
 //! Q4, second half: one valid receipt a message. Once a message has been delivered again,
-//! the receipt of the older delivery settles nothing; and one receipt is settled once.
+//! the receipt of the older delivery settles nothing; and one receipt is settled once. While
+//! the message is hidden, its receipt is valid until it is used.
 //!
 //! Source: receipt handles of Amazon SQS; the mistake it guards against is an ack by
 //! message id, which lets a slow consumer ack what another one is working on. The delivery
-//! count gives the order of deliveries. Not checked: receipts that never were handed out
-//! in an answered receive, since the answer may have been lost.
+//! count gives the order of deliveries. A refusal within the visibility timeout, counted from
+//! when the receive was sent until the refusal was heard, has no excuse but another attempt
+//! that may have used the receipt, or a newer delivery, which is judged for itself; nobody
+//! purges queues here. Not checked: receipts that never were handed out in an answered
+//! receive, since the answer may have been lost, and refusals where clocks went wrong.
 
 use std::collections::BTreeMap;
 
-use super::messages::Message;
+use super::messages::{Message, visibility_us};
 use super::result::{CheckResult, Judge};
-use super::view::View;
+use super::view::{STAMP_RESOLUTION_US, View, may_have_effect};
 use super::words;
 use crate::history::{Action, Outcome};
 
@@ -44,7 +48,58 @@ pub(super) fn check(view: &View) -> CheckResult {
             }
         }
     }
-    judge.finish("settled receipts")
+    for (queue, value, message) in view.messages.all() {
+        judge_refusals(view, &mut judge, queue, value, message);
+    }
+    judge.finish("used receipts")
+}
+
+/// Receipts that were refused although nobody else can have had the message.
+fn judge_refusals(view: &View, judge: &mut Judge, queue: &str, value: &str, message: &Message) {
+    if view.has_clock_faults() {
+        return;
+    }
+    let attempts = || message.acks.iter().chain(&message.nacks).copied();
+    for index in attempts() {
+        let refused = &view.operations[index];
+        if refused.outcome != Some(&Outcome::Settled { valid: false }) {
+            continue;
+        }
+        judge.looked();
+        let delivery = receipt(refused.action)
+            .and_then(|number| message.deliveries.iter().find(|(_, d)| d.receipt == number));
+        let Some((receive, delivered)) = delivery else {
+            continue;
+        };
+        let receive = &view.operations[*receive];
+        let hidden_until_us = receive.invoked_us.saturating_add(visibility_us(receive));
+        let told_us = refused.returned_us.expect("a refusal is an answer");
+        let is_hidden = told_us + STAMP_RESOLUTION_US < hidden_until_us;
+        let is_earlier = |other: usize| {
+            let other = &view.operations[other];
+            Some(other.invoke_pos) < refused.return_pos && may_have_effect(other)
+        };
+        let was_used = attempts().any(|other| {
+            let of_receipt = receipt(view.operations[other].action) == receipt(refused.action);
+            of_receipt && is_earlier(other)
+        });
+        let was_delivered_again = message.deliveries.iter().any(|(other, newer)| {
+            newer.id == delivered.id
+                && newer.deliveries > delivered.deliveries
+                && is_earlier(*other)
+        });
+        if is_hidden && !was_used && !was_delivered_again {
+            judge.violation(
+                format!(
+                    "queue {queue}: receipt {} of {value} was refused {} us before the end of \
+                    its visibility timeout",
+                    delivered.receipt,
+                    hidden_until_us - told_us
+                ),
+                [receive, refused].map(words::operation),
+            );
+        }
+    }
 }
 
 fn receipt(action: &Action) -> Option<u64> {
@@ -94,6 +149,33 @@ mod tests {
         run.call("queue-1", nack("q", "m1", 1), settled());
         run.call("queue-1", ack("q", "m1", 1), settled());
         fails(check, &run.end(), "settled twice");
+    }
+
+    #[test]
+    fn a_good_receipt_refused() {
+        let mut run = Run::new();
+        run.call("queue-1", receive("q"), received(1, 1, 1));
+        run.call("queue-1", ack("q", "m1", 1), Settled { valid: false });
+        fails(
+            check,
+            &run.end(),
+            "receipt 1 of m1 was refused 98000 us before",
+        );
+    }
+
+    /// Too late, after an attempt that may have worked, and twice.
+    #[test]
+    fn a_receipt_refused_for_a_reason() {
+        let mut run = Run::new();
+        run.call("queue-1", receive("q"), received(1, 1, 1));
+        run.call("queue-1", nack("q", "m1", 1), unknown());
+        run.call("queue-1", ack("q", "m1", 1), Settled { valid: false });
+        run.call("queue-2", receive("q"), received(2, 2, 1));
+        run.call("queue-2", ack("q", "m2", 2), settled());
+        run.call("queue-2", ack("q", "m2", 2), Settled { valid: false });
+        run.call("queue-2", receive("q"), received(3, 3, 1)).at(150);
+        run.call("queue-2", ack("q", "m3", 3), Settled { valid: false });
+        passes(check, &run.end());
     }
 
     #[test]

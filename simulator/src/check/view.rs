@@ -28,7 +28,7 @@ pub(super) struct View<'a> {
     pub(super) keys: IndexMap<&'a str, Vec<usize>>,
     /// Operations of each cache key that may vanish by itself.
     pub(super) volatile_keys: IndexMap<&'a str, Vec<usize>>,
-    /// Reads of each cache key from one node, which may be behind.
+    /// Reads of each cache key from one node or a client's own cache, which may be behind.
     pub(super) node_reads: IndexMap<&'a str, Vec<usize>>,
 }
 
@@ -149,7 +149,7 @@ fn keys<'a>(operations: &[Operation<'a>]) -> (Keys<'a>, Keys<'a>) {
 fn node_reads<'a>(operations: &[Operation<'a>]) -> Keys<'a> {
     let mut keys: Keys = IndexMap::new();
     for (index, operation) in operations.iter().enumerate() {
-        if let Action::GetFrom { key, .. } = operation.action {
+        if let Action::GetFrom { key, .. } | Action::GetNear { key, .. } = operation.action {
             keys.entry(key).or_default().push(index);
         }
     }

@@ -57,7 +57,10 @@ impl<'a> Reader<'a> {
                 true => Ok(()),
                 false => Err(format!("operation {op} is repeated but not outstanding")),
             },
-            EventKind::Fault(_) | EventKind::Node { .. } | EventKind::Note { .. } => Ok(()),
+            EventKind::Fault(_)
+            | EventKind::Node { .. }
+            | EventKind::Stream { .. }
+            | EventKind::Note { .. } => Ok(()),
         }
     }
 
@@ -120,7 +123,9 @@ fn fits(action: &Action, outcome: &Outcome) -> bool {
         Action::Depth { .. } => matches!(outcome, Outcome::Depth { .. }),
         Action::Receive { .. } => matches!(outcome, Received { .. }),
         Action::Ack { .. } | Action::Nack { .. } => matches!(outcome, Settled { .. }),
-        Action::Get { .. } | Action::GetFrom { .. } => matches!(outcome, Value { .. }),
+        Action::Get { .. } | Action::GetFrom { .. } | Action::GetNear { .. } => {
+            matches!(outcome, Value { .. })
+        }
         Action::CacheSize { .. } => matches!(outcome, Size { .. }),
         Action::Set { .. } | Action::SetVolatile { .. } | Action::Delete { .. } => {
             matches!(outcome, Stored { .. })

@@ -90,6 +90,9 @@ fn action(action: &Action) -> String {
             bound_ms: Some(bound_ms),
         } => format!("get {key} from {node}, at most {bound_ms} ms old"),
         GetFrom { key, node, .. } => format!("get {key} from {node} as it stands"),
+        GetNear { key, bound_ms } => {
+            format!("get {key} from its own cache, at most {bound_ms} ms old")
+        }
         SetVolatile {
             key,
             value,

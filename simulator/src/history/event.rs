@@ -56,9 +56,41 @@ pub enum EventKind {
         #[serde(flatten)]
         event: NodeEvent,
     },
+    /// A client with a cache of its own hears from its stream of invalidations.
+    Stream {
+        client: String,
+        #[serde(flatten)]
+        event: StreamEvent,
+    },
     /// The harness notes something that a reader of the history should know.
     Note {
         text: String,
+    },
+}
+
+/// The life of a stream of invalidations, as its client sees it. Indexes are those of the log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "said", rename_all = "snake_case")]
+pub enum StreamEvent {
+    /// It is open, and was asked for what changed after `from`; 0: from now on.
+    Opened {
+        from: u64,
+    },
+    /// The entry changed these keys.
+    Invalidated {
+        index: u64,
+        keys: Vec<String>,
+    },
+    /// Every key may have changed up to the entry.
+    Flushed {
+        index: u64,
+    },
+    /// Everything up to the entry has been said.
+    UpTo {
+        index: u64,
+    },
+    Ended {
+        why: String,
     },
 }
 

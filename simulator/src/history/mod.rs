@@ -17,6 +17,7 @@ pub mod recorder;
 
 pub use event::{
     Event, EventKind, FaultEvent, FaultStatus, MAJORITY_AGAIN, NO_MAJORITY, NodeEvent, Phase,
+    StreamEvent,
 };
 pub use operation::{Action, Delivered, Holder, Operation, Outcome, Service, operations};
 pub use recorder::Recorder;

@@ -113,6 +113,12 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         bound_ms: Option<u64>,
     },
+    /// Reads from the client's own cache, which a stream of invalidations keeps at most
+    /// `bound_ms` old.
+    GetNear {
+        key: String,
+        bound_ms: u64,
+    },
     /// Sets a key that may vanish by itself: at the end of its lifetime, or by eviction.
     SetVolatile {
         key: String,
@@ -150,6 +156,12 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl Action {
+    /// Whether the cluster is asked at all: what a client answers itself says nothing about
+    /// the cluster's availability.
+    pub fn is_remote(&self) -> bool {
+        !matches!(self, Action::GetNear { .. })
+    }
+
     pub fn service(&self) -> Service {
         use Action::*;
         match self {
@@ -170,6 +182,7 @@ impl Action {
             | Nack { .. } => Service::Queue,
             Get { .. }
             | GetFrom { .. }
+            | GetNear { .. }
             | Set { .. }
             | SetVolatile { .. }
             | CacheSize { .. }

@@ -90,6 +90,7 @@ pub fn operation_name(action: &Action) -> &'static str {
         Action::Nack { .. } => "nack",
         Action::Get { .. } => "get",
         Action::GetFrom { .. } => "get_from",
+        Action::GetNear { .. } => "get_near",
         Action::Set { .. } => "set",
         Action::SetVolatile { .. } => "set_volatile",
         Action::CacheSize { .. } => "cache_size",

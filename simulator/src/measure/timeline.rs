@@ -123,7 +123,9 @@ impl<'a> Timeline<'a> {
             }
         }
         let operations = operations(history);
-        let samples: Vec<_> = operations.iter().map(|op| sample(op, &phases)).collect();
+        let samples = operations.iter();
+        let samples = samples.filter(|op| op.action.is_remote());
+        let samples: Vec<_> = samples.map(|op| sample(op, &phases)).collect();
         let mut acks: Vec<_> = samples
             .iter()
             .enumerate()

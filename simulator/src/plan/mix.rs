@@ -79,6 +79,9 @@ pub struct CacheMix {
     pub evicted: bool,
     /// Keys that the cache holds, at most.
     pub capacity: u64,
+    /// Clients that read only, and keep what they read in caches of their own.
+    #[serde(default)]
+    pub near: u64,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -206,6 +209,7 @@ impl CacheMix {
                 format!("{} expiring after {ttl}", share_text(self.expiring_ppm)),
             ),
             (self.evicted, "evicted".into()),
+            (self.near > 0, format!("{} near", self.near)),
         ];
         told(&parts)
     }

@@ -206,6 +206,7 @@ fn cache_mix(workload: &Workload, capacity: u64) -> CacheMix {
         ttl_ms: workload.ttl().ms(),
         evicted: written(&workload.evicted, false),
         capacity,
+        near: written(&workload.near, 0),
     }
 }
 

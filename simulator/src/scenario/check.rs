@@ -180,6 +180,7 @@ fn check_workload(workload: &Workload) -> Checked {
         ("operations", &workload.operations, u64::MAX),
         ("keys", &workload.keys, 1_000_000),
         ("watchers", &workload.watchers, 10_000),
+        ("near", &workload.near, 10_000),
         ("batch", &workload.batch, 1_000),
         ("priorities", &workload.priorities, 256),
         ("groups", &workload.groups, 10_000),
@@ -257,7 +258,7 @@ fn check_known_keys(workload: &Workload) -> Checked {
     fn place<T>(value: &Option<Spanned<T>>) -> Option<Place> {
         value.as_ref().map(Spanned::span)
     }
-    let keys: [(&str, Option<Place>, &[Service]); 32] = [
+    let keys: [(&str, Option<Place>, &[Service]); 33] = [
         ("clients", place(&workload.clients), &[Lock, Cache]),
         ("producers", place(&workload.producers), &[Queue]),
         ("consumers", place(&workload.consumers), &[Queue]),
@@ -290,6 +291,7 @@ fn check_known_keys(workload: &Workload) -> Checked {
         ("increments", place(&workload.increments), &[Cache]),
         ("expiring", place(&workload.expiring), &[Cache]),
         ("evicted", place(&workload.evicted), &[Cache]),
+        ("near", place(&workload.near), &[Cache]),
     ];
     for (key, place, services) in keys {
         let service = workload.service;

@@ -110,6 +110,9 @@ pub struct Workload {
     pub expiring: Option<Spanned<Share>>,
     /// Cache: every key may be evicted. Default false.
     pub evicted: Option<Spanned<bool>>,
+    /// Cache: clients that read only, and keep what they read in caches of their own, which
+    /// a stream of invalidations keeps true. Default 0.
+    pub near: Option<Spanned<u64>>,
 }
 
 /// By what a node recognises a publish that it has seen before.

@@ -25,6 +25,7 @@ mod control;
 mod exactly_once;
 mod issuer;
 mod lock;
+mod near;
 pub mod probe;
 mod queue;
 
@@ -119,8 +120,9 @@ pub fn start<W: World>(setting: &Rc<Setting>, plan: &WorkloadPlan) {
             start_role::<W, _>(setting, &shared, "producer", *producers, queue::produce);
             start_role::<W, _>(setting, &shared, "consumer", *consumers, queue::consume);
         }
-        WorkloadKind::Cache { clients, .. } => {
+        WorkloadKind::Cache { clients, mix, .. } => {
             start_role::<W, _>(setting, &shared, "", *clients, cache::run);
+            start_role::<W, _>(setting, &shared, "near", mix.near, near::run);
         }
     }
 }

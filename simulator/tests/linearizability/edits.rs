@@ -16,8 +16,8 @@
 //!   question moved past events of others with which it stays possible.
 //! - Another count of deliveries for a message that was delivered once: it may have been
 //!   received by someone who was never answered.
-//! - An acknowledgement of a message told that its receipt was void: the message may be in
-//!   the hands of someone who was never answered.
+//! - An acknowledgement of a message told that its receipt was void, if its visibility had
+//!   passed by then: the message may be in the hands of someone who was never answered.
 //! - A check of a fenced resource refused instead of accepted: a refusal harms nobody.
 //! - A release or a keep-alive told "not held": the session may have ended by itself.
 //! - Another number for a session that did nothing else.
@@ -119,6 +119,7 @@ impl<'a> Good<'a> {
             8 => self.without_a_write()?,
             9 => self.exchanged()?,
             10 => self.tail_cut()?,
+            11 => self.refused_receipt()?,
             _ => self.event_moved()?,
         };
         Some(Edit {
@@ -330,6 +331,13 @@ impl<'a> Good<'a> {
         Some(("exchanged answers", one, history))
     }
 
+    /// The good run's visibility is far longer than the run.
+    fn refused_receipt(&mut self) -> Option<(&'static str, Operation<'a>, History)> {
+        let ack = self.pick(|_, told| *told == Outcome::Settled { valid: true })?;
+        let history = self.answered(&ack, Outcome::Settled { valid: false });
+        Some(("refused receipt", ack, history))
+    }
+
     fn tail_cut(&mut self) -> Option<(&'static str, Operation<'a>, History)> {
         let kept = self.rng.random_range(0..self.history.events.len());
         let mut history = self.history.clone();
@@ -378,7 +386,7 @@ fn every_edit_of_an_acknowledged_answer_is_seen() {
     let mut kinds: std::collections::BTreeMap<&str, usize> = Default::default();
     let mut made = 0;
     while made < EDITS {
-        let kind = good.rng.random_range(0..12);
+        let kind = good.rng.random_range(0..13);
         let Some(edit) = good.edit(kind) else {
             continue;
         };
@@ -388,7 +396,7 @@ fn every_edit_of_an_acknowledged_answer_is_seen() {
             missed.push(format!("{}: {}", edit.kind, edit.what));
         }
     }
-    assert_eq!(kinds.len(), 12, "{kinds:?}");
+    assert_eq!(kinds.len(), 13, "{kinds:?}");
     assert!(
         missed.is_empty(),
         "{} unseen:\n{}",

@@ -59,9 +59,21 @@ pub(super) fn parse_own(verb: &[u8], args: &[Bytes]) -> Result<Option<Call>, Com
         b"PUT" => set("cache.put", args, Offer::All, ReplyStyle::Full)?,
         b"CAS" => compare_and_set(args)?,
         b"INCRBY" => increment_by("cache.incrby", args, ReplyStyle::Full)?,
+        b"TRACK" => track(args)?,
         _ => return Ok(None),
     };
     Ok(Some(call))
+}
+
+/// `CACHE.TRACK FROM index`
+fn track(args: &[Bytes]) -> Result<Call, CommandError> {
+    let [keyword, index] = exactly("cache.track", args)?;
+    match &*Keyword::new(keyword) {
+        b"FROM" => Ok(Call::Track {
+            from: number(index)?,
+        }),
+        _ => Err(CommandError::Syntax),
+    }
 }
 
 fn write(command: CacheCommand, style: ReplyStyle) -> Call {

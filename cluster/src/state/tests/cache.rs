@@ -214,6 +214,31 @@ fn flush_drops_every_key() {
     assert_eq!(bench.state.cache_stats().expired, 0);
 }
 
+#[test]
+fn an_entry_names_the_keys_that_it_changed_and_no_others() {
+    let mut bench = Bench::with_limits(Limits {
+        cache_entries: 2,
+        ..Limits::default()
+    });
+    let named = |applied: Applied| -> String {
+        let keys = applied.changed.keys.iter();
+        keys.map(|key| String::from_utf8_lossy(key)).collect()
+    };
+    assert_eq!(named(bench.run(set("a", "1"))), "a");
+    let short = set_with("b", "1", Some(10), false, SetCondition::Always);
+    assert_eq!(named(bench.run(short)), "b");
+    let mismatch = set_with("a", "2", None, false, SetCondition::IfVersion(99));
+    assert_eq!(named(bench.run(mismatch)), "", "nothing was stored");
+    assert_eq!(named(bench.run(delete(&["x"]))), "", "it was not there");
+    bench.pass(10);
+    assert_eq!(named(bench.expire_due()), "b", "its lifetime has ended");
+    assert_eq!(named(bench.run(increment("c", 1))), "c");
+    assert_eq!(named(bench.run(set("d", "1"))), "ad", "a makes room");
+    assert_eq!(named(bench.run(delete(&["c", "d"]))), "cd");
+    let flushed = bench.run(CacheCommand::Flush).changed;
+    assert!(flushed.all && flushed.keys.is_empty());
+}
+
 fn lifetime(bench: &Bench, key: &'static str) -> Lifetime {
     let key = Bytes::from(key);
     match bench.state.read(&Query::Ttl { key }) {

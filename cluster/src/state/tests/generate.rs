@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 pub(super) const LOCKS: [&str; 2] = ["l", "m"];
 pub(super) const QUEUES: [&str; 3] = ["q", "q.dead", "r"];
-const KEYS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+pub(super) const KEYS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
 pub(super) type Entry = (Stamp, Request);
 

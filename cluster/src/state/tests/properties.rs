@@ -1,7 +1,7 @@
 //! Properties over random logs: determinism, snapshots in the middle, and the invariants of
 //! the services after every entry.
 
-use super::generate::{Entry, LOCKS, QUEUES, Step, Writer, steps};
+use super::generate::{Entry, KEYS, LOCKS, QUEUES, Step, Writer, steps};
 use super::*;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +46,8 @@ struct Seen {
     /// Messages of a queue that an acknowledgement removed.
     acked: BTreeSet<(String, MessageId)>,
     woken: BTreeSet<u64>,
+    /// Of each key in [`KEYS`].
+    values: Vec<Option<Versioned>>,
 }
 
 impl Seen {
@@ -59,6 +61,7 @@ impl Seen {
             check_conservation(state, queue);
         }
         assert!(state.cache_stats().entries <= CAPACITY);
+        self.check_changes(state, &applied.changed);
         for wake in &applied.wakes {
             assert!(self.woken.insert(wake.waiter), "a waiter woken twice");
         }
@@ -94,6 +97,23 @@ impl Seen {
             self.sequences.insert(once.session, once.sequence);
         }
         *reply != refused(Refusal::NoSession)
+    }
+
+    /// Every key that reads otherwise than before is named, however that came about.
+    fn check_changes(&mut self, state: &State, changed: &Changed) {
+        let keys = KEYS.map(|key| Bytes::from_static(key.as_bytes()));
+        let query = Query::Get {
+            keys: keys.to_vec(),
+        };
+        let Reply::Values(values) = state.read(&query) else {
+            panic!("a get is answered with values");
+        };
+        let before = std::mem::replace(&mut self.values, values);
+        for (nth, key) in keys.iter().enumerate() {
+            let differs = before.get(nth).unwrap_or(&None) != &self.values[nth];
+            let is_named = changed.all || changed.keys.contains(key);
+            assert!(!differs || is_named, "{key:?} changed and is not named");
+        }
     }
 
     fn check_lock(&mut self, state: &State, name: &'static str) {
