@@ -87,6 +87,7 @@ const CLUSTER_HOMES: &[Home] = &[
         "tokio",
         &[
             "bin",
+            "client",
             "client.rs",
             "node",
             "raft",
