@@ -117,6 +117,7 @@ const CLUSTER_HOMES: &[Home] = &[
         "tokio",
         &[
             "bin",
+            "client",
             "client.rs",
             "node",
             "raft",
