@@ -290,7 +290,7 @@ mod tests {
     #[test]
     fn clock_faults_make_hiding_times_unknowable() {
         let mut run = published();
-        run.fault("clock", "node-1", FaultStatus::Installed);
+        run.fault("clock_jump", "node-1", FaultStatus::Installed);
         run.call("queue-2", receive("q"), received(1, 1, 1)).audit();
         run.at(1000).call("audit", receive("q"), nothing());
         passes(check, &run.end());
