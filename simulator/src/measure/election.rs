@@ -196,8 +196,26 @@ pub fn is_silenced(reports: &[Reported<'_>], span: &FaultSpan, node: &str, at_us
             .iter()
             .any(|r| r.node == node && matches!(r.event, NodeEvent::Started { .. }))
     };
-    let is_back = healed || (kind == Silence::Process && restarted());
-    !is_back
+    match kind {
+        _ if healed => false,
+        Silence::Process => !restarted(),
+        Silence::CutOff => true,
+        Silence::Turns => is_away(reports, node, at_us),
+    }
+}
+
+/// Whether the last that was heard of the node's process is its end.
+fn is_away(reports: &[Reported<'_>], node: &str, at_us: u64) -> bool {
+    let last = reports.partition_point(|r| r.at_us <= at_us);
+    let of_node = reports[..last].iter().rev().filter(|r| r.node == node);
+    of_node
+        .filter_map(|r| match r.event {
+            NodeEvent::Stopped { .. } => Some(true),
+            NodeEvent::Started { .. } => Some(false),
+            _ => None,
+        })
+        .next()
+        .unwrap_or(false)
 }
 
 #[cfg(test)]

@@ -210,3 +210,18 @@ fn a_lost_quorum_is_charged_to_the_last_fault_that_made_it() {
     let expected = [None, change(700_000, 2_200_000, "node-1")];
     assert_eq!(seen(&script.end(20 * SECOND)), expected);
 }
+
+#[test]
+fn in_a_rolling_restart_those_whose_turn_has_not_come_detect() {
+    let mut script = script();
+    let all = ["node-1", "node-2", "node-3"];
+    script.fault(0, "rolling_restart", &all, SECOND, Some(11 * SECOND));
+    script.node(SECOND, "node-1", stopped());
+    script.election(SECOND + 20_000, "node-2", 2);
+    script.leader(SECOND + 40_000, "node-2", 2, SECOND + 70_000);
+    script.node(2 * SECOND, "node-1", started());
+    assert_eq!(
+        seen(&script.end(20 * SECOND)),
+        [change(20_000, 70_000, "node-2")]
+    );
+}

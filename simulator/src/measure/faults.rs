@@ -42,6 +42,9 @@ pub struct FaultSpan {
 pub enum Silence {
     /// The process ends; the node is back when it starts again.
     Process,
+    /// The process ends and starts again and again, or in its turn: it is away from each end
+    /// until the next start.
+    Turns,
     /// The process cannot be heard; the node is back when the fault is healed.
     CutOff,
 }
@@ -50,9 +53,11 @@ impl FaultSpan {
     /// `None` for faults that leave their targets running and heard, though perhaps badly.
     pub fn silence(&self) -> Option<Silence> {
         match self.kind.as_str() {
-            "kill" | "stop" | "restart" | "rolling_restart" | "crash_loop" | "power_loss"
-            | "wipe" | "failing_sync" | "read_error" | "write_error" | "disk_full" | "bit_rot"
-            | "misdirected_write" | "torn_tail" => Some(Silence::Process),
+            "rolling_restart" | "crash_loop" => Some(Silence::Turns),
+            "kill" | "stop" | "restart" | "power_loss" | "wipe" | "failing_sync" | "read_error"
+            | "write_error" | "disk_full" | "bit_rot" | "misdirected_write" | "torn_tail" => {
+                Some(Silence::Process)
+            }
             "pause" | "isolate" => Some(Silence::CutOff),
             _ => None,
         }
