@@ -128,7 +128,7 @@ pub(super) async fn expire<W: RaftWorld>(node: Node<W>) {
 #[cfg(test)]
 mod tests {
     use super::{DRIFT_PPM, LogClock, certain_us};
-    use crate::world::{Instant, RealWorld, World};
+    use crate::world::{RealWorld, World};
 
     /// Entries of the former leader, whose clock was an hour ahead, are applied only after
     /// this node's term began. Until it went on from them, no deadline passed for an hour
