@@ -25,11 +25,12 @@ use serde::{Deserialize, Serialize};
 use crate::environment::Environment;
 use crate::history::jsonl::{Header, HistoryError};
 use crate::history::{EventKind, History};
-use crate::report;
+use crate::report::{self, Report};
 use crate::run::{Judged, header};
 use crate::scenario::Scenario;
 
 const MANIFEST: &str = "run.json";
+const REPORT: &str = "report.json";
 /// Stands in the place of history and report when there is none.
 const CRASH: &str = "crash.txt";
 /// A run of any length needs this much, or it is not worth starting.
@@ -178,7 +179,7 @@ impl RunDir {
         self.put("scenario.toml", scenario.text())?;
         self.put("plan.txt", &run.plan.to_string())?;
         self.write_history(run)?;
-        self.put("report.json", &run.report.to_json())?;
+        self.put(REPORT, &run.report.to_json())?;
         self.put("report.md", &report::markdown(&run.report))?;
         // Last: a directory with it is complete.
         self.put(MANIFEST, &(manifest + "\n"))
@@ -249,6 +250,21 @@ impl RunDir {
         History::read(BufReader::new(file)).map_err(|source| RunDirError::History {
             path: path.display().to_string(),
             source,
+        })
+    }
+
+    /// The report as it was written.
+    ///
+    /// # Errors
+    /// It is not there, since the run came to no verdict, or another version wrote it.
+    pub fn report(&self) -> Result<Report, RunDirError> {
+        let path = self.path.join(REPORT);
+        let text = fs::read_to_string(&path).map_err(|e| self.io(REPORT, e))?;
+        serde_json::from_str(&text).map_err(|e| RunDirError::Malformed {
+            path: path.display().to_string(),
+            detail: format!(
+                "{e}; if another version of squall made the run, `squall check` judges it anew"
+            ),
         })
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use super::exit::{EXIT_CODES, Failure};
+use super::report::{REPORT_HELP, ReportArgs};
 use super::shrink::{SHRINK_HELP, ShrinkArgs};
 use super::sweep_args::{MergeArgs, SWEEP_HELP, SweepArgs};
 use super::worker::WorkerArgs;
@@ -39,6 +40,9 @@ pub enum Command {
     /// Judge a stored run again, or the history of another tool, without running anything.
     #[command(after_help = CHECK_HELP)]
     Check(CheckArgs),
+    /// Show a stored run or sweep in another form.
+    #[command(after_help = REPORT_HELP)]
+    Report(ReportArgs),
     /// List the scenarios of a directory.
     List(ListArgs),
     /// One seed in a process of its own, for `sweep` and `shrink`.

@@ -11,6 +11,7 @@ mod list;
 mod merge;
 mod meter;
 mod replay;
+mod report;
 mod run;
 mod shrink;
 mod sweep;
@@ -81,6 +82,7 @@ pub fn main() -> u8 {
         Command::Plan(args) => plan(&args),
         Command::Replay(args) => replay::replay(&args),
         Command::Check(args) => check::check(&args),
+        Command::Report(args) => report::report(&args),
         Command::List(args) => list::list(&args),
         Command::Sweep(args) => sweep::sweep(&args),
         Command::Shrink(args) => shrink::shrink(&args),

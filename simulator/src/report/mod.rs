@@ -11,6 +11,7 @@
 //! and writing of files.
 
 mod build;
+pub mod csv;
 mod fixed;
 mod markdown;
 mod objectives;

@@ -16,6 +16,7 @@ fn help_says_what_it_said() {
         &["replay", "-h"],
         &["shrink", "-h"],
         &["check", "-h"],
+        &["report", "-h"],
         &["list", "-h"],
     ] {
         let help = squall_with(arguments);
