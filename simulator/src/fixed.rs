@@ -1,0 +1,155 @@
+//! Numbers with decimals that are integers inside, so that they print alike everywhere.
+//!
+//! Serialized as a JSON number. The float exists only for a moment while it is written:
+//! the nearest double to an integer divided by a power of ten prints as exactly that
+//! decimal fraction (for integers below 2^53, far beyond any run), and reads back as it.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The decimal number `value / SCALE`; `SCALE` is a power of ten above one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fixed<const SCALE: u64>(pub u64);
+
+/// Milliseconds, made of microseconds.
+pub type Ms = Fixed<1_000>;
+/// Seconds, made of microseconds.
+pub type Seconds = Fixed<1_000_000>;
+/// Percent, made of parts per million.
+pub type Percent = Fixed<10_000>;
+/// Per second, made of thousandths.
+pub type PerSecond = Fixed<1_000>;
+/// A number of whatever unit, made of ten-thousandths.
+pub type Number = Fixed<10_000>;
+
+impl<const SCALE: u64> Fixed<SCALE> {
+    /// From the small unit.
+    pub fn of(small: u64) -> Self {
+        Self(small)
+    }
+
+    /// In the small unit.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// A change or a margin in percent, made of parts per million; negative ones, too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SignedPercent(pub i64);
+
+impl SignedPercent {
+    /// How much `value` is above `base`; `None` if there is no base.
+    pub fn above(value: Number, base: Number) -> Option<Self> {
+        let difference = i128::from(value.get()) - i128::from(base.get());
+        let share = (difference * 1_000_000).checked_div(i128::from(base.get()))?;
+        // Beyond what a number in JSON holds exactly, more of it tells nothing more.
+        const MOST: i128 = 1 << 52;
+        Some(Self(share.clamp(-MOST, MOST) as i64))
+    }
+}
+
+/// With its sign and one decimal, or as many as asked for: `+12.5 %`.
+impl fmt::Display for SignedPercent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "+" };
+        let digits = f.precision().unwrap_or(1);
+        let text = format!("{sign}{:.digits$} %", Percent::of(self.0.unsigned_abs()));
+        f.pad(&text)
+    }
+}
+
+impl Serialize for SignedPercent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.0 as f64 / 10_000.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for SignedPercent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = f64::deserialize(deserializer)?;
+        if !(-9e11..9e11).contains(&number) {
+            return Err(serde::de::Error::custom(format!("{number} is out of range")));
+        }
+        Ok(Self((number * 10_000.0).round() as i64))
+    }
+}
+
+/// All decimals, or as many as the precision asks for, cut off and not rounded: 99.9999 %
+/// available must not print as 100.
+impl<const SCALE: u64> fmt::Display for Fixed<SCALE> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = SCALE.ilog10() as usize;
+        let fraction = format!("{:0digits$}", self.0 % SCALE);
+        let shown = f.precision().unwrap_or(digits).min(digits);
+        let point = if shown == 0 { "" } else { "." };
+        f.pad_integral(
+            true,
+            "",
+            &format!("{}{point}{}", self.0 / SCALE, &fraction[..shown]),
+        )
+    }
+}
+
+impl<const SCALE: u64> Serialize for Fixed<SCALE> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.0 as f64 / SCALE as f64)
+    }
+}
+
+impl<'de, const SCALE: u64> Deserialize<'de> for Fixed<SCALE> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = f64::deserialize(deserializer)?;
+        if !(0.0..9e15).contains(&(number * SCALE as f64)) {
+            return Err(serde::de::Error::custom(format!(
+                "{number} is out of range"
+            )));
+        }
+        Ok(Self((number * SCALE as f64).round() as u64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_shows_the_exact_decimal_fraction_and_reads_it_back() {
+        for (us, json) in [
+            (1_234_567, "1234.567"),
+            (1_100, "1.1"),
+            (5_000, "5.0"),
+            (1, "0.001"),
+            (0, "0.0"),
+            (86_400_000_001, "86400000.001"),
+        ] {
+            assert_eq!(serde_json::to_string(&Ms::of(us)).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Ms>(json).unwrap(), Ms::of(us));
+        }
+        assert!(serde_json::from_str::<Ms>("-1.0").is_err());
+        assert_eq!(serde_json::from_str::<Ms>("7").unwrap(), Ms::of(7_000));
+    }
+
+    #[test]
+    fn changes_have_a_sign() {
+        let change = |value, base| SignedPercent::above(Number::of(value), Number::of(base));
+        assert_eq!(change(150, 100).map(|c| c.to_string()), Some("+50.0 %".into()));
+        assert_eq!(change(75, 100).map(|c| c.to_string()), Some("-25.0 %".into()));
+        assert_eq!(change(1, 0), None);
+        let json = serde_json::to_string(&SignedPercent(-125_000)).unwrap();
+        assert_eq!(json, "-12.5");
+        let back: SignedPercent = serde_json::from_str(&json).unwrap();
+        assert_eq!(back, SignedPercent(-125_000));
+    }
+
+    #[test]
+    fn text_cuts_off_and_never_rounds_up() {
+        assert_eq!(Percent::of(999_999).to_string(), "99.9999");
+        assert_eq!(format!("{:.2}", Percent::of(999_999)), "99.99");
+        assert_eq!(
+            format!("{:.0}|{:>6.1}", Ms::of(1_999), Ms::of(1_999)),
+            "1|   1.9"
+        );
+    }
+}
