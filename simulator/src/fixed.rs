@@ -70,7 +70,9 @@ impl<'de> Deserialize<'de> for SignedPercent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let number = f64::deserialize(deserializer)?;
         if !(-9e11..9e11).contains(&number) {
-            return Err(serde::de::Error::custom(format!("{number} is out of range")));
+            return Err(serde::de::Error::custom(format!(
+                "{number} is out of range"
+            )));
         }
         Ok(Self((number * 10_000.0).round() as i64))
     }
@@ -134,8 +136,14 @@ mod tests {
     #[test]
     fn changes_have_a_sign() {
         let change = |value, base| SignedPercent::above(Number::of(value), Number::of(base));
-        assert_eq!(change(150, 100).map(|c| c.to_string()), Some("+50.0 %".into()));
-        assert_eq!(change(75, 100).map(|c| c.to_string()), Some("-25.0 %".into()));
+        assert_eq!(
+            change(150, 100).map(|c| c.to_string()),
+            Some("+50.0 %".into())
+        );
+        assert_eq!(
+            change(75, 100).map(|c| c.to_string()),
+            Some("-25.0 %".into())
+        );
         assert_eq!(change(1, 0), None);
         let json = serde_json::to_string(&SignedPercent(-125_000)).unwrap();
         assert_eq!(json, "-12.5");

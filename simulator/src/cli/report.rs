@@ -70,6 +70,7 @@ fn of_sweep(args: &ReportArgs) -> Result<(), Failure> {
     if let Some(out) = &args.csv {
         let files = [
             ("summary.csv", sweep::csv::summary(&summary)),
+            ("figures.csv", sweep::csv::figures(&summary)),
             ("seeds.csv", sweep::csv::seeds(&results)),
         ];
         return write_all(out, &files);

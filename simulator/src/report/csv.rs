@@ -16,6 +16,11 @@ pub fn files(report: &Report) -> Vec<(&'static str, String)> {
         ("leaders.csv", leaders(report)),
         ("objectives.csv", objectives(report)),
         ("checks.csv", checks(report)),
+        ("comparison.csv", comparison(report)),
+        ("stages.csv", stages(report)),
+        ("errors.csv", errors(report)),
+        ("slowest.csv", slowest(report)),
+        ("bottlenecks.csv", bottlenecks(report)),
     ]
 }
 
@@ -167,14 +172,103 @@ fn leaders(report: &Report) -> String {
 }
 
 fn objectives(report: &Report) -> String {
-    let mut out = String::from("objective,unit,limit,measured,met\n");
+    let mut out = String::from(
+        "objective,unit,bound,limit,measured,status,margin_percent,grace_ms,missed_for_ms,note\n",
+    );
     for result in &report.objectives {
         out += &line(&[
             result.name.clone(),
             word(&result.unit),
+            word(&result.bound),
             result.limit.to_string(),
             or_empty(result.measured),
-            result.met.to_string(),
+            word(&result.status),
+            percent(result.margin_percent),
+            or_empty(result.grace_ms),
+            or_empty(result.missed_for_ms),
+            or_empty(result.note.as_ref()),
+        ]);
+    }
+    out
+}
+
+/// A plain number, as in JSON.
+fn percent(value: Option<SignedPercent>) -> String {
+    or_empty(value.map(|value| serde_json::to_string(&value).expect("a number")))
+}
+
+fn comparison(report: &Report) -> String {
+    let mut out = String::from("figure,unit,median,worst,measured,change_percent,limit,standing\n");
+    let rows = report
+        .comparison
+        .iter()
+        .flat_map(|comparison| &comparison.rows);
+    for row in rows {
+        out += &line(&[
+            row.figure.clone(),
+            word(&row.unit),
+            or_empty(row.median),
+            or_empty(row.worst),
+            or_empty(row.measured),
+            percent(row.change_percent),
+            or_empty(row.limit),
+            word(&row.standing),
+        ]);
+    }
+    out
+}
+
+fn stages(report: &Report) -> String {
+    let mut out = String::from("service,stage,mean_us\n");
+    for (service, stages) in &report.stages_us {
+        for (stage, us) in stages {
+            out += &line(&[service.clone(), stage.clone(), us.to_string()]);
+        }
+    }
+    out
+}
+
+fn errors(report: &Report) -> String {
+    let mut out = String::from("service,operation,outcome,why,count\n");
+    for row in &report.errors {
+        out += &line(&[
+            row.service.clone(),
+            row.operation.clone(),
+            word(&row.outcome),
+            row.why.clone(),
+            row.count.to_string(),
+        ]);
+    }
+    out
+}
+
+fn slowest(report: &Report) -> String {
+    let mut out = String::from("service,operation,client,at_ms,latency_ms\n");
+    for row in &report.slowest {
+        out += &line(&[
+            row.service.clone(),
+            row.operation.clone(),
+            row.client.clone(),
+            row.at_ms.to_string(),
+            row.latency_ms.to_string(),
+        ]);
+    }
+    out
+}
+
+fn bottlenecks(report: &Report) -> String {
+    let mut out =
+        String::from("rule,subject,priority,share_percent,evidence,impact,cause,recommendation\n");
+    for found in &report.bottlenecks {
+        out += &line(&[
+            word(&found.rule),
+            found.subject.clone(),
+            word(&found.priority),
+            found.share.to_string(),
+            found.evidence.join("; "),
+            found.impact.clone(),
+            found.cause.clone(),
+            found.recommendation.clone(),
         ]);
     }
     out

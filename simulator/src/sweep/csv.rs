@@ -36,6 +36,24 @@ pub fn summary(summary: &Summary) -> String {
     out
 }
 
+/// Latency, throughput and stages: median and worst of all runs.
+pub fn figures(summary: &Summary) -> String {
+    let mut out = String::from("scenario,figure,unit,median,worst\n");
+    for scenario in &summary.scenarios {
+        for (name, kept) in &scenario.figures {
+            let unit = serde_json::to_value(kept.unit).expect("a unit is a word");
+            out += &line(&[
+                scenario.scenario.clone(),
+                name.clone(),
+                unit.as_str().unwrap_or_default().to_owned(),
+                kept.median.to_string(),
+                kept.worst.to_string(),
+            ]);
+        }
+    }
+    out
+}
+
 /// Every run, in order of scenario and seed.
 pub fn seeds(results: &Results) -> String {
     let mut out = String::from(

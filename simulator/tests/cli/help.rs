@@ -17,6 +17,7 @@ fn help_says_what_it_said() {
         &["shrink", "-h"],
         &["check", "-h"],
         &["report", "-h"],
+        &["baseline", "-h"],
         &["list", "-h"],
     ] {
         let help = squall_with(arguments);
