@@ -52,9 +52,84 @@ pub enum NodeEvent {
     },
     /// Keys looked up by gets since the process began, and how many were found.
     CacheReads { gets: u64, hits: u64, misses: u64 },
+    /// What the node's time has gone into since its process began. Told with the first work
+    /// after a second has passed since it was told last, so an idle node is silent.
+    Work(Box<Work>),
     /// The storage refused, or something else the node cannot mend.
     Damaged { why: String },
     /// Whoever runs the cluster has put a machine with an empty disk in the node's place,
     /// after the node had been removed from the cluster. What it had voted and stored is gone.
     Replaced,
+}
+
+/// Where a node's time went, summed up since its process began; whatever is left out is zero.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Work {
+    /// Commands that this node, as leader or reader, answered with a reply: sessions and locks.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub lock: Served,
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub queue: Served,
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub cache: Served,
+    /// Calls to followers that carried entries, from sending to the answer.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub appends: Timed,
+    /// Such calls from a leader, from their arrival to the answer.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub handled: Timed,
+    /// Syncs of the log.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub syncs: Timed,
+}
+
+/// Commands of one service that were answered with a reply, and the stages of their way.
+/// Microseconds, summed over commands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Served {
+    /// From arrival to the answer: that of `held` to `waited` together.
+    pub writes: Timed,
+    /// Arrival → handed to Raft.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub held_us: u64,
+    /// Handed to Raft → in the leader's log, in memory.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub queued_us: u64,
+    /// In the leader's log → committed.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub committed_us: u64,
+    /// Of that, until it was durable on the leader's own disk.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub flushed_us: u64,
+    /// Committed → applied and answered.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub applied_us: u64,
+    /// Waited for a lock or a message, as the client had asked.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub waited_us: u64,
+    /// From arrival to the answer, nearly all of it to make sure that the node is recent
+    /// enough to give one.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub reads: Timed,
+}
+
+/// How often, and how long in all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timed {
+    pub count: u64,
+    pub us: u64,
+}
+
+impl Timed {
+    /// Once more, for so long.
+    pub fn add(&mut self, us: u64) {
+        self.count += 1;
+        self.us += us;
+    }
+}
+
+fn is_nothing<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

@@ -108,6 +108,8 @@ bugs! {
         "the table of sessions' last replies is missing from the snapshot", ["R3"];
     StampFromMachineClock: "DET-01",
         "the leader stamps entries with the machine's clock, not the world's", ["determinism"];
+    SlowWrites: "MP-01",
+        "every write is held back for 5 ms before it is proposed", ["performance"];
 }
 
 impl Bug {

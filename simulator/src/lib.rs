@@ -15,15 +15,20 @@
 //! - [`check`]: one property, one file · [`measure`]: election, downtime, recovery, loss
 //! - [`backend`]: the worlds that execute a plan
 //! - [`workload`]: clients · [`history`]: what happened
+//! - [`baseline`]: figures of earlier runs to compare with
+//! - [`objective`]: what a run must achieve
 //! - [`plan`]: what will happen · [`fault`]: the vocabulary · [`scenario`]: what was written
 
 pub mod backend;
+pub mod baseline;
 pub mod check;
 pub mod cli;
 pub mod environment;
 pub mod fault;
+pub mod fixed;
 pub mod history;
 pub mod measure;
+pub mod objective;
 pub mod plan;
 pub mod report;
 pub mod run;

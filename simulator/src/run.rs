@@ -9,20 +9,35 @@ use std::time::Duration;
 
 use crate::backend::sim::system::System;
 use crate::backend::sim::{self, SimError};
+use crate::baseline::Reference;
 use crate::check::{self, CheckResult};
 use crate::history::jsonl::Header;
 use crate::history::{EventKind, History, MAJORITY_AGAIN, NO_MAJORITY, Service};
-use crate::measure::{self, Measures};
+use crate::measure::{self, Measures, Resources};
 use crate::plan::{Plan, WorkloadKind};
-use crate::report::{self, Cluster, ElectionTimeout, Input, Ms, Report, WallInput};
+use crate::report::{self, Cluster, ElectionTimeout, Input, Machine, Ms, Report, WallInput};
 use crate::scenario::{Scenario, ScenarioError};
 use crate::stopwatch::Stopwatch;
+
+/// What a report says of a simulation's throughput and latency.
+const BOUNDED_BY: &str = "no hardware is modelled: throughput and latency are bounded by the \
+                          simulated network and disk alone, and processing takes no time";
 
 /// A run, judged.
 pub struct Judged {
     pub plan: Plan,
     pub history: History,
+    pub context: Context,
     pub report: Report,
+}
+
+/// What a run is judged by beside its plan and history.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    /// Earlier runs to compare with.
+    pub reference: Option<Reference>,
+    /// What nodes used, where the backend can tell.
+    pub resources: Option<Resources>,
 }
 
 /// Why there is nothing to judge.
@@ -55,6 +70,20 @@ pub fn run_system(
     reproduce: &str,
     system: Option<&Arc<dyn System>>,
 ) -> Result<Judged, RunError> {
+    run_in(scenario, seed, reproduce, system, Context::default())
+}
+
+/// The same, judged in a context.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_in(
+    scenario: &Scenario,
+    seed: u64,
+    reproduce: &str,
+    system: Option<&Arc<dyn System>>,
+    context: Context,
+) -> Result<Judged, RunError> {
     let mut plan = Plan::resolve(scenario, seed)?;
     if system.is_some() {
         // Probes ask for every service, and another system need not have them all.
@@ -63,26 +92,40 @@ pub fn run_system(
     let watch = Stopwatch::start();
     let history = sim::run_system(&plan, system)?.history;
     let report = match system {
-        None => judge(&plan, &history, reproduce, watch.elapsed()),
-        Some(_) => judge_system(&plan, &history, reproduce, watch.elapsed()),
+        None => judge(&plan, &history, &context, reproduce, watch.elapsed()),
+        Some(_) => judge_system(&plan, &history, &context, reproduce, watch.elapsed()),
     };
     Ok(Judged {
         plan,
         history,
+        context,
         report,
     })
 }
 
 /// Judges a history by its plan. `wall` is what the run took.
-pub fn judge(plan: &Plan, history: &History, reproduce: &str, wall: Duration) -> Report {
+pub fn judge(
+    plan: &Plan,
+    history: &History,
+    context: &Context,
+    reproduce: &str,
+    wall: Duration,
+) -> Report {
     let measures: Measures = measure::measure(history);
     let checks: Vec<CheckResult> = check::check_all(history);
-    report::build(&input(plan, history, reproduce, wall), &measures, &checks)
+    let input = input(plan, history, context, reproduce, wall);
+    report::build(&input, &measures, &checks)
 }
 
 /// Judges a history of another system. Checks of Raft that found nothing to look at say
 /// nothing about a system that has no log, and are left out.
-pub fn judge_system(plan: &Plan, history: &History, reproduce: &str, wall: Duration) -> Report {
+pub fn judge_system(
+    plan: &Plan,
+    history: &History,
+    context: &Context,
+    reproduce: &str,
+    wall: Duration,
+) -> Report {
     let measures: Measures = measure::measure(history);
     let mut checks: Vec<CheckResult> = check::check_all(history);
     checks.retain(|check| {
@@ -90,7 +133,8 @@ pub fn judge_system(plan: &Plan, history: &History, reproduce: &str, wall: Durat
         let is_of_raft = properties.any(|property| matches!(property, "raft" | "R2" | "R5"));
         !is_of_raft || check.checked > 0
     });
-    report::build(&input(plan, history, reproduce, wall), &measures, &checks)
+    let input = input(plan, history, context, reproduce, wall);
+    report::build(&input, &measures, &checks)
 }
 
 /// The first line of the plan's history file.
@@ -99,7 +143,13 @@ pub fn header(plan: &Plan) -> Header {
     Header::new(&plan.scenario, plan.seed, nodes.collect())
 }
 
-fn input(plan: &Plan, history: &History, reproduce: &str, wall: Duration) -> Input {
+fn input(
+    plan: &Plan,
+    history: &History,
+    context: &Context,
+    reproduce: &str,
+    wall: Duration,
+) -> Input {
     let services = plan.workloads.iter().map(|workload| match workload.kind {
         WorkloadKind::Lock { .. } => Service::Lock,
         WorkloadKind::Queue { .. } => Service::Queue,
@@ -117,8 +167,12 @@ fn input(plan: &Plan, history: &History, reproduce: &str, wall: Duration) -> Inp
                 max: Ms::of(plan.cluster.election_max_ms * 1_000),
             },
         },
+        configuration: plan.to_string(),
         services: services.collect(),
-        objectives: objectives(plan),
+        objectives: plan.objectives.clone(),
+        reference: context.reference.clone(),
+        resources: context.resources.clone(),
+        bounded_by: Some(BOUNDED_BY.into()),
         excuse: excuse(plan, history),
         drawn_faults: (plan.faults.iter())
             .filter(|fault| fault.drawn)
@@ -131,6 +185,8 @@ fn input(plan: &Plan, history: &History, reproduce: &str, wall: Duration) -> Inp
             elapsed_us: wall.as_micros() as u64,
             started: Stopwatch::date_and_time(),
             version: env!("CARGO_PKG_VERSION").into(),
+            commit: option_env!("SQUALL_COMMIT").map(str::to_owned),
+            machine: machine(),
         },
     }
 }
@@ -172,17 +228,20 @@ fn excuse(plan: &Plan, history: &History) -> Option<String> {
     }
 }
 
-fn objectives(plan: &Plan) -> report::Objectives {
-    let asked = &plan.objectives;
-    report::Objectives {
-        election_p50_us: asked.election_p50_us,
-        election_p99_us: asked.election_p99_us,
-        election_max_us: asked.election_max_us,
-        detection_max_us: asked.detection_max_us,
-        downtime_max_us: asked.downtime_max_us,
-        downtime_total_us: asked.downtime_total_us,
-        recovery_max_us: asked.recovery_max_us,
-        lost: asked.lost,
-        availability_ppm: asked.availability_ppm,
-    }
+/// `None` where the system does not tell.
+fn machine() -> Option<Machine> {
+    let tells = |file: &str, name: &str| {
+        let text = std::fs::read_to_string(file).ok()?;
+        let line = text.lines().find(|line| line.starts_with(name))?;
+        let (_, value) = line.split_once(':')?;
+        Some(value.trim().to_owned())
+    };
+    let memory_kib = tells("/proc/meminfo", "MemTotal")?;
+    let memory_kib: u64 = memory_kib.split(' ').next()?.parse().ok()?;
+    Some(Machine {
+        processor: tells("/proc/cpuinfo", "model name").unwrap_or_else(|| "unnamed".into()),
+        processors: std::thread::available_parallelism().map_or(1, |n| n.get() as u64),
+        memory_bytes: memory_kib * 1_024,
+        platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
+    })
 }

@@ -9,7 +9,9 @@
 //! nodes/*.jsonl   the same, what each node said of itself
 //! report.json     measures, checks, verdict
 //! report.md       the same to read
-//! crash.txt       instead of the last four: why a sweep's seed came to no verdict
+//! baseline.json   what it was compared with, if anything
+//! resources.csv   what nodes used, if the backend can tell
+//! crash.txt       instead of these from the history on: why a sweep's seed came to no verdict
 //! ```
 //!
 //! The directory is made and tried out before the run, so that a full or read-only disk is
@@ -25,11 +27,15 @@ use serde::{Deserialize, Serialize};
 use crate::environment::Environment;
 use crate::history::jsonl::{Header, HistoryError};
 use crate::history::{EventKind, History};
-use crate::report;
-use crate::run::{Judged, header};
+use crate::measure::Resources;
+use crate::report::{self, Report};
+use crate::run::{Context, Judged, header};
 use crate::scenario::Scenario;
 
 const MANIFEST: &str = "run.json";
+const REPORT: &str = "report.json";
+const BASELINE: &str = "baseline.json";
+const RESOURCES: &str = "resources.csv";
 /// Stands in the place of history and report when there is none.
 const CRASH: &str = "crash.txt";
 /// A run of any length needs this much, or it is not worth starting.
@@ -122,9 +128,15 @@ impl RunDir {
             fs::remove_file(entry.map_err(at)?.path()).map_err(at)?;
         }
         dir.try_out().map_err(at)?;
-        match fs::remove_file(path.join(CRASH)) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(dir.io(CRASH, e)),
-            _ => Ok(dir),
+        dir.remove(CRASH)?;
+        Ok(dir)
+    }
+
+    /// Removes a file that may be there.
+    fn remove(&self, name: &str) -> Result<(), RunDirError> {
+        match fs::remove_file(self.path.join(name)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(self.io(name, e)),
+            _ => Ok(()),
         }
     }
 
@@ -178,8 +190,15 @@ impl RunDir {
         self.put("scenario.toml", scenario.text())?;
         self.put("plan.txt", &run.plan.to_string())?;
         self.write_history(run)?;
-        self.put("report.json", &run.report.to_json())?;
+        self.put(REPORT, &run.report.to_json())?;
         self.put("report.md", &report::markdown(&run.report))?;
+        match &run.context.reference {
+            Some(reference) => {
+                let text = serde_json::to_string_pretty(reference).expect("plain data");
+                self.put(BASELINE, &(text + "\n"))?;
+            }
+            None => self.remove(BASELINE)?,
+        }
         // Last: a directory with it is complete.
         self.put(MANIFEST, &(manifest + "\n"))
     }
@@ -249,6 +268,48 @@ impl RunDir {
         History::read(BufReader::new(file)).map_err(|source| RunDirError::History {
             path: path.display().to_string(),
             source,
+        })
+    }
+
+    /// What the run is judged by beside its plan and history.
+    ///
+    /// # Errors
+    /// A file of it is damaged.
+    pub fn context(&self) -> Result<Context, RunDirError> {
+        let malformed = |name: &str, detail: String| RunDirError::Malformed {
+            path: self.path.join(name).display().to_string(),
+            detail,
+        };
+        let reference = self.get(BASELINE)?.map(|text| serde_json::from_str(&text));
+        let reference = reference.transpose();
+        let resources = self.get(RESOURCES)?.map(|text| Resources::parse(&text));
+        Ok(Context {
+            reference: reference.map_err(|e| malformed(BASELINE, e.to_string()))?,
+            resources: resources.transpose().map_err(|e| malformed(RESOURCES, e))?,
+        })
+    }
+
+    /// A file that may be there.
+    fn get(&self, name: &str) -> Result<Option<String>, RunDirError> {
+        match fs::read_to_string(self.path.join(name)) {
+            Ok(text) => Ok(Some(text)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(self.io(name, e)),
+        }
+    }
+
+    /// The report as it was written.
+    ///
+    /// # Errors
+    /// It is not there, since the run came to no verdict, or another version wrote it.
+    pub fn report(&self) -> Result<Report, RunDirError> {
+        let path = self.path.join(REPORT);
+        let text = fs::read_to_string(&path).map_err(|e| self.io(REPORT, e))?;
+        serde_json::from_str(&text).map_err(|e| RunDirError::Malformed {
+            path: path.display().to_string(),
+            detail: format!(
+                "{e}; if another version of squall made the run, `squall check` judges it anew"
+            ),
         })
     }
 

@@ -60,7 +60,7 @@ fn fault_text(fault: &FaultEvent) -> String {
 fn node_text(event: &NodeEvent) -> Option<String> {
     use NodeEvent::*;
     Some(match event {
-        Applied { .. } | Committed { .. } | CacheReads { .. } => return None,
+        Applied { .. } | Committed { .. } | CacheReads { .. } | Work(_) => return None,
         Started { last_log, applied } => format!("started with log {last_log}, applied {applied}"),
         Stopped { why } => format!("stopped: {why}"),
         Election { term, pre_vote } => match pre_vote {

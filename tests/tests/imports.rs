@@ -35,17 +35,31 @@ const SIMULATOR: &[Rule] = &[
     ("history", &[]),
     ("fault", &[]),
     ("stopwatch", &[]),
-    ("scenario", &["fault"]),
-    ("plan", &["fault", "scenario"]),
+    ("fixed", &[]),
+    ("objective", &["fixed", "history"]),
+    ("baseline", &["fixed", "objective"]),
+    ("scenario", &["baseline", "fault", "objective"]),
+    ("plan", &["baseline", "fault", "objective", "scenario"]),
     ("workload", &["history", "plan"]),
     ("backend", &["fault", "history", "plan", "workload"]),
     ("check", &["history"]),
     ("measure", &["history"]),
-    ("report", &["check", "history", "measure"]),
+    (
+        "report",
+        &[
+            "baseline",
+            "check",
+            "fixed",
+            "history",
+            "measure",
+            "objective",
+        ],
+    ),
     (
         "run",
         &[
             "backend",
+            "baseline",
             "check",
             "fault",
             "history",
@@ -60,11 +74,25 @@ const SIMULATOR: &[Rule] = &[
     ("environment", &[]),
     (
         "run_dir",
-        &["environment", "history", "report", "run", "scenario"],
+        &[
+            "environment",
+            "history",
+            "measure",
+            "report",
+            "run",
+            "scenario",
+        ],
     ),
     (
         "sweep",
-        &["environment", "measure", "report", "run_dir", "stopwatch"],
+        &[
+            "baseline",
+            "environment",
+            "measure",
+            "report",
+            "run_dir",
+            "stopwatch",
+        ],
     ),
     ("shrink", &["fault", "plan", "scenario"]),
     // What others need to put their own system there, under one name.
@@ -87,6 +115,7 @@ const SIMULATOR: &[Rule] = &[
     (
         "cli",
         &[
+            "baseline",
             "check",
             "environment",
             "history",

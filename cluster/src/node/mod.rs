@@ -31,6 +31,7 @@ mod peer_server;
 mod planted;
 mod read;
 mod tracking;
+mod work;
 mod write;
 
 pub use write::NodeError;
@@ -93,6 +94,7 @@ struct Inner<W: RaftWorld> {
     /// Keys read since the last `Touch`, while the cache is nearly full.
     touched: RefCell<Vec<bytes::Bytes>>,
     counters: info::Counters,
+    work: work::Meter,
     /// What the mistakes of planted bugs remember.
     #[cfg(feature = "planted")]
     mistakes: planted::Memory,
@@ -149,6 +151,7 @@ impl<W: RaftWorld> Node<W> {
                 read_point: Cell::default(),
                 touched: RefCell::default(),
                 counters: info::Counters::new(W::now()),
+                work: work::Meter::new(W::now()),
                 #[cfg(feature = "planted")]
                 mistakes: planted::Memory::default(),
                 stopping: Cell::new(false),
@@ -184,10 +187,12 @@ impl<W: RaftWorld> Node<W> {
         self.inner.machine.applied_index()
     }
 
-    /// Emits the digest of the whole state as it stands, and what was read from it.
+    /// Emits the digest of the whole state as it stands, what was read from it, and where the
+    /// time went.
     pub fn emit_digest(&self) {
         self.inner.machine.emit_digest();
         W::emit(self.inner.counters.event());
+        self.emit_work();
     }
 
     /// Hands leadership over, if this node has it, and stops Raft. Bounded: gives up the
@@ -200,6 +205,7 @@ impl<W: RaftWorld> Node<W> {
         // The tasks of Raft end by themselves; a failure to join one changes nothing.
         let _ = self.inner.raft.shutdown().await;
         self.inner.log.close();
+        self.emit_work();
         W::emit(NodeEvent::Stopped { why: why.into() });
         self.inner.stopped.set(true);
         self.inner.stop_done.notify_waiters();

@@ -32,10 +32,15 @@ impl<W: RaftWorld> Node<W> {
         let raft = &self.inner.raft;
         let failed = |e: String| PeerResponse::Failed(e);
         match request {
-            PeerRequest::Append(rpc) => raft
-                .append_entries(rpc)
-                .await
-                .map_or_else(|e| failed(e.to_string()), PeerResponse::Append),
+            PeerRequest::Append(rpc) => {
+                let begun = (!rpc.entries.is_empty()).then(W::now);
+                let result = raft.append_entries(rpc).await;
+                if let Some(begun) = begun {
+                    self.inner.work.note_handled(W::now() - begun);
+                    self.tell_work();
+                }
+                result.map_or_else(|e| failed(e.to_string()), PeerResponse::Append)
+            }
             PeerRequest::PreVote(rpc) => raft
                 .pre_vote(rpc)
                 .await

@@ -45,6 +45,13 @@ impl<W: RaftWorld> Node<W> {
         self.inner.mistakes.lease_until.set(W::now() + lease);
     }
 
+    /// MP-01: every write is held back for five milliseconds before it is proposed.
+    pub(super) async fn dawdle(&self) {
+        if planted::active(Bug::SlowWrites) {
+            W::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// MQ-03: publishes the dead letters that were deleted in earlier entries.
     pub(super) async fn publish_dead_letters(&self) {
         if !planted::active(Bug::DeadLetterApart) {

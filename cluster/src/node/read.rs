@@ -34,6 +34,7 @@ pub(super) struct ReadPoint {
 
 impl<W: RaftWorld> Node<W> {
     pub(super) async fn read(&self, mode: ReadMode, query: &Query) -> Result<Reply, NodeError> {
+        let arrived = W::now();
         match mode {
             ReadMode::Linearizable => {
                 let leads = self.inner.machine.leading_term() != 0;
@@ -60,6 +61,8 @@ impl<W: RaftWorld> Node<W> {
         }
         let reply = self.inner.machine.state().read(query);
         self.note_read(query, &reply);
+        self.inner.work.note_read(query, W::now() - arrived);
+        self.tell_work();
         Ok(reply)
     }
 

@@ -10,6 +10,7 @@ use openraft::async_runtime::watch::WatchReceiver;
 use openraft::error::{ClientWriteError, RaftError};
 
 use super::Node;
+use super::work::Stages;
 use crate::protocol::{CLUSTER_DOWN, moved, try_again, unknown_outcome};
 use crate::raft::{Proposal, RaftWorld};
 use crate::state::command::{Command, LockCommand, Once, Reply, Request};
@@ -62,25 +63,43 @@ impl<W: RaftWorld> Node<W> {
         command: Command,
         poll_ms: u64,
     ) -> Result<Reply, NodeError> {
+        let arrived = W::now();
         self.await_ready().await?;
+        #[cfg(feature = "planted")]
+        self.dawdle().await;
         #[cfg(feature = "planted")]
         if let Some(answer) = self.mistaken_answer(once, &command).await {
             return answer;
         }
         let deadline = W::now() + Duration::from_millis(poll_ms);
-        loop {
-            let wait_ms = wait_ms(&command);
+        let mut stages = Stages {
+            held: W::now() - arrived,
+            ..Stages::default()
+        };
+        let reply = loop {
             let ready = self.inner.machine.queue_ready();
-            let reply = self.propose(once, command.clone()).await?;
+            let (reply, of_entry) = self.propose_timed(once, command.clone()).await?;
+            stages.add(of_entry);
+            let begun = W::now();
             match reply {
-                Reply::Waiting { waiter } => return self.await_wake(waiter, wait_ms).await,
-                Reply::Messages(messages) if messages.is_empty() && W::now() < deadline => {
+                Reply::Waiting { waiter } => {
+                    let reply = self.await_wake(waiter, wait_ms(&command)).await?;
+                    stages.waited += W::now() - begun;
+                    break reply;
+                }
+                Reply::Messages(messages) if messages.is_empty() && begun < deadline => {
                     // A timeout is no error: the last look decides.
                     let _ = world::timeout_at::<W, _>(deadline, ready).await;
+                    stages.waited += W::now() - begun;
                 }
-                reply => return Ok(reply),
+                reply => break reply,
             }
-        }
+        };
+        self.inner
+            .work
+            .note_write(&command, W::now() - arrived, stages);
+        self.tell_work();
+        Ok(reply)
     }
 
     /// Proposes one command and waits for its entry to be applied here.
@@ -89,15 +108,29 @@ impl<W: RaftWorld> Node<W> {
         once: Option<Once>,
         command: Command,
     ) -> Result<Reply, NodeError> {
+        let timed = self.propose_timed(once, command).await;
+        timed.map(|(reply, _)| reply)
+    }
+
+    async fn propose_timed(
+        &self,
+        once: Option<Once>,
+        command: Command,
+    ) -> Result<(Reply, Stages), NodeError> {
         let request = Request {
             time_ms: self.inner.log_clock.get().now_ms::<W>(),
             once,
             command,
         };
+        let proposed = W::now();
         let write = self.inner.raft.client_write(Proposal::encode(&request));
         match world::timeout::<W, _>(WRITE_LIMIT, write).await {
             Err(_) => Err(NodeError::Unknown("no quorum answered in time".into())),
-            Ok(Ok(response)) => Ok(response.data.0),
+            Ok(Ok(response)) => {
+                let moments = self.inner.log.moments(response.log_id.index);
+                let stages = Stages::of(proposed, moments, W::now());
+                Ok((response.data.0, stages))
+            }
             Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => {
                 Err(self.redirect())
             }

@@ -10,7 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::io;
-use std::ops::{Bound, RangeBounds};
+use std::ops::{Bound, Range, RangeBounds};
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -20,9 +20,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::{Notify, oneshot};
 
 use super::{LogEntry, LogId, NodeId, RaftWorld, TypeConfig, Vote, encode, node_name};
-use crate::event::NodeEvent;
+use crate::event::{NodeEvent, Timed};
 use crate::planted::{self, Bug};
 use crate::storage::{OpenError, Record, Recovered, Wal};
+use crate::world::Instant;
 
 /// The log file is rewritten when it is this many times larger than what is still needed.
 const REWRITE_FACTOR: u64 = 4;
@@ -51,6 +52,7 @@ struct Shared<W: RaftWorld> {
     closed: Cell<bool>,
     /// Told about every durable vote: the term this node leads, or 0.
     on_leading: Box<dyn Fn(u64)>,
+    syncs: Cell<Timed>,
 }
 
 struct Log<W: RaftWorld> {
@@ -73,17 +75,31 @@ struct Stored<W: RaftWorld> {
     entry: LogEntry<W>,
     /// Encoded size.
     bytes: u64,
+    moments: Moments,
+}
+
+/// When an entry of this log got how far.
+#[derive(Debug, Clone, Copy)]
+pub struct Moments {
+    /// In memory; of recovered entries, when they were read.
+    pub appended: Instant,
+    /// Durable here.
+    pub flushed: Option<Instant>,
+    pub committed: Option<Instant>,
 }
 
 enum OnFlush<W: RaftWorld> {
-    Entries(IOFlushed<TypeConfig<W>>),
+    Entries {
+        indexes: Range<u64>,
+        callback: IOFlushed<TypeConfig<W>>,
+    },
     Waiter(oneshot::Sender<io::Result<()>>),
 }
 
 impl<W: RaftWorld> OnFlush<W> {
     fn complete(self, result: io::Result<()>) {
         match self {
-            OnFlush::Entries(callback) => callback.io_completed(result),
+            OnFlush::Entries { callback, .. } => callback.io_completed(result),
             // The waiter may have gone with its task.
             OnFlush::Waiter(waiter) => drop(waiter.send(result)),
         }
@@ -130,6 +146,7 @@ impl<W: RaftWorld> LogStore<W> {
                 work: Notify::new(),
                 closed: Cell::new(false),
                 on_leading: Box::new(on_leading),
+                syncs: Cell::default(),
             }),
         };
         W::spawn(write_batches(store.shared.clone(), wal));
@@ -140,6 +157,18 @@ impl<W: RaftWorld> LogStore<W> {
     pub fn last_index(&self) -> u64 {
         let log = self.shared.log.borrow();
         (log.first + log.entries.len() as u64).saturating_sub(1)
+    }
+
+    /// How far the entry at `index` got and when; `None` once it is purged.
+    pub fn moments(&self, index: u64) -> Option<Moments> {
+        let log = self.shared.log.borrow();
+        let place = usize::try_from(index.checked_sub(log.first)?).ok()?;
+        log.entries.get(place).map(|stored| stored.moments)
+    }
+
+    /// Syncs since the log was opened.
+    pub fn syncs(&self) -> Timed {
+        self.shared.syncs.get()
     }
 
     /// Ends the writer task once it is idle.
@@ -209,7 +238,7 @@ async fn write_and_sync_later<W: RaftWorld>(shared: &Rc<Shared<W>>, wal: &mut Wa
             (batch, std::mem::take(&mut log.on_flush))
         };
         let mut result = wal.write(&batch).await;
-        complete_all(on_flush, &result);
+        complete_all(shared, on_flush, &result);
         if W::now() >= next_sync {
             next_sync = W::now() + SYNC_EVERY;
             result = result.and(wal.sync().await);
@@ -241,15 +270,27 @@ async fn write_one<W: RaftWorld>(
             result = wal.sync().await;
         }
     } else if result.is_ok() {
-        result = wal.sync().await;
+        result = timed_sync(shared, wal).await;
     }
-    complete_all(on_flush, &result);
+    complete_all(shared, on_flush, &result);
     result?;
     let live_bytes = shared.log.borrow().live_bytes;
     if wal.bytes() > REWRITE_MIN_BYTES && wal.bytes() > live_bytes * REWRITE_FACTOR {
         rewrite(shared, wal).await?;
     }
     Ok(())
+}
+
+async fn timed_sync<W: RaftWorld>(
+    shared: &Rc<Shared<W>>,
+    wal: &mut Wal<W::Disk>,
+) -> io::Result<()> {
+    let begun = W::now();
+    let result = wal.sync().await;
+    let mut syncs = shared.syncs.get();
+    syncs.add((W::now() - begun).as_micros() as u64);
+    shared.syncs.set(syncs);
+    result
 }
 
 /// Writes the log anew without what is no longer needed. What was pending is in memory
@@ -262,11 +303,18 @@ async fn rewrite<W: RaftWorld>(shared: &Rc<Shared<W>>, wal: &mut Wal<W::Disk>) -
         (log.records(), std::mem::take(&mut log.on_flush))
     };
     let result = wal.rewrite(records.into_iter()).await;
-    complete_all(on_flush, &result);
+    complete_all(shared, on_flush, &result);
     result
 }
 
-fn complete_all<W: RaftWorld>(on_flush: Vec<OnFlush<W>>, result: &io::Result<()>) {
+fn complete_all<W: RaftWorld>(
+    shared: &Rc<Shared<W>>,
+    on_flush: Vec<OnFlush<W>>,
+    result: &io::Result<()>,
+) {
+    if result.is_ok() {
+        shared.log.borrow_mut().mark_flushed(&on_flush, W::now());
+    }
     for waiting in on_flush {
         waiting.complete(match result {
             Ok(()) => Ok(()),
@@ -320,7 +368,7 @@ impl<W: RaftWorld> Log<W> {
         for (index, data) in recovered.entries {
             let entry: LogEntry<W> = decode(&data, "entry")?;
             debug_assert_eq!(index, position(entry.log_id.index));
-            log.push(entry, data.len() as u64);
+            log.push(entry, data.len() as u64, W::now());
         }
         // The commit index was written without waiting for its entries.
         let last = log.last_log_id();
@@ -353,9 +401,43 @@ impl<W: RaftWorld> Log<W> {
         }
     }
 
-    fn push(&mut self, entry: LogEntry<W>, bytes: u64) {
+    fn push(&mut self, entry: LogEntry<W>, bytes: u64, now: Instant) {
         self.live_bytes += bytes;
-        self.entries.push_back(Stored { entry, bytes });
+        self.entries.push_back(Stored {
+            entry,
+            bytes,
+            moments: Moments {
+                appended: now,
+                flushed: None,
+                committed: None,
+            },
+        });
+    }
+
+    /// Entries of the indexes that are still there; what was cut off or purged is not.
+    fn stored(&mut self, indexes: Range<u64>) -> impl Iterator<Item = &mut Stored<W>> {
+        let place =
+            |index: u64| (index.saturating_sub(self.first) as usize).min(self.entries.len());
+        let (from, to) = (place(indexes.start), place(indexes.end));
+        self.entries.range_mut(from..to.max(from))
+    }
+
+    fn mark_flushed(&mut self, on_flush: &[OnFlush<W>], now: Instant) {
+        for waiting in on_flush {
+            if let OnFlush::Entries { indexes, .. } = waiting {
+                for stored in self.stored(indexes.clone()) {
+                    stored.moments.flushed = Some(now);
+                }
+            }
+        }
+    }
+
+    fn mark_committed(&mut self, committed: Option<LogId<W>>, now: Instant) {
+        let from = self.committed.map_or(0, |id| id.index + 1);
+        let to = committed.map_or(0, |id| id.index + 1);
+        for stored in self.stored(from..to) {
+            stored.moments.committed = Some(now);
+        }
     }
 
     /// Everything a fresh log file must hold.
@@ -442,6 +524,7 @@ impl<W: RaftWorld> RaftLogStorage<TypeConfig<W>> for LogStore<W> {
 
     async fn save_committed(&mut self, committed: Option<LogId<W>>) -> io::Result<()> {
         let mut log = self.shared.log.borrow_mut();
+        log.mark_committed(committed, W::now());
         log.committed = committed;
         log.pending_committed = committed.as_ref().map(encoded);
         Ok(())
@@ -458,7 +541,13 @@ impl<W: RaftWorld> RaftLogStorage<TypeConfig<W>> for LogStore<W> {
         {
             let mut log = self.shared.log.borrow_mut();
             log.check()?;
+            let now = W::now();
+            let mut indexes = None;
             for entry in entries {
+                let index = entry.log_id.index;
+                indexes = indexes.map_or(Some(index..index + 1), |range: Range<u64>| {
+                    Some(range.start..index + 1)
+                });
                 let data = encoded(&entry);
                 log.begin_at(entry.log_id.index);
                 assert_eq!(
@@ -471,9 +560,10 @@ impl<W: RaftWorld> RaftLogStorage<TypeConfig<W>> for LogStore<W> {
                     index: position(entry.log_id.index),
                     data,
                 });
-                log.push(entry, bytes);
+                log.push(entry, bytes, now);
             }
-            log.on_flush.push(OnFlush::Entries(callback));
+            let indexes = indexes.unwrap_or_default();
+            log.on_flush.push(OnFlush::Entries { indexes, callback });
         }
         self.shared.work.notify_one();
         Ok(())

@@ -25,7 +25,7 @@ use openraft::{RaftNetworkFactory, RaftNetworkV2};
 
 use super::wire::{Connection, PeerRequest, PeerResponse};
 use super::{NodeId, RaftWorld, Snapshot, TypeConfig, Vote};
-use crate::event::NodeEvent;
+use crate::event::{NodeEvent, Timed};
 use crate::world;
 
 type Idle<W> = Vec<Connection<<W as world::World>::Stream>>;
@@ -37,6 +37,8 @@ pub struct Network<W: RaftWorld> {
     entries_limit: Duration,
     /// The last election this node was seen to start: term, and whether a pre-vote.
     campaign: Rc<Cell<(u64, bool)>>,
+    /// Answered calls that carried entries.
+    appends: Rc<Cell<Timed>>,
 }
 
 impl<W: RaftWorld> Clone for Network<W> {
@@ -45,6 +47,7 @@ impl<W: RaftWorld> Clone for Network<W> {
             pool: self.pool.clone(),
             entries_limit: self.entries_limit,
             campaign: self.campaign.clone(),
+            appends: self.appends.clone(),
         }
     }
 }
@@ -57,7 +60,13 @@ impl<W: RaftWorld> Network<W> {
             pool: Rc::default(),
             entries_limit,
             campaign: Rc::default(),
+            appends: Rc::default(),
         }
+    }
+
+    /// Answered calls that carried entries, from sending to the answer.
+    pub fn appends(&self) -> Timed {
+        self.appends.get()
     }
 
     /// Calls the node at `address`; the whole call, connecting included, is bounded.
@@ -165,11 +174,19 @@ impl<W: RaftWorld> RaftNetworkV2<TypeConfig<W>> for PeerClient<W> {
         // openraft allots one heartbeat interval, which bounds how soon a silent follower is
         // noticed. Entries may take longer than that over a slow network: as long as an
         // election would leave them.
-        let limit = match rpc.entries.is_empty() {
-            true => option.soft_ttl(),
-            false => option.soft_ttl().max(self.network.entries_limit),
+        let carries_entries = !rpc.entries.is_empty();
+        let limit = match carries_entries {
+            false => option.soft_ttl(),
+            true => option.soft_ttl().max(self.network.entries_limit),
         };
-        match self.call(PeerRequest::Append(rpc), limit).await? {
+        let begun = W::now();
+        let response = self.call(PeerRequest::Append(rpc), limit).await?;
+        if carries_entries {
+            let mut appends = self.network.appends.get();
+            appends.add((W::now() - begun).as_micros() as u64);
+            self.network.appends.set(appends);
+        }
+        match response {
             PeerResponse::Append(response) => Ok(response),
             _ => Err(confused()),
         }

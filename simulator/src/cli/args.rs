@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use super::baseline::{BASELINE_HELP, BaselineArgs};
 use super::exit::{EXIT_CODES, Failure};
+use super::report::{REPORT_HELP, ReportArgs};
 use super::shrink::{SHRINK_HELP, ShrinkArgs};
 use super::sweep_args::{MergeArgs, SWEEP_HELP, SweepArgs};
 use super::worker::WorkerArgs;
@@ -39,6 +41,12 @@ pub enum Command {
     /// Judge a stored run again, or the history of another tool, without running anything.
     #[command(after_help = CHECK_HELP)]
     Check(CheckArgs),
+    /// Keep figures of good runs, and compare others with them.
+    #[command(after_help = BASELINE_HELP)]
+    Baseline(BaselineArgs),
+    /// Show a stored run or sweep in another form.
+    #[command(after_help = REPORT_HELP)]
+    Report(ReportArgs),
     /// List the scenarios of a directory.
     List(ListArgs),
     /// One seed in a process of its own, for `sweep` and `shrink`.
@@ -107,6 +115,9 @@ pub struct RunArgs {
     /// Run the seed twice more in fresh processes and compare the histories byte for byte.
     #[arg(long)]
     pub verify: bool,
+    /// Compare with the scenario's baseline in this file; a regression is exit code 2.
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
     /// Plant a bug in the cluster, to see it caught. Needs a build with `--features planted`.
     #[arg(long, value_name = "ID")]
     pub planted: Option<String>,

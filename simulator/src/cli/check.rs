@@ -54,7 +54,7 @@ fn run_directory(args: &CheckArgs) -> Result<u8, Failure> {
         )));
     }
     let reproduce = format!("squall replay {}", args.path.display());
-    let judged = super::judge(&plan, &history, &reproduce);
+    let judged = super::judge(&plan, &history, &dir.context()?, &reproduce);
     if let Some(file) = &args.picture {
         match first_violation(&history, args.timeout) {
             Some(violation) => draw(&violation, file)?,

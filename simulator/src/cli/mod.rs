@@ -4,6 +4,7 @@
 //! for every command; see [`exit`].
 
 mod args;
+mod baseline;
 mod check;
 pub mod exit;
 mod interrupt;
@@ -11,6 +12,7 @@ mod list;
 mod merge;
 mod meter;
 mod replay;
+mod report;
 mod run;
 mod shrink;
 mod sweep;
@@ -27,7 +29,7 @@ use clap::Parser;
 use crate::history::History;
 use crate::plan::Plan;
 use crate::report::{Report, Style};
-use crate::run::{Judged, RunError};
+use crate::run::{Context, Judged, RunError};
 use crate::scenario::Scenario;
 use crate::system::System;
 use args::{Args, Command};
@@ -48,18 +50,23 @@ pub fn main_for(system: impl System) -> u8 {
 }
 
 /// Runs one seed of whatever this program simulates.
-fn simulate(scenario: &Scenario, seed: u64, reproduce: &str) -> Result<Judged, RunError> {
-    crate::run::run_system(scenario, seed, reproduce, SYSTEM.get())
+fn simulate(
+    scenario: &Scenario,
+    seed: u64,
+    reproduce: &str,
+    context: Context,
+) -> Result<Judged, RunError> {
+    crate::run::run_in(scenario, seed, reproduce, SYSTEM.get(), context)
 }
 
 /// Judges a stored history of whatever this program simulates.
-fn judge(plan: &Plan, history: &History, reproduce: &str) -> Report {
+fn judge(plan: &Plan, history: &History, context: &Context, reproduce: &str) -> Report {
     // The run itself was timed when it was made.
     let judge = match SYSTEM.get() {
         Some(_) => crate::run::judge_system,
         None => crate::run::judge,
     };
-    judge(plan, history, reproduce, Duration::ZERO)
+    judge(plan, history, context, reproduce, Duration::ZERO)
 }
 
 /// Runs the command of this process; its exit code.
@@ -81,6 +88,8 @@ pub fn main() -> u8 {
         Command::Plan(args) => plan(&args),
         Command::Replay(args) => replay::replay(&args),
         Command::Check(args) => check::check(&args),
+        Command::Baseline(args) => baseline::baseline(&args),
+        Command::Report(args) => report::report(&args),
         Command::List(args) => list::list(&args),
         Command::Sweep(args) => sweep::sweep(&args),
         Command::Shrink(args) => shrink::shrink(&args),

@@ -18,7 +18,7 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
         print(&format!("the run came to no verdict: {why}\n"));
     }
     let reproduce = format!("squall replay {}", args.run_dir.display());
-    let judged = super::simulate(&scenario, manifest.seed, &reproduce)?;
+    let judged = super::simulate(&scenario, manifest.seed, &reproduce, dir.context()?)?;
     if crash.is_some() {
         print(&format!("this time it did: {}\n", judged.report.verdict));
         print(&differences(&manifest));

@@ -16,6 +16,8 @@ use crate::scenario::Scenario;
 pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
     let scenario = args.scenario.load()?;
     plant(args.planted.as_deref())?;
+    let context =
+        super::baseline::context(&scenario, &args.scenario.scenario, args.baseline.as_deref())?;
     let out = out_dir(args, &scenario);
     let dir = RunDir::create(&out)?;
     progress(&format!(
@@ -24,7 +26,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
         args.seed
     ));
     let manifest = manifest(args);
-    let judged = super::simulate(&scenario, args.seed, &manifest.reproduce())?;
+    let judged = super::simulate(&scenario, args.seed, &manifest.reproduce(), context)?;
     dir.write(&manifest, &scenario, &judged)?;
     show(args.format, &judged, dir.path());
     if args.verify {

@@ -85,7 +85,8 @@ pub(super) fn work(args: &WorkerArgs) -> Result<u8, Failure> {
         version: env!("CARGO_PKG_VERSION").into(),
         environment: None,
     };
-    let judged = super::simulate(&scenario, args.seed, &manifest.reproduce())?;
+    let context = super::baseline::context(&scenario, Path::new(&args.known_as), None)?;
+    let judged = super::simulate(&scenario, args.seed, &manifest.reproduce(), context)?;
     if let Some(keep) = &args.keep
         && judged.report.verdict != RunVerdict::Pass
     {

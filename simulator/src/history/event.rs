@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What a node says about itself, in the words of whoever emits it.
-pub use squall_cluster::event::NodeEvent;
+pub use squall_cluster::event::{NodeEvent, Served, Timed, Work};
 
 use super::operation::{Action, Outcome};
 
@@ -105,6 +105,21 @@ pub enum Phase {
     Audit,
     /// The run is over; the last event.
     End,
+}
+
+impl Phase {
+    /// As in the history.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Warmup => "warmup",
+            Phase::Chaos => "chaos",
+            Phase::Heal => "heal",
+            Phase::Converge => "converge",
+            Phase::Serve => "serve",
+            Phase::Audit => "audit",
+            Phase::End => "end",
+        }
+    }
 }
 
 /// A fault's life. `fault` numbers the plan's faults from 0.

@@ -17,7 +17,7 @@ pub mod recorder;
 
 pub use event::{
     Event, EventKind, FaultEvent, FaultStatus, MAJORITY_AGAIN, NO_MAJORITY, NodeEvent, Phase,
-    StreamEvent,
+    Served, StreamEvent, Timed, Work,
 };
 pub use operation::{Action, Delivered, Holder, Operation, Outcome, Service, operations};
 pub use recorder::Recorder;

@@ -14,6 +14,17 @@ pub enum Service {
     Cache,
 }
 
+impl Service {
+    /// As in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Service::Lock => "lock",
+            Service::Queue => "queue",
+            Service::Cache => "cache",
+        }
+    }
+}
+
 /// What a client asks. Every written value is unique within a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "f", rename_all = "snake_case")]

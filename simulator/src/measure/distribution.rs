@@ -47,6 +47,11 @@ impl Durations {
             all_us,
         }
     }
+
+    /// By nearest rank; `per_mille` is 1 to 1,000.
+    pub fn quantile(&self, per_mille: usize) -> Option<u64> {
+        nearest_rank(&self.all_us, per_mille)
+    }
 }
 
 /// The quantile of sorted values by nearest rank; `per_mille` is 1 to 1000.

@@ -208,6 +208,8 @@ mod tests {
         ] {
             let written = serde_json::to_value(&action).expect("actions serialize");
             assert_eq!(written["f"], operation_name(&action));
+            let known = crate::objective::operations(action.service());
+            assert!(known.contains(&operation_name(&action)));
         }
     }
 }

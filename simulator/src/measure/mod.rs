@@ -11,25 +11,35 @@ mod baseline;
 pub mod distribution;
 pub mod downtime;
 pub mod election;
+pub mod errors;
 pub mod faults;
 pub mod latency;
+pub mod levels;
 pub mod loss;
 pub mod marks;
 pub mod recovery;
+pub mod resources;
+pub mod slowest;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod throughput;
 pub mod timeline;
+pub mod totals;
+pub mod work;
 
 pub use distribution::{Distribution, Durations};
 pub use downtime::{Downtime, Gap, ServiceDowntime};
 pub use election::Election;
 pub use faults::{FaultSpan, SpanStatus};
 pub use latency::LatencyRow;
+pub use levels::Levels;
 pub use loss::DataLoss;
 pub use recovery::{Recovery, Spell};
+pub use resources::Resources;
 pub use throughput::{Series, Throughput};
 pub use timeline::{Class, Reign, SERVICES, Span, service_name};
+pub use totals::Totals;
+pub use work::{Breakdown, Stages};
 
 use crate::history::{History, Phase};
 use baseline::Baselines;
@@ -52,6 +62,13 @@ pub struct Measures {
     pub latency: Vec<LatencyRow>,
     pub throughput: Throughput,
     pub operations: Counts,
+    /// What workloads were given, over any stretch.
+    pub levels: Levels,
+    /// Where the time of operations went.
+    pub breakdown: Breakdown,
+    pub totals: Totals,
+    pub errors: Vec<errors::ErrorCount>,
+    pub slowest: Vec<slowest::Slow>,
     /// Acknowledged operations over time, for drawing.
     pub series: Series,
     /// Who led, when; in order of term.
@@ -100,6 +117,11 @@ pub fn measure(history: &History) -> Measures {
         latency: latency::latency(&timeline),
         throughput: throughput::throughput(&timeline),
         operations: counts(&timeline),
+        levels: Levels::of(&timeline),
+        breakdown: work::breakdown(&timeline),
+        totals: totals::totals(history, &timeline),
+        errors: errors::errors(&timeline),
+        slowest: slowest::slowest(&timeline),
         series: throughput::series(&timeline),
         reigns: timeline.reigns,
         phases: timeline.phases,

@@ -48,6 +48,8 @@ pub struct Spell {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovery {
     pub throughput: Spell,
+    /// From the fault's effect instead of the new leader's first commit.
+    pub after_fault: Spell,
     pub members: Spell,
     pub rejoin: Spell,
 }
@@ -76,6 +78,10 @@ pub fn recovery(
                 .values()
                 .map(|leader| acks.recovered(leader.at_us, baselines)),
         ),
+        after_fault: spell(elections.iter().flatten().map(|election| {
+            let leader_us = election.new_leader.as_ref()?.at_us;
+            Some(election.elected_us? + acks.recovered(leader_us, baselines)?)
+        })),
         members: spell(
             leaders
                 .values()

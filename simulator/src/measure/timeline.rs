@@ -16,11 +16,7 @@ pub const SERVICES: [Service; 3] = [Service::Lock, Service::Queue, Service::Cach
 
 /// The name of a service in reports.
 pub fn service_name(service: Service) -> &'static str {
-    match service {
-        Service::Lock => "lock",
-        Service::Queue => "queue",
-        Service::Cache => "cache",
-    }
+    service.name()
 }
 
 /// What a client knows of an operation after its return.

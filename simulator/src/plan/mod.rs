@@ -19,7 +19,9 @@ mod text;
 
 use serde::{Deserialize, Serialize};
 
+use crate::baseline::Tolerance;
 use crate::fault::{FaultAction, Kind, Moment};
+use crate::objective::Objective;
 use crate::scenario::{Scenario, ScenarioError};
 pub use mix::{CacheMix, ExactlyOnce, LockMix, QueueMix, ReadMode, Retries};
 pub use seed::Seed;
@@ -43,7 +45,10 @@ pub struct Plan {
     pub chaos: Option<ChaosPlan>,
     /// In order of `at_us`; `id` is the position.
     pub faults: Vec<PlannedFault>,
-    pub objectives: Objectives,
+    /// What the run must achieve.
+    pub objectives: Vec<Objective>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<BaselinePlan>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -194,20 +199,13 @@ pub struct ChaosPlan {
     pub budget: Option<usize>,
 }
 
-/// What the run must achieve. `None`: not asked for.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Objectives {
-    pub election_p50_us: Option<u64>,
-    pub election_p99_us: Option<u64>,
-    pub election_max_us: Option<u64>,
-    pub downtime_max_us: Option<u64>,
-    pub downtime_total_us: Option<u64>,
-    pub recovery_max_us: Option<u64>,
-    pub detection_max_us: Option<u64>,
-    /// Most acknowledged operations that may be lost.
-    pub lost: Option<u64>,
-    /// Least availability, parts per million.
-    pub availability_ppm: Option<u32>,
+/// Earlier runs to compare with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BaselinePlan {
+    /// From the directory of the scenario file.
+    pub file: String,
+    pub name: String,
+    pub tolerance: Tolerance,
 }
 
 impl Plan {

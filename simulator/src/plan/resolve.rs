@@ -5,7 +5,7 @@ use rand::RngExt;
 use super::action::action;
 use super::chaos;
 use super::{
-    CacheMix, ClockPlan, ClusterPlan, DiskPlan, ExactlyOnce, LockMix, NetworkPlan, Objectives,
+    BaselinePlan, CacheMix, ClockPlan, ClusterPlan, DiskPlan, ExactlyOnce, LockMix, NetworkPlan,
     Pacing, PhasePlan, Plan, PlannedFault, ProbePlan, QueueMix, ReadMode, Retries, Seed,
     WorkloadKind, WorkloadPlan,
 };
@@ -47,7 +47,8 @@ pub(super) fn resolve(scenario: &Scenario, seed: Seed) -> Plan {
         faults: numbered(faults(scenario, &phases), drawn),
         chaos,
         phases,
-        objectives: objectives(scenario),
+        objectives: scenario.objectives.list(),
+        baseline: baseline(scenario),
     }
 }
 
@@ -297,18 +298,12 @@ fn numbered(written: Vec<PlannedFault>, drawn: Vec<PlannedFault>) -> Vec<Planned
     planned
 }
 
-fn objectives(scenario: &Scenario) -> Objectives {
-    let written = &scenario.objectives;
-    let us = |duration: Option<Duration>| duration.map(Duration::us);
-    Objectives {
-        election_p50_us: us(written.election.p50),
-        election_p99_us: us(written.election.p99),
-        election_max_us: us(written.election.max),
-        downtime_max_us: us(written.downtime.max),
-        downtime_total_us: us(written.downtime.total),
-        recovery_max_us: us(written.recovery.max),
-        detection_max_us: us(written.detection.max),
-        lost: written.lost,
-        availability_ppm: written.availability.map(|share| share.0),
-    }
+fn baseline(scenario: &Scenario) -> Option<BaselinePlan> {
+    let written = scenario.objectives.baseline.as_ref()?;
+    let name = written.name.as_ref().unwrap_or(scenario.name.get_ref());
+    Some(BaselinePlan {
+        file: written.file.clone(),
+        name: name.clone(),
+        tolerance: written.tolerance.0,
+    })
 }

@@ -3,11 +3,12 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::{
-    ChaosPlan, ClockPlan, NetworkPlan, Objectives, Pacing, PhasePlan, Plan, PlannedFault,
+    BaselinePlan, ChaosPlan, ClockPlan, NetworkPlan, Pacing, PhasePlan, Plan, PlannedFault,
     ProbePlan, WorkloadKind, WorkloadPlan,
 };
 use crate::fault::node_name;
 use crate::fault::text::{duration_text, share_text};
+use crate::objective::{Bound, Objective, Unit};
 
 impl Display for Plan {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
@@ -50,7 +51,12 @@ impl Display for Plan {
         }
         section(f, "workloads", self.workloads.iter().map(workload))?;
         section(f, "faults", faults(&self.faults))?;
-        section(f, "objectives", objectives(&self.objectives))
+        let limits = self.objectives.iter().map(objective);
+        section(
+            f,
+            "objectives",
+            limits.chain(self.baseline.iter().map(baseline)),
+        )
     }
 }
 
@@ -225,26 +231,33 @@ fn lasts(fault: &PlannedFault) -> String {
     }
 }
 
-fn objectives(objectives: &Objectives) -> Vec<String> {
-    let most = |label: &str, limit: Option<u64>| {
-        limit.map(|limit_us| format!("{label:<14} at most {}", duration_text(limit_us)))
+fn objective(objective: &Objective) -> String {
+    let Objective {
+        figure,
+        limit,
+        grace_us,
+    } = objective;
+    let limit = match figure.unit() {
+        Unit::Ms => duration_text(*limit),
+        Unit::Percent => share_text(u32::try_from(*limit).unwrap_or(u32::MAX)),
+        unit => unit.text(unit.number(*limit)),
     };
-    let lines = [
-        most("election p50", objectives.election_p50_us),
-        most("election p99", objectives.election_p99_us),
-        most("election max", objectives.election_max_us),
-        most("detection max", objectives.detection_max_us),
-        most("downtime max", objectives.downtime_max_us),
-        most("downtime total", objectives.downtime_total_us),
-        most("recovery max", objectives.recovery_max_us),
-        objectives
-            .lost
-            .map(|lost| format!("{:<14} at most {lost}", "lost")),
-        objectives
-            .availability_ppm
-            .map(|ppm| format!("{:<14} at least {}", "availability", share_text(ppm))),
-    ];
-    lines.into_iter().flatten().collect()
+    let bound = match figure.bound() {
+        Bound::AtMost => "at most",
+        Bound::AtLeast => "at least",
+    };
+    let grace = grace_us.map(|us| format!(", missed for at most {}", duration_text(us)));
+    let name = figure.to_string().replace('_', " ");
+    format!("{name:<14} {bound} {limit}{}", grace.unwrap_or_default())
+}
+
+fn baseline(baseline: &BaselinePlan) -> String {
+    let BaselinePlan {
+        file,
+        name,
+        tolerance,
+    } = baseline;
+    format!("{:<14} {name} in {file}, {tolerance}", "not worse than")
 }
 
 /// `5.000s`; finer only where the time is.

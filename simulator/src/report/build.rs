@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::baseline::Reference;
 use crate::check;
 use crate::history::{Phase, Service};
-use crate::measure::{self, Distribution, FaultMeasure, Measures, service_name};
+use crate::measure::{self, Distribution, FaultMeasure, Measures, Resources, service_name};
+use crate::objective::Objective;
 
-use super::objectives::{Objectives, evaluate};
+use super::bottlenecks::bottlenecks;
+use super::objectives::{Evidence, evaluate};
 use super::verdict::{Grounds, verdict};
 use super::*;
 
@@ -20,9 +23,17 @@ pub struct Input {
     /// `sim` or `docker`.
     pub backend: String,
     pub cluster: Cluster,
+    /// The plan in words.
+    pub configuration: String,
     /// Services with a workload; each must have been loaded for the run to count.
     pub services: Vec<Service>,
-    pub objectives: Objectives,
+    pub objectives: Vec<Objective>,
+    /// Earlier runs to compare with.
+    pub reference: Option<Reference>,
+    /// What nodes used, where the backend knows it.
+    pub resources: Option<Resources>,
+    /// What bounds throughput and latency, if it is not the machine that ran.
+    pub bounded_by: Option<String>,
     /// Whether unavailability was legitimate, if the faults make that a question.
     pub excuse: Option<String>,
     /// Numbers of the faults that may be skipped: nobody asked for them by name.
@@ -43,6 +54,8 @@ pub struct WallInput {
     pub started: String,
     /// Of the program.
     pub version: String,
+    pub commit: Option<String>,
+    pub machine: Option<Machine>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +75,16 @@ pub struct ElectionTimeout {
 pub fn build(input: &Input, measures: &Measures, checks: &[check::CheckResult]) -> Report {
     let faults: Vec<_> = measures.faults.iter().map(fault_row).collect();
     let checks: Vec<_> = checks.iter().map(check_row).collect();
-    let objectives = evaluate(&input.objectives, measures);
+    let resources = input.resources.as_ref();
+    let evidence = Evidence {
+        measures,
+        resources,
+        backend: &input.backend,
+    };
+    let objectives = evaluate(&input.objectives, &evidence);
+    let figures = figures(measures);
+    let reference = input.reference.as_ref();
+    let comparison = reference.map(|reference| reference.compare(&figures));
     let load = load(input, measures);
     let asked = measures.faults.iter().zip(&faults);
     let asked: Vec<_> = asked
@@ -73,18 +95,22 @@ pub fn build(input: &Input, measures: &Measures, checks: &[check::CheckResult]) 
         checks: &checks,
         faults: &asked,
         objectives: &objectives,
+        comparison: comparison.as_ref(),
         load: &load,
         excuse: input.excuse.as_deref(),
     };
     let (verdict, reason) = verdict(&grounds);
+    let decision = grounds.decision(verdict);
     Report {
         scenario: input.scenario.clone(),
         seed: input.seed,
         backend: input.backend.clone(),
         verdict,
         reason,
+        decision,
         reproduce: input.reproduce.clone(),
         cluster: input.cluster.clone(),
+        configuration: input.configuration.clone(),
         detection_ms: times(&measures.detection.times),
         election_ms: times(&measures.election.times),
         downtime_ms: downtime(measures),
@@ -103,6 +129,16 @@ pub fn build(input: &Input, measures: &Measures, checks: &[check::CheckResult]) 
         faults,
         checks,
         objectives,
+        comparison,
+        figures,
+        stages_us: stages(measures),
+        bottlenecks: bottlenecks(measures, resources),
+        queue: measures.totals.queue.map(queue),
+        cache: measures.totals.cache.map(cache),
+        errors: errors(measures),
+        slowest: slowest(measures),
+        resources: resources.map(used).unwrap_or_default(),
+        bounded_by: input.bounded_by.clone(),
         timeline: timeline(measures),
         sim: sim(input, measures.end_us),
     }
@@ -334,5 +370,75 @@ fn sim(input: &Input, end_us: u64) -> Sim {
         speed: PerSecond::of(u64::try_from(speed).unwrap_or(u64::MAX)),
         started: input.wall.started.clone(),
         version: input.wall.version.clone(),
+        commit: input.wall.commit.clone(),
+        machine: input.wall.machine.clone(),
     }
+}
+
+fn stages(measures: &Measures) -> BTreeMap<String, BTreeMap<String, u64>> {
+    let services = measures.breakdown.services.iter();
+    services
+        .map(|(service, stages)| {
+            let means = stages.all().map(|(stage, us)| (stage.to_owned(), us));
+            (service_name(*service).to_owned(), means.into())
+        })
+        .collect()
+}
+
+fn queue(totals: measure::totals::QueueTotals) -> QueueReport {
+    QueueReport {
+        published: totals.published,
+        delivered: totals.delivered,
+        consumed: totals.consumed,
+        dead_letters: totals.dead_letters,
+        depth_max: totals.depth_max,
+        depth_end: totals.depth_end,
+    }
+}
+
+fn cache(totals: measure::totals::CacheTotals) -> CacheReport {
+    CacheReport {
+        reads: totals.reads,
+        hits: totals.hits,
+        hit_rate: (totals.hits * 1_000_000)
+            .checked_div(totals.reads)
+            .map(Percent::of),
+        invalidation_ms: times(&totals.invalidation),
+    }
+}
+
+fn errors(measures: &Measures) -> Vec<ErrorRow> {
+    let rows = measures.errors.iter();
+    rows.map(|row| ErrorRow {
+        service: service_name(row.service).into(),
+        operation: row.operation.into(),
+        outcome: row.class,
+        why: row.why.clone(),
+        count: row.count,
+    })
+    .collect()
+}
+
+fn slowest(measures: &Measures) -> Vec<SlowRow> {
+    let rows = measures.slowest.iter();
+    rows.map(|row| SlowRow {
+        service: service_name(row.service).into(),
+        operation: row.operation.into(),
+        client: row.client.clone(),
+        at_ms: Ms::of(row.at_us),
+        latency_ms: Ms::of(row.latency_us),
+    })
+    .collect()
+}
+
+fn used(resources: &Resources) -> BTreeMap<String, ResourceRow> {
+    let row = |node: &measure::resources::NodeResources| ResourceRow {
+        memory_max_bytes: node.memory_max_bytes,
+        memory_growth: node.memory_growth_ppm.map(Percent::of),
+        cpu: node.cpu_ppm.map(Percent::of),
+    };
+    let nodes = resources.nodes.iter();
+    nodes
+        .map(|(name, node)| (name.clone(), row(node)))
+        .collect()
 }

@@ -10,8 +10,10 @@
 //! Not here: how anything is measured ([`crate::measure`]) or judged ([`crate::check`]),
 //! and writing of files.
 
+mod bottlenecks;
 mod build;
-mod fixed;
+pub mod csv;
+mod figures;
 mod markdown;
 mod objectives;
 mod tables;
@@ -23,10 +25,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::baseline::Comparison;
+pub use crate::fixed::{Fixed, Ms, Number, PerSecond, Percent, Seconds, SignedPercent};
+pub use crate::objective::{Bound, Unit};
+pub use bottlenecks::{Bottleneck, Priority, Rule};
 pub use build::{Cluster, ElectionTimeout, Input, WallInput, build};
-pub use fixed::{Fixed, Ms, Number, PerSecond, Percent, Seconds};
+pub use figures::figures;
 pub use markdown::markdown;
-pub use objectives::{ObjectiveResult, Objectives, Unit};
+pub use objectives::{ObjectiveResult, Status};
 pub use tables::{count, duration};
 pub use text::{Style, text};
 pub use verdict::{RECOVERY_CHECKS, RunVerdict};
@@ -44,9 +50,13 @@ pub struct Report {
     pub verdict: RunVerdict,
     /// Why, in one line.
     pub reason: String,
+    /// Go or no-go, with every reason.
+    pub decision: Decision,
     /// The command that runs it again.
     pub reproduce: String,
     pub cluster: Cluster,
+    /// The plan of the run, in words.
+    pub configuration: String,
     pub faults: Vec<FaultRow>,
     pub detection_ms: Times,
     pub election_ms: Times,
@@ -64,11 +74,87 @@ pub struct Report {
     pub operations: Operations,
     pub checks: Vec<CheckRow>,
     pub objectives: Vec<ObjectiveResult>,
+    /// With earlier runs, if the run was to be compared with any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<Comparison>,
+    /// What a comparison with other runs is made of.
+    pub figures: BTreeMap<String, crate::baseline::Figure>,
+    /// Where operations' time went, by service; microseconds, means over its operations.
+    pub stages_us: BTreeMap<String, BTreeMap<String, u64>>,
+    pub bottlenecks: Vec<Bottleneck>,
+    pub queue: Option<QueueReport>,
+    pub cache: Option<CacheReport>,
+    /// How often operations failed or were never answered, by service, operation and reason.
+    pub errors: Vec<ErrorRow>,
+    /// The slowest acknowledged operations, slowest first.
+    pub slowest: Vec<SlowRow>,
+    /// Of each node, where the backend knows them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub resources: BTreeMap<String, ResourceRow>,
+    /// What bounds throughput and latency, if it is not the machine that ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounded_by: Option<String>,
     /// How often the run met each of the situations of [`crate::measure::marks`].
     pub marks: BTreeMap<String, u64>,
     pub samples_us: Samples,
     pub timeline: TimelineData,
     pub sim: Sim,
+}
+
+/// Whether to go on with what was tested.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    pub go: bool,
+    /// Of a no-go, all that speaks against it; of a go, what it rests on.
+    pub reasons: Vec<String>,
+}
+
+/// Messages, as clients were told; see [`crate::measure::totals`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueReport {
+    pub published: u64,
+    pub delivered: u64,
+    pub consumed: u64,
+    pub dead_letters: u64,
+    pub depth_max: u64,
+    pub depth_end: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheReport {
+    pub reads: u64,
+    pub hits: u64,
+    pub hit_rate: Option<Percent>,
+    /// A write is acknowledged → a client's own cache has heard of it.
+    pub invalidation_ms: Times,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorRow {
+    pub service: String,
+    pub operation: String,
+    /// `failed` or `unknown`.
+    pub outcome: Class,
+    /// With every number replaced by `N`.
+    pub why: String,
+    pub count: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlowRow {
+    pub service: String,
+    pub operation: String,
+    pub client: String,
+    pub at_ms: Ms,
+    pub latency_ms: Ms,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResourceRow {
+    pub memory_max_bytes: u64,
+    pub memory_growth: Option<Percent>,
+    /// Mean, of one processor.
+    pub cpu: Option<Percent>,
 }
 
 /// One occurrence of a fault.
@@ -262,6 +348,36 @@ pub struct Sim {
     pub started: String,
     /// Of the program; differs between builds.
     pub version: String,
+    /// Of the program's sources, if that was known when it was built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// That the program ran on; differs between runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Machine>,
+}
+
+/// The machine that the program ran on, as far as it told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    pub processor: String,
+    pub processors: u64,
+    pub memory_bytes: u64,
+    /// `linux-x86_64`.
+    pub platform: String,
+}
+
+/// `2 × Some Processor, 24.1 GB memory, linux-x86_64`.
+impl std::fmt::Display for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let memory = Unit::Bytes.text(Unit::Bytes.number(self.memory_bytes));
+        let Machine {
+            processor,
+            processors,
+            platform,
+            ..
+        } = self;
+        write!(f, "{processors} × {processor}, {memory} memory, {platform}")
+    }
 }
 
 impl Report {

@@ -23,14 +23,19 @@ pub(super) struct Table {
 /// What stands for a value that does not exist.
 const NOTHING: &str = "-";
 
-/// All tables that have rows. With `all_checks`, also of the checks that hold.
+/// All tables that have rows. With `all_checks`, also of the checks that hold and of figures
+/// that are as they were.
 pub(super) fn tables(report: &Report, all_checks: bool) -> Vec<Table> {
     let tables = [
         faults(report),
         services(report),
         times(report),
         latencies(report),
+        stages(report),
+        messages(report),
+        cached(report),
         objectives(report),
+        comparison(report, all_checks),
         checks(report, all_checks),
     ];
     tables
@@ -268,23 +273,179 @@ fn latencies(report: &Report) -> Table {
 
 fn objectives(report: &Report) -> Table {
     let row = |result: &ObjectiveResult| {
-        let bound = if result.unit == Unit::Percent {
-            "≥"
-        } else {
-            "≤"
-        };
+        let grace = result.grace_ms.map(|grace| {
+            let missed = result.missed_for_ms.map_or(0, Ms::get);
+            format!(
+                "missed for {} of {}",
+                duration(missed),
+                duration(grace.get())
+            )
+        });
+        let note = grace.into_iter().chain(result.note.clone());
         let cells = vec![
             result.name.clone(),
-            format!("{bound} {}", result.unit.text(result.limit)),
+            format!("{} {}", result.bound.sign(), result.unit.text(result.limit)),
             or_nothing(result.measured, |number| result.unit.text(number)),
-            if result.met { "met" } else { "missed" }.to_owned(),
+            or_nothing(result.margin_percent, |margin| margin.to_string()),
+            result.status.label().to_owned(),
+            note.collect::<Vec<_>>().join("; "),
         ];
-        (if result.met { Tone::Plain } else { Tone::Bad }, cells)
+        let tone = match result.status {
+            Status::Met => Tone::Plain,
+            Status::Missed => Tone::Bad,
+            Status::Unknown | Status::Unsupported => Tone::Doubtful,
+        };
+        (tone, cells)
     };
     Table {
         title: "objectives",
-        columns: vec!["objective", ">limit", ">measured", "result"],
+        columns: vec![
+            "objective",
+            ">target",
+            ">measured",
+            ">margin",
+            "result",
+            "note",
+        ],
         rows: report.objectives.iter().map(row).collect(),
+    }
+}
+
+/// What got worse or better than in earlier runs; with `all`, also what did not.
+fn comparison(report: &Report, all: bool) -> Table {
+    use crate::baseline::{Row, Standing};
+    let row = |row: &Row| {
+        let text = |value: Option<Number>| or_nothing(value, |value| row.unit.text(value));
+        let (tone, standing) = match row.standing {
+            Standing::Regression => (Tone::Bad, "regression"),
+            Standing::Better => (Tone::Plain, "better"),
+            Standing::Same => (Tone::Plain, "same"),
+            Standing::New => (Tone::Plain, "new"),
+            Standing::Gone => (Tone::Doubtful, "gone"),
+        };
+        let cells = vec![
+            row.figure.clone(),
+            text(row.median),
+            text(row.worst),
+            text(row.measured),
+            or_nothing(row.change_percent, |change| change.to_string()),
+            standing.to_owned(),
+        ];
+        (tone, cells)
+    };
+    let rows = report
+        .comparison
+        .iter()
+        .flat_map(|comparison| &comparison.rows);
+    let shown = |row: &&Row| all || matches!(row.standing, Standing::Regression | Standing::Better);
+    Table {
+        title: "comparison",
+        columns: vec![
+            "figure",
+            ">before",
+            ">worst before",
+            ">now",
+            ">change",
+            "result",
+        ],
+        rows: rows.filter(shown).map(row).collect(),
+    }
+}
+
+/// Mean time of an operation in each stage.
+fn stages(report: &Report) -> Table {
+    const STAGES: [&str; 8] = [
+        "travel",
+        "held",
+        "queued",
+        "disk",
+        "network",
+        "consensus",
+        "applied",
+        "waited",
+    ];
+    let row = |(service, stages): (&String, &BTreeMap<String, u64>)| {
+        let cells = STAGES.map(|stage| or_nothing(stages.get(stage), |us| duration(*us)));
+        let total = stages.values().sum();
+        let cells = [service.clone(), duration(total)].into_iter().chain(cells);
+        (Tone::Plain, cells.collect())
+    };
+    let head = ["mean of", ">all"].into_iter();
+    Table {
+        title: "stages",
+        columns: head
+            .chain([
+                ">travel",
+                ">held",
+                ">queued",
+                ">disk",
+                ">network",
+                ">consensus",
+                ">applied",
+                ">waited",
+            ])
+            .collect(),
+        rows: report.stages_us.iter().map(row).collect(),
+    }
+}
+
+fn messages(report: &Report) -> Table {
+    let row = |queue: &QueueReport| {
+        let cells = [
+            queue.published,
+            queue.delivered,
+            queue.consumed,
+            queue.dead_letters,
+            queue.depth_max,
+            queue.depth_end,
+        ];
+        let cells = cells.map(count);
+        (
+            Tone::Plain,
+            [vec!["all".to_owned()], cells.to_vec()].concat(),
+        )
+    };
+    Table {
+        title: "messages",
+        columns: vec![
+            "messages",
+            ">published",
+            ">delivered",
+            ">consumed",
+            ">dead letters",
+            ">most at a time",
+            ">at the end",
+        ],
+        rows: report.queue.iter().map(row).collect(),
+    }
+}
+
+fn cached(report: &Report) -> Table {
+    let row = |cache: &CacheReport| {
+        let times = cache.invalidation_ms;
+        let cells = vec![
+            "all".to_owned(),
+            count(cache.reads),
+            count(cache.hits),
+            or_nothing(cache.hit_rate, |rate| format!("{rate:.2} %")),
+            count(times.count),
+            ms(times.p50),
+            ms(times.p99),
+        ];
+        (Tone::Plain, cells)
+    };
+    Table {
+        title: "cache",
+        columns: vec![
+            "cache",
+            ">reads",
+            ">hits",
+            ">hit rate",
+            ">invalidations",
+            ">heard p50",
+            ">p99",
+        ],
+        rows: report.cache.iter().map(row).collect(),
     }
 }
 

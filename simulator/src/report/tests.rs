@@ -9,6 +9,7 @@ use crate::check;
 use crate::history::{Action, History, NodeEvent, Outcome, Service};
 use crate::measure::measure;
 use crate::measure::testing::{Script, get, unknown, value};
+use crate::objective::{Figure, Objective, Quantile};
 
 const SECOND: u64 = 1_000_000;
 
@@ -93,6 +94,29 @@ fn history() -> History {
     script.end(9_500_000)
 }
 
+fn objectives() -> Vec<Objective> {
+    let quantile = Quantile::P99;
+    let limits = [
+        (Figure::Election { quantile }, SECOND),
+        (Figure::DowntimeMax, 900_000),
+        (Figure::Lost, 0),
+        (Figure::Availability, 800_000),
+        (Figure::Memory, 1_000_000),
+    ];
+    let limits = limits.into_iter();
+    limits
+        .map(|(figure, limit)| limited(figure, limit))
+        .collect()
+}
+
+fn limited(figure: Figure, limit: u64) -> Objective {
+    Objective {
+        figure,
+        limit,
+        grace_us: None,
+    }
+}
+
 fn input() -> Input {
     Input {
         scenario: "failure-recovery".into(),
@@ -107,13 +131,11 @@ fn input() -> Input {
             },
         },
         services: vec![Service::Queue, Service::Cache],
-        objectives: Objectives {
-            election_p99_us: Some(SECOND),
-            downtime_max_us: Some(900_000),
-            lost: Some(0),
-            availability_ppm: Some(800_000),
-            ..Objectives::default()
-        },
+        objectives: objectives(),
+        reference: None,
+        resources: None,
+        bounded_by: Some("no hardware is modelled".into()),
+        configuration: "failure-recovery, seed 7\n".into(),
         excuse: None,
         drawn_faults: Default::default(),
         history_sha256: "0123abcd".into(),
@@ -123,6 +145,8 @@ fn input() -> Input {
             elapsed_us: 31_500,
             started: "2026-01-02T03:04:05Z".into(),
             version: "0.1.0".into(),
+            commit: None,
+            machine: None,
         },
     }
 }
@@ -218,6 +242,8 @@ fn all_but_the_wall_clock_is_identical_for_equal_histories() {
         elapsed_us: 99,
         started: "later".into(),
         version: "0.2.0".into(),
+        commit: Some("0123abc".into()),
+        machine: None,
     };
     let checks = [result("liveness", "R4", check::Verdict::Pass)];
     let first = build(&input(), &measure(&history()), &checks);
@@ -240,7 +266,17 @@ fn all_but_the_wall_clock_is_identical_for_equal_histories() {
         }
         .to_json()
     );
-    assert_eq!(markdown(&first), markdown(&second));
+    let without_execution = |report: &Report| {
+        let text = markdown(report);
+        let (before, after) = text
+            .split_once("## This execution")
+            .expect("it has this part");
+        let (_, after) = after
+            .split_once("## Configuration")
+            .expect("which ends here");
+        format!("{before}{after}")
+    };
+    assert_eq!(without_execution(&first), without_execution(&second));
 }
 
 #[test]
@@ -256,11 +292,11 @@ fn judged(
     checks: &[check::CheckResult],
     status: SpanStatus,
     acked: u64,
-    objectives: Objectives,
+    objectives: &[Objective],
 ) -> (RunVerdict, String) {
     let mut report = build(
         &Input {
-            objectives,
+            objectives: objectives.to_vec(),
             ..input()
         },
         &measure(&history()),
@@ -271,6 +307,7 @@ fn judged(
         checks: &report.checks,
         faults: &report.faults,
         objectives: &report.objectives,
+        comparison: None,
         load: &[("cache".into(), 500), ("queue".into(), acked)],
         excuse: None,
     })
@@ -289,11 +326,8 @@ fn verdicts_in_their_order() {
     let skipped = || SpanStatus::Skipped {
         why: "no leader".into(),
     };
-    let none = Objectives::default();
-    let strict = Objectives {
-        lost: Some(0),
-        ..none
-    };
+    let none = &[][..];
+    let strict = &[limited(Figure::Lost, 0)][..];
     let of = |(verdict, _)| -> (RunVerdict, u8) { (verdict, RunVerdict::exit_code(verdict)) };
 
     let pass = judged(&checks(Pass, Pass), healed(), 10, none);
@@ -327,4 +361,59 @@ fn verdicts_in_their_order() {
         missed,
         (RunVerdict::ObjectiveMissed, "lost is 1, limit 0".into())
     );
+}
+
+#[test]
+fn what_cannot_be_measured_is_inconclusive_and_what_cannot_be_known_is_said() {
+    let checks = [result("q", "Q1", check::Verdict::Pass)];
+    let acquire = Figure::Latency {
+        service: Service::Lock,
+        operation: "acquire".into(),
+        quantile: Quantile::P95,
+    };
+    let healed = || SpanStatus::Healed;
+    let (unmeasured, why) = judged(&checks, healed(), 10, &[limited(acquire, 1)]);
+    assert_eq!(unmeasured, RunVerdict::Inconclusive);
+    assert!(
+        why.starts_with("latency.lock.acquire.p95: nothing to measure"),
+        "{why}"
+    );
+    let memory = judged(&checks, healed(), 10, &[limited(Figure::Memory, 1)]);
+    let told = "1 checks hold, 0 objectives met, 1 not known on this backend";
+    assert_eq!(memory, (RunVerdict::Pass, told.into()));
+}
+
+#[test]
+fn a_regression_is_a_missed_objective_that_names_the_figure() {
+    use crate::baseline::{Baseline, Reference, Tolerance};
+    let measures = measure(&history());
+    let baseline = Baseline::of("failure-recovery", "sim", &[figures(&measures)]);
+    let reference = |baseline: Baseline| Reference {
+        name: "main".into(),
+        tolerance: Tolerance::default(),
+        baseline,
+    };
+    let verdict = |baseline: Baseline| {
+        let input = Input {
+            objectives: Vec::new(),
+            reference: Some(reference(baseline)),
+            ..input()
+        };
+        let report = build(&input, &measures, &[]);
+        (report.verdict, report.reason)
+    };
+    let (same, why) = verdict(baseline.clone());
+    assert_eq!(same, RunVerdict::Pass, "{why}");
+    assert!(why.ends_with("no regression against main"), "{why}");
+    let mut faster = baseline;
+    let figure = faster
+        .figures
+        .get_mut("latency.cache.get.p95")
+        .expect("gets were measured");
+    figure.median = Unit::Ms.number(1_000);
+    figure.worst = Unit::Ms.number(2_000);
+    let (slower, why) = verdict(faster);
+    assert_eq!(slower, RunVerdict::ObjectiveMissed);
+    let told = "regression: latency.cache.get.p95 is 4 ms, was 1 ms (worst 2 ms): +300.0 %";
+    assert_eq!(why, told);
 }

@@ -50,10 +50,38 @@ pub fn text(report: &Report, style: Style, run_dir: Option<&str>) -> String {
         .count();
     let total = report.checks.len();
     out += &format!(
-        "{}      {held} of {total} hold\n\n",
+        "{}      {held} of {total} hold\n",
         style.paint(BOLD, "checks")
     );
+    out += &decision(report, style);
+    out.push('\n');
+    out += &findings(report, style);
     out + &ending(report, style, run_dir)
+}
+
+/// Bottlenecks, and what bounds the figures.
+fn findings(report: &Report, style: Style) -> String {
+    let mut out = String::new();
+    for found in &report.bottlenecks {
+        let title = format!("bottleneck  {}: {}", found.subject, found.rule.title());
+        out += &format!(
+            "{} ({} priority)\n",
+            style.paint(YELLOW, &title),
+            found.priority.label()
+        );
+        for evidence in &found.evidence {
+            out += &format!("  {evidence}\n");
+        }
+        out += &format!("  cause: {}\n  do: {}\n", found.cause, found.recommendation);
+    }
+    if let Some(bounded_by) = &report.bounded_by {
+        out += &style.paint(DIM, &format!("note        {bounded_by}"));
+        out.push('\n');
+    }
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    out
 }
 
 /// How long the run took, as far as that is known: not when a stored one is judged again.
@@ -181,4 +209,18 @@ fn ending(report: &Report, style: Style, run_dir: Option<&str>) -> String {
         out += &format!("artifacts: {run_dir}\n");
     }
     out + &format!("again: {}\n", style.paint(BOLD, &report.reproduce))
+}
+
+/// Go, or no-go with the reasons that the verdict's own line does not say.
+fn decision(report: &Report, style: Style) -> String {
+    let Decision { go, reasons } = &report.decision;
+    let word = if *go { "go" } else { "no-go" };
+    let mut out = format!("{}    {word}\n", style.paint(BOLD, "decision"));
+    for reason in reasons
+        .iter()
+        .filter(|reason| !report.reason.contains(*reason))
+    {
+        out += &format!("  {reason}\n");
+    }
+    out
 }

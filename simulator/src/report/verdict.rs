@@ -8,8 +8,11 @@
 //!    because it is the very reason why little was served and little could be checked;
 //! 3. too little was served, a fault did not take effect, or a check cannot tell:
 //!    **inconclusive**, since such a run would have passed whatever the cluster did;
-//! 4. an objective is missed: **objective missed**;
-//! 5. otherwise **pass**.
+//!    Likewise if an objective has nothing to be measured by;
+//! 4. an objective is missed, or a figure is worse than in earlier runs by more than the
+//!    tolerance: **objective missed**;
+//! 5. otherwise **pass**. Objectives that the backend cannot know are named, and count for
+//!    nothing.
 //!
 //! An objective that is missed is missed, but the reason says when no majority of the nodes
 //! was left to answer: nobody can blame a cluster for that.
@@ -20,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::measure::SpanStatus;
 
-use super::{CheckRow, CheckVerdict, FaultRow, ObjectiveResult};
+use super::{CheckRow, CheckVerdict, Comparison, Decision, FaultRow, ObjectiveResult, Status};
 
 /// Checks whose failure means that the cluster did not recover, rather than that it lied.
 pub const RECOVERY_CHECKS: [&str; 1] = ["liveness"];
@@ -66,6 +69,7 @@ pub(super) struct Grounds<'a> {
     /// Those that were asked for: a drawn fault may be skipped, but see the check of faults.
     pub(super) faults: &'a [FaultRow],
     pub(super) objectives: &'a [ObjectiveResult],
+    pub(super) comparison: Option<&'a Comparison>,
     /// Each service with a workload, and what it acknowledged in chaos and serve.
     pub(super) load: &'a [(String, u64)],
     /// Whether unavailability was legitimate, if that is a question.
@@ -126,6 +130,13 @@ impl Grounds<'_> {
         self.too_little_load()
             .or_else(|| self.idle_fault())
             .or_else(|| self.unsure_check())
+            .or_else(|| self.unmeasured().next())
+    }
+
+    fn unmeasured(&self) -> impl Iterator<Item = String> {
+        let results = self.objectives.iter();
+        let unknown = results.filter(|result| result.status == Status::Unknown);
+        unknown.map(ToString::to_string)
     }
 
     fn too_little_load(&self) -> Option<String> {
@@ -161,23 +172,71 @@ impl Grounds<'_> {
     }
 
     fn missed(&self) -> Option<String> {
-        let missed: Vec<_> = self
-            .objectives
-            .iter()
-            .filter(|result| !result.met)
-            .collect();
-        (!missed.is_empty()).then(|| {
-            let missed: Vec<_> = missed.iter().map(|result| result.to_string()).collect();
-            missed.join("; ")
-        })
+        let missed: Vec<String> = self.misses().collect();
+        (!missed.is_empty()).then(|| missed.join("; "))
+    }
+
+    /// Missed objectives, then regressions.
+    fn misses(&self) -> impl Iterator<Item = String> {
+        let results = self.objectives.iter();
+        let missed = results.filter(|result| result.status == Status::Missed);
+        let regressions = self
+            .comparison
+            .into_iter()
+            .flat_map(Comparison::regressions);
+        let worse = regressions.map(|row| format!("regression: {row}"));
+        missed.map(ToString::to_string).chain(worse)
     }
 
     fn passed(&self) -> String {
-        let objectives = match self.objectives.len() {
-            0 => "no objectives were set".to_owned(),
-            1 => "1 objective met".to_owned(),
-            count => format!("{count} objectives met"),
+        let with = |status| {
+            let results = self.objectives.iter();
+            results.filter(|result| result.status == status).count()
         };
-        format!("{} checks hold, {objectives}", self.checks.len())
+        let objectives = match (self.objectives.len(), with(Status::Met)) {
+            (0, _) => "no objectives were set".to_owned(),
+            (_, 1) => "1 objective met".to_owned(),
+            (_, count) => format!("{count} objectives met"),
+        };
+        let unsupported = match with(Status::Unsupported) {
+            0 => String::new(),
+            count => format!(", {count} not known on this backend"),
+        };
+        let compared = match self.comparison {
+            None => String::new(),
+            Some(comparison) => format!(", no regression against {}", comparison.baseline),
+        };
+        let checks = self.checks.len();
+        format!("{checks} checks hold, {objectives}{unsupported}{compared}")
+    }
+
+    /// Everything that speaks against it, or what it rests on.
+    pub(super) fn decision(&self, verdict: RunVerdict) -> Decision {
+        if verdict == RunVerdict::Pass {
+            let results = self.objectives.iter();
+            let unsupported = results.filter(|result| result.status == Status::Unsupported);
+            let unsupported = unsupported.map(ToString::to_string);
+            return Decision {
+                go: true,
+                reasons: [self.passed()].into_iter().chain(unsupported).collect(),
+            };
+        }
+        let failed = self.checks.iter();
+        let failed = failed.filter(|check| check.verdict == CheckVerdict::Fail);
+        let failed =
+            failed.map(|check| format!("{} {}: {}", check.property, check.name, check.detail));
+        let unsure = [
+            self.too_little_load(),
+            self.idle_fault(),
+            self.unsure_check(),
+        ];
+        let reasons = failed.chain(self.misses());
+        Decision {
+            go: false,
+            reasons: reasons
+                .chain(unsure.into_iter().flatten())
+                .chain(self.unmeasured())
+                .collect(),
+        }
     }
 }

@@ -11,7 +11,7 @@ use toml::Spanned;
 use super::source::Problem;
 use super::unit::{Bounds, Duration, duration_text};
 use super::workload::{Service, Workload};
-use super::{Scenario, check_fault};
+use super::{Scenario, check_fault, objectives};
 use crate::fault::Kind;
 
 pub(super) type Checked = Result<(), Problem>;
@@ -70,7 +70,8 @@ pub(super) fn check(scenario: &Scenario) -> Checked {
     for fault in &scenario.faults {
         check_fault::check(fault, scenario)?;
     }
-    check_chaos(scenario)
+    check_chaos(scenario)?;
+    objectives::check(&scenario.objectives)
 }
 
 fn check_chaos(scenario: &Scenario) -> Checked {

@@ -6,13 +6,14 @@
 //! that a plan made of a scenario has nothing left to refuse: unknown keys, quantities
 //! without a unit, targets that cannot exist, faults that reach beyond the chaos phase.
 //!
-//! Modules: the tables of a file ([`section`], [`workload`], [`fault`]), quantities
-//! ([`unit`]), overrides (`setting`), checks (`check` and its kin), places (`source`).
+//! Modules: the tables of a file ([`section`], [`workload`], [`fault`], [`objectives`]),
+//! quantities ([`unit`]), overrides (`setting`), checks (`check` and its kin), places (`source`).
 
 mod check;
 mod check_fault;
 mod check_target;
 pub mod fault;
+pub mod objectives;
 pub mod section;
 mod setting;
 mod source;
@@ -28,7 +29,8 @@ use toml::Spanned;
 use toml::de::{DeTable, Deserializer};
 
 pub use fault::Fault;
-pub use section::{Chaos, Clock, Cluster, Disk, Network, Objectives, Phases, Probe};
+pub use objectives::Objectives;
+pub use section::{Chaos, Clock, Cluster, Disk, Network, Phases, Probe};
 pub use source::ScenarioError;
 pub use workload::Workload;
 

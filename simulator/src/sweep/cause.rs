@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::report::{CheckVerdict, Report, RunVerdict};
+use crate::report::{CheckVerdict, Comparison, Report, RunVerdict, Status};
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Cause {
@@ -56,8 +56,11 @@ pub fn causes(report: &Report) -> Vec<Cause> {
     if report.verdict == RunVerdict::Inconclusive {
         causes.insert(0, Cause::new("inconclusive", "", &report.reason));
     }
-    let missed = report.objectives.iter().filter(|result| !result.met);
+    let missed = report.objectives.iter();
+    let missed = missed.filter(|result| result.status == Status::Missed);
     causes.extend(missed.map(|result| Cause::new("objective", &result.name, "")));
+    let worse = report.comparison.iter().flat_map(Comparison::regressions);
+    causes.extend(worse.map(|row| Cause::new("regression", &row.figure, "")));
     causes
 }
 

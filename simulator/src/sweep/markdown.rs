@@ -36,6 +36,7 @@ pub fn markdown(summary: &Summary) -> String {
             out += &format!("| {} |\n", row.join(" | "));
         }
         out.push('\n');
+        out += &figures(scenario);
     }
     out +=
         "## faults\n\n| fault | injected | skipped | uncertain |\n| --- | ---: | ---: | ---: |\n";
@@ -171,6 +172,19 @@ fn runs(number: u64) -> String {
         1 => "1 run".into(),
         _ => format!("{} runs", count(number)),
     }
+}
+
+/// Latency, throughput, stages, with the worst of all seeds.
+fn figures(scenario: &ScenarioSummary) -> String {
+    if scenario.figures.is_empty() {
+        return String::new();
+    }
+    let mut out = "| figure | median | worst |\n| --- | ---: | ---: |\n".to_owned();
+    for (name, kept) in &scenario.figures {
+        let (median, worst) = (kept.unit.text(kept.median), kept.unit.text(kept.worst));
+        out += &format!("| {name} | {median} | {worst} |\n");
+    }
+    out + "\n"
 }
 
 fn endings(scenario: &ScenarioSummary) -> String {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::cause::{Cause, causes};
+use crate::baseline::Figures;
 use crate::measure::SpanStatus;
 use crate::report::{Operations, Report, RunVerdict};
 
@@ -179,6 +180,9 @@ pub struct RunFacts {
     /// Marks that were met.
     pub marks: BTreeMap<String, u64>,
     pub measures: BTreeMap<Measure, Sampled>,
+    /// What baselines are made of; results of version 0.1.0 may lack them.
+    #[serde(default, skip_serializing_if = "Figures::is_empty")]
+    pub figures: Figures,
 }
 
 impl SeedResult {
@@ -237,6 +241,7 @@ fn facts(report: &Report) -> RunFacts {
             .filter(|mark| mark.1 > 0)
             .collect(),
         measures: measures(report),
+        figures: report.figures.clone(),
     }
 }
 

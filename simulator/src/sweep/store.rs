@@ -21,10 +21,13 @@ use std::path::{Path, PathBuf};
 use super::failures::{dir_name, kept};
 use super::result::SeedResult;
 use super::spec::{FORMAT_VERSION, Spec, Task};
+use super::summary::Summary;
 
 const SPEC: &str = "sweep.json";
 const SPEC_DRAFT: &str = ".sweep.json";
 const RESULTS: &str = "results.jsonl";
+/// Written by whoever shows the sweep.
+const SUMMARY: &str = "summary.json";
 const SCENARIOS: &str = "scenarios";
 const FAILURES: &str = "failures";
 /// Run directories of seeds that are running.
@@ -191,6 +194,24 @@ impl Store {
 /// It is no sweep, or is damaged.
 pub fn read(path: &Path) -> Result<(Spec, Results), StoreError> {
     Ok((read_spec(path)?, read_results(path)?))
+}
+
+/// Whether the directory holds a sweep.
+pub fn is_sweep(path: &Path) -> bool {
+    path.join(SPEC).is_file()
+}
+
+/// The summary that was written at the end; `None` before that.
+///
+/// # Errors
+/// The disk's, or the file is none of this version.
+pub fn summary(path: &Path) -> Result<Option<Summary>, StoreError> {
+    let file = path.join(SUMMARY);
+    match fs::read_to_string(&file) {
+        Ok(text) => (serde_json::from_str(&text).map(Some)).map_err(|e| malformed(&file, e)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(io_error(&file, e)),
+    }
 }
 
 fn read_spec(path: &Path) -> Result<Spec, StoreError> {

@@ -13,6 +13,7 @@ use super::failures::{groups, kept};
 use super::result::{Ending, FaultCounts, Measure, SeedResult};
 use super::spec::Spec;
 use super::store::{Results, failure_path};
+use crate::baseline::{Baseline, Kept};
 use crate::measure::distribution::nearest_rank;
 use crate::measure::marks;
 use crate::report::{Operations, Seconds};
@@ -82,6 +83,9 @@ pub struct ScenarioSummary {
     pub runs: u64,
     pub endings: BTreeMap<Ending, u64>,
     pub measures: BTreeMap<Measure, Distribution>,
+    /// Latency, throughput and stages: median and worst of all runs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub figures: BTreeMap<String, Kept>,
 }
 
 /// A measure over all runs of a scenario. Microseconds, or a count.
@@ -252,9 +256,16 @@ fn scenarios(spec: &Spec, results: &Results) -> Vec<ScenarioSummary> {
                 .into_iter()
                 .map(|measure| (measure, Distribution::of(measure, of_it())))
                 .collect(),
+            figures: figures(of_it()),
         }
     };
     spec.scenarios.iter().map(summary).collect()
+}
+
+fn figures<'a>(results: impl Iterator<Item = &'a SeedResult>) -> BTreeMap<String, Kept> {
+    let runs = results.filter_map(|result| result.run.as_ref());
+    let runs: Vec<_> = runs.map(|run| run.figures.clone()).collect();
+    Baseline::of("", "", &runs).figures
 }
 
 impl Distribution {

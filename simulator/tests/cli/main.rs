@@ -7,5 +7,6 @@ mod help;
 mod histories;
 mod output;
 mod refusals;
+mod reports;
 mod run_dirs;
 mod verdicts;

@@ -35,6 +35,49 @@ impl<const SCALE: u64> Fixed<SCALE> {
     }
 }
 
+/// A change or a margin in percent, made of parts per million; negative ones, too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SignedPercent(pub i64);
+
+impl SignedPercent {
+    /// How much `value` is above `base`; `None` if there is no base.
+    pub fn above(value: Number, base: Number) -> Option<Self> {
+        let difference = i128::from(value.get()) - i128::from(base.get());
+        let share = (difference * 1_000_000).checked_div(i128::from(base.get()))?;
+        // Beyond what a number in JSON holds exactly, more of it tells nothing more.
+        const MOST: i128 = 1 << 52;
+        Some(Self(share.clamp(-MOST, MOST) as i64))
+    }
+}
+
+/// With its sign and one decimal, or as many as asked for: `+12.5 %`.
+impl fmt::Display for SignedPercent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "+" };
+        let digits = f.precision().unwrap_or(1);
+        let text = format!("{sign}{:.digits$} %", Percent::of(self.0.unsigned_abs()));
+        f.pad(&text)
+    }
+}
+
+impl Serialize for SignedPercent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.0 as f64 / 10_000.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for SignedPercent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = f64::deserialize(deserializer)?;
+        if !(-9e11..9e11).contains(&number) {
+            return Err(serde::de::Error::custom(format!(
+                "{number} is out of range"
+            )));
+        }
+        Ok(Self((number * 10_000.0).round() as i64))
+    }
+}
+
 /// All decimals, or as many as the precision asks for, cut off and not rounded: 99.9999 %
 /// available must not print as 100.
 impl<const SCALE: u64> fmt::Display for Fixed<SCALE> {
@@ -88,6 +131,24 @@ mod tests {
         }
         assert!(serde_json::from_str::<Ms>("-1.0").is_err());
         assert_eq!(serde_json::from_str::<Ms>("7").unwrap(), Ms::of(7_000));
+    }
+
+    #[test]
+    fn changes_have_a_sign() {
+        let change = |value, base| SignedPercent::above(Number::of(value), Number::of(base));
+        assert_eq!(
+            change(150, 100).map(|c| c.to_string()),
+            Some("+50.0 %".into())
+        );
+        assert_eq!(
+            change(75, 100).map(|c| c.to_string()),
+            Some("-25.0 %".into())
+        );
+        assert_eq!(change(1, 0), None);
+        let json = serde_json::to_string(&SignedPercent(-125_000)).unwrap();
+        assert_eq!(json, "-12.5");
+        let back: SignedPercent = serde_json::from_str(&json).unwrap();
+        assert_eq!(back, SignedPercent(-125_000));
     }
 
     #[test]

@@ -1,0 +1,99 @@
+//! `squall report`: a stored run or sweep, in another form.
+//!
+//! It runs nothing and judges nothing: what is shown is what was stored, so it says what the
+//! run said when it was made. `squall check` is what judges anew.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args as ClapArgs;
+
+use super::exit::{Exit, Failure};
+use super::{print, style, tell};
+use crate::report::{self, Report};
+use crate::run_dir::RunDir;
+use crate::sweep::{self, Summary, Wall, store};
+
+pub(super) const REPORT_HELP: &str = "\
+Examples:
+  squall report runs/failure-recovery-1
+  squall report runs/failure-recovery-1 --markdown > report.md
+  squall report sweeps/leader-kill --csv figures/
+
+report.json is described by docs/report.schema.json. The exit code says whether the report
+could be made, not what it says: 0, 64 or 70.";
+
+#[derive(Debug, ClapArgs)]
+pub struct ReportArgs {
+    /// Directory of a run or of a sweep.
+    pub dir: PathBuf,
+    /// As Markdown, for a pull request or a wiki.
+    #[arg(long, group = "form")]
+    pub markdown: bool,
+    /// As JSON, for machines.
+    #[arg(long, group = "form")]
+    pub json: bool,
+    /// Write every table and series as a CSV file into a directory, and print nothing.
+    #[arg(long, value_name = "DIR", group = "form")]
+    pub csv: Option<PathBuf>,
+}
+
+pub(super) fn report(args: &ReportArgs) -> Result<u8, Failure> {
+    match store::is_sweep(&args.dir) {
+        true => of_sweep(args)?,
+        false => of_run(args)?,
+    }
+    Ok(Exit::Pass as u8)
+}
+
+fn of_run(args: &ReportArgs) -> Result<(), Failure> {
+    let (dir, _) = RunDir::open(&args.dir)?;
+    let report: Report = dir.report()?;
+    if let Some(out) = &args.csv {
+        return write_all(out, &report::csv::files(&report));
+    }
+    let path = args.dir.display().to_string();
+    print(&match (args.markdown, args.json) {
+        (true, _) => report::markdown(&report),
+        (_, true) => report.to_json(),
+        _ => report::text(&report, style(), Some(&path)),
+    });
+    Ok(())
+}
+
+fn of_sweep(args: &ReportArgs) -> Result<(), Failure> {
+    let (spec, results) = store::read(&args.dir)?;
+    let summary = match store::summary(&args.dir)? {
+        Some(stored) => stored,
+        // It is still at work, or was killed: of what is done.
+        None => Summary::of(&spec, &results, 0, Wall::default()),
+    };
+    if let Some(out) = &args.csv {
+        let files = [
+            ("summary.csv", sweep::csv::summary(&summary)),
+            ("figures.csv", sweep::csv::figures(&summary)),
+            ("seeds.csv", sweep::csv::seeds(&results)),
+        ];
+        return write_all(out, &files);
+    }
+    print(&match (args.markdown, args.json) {
+        (true, _) => sweep::markdown(&summary),
+        (_, true) => summary.to_json(),
+        _ => sweep::text(&summary),
+    });
+    Ok(())
+}
+
+/// Writes the files into the directory, which is made if need be.
+fn write_all(out: &Path, files: &[(&str, String)]) -> Result<(), Failure> {
+    std::fs::create_dir_all(out).map_err(|e| at(out, &e))?;
+    for (name, text) in files {
+        let path = out.join(name);
+        std::fs::write(&path, text).map_err(|e| at(&path, &e))?;
+    }
+    tell(&format!("{} files in {}", files.len(), out.display()));
+    Ok(())
+}
+
+fn at(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::harness(format!("{}: {error}", path.display()))
+}

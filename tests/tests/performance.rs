@@ -1,0 +1,125 @@
+//! A build that got slower is told from one that did not.
+//!
+//! The planted bug MP-01 breaks no promise; it holds every write back for five milliseconds.
+//! Checks cannot see that. A baseline of an unchanged build must: by the figures that grew, by
+//! the stage in which the time goes, and on every seed. The same build on the same seeds must
+//! not be accused of anything.
+
+use squall::baseline::{Baseline, Comparison, Reference, Tolerance};
+use squall::report::{Report, Rule};
+use squall::scenario::Scenario;
+use squall::track_record::judge;
+use squall_cluster::planted::Bug;
+
+const SCENARIO: &str = r#"
+name = "performance"
+
+[phases]
+warmup = "1s"
+chaos = "8s"
+serve = "1s"
+
+[probe]
+enabled = false
+
+[network]
+latency = "1ms"
+
+[[workload]]
+service = "lock"
+clients = 2
+keys = 50
+think = "20ms"
+
+[[workload]]
+service = "queue"
+producers = 2
+consumers = 2
+think = "20ms"
+
+[[workload]]
+service = "cache"
+clients = 4
+reads = "50%"
+think = "20ms"
+"#;
+
+fn run(seed: u64, bug: Option<Bug>) -> Report {
+    let scenario = Scenario::parse(SCENARIO, "performance.toml").expect("it is valid");
+    judge(&scenario, seed, bug).expect("the simulation works")
+}
+
+fn baseline() -> Reference {
+    let runs: Vec<_> = (1..=5).map(|seed| run(seed, None).figures).collect();
+    Reference {
+        name: "performance".into(),
+        tolerance: Tolerance::default(),
+        baseline: Baseline::of("performance", "sim", &runs),
+    }
+}
+
+fn regressions(comparison: &Comparison) -> Vec<String> {
+    comparison.regressions().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_slower_build_is_a_regression_and_an_unchanged_one_is_none_on_ten_seeds() {
+    let reference = baseline();
+    for seed in 11..=20 {
+        let same = run(seed, None);
+        let told = regressions(&reference.compare(&same.figures));
+        assert_eq!(told, Vec::<String>::new(), "seed {seed}, unchanged");
+        let processing = same
+            .bottlenecks
+            .iter()
+            .find(|found| found.rule == Rule::Processing);
+        assert_eq!(processing, None, "seed {seed}, unchanged");
+
+        let slow = run(seed, Some(Bug::SlowWrites));
+        let compared = reference.compare(&slow.figures);
+        let worse: Vec<&str> = compared
+            .regressions()
+            .map(|row| row.figure.as_str())
+            .collect();
+        for figure in [
+            "latency.cache.set.p50",
+            "latency.lock.acquire.p50",
+            "latency.queue.publish.p50",
+            "stage.cache.held",
+            "stage.lock.held",
+            "stage.queue.held",
+        ] {
+            assert!(
+                worse.contains(&figure),
+                "seed {seed}: {figure} is not in {worse:?}"
+            );
+        }
+        // Reads are not held back, nor is anything else on a write's way slower.
+        for figure in [
+            "latency.cache.get.p50",
+            "stage.cache.disk",
+            "stage.cache.network",
+        ] {
+            assert!(
+                !worse.contains(&figure),
+                "seed {seed}: {figure} is in {worse:?}"
+            );
+        }
+        let held = &slow.figures["stage.lock.held"];
+        let held_us = held.value.get() / 10;
+        assert!(
+            (4_900..5_500).contains(&held_us),
+            "seed {seed}: held {held_us} µs"
+        );
+        let first = slow
+            .bottlenecks
+            .first()
+            .expect("five milliseconds are a bottleneck");
+        assert_eq!(
+            first.rule,
+            Rule::Processing,
+            "seed {seed}: {:#?}",
+            slow.bottlenecks
+        );
+    }
+}
