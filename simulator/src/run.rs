@@ -119,6 +119,7 @@ fn input(plan: &Plan, history: &History, reproduce: &str, wall: Duration) -> Inp
         },
         services: services.collect(),
         objectives: objectives(plan),
+        completion_us: plan.is_limited().then_some(plan.phases.chaos_us),
         excuse: excuse(plan, history),
         drawn_faults: (plan.faults.iter())
             .filter(|fault| fault.drawn)

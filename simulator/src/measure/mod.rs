@@ -16,6 +16,7 @@ pub mod latency;
 pub mod loss;
 pub mod marks;
 pub mod recovery;
+pub mod steps;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod throughput;
@@ -28,10 +29,11 @@ pub use faults::{FaultSpan, SpanStatus};
 pub use latency::LatencyRow;
 pub use loss::DataLoss;
 pub use recovery::{Recovery, Spell};
+pub use steps::{LoadMeasure, Overall, StepMeasure, StressEnd};
 pub use throughput::{Series, Throughput};
 pub use timeline::{Class, Reign, SERVICES, Span, service_name};
 
-use crate::history::{History, Phase};
+use crate::history::{EventKind, History, Phase, UNFINISHED};
 use baseline::Baselines;
 use timeline::Timeline;
 
@@ -52,6 +54,11 @@ pub struct Measures {
     pub latency: Vec<LatencyRow>,
     pub throughput: Throughput,
     pub operations: Counts,
+    /// Of the chaos phase; `None` if the run did not come to it.
+    pub overall: Option<Overall>,
+    pub load: LoadMeasure,
+    /// Whether operations that were asked for were left undone.
+    pub unfinished: bool,
     /// Acknowledged operations over time, for drawing.
     pub series: Series,
     /// Who led, when; in order of term.
@@ -100,6 +107,9 @@ pub fn measure(history: &History) -> Measures {
         latency: latency::latency(&timeline),
         throughput: throughput::throughput(&timeline),
         operations: counts(&timeline),
+        overall: (timeline.phase(Phase::Chaos)).map(|span| steps::overall(history, span)),
+        load: steps::load(history),
+        unfinished: is_unfinished(history),
         series: throughput::series(&timeline),
         reigns: timeline.reigns,
         phases: timeline.phases,
@@ -110,6 +120,11 @@ pub fn measure(history: &History) -> Measures {
             .map(|(span, election)| FaultMeasure { span, election })
             .collect(),
     }
+}
+
+fn is_unfinished(history: &History) -> bool {
+    let is_it = |kind: &EventKind| matches!(kind, EventKind::Note { text } if text == UNFINISHED);
+    history.events.iter().any(|event| is_it(&event.kind))
 }
 
 fn counts(timeline: &Timeline<'_>) -> Counts {

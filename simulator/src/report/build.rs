@@ -23,6 +23,8 @@ pub struct Input {
     /// Services with a workload; each must have been loaded for the run to count.
     pub services: Vec<Service>,
     pub objectives: Objectives,
+    /// In which time the operations of workloads that end must be done, if all end.
+    pub completion_us: Option<u64>,
     /// Whether unavailability was legitimate, if the faults make that a question.
     pub excuse: Option<String>,
     /// Numbers of the faults that may be skipped: nobody asked for them by name.
@@ -62,7 +64,13 @@ pub struct ElectionTimeout {
 pub fn build(input: &Input, measures: &Measures, checks: &[check::CheckResult]) -> Report {
     let faults: Vec<_> = measures.faults.iter().map(fault_row).collect();
     let checks: Vec<_> = checks.iter().map(check_row).collect();
-    let objectives = evaluate(&input.objectives, measures);
+    let steps = Load::of(measures);
+    let mut objectives = evaluate(&input.objectives, measures);
+    objectives.extend(super::load::objectives(
+        input.completion_us,
+        &steps,
+        measures,
+    ));
     let load = load(input, measures);
     let asked = measures.faults.iter().zip(&faults);
     let asked: Vec<_> = asked
@@ -98,6 +106,8 @@ pub fn build(input: &Input, measures: &Measures, checks: &[check::CheckResult]) 
         latency_us: latency(measures),
         throughput: throughput(measures),
         operations: operations(measures),
+        overall: overall(measures),
+        load: steps,
         marks: marks(measures),
         samples_us: samples(measures),
         faults,
@@ -122,6 +132,24 @@ fn load(input: &Input, measures: &Measures) -> Vec<(String, u64)> {
         )
     };
     input.services.iter().map(acked).collect()
+}
+
+fn overall(measures: &Measures) -> Option<Overall> {
+    let overall = measures.overall.as_ref()?;
+    let scaled = u128::from(overall.acknowledged) * 1_000_000_000;
+    let per_second = scaled
+        .checked_div(u128::from(overall.length_us))
+        .unwrap_or(0);
+    Some(Overall {
+        acknowledged: overall.acknowledged,
+        errors: overall.errors,
+        per_second: PerSecond::of(u64::try_from(per_second).unwrap_or(u64::MAX)),
+        mean_us: overall.mean_us,
+        p50_us: overall.p50_us,
+        p95_us: overall.p95_us,
+        p99_us: overall.p99_us,
+        max_us: overall.max_us,
+    })
 }
 
 fn fault_row(fault: &FaultMeasure) -> FaultRow {

@@ -21,6 +21,9 @@ pub fn markdown(report: &Report) -> String {
     for table in tables(report, true) {
         out += &laid_out(&table);
     }
+    if let Some(stress) = &report.load.stress {
+        out += &format!("## stress\n\n{}.\n\n", escaped(&stress.summary));
+    }
     out + &format!("## data loss\n\n{}.\n", data_loss(&report.data_loss))
 }
 
@@ -73,7 +76,7 @@ fn drawing(report: &Report) -> String {
     format!("```text\n{drawn}```\n\n")
 }
 
-fn laid_out(table: &Table) -> String {
+pub(super) fn laid_out(table: &Table) -> String {
     let row = |cells: &mut dyn Iterator<Item = String>| {
         format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "))
     };

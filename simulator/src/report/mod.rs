@@ -12,11 +12,13 @@
 
 mod build;
 mod fixed;
+pub mod load;
 mod markdown;
 mod objectives;
 mod tables;
 mod text;
 mod timeline;
+pub mod variants;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -25,10 +27,12 @@ use serde::{Deserialize, Serialize};
 
 pub use build::{Cluster, ElectionTimeout, Input, WallInput, build};
 pub use fixed::{Fixed, Ms, Number, PerSecond, Percent, Seconds};
+pub use load::Load;
 pub use markdown::markdown;
 pub use objectives::{ObjectiveResult, Objectives, Unit};
 pub use tables::{count, duration};
 pub use text::{Style, text};
+pub use variants::Variants;
 pub use verdict::{RECOVERY_CHECKS, RunVerdict};
 
 use crate::history::Phase;
@@ -62,6 +66,13 @@ pub struct Report {
     /// Service, or `all` → phase.
     pub throughput: BTreeMap<String, BTreeMap<Phase, Rate>>,
     pub operations: Operations,
+    /// What clients saw of the whole chaos phase, all operations but long polls together;
+    /// `null` if the run did not come to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overall: Option<Overall>,
+    /// Left out when no load was asked for.
+    #[serde(default, skip_serializing_if = "Load::is_empty")]
+    pub load: Load,
     pub checks: Vec<CheckRow>,
     pub objectives: Vec<ObjectiveResult>,
     /// How often the run met each of the situations of [`crate::measure::marks`].
@@ -69,6 +80,19 @@ pub struct Report {
     pub samples_us: Samples,
     pub timeline: TimelineData,
     pub sim: Sim,
+}
+
+/// All operations of a phase together, by when they were meant to start. Microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overall {
+    pub acknowledged: u64,
+    pub errors: u64,
+    pub per_second: PerSecond,
+    pub mean_us: Option<u64>,
+    pub p50_us: Option<u64>,
+    pub p95_us: Option<u64>,
+    pub p99_us: Option<u64>,
+    pub max_us: Option<u64>,
 }
 
 /// One occurrence of a fault.

@@ -114,6 +114,7 @@ fn input() -> Input {
             availability_ppm: Some(800_000),
             ..Objectives::default()
         },
+        completion_us: None,
         excuse: None,
         drawn_faults: Default::default(),
         history_sha256: "0123abcd".into(),
