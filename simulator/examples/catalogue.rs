@@ -14,6 +14,35 @@ use squall::report::{Report, RunVerdict};
 use squall::run;
 use squall::scenario::Scenario;
 
+/// Each variant of a scenario, or the scenario itself.
+fn variants(file: &PathBuf) -> Vec<Scenario> {
+    let scenario = Scenario::load(file).expect("the catalogue is well formed");
+    let names = scenario.variants().iter();
+    let chosen: Vec<Scenario> = names
+        .map(|name| scenario.choose(name).expect("the catalogue is well formed"))
+        .collect();
+    match chosen.is_empty() {
+        true => vec![scenario],
+        false => chosen,
+    }
+}
+
+/// Of the last seed: how long it took, and what clients saw of the chaos phase.
+fn figures(report: &Report) -> String {
+    let ms = |us: Option<u64>| us.map_or("-".to_owned(), |us| format!("{:.2} ms", us as f64 / 1e3));
+    report.overall.map_or_else(String::new, |overall| {
+        format!(
+            "{:>7.2} s  {:>8} ok  {:>9.1}/s  mean {}  p95 {}  p99 {}",
+            report.sim.wall_seconds.get() as f64 / 1e6,
+            overall.acknowledged,
+            overall.per_second.get() as f64 / 1e3,
+            ms(overall.mean_us),
+            ms(overall.p95_us),
+            ms(overall.p99_us),
+        )
+    })
+}
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -31,21 +60,29 @@ fn main() {
         .filter(|path| path.extension().is_some_and(|e| e == "toml"))
         .collect();
     files.sort();
-    let runs: Vec<(PathBuf, u64)> = (files.iter())
-        .flat_map(|file| (first..=last).map(|seed| (file.clone(), seed)))
+    let scenarios: Vec<Scenario> = files.iter().flat_map(variants).collect();
+    let runs: Vec<(&Scenario, u64)> = (scenarios.iter())
+        .flat_map(|scenario| (first..=last).map(move |seed| (scenario, seed)))
         .collect();
 
     let next = AtomicUsize::new(0);
     let results: Mutex<BTreeMap<(String, u64), Result<RunVerdict, String>>> = Mutex::default();
+    let shown: Mutex<BTreeMap<String, String>> = Mutex::default();
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
-                while let Some((file, seed)) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let scenario = Scenario::load(file).expect("the catalogue is well formed");
-                    let name = scenario.name.get_ref().clone();
-                    let result = run::run(&scenario, *seed, "")
+                while let Some((scenario, seed)) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let name = match scenario.variant() {
+                        Some(variant) => format!("{} {variant}", scenario.name.get_ref()),
+                        None => scenario.name.get_ref().clone(),
+                    };
+                    let result = run::run(scenario, *seed, "")
                         .map(|judged| judged.report)
                         .map_err(|e| e.to_string());
+                    if let Ok(report) = &result {
+                        let mut shown = shown.lock().expect("no run panics");
+                        shown.insert(name.clone(), figures(report));
+                    }
                     let result = result.and_then(|report| match report.verdict {
                         RunVerdict::Pass => match missing(&report) {
                             None => Ok(report.verdict),
@@ -67,8 +104,10 @@ fn main() {
         *good += u64::from(result.is_ok());
         *all += 1;
     }
+    let shown = shown.into_inner().expect("no run panics");
     for (name, (good, all)) in &passed {
-        println!("{name:20} {good:>4} of {all:>4} pass");
+        let figures = shown.get(*name).map_or("", String::as_str);
+        println!("{name:40} {good:>4} of {all:>4} pass  {figures}");
     }
     for ((name, seed), result) in &results {
         if let Err(why) = result {

@@ -170,6 +170,7 @@ fn input(
         configuration: plan.to_string(),
         services: services.collect(),
         objectives: plan.objectives.clone(),
+        completion_us: plan.is_limited().then_some(plan.phases.chaos_us),
         reference: context.reference.clone(),
         resources: context.resources.clone(),
         bounded_by: Some(BOUNDED_BY.into()),

@@ -140,11 +140,9 @@ fn options(plan: &Plan, node: usize) -> NodeOptions {
 }
 
 fn add_clients(sim: &mut Sim<'_>, plan: &Plan, setting: &Rc<Setting>) {
-    let (workloads, setting) = (plan.workloads.clone(), setting.clone());
+    let (plan, setting) = (plan.clone(), setting.clone());
     sim.client("clients", async move {
-        for workload in &workloads {
-            workload::start::<TurmoilWorld>(&setting, workload);
-        }
+        workload::start::<TurmoilWorld>(&setting, &plan);
         while !setting.is_finished() {
             TurmoilWorld::sleep(TICK).await;
         }

@@ -60,6 +60,7 @@ impl<'a> Reader<'a> {
             EventKind::Fault(_)
             | EventKind::Node { .. }
             | EventKind::Stream { .. }
+            | EventKind::Load { .. }
             | EventKind::Note { .. } => Ok(()),
         }
     }

@@ -61,13 +61,17 @@ Examples:
   squall run scenarios/quiet.toml --set phases.chaos=10s --format json
 
 A run directory holds scenario.toml, plan.txt, history.jsonl, nodes/, report.json and
-report.md; `squall replay` and `squall check` take it.";
+report.md; `squall replay` and `squall check` take it.
 
-#[derive(Debug, ClapArgs)]
+A scenario with variants runs each of them, into a directory of its own below that of the
+run, and compares them in variants.md and variants.json; `--set variant=NAME` runs one.";
+
+#[derive(Debug, Clone, ClapArgs)]
 pub struct ScenarioArgs {
     /// Scenario file.
     pub scenario: PathBuf,
-    /// Replace a value of the scenario: `phases.chaos=10s`, `workload.0.rate=500/s`.
+    /// Replace a value of the scenario: `phases.chaos=10s`, `workload.0.rate=500/s`; or choose
+    /// a variant: `variant=5-nodes`.
     #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
     pub set: Vec<(String, String)>,
 }
@@ -97,7 +101,7 @@ pub enum Backend {
     Sim,
 }
 
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub struct RunArgs {
     #[command(flatten)]
     pub scenario: ScenarioArgs,

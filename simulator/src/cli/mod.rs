@@ -17,6 +17,7 @@ mod run;
 mod shrink;
 mod sweep;
 mod sweep_args;
+mod variants;
 mod verify;
 mod worker;
 
@@ -104,6 +105,11 @@ pub fn main() -> u8 {
 
 fn plan(args: &args::PlanArgs) -> Result<u8, Failure> {
     let scenario = args.scenario.load()?;
+    if scenario.variant().is_none() && !scenario.variants().is_empty() {
+        let names = scenario.variants().join(", ");
+        let message = format!("choose a variant with --set variant=NAME: {names}");
+        return Err(Failure::usage(message));
+    }
     let plan = Plan::resolve(&scenario, args.seed)?;
     match args.format {
         args::Format::Text => print(&plan.to_string()),

@@ -6,7 +6,7 @@ use squall_cluster::planted::{self, Bug};
 
 use super::args::{Format, RunArgs};
 use super::exit::{Exit, Failure};
-use super::{print, progress, style, verify};
+use super::{print, progress, style, variants, verify};
 use crate::environment::Environment;
 use crate::report;
 use crate::run::Judged;
@@ -16,26 +16,43 @@ use crate::scenario::Scenario;
 pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
     let scenario = args.scenario.load()?;
     plant(args.planted.as_deref())?;
+    if scenario.variant().is_none() && !scenario.variants().is_empty() {
+        return variants::run(args, &scenario);
+    }
+    let (judged, is_repeatable) = run_one(args, &scenario, true)?;
+    match is_repeatable {
+        true => Ok(judged.report.verdict.exit_code()),
+        false => Ok(Exit::Violation as u8),
+    }
+}
+
+/// Runs, writes and shows a scenario that has no variants, or of which one was chosen. Also
+/// returns whether it could be repeated, which is `true` if nobody asked.
+pub(super) fn run_one(
+    args: &RunArgs,
+    scenario: &Scenario,
+    shows: bool,
+) -> Result<(Judged, bool), Failure> {
     let context =
-        super::baseline::context(&scenario, &args.scenario.scenario, args.baseline.as_deref())?;
-    let out = out_dir(args, &scenario);
+        super::baseline::context(scenario, &args.scenario.scenario, args.baseline.as_deref())?;
+    let out = out_dir(args, scenario);
     let dir = RunDir::create(&out)?;
+    let name = match scenario.variant() {
+        Some(variant) => format!("{} {variant}", scenario.name.get_ref()),
+        None => scenario.name.get_ref().clone(),
+    };
     progress(&format!(
-        "running {} with seed {} in virtual time …",
-        scenario.name.get_ref(),
+        "running {name} with seed {} in virtual time …",
         args.seed
     ));
     let manifest = manifest(args);
-    let judged = super::simulate(&scenario, args.seed, &manifest.reproduce(), context)?;
-    dir.write(&manifest, &scenario, &judged)?;
-    show(args.format, &judged, dir.path());
-    if args.verify {
-        let verified = verify::verify(args, dir.path())?;
-        if !verified {
-            return Ok(Exit::Violation as u8);
-        }
+    let judged = super::simulate(scenario, args.seed, &manifest.reproduce(), context)?;
+    dir.write(&manifest, scenario, &judged)?;
+    if shows {
+        show(args.format, &judged, dir.path());
     }
-    Ok(judged.report.verdict.exit_code())
+    let is_repeatable = !args.verify || verify::verify(args, dir.path())?;
+    Ok((judged, is_repeatable))
 }
 
 fn show(format: Format, judged: &Judged, dir: &Path) {
@@ -69,9 +86,12 @@ pub(super) fn plant(id: Option<&str>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn out_dir(args: &RunArgs, scenario: &Scenario) -> PathBuf {
+pub(super) fn out_dir(args: &RunArgs, scenario: &Scenario) -> PathBuf {
     args.out.clone().unwrap_or_else(|| {
-        let name = format!("{}-{}", scenario.name.get_ref(), args.seed);
+        let name = match scenario.variant() {
+            Some(variant) => format!("{}-{variant}-{}", scenario.name.get_ref(), args.seed),
+            None => format!("{}-{}", scenario.name.get_ref(), args.seed),
+        };
         Path::new("runs").join(name)
     })
 }

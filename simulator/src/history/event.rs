@@ -12,6 +12,9 @@ pub const NO_MAJORITY: &str = "no majority can answer";
 /// A note: they do again.
 pub const MAJORITY_AGAIN: &str = "a majority can answer again";
 
+/// A note: the chaos phase ended before all operations that were asked for.
+pub const UNFINISHED: &str = "the operations were not all done within the chaos phase";
+
 /// Something that happened at a point of the run's clock.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
@@ -62,10 +65,61 @@ pub enum EventKind {
         #[serde(flatten)]
         event: StreamEvent,
     },
+    /// How much is asked of the cluster changes.
+    Load {
+        #[serde(flatten)]
+        event: LoadEvent,
+    },
     /// The harness notes something that a reader of the history should know.
     Note {
         text: String,
     },
+}
+
+/// The steps of a load. Levels are users, or operations an hour, as `unit` says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "load", rename_all = "snake_case")]
+pub enum LoadEvent {
+    /// A step begins; steps are numbered from 0. The load goes from one level to the other
+    /// in a straight line, and then stays.
+    Step {
+        step: usize,
+        unit: LoadUnit,
+        from: u64,
+        to: u64,
+        ramp_us: u64,
+    },
+    /// A step broke a limit of a stress test. Times in microseconds, shares in millionths.
+    Broke {
+        step: usize,
+        limit: StressLimit,
+        measured: u64,
+        allowed: u64,
+    },
+    /// The load is back at the first level, and was judged again by the same limits.
+    Recovered {
+        /// What is still broken, if anything.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        broken: Option<StressLimit>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoadUnit {
+    Users,
+    PerHour,
+}
+
+/// What can break under stress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StressLimit {
+    /// Operations that failed or were never answered, of those that ended.
+    ErrorRate,
+    P99,
+    /// Operations that should have started and did not finish in their step.
+    Unserved,
 }
 
 /// The life of a stream of invalidations, as its client sees it. Indexes are those of the log.

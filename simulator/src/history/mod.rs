@@ -14,13 +14,15 @@ pub mod jsonl;
 mod line;
 pub mod operation;
 pub mod recorder;
+pub mod window;
 
 pub use event::{
-    Event, EventKind, FaultEvent, FaultStatus, MAJORITY_AGAIN, NO_MAJORITY, NodeEvent, Phase,
-    Served, StreamEvent, Timed, Work,
+    Event, EventKind, FaultEvent, FaultStatus, LoadEvent, LoadUnit, MAJORITY_AGAIN, NO_MAJORITY,
+    NodeEvent, Phase, Served, StreamEvent, StressLimit, Timed, UNFINISHED, Work,
 };
 pub use operation::{Action, Delivered, Holder, Operation, Outcome, Service, operations};
 pub use recorder::Recorder;
+pub use window::Window;
 
 /// A complete recorded run.
 #[derive(Debug, Clone, Default, PartialEq)]

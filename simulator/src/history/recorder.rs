@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use super::{Action, Event, EventKind, History, Outcome};
+use super::{Action, Event, EventKind, History, Outcome, Window};
 
 /// Collects events under one clock. Shared by all clients, nodes and the nemesis of a run.
 pub struct Recorder {
@@ -73,6 +73,11 @@ impl Recorder {
     /// Operations invoked so far.
     pub fn invoked(&self) -> u64 {
         self.next_op.get()
+    }
+
+    /// What clients saw so far of the operations that were meant to start in a stretch of time.
+    pub fn window(&self, from_us: u64, to_us: u64) -> Window {
+        Window::of(&self.events.borrow(), from_us, to_us, self.now_us())
     }
 
     pub fn take(&self) -> History {

@@ -20,6 +20,7 @@ pub mod marks;
 pub mod recovery;
 pub mod resources;
 pub mod slowest;
+pub mod steps;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod throughput;
@@ -36,12 +37,13 @@ pub use levels::Levels;
 pub use loss::DataLoss;
 pub use recovery::{Recovery, Spell};
 pub use resources::Resources;
+pub use steps::{LoadMeasure, Overall, StepMeasure, StressEnd};
 pub use throughput::{Series, Throughput};
 pub use timeline::{Class, Reign, SERVICES, Span, service_name};
 pub use totals::Totals;
 pub use work::{Breakdown, Stages};
 
-use crate::history::{History, Phase};
+use crate::history::{EventKind, History, Phase, UNFINISHED};
 use baseline::Baselines;
 use timeline::Timeline;
 
@@ -69,6 +71,11 @@ pub struct Measures {
     pub totals: Totals,
     pub errors: Vec<errors::ErrorCount>,
     pub slowest: Vec<slowest::Slow>,
+    /// Of the chaos phase; `None` if the run did not come to it.
+    pub overall: Option<Overall>,
+    pub load: LoadMeasure,
+    /// Whether operations that were asked for were left undone.
+    pub unfinished: bool,
     /// Acknowledged operations over time, for drawing.
     pub series: Series,
     /// Who led, when; in order of term.
@@ -122,6 +129,9 @@ pub fn measure(history: &History) -> Measures {
         totals: totals::totals(history, &timeline),
         errors: errors::errors(&timeline),
         slowest: slowest::slowest(&timeline),
+        overall: (timeline.phase(Phase::Chaos)).map(|span| steps::overall(history, span)),
+        load: steps::load(history),
+        unfinished: is_unfinished(history),
         series: throughput::series(&timeline),
         reigns: timeline.reigns,
         phases: timeline.phases,
@@ -132,6 +142,11 @@ pub fn measure(history: &History) -> Measures {
             .map(|(span, election)| FaultMeasure { span, election })
             .collect(),
     }
+}
+
+fn is_unfinished(history: &History) -> bool {
+    let is_it = |kind: &EventKind| matches!(kind, EventKind::Note { text } if text == UNFINISHED);
+    history.events.iter().any(|event| is_it(&event.kind))
 }
 
 fn counts(timeline: &Timeline<'_>) -> Counts {

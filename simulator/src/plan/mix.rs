@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Access;
 use crate::fault::text::{duration_text, share_text};
 
 /// Operations of which the client loses the answer, and which it sends again.
@@ -26,6 +27,8 @@ pub struct LockMix {
     pub crash_ppm: u32,
     /// Acquires that are cancelled while they wait.
     pub cancel_ppm: u32,
+    #[serde(default)]
+    pub access: Access,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +85,36 @@ pub struct CacheMix {
     /// Clients that read only, and keep what they read in caches of their own.
     #[serde(default)]
     pub near: u64,
+    #[serde(default)]
+    pub access: Access,
+    /// Keys that are set once as soon as the run begins.
+    #[serde(default)]
+    pub preload: u64,
+    /// What is not found takes so long, at least and at most, to get from elsewhere, and is
+    /// then set. `None`: what is not found is left alone.
+    #[serde(default)]
+    pub fill_us: Option<(u64, u64)>,
+    /// Lifetime of what was filled; `None`: for ever.
+    #[serde(default)]
+    pub fill_ttl_ms: Option<u64>,
+    /// Records instead of keys.
+    #[serde(default)]
+    pub records: Option<Records>,
+    /// Each client counts on every key so many times; 0: clients do as the rest says.
+    #[serde(default)]
+    pub rounds: u64,
+}
+
+/// What is done with records, which add up to one million; all are new when inserted, and
+/// only those that are there are selected, updated and deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Records {
+    pub insert_ppm: u32,
+    pub select_ppm: u32,
+    pub update_ppm: u32,
+    pub delete_ppm: u32,
+    /// The first operations of the chaos phase insert so many.
+    pub inserts: u64,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,7 +163,7 @@ impl LockMix {
             ),
             (self.watchers > 0, format!("{} watching", self.watchers)),
         ];
-        told(&parts)
+        told(&parts) + &self.access.text()
     }
 }
 
@@ -210,7 +243,40 @@ impl CacheMix {
             ),
             (self.evicted, "evicted".into()),
             (self.near > 0, format!("{} near", self.near)),
+            (self.preload > 0, format!("{} preloaded", self.preload)),
+            (self.fill_us.is_some(), self.fill_text()),
+            (
+                self.rounds > 0,
+                format!("each counts {} times on every key", self.rounds),
+            ),
         ];
-        told(&parts)
+        told(&parts) + &self.records_text() + &self.access.text()
+    }
+
+    fn fill_text(&self) -> String {
+        let (min, max) = self.fill_us.unwrap_or_default();
+        let (min, max) = (duration_text(min), duration_text(max));
+        let text = format!("misses filled in {min}..{max}");
+        match self.fill_ttl_ms {
+            Some(ttl_ms) => format!("{text} for {}", duration_text(ttl_ms * 1_000)),
+            None => text,
+        }
+    }
+
+    fn records_text(&self) -> String {
+        let Some(records) = &self.records else {
+            return String::new();
+        };
+        let mut text = format!(
+            ", {} inserts, {} selects, {} updates, {} deletes",
+            share_text(records.insert_ppm),
+            share_text(records.select_ppm),
+            share_text(records.update_ppm),
+            share_text(records.delete_ppm),
+        );
+        if records.inserts > 0 {
+            text += &format!(" after {} inserts", records.inserts);
+        }
+        text
     }
 }

@@ -10,9 +10,12 @@
 mod action;
 mod chaos;
 mod dice;
+pub mod load;
 mod mix;
+mod region;
 mod resolve;
 pub mod seed;
+pub mod spread;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -23,8 +26,11 @@ use crate::baseline::Tolerance;
 use crate::fault::{FaultAction, Kind, Moment};
 use crate::objective::Objective;
 use crate::scenario::{Scenario, ScenarioError};
-pub use mix::{CacheMix, ExactlyOnce, LockMix, QueueMix, ReadMode, Retries};
+pub use load::{LoadPlan, LoadStepPlan, LoadUnit, StressPlan};
+pub use mix::{CacheMix, ExactlyOnce, LockMix, QueueMix, ReadMode, Records, Retries};
+pub use region::{RegionLink, RegionPlan};
 pub use seed::Seed;
+pub use spread::{Access, KeyDraw, Payload, Popularity};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
@@ -40,6 +46,9 @@ pub struct Plan {
     /// `None`: no probe runs.
     pub probe: Option<ProbePlan>,
     pub workloads: Vec<WorkloadPlan>,
+    /// `None`: every workload paces itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadPlan>,
     /// `None`: every fault was written by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chaos: Option<ChaosPlan>,
@@ -79,6 +88,9 @@ pub struct NetworkPlan {
     pub loss_ppm: u32,
     /// `None`: unlimited.
     pub bandwidth_bytes_per_s: Option<u64>,
+    /// `None`: nodes and clients are all as far apart as above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regions: Option<RegionPlan>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -124,10 +136,11 @@ pub struct WorkloadPlan {
     pub pacing: Pacing,
     /// Of one operation.
     pub timeout_us: u64,
-    /// The workload ends after so many; `None`: with its phases.
+    /// The workload ends after so many from the start of the chaos phase; `None`: with its
+    /// phases.
     pub operations: Option<u64>,
-    /// Of one message or value; 0 where the service has none.
-    pub payload_bytes: u64,
+    /// Of one message or value; nothing where the service has none.
+    pub payload: Payload,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -141,6 +154,13 @@ pub enum Pacing {
     /// The whole workload starts an operation every `interval_us`, over its clients in
     /// turn. Of a queue: the producers; consumers are a closed loop without a pause.
     Open { interval_us: u64 },
+    /// Clients are users of the plan's load, and pause after each operation.
+    Users {
+        think_min_us: u64,
+        think_max_us: u64,
+    },
+    /// The plan's load says when operations start; whichever client is free starts the next.
+    Arrivals,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -222,5 +242,18 @@ impl Plan {
     /// The stream `name` of this plan.
     pub fn stream(&self, name: &str) -> Seed {
         Seed(self.seed).fork(name)
+    }
+
+    /// Whether the chaos phase may be over before its time: when all that was to be done is
+    /// done, or a stress test has found what it looked for.
+    pub fn may_end_early(&self) -> bool {
+        let is_stress = self.load.as_ref().is_some_and(|load| load.stress.is_some());
+        is_stress || self.is_limited()
+    }
+
+    /// Whether every workload has an end of its own.
+    pub fn is_limited(&self) -> bool {
+        let has_end = |workload: &WorkloadPlan| workload.operations.is_some();
+        self.workloads.iter().all(has_end)
     }
 }

@@ -4,10 +4,12 @@ use rand::RngExt;
 
 use super::action::action;
 use super::chaos;
+use super::load::load;
+use super::region::regions;
 use super::{
-    BaselinePlan, CacheMix, ClockPlan, ClusterPlan, DiskPlan, ExactlyOnce, LockMix, NetworkPlan,
-    Pacing, PhasePlan, Plan, PlannedFault, ProbePlan, QueueMix, ReadMode, Retries, Seed,
-    WorkloadKind, WorkloadPlan,
+    Access, BaselinePlan, CacheMix, ClockPlan, ClusterPlan, DiskPlan, ExactlyOnce, LoadPlan,
+    LoadUnit, LockMix, NetworkPlan, Pacing, Payload, PhasePlan, Plan, PlannedFault, ProbePlan,
+    QueueMix, ReadMode, Records, Retries, Seed, WorkloadKind, WorkloadPlan,
 };
 use crate::fault::{FaultAction, Kind, Target};
 use crate::scenario::section::Budget;
@@ -17,7 +19,9 @@ use crate::scenario::{Chaos, Network, Phases, Scenario};
 
 pub(super) fn resolve(scenario: &Scenario, seed: Seed) -> Plan {
     let (sync_min, sync_max) = scenario.disk.sync();
-    let phases = phases(&scenario.phases);
+    let phases = phases(scenario);
+    let names = scenario.workload_names();
+    let load = load(scenario, &names);
     let cluster = cluster(scenario);
     let (chaos, drawn) = match &scenario.chaos {
         Some(chaos) => {
@@ -32,7 +36,10 @@ pub(super) fn resolve(scenario: &Scenario, seed: Seed) -> Plan {
         summary: scenario.summary.clone(),
         seed: seed.0,
         cluster,
-        network: network(&scenario.network),
+        network: NetworkPlan {
+            regions: regions(scenario),
+            ..network(&scenario.network)
+        },
         disk: DiskPlan {
             sync_min_us: sync_min.us(),
             sync_max_us: sync_max.us(),
@@ -43,7 +50,8 @@ pub(super) fn resolve(scenario: &Scenario, seed: Seed) -> Plan {
             idle_us: scenario.probe.idle.get_ref().us(),
             timeout_us: scenario.probe.timeout.get_ref().us(),
         }),
-        workloads: workloads(scenario, seed),
+        workloads: workloads(scenario, &names, load.as_ref(), seed),
+        load,
         faults: numbered(faults(scenario, &phases), drawn),
         chaos,
         phases,
@@ -74,13 +82,15 @@ fn network(network: &Network) -> NetworkPlan {
         jitter_us: network.jitter.us(),
         loss_ppm: network.loss.0,
         bandwidth_bytes_per_s: network.bandwidth.map(|bandwidth| bandwidth.0),
+        regions: None,
     }
 }
 
-fn phases(phases: &Phases) -> PhasePlan {
+fn phases(scenario: &Scenario) -> PhasePlan {
+    let phases: &Phases = &scenario.phases;
     PhasePlan {
         warmup_us: phases.warmup.get_ref().us(),
-        chaos_us: phases.chaos.get_ref().us(),
+        chaos_us: scenario.chaos_length().us(),
         converge_us: phases.converge.get_ref().us(),
         serve_us: phases.serve.get_ref().us(),
         audit_us: phases.audit.get_ref().us(),
@@ -104,31 +114,60 @@ fn clocks(scenario: &Scenario, seed: Seed) -> Vec<ClockPlan> {
         .collect()
 }
 
-fn workloads(scenario: &Scenario, seed: Seed) -> Vec<WorkloadPlan> {
-    let mut plans: Vec<WorkloadPlan> = Vec::new();
+fn workloads(
+    scenario: &Scenario,
+    names: &[String],
+    load: Option<&LoadPlan>,
+    seed: Seed,
+) -> Vec<WorkloadPlan> {
+    let capacity = *scenario.cluster.cache_entries.get_ref();
     let written = scenario.workloads.iter().map(toml::Spanned::get_ref);
-    for (index, workload) in written.clone().enumerate() {
-        let service = workload.service;
-        let before = written.clone().take(index);
-        let number = 1 + before.filter(|other| other.service == service).count();
-        let name = match number {
-            1 => service.name().to_owned(),
-            _ => format!("{}-{number}", service.name()),
-        };
-        plans.push(WorkloadPlan {
-            seed: seed.fork("workload").fork(&name).0,
-            name,
-            kind: kind(workload, *scenario.cluster.cache_entries.get_ref()),
-            pacing: pacing(workload),
+    let plan = |(index, (name, workload)): (usize, (&String, &Workload))| {
+        let mut kind = kind(workload, capacity);
+        if let Some(load) = load {
+            set_clients(&mut kind, workload, load, index);
+        }
+        WorkloadPlan {
+            seed: seed.fork("workload").fork(name).0,
+            name: name.clone(),
+            operations: operations(workload, &kind),
+            kind,
+            pacing: pacing(workload, load),
             timeout_us: workload.timeout().us(),
-            operations: workload.operations.as_ref().map(|count| *count.get_ref()),
-            payload_bytes: match service {
-                Service::Lock => 0,
-                Service::Queue | Service::Cache => workload.payload().0,
+            payload: match workload.service {
+                Service::Lock => Payload::Fixed(0),
+                Service::Queue | Service::Cache => Payload::of(&workload.payload()),
             },
-        });
+        }
+    };
+    names.iter().zip(written).enumerate().map(plan).collect()
+}
+
+/// Operations that may be under way at a time, unless the scenario says how many.
+const CLIENTS_OF_A_RATE: u64 = 100;
+
+/// As many clients as the load needs.
+fn set_clients(kind: &mut WorkloadKind, workload: &Workload, load: &LoadPlan, index: usize) {
+    let (clients, written) = match kind {
+        WorkloadKind::Lock { clients, .. } | WorkloadKind::Cache { clients, .. } => {
+            (clients, workload.clients.is_some())
+        }
+        WorkloadKind::Queue { producers, .. } => (producers, workload.producers.is_some()),
+    };
+    match load.unit {
+        LoadUnit::Users => *clients = load.most_users(index),
+        LoadUnit::PerHour if !written => *clients = CLIENTS_OF_A_RATE,
+        LoadUnit::PerHour => {}
     }
-    plans
+}
+
+fn operations(workload: &Workload, kind: &WorkloadKind) -> Option<u64> {
+    match (kind, &workload.rounds) {
+        (WorkloadKind::Cache { clients, keys, .. }, Some(rounds)) => {
+            Some(clients * keys * rounds.get_ref())
+        }
+        _ => workload.operations.as_ref().map(|count| *count.get_ref()),
+    }
 }
 
 fn kind(workload: &Workload, capacity: u64) -> WorkloadKind {
@@ -146,6 +185,7 @@ fn kind(workload: &Workload, capacity: u64) -> WorkloadKind {
                 watchers: written(&workload.watchers, 0),
                 crash_ppm: written(&workload.crash, Share(0)).0,
                 cancel_ppm: written(&workload.cancel, Share(0)).0,
+                access: access(workload),
             },
         },
         Service::Queue => WorkloadKind::Queue {
@@ -208,7 +248,30 @@ fn cache_mix(workload: &Workload, capacity: u64) -> CacheMix {
         evicted: written(&workload.evicted, false),
         capacity,
         near: written(&workload.near, 0),
+        access: access(workload),
+        preload: written(&workload.preload, 0),
+        fill_us: workload.fill.as_ref().map(|fill| {
+            let (min, max) = fill.get_ref().or((Duration(0), Duration(0)));
+            (min.us(), max.us())
+        }),
+        fill_ttl_ms: workload.ttl.as_ref().map(|ttl| ttl.get_ref().ms()),
+        records: workload.mix.as_ref().map(|mix| {
+            let mix = mix.get_ref();
+            Records {
+                insert_ppm: mix.insert.0,
+                select_ppm: mix.select.0,
+                update_ppm: mix.update.0,
+                delete_ppm: mix.delete.0,
+                inserts: written(&workload.inserts, 0),
+            }
+        }),
+        rounds: written(&workload.rounds, 0),
     }
+}
+
+fn access(workload: &Workload) -> Access {
+    let written = workload.access.as_ref();
+    written.map_or_else(Access::default, |access| Access::of(access.get_ref()))
 }
 
 fn retries(workload: &Workload) -> Retries {
@@ -220,12 +283,22 @@ fn retries(workload: &Workload) -> Retries {
     }
 }
 
-fn pacing(workload: &Workload) -> Pacing {
+fn pacing(workload: &Workload, load: Option<&LoadPlan>) -> Pacing {
+    let (think_min, think_max) = workload.think();
+    match load.map(|load| load.unit) {
+        Some(LoadUnit::PerHour) => return Pacing::Arrivals,
+        Some(LoadUnit::Users) => {
+            return Pacing::Users {
+                think_min_us: think_min.us(),
+                think_max_us: think_max.us(),
+            };
+        }
+        None => {}
+    }
     if let Some(rate) = &workload.rate {
         let interval_us = rate.get_ref().interval_us();
         return Pacing::Open { interval_us };
     }
-    let (think_min, think_max) = workload.think();
     Pacing::Closed {
         think_min_us: think_min.us(),
         think_max_us: think_max.us(),

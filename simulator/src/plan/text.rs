@@ -42,6 +42,9 @@ impl Display for Plan {
         )?;
         line(f, "network", network(&self.network))?;
         let sync = bounds(self.disk.sync_min_us, self.disk.sync_max_us);
+        if let Some(regions) = &self.network.regions {
+            line(f, "regions", regions.text())?;
+        }
         line(f, "disk", format!("sync {sync}"))?;
         line(f, "clocks", clocks(&self.clocks))?;
         line(f, "phases", phases(&self.phases))?;
@@ -50,6 +53,9 @@ impl Display for Plan {
             line(f, "chaos", chaos_text(chaos))?;
         }
         section(f, "workloads", self.workloads.iter().map(workload))?;
+        if let Some(load) = &self.load {
+            section(f, "load", load.lines())?;
+        }
         section(f, "faults", faults(&self.faults))?;
         let limits = self.objectives.iter().map(objective);
         section(
@@ -158,7 +164,7 @@ fn workload(workload: &WorkloadPlan) -> String {
             counted(*producers, "producer"),
             counted(*consumers, "consumer"),
             counted(*queues, "queue"),
-            format!("payload {}B", workload.payload_bytes),
+            format!("payload {}", workload.payload.text()),
             format!(
                 "visibility {}{}",
                 duration_text(visibility_ms * 1_000),
@@ -174,7 +180,7 @@ fn workload(workload: &WorkloadPlan) -> String {
             counted(*clients, "client"),
             counted(*keys, "key"),
             format!("{} reads", share_text(*reads_ppm)),
-            format!("payload {}B{}", workload.payload_bytes, mix.text()),
+            format!("payload {}{}", workload.payload.text(), mix.text()),
         ],
     };
     parts.push(match &workload.pacing {
@@ -185,6 +191,14 @@ fn workload(workload: &WorkloadPlan) -> String {
         Pacing::Open { interval_us } => {
             format!("one every {}", duration_text(*interval_us))
         }
+        Pacing::Users {
+            think_min_us,
+            think_max_us,
+        } => format!(
+            "of the load, think {}",
+            bounds(*think_min_us, *think_max_us)
+        ),
+        Pacing::Arrivals => "at the rate of the load".to_owned(),
     });
     parts.push(format!("timeout {}", duration_text(workload.timeout_us)));
     parts.extend(workload.operations.map(|count| counted(count, "operation")));

@@ -28,6 +28,8 @@ pub struct Input {
     /// Services with a workload; each must have been loaded for the run to count.
     pub services: Vec<Service>,
     pub objectives: Vec<Objective>,
+    /// In which time the operations of workloads that end must be done, if all end.
+    pub completion_us: Option<u64>,
     /// Earlier runs to compare with.
     pub reference: Option<Reference>,
     /// What nodes used, where the backend knows it.
@@ -81,7 +83,13 @@ pub fn build(input: &Input, measures: &Measures, checks: &[check::CheckResult]) 
         resources,
         backend: &input.backend,
     };
-    let objectives = evaluate(&input.objectives, &evidence);
+    let steps = Load::of(measures);
+    let mut objectives = evaluate(&input.objectives, &evidence);
+    objectives.extend(super::load::objectives(
+        input.completion_us,
+        &steps,
+        measures,
+    ));
     let figures = figures(measures);
     let reference = input.reference.as_ref();
     let comparison = reference.map(|reference| reference.compare(&figures));
@@ -124,6 +132,8 @@ pub fn build(input: &Input, measures: &Measures, checks: &[check::CheckResult]) 
         latency_us: latency(measures),
         throughput: throughput(measures),
         operations: operations(measures),
+        overall: overall(measures),
+        load: steps,
         marks: marks(measures),
         samples_us: samples(measures),
         faults,
@@ -158,6 +168,24 @@ fn load(input: &Input, measures: &Measures) -> Vec<(String, u64)> {
         )
     };
     input.services.iter().map(acked).collect()
+}
+
+fn overall(measures: &Measures) -> Option<Overall> {
+    let overall = measures.overall.as_ref()?;
+    let scaled = u128::from(overall.acknowledged) * 1_000_000_000;
+    let per_second = scaled
+        .checked_div(u128::from(overall.length_us))
+        .unwrap_or(0);
+    Some(Overall {
+        acknowledged: overall.acknowledged,
+        errors: overall.errors,
+        per_second: PerSecond::of(u64::try_from(per_second).unwrap_or(u64::MAX)),
+        mean_us: overall.mean_us,
+        p50_us: overall.p50_us,
+        p95_us: overall.p95_us,
+        p99_us: overall.p99_us,
+        max_us: overall.max_us,
+    })
 }
 
 fn fault_row(fault: &FaultMeasure) -> FaultRow {

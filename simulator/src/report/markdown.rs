@@ -34,7 +34,7 @@ pub fn markdown(report: &Report) -> String {
         ("Environment", environment(report)),
         ("This execution", execution(report)),
         ("Configuration", block(&report.configuration)),
-        ("Results", drawing(report) + &results + &losses(report)),
+        ("Results", drawing(report) + &results + &stress(report) + &losses(report)),
         ("Errors", errors(report)),
         ("Slowest operations", slowest(report)),
         ("Bottlenecks", bottlenecks(report)),
@@ -90,6 +90,13 @@ fn summary(report: &Report) -> String {
             ("unknown", count(operations.unknown)),
             ("success rate", success.unwrap_or_default()),
         ])
+}
+
+fn stress(report: &Report) -> String {
+    let stress = report.load.stress.as_ref();
+    stress.map_or_else(String::new, |stress| {
+        format!("### stress\n\n{}.\n\n", escaped(&stress.summary))
+    })
 }
 
 fn evidence(report: &Report) -> String {
@@ -303,7 +310,7 @@ fn drawing(report: &Report) -> String {
     format!("```text\n{drawn}```\n\n")
 }
 
-fn laid_out(table: &Table) -> String {
+pub(super) fn laid_out(table: &Table) -> String {
     let row = |cells: &mut dyn Iterator<Item = String>| {
         format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "))
     };

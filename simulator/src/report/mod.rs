@@ -14,11 +14,13 @@ mod bottlenecks;
 mod build;
 pub mod csv;
 mod figures;
+pub mod load;
 mod markdown;
 mod objectives;
 mod tables;
 mod text;
 mod timeline;
+pub mod variants;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -31,10 +33,12 @@ pub use crate::objective::{Bound, Unit};
 pub use bottlenecks::{Bottleneck, Priority, Rule};
 pub use build::{Cluster, ElectionTimeout, Input, WallInput, build};
 pub use figures::figures;
+pub use load::Load;
 pub use markdown::markdown;
 pub use objectives::{ObjectiveResult, Status};
 pub use tables::{count, duration};
 pub use text::{Style, text};
+pub use variants::Variants;
 pub use verdict::{RECOVERY_CHECKS, RunVerdict};
 
 use crate::history::Phase;
@@ -72,6 +76,13 @@ pub struct Report {
     /// Service, or `all` → phase.
     pub throughput: BTreeMap<String, BTreeMap<Phase, Rate>>,
     pub operations: Operations,
+    /// What clients saw of the whole chaos phase, all operations but long polls together;
+    /// `null` if the run did not come to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overall: Option<Overall>,
+    /// Left out when no load was asked for.
+    #[serde(default, skip_serializing_if = "Load::is_empty")]
+    pub load: Load,
     pub checks: Vec<CheckRow>,
     pub objectives: Vec<ObjectiveResult>,
     /// With earlier runs, if the run was to be compared with any.
@@ -155,6 +166,19 @@ pub struct ResourceRow {
     pub memory_growth: Option<Percent>,
     /// Mean, of one processor.
     pub cpu: Option<Percent>,
+}
+
+/// All operations of a phase together, by when they were meant to start. Microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overall {
+    pub acknowledged: u64,
+    pub errors: u64,
+    pub per_second: PerSecond,
+    pub mean_us: Option<u64>,
+    pub p50_us: Option<u64>,
+    pub p95_us: Option<u64>,
+    pub p99_us: Option<u64>,
+    pub max_us: Option<u64>,
 }
 
 /// One occurrence of a fault.

@@ -21,7 +21,7 @@ pub(super) struct Table {
 }
 
 /// What stands for a value that does not exist.
-const NOTHING: &str = "-";
+pub(super) const NOTHING: &str = "-";
 
 /// All tables that have rows. With `all_checks`, also of the checks that hold and of figures
 /// that are as they were.
@@ -34,6 +34,7 @@ pub(super) fn tables(report: &Report, all_checks: bool) -> Vec<Table> {
         stages(report),
         messages(report),
         cached(report),
+        super::load::steps(&report.load),
         objectives(report),
         comparison(report, all_checks),
         checks(report, all_checks),
@@ -86,7 +87,7 @@ pub(super) fn targets(fault: &FaultRow) -> String {
     }
 }
 
-fn or_nothing<T>(value: Option<T>, show: impl Fn(T) -> String) -> String {
+pub(super) fn or_nothing<T>(value: Option<T>, show: impl Fn(T) -> String) -> String {
     value.map_or_else(|| NOTHING.to_owned(), show)
 }
 

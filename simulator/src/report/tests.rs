@@ -132,6 +132,7 @@ fn input() -> Input {
         },
         services: vec![Service::Queue, Service::Cache],
         objectives: objectives(),
+        completion_us: None,
         reference: None,
         resources: None,
         bounded_by: Some("no hardware is modelled".into()),

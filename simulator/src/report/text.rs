@@ -43,6 +43,9 @@ pub fn text(report: &Report, style: Style, run_dir: Option<&str>) -> String {
         style.paint(BOLD, "data loss"),
         data_loss(&report.data_loss)
     );
+    if let Some(stress) = &report.load.stress {
+        out += &format!("{}      {}\n", style.paint(BOLD, "stress"), stress.summary);
+    }
     let held = report
         .checks
         .iter()
@@ -145,7 +148,7 @@ fn drawing(report: &Report, style: Style) -> String {
     out + if lines.is_empty() { "" } else { "\n" }
 }
 
-fn laid_out(table: &Table, style: Style) -> String {
+pub(super) fn laid_out(table: &Table, style: Style) -> String {
     let widths: Vec<usize> = (0..table.columns.len())
         .map(|column| {
             let cells = table

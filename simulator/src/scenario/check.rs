@@ -10,8 +10,9 @@ use toml::Spanned;
 
 use super::source::Problem;
 use super::unit::{Bounds, Duration, duration_text};
-use super::workload::{Service, Workload};
-use super::{Scenario, check_fault, objectives};
+use super::{
+    Scenario, check_fault, check_load, check_region, check_workload, objectives,
+};
 use crate::fault::Kind;
 
 pub(super) type Checked = Result<(), Problem>;
@@ -41,6 +42,7 @@ pub(super) fn check(scenario: &Scenario) -> Checked {
         scenario.network.latency(),
         time,
     )?;
+    check_region::check(scenario)?;
     check_bounds("sync", &scenario.disk.sync, scenario.disk.sync(), time)?;
     let offset = |offset: super::unit::Offset| format!("{}us", offset.0);
     check_bounds(
@@ -65,8 +67,9 @@ pub(super) fn check(scenario: &Scenario) -> Checked {
         );
     }
     for workload in &scenario.workloads {
-        check_workload(workload.get_ref())?;
+        check_workload::check(workload.get_ref())?;
     }
+    check_load::check(scenario)?;
     for fault in &scenario.faults {
         check_fault::check(fault, scenario)?;
     }
@@ -102,7 +105,7 @@ fn check_chaos(scenario: &Scenario) -> Checked {
     Ok(())
 }
 
-fn time(duration: Duration) -> String {
+pub(super) fn time(duration: Duration) -> String {
     duration_text(duration.us())
 }
 
@@ -172,143 +175,6 @@ fn check_probe(scenario: &Scenario) -> Checked {
     Ok(())
 }
 
-fn check_workload(workload: &Workload) -> Checked {
-    check_known_keys(workload)?;
-    for (key, count, max) in [
-        ("clients", &workload.clients, 10_000),
-        ("producers", &workload.producers, 10_000),
-        ("consumers", &workload.consumers, 10_000),
-        ("operations", &workload.operations, u64::MAX),
-        ("keys", &workload.keys, 1_000_000),
-        ("watchers", &workload.watchers, 10_000),
-        ("near", &workload.near, 10_000),
-        ("batch", &workload.batch, 1_000),
-        ("priorities", &workload.priorities, 256),
-        ("groups", &workload.groups, 10_000),
-        ("prefetch", &workload.prefetch, 1_000),
-        ("max_depth", &workload.max_depth, 1_000_000),
-        ("max_deliveries", &workload.max_deliveries, 1_000),
-    ] {
-        if let Some(count) = count {
-            check_count(key, count, 1, max)?;
-        }
-    }
-    if let (Some(rate), Some(_)) = (&workload.rate, &workload.think) {
-        return problem(
-            rate.span(),
-            "a workload has `think` (closed loop) or `rate` (open loop), not both",
-        );
-    }
-    if let Some(think) = &workload.think {
-        check_bounds("think", think, workload.think(), time)?;
-    }
-    if let Some(work) = &workload.work {
-        check_bounds("work", work, workload.work(), time)?;
-    }
-    if let Some(retry_after) = &workload.retry_after {
-        check_bounds("retry_after", retry_after, workload.retry_after(), time)?;
-    }
-    if let (Service::Queue, Some(retries), None) =
-        (workload.service, &workload.retries, &workload.exactly_once)
-    {
-        return problem(
-            retries.span(),
-            "`retries` of a queue need `exactly_once`: without it a publish is not sent again",
-        );
-    }
-    if let Some(payload) = &workload.payload
-        && !(1..=1 << 20).contains(&payload.get_ref().0)
-    {
-        return problem(payload.span(), "payload must be 1B to 1MiB");
-    }
-    check_workload_times(workload)
-}
-
-fn check_workload_times(workload: &Workload) -> Checked {
-    if let Some(timeout) = &workload.timeout {
-        check_least("timeout", timeout, Duration(1_000))?;
-    }
-    for (key, time) in [
-        ("ttl", &workload.ttl),
-        ("visibility", &workload.visibility),
-        ("renew", &workload.renew),
-        ("delay", &workload.delay),
-        ("bound", &workload.bound),
-    ] {
-        if let Some(time) = time {
-            check_least(key, time, Duration(1_000))?;
-            check_whole_ms(key, time)?;
-        }
-    }
-    if let Some(wait) = &workload.wait {
-        check_whole_ms("wait", wait)?;
-    }
-    let (wait, timeout) = (workload.wait(), workload.timeout());
-    if workload.service == Service::Lock && wait >= timeout {
-        let place = |value: &Option<Spanned<Duration>>| value.as_ref().map_or(0..0, Spanned::span);
-        let place = written_place(&[place(&workload.wait), place(&workload.timeout)]);
-        let (wait, timeout) = (time(wait), time(timeout));
-        return problem(place, format!("wait {wait} is not below timeout {timeout}"));
-    }
-    Ok(())
-}
-
-/// Refuses keys that the workload's service has no use for: they would do nothing.
-fn check_known_keys(workload: &Workload) -> Checked {
-    use Service::{Cache, Lock, Queue};
-    fn place<T>(value: &Option<Spanned<T>>) -> Option<Place> {
-        value.as_ref().map(Spanned::span)
-    }
-    let keys: [(&str, Option<Place>, &[Service]); 33] = [
-        ("clients", place(&workload.clients), &[Lock, Cache]),
-        ("producers", place(&workload.producers), &[Queue]),
-        ("consumers", place(&workload.consumers), &[Queue]),
-        ("payload", place(&workload.payload), &[Queue, Cache]),
-        ("keys", place(&workload.keys), &[Lock, Cache]),
-        ("reads", place(&workload.reads), &[Cache]),
-        ("shared", place(&workload.shared), &[Lock]),
-        ("ttl", place(&workload.ttl), &[Lock, Cache]),
-        ("wait", place(&workload.wait), &[Lock]),
-        ("hold", place(&workload.hold), &[Lock]),
-        ("visibility", place(&workload.visibility), &[Queue]),
-        ("renew", place(&workload.renew), &[Lock]),
-        ("watchers", place(&workload.watchers), &[Lock]),
-        ("crash", place(&workload.crash), &[Lock, Queue]),
-        ("cancel", place(&workload.cancel), &[Lock]),
-        ("exactly_once", place(&workload.exactly_once), &[Queue]),
-        ("batch", place(&workload.batch), &[Queue]),
-        ("delayed", place(&workload.delayed), &[Queue]),
-        ("delay", place(&workload.delay), &[Queue]),
-        ("priorities", place(&workload.priorities), &[Queue]),
-        ("groups", place(&workload.groups), &[Queue]),
-        ("prefetch", place(&workload.prefetch), &[Queue]),
-        ("work", place(&workload.work), &[Queue]),
-        ("nack", place(&workload.nack), &[Queue]),
-        ("max_depth", place(&workload.max_depth), &[Queue]),
-        ("max_deliveries", place(&workload.max_deliveries), &[Queue]),
-        ("mode", place(&workload.mode), &[Cache]),
-        ("bound", place(&workload.bound), &[Cache]),
-        ("cas", place(&workload.cas), &[Cache]),
-        ("increments", place(&workload.increments), &[Cache]),
-        ("expiring", place(&workload.expiring), &[Cache]),
-        ("evicted", place(&workload.evicted), &[Cache]),
-        ("near", place(&workload.near), &[Cache]),
-    ];
-    for (key, place, services) in keys {
-        let service = workload.service;
-        if let Some(place) = place
-            && !services.contains(&service)
-        {
-            let service = service.name();
-            return problem(
-                place,
-                format!("`{key}` means nothing to a {service} workload"),
-            );
-        }
-    }
-    Ok(())
-}
-
 pub(super) fn check_count(key: &str, count: &Spanned<u64>, min: u64, max: u64) -> Checked {
     let value = *count.get_ref();
     if value < min {
@@ -338,7 +204,7 @@ pub(super) fn check_least(key: &str, duration: &Spanned<Duration>, least: Durati
 }
 
 /// The cluster counts these times in milliseconds.
-fn check_whole_ms(key: &str, duration: &Spanned<Duration>) -> Checked {
+pub(super) fn check_whole_ms(key: &str, duration: &Spanned<Duration>) -> Checked {
     if !duration.get_ref().us().is_multiple_of(1_000) {
         let value = time(*duration.get_ref());
         return problem(
@@ -349,7 +215,7 @@ fn check_whole_ms(key: &str, duration: &Spanned<Duration>) -> Checked {
     Ok(())
 }
 
-fn check_bounds<T: PartialOrd + Copy, S: Display>(
+pub(super) fn check_bounds<T: PartialOrd + Copy, S: Display>(
     key: &str,
     written: &Spanned<Bounds<T>>,
     (min, max): (T, T),

@@ -15,7 +15,7 @@ pub(super) fn check(fault: &Spanned<Fault>, scenario: &Scenario) -> Checked {
     let fault = fault.get_ref();
     check_one_action(fault, place)?;
     check_details(fault)?;
-    check_times(fault, scenario.phases.chaos.get_ref().us(), nodes)?;
+    check_times(fault, scenario.chaos_length().us(), nodes)?;
     for (_, targets) in fault.lists() {
         if let Some(targets) = targets {
             check_group(&[group(targets)], nodes, Ends::Apart)?;

@@ -6,20 +6,30 @@
 //! that a plan made of a scenario has nothing left to refuse: unknown keys, quantities
 //! without a unit, targets that cannot exist, faults that reach beyond the chaos phase.
 //!
-//! Modules: the tables of a file ([`section`], [`workload`], [`fault`], [`objectives`]),
-//! quantities ([`unit`]), overrides (`setting`), checks (`check` and its kin), places (`source`).
+//! Modules: the tables of a file ([`section`], [`workload`], [`load`], [`region`], [`fault`],
+//! [`objectives`]), quantities ([`unit`], [`spread`]), overrides (`setting`, [`variant`]),
+//! checks (`check` and its kin), places (`source`).
 
 mod check;
 mod check_fault;
+mod check_load;
+mod check_region;
 mod check_target;
+mod check_workload;
 pub mod fault;
+pub mod load;
+#[cfg(test)]
+mod load_tests;
 pub mod objectives;
+pub mod region;
 pub mod section;
 mod setting;
 mod source;
+pub mod spread;
 #[cfg(test)]
 mod tests;
 pub mod unit;
+pub mod variant;
 pub mod workload;
 
 use std::path::Path;
@@ -29,7 +39,9 @@ use toml::Spanned;
 use toml::de::{DeTable, Deserializer};
 
 pub use fault::Fault;
+pub use load::{LoadStep, Stress};
 pub use objectives::Objectives;
+pub use region::Region;
 pub use section::{Chaos, Clock, Cluster, Disk, Network, Phases, Probe};
 pub use source::ScenarioError;
 pub use workload::Workload;
@@ -49,6 +61,9 @@ pub struct Scenario {
     pub cluster: Cluster,
     #[serde(default)]
     pub network: Network,
+    /// Empty: all nodes and clients are in one place.
+    #[serde(default, rename = "region")]
+    pub regions: Vec<Spanned<Region>>,
     #[serde(default)]
     pub disk: Disk,
     #[serde(default)]
@@ -59,12 +74,19 @@ pub struct Scenario {
     pub probe: Probe,
     #[serde(default, rename = "workload")]
     pub workloads: Vec<Spanned<Workload>>,
+    /// Empty: every workload runs as it says itself.
+    #[serde(default, rename = "load")]
+    pub load: Vec<Spanned<LoadStep>>,
+    /// In place of `load`.
+    pub stress: Option<Spanned<Stress>>,
     /// Absent: nothing is drawn.
     pub chaos: Option<Spanned<Chaos>>,
     #[serde(default, rename = "fault")]
     pub faults: Vec<Spanned<Fault>>,
     #[serde(default)]
     pub objectives: Objectives,
+    #[serde(skip)]
+    variants: Vec<String>,
     #[serde(skip)]
     source: Source,
 }
@@ -110,6 +132,28 @@ impl Scenario {
         Ok(scenario)
     }
 
+    /// The names of the variants, in order; empty if there are none.
+    pub fn variants(&self) -> &[String] {
+        &self.variants
+    }
+
+    /// The variant that was chosen, if one was.
+    pub fn variant(&self) -> Option<&str> {
+        let settings = self.source.settings.iter().rev();
+        let mut chosen = settings.filter(|(key, _)| key == variant::VARIANT);
+        chosen.next().map(|(_, name)| name.as_str())
+    }
+
+    /// The same file and overrides, with this variant.
+    ///
+    /// # Errors
+    /// There is no such variant, or what it sets makes no scenario.
+    pub fn choose(&self, variant: &str) -> Result<Scenario, ScenarioError> {
+        let mut settings = self.source.settings.clone();
+        settings.push((variant::VARIANT.to_owned(), variant.to_owned()));
+        Scenario::parse_with(&self.source.text, &self.source.origin, &settings)
+    }
+
     /// The text that was read, without the overrides.
     pub fn text(&self) -> &str {
         &self.source.text
@@ -117,7 +161,7 @@ impl Scenario {
 
     /// What was read, overrides included, as a document that can be changed and written.
     pub fn document(&self) -> toml::Table {
-        let read = document(&self.source).and_then(|document| {
+        let read = document(&self.source).and_then(|(document, _)| {
             toml::Table::deserialize(Deserializer::from(document))
                 .map_err(|error| self.source.toml_error(&error))
         });
@@ -137,13 +181,19 @@ impl Scenario {
 }
 
 fn read(source: &Source) -> Result<Scenario, ScenarioError> {
-    let document = document(source)?;
-    Scenario::deserialize(Deserializer::from(document)).map_err(|error| source.toml_error(&error))
+    let (document, variants) = document(source)?;
+    let mut scenario = Scenario::deserialize(Deserializer::from(document))
+        .map_err(|error| source.toml_error(&error))?;
+    scenario.variants = variants;
+    Ok(scenario)
 }
 
-/// The text as a document, with the overrides put into it.
-fn document(source: &Source) -> Result<Spanned<DeTable<'_>>, ScenarioError> {
+/// The text as a document, with the chosen variant and the overrides put into it, and the
+/// names of all variants.
+fn document(source: &Source) -> Result<(Spanned<DeTable<'_>>, Vec<String>), ScenarioError> {
     let mut document = DeTable::parse(&source.text).map_err(|error| source.toml_error(&error))?;
-    setting::apply(source, document.get_mut()).map_err(|problem| source.error(problem))?;
-    Ok(document)
+    let variants = variant::apply(source, document.get_mut())
+        .and_then(|variants| setting::apply(source, document.get_mut()).map(|()| variants))
+        .map_err(|problem| source.error(problem))?;
+    Ok((document, variants))
 }

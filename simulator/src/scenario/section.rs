@@ -142,8 +142,10 @@ impl Default for Clock {
 pub struct Phases {
     /// Load without faults, the yardstick for recovery. Default 5 s, at least 1 s.
     pub warmup: Spanned<Duration>,
-    /// Faults happen here. Default 30 s.
+    /// Faults happen here. Default 30 s; with a load, as long as that.
     pub chaos: Spanned<Duration>,
+    /// Steps of a load are this many times shorter, for a quick look. Default 1.
+    pub compress: Spanned<u64>,
     /// Deadline for every member to catch up after the last fault healed. Default 30 s.
     pub converge: Spanned<Duration>,
     /// Fresh operations on the healed cluster. Default 3 s.
@@ -157,6 +159,7 @@ impl Default for Phases {
         Phases {
             warmup: unwritten(ms(5_000)),
             chaos: unwritten(ms(30_000)),
+            compress: unwritten(1),
             converge: unwritten(ms(30_000)),
             serve: unwritten(ms(3_000)),
             audit: unwritten(ms(60_000)),

@@ -13,10 +13,14 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::source::{Problem, Source};
+use super::variant::VARIANT;
 
 /// Puts every override of `source` into `document`, in order.
 pub(super) fn apply<'s>(source: &'s Source, document: &mut DeTable<'s>) -> Result<(), Problem> {
     for (index, (key, value)) in source.settings.iter().enumerate() {
+        if key == VARIANT {
+            continue;
+        }
         let span = source.setting_span(index);
         put(document, key, parse_value(value, &span), &span).map_err(|message| Problem {
             span: span.clone(),
@@ -26,13 +30,14 @@ pub(super) fn apply<'s>(source: &'s Source, document: &mut DeTable<'s>) -> Resul
     Ok(())
 }
 
-fn put<'s>(
+/// Puts a value where the dotted path says.
+pub(super) fn put<'s>(
     document: &mut DeTable<'s>,
-    key: &'s str,
+    key: &str,
     value: DeValue<'s>,
     span: &Range<usize>,
 ) -> Result<(), String> {
-    let names: Vec<&'s str> = key.split('.').collect();
+    let names: Vec<&str> = key.split('.').collect();
     if names.iter().any(|name| name.is_empty()) {
         return Err("expected a dotted path such as `cluster.nodes`".to_owned());
     }
@@ -65,10 +70,10 @@ fn put<'s>(
 /// The value under `name`, made an empty table if there is none.
 fn entry<'t, 's>(
     table: &'t mut DeTable<'s>,
-    name: &'s str,
+    name: &str,
     span: &Range<usize>,
 ) -> &'t mut Spanned<DeValue<'s>> {
-    let key = Spanned::new(span.clone(), Cow::Borrowed(name));
+    let key = Spanned::new(span.clone(), Cow::Owned(name.to_owned()));
     let empty = || Spanned::new(span.clone(), DeValue::Table(DeTable::new()));
     table.entry(key).or_insert_with(empty)
 }

@@ -6,6 +6,7 @@
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::spread::{Access, Payload};
 use super::unit::{Bounds, Duration, Rate, Share, Size};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -41,10 +42,16 @@ pub struct Workload {
     pub think: Option<Spanned<Bounds<Duration>>>,
     /// Open loop: operations of the whole workload (of a queue: publishes).
     pub rate: Option<Spanned<Rate>>,
-    /// The workload ends when so many were sent. Default: it ends with its phases.
+    /// So many from the start of the chaos phase, and the workload ends. When all that have
+    /// such an end have come to it, the chaos phase ends as well; one that has not by the end
+    /// of the phase has missed its objective. Default: a workload ends with its phases.
     pub operations: Option<Spanned<u64>>,
+    /// Its part of a `[[load]]`, in proportion to the other workloads. Default 1.
+    pub weight: Option<Spanned<u64>>,
     /// Queue, cache: size of a message or value. Default 100 B, at most 1 MiB.
-    pub payload: Option<Spanned<Size>>,
+    pub payload: Option<Spanned<Payload>>,
+    /// Lock, cache: which keys are used how often. Default: all the same.
+    pub access: Option<Spanned<Access>>,
     /// Cache: keys (default 10). Lock: lock names (default 3).
     pub keys: Option<Spanned<u64>>,
     /// Cache: share of reads. Default 50%.
@@ -113,6 +120,31 @@ pub struct Workload {
     /// Cache: clients that read only, and keep what they read in caches of their own, which
     /// a stream of invalidations keeps true. Default 0.
     pub near: Option<Spanned<u64>>,
+    /// Cache: so many of the keys are set once as soon as the run begins. Default 0.
+    pub preload: Option<Spanned<u64>>,
+    /// Cache: what is not found takes so long to get from elsewhere, and is then set, with a
+    /// lifetime if `ttl` is written. Default: what is not found is left alone.
+    pub fill: Option<Spanned<Bounds<Duration>>>,
+    /// Cache: records instead of keys; shares of what is done with them.
+    pub mix: Option<Spanned<RecordMix>>,
+    /// Cache, with `mix`: the first operations of the chaos phase insert so many. Default 0.
+    pub inserts: Option<Spanned<u64>>,
+    /// Cache: each client counts on every key so many times, and ends.
+    pub rounds: Option<Spanned<u64>>,
+}
+
+/// Shares that make 100% together.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordMix {
+    #[serde(default)]
+    pub insert: Share,
+    #[serde(default)]
+    pub select: Share,
+    #[serde(default)]
+    pub update: Share,
+    #[serde(default)]
+    pub delete: Share,
 }
 
 /// By what a node recognises a publish that it has seen before.
@@ -164,8 +196,15 @@ impl Workload {
         written(&self.think, Bounds::default()).or((Duration(0), Duration(0)))
     }
 
-    pub fn payload(&self) -> Size {
-        written(&self.payload, Size(100))
+    pub fn payload(&self) -> Payload {
+        let payload = self.payload.as_ref();
+        payload.map_or(Payload::Fixed(Size(100)), |written| {
+            written.get_ref().clone()
+        })
+    }
+
+    pub fn weight(&self) -> u64 {
+        written(&self.weight, 1)
     }
 
     pub fn reads(&self) -> Share {
@@ -211,5 +250,22 @@ impl Workload {
 
     pub fn visibility(&self) -> Duration {
         written(&self.visibility, Duration(30_000_000))
+    }
+}
+
+impl super::Scenario {
+    /// Names of the workloads, in order: the service, and a number from the second of its
+    /// kind on (`queue-2`).
+    pub fn workload_names(&self) -> Vec<String> {
+        let services = self.workloads.iter().map(|w| w.get_ref().service);
+        let services: Vec<Service> = services.collect();
+        let name = |(index, service): (usize, &Service)| {
+            let before = services[..index].iter().filter(|other| *other == service);
+            match before.count() {
+                0 => service.name().to_owned(),
+                before => format!("{}-{}", service.name(), before + 1),
+            }
+        };
+        services.iter().enumerate().map(name).collect()
     }
 }

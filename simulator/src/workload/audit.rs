@@ -5,16 +5,22 @@
 //! is empty; every key is read. The audit's operations are part of the history; whether
 //! anything is missing is for the checks to find.
 
-use std::collections::BTreeMap;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
 use squall_cluster::world::{Instant, World};
+use tokio::sync::Notify;
 
 use super::{Caller, Setting, cache, lock, probe, queue};
 use crate::history::{Action, Outcome};
 use crate::plan::{Plan, WorkloadKind};
 
+/// From so many keys on, several are read at a time.
+const MANY_KEYS: usize = 2_000;
+/// So many.
+const READERS: usize = 32;
 /// Messages drained at a time.
 const BATCH: u32 = 100;
 /// Long enough that nothing drained comes back before it is acknowledged.
@@ -44,10 +50,13 @@ pub async fn run<W: World>(
     );
     // What cannot be finished of one thing must not keep the others from being looked at.
     let mut unfinished = Vec::new();
-    for key in keys(plan) {
-        let (action, query) = cache::get(&key);
-        if ask(&mut caller, action, query, deadline).await.is_none() {
-            unfinished.push(format!("key {key} could not be read in time"));
+    let keys = keys(setting, plan);
+    if keys.len() >= MANY_KEYS {
+        let unread = read_together::<W>(setting, plan, keys, deadline).await;
+        unfinished.extend(unread);
+    } else {
+        for key in keys {
+            unfinished.extend(read(&mut caller, &key, deadline).await);
         }
     }
     if let Some(capacity) = capacity(plan) {
@@ -66,6 +75,50 @@ pub async fn run<W: World>(
         true => Ok(()),
         false => Err(unfinished.join("; ")),
     }
+}
+
+/// Reads a key; what is wrong if that was not possible.
+async fn read<W: World>(caller: &mut Caller<W>, key: &str, deadline: Instant) -> Option<String> {
+    let (action, query) = cache::get(key);
+    let answer = ask(caller, action, query, deadline).await;
+    match answer {
+        Some(_) => None,
+        None => Some(format!("key {key} could not be read in time")),
+    }
+}
+
+/// Reads many keys, several at a time: one after the other would take longer than the run.
+async fn read_together<W: World>(
+    setting: &Rc<Setting>,
+    plan: &Plan,
+    keys: Vec<String>,
+    deadline: Instant,
+) -> Vec<String> {
+    let keys = Rc::new(RefCell::new(VecDeque::from(keys)));
+    let unread = Rc::new(RefCell::new(Vec::new()));
+    let left = Rc::new(Cell::new(READERS));
+    let finished = Rc::new(Notify::new());
+    for reader in 0..READERS {
+        let name = format!("audit-{}", reader + 1);
+        let (stream, index) = (plan.stream("audit"), reader as u64);
+        let mut caller = Caller::<W>::of_harness(setting.clone(), name, stream, TIMEOUT_US, index);
+        let (keys, unread) = (keys.clone(), unread.clone());
+        let (left, finished) = (left.clone(), finished.clone());
+        setting.spawn::<W>(async move {
+            loop {
+                let next = keys.borrow_mut().pop_front();
+                let Some(key) = next else { break };
+                let wrong = read(&mut caller, &key, deadline).await;
+                unread.borrow_mut().extend(wrong);
+            }
+            left.set(left.get() - 1);
+            finished.notify_one();
+        });
+    }
+    while left.get() > 0 {
+        finished.notified().await;
+    }
+    unread.take()
 }
 
 /// The locks in use, and for how long a session that is gone may keep each.
@@ -107,15 +160,22 @@ fn queues(plan: &Plan) -> Vec<String> {
 }
 
 /// The keys that do not vanish by themselves.
-fn keys(plan: &Plan) -> Vec<String> {
+fn keys(setting: &Setting, plan: &Plan) -> Vec<String> {
     let mut names = Vec::new();
     for workload in &plan.workloads {
         if let WorkloadKind::Cache { keys, mix, .. } = &workload.kind {
             let numbers = || 0..(*keys).max(1);
-            if !mix.evicted {
+            if mix.records.is_some() {
+                let used = setting.records.borrow().get(&workload.name).copied();
+                let numbers = 0..used.unwrap_or(0);
+                names.extend(numbers.map(|number| cache::key_name(&workload.name, number)));
+                continue;
+            }
+            let lasts = mix.fill_us.is_none() || mix.fill_ttl_ms.is_none();
+            if !mix.evicted && lasts && mix.rounds == 0 {
                 names.extend(numbers().map(|number| cache::key_name(&workload.name, number)));
             }
-            if mix.increments_ppm > 0 {
+            if mix.increments_ppm > 0 || mix.rounds > 0 {
                 names.extend(numbers().map(|number| cache::counter_name(&workload.name, number)));
             }
         }

@@ -4,14 +4,15 @@
 //! operations are on keys with a lifetime; keys may be evicted; and reads are served by
 //! lease, or by one node that may be behind.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use rand::RngExt;
 use squall_cluster::client::Client;
 use squall_cluster::protocol;
 use squall_cluster::state::command::{CacheCommand, Command, Query, SetCondition};
 use squall_cluster::world::World;
 
-use super::{Caller, Over, chance, outcome_of, payload, sometimes};
+use super::{Caller, Over, chance, outcome_of, payload, random_duration, sometimes};
 use crate::history::{Action, Outcome};
 use crate::plan::{CacheMix, ReadMode, WorkloadKind};
 
@@ -25,6 +26,9 @@ pub(super) async fn run<W: World>(mut caller: Caller<W>) {
     let WorkloadKind::Cache { mix, .. } = caller.shared.plan.kind.clone() else {
         unreachable!("a cache client has a cache workload")
     };
+    if mix.rounds > 0 {
+        return count_on_all(caller, &mix).await;
+    }
     let mut reader = Reader::new(&caller, &mix);
     // The last key read, and its version.
     let mut seen = None;
@@ -49,7 +53,15 @@ async fn step<W: World>(
     };
     let intended_us = caller.next().await?;
     let workload = caller.shared.plan.name.clone();
-    let number = caller.rng.random_range(0..keys.max(1));
+    if let Some(number) = preload(caller, mix.preload.min(keys)) {
+        set_plain(caller, intended_us, number, mix).await;
+        return Ok(());
+    }
+    let number = caller.draw_key();
+    if let Some(fill_us) = mix.fill_us {
+        aside(caller, reader, intended_us, number, reads_ppm, fill_us, mix).await;
+        return Ok(());
+    }
     if mix.evicted || sometimes(&mut caller.rng, mix.expiring_ppm) {
         volatile(caller, intended_us, number, reads_ppm, mix).await;
         return Ok(());
@@ -67,7 +79,7 @@ async fn step<W: World>(
     }
     let key = key_name(&workload, number);
     let value = caller.fresh_value();
-    let bytes = caller.shared.plan.payload_bytes;
+    let bytes = caller.payload_bytes();
     let conditional = chance(&mut caller.rng, mix.cas_ppm);
     let (action, command) = match seen.take().filter(|_| conditional) {
         Some((key, version)) => compare_and_set(&key, version, &value, bytes),
@@ -75,6 +87,73 @@ async fn step<W: World>(
     };
     caller.write(intended_us, action, command, 0).await;
     Ok(())
+}
+
+/// The next key to be set before anything else, if any is left.
+fn preload<W: World>(caller: &Caller<W>, preload: u64) -> Option<u64> {
+    let done = &caller.shared.preloaded;
+    let number = done.get();
+    (number < preload).then(|| {
+        done.set(number + 1);
+        number
+    })
+}
+
+async fn set_plain<W: World>(
+    caller: &mut Caller<W>,
+    intended_us: Option<u64>,
+    number: u64,
+    mix: &CacheMix,
+) {
+    let key = key_name(&caller.shared.plan.name, number);
+    let value = caller.fresh_value();
+    let bytes = caller.payload_bytes();
+    let (action, command) = match mix.fill_ttl_ms.filter(|_| mix.fill_us.is_some()) {
+        Some(ttl_ms) => set_volatile(key, value, bytes, Some(ttl_ms)),
+        None => set(&key, &value, bytes),
+    };
+    caller.write(intended_us, action, command, 0).await;
+}
+
+/// A cache before something slower: what is not found is got from there, and kept. A write
+/// goes to both.
+async fn aside<W: World>(
+    caller: &mut Caller<W>,
+    reader: &mut Reader<W>,
+    intended_us: Option<u64>,
+    number: u64,
+    reads_ppm: u32,
+    (fill_min_us, fill_max_us): (u64, u64),
+    mix: &CacheMix,
+) {
+    if chance(&mut caller.rng, reads_ppm) {
+        let key = key_name(&caller.shared.plan.name, number);
+        let outcome = reader.read(caller, intended_us, &key).await;
+        if !matches!(outcome, Outcome::Value { value: None, .. }) {
+            return;
+        }
+        let [min, max] = [fill_min_us, fill_max_us].map(Duration::from_micros);
+        W::sleep(random_duration(&mut caller.rng, min, max)).await;
+        return set_plain(caller, None, number, mix).await;
+    }
+    set_plain(caller, intended_us, number, mix).await;
+}
+
+/// Counts on every key, so many times, beginning with another key than the client before.
+async fn count_on_all<W: World>(mut caller: Caller<W>, mix: &CacheMix) {
+    let WorkloadKind::Cache { keys, .. } = caller.shared.plan.kind else {
+        unreachable!("a cache client has a cache workload")
+    };
+    // What a vote counts for must not depend on a warm-up.
+    caller.wait_for_count().await;
+    for turn in 0..keys * mix.rounds {
+        let Ok(intended_us) = caller.next().await else {
+            return;
+        };
+        let number = (caller.index + turn) % keys;
+        let key = counter_name(&caller.shared.plan.name, number);
+        increment(&mut caller, intended_us, key, mix).await;
+    }
 }
 
 /// Counts by one, and asks again until it is known whether that happened.
@@ -118,21 +197,15 @@ async fn volatile<W: World>(
         return;
     }
     let value = caller.fresh_value();
-    let bytes = caller.shared.plan.payload_bytes;
+    let bytes = caller.payload_bytes();
     let lasts = mix.evicted || chance(&mut caller.rng, LASTING_PPM);
     let ttl_ms = (!lasts).then_some(mix.ttl_ms);
-    let command = put(&key, &value, bytes, ttl_ms, SetCondition::Always);
-    let action = Action::SetVolatile {
-        key,
-        value,
-        bytes,
-        ttl_ms,
-    };
+    let (action, command) = set_volatile(key, value, bytes, ttl_ms);
     caller.write(intended_us, action, command, 0).await;
 }
 
 /// How a client reads.
-enum Reader<W: World> {
+pub(super) enum Reader<W: World> {
     /// As it writes: through the leader.
     Leader { lease: bool },
     /// From one node, by a connection of its own.
@@ -145,7 +218,7 @@ enum Reader<W: World> {
 }
 
 impl<W: World> Reader<W> {
-    fn new(caller: &Caller<W>, mix: &CacheMix) -> Self {
+    pub(super) fn new(caller: &Caller<W>, mix: &CacheMix) -> Self {
         let (mode, bound_ms) = match mix.mode {
             ReadMode::Linearizable => return Reader::Leader { lease: false },
             ReadMode::Lease => return Reader::Leader { lease: true },
@@ -164,7 +237,7 @@ impl<W: World> Reader<W> {
         }
     }
 
-    async fn read(
+    pub(super) async fn read(
         &mut self,
         caller: &mut Caller<W>,
         intended_us: Option<u64>,
@@ -232,6 +305,18 @@ pub(super) fn set(key: &str, value: &str, bytes: u64) -> (Action, Command) {
         bytes,
     };
     (action, put(key, value, bytes, None, SetCondition::Always))
+}
+
+/// Sets a key that may vanish by itself.
+fn set_volatile(key: String, value: String, bytes: u64, ttl_ms: Option<u64>) -> (Action, Command) {
+    let command = put(&key, &value, bytes, ttl_ms, SetCondition::Always);
+    let action = Action::SetVolatile {
+        key,
+        value,
+        bytes,
+        ttl_ms,
+    };
+    (action, command)
 }
 
 fn compare_and_set(key: &str, version: u64, value: &str, bytes: u64) -> (Action, Command) {

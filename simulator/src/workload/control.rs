@@ -71,11 +71,12 @@ impl Control {
 }
 
 /// Runs a client, and its successors when it crashes, as a task of the present host. `live`
-/// makes a client of a name.
+/// makes a client of a name; `ended` is called when there will be none any more.
 pub(super) fn spawn<W: World, F: Future<Output = ()> + 'static>(
     setting: &Rc<Setting>,
     name: String,
     live: impl Fn(Rc<Control>, String) -> F + 'static,
+    ended: impl FnOnce() + 'static,
 ) {
     let control = Rc::new(Control::default());
     setting.clients.borrow_mut().push(control.clone());
@@ -94,6 +95,7 @@ pub(super) fn spawn<W: World, F: Future<Output = ()> + 'static>(
                 control: control.clone(),
             };
             if !crashed.await || shared.is_stopped() {
+                ended();
                 return;
             }
             life += 1;

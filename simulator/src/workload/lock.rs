@@ -50,7 +50,6 @@ async fn round<W: World>(
     session: &mut Option<Session>,
 ) -> Result<(), Over> {
     let WorkloadKind::Lock {
-        locks,
         shared_ppm,
         ttl_ms,
         wait_ms,
@@ -65,7 +64,7 @@ async fn round<W: World>(
     let Some(id) = living_session(caller, session, ttl_ms, mix.renew_ms).await else {
         return Ok(());
     };
-    let name = lock_name(caller.rng.random_range(0..locks.max(1)));
+    let name = lock_name(caller.draw_key());
     let shared = chance(&mut caller.rng, shared_ppm);
     let (action, command) = acquire(&name, id, shared, wait_ms);
     if sometimes(&mut caller.rng, mix.crash_ppm) {

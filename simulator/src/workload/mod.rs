@@ -6,6 +6,7 @@
 //! Every written value is unique within a run, which is what lets a check tell writes apart.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,19 +16,25 @@ use squall_cluster::client::{CallError, Client};
 use squall_cluster::protocol::ReadMode;
 use squall_cluster::state::command::{Command, Query, Reply};
 use squall_cluster::world::{Instant, World};
+use tokio::sync::Notify;
 
 use crate::history::{Action, Outcome, Recorder};
-use crate::plan::{CacheMix, Pacing, Seed, WorkloadKind, WorkloadPlan};
+use crate::plan::{CacheMix, KeyDraw, Pacing, Payload, Plan, Seed, WorkloadKind, WorkloadPlan};
+use limited::Limited;
+use load::{Lane, Load};
 
 pub mod audit;
 mod cache;
 mod control;
 mod exactly_once;
 mod issuer;
+mod limited;
+pub mod load;
 mod lock;
 mod near;
 pub mod probe;
 mod queue;
+mod records;
 
 pub use control::Control;
 pub use issuer::{Issuer, Issuers, LocalFuture};
@@ -41,6 +48,14 @@ pub struct Setting {
     pub addresses: Vec<String>,
     stopped: Cell<bool>,
     running: Cell<usize>,
+    /// Whether operations count for workloads that end after so many.
+    counting: Cell<bool>,
+    counted: Notify,
+    /// Workloads that end after so many operations.
+    limited: RefCell<Vec<Rc<Shared>>>,
+    load: RefCell<Option<Rc<Load>>>,
+    /// Records that a workload has made, by its name: how many numbers it has used.
+    records: RefCell<BTreeMap<String, u64>>,
     /// The clients of workloads, in order of their start.
     clients: RefCell<Vec<Rc<Control>>>,
 }
@@ -62,6 +77,11 @@ impl Setting {
             addresses,
             stopped: Cell::new(false),
             running: Cell::new(0),
+            counting: Cell::new(false),
+            counted: Notify::new(),
+            limited: RefCell::default(),
+            load: RefCell::default(),
+            records: RefCell::default(),
             clients: RefCell::default(),
         })
     }
@@ -74,6 +94,25 @@ impl Setting {
     /// Asks the clients to finish what they are at.
     pub fn stop(&self) {
         self.stopped.set(true);
+        self.counted.notify_waiters();
+        if let Some(load) = &*self.load.borrow() {
+            load.wake();
+        }
+    }
+
+    /// From now on operations count for workloads that end after so many.
+    pub fn count_operations(&self) {
+        self.counting.set(true);
+        self.counted.notify_waiters();
+    }
+
+    /// Whether the workloads have nothing more to do: those that end after so many
+    /// operations have ended, or the stress test is over.
+    pub fn is_done(&self) -> bool {
+        match &*self.load.borrow() {
+            Some(load) => load.is_over(),
+            None => self.limited.borrow().iter().all(|shared| shared.is_done()),
+        }
     }
 
     /// Lets clients that are started from now on run.
@@ -101,12 +140,25 @@ impl Setting {
     }
 }
 
-/// Starts the clients of a workload on the present host.
-pub fn start<W: World>(setting: &Rc<Setting>, plan: &WorkloadPlan) {
-    let shared = Rc::new(Shared {
-        plan: plan.clone(),
-        started: Cell::new(0),
-    });
+/// Starts the clients of all workloads on the present host, and whoever tells them how much
+/// to ask, if the plan has a load.
+pub fn start<W: World>(setting: &Rc<Setting>, plan: &Plan) {
+    let load = plan.load.as_ref().map(|load| Load::new(load, plan));
+    *setting.load.borrow_mut() = load.clone();
+    for (index, workload) in plan.workloads.iter().enumerate() {
+        let lane = load.as_ref().map(|load| load.lane(index));
+        start_workload::<W>(setting, workload, lane);
+    }
+    if let Some(load) = load {
+        setting.spawn::<W>(load::drive::<W>(setting.clone(), load));
+    }
+}
+
+fn start_workload<W: World>(setting: &Rc<Setting>, plan: &WorkloadPlan, lane: Option<Rc<Lane>>) {
+    let shared = Rc::new(Shared::new(plan.clone(), lane));
+    if plan.operations.is_some() {
+        setting.limited.borrow_mut().push(shared.clone());
+    }
     match &plan.kind {
         WorkloadKind::Lock { clients, mix, .. } => {
             start_role::<W, _>(setting, &shared, "", *clients, lock::run);
@@ -121,7 +173,11 @@ pub fn start<W: World>(setting: &Rc<Setting>, plan: &WorkloadPlan) {
             start_role::<W, _>(setting, &shared, "consumer", *consumers, queue::consume);
         }
         WorkloadKind::Cache { clients, mix, .. } => {
-            start_role::<W, _>(setting, &shared, "", *clients, cache::run);
+            if mix.records.is_some() {
+                start_role::<W, _>(setting, &shared, "", *clients, records::run);
+            } else {
+                start_role::<W, _>(setting, &shared, "", *clients, cache::run);
+            }
             start_role::<W, _>(setting, &shared, "near", mix.near, near::run);
         }
     }
@@ -135,27 +191,88 @@ fn start_role<W: World, F: Future<Output = ()> + 'static>(
     count: u64,
     run: fn(Caller<W>) -> F,
 ) {
+    // Watchers and consumers go on as long as there is anything to see.
+    let ends = matches!(role, "" | "producer");
+    let pool: Option<Pool<W>> = (ends && shared.lane.is_some()).then(Rc::default);
+    let role_rests = role != "consumer";
+    if ends {
+        shared.limited.enter(count);
+    }
     for index in 0..count {
         let workload = &shared.plan.name;
         let name = match role {
             "" => format!("{workload}-{}", index + 1),
             role => format!("{workload}-{role}-{}", index + 1),
         };
-        let (setting_of, shared) = (setting.clone(), shared.clone());
-        control::spawn::<W, _>(setting, name, move |control, name| {
-            let (setting, shared) = (setting_of.clone(), shared.clone());
+        let (setting_of, shared_of) = (setting.clone(), shared.clone());
+        let pool = pool.clone();
+        let live = move |control, name| {
+            let (setting, shared) = (setting_of.clone(), shared_of.clone());
             let mut caller = Caller::<W>::new(setting, shared, name, index, count);
             caller.control = control;
+            caller.pool = pool.clone();
+            if !ends && shared_of.lane.is_some() {
+                // The load is that of the others.
+                let rest = if role_rests {
+                    LOOK_REST
+                } else {
+                    Duration::ZERO
+                };
+                caller.pace = Pace::Closed {
+                    think_min: rest,
+                    think_max: rest,
+                };
+            }
             run(caller)
-        });
+        };
+        let shared = shared.clone();
+        let ended = move || {
+            if ends {
+                shared.limited.leave();
+            }
+        };
+        control::spawn::<W, _>(setting, name, live, ended);
     }
 }
 
 /// What the clients of one workload share.
 struct Shared {
     plan: WorkloadPlan,
-    /// Operations started, against the plan's limit.
-    started: Cell<u64>,
+    limited: Limited,
+    /// Its part of the load, if there is one.
+    lane: Option<Rc<Lane>>,
+    keys: KeyDraw,
+    /// Keys set before the rest begins.
+    preloaded: Cell<u64>,
+    records: RefCell<records::Live>,
+}
+
+impl Shared {
+    fn new(plan: WorkloadPlan, lane: Option<Rc<Lane>>) -> Self {
+        let seed = Seed(plan.seed);
+        let keys = match &plan.kind {
+            WorkloadKind::Lock { locks, mix, .. } => KeyDraw::new(*locks, &mix.access, seed),
+            WorkloadKind::Cache { keys, mix, .. } => KeyDraw::new(*keys, &mix.access, seed),
+            WorkloadKind::Queue { queues, .. } => KeyDraw::new(*queues, &Default::default(), seed),
+        };
+        Self {
+            limited: Limited::new(plan.operations),
+            plan,
+            lane,
+            keys,
+            preloaded: Cell::new(0),
+            records: RefCell::default(),
+        }
+    }
+
+    /// Whether it has sent, and been answered, all that it was to; queues are empty then.
+    fn is_done(&self) -> bool {
+        let consumers = match self.plan.kind {
+            WorkloadKind::Queue { consumers, .. } => consumers,
+            _ => 0,
+        };
+        self.limited.is_done(consumers)
+    }
 }
 
 /// One sequential client: a connection, a name, a stream of random numbers and a pace.
@@ -166,6 +283,10 @@ struct Caller<W: World> {
     /// Which of its role it is, from 0.
     index: u64,
     client: Client<W>,
+    /// Connections that users share who think between their operations.
+    pool: Option<Pool<W>>,
+    /// What stands in for `client` while that is lent.
+    unconnected: Option<Client<W>>,
     /// Takes the place of `client`.
     issuer: Option<Box<dyn Issuer>>,
     rng: ChaCha8Rng,
@@ -177,6 +298,9 @@ struct Caller<W: World> {
     session: Option<exactly_once::Session>,
 }
 
+/// Connections that nobody uses at the moment, the one used last on top.
+type Pool<W> = Rc<RefCell<Vec<Client<W>>>>;
+
 /// When the next operation is wanted.
 enum Pace {
     Closed {
@@ -187,6 +311,13 @@ enum Pace {
         next: Instant,
         interval: Duration,
     },
+    /// A user of the load, who is there or not.
+    User {
+        think_min: Duration,
+        think_max: Duration,
+    },
+    /// Whichever client is free takes the next operation that the load wants.
+    Arrivals,
 }
 
 impl<W: World> Caller<W> {
@@ -199,6 +330,14 @@ impl<W: World> Caller<W> {
                 think_min: Duration::from_micros(think_min_us),
                 think_max: Duration::from_micros(think_max_us),
             },
+            Pacing::Users {
+                think_min_us,
+                think_max_us,
+            } => Pace::User {
+                think_min: Duration::from_micros(think_min_us),
+                think_max: Duration::from_micros(think_max_us),
+            },
+            Pacing::Arrivals => Pace::Arrivals,
             Pacing::Open { interval_us } => Pace::Open {
                 next: W::now() + Duration::from_micros(interval_us * index),
                 interval: Duration::from_micros(interval_us * lanes),
@@ -214,6 +353,8 @@ impl<W: World> Caller<W> {
             name,
             index,
             client,
+            pool: None,
+            unconnected: None,
             pace,
             written: 0,
             control: Rc::default(),
@@ -230,44 +371,50 @@ impl<W: World> Caller<W> {
         timeout_us: u64,
         index: u64,
     ) -> Self {
-        let shared = Rc::new(Shared {
-            plan: WorkloadPlan {
-                name: name.clone(),
-                seed: seed.0,
-                kind: WorkloadKind::Cache {
-                    clients: 1,
-                    keys: 1,
-                    reads_ppm: 0,
-                    mix: CacheMix::default(),
-                },
-                pacing: Pacing::Closed {
-                    think_min_us: 0,
-                    think_max_us: 0,
-                },
-                timeout_us,
-                operations: None,
-                payload_bytes: 0,
+        let plan = WorkloadPlan {
+            name: name.clone(),
+            seed: seed.0,
+            kind: WorkloadKind::Cache {
+                clients: 1,
+                keys: 1,
+                reads_ppm: 0,
+                mix: CacheMix::default(),
             },
-            started: Cell::new(0),
-        });
+            pacing: Pacing::Closed {
+                think_min_us: 0,
+                think_max_us: 0,
+            },
+            timeout_us,
+            operations: None,
+            payload: Payload::Fixed(0),
+        };
+        let shared = Rc::new(Shared::new(plan, None));
         Self::new(setting, shared, name, index, 1)
+    }
+
+    /// Waits for the start of the chaos phase, from which on operations count.
+    async fn wait_for_count(&self) {
+        while !self.setting.counting.get() && !self.setting.is_stopped() {
+            self.setting.counted.notified().await;
+        }
     }
 
     /// Waits for the time of the next operation and counts it. Returns when it was intended,
     /// for an open loop, or `None` for a closed one; or `Err` when the workload is over.
     async fn next(&mut self) -> Result<Option<u64>, Over> {
         let intended_us = self.pause().await;
-        let limit = self.shared.plan.operations;
-        if self.setting.is_stopped() || limit.is_some_and(|max| self.shared.started.get() >= max) {
+        let is_counting = self.setting.counting.get();
+        if self.setting.is_stopped() || !self.shared.limited.begin(is_counting) {
             return Err(Over);
         }
-        self.shared.started.set(self.shared.started.get() + 1);
         Ok(intended_us)
     }
 
     /// Waits for the time of the next operation.
     async fn pause(&mut self) -> Option<u64> {
-        if self.control.is_storming() && matches!(self.pace, Pace::Closed { .. }) {
+        if self.control.is_storming()
+            && matches!(self.pace, Pace::Closed { .. } | Pace::User { .. })
+        {
             self.control.count_stormed();
             W::sleep(STORM_REST).await;
             return None;
@@ -283,6 +430,33 @@ impl<W: World> Caller<W> {
                 }
                 None
             }
+            Pace::User {
+                think_min,
+                think_max,
+            } => {
+                let lane = self.shared.lane.as_ref().expect("users have a load");
+                let lane = lane.clone();
+                let usual = (*think_min, *think_max);
+                let (min, max) = lane.think().unwrap_or(usual);
+                let think = random_duration(&mut self.rng, min, max);
+                if !think.is_zero() || lane.is_away(self.index) {
+                    self.lend_connection();
+                    lane.wait_for_turn(self.index, &self.setting).await;
+                    W::sleep(think).await;
+                    self.borrow_connection();
+                }
+                None
+            }
+            Pace::Arrivals => {
+                let lane = self.shared.lane.as_ref().expect("a rate is that of a load");
+                let lane = lane.clone();
+                let at_us = lane.next_arrival(&self.setting).await?;
+                let now_us = self.setting.recorder.now_us();
+                if let Some(left_us @ 1..) = at_us.checked_sub(now_us) {
+                    W::sleep(Duration::from_micros(left_us)).await;
+                }
+                Some(at_us)
+            }
             Pace::Open { next, interval } => {
                 let at = *next;
                 *next = at + *interval;
@@ -291,6 +465,37 @@ impl<W: World> Caller<W> {
                 Some(self.setting.recorder.now_us().saturating_sub(late_us))
             }
         }
+    }
+
+    /// While a user thinks, another may use the connection: there are as many of them as
+    /// operations at a time, not as users.
+    fn lend_connection(&mut self) {
+        if let Some(pool) = &self.pool {
+            let client = self.unconnected.take().unwrap_or_else(|| {
+                Client::new(self.setting.addresses.clone(), self.index as usize)
+            });
+            let connected = std::mem::replace(&mut self.client, client);
+            pool.borrow_mut().push(connected);
+        }
+    }
+
+    fn borrow_connection(&mut self) {
+        let connected = self.pool.as_ref().and_then(|pool| pool.borrow_mut().pop());
+        if let Some(connected) = connected {
+            let client = std::mem::replace(&mut self.client, connected);
+            self.unconnected = Some(client);
+        }
+    }
+
+    /// Bytes of the next message or value.
+    fn payload_bytes(&mut self) -> u64 {
+        self.shared.plan.payload.draw(&mut self.rng)
+    }
+
+    /// A key of the workload, by number.
+    fn draw_key(&mut self) -> u64 {
+        let now_us = self.setting.recorder.now_us();
+        self.shared.keys.draw(&mut self.rng, now_us)
     }
 
     /// A value that nobody writes twice.
@@ -369,6 +574,8 @@ impl<W: World> Caller<W> {
 
 /// Even an impatient client takes a moment, or an idle service would be asked without end.
 const STORM_REST: Duration = Duration::from_millis(1);
+/// Between two looks of those who only look, where a load paces the others.
+const LOOK_REST: Duration = Duration::from_millis(10);
 /// A client that does not wait for an answer goes on after this long: enough to have sent.
 const UNHEARD: Duration = Duration::from_millis(1);
 

@@ -17,7 +17,6 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use rand::RngExt;
 use squall_cluster::client::{Client, Tracking};
 use squall_cluster::protocol::Push;
 use squall_cluster::world::{self, Instant, World};
@@ -25,7 +24,6 @@ use squall_cluster::world::{self, Instant, World};
 use super::cache::{get, key_name};
 use super::{Caller, Over};
 use crate::history::{Action, EventKind, Outcome, Recorder, StreamEvent};
-use crate::plan::WorkloadKind;
 
 /// How old a copy may be when it is served.
 const BOUND: Duration = Duration::from_millis(500);
@@ -56,11 +54,12 @@ pub(super) async fn run<W: World>(mut caller: Caller<W>) {
 }
 
 async fn step<W: World>(caller: &mut Caller<W>, near: &RefCell<Near>) -> Result<(), Over> {
-    let WorkloadKind::Cache { keys, .. } = caller.shared.plan.kind else {
-        unreachable!("a near client has a cache workload")
-    };
-    let intended_us = caller.next().await?;
-    let number = caller.rng.random_range(0..keys.max(1));
+    // It reads beside the workload, whose operations are not its own.
+    let intended_us = caller.pause().await;
+    if caller.setting.is_stopped() {
+        return Err(Over);
+    }
+    let number = caller.draw_key();
     let key = key_name(&caller.shared.plan.name, number);
     let found = near.borrow().serve(W::now(), &key);
     if let Some(found) = found {

@@ -112,7 +112,12 @@ pub(super) fn keys() -> impl Iterator<Item = String> {
 /// How long a probe waits for an answer: several times what an undisturbed operation takes
 /// in this network, so that a silent node is given up soon.
 fn patience_us(plan: &Plan, probe: &ProbePlan) -> u64 {
-    let one_way_us = plan.network.latency_max_us + plan.network.jitter_us;
+    let far_us = plan
+        .network
+        .regions
+        .as_ref()
+        .map_or(0, |regions| regions.latency_max_us());
+    let one_way_us = plan.network.latency_max_us.max(far_us) + plan.network.jitter_us;
     let usual_us = 4 * one_way_us + 2 * plan.disk.sync_max_us;
     (5 * usual_us).max(MIN_PATIENCE_US).min(probe.timeout_us)
 }

@@ -57,7 +57,7 @@ async fn configure<W: World>(caller: &mut Caller<W>, mix: &QueueMix) {
 async fn publish_one<W: World>(caller: &mut Caller<W>, mix: &QueueMix) -> Result<(), Over> {
     let intended_us = caller.next().await?;
     let queue = pick_queue(caller);
-    let bytes = caller.shared.plan.payload_bytes;
+    let bytes = caller.payload_bytes();
     let is_plain = mix.batch == 1 && mix.delayed_ppm == 0 && mix.priorities == 1 && mix.groups == 0;
     let (action, mut command) = match is_plain {
         true => publish(&queue, &caller.fresh_value(), bytes),
@@ -65,7 +65,8 @@ async fn publish_one<W: World>(caller: &mut Caller<W>, mix: &QueueMix) -> Result
     };
     let once = match mix.exactly_once {
         None => {
-            caller.write(intended_us, action, command, 0).await;
+            let outcome = caller.write(intended_us, action, command, 0).await;
+            published(caller, &outcome);
             return Ok(());
         }
         Some(ExactlyOnce::Session) => match caller.next_once().await {
@@ -78,10 +79,19 @@ async fn publish_one<W: World>(caller: &mut Caller<W>, mix: &QueueMix) -> Result
         }
     };
     let retries = mix.retries;
-    caller
+    let outcome = caller
         .write_once(intended_us, action, command, once, retries)
         .await;
+    published(caller, &outcome);
     Ok(())
+}
+
+fn published<W: World>(caller: &Caller<W>, outcome: &Outcome) {
+    caller.shared.limited.published(match outcome {
+        Outcome::Published { .. } => 1,
+        Outcome::PublishedBatch { ids } => ids.len() as u64,
+        _ => 0,
+    });
 }
 
 /// Gives each message of a publish its sequence: the number in its value, which rises.
@@ -115,6 +125,7 @@ pub(super) async fn consume<W: World>(mut caller: Caller<W>) {
         let count = u32::try_from(mix.prefetch).expect("a scenario's prefetch is small");
         let (action, command) = receive(&queue, count, visibility_ms, POLL_MS);
         if let Outcome::Received { messages } = caller.write(None, action, command, POLL_MS).await {
+            caller.shared.limited.received(messages.len());
             for message in messages {
                 settle(&mut caller, &queue, &message, &mix).await;
             }
@@ -140,7 +151,11 @@ async fn settle<W: World>(
         true => nack(queue, message),
         false => ack(queue, message),
     };
-    caller.write(None, action, command, 0).await;
+    let is_ack = matches!(action, Action::Ack { .. });
+    let outcome = caller.write(None, action, command, 0).await;
+    if is_ack && outcome == (Outcome::Settled { valid: true }) {
+        caller.shared.limited.consumed();
+    }
 }
 
 fn pick_queue<W: World>(caller: &mut Caller<W>) -> String {

@@ -41,6 +41,29 @@ fn host_of(address: IpAddr) -> HostId {
     HostId((u32::from(address) - 0x0a00_0000) as usize - 1)
 }
 
+/// The links between all hosts, before any fault: longer between regions.
+fn links(plan: &NetworkPlan, hosts: usize) -> Vec<Vec<Link>> {
+    let region_of = |host: usize| {
+        let regions = plan.regions.as_ref()?;
+        // Whatever is no node stands with the clients.
+        Some(*regions.of_node.get(host).unwrap_or(&regions.of_clients))
+    };
+    let link = |from: usize, to: usize| {
+        let between = region_of(from).zip(region_of(to));
+        let far = between.and_then(|(a, b)| plan.regions.as_ref()?.link(a, b));
+        match far {
+            Some(far) => Link::new(&NetworkPlan {
+                latency_min_us: far.latency_min_us,
+                latency_max_us: far.latency_max_us,
+                ..plan.clone()
+            }),
+            None => Link::new(plan),
+        }
+    };
+    let row = |from| (0..hosts).map(move |to| link(from, to)).collect();
+    (0..hosts).map(row).collect()
+}
+
 /// A connection in one direction: its two ends, sender first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct FlowKey {
@@ -132,7 +155,7 @@ impl Network {
         Self {
             guard: net.enter(),
             net_hosts,
-            links: vec![vec![Link::new(plan); hosts]; hosts],
+            links: links(plan, hosts),
             base: plan.clone(),
             degraded: BTreeMap::new(),
             flows: BTreeMap::new(),
@@ -310,12 +333,15 @@ impl Network {
     }
 
     fn rebuild_links(&mut self) {
-        for row in &mut self.links {
-            for link in row {
-                let cuts = link.cuts;
-                *link = Link::new(&self.base);
-                link.cuts = cuts;
-            }
+        let fresh = links(&self.base, self.links.len());
+        for (link, fresh) in self
+            .links
+            .iter_mut()
+            .flatten()
+            .zip(fresh.into_iter().flatten())
+        {
+            let cuts = std::mem::replace(link, fresh).cuts;
+            link.cuts = cuts;
         }
         for (links, change) in self.degraded.values().flatten() {
             for (from, to) in links {

@@ -13,7 +13,7 @@ use super::cluster::Cluster;
 use super::executor::{Executor, HostId};
 use super::nemesis::Nemesis;
 use super::world::SimWorld;
-use crate::history::{EventKind, Phase};
+use crate::history::{EventKind, Phase, UNFINISHED};
 use crate::plan::Plan;
 use crate::workload::{self, Setting, audit, probe};
 
@@ -60,7 +60,8 @@ impl Stage {
         self.sleep_us(phases.warmup_us).await;
 
         self.enter(Phase::Chaos);
-        self.sleep_us(phases.chaos_us).await;
+        self.setting.count_operations();
+        self.chaos().await;
 
         self.enter(Phase::Heal);
         self.nemesis.over().await;
@@ -77,15 +78,28 @@ impl Stage {
         self.enter(Phase::End);
     }
 
+    /// As long as planned, or until there is nothing more to do and every fault is over.
+    async fn chaos(&self) {
+        let phases = &self.plan.phases;
+        if !self.plan.may_end_early() {
+            return self.sleep_us(phases.chaos_us).await;
+        }
+        let last_us = self.plan.faults.iter().map(|fault| fault.until_us).max();
+        let recorder = &self.setting.recorder;
+        let done = || self.setting.is_done() && last_us.is_none_or(|us| recorder.now_us() >= us);
+        let limit = Duration::from_micros(phases.chaos_us);
+        if !self.wait(limit, done).await && self.plan.is_limited() {
+            recorder.note(UNFINISHED);
+        }
+    }
+
     fn enter(&self, phase: Phase) {
         self.setting.recorder.record(EventKind::Phase { phase });
     }
 
     fn start_clients(&self) {
         self.executor.as_host(self.clients, || {
-            for workload in &self.plan.workloads {
-                workload::start::<SimWorld>(&self.setting, workload);
-            }
+            workload::start::<SimWorld>(&self.setting, &self.plan);
             if let Some(probes) = &self.plan.probe {
                 probe::start::<SimWorld>(&self.setting, &self.plan, probes);
             }

@@ -1,0 +1,65 @@
+//! `squall run` of a scenario with variants: one run after the other, and a comparison.
+
+use std::fs;
+use std::path::Path;
+
+use super::args::{Format, RunArgs};
+use super::exit::{Exit, Failure};
+use super::run::{out_dir, run_one};
+use super::{print, style};
+use crate::report::{Report, Variants};
+use crate::scenario::Scenario;
+use crate::scenario::variant::VARIANT;
+
+const DATA: &str = "variants.json";
+
+pub(super) fn run(args: &RunArgs, scenario: &Scenario) -> Result<u8, Failure> {
+    // All are read before the first one runs: a mistake in the last must not cost the others.
+    let names = scenario.variants();
+    let chosen: Result<Vec<Scenario>, _> = names.iter().map(|name| scenario.choose(name)).collect();
+    let chosen = chosen?;
+    let out = out_dir(args, scenario);
+    create(&out)?;
+    let mut runs: Vec<(String, Report)> = Vec::new();
+    let mut is_repeatable = true;
+    for (name, scenario) in names.iter().zip(&chosen) {
+        let mut args = args.clone();
+        args.out = Some(out.join(name));
+        (args.scenario.set).push((VARIANT.to_owned(), name.clone()));
+        let (judged, repeats) = run_one(&args, scenario, args.format == Format::Text)?;
+        is_repeatable &= repeats;
+        runs.push((name.clone(), judged.report));
+    }
+    let variants = Variants::of(&runs);
+    write(&out, DATA, &variants.to_json())?;
+    write(&out, "variants.md", &variants.to_markdown())?;
+    print(&match args.format {
+        Format::Text => variants.to_text(style()),
+        Format::Json => variants.to_json(),
+    });
+    match is_repeatable {
+        true => Ok(variants.verdict.exit_code()),
+        false => Ok(Exit::Violation as u8),
+    }
+}
+
+/// The directory of all, unless something else is there.
+fn create(out: &Path) -> Result<(), Failure> {
+    let at = |e: std::io::Error| Failure::harness(format!("{}: {e}", out.display()));
+    fs::create_dir_all(out).map_err(at)?;
+    let is_empty = fs::read_dir(out).map_err(at)?.next().is_none();
+    if !is_empty && !out.join(DATA).is_file() {
+        let message = format!(
+            "{}: holds something else than variants; name another directory with --out",
+            out.display()
+        );
+        return Err(Failure::usage(message));
+    }
+    // What is written last would be missing after an interruption.
+    write(out, DATA, "{}\n")
+}
+
+fn write(out: &Path, name: &str, text: &str) -> Result<(), Failure> {
+    let path = out.join(name);
+    fs::write(&path, text).map_err(|e| Failure::harness(format!("{}: {e}", path.display())))
+}

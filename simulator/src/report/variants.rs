@@ -1,0 +1,286 @@
+//! Runs of one scenario that differ in a few values, side by side.
+
+use serde::{Deserialize, Serialize};
+
+use super::tables::{Table, Tone, count, duration, or_nothing};
+use super::{CheckVerdict, PerSecond, Percent, Report, RunVerdict, Style, markdown, text};
+
+/// `variants.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Variants {
+    pub scenario: String,
+    pub seed: u64,
+    pub backend: String,
+    /// The worst of all.
+    pub verdict: RunVerdict,
+    pub variants: Vec<VariantRow>,
+    /// How throughput changes with the number of nodes, in one line; `null` if that is the
+    /// same in all.
+    pub scaling: Option<String>,
+}
+
+/// One run. Throughput and latency are those of the chaos phase, of all operations but long
+/// polls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VariantRow {
+    pub name: String,
+    /// Its run directory, in that of all.
+    pub dir: String,
+    pub verdict: RunVerdict,
+    pub reason: String,
+    pub nodes: u64,
+    pub acknowledged: u64,
+    pub per_second: PerSecond,
+    pub mean_us: Option<u64>,
+    pub p95_us: Option<u64>,
+    pub p99_us: Option<u64>,
+    pub availability: Option<Percent>,
+    pub lost: u64,
+    pub duplicated: u64,
+    pub phantom: u64,
+    /// Checks that hold, and all of them.
+    pub checks: (u64, u64),
+}
+
+impl Variants {
+    /// Of the runs' names and reports, at least one.
+    ///
+    /// # Panics
+    /// Without any.
+    pub fn of(runs: &[(String, Report)]) -> Self {
+        let (_, first) = runs.first().expect("a scenario with variants has one");
+        let rows: Vec<VariantRow> = runs
+            .iter()
+            .map(|(name, report)| row(name, report))
+            .collect();
+        let worst = rows
+            .iter()
+            .map(|row| row.verdict)
+            .max_by_key(|verdict| severity(*verdict));
+        Self {
+            scenario: first.scenario.clone(),
+            seed: first.seed,
+            backend: first.backend.clone(),
+            verdict: worst.expect("there is one"),
+            scaling: scaling(&rows),
+            variants: rows,
+        }
+    }
+
+    /// `variants.json`, with a line break at the end.
+    pub fn to_json(&self) -> String {
+        let json = serde_json::to_string_pretty(self);
+        json.expect("plain data") + "\n"
+    }
+
+    /// For a terminal.
+    pub fn to_text(&self, style: Style) -> String {
+        let mut out = text::laid_out(&self.table(), style);
+        if let Some(scaling) = &self.scaling {
+            out += &format!("{scaling}\n");
+        }
+        if self.backend == "sim" {
+            out += &format!("{UNKNOWN_IN_SIMULATION}\n");
+        }
+        for row in self
+            .variants
+            .iter()
+            .filter(|row| row.verdict != RunVerdict::Pass)
+        {
+            out += &format!("{}  {}: {}\n", row.verdict, row.name, row.reason);
+        }
+        out
+    }
+
+    /// `variants.md`.
+    pub fn to_markdown(&self) -> String {
+        let mut out = format!(
+            "# {} seed {}: {}\n\n",
+            self.scenario, self.seed, self.verdict
+        );
+        out += &markdown::laid_out(&self.table());
+        if let Some(scaling) = &self.scaling {
+            out += &format!("{scaling}\n\n");
+        }
+        if self.backend == "sim" {
+            out += &format!("{UNKNOWN_IN_SIMULATION}\n");
+        }
+        out
+    }
+
+    fn table(&self) -> Table {
+        let first = self.variants.first().map_or(0, |row| row.per_second.get());
+        let cells = |row: &VariantRow| {
+            let relative = (row.per_second.get() * 100).checked_div(first);
+            let safe = row.lost + row.duplicated + row.phantom == 0;
+            vec![
+                row.name.clone(),
+                row.nodes.to_string(),
+                count(row.acknowledged),
+                count(row.per_second.get() / 1_000),
+                or_nothing(relative, |percent| format!("{percent} %")),
+                or_nothing(row.mean_us, duration),
+                or_nothing(row.p95_us, duration),
+                or_nothing(row.p99_us, duration),
+                or_nothing(row.availability, |share| format!("{share:.3} %")),
+                match safe {
+                    true => "nothing lost".to_owned(),
+                    false => format!(
+                        "{} lost, {} duplicated, {} phantom",
+                        row.lost, row.duplicated, row.phantom
+                    ),
+                },
+                format!("{} of {}", row.checks.0, row.checks.1),
+                row.verdict.to_string(),
+            ]
+        };
+        let tone = |row: &VariantRow| match row.verdict {
+            RunVerdict::Pass => Tone::Plain,
+            RunVerdict::Inconclusive => Tone::Doubtful,
+            RunVerdict::Violation | RunVerdict::ObjectiveMissed => Tone::Bad,
+        };
+        Table {
+            title: "variants",
+            columns: vec![
+                "variant",
+                ">nodes",
+                ">ok",
+                ">op/s",
+                ">of the first",
+                ">mean",
+                ">p95",
+                ">p99",
+                ">available",
+                "data",
+                ">checks",
+                "verdict",
+            ],
+            rows: self
+                .variants
+                .iter()
+                .map(|row| (tone(row), cells(row)))
+                .collect(),
+        }
+    }
+}
+
+const UNKNOWN_IN_SIMULATION: &str = "CPU and memory of nodes are not simulated; throughput and \
+                                     latency are bounded by the modelled network and disk alone.";
+
+fn severity(verdict: RunVerdict) -> u8 {
+    match verdict {
+        RunVerdict::Pass => 0,
+        RunVerdict::Inconclusive => 1,
+        RunVerdict::ObjectiveMissed => 2,
+        RunVerdict::Violation => 3,
+    }
+}
+
+fn row(name: &str, report: &Report) -> VariantRow {
+    let overall = report.overall.as_ref();
+    let held = report
+        .checks
+        .iter()
+        .filter(|check| check.verdict == CheckVerdict::Pass);
+    VariantRow {
+        name: name.to_owned(),
+        dir: name.to_owned(),
+        verdict: report.verdict,
+        reason: report.reason.clone(),
+        nodes: report.cluster.nodes,
+        acknowledged: overall.map_or(0, |overall| overall.acknowledged),
+        per_second: overall.map_or(PerSecond::of(0), |overall| overall.per_second),
+        mean_us: overall.and_then(|overall| overall.mean_us),
+        p95_us: overall.and_then(|overall| overall.p95_us),
+        p99_us: overall.and_then(|overall| overall.p99_us),
+        availability: report.availability,
+        lost: report.data_loss.lost,
+        duplicated: report.data_loss.duplicated,
+        phantom: report.data_loss.phantom,
+        checks: (held.count() as u64, report.checks.len() as u64),
+    }
+}
+
+/// Compares the fewest nodes with the most. Throughput that keeps within a tenth of growing
+/// as the nodes do is linear; within a tenth of staying the same, flat.
+fn scaling(rows: &[VariantRow]) -> Option<String> {
+    let fewest = rows.iter().min_by_key(|row| row.nodes)?;
+    let most = rows.iter().max_by_key(|row| row.nodes)?;
+    if fewest.nodes == most.nodes || fewest.per_second.get() == 0 {
+        return None;
+    }
+    let grown = u128::from(most.per_second.get()) * 100 / u128::from(fewest.per_second.get());
+    let wanted = u128::from(most.nodes) * 100 / u128::from(fewest.nodes);
+    let word = match grown {
+        grown if grown * 10 >= wanted * 9 => "linear",
+        111.. => "grows, but less than linear",
+        90..=110 => "flat, not linear",
+        _ => "falls, not linear",
+    };
+    Some(format!(
+        "{} nodes have {grown} % of the throughput of {}; linear would be {wanted} %: {word}",
+        most.nodes, fewest.nodes
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(nodes: u64, per_second: u64) -> VariantRow {
+        VariantRow {
+            name: format!("{nodes}-nodes"),
+            dir: format!("{nodes}-nodes"),
+            verdict: RunVerdict::Pass,
+            reason: String::new(),
+            nodes,
+            acknowledged: 10,
+            per_second: PerSecond::of(per_second * 1_000),
+            mean_us: Some(1_000),
+            p95_us: None,
+            p99_us: None,
+            availability: None,
+            lost: 0,
+            duplicated: 0,
+            phantom: 0,
+            checks: (2, 2),
+        }
+    }
+
+    #[test]
+    fn scaling_is_named_by_what_was_measured() {
+        let word = |rows: &[VariantRow]| {
+            scaling(rows).map(|line| line.rsplit(": ").next().unwrap().to_owned())
+        };
+        assert_eq!(word(&[row(3, 100), row(6, 190)]).as_deref(), Some("linear"));
+        assert_eq!(
+            word(&[row(3, 100), row(6, 150)]).as_deref(),
+            Some("grows, but less than linear")
+        );
+        assert_eq!(
+            word(&[row(6, 95), row(3, 100)]).as_deref(),
+            Some("flat, not linear")
+        );
+        assert_eq!(
+            word(&[row(3, 100), row(6, 80)]).as_deref(),
+            Some("falls, not linear")
+        );
+        assert_eq!(word(&[row(3, 100), row(3, 80)]), None);
+    }
+
+    #[test]
+    fn the_table_says_what_a_simulation_cannot_know() {
+        let variants = Variants {
+            scenario: "s".into(),
+            seed: 1,
+            backend: "sim".into(),
+            verdict: RunVerdict::Pass,
+            variants: vec![row(3, 1_000), row(5, 900)],
+            scaling: None,
+        };
+        let text = variants.to_text(Style::default());
+        assert!(text.contains("5-nodes") && text.contains("90 %"), "{text}");
+        assert!(text.contains("not simulated"), "{text}");
+        assert!(text.contains("nothing lost"), "{text}");
+    }
+}

@@ -1,0 +1,274 @@
+//! Checks of `[[workload]]`.
+
+use toml::Spanned;
+
+use super::check::{
+    Checked, Place, check_bounds, check_count, check_least, check_whole_ms, problem, time,
+    written_place,
+};
+use super::spread::Payload;
+use super::unit::{Duration, Share, Size, share_text};
+use super::workload::{Service, Workload};
+
+pub(super) fn check(workload: &Workload) -> Checked {
+    check_known_keys(workload)?;
+    for (key, count, max) in [
+        ("clients", &workload.clients, 10_000),
+        ("producers", &workload.producers, 10_000),
+        ("consumers", &workload.consumers, 10_000),
+        ("operations", &workload.operations, u64::MAX),
+        ("keys", &workload.keys, 1_000_000),
+        ("watchers", &workload.watchers, 10_000),
+        ("near", &workload.near, 10_000),
+        ("batch", &workload.batch, 1_000),
+        ("priorities", &workload.priorities, 256),
+        ("groups", &workload.groups, 10_000),
+        ("prefetch", &workload.prefetch, 1_000),
+        ("max_depth", &workload.max_depth, 1_000_000),
+        ("max_deliveries", &workload.max_deliveries, 1_000),
+        ("weight", &workload.weight, 1_000_000),
+        ("preload", &workload.preload, 1_000_000),
+        ("inserts", &workload.inserts, 1_000_000),
+        ("rounds", &workload.rounds, 1_000),
+    ] {
+        if let Some(count) = count {
+            check_count(key, count, 1, max)?;
+        }
+    }
+    if let (Some(rate), Some(_)) = (&workload.rate, &workload.think) {
+        return problem(
+            rate.span(),
+            "a workload has `think` (closed loop) or `rate` (open loop), not both",
+        );
+    }
+    if let Some(think) = &workload.think {
+        check_bounds("think", think, workload.think(), time)?;
+    }
+    if let Some(work) = &workload.work {
+        check_bounds("work", work, workload.work(), time)?;
+    }
+    if let Some(fill) = &workload.fill {
+        let bounds = fill.get_ref().or((Duration(0), Duration(0)));
+        check_bounds("fill", fill, bounds, time)?;
+    }
+    if let Some(retry_after) = &workload.retry_after {
+        check_bounds("retry_after", retry_after, workload.retry_after(), time)?;
+    }
+    if let (Service::Queue, Some(retries), None) =
+        (workload.service, &workload.retries, &workload.exactly_once)
+    {
+        return problem(
+            retries.span(),
+            "`retries` of a queue need `exactly_once`: without it a publish is not sent again",
+        );
+    }
+    check_payload(workload)?;
+    check_access(workload)?;
+    check_records(workload)?;
+    check_times(workload)
+}
+
+fn check_times(workload: &Workload) -> Checked {
+    if let Some(timeout) = &workload.timeout {
+        check_least("timeout", timeout, Duration(1_000))?;
+    }
+    for (key, time) in [
+        ("ttl", &workload.ttl),
+        ("visibility", &workload.visibility),
+        ("renew", &workload.renew),
+        ("delay", &workload.delay),
+        ("bound", &workload.bound),
+    ] {
+        if let Some(time) = time {
+            check_least(key, time, Duration(1_000))?;
+            check_whole_ms(key, time)?;
+        }
+    }
+    if let Some(wait) = &workload.wait {
+        check_whole_ms("wait", wait)?;
+    }
+    let (wait, timeout) = (workload.wait(), workload.timeout());
+    if workload.service == Service::Lock && wait >= timeout {
+        let place = |value: &Option<Spanned<Duration>>| value.as_ref().map_or(0..0, Spanned::span);
+        let place = written_place(&[place(&workload.wait), place(&workload.timeout)]);
+        let (wait, timeout) = (time(wait), time(timeout));
+        return problem(place, format!("wait {wait} is not below timeout {timeout}"));
+    }
+    Ok(())
+}
+
+/// Refuses keys that the workload's service has no use for: they would do nothing.
+fn check_known_keys(workload: &Workload) -> Checked {
+    use Service::{Cache, Lock, Queue};
+    let keys: [(&str, Option<Place>, &[Service]); 39] = [
+        ("clients", place(&workload.clients), &[Lock, Cache]),
+        ("producers", place(&workload.producers), &[Queue]),
+        ("consumers", place(&workload.consumers), &[Queue]),
+        ("payload", place(&workload.payload), &[Queue, Cache]),
+        ("keys", place(&workload.keys), &[Lock, Cache]),
+        ("reads", place(&workload.reads), &[Cache]),
+        ("shared", place(&workload.shared), &[Lock]),
+        ("ttl", place(&workload.ttl), &[Lock, Cache]),
+        ("wait", place(&workload.wait), &[Lock]),
+        ("hold", place(&workload.hold), &[Lock]),
+        ("visibility", place(&workload.visibility), &[Queue]),
+        ("renew", place(&workload.renew), &[Lock]),
+        ("watchers", place(&workload.watchers), &[Lock]),
+        ("crash", place(&workload.crash), &[Lock, Queue]),
+        ("cancel", place(&workload.cancel), &[Lock]),
+        ("exactly_once", place(&workload.exactly_once), &[Queue]),
+        ("batch", place(&workload.batch), &[Queue]),
+        ("delayed", place(&workload.delayed), &[Queue]),
+        ("delay", place(&workload.delay), &[Queue]),
+        ("priorities", place(&workload.priorities), &[Queue]),
+        ("groups", place(&workload.groups), &[Queue]),
+        ("prefetch", place(&workload.prefetch), &[Queue]),
+        ("work", place(&workload.work), &[Queue]),
+        ("nack", place(&workload.nack), &[Queue]),
+        ("max_depth", place(&workload.max_depth), &[Queue]),
+        ("max_deliveries", place(&workload.max_deliveries), &[Queue]),
+        ("mode", place(&workload.mode), &[Cache]),
+        ("bound", place(&workload.bound), &[Cache]),
+        ("cas", place(&workload.cas), &[Cache]),
+        ("increments", place(&workload.increments), &[Cache]),
+        ("expiring", place(&workload.expiring), &[Cache]),
+        ("evicted", place(&workload.evicted), &[Cache]),
+        ("near", place(&workload.near), &[Cache]),
+        ("access", place(&workload.access), &[Lock, Cache]),
+        ("preload", place(&workload.preload), &[Cache]),
+        ("fill", place(&workload.fill), &[Cache]),
+        ("mix", place(&workload.mix), &[Cache]),
+        ("inserts", place(&workload.inserts), &[Cache]),
+        ("rounds", place(&workload.rounds), &[Cache]),
+    ];
+    for (key, place, services) in keys {
+        let service = workload.service;
+        if let Some(place) = place
+            && !services.contains(&service)
+        {
+            let service = service.name();
+            return problem(
+                place,
+                format!("`{key}` means nothing to a {service} workload"),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Where a key was written, if it was.
+fn place<T>(value: &Option<Spanned<T>>) -> Option<Place> {
+    value.as_ref().map(Spanned::span)
+}
+
+fn check_payload(workload: &Workload) -> Checked {
+    let Some(payload) = &workload.payload else {
+        return Ok(());
+    };
+    let fits = |size: &Size| (1..=1 << 20).contains(&size.0);
+    let (fit, message) = match payload.get_ref() {
+        Payload::Fixed(size) => (fits(size), ""),
+        Payload::Uniform { min, max } if min > max => (false, "payload: min is above max"),
+        Payload::Uniform { min, max } => (fits(min) && fits(max), ""),
+        Payload::Mix(sizes) => {
+            let total: u32 = sizes.iter().map(|size| size.share.0).sum();
+            match total {
+                1_000_000 => (sizes.iter().all(|size| fits(&size.size)), ""),
+                _ => (false, "payload: the shares must make 100% together"),
+            }
+        }
+    };
+    match (fit, message) {
+        (true, _) => Ok(()),
+        (false, "") => problem(payload.span(), "payload must be 1B to 1MiB"),
+        (false, message) => problem(payload.span(), message),
+    }
+}
+
+fn check_access(workload: &Workload) -> Checked {
+    let Some(access) = &workload.access else {
+        return Ok(());
+    };
+    let refuse = |message: &str| problem(access.span(), message);
+    let spread = access.get_ref();
+    match (spread.zipf, spread.hot, spread.share) {
+        (Some(_), None, None) => {}
+        (None, Some(hot), Some(share)) => {
+            if [hot, share].iter().any(|s| !(1..1_000_000).contains(&s.0)) {
+                return refuse("access: `hot` and `share` must be above 0% and below 100%");
+            }
+        }
+        _ => return refuse("access has `zipf`, or `hot` and `share`"),
+    }
+    if spread
+        .shift
+        .is_some_and(|shift| shift < Duration(1_000_000))
+    {
+        return refuse("access: shift must be at least 1s");
+    }
+    Ok(())
+}
+
+/// `mix`, `fill` and `rounds` are ways of their own to use the cache: keys of the others
+/// would do nothing.
+fn check_records(workload: &Workload) -> Checked {
+    if let Some(mix) = &workload.mix {
+        let parts = mix.get_ref();
+        let shares = [parts.insert, parts.select, parts.update, parts.delete];
+        let total: u64 = shares.iter().map(|share| u64::from(share.0)).sum();
+        if total != 1_000_000 {
+            let total = share_text(u32::try_from(total).unwrap_or(u32::MAX));
+            let message = format!("mix: the shares make {total} together, not 100%");
+            return problem(mix.span(), message);
+        }
+        if parts.insert == Share(0) && workload.inserts.is_none() {
+            let message = "mix: nothing is ever inserted; write `insert` or `inserts`";
+            return problem(mix.span(), message);
+        }
+    } else if let Some(inserts) = place(&workload.inserts) {
+        return problem(inserts, "`inserts` need `mix`");
+    }
+    if let (Some(rounds), Some(_)) = (place(&workload.rounds), &workload.operations) {
+        let message = "`rounds` say how many operations there are; leave `operations` out";
+        return problem(rounds, message);
+    }
+    let ways = [
+        ("mix", workload.mix.is_some()),
+        ("fill", workload.fill.is_some()),
+        ("rounds", workload.rounds.is_some()),
+    ];
+    let mut ways = ways.iter().filter(|(_, is_used)| *is_used);
+    let Some((way, _)) = ways.next() else {
+        return Ok(());
+    };
+    // What each of them does use.
+    let used: &[&str] = match *way {
+        "mix" => &["mix"],
+        "fill" => &["keys", "access", "reads", "preload", "fill"],
+        _ => &["keys", "rounds", "retries"],
+    };
+    let keys = [
+        ("mix", place(&workload.mix)),
+        ("fill", place(&workload.fill)),
+        ("rounds", place(&workload.rounds)),
+        ("keys", place(&workload.keys)),
+        ("access", place(&workload.access)),
+        ("reads", place(&workload.reads)),
+        ("preload", place(&workload.preload)),
+        ("retries", place(&workload.retries)),
+        ("mode", place(&workload.mode).filter(|_| *way == "rounds")),
+        ("cas", place(&workload.cas)),
+        ("increments", place(&workload.increments)),
+        ("expiring", place(&workload.expiring)),
+        ("evicted", place(&workload.evicted)),
+        ("near", place(&workload.near)),
+    ];
+    for (key, place) in keys {
+        if let Some(place) = place
+            && !used.contains(&key)
+        {
+            return problem(place, format!("`{key}` means nothing beside `{way}`"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,433 @@
+//! The load: tells users when to come and go, and says when operations of a rate start.
+//!
+//! One task follows the plan's steps and sets the level of every workload's lane, at short
+//! intervals. Clients wait on their lane: a user until there is room for so many users, a
+//! client of a rate until there is an operation to start. Operations of a rate that start
+//! late, because every client was busy, keep the time at which they were meant to.
+//!
+//! In a stress test the task also judges each step when it is over, by what the recorder has
+//! seen, and turns back at the first that broke a limit.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use squall_cluster::world::World;
+use tokio::sync::Notify;
+
+use super::Setting;
+use crate::history::{EventKind, LoadEvent, LoadUnit, StressLimit};
+use crate::plan::{LoadPlan, Plan, Seed, StressPlan};
+use crate::plan::{LoadUnit as PlannedUnit, WorkloadPlan};
+
+/// How finely a level changes.
+const TICK_US: u64 = 100_000;
+const HOUR_US: u128 = 3_600_000_000;
+
+/// The load of a run.
+pub struct Load {
+    plan: LoadPlan,
+    warmup_us: u64,
+    lanes: Vec<Rc<Lane>>,
+    is_over: Cell<bool>,
+}
+
+impl Load {
+    pub(super) fn new(load: &LoadPlan, plan: &Plan) -> Rc<Self> {
+        Rc::new(Self {
+            plan: load.clone(),
+            warmup_us: plan.phases.warmup_us,
+            lanes: plan
+                .workloads
+                .iter()
+                .map(|w| Rc::new(Lane::new(w)))
+                .collect(),
+            is_over: Cell::new(false),
+        })
+    }
+
+    pub(super) fn lane(&self, workload: usize) -> Rc<Lane> {
+        self.lanes[workload].clone()
+    }
+
+    /// Whether a stress test has found what it looked for.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over.get()
+    }
+
+    /// Lets everybody who waits look whether the run is over.
+    pub(super) fn wake(&self) {
+        self.lanes
+            .iter()
+            .for_each(|lane| lane.changed.notify_waiters());
+    }
+
+    fn unit(&self) -> LoadUnit {
+        match self.plan.unit {
+            PlannedUnit::Users => LoadUnit::Users,
+            PlannedUnit::PerHour => LoadUnit::PerHour,
+        }
+    }
+}
+
+/// The part of the load that one workload has.
+pub(super) struct Lane {
+    /// Users that are there.
+    users: Cell<u64>,
+    think: Cell<Option<(u64, u64)>>,
+    /// When operations start, microseconds of the run.
+    arrivals: RefCell<VecDeque<u64>>,
+    changed: Notify,
+    schedule: RefCell<Schedule>,
+}
+
+impl Lane {
+    fn new(workload: &WorkloadPlan) -> Self {
+        Self {
+            users: Cell::new(0),
+            think: Cell::new(None),
+            arrivals: RefCell::default(),
+            changed: Notify::new(),
+            schedule: RefCell::new(Schedule::new(Seed(workload.seed).fork("arrivals").rng())),
+        }
+    }
+
+    /// Whether a user, numbered from 0, is not there at the moment.
+    pub(super) fn is_away(&self, user: u64) -> bool {
+        user >= self.users.get()
+    }
+
+    /// Until the user is there, or the run is over.
+    pub(super) async fn wait_for_turn(&self, user: u64, setting: &Setting) {
+        while self.is_away(user) && !setting.is_stopped() {
+            self.changed.notified().await;
+        }
+    }
+
+    /// Pause of the users that are there, if this step has its own.
+    pub(super) fn think(&self) -> Option<(Duration, Duration)> {
+        let (min, max) = self.think.get()?;
+        Some((Duration::from_micros(min), Duration::from_micros(max)))
+    }
+
+    /// When the next operation starts that nobody has taken; `None` when the run is over.
+    pub(super) async fn next_arrival(&self, setting: &Setting) -> Option<u64> {
+        loop {
+            if setting.is_stopped() {
+                return None;
+            }
+            let next = self.arrivals.borrow_mut().pop_front();
+            if next.is_some() {
+                return next;
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    /// Operations that were meant to start from `from_us` on, and that nobody has taken.
+    fn unsent(&self, from_us: u64, to_us: u64) -> Vec<u64> {
+        let arrivals = self.arrivals.borrow();
+        let within = arrivals
+            .iter()
+            .filter(|at_us| (from_us..to_us).contains(at_us));
+        within.copied().collect()
+    }
+}
+
+/// Turns a rate into times. What is left over of an operation is kept, so that over any
+/// stretch there are exactly as many operations as the rate says, but for those of one burst.
+struct Schedule {
+    rng: ChaCha8Rng,
+    /// What is due, in operations times [`HOUR_US`]; less than the next burst.
+    due: u128,
+    /// Operations that start together next.
+    burst: Option<u64>,
+}
+
+impl Schedule {
+    fn new(rng: ChaCha8Rng) -> Self {
+        Self {
+            rng,
+            due: 0,
+            burst: None,
+        }
+    }
+
+    /// The starts within `length_us` from `from_us` on, at a rate an hour.
+    fn advance(&mut self, from_us: u64, length_us: u64, rate: u64, bursts: (u64, u64)) -> Vec<u64> {
+        let mut starts = Vec::new();
+        let rate = u128::from(rate.max(1));
+        let due = self.due + u128::from(length_us) * rate;
+        let mut burst = self.burst.unwrap_or_else(|| self.draw(bursts));
+        let mut threshold = u128::from(burst) * HOUR_US;
+        while threshold <= due {
+            let after = threshold.saturating_sub(self.due).div_ceil(rate);
+            let at_us = from_us + u64::try_from(after).expect("within the stretch");
+            starts.extend((0..burst).map(|_| at_us));
+            burst = self.draw(bursts);
+            threshold += u128::from(burst) * HOUR_US;
+        }
+        self.due = due + u128::from(burst) * HOUR_US - threshold;
+        self.burst = Some(burst);
+        starts
+    }
+
+    fn draw(&mut self, (min, max): (u64, u64)) -> u64 {
+        match min < max {
+            true => self.rng.random_range(min..=max),
+            false => min,
+        }
+    }
+}
+
+/// Plays the load from the start of the run to its end.
+pub(super) async fn drive<W: World>(setting: Rc<Setting>, load: Rc<Load>) {
+    let driver = Driver {
+        setting: &setting,
+        load: &load,
+    };
+    let plan = &load.plan;
+    let first = plan.steps[0].level;
+    let mut at_us = setting.recorder.now_us();
+    at_us = driver
+        .stretch::<W>(0, at_us, load.warmup_us, |_| first)
+        .await;
+    for (number, step) in plan.steps.iter().enumerate() {
+        driver.announce(number, plan.level_before(number), step.level, step.ramp_us);
+        let ramp = |us| plan.ramp_level(number, us);
+        at_us = driver.stretch::<W>(number, at_us, step.ramp_us, ramp).await;
+        at_us = driver
+            .stretch::<W>(number, at_us, step.hold_us, |_| step.level)
+            .await;
+        let is_last = number + 1 == plan.steps.len();
+        if let Some(stress) = &plan.stress {
+            let from_us = at_us - step.hold_us + stress.settle_us;
+            let broken = driver.judge(stress, from_us, at_us);
+            if let Some(broken) = &broken {
+                driver.record(LoadEvent::Broke {
+                    step: number,
+                    limit: broken.limit,
+                    measured: broken.measured,
+                    allowed: broken.allowed,
+                });
+            }
+            if broken.is_some() || is_last {
+                driver.announce(number + 1, step.level, first, 0);
+                driver.recover::<W>(stress, at_us).await;
+                break;
+            }
+        }
+    }
+    load.is_over.set(true);
+    let (last, level) = match plan.stress {
+        Some(_) => (0, first),
+        None => (plan.steps.len() - 1, plan.steps[plan.steps.len() - 1].level),
+    };
+    driver
+        .stretch::<W>(last, setting.recorder.now_us(), u64::MAX, |_| level)
+        .await;
+}
+
+struct Driver<'a> {
+    setting: &'a Setting,
+    load: &'a Load,
+}
+
+/// A limit, what it allows, and what was seen.
+struct Broken {
+    limit: StressLimit,
+    measured: u64,
+    allowed: u64,
+}
+
+impl Driver<'_> {
+    fn record(&self, event: LoadEvent) {
+        self.setting.recorder.record(EventKind::Load { event });
+    }
+
+    fn announce(&self, step: usize, from: u64, to: u64, ramp_us: u64) {
+        let unit = self.load.unit();
+        self.record(LoadEvent::Step {
+            step,
+            unit,
+            from,
+            to,
+            ramp_us,
+        });
+    }
+
+    /// Keeps the load at a level, which is that of the time since `from_us`, for `length_us`
+    /// or until the run is over. Returns when that is.
+    async fn stretch<W: World>(
+        &self,
+        step: usize,
+        from_us: u64,
+        length_us: u64,
+        level: impl Fn(u64) -> u64,
+    ) -> u64 {
+        let end_us = from_us.saturating_add(length_us);
+        let mut at_us = from_us;
+        while at_us < end_us && !self.setting.is_stopped() {
+            let tick_us = TICK_US.min(end_us - at_us);
+            // The middle stands for the whole, which is exact for a straight line.
+            self.set(step, level(at_us - from_us + tick_us / 2), at_us, tick_us);
+            at_us += tick_us;
+            let left_us = at_us.saturating_sub(self.setting.recorder.now_us());
+            W::sleep(Duration::from_micros(left_us)).await;
+        }
+        end_us
+    }
+
+    fn set(&self, step: usize, level: u64, from_us: u64, length_us: u64) {
+        let step = &self.load.plan.steps[step];
+        for (lane, share) in self.load.lanes.iter().zip(step.shares(level)) {
+            match self.load.plan.unit {
+                PlannedUnit::Users => {
+                    lane.users.set(share);
+                    lane.think.set(step.think_us);
+                }
+                PlannedUnit::PerHour => {
+                    let mut schedule = lane.schedule.borrow_mut();
+                    let starts = schedule.advance(from_us, length_us, share, step.burst);
+                    lane.arrivals.borrow_mut().extend(starts);
+                }
+            }
+            lane.changed.notify_waiters();
+        }
+    }
+
+    /// The first limit that the operations meant to start in this stretch broke.
+    fn judge(&self, stress: &StressPlan, from_us: u64, to_us: u64) -> Option<Broken> {
+        let mut window = self.setting.recorder.window(from_us, to_us);
+        for lane in &self.load.lanes {
+            window.add_unsent(lane.unsent(from_us, to_us).into_iter(), to_us);
+        }
+        let found = [
+            (
+                StressLimit::ErrorRate,
+                window.error_ppm(),
+                stress.error_ppm.map(u64::from),
+            ),
+            (
+                StressLimit::P99,
+                window.percentile_us(99).unwrap_or(0),
+                stress.p99_us,
+            ),
+            (
+                StressLimit::Unserved,
+                window.pending_ppm(),
+                stress.unserved_ppm.map(u64::from),
+            ),
+        ];
+        found.into_iter().find_map(|(limit, measured, allowed)| {
+            let allowed = allowed?;
+            (measured > allowed).then_some(Broken {
+                limit,
+                measured,
+                allowed,
+            })
+        })
+    }
+
+    /// Back at the first level, and judged again.
+    async fn recover<W: World>(&self, stress: &StressPlan, at_us: u64) {
+        let first = self.load.plan.steps[0].level;
+        let end_us = self
+            .stretch::<W>(0, at_us, stress.recover_us, |_| first)
+            .await;
+        let broken = self.judge(stress, at_us + stress.recover_us / 2, end_us);
+        self.record(LoadEvent::Recovered {
+            broken: broken.map(|broken| broken.limit),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::LoadStepPlan;
+
+    fn starts(segments: &[(u64, u64)], bursts: (u64, u64)) -> Vec<u64> {
+        let mut schedule = Schedule::new(Seed(1).rng());
+        let mut at_us = 0;
+        let mut starts = Vec::new();
+        for (length_us, per_second) in segments {
+            starts.extend(schedule.advance(at_us, *length_us, per_second * 3_600, bursts));
+            at_us += length_us;
+        }
+        starts
+    }
+
+    #[test]
+    fn a_rate_is_kept_exactly_however_it_is_cut_up() {
+        let whole = starts(&[(1_000_000, 7)], (1, 1));
+        let spaced: Vec<u64> = (1..=7u64).map(|k| (k * 1_000_000).div_ceil(7)).collect();
+        assert_eq!(whole, spaced);
+        let cut = starts(&[(300_000, 7), (1, 7), (699_999, 7)], (1, 1));
+        assert_eq!(cut, whole);
+        assert_eq!(starts(&[(100_000, 1); 3_600], (1, 1)).len(), 360);
+    }
+
+    #[test]
+    fn bursts_start_together_at_the_same_mean_rate() {
+        let starts = starts(&[(100_000, 1_000); 600], (50, 200));
+        assert!(starts.len().abs_diff(60_000) <= 200, "{}", starts.len());
+        let mut sizes = Vec::new();
+        for group in starts.chunk_by(|a, b| a == b) {
+            sizes.push(group.len());
+        }
+        assert!(
+            sizes.iter().all(|size| (50..=200).contains(size)),
+            "{sizes:?}"
+        );
+        assert!(sizes.iter().min() != sizes.iter().max());
+    }
+
+    #[test]
+    fn a_ramp_is_a_straight_line() {
+        let step = |level, ramp_us| LoadStepPlan {
+            level,
+            ramp_us,
+            hold_us: 0,
+            think_us: None,
+            burst: (1, 1),
+            weights: vec![1],
+        };
+        let plan = LoadPlan {
+            unit: PlannedUnit::Users,
+            steps: vec![step(10, 0), step(110, 1_000), step(60, 500)],
+            stress: None,
+        };
+        let levels = |number, times: &[u64]| -> Vec<u64> {
+            times
+                .iter()
+                .map(|us| plan.ramp_level(number, *us))
+                .collect()
+        };
+        assert_eq!(levels(0, &[0, 50]), [10, 10]);
+        assert_eq!(
+            levels(1, &[0, 250, 500, 999, 1_000, 9_000]),
+            [10, 35, 60, 109, 110, 110]
+        );
+        assert_eq!(levels(2, &[0, 250, 500]), [110, 85, 60]);
+    }
+
+    #[test]
+    fn levels_are_shared_out_without_a_remainder() {
+        let step = |weights: &[u64]| LoadStepPlan {
+            level: 0,
+            ramp_us: 0,
+            hold_us: 0,
+            think_us: None,
+            burst: (1, 1),
+            weights: weights.to_vec(),
+        };
+        assert_eq!(step(&[1, 1, 1]).shares(10), [4, 3, 3]);
+        assert_eq!(step(&[8, 1, 1]).shares(1_000), [800, 100, 100]);
+        assert_eq!(step(&[0, 3]).shares(7), [0, 7]);
+        assert_eq!(step(&[5]).shares(0), [0]);
+    }
+}
