@@ -1,3 +1,13 @@
 //! Worlds in which a plan is executed. Each turns a plan into a history; nothing flows back.
+//!
+//! What leads through a run is the same in every world: [`phases`], [`nemesis`] with
+//! [`install`], and [`operator`], over whatever machines a world offers ([`site`]).
 
+mod install;
+mod link;
+mod moments;
+mod nemesis;
+mod operator;
+mod phases;
 pub mod sim;
+mod site;
