@@ -7,6 +7,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::backend::docker::Options as DockerOptions;
+use crate::backend::docker::{self, DockerError};
+pub use crate::backend::resources;
 use crate::backend::sim::system::System;
 use crate::backend::sim::{self, SimError};
 use crate::check::{self, CheckResult};
@@ -23,6 +26,8 @@ pub struct Judged {
     pub plan: Plan,
     pub history: History,
     pub report: Report,
+    /// What nodes used of their machines; empty where machines are simulated.
+    pub resources: Vec<resources::ResourceSample>,
 }
 
 /// Why there is nothing to judge.
@@ -33,6 +38,12 @@ pub enum RunError {
     /// The harness failed; says nothing about the cluster.
     #[error("the simulation failed: {0}")]
     Sim(#[from] SimError),
+    /// As above, on containers.
+    #[error("the container run failed: {0}")]
+    Docker(#[from] DockerError),
+    /// The plan has something that the backend cannot do.
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// Runs a scenario in simulation and judges what happened.
@@ -70,14 +81,66 @@ pub fn run_system(
         plan,
         history,
         report,
+        resources: Vec::new(),
     })
 }
 
+/// Runs a scenario on containers and judges what happened, by the same measures and checks.
+///
+/// # Errors
+/// The scenario makes no plan, or one that containers cannot play; or the harness failed.
+pub fn run_docker(
+    scenario: &Scenario,
+    seed: u64,
+    reproduce: &str,
+    options: &DockerOptions,
+) -> Result<Judged, RunError> {
+    let plan = plan_for_docker(scenario, seed)?;
+    let watch = Stopwatch::start();
+    let run = docker::run(&plan, options)?;
+    let report = judge_on(DOCKER, &plan, &run.history, reproduce, watch.elapsed());
+    Ok(Judged {
+        plan,
+        history: run.history,
+        report,
+        resources: run.resources,
+    })
+}
+
+/// The plan that containers play.
+///
+/// # Errors
+/// The scenario makes no plan, or one that containers cannot play.
+pub fn plan_for_docker(scenario: &Scenario, seed: u64) -> Result<Plan, RunError> {
+    let plan = Plan::resolve(scenario, seed)?;
+    match docker::refusal(&plan) {
+        Some(why) => Err(RunError::Refused(why)),
+        None => Ok(plan),
+    }
+}
+
+/// Names of the backends, in reports and manifests.
+pub const SIM: &str = "sim";
+pub const DOCKER: &str = "docker";
+
 /// Judges a history by its plan. `wall` is what the run took.
 pub fn judge(plan: &Plan, history: &History, reproduce: &str, wall: Duration) -> Report {
+    judge_on(SIM, plan, history, reproduce, wall)
+}
+
+/// As [`judge`], for a history that this backend has made.
+pub fn judge_on(
+    backend: &str,
+    plan: &Plan,
+    history: &History,
+    reproduce: &str,
+    wall: Duration,
+) -> Report {
     let measures: Measures = measure::measure(history);
     let checks: Vec<CheckResult> = check::check_all(history);
-    report::build(&input(plan, history, reproduce, wall), &measures, &checks)
+    let mut input = input(plan, history, reproduce, wall);
+    input.backend = backend.into();
+    report::build(&input, &measures, &checks)
 }
 
 /// Judges a history of another system. Checks of Raft that found nothing to look at say
@@ -108,7 +171,7 @@ fn input(plan: &Plan, history: &History, reproduce: &str, wall: Duration) -> Inp
     Input {
         scenario: plan.scenario.clone(),
         seed: plan.seed,
-        backend: "sim".into(),
+        backend: SIM.into(),
         cluster: Cluster {
             nodes: plan.cluster.nodes as u64,
             heartbeat_ms: Ms::of(plan.cluster.heartbeat_ms * 1_000),

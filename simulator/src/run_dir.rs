@@ -7,6 +7,7 @@
 //! plan.txt        what was to happen
 //! history.jsonl   what happened, one event a line
 //! nodes/*.jsonl   the same, what each node said of itself
+//! resources.csv   what each node used of its machine, of runs on containers
 //! report.json     measures, checks, verdict
 //! report.md       the same to read
 //! crash.txt       instead of the last four: why a sweep's seed came to no verdict
@@ -26,10 +27,12 @@ use crate::environment::Environment;
 use crate::history::jsonl::{Header, HistoryError};
 use crate::history::{EventKind, History};
 use crate::report;
-use crate::run::{Judged, header};
+use crate::run::{DOCKER, Judged, header, resources};
 use crate::scenario::Scenario;
 
 const MANIFEST: &str = "run.json";
+/// What nodes used, of runs on real machines.
+const RESOURCES: &str = "resources.csv";
 /// Stands in the place of history and report when there is none.
 const CRASH: &str = "crash.txt";
 /// A run of any length needs this much, or it is not worth starting.
@@ -57,12 +60,17 @@ pub struct Manifest {
 impl Manifest {
     /// The command that does the same again.
     pub fn reproduce(&self) -> String {
-        run_command(
-            &self.scenario,
-            self.seed,
-            &self.settings,
-            self.planted.as_deref(),
-        )
+        let planted = self.planted.as_deref();
+        let command = run_command(&self.scenario, self.seed, &self.settings, planted);
+        match self.is_repeatable() {
+            true => command,
+            false => format!("{command} --backend {}", self.backend),
+        }
+    }
+
+    /// Whether the same happens when it is run again.
+    pub fn is_repeatable(&self) -> bool {
+        self.backend != DOCKER
     }
 }
 
@@ -122,10 +130,8 @@ impl RunDir {
             fs::remove_file(entry.map_err(at)?.path()).map_err(at)?;
         }
         dir.try_out().map_err(at)?;
-        match fs::remove_file(path.join(CRASH)) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(dir.io(CRASH, e)),
-            _ => Ok(dir),
-        }
+        dir.remove(CRASH)?;
+        Ok(dir)
     }
 
     /// The directory of a finished run.
@@ -178,6 +184,10 @@ impl RunDir {
         self.put("scenario.toml", scenario.text())?;
         self.put("plan.txt", &run.plan.to_string())?;
         self.write_history(run)?;
+        match run.resources.is_empty() {
+            true => self.remove(RESOURCES)?,
+            false => self.put(RESOURCES, &resources::to_csv(&run.resources))?,
+        }
         self.put("report.json", &run.report.to_json())?;
         self.put("report.md", &report::markdown(&run.report))?;
         // Last: a directory with it is complete.
@@ -250,6 +260,14 @@ impl RunDir {
             path: path.display().to_string(),
             source,
         })
+    }
+
+    /// Removes a file of an earlier run, if there is one.
+    fn remove(&self, name: &str) -> Result<(), RunDirError> {
+        match fs::remove_file(self.path.join(name)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(self.io(name, e)),
+            _ => Ok(()),
+        }
     }
 
     fn put(&self, name: &str, text: &str) -> Result<(), RunDirError> {

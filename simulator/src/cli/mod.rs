@@ -53,13 +53,13 @@ fn simulate(scenario: &Scenario, seed: u64, reproduce: &str) -> Result<Judged, R
 }
 
 /// Judges a stored history of whatever this program simulates.
-fn judge(plan: &Plan, history: &History, reproduce: &str) -> Report {
+fn judge(backend: &str, plan: &Plan, history: &History, reproduce: &str) -> Report {
     // The run itself was timed when it was made.
-    let judge = match SYSTEM.get() {
-        Some(_) => crate::run::judge_system,
-        None => crate::run::judge,
-    };
-    judge(plan, history, reproduce, Duration::ZERO)
+    let wall = Duration::ZERO;
+    match SYSTEM.get() {
+        Some(_) => crate::run::judge_system(plan, history, reproduce, wall),
+        None => crate::run::judge_on(backend, plan, history, reproduce, wall),
+    }
 }
 
 /// Runs the command of this process; its exit code.
@@ -95,7 +95,10 @@ pub fn main() -> u8 {
 
 fn plan(args: &args::PlanArgs) -> Result<u8, Failure> {
     let scenario = args.scenario.load()?;
-    let plan = Plan::resolve(&scenario, args.seed)?;
+    let plan = match args.backend {
+        args::Backend::Sim => Plan::resolve(&scenario, args.seed)?,
+        args::Backend::Docker => crate::run::plan_for_docker(&scenario, args.seed)?,
+    };
     match args.format {
         args::Format::Text => print(&plan.to_string()),
         args::Format::Json => {

@@ -4,27 +4,36 @@ use std::path::{Path, PathBuf};
 
 use squall_cluster::planted::{self, Bug};
 
-use super::args::{Format, RunArgs};
+use super::args::{Backend, Format, RunArgs};
 use super::exit::{Exit, Failure};
+use super::interrupt::Interrupt;
 use super::{print, progress, style, verify};
 use crate::environment::Environment;
 use crate::report;
-use crate::run::Judged;
+use crate::run::{self, DockerOptions, Judged};
 use crate::run_dir::{Manifest, RunDir};
 use crate::scenario::Scenario;
 
 pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
     let scenario = args.scenario.load()?;
+    check_backend(args, &scenario)?;
     plant(args.planted.as_deref())?;
     let out = out_dir(args, &scenario);
     let dir = RunDir::create(&out)?;
-    progress(&format!(
-        "running {} with seed {} in virtual time …",
-        scenario.name.get_ref(),
-        args.seed
-    ));
     let manifest = manifest(args);
-    let judged = super::simulate(&scenario, args.seed, &manifest.reproduce())?;
+    progress(&format!(
+        "running {} with seed {} {} …",
+        scenario.name.get_ref(),
+        args.seed,
+        match args.backend {
+            Backend::Sim => "in virtual time",
+            Backend::Docker => "on containers, in real time",
+        }
+    ));
+    let judged = match args.backend {
+        Backend::Sim => super::simulate(&scenario, args.seed, &manifest.reproduce())?,
+        Backend::Docker => on_containers(args, &scenario, &manifest)?,
+    };
     dir.write(&manifest, &scenario, &judged)?;
     show(args.format, &judged, dir.path());
     if args.verify {
@@ -34,6 +43,38 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
         }
     }
     Ok(judged.report.verdict.exit_code())
+}
+
+/// Refuses what the chosen backend cannot do, before a directory is made.
+fn check_backend(args: &RunArgs, scenario: &Scenario) -> Result<(), Failure> {
+    match args.backend {
+        Backend::Sim if args.node_binary.is_some() => Err(Failure::usage(
+            "--node-binary is for containers: add --backend docker",
+        )),
+        Backend::Sim => Ok(()),
+        Backend::Docker if super::SYSTEM.get().is_some() => Err(Failure::usage(
+            "only Squall's own nodes run in containers; leave --backend out",
+        )),
+        Backend::Docker if args.verify => Err(Failure::usage(
+            "--verify is for simulation: on containers nothing happens twice in the same way",
+        )),
+        Backend::Docker => Ok(run::plan_for_docker(scenario, args.seed).map(drop)?),
+    }
+}
+
+fn on_containers(
+    args: &RunArgs,
+    scenario: &Scenario,
+    manifest: &Manifest,
+) -> Result<Judged, Failure> {
+    let interrupt = Interrupt::listen()?;
+    let options = DockerOptions {
+        node_binary: args.node_binary.clone(),
+        planted: args.planted.clone(),
+        interrupted: Some(Box::new(move || interrupt.is_asked())),
+    };
+    let reproduce = manifest.reproduce();
+    Ok(run::run_docker(scenario, args.seed, &reproduce, &options)?)
 }
 
 fn show(format: Format, judged: &Judged, dir: &Path) {
@@ -78,7 +119,7 @@ fn manifest(args: &RunArgs) -> Manifest {
     Manifest {
         scenario: args.scenario.scenario.display().to_string(),
         seed: args.seed,
-        backend: "sim".into(),
+        backend: args.backend.name().into(),
         settings: args.scenario.set.clone(),
         planted: args.planted.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
