@@ -14,8 +14,10 @@ use crate::protocol::{self, Asked, BytesFrame, ReadMode, ReplyError};
 use crate::state::command::{Command, Once, Query, Refusal, Reply};
 use crate::world::{self, Instant, World};
 
+mod operate;
 mod tracking;
 
+pub use operate::operate;
 pub use tracking::Tracking;
 
 /// Opening a connection takes at most this long.

@@ -22,7 +22,7 @@ use crate::storage::Disk;
 
 mod real;
 
-pub use real::RealWorld;
+pub use real::{RealWorld, machine_clock_us};
 
 /// A point on a node's monotonic clock, in nanoseconds since an arbitrary start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]

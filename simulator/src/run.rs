@@ -7,6 +7,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::backend::docker::Options as DockerOptions;
+use crate::backend::docker::{self, DockerError};
+pub use crate::backend::resources;
 use crate::backend::sim::system::System;
 use crate::backend::sim::{self, SimError};
 use crate::baseline::Reference;
@@ -29,6 +32,8 @@ pub struct Judged {
     pub history: History,
     pub context: Context,
     pub report: Report,
+    /// What nodes used of their machines; empty where machines are simulated.
+    pub resources: Vec<resources::ResourceSample>,
 }
 
 /// What a run is judged by beside its plan and history.
@@ -48,6 +53,12 @@ pub enum RunError {
     /// The harness failed; says nothing about the cluster.
     #[error("the simulation failed: {0}")]
     Sim(#[from] SimError),
+    /// As above, on containers.
+    #[error("the container run failed: {0}")]
+    Docker(#[from] DockerError),
+    /// The plan has something that the backend cannot do.
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// Runs a scenario in simulation and judges what happened.
@@ -100,8 +111,52 @@ pub fn run_in(
         history,
         context,
         report,
+        resources: Vec::new(),
     })
 }
+
+/// Runs a scenario on containers and judges what happened, by the same measures and checks.
+///
+/// # Errors
+/// The scenario makes no plan, or one that containers cannot play; or the harness failed.
+pub fn run_docker(
+    scenario: &Scenario,
+    seed: u64,
+    reproduce: &str,
+    options: &DockerOptions,
+    mut context: Context,
+) -> Result<Judged, RunError> {
+    let plan = plan_for_docker(scenario, seed)?;
+    let watch = Stopwatch::start();
+    let run = docker::run(&plan, options)?;
+    // The judge sees what a stored run directory would tell.
+    context.resources = Resources::parse(&resources::to_csv(&run.resources)).ok();
+    let wall = watch.elapsed();
+    let report = judge_on(DOCKER, &plan, &run.history, &context, reproduce, wall);
+    Ok(Judged {
+        plan,
+        history: run.history,
+        context,
+        report,
+        resources: run.resources,
+    })
+}
+
+/// The plan that containers play.
+///
+/// # Errors
+/// The scenario makes no plan, or one that containers cannot play.
+pub fn plan_for_docker(scenario: &Scenario, seed: u64) -> Result<Plan, RunError> {
+    let plan = Plan::resolve(scenario, seed)?;
+    match docker::refusal(&plan) {
+        Some(why) => Err(RunError::Refused(why)),
+        None => Ok(plan),
+    }
+}
+
+/// Names of the backends, in reports and manifests.
+pub const SIM: &str = "sim";
+pub const DOCKER: &str = "docker";
 
 /// Judges a history by its plan. `wall` is what the run took.
 pub fn judge(
@@ -111,9 +166,25 @@ pub fn judge(
     reproduce: &str,
     wall: Duration,
 ) -> Report {
+    judge_on(SIM, plan, history, context, reproduce, wall)
+}
+
+/// As [`judge`], for a history that this backend has made.
+pub fn judge_on(
+    backend: &str,
+    plan: &Plan,
+    history: &History,
+    context: &Context,
+    reproduce: &str,
+    wall: Duration,
+) -> Report {
     let measures: Measures = measure::measure(history);
     let checks: Vec<CheckResult> = check::check_all(history);
-    let input = input(plan, history, context, reproduce, wall);
+    let mut input = input(plan, history, context, reproduce, wall);
+    if backend != SIM {
+        input.backend = backend.into();
+        input.bounded_by = None;
+    }
     report::build(&input, &measures, &checks)
 }
 
@@ -158,7 +229,7 @@ fn input(
     Input {
         scenario: plan.scenario.clone(),
         seed: plan.seed,
-        backend: "sim".into(),
+        backend: SIM.into(),
         cluster: Cluster {
             nodes: plan.cluster.nodes as u64,
             heartbeat_ms: Ms::of(plan.cluster.heartbeat_ms * 1_000),

@@ -7,10 +7,10 @@
 //! plan.txt        what was to happen
 //! history.jsonl   what happened, one event a line
 //! nodes/*.jsonl   the same, what each node said of itself
+//! resources.csv   what each node used of its machine, of runs on containers
 //! report.json     measures, checks, verdict
 //! report.md       the same to read
 //! baseline.json   what it was compared with, if anything
-//! resources.csv   what nodes used, if the backend can tell
 //! crash.txt       instead of these from the history on: why a sweep's seed came to no verdict
 //! ```
 //!
@@ -29,12 +29,13 @@ use crate::history::jsonl::{Header, HistoryError};
 use crate::history::{EventKind, History};
 use crate::measure::Resources;
 use crate::report::{self, Report};
-use crate::run::{Context, Judged, header};
+use crate::run::{Context, DOCKER, Judged, header, resources};
 use crate::scenario::Scenario;
 
 const MANIFEST: &str = "run.json";
 const REPORT: &str = "report.json";
 const BASELINE: &str = "baseline.json";
+/// What nodes used, of runs on real machines.
 const RESOURCES: &str = "resources.csv";
 /// Stands in the place of history and report when there is none.
 const CRASH: &str = "crash.txt";
@@ -63,12 +64,17 @@ pub struct Manifest {
 impl Manifest {
     /// The command that does the same again.
     pub fn reproduce(&self) -> String {
-        run_command(
-            &self.scenario,
-            self.seed,
-            &self.settings,
-            self.planted.as_deref(),
-        )
+        let planted = self.planted.as_deref();
+        let command = run_command(&self.scenario, self.seed, &self.settings, planted);
+        match self.is_repeatable() {
+            true => command,
+            false => format!("{command} --backend {}", self.backend),
+        }
+    }
+
+    /// Whether the same happens when it is run again.
+    pub fn is_repeatable(&self) -> bool {
+        self.backend != DOCKER
     }
 }
 
@@ -132,14 +138,6 @@ impl RunDir {
         Ok(dir)
     }
 
-    /// Removes a file that may be there.
-    fn remove(&self, name: &str) -> Result<(), RunDirError> {
-        match fs::remove_file(self.path.join(name)) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(self.io(name, e)),
-            _ => Ok(()),
-        }
-    }
-
     /// The directory of a finished run.
     ///
     /// # Errors
@@ -190,6 +188,10 @@ impl RunDir {
         self.put("scenario.toml", scenario.text())?;
         self.put("plan.txt", &run.plan.to_string())?;
         self.write_history(run)?;
+        match run.resources.is_empty() {
+            true => self.remove(RESOURCES)?,
+            false => self.put(RESOURCES, &resources::to_csv(&run.resources))?,
+        }
         self.put(REPORT, &run.report.to_json())?;
         self.put("report.md", &report::markdown(&run.report))?;
         match &run.context.reference {
@@ -269,6 +271,14 @@ impl RunDir {
             path: path.display().to_string(),
             source,
         })
+    }
+
+    /// Removes a file of an earlier run, if there is one.
+    fn remove(&self, name: &str) -> Result<(), RunDirError> {
+        match fs::remove_file(self.path.join(name)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(self.io(name, e)),
+            _ => Ok(()),
+        }
     }
 
     /// What the run is judged by beside its plan and history.

@@ -165,7 +165,9 @@ const CLUSTER_HOMES: &[Home] = &[
 const SIMULATOR_HOMES: &[Home] = &[
     ("turmoil_net", &["backend/sim"]),
     ("turmoil_fs", &["backend/sim"]),
-    ("tokio", &["backend/sim"]),
+    ("tokio", &["backend"]),
+    ("bollard", &["backend/docker/engine.rs"]),
+    ("nfq", &["backend/docker/packets.rs"]),
     ("openraft", &[]),
     ("clap", &["cli"]),
     // A plan is made from a scenario as it was read, places in the file included.
@@ -180,7 +182,7 @@ const SIMULATOR_HOMES: &[Home] = &[
         ],
     ),
     ("indicatif", &["cli/meter.rs"]),
-    ("rustix", &["sweep/pool.rs"]),
+    ("rustix", &["backend/docker", "sweep/pool.rs"]),
     ("signal_hook", &["cli/interrupt.rs"]),
     ("rand_chacha", &["backend", "plan", "workload"]),
     (

@@ -52,6 +52,10 @@ impl<W: RaftWorld> Node<W> {
                     .map_err(|e| NodeError::NotNow(e.to_string()))?;
                 Ok(vec!["OK".into()])
             }
+            AdminCall::Digest => {
+                self.emit_digest();
+                Ok(vec!["OK".into()])
+            }
             AdminCall::Init { members } => self.initialize(members).await,
             AdminCall::Shutdown => {
                 let node = self.clone();

@@ -123,12 +123,27 @@ pub enum ClusterCall {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AdminCall {
     Status,
-    Add { id: u64, addr: String },
-    Remove { id: u64 },
-    Replace { old: u64, new: u64, addr: String },
-    Transfer { id: u64 },
+    Add {
+        id: u64,
+        addr: String,
+    },
+    Remove {
+        id: u64,
+    },
+    Replace {
+        old: u64,
+        new: u64,
+        addr: String,
+    },
+    Transfer {
+        id: u64,
+    },
     Snapshot,
-    Init { members: Vec<(u64, String)> },
+    /// The node reports the digest of its state as it stands, as an event.
+    Digest,
+    Init {
+        members: Vec<(u64, String)>,
+    },
     Shutdown,
 }
 

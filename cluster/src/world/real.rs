@@ -25,6 +25,13 @@ fn start() -> tokio::time::Instant {
     *START.get_or_init(tokio::time::Instant::now)
 }
 
+/// The machine's monotonic clock (`CLOCK_MONOTONIC`), microseconds. Unlike [`World::now`] of
+/// this world it is the same for every process and container of a machine.
+pub fn machine_clock_us() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1_000
+}
+
 impl World for RealWorld {
     type Stream = TcpStream;
     type Listener = TcpListener;
@@ -80,16 +87,19 @@ impl World for RealWorld {
         Ok(stream)
     }
 
-    /// One JSON object a line on standard output, stamped with the wall clock.
+    /// One JSON object a line on standard output, stamped with the wall clock and with the
+    /// machine's monotonic clock, which all processes of a machine share.
     fn emit(event: NodeEvent) {
         #[derive(serde::Serialize)]
         struct Line {
             wall_ms: u64,
+            monotonic_us: u64,
             #[serde(flatten)]
             event: NodeEvent,
         }
         let line = Line {
             wall_ms: Self::wall_clock_ms(),
+            monotonic_us: machine_clock_us(),
             event,
         };
         let text = serde_json::to_string(&line).expect("an event is plain data");

@@ -59,6 +59,7 @@ Examples:
   squall run scenarios/failure-recovery.toml
   squall run scenarios/leader-kill.toml --seed 7 --verify
   squall run scenarios/quiet.toml --set phases.chaos=10s --format json
+  squall run scenarios/leader-kill.toml --backend docker
 
 A run directory holds scenario.toml, plan.txt, history.jsonl, nodes/, report.json and
 report.md; `squall replay` and `squall check` take it.
@@ -99,6 +100,18 @@ pub enum Format {
 pub enum Backend {
     /// Deterministic simulation in virtual time.
     Sim,
+    /// Real nodes in containers on this machine's Docker engine, in real time.
+    Docker,
+}
+
+impl Backend {
+    /// In manifests and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Backend::Sim => crate::run::SIM,
+            Backend::Docker => crate::run::DOCKER,
+        }
+    }
 }
 
 #[derive(Debug, Clone, ClapArgs)]
@@ -125,6 +138,10 @@ pub struct RunArgs {
     /// Plant a bug in the cluster, to see it caught. Needs a build with `--features planted`.
     #[arg(long, value_name = "ID")]
     pub planted: Option<String>,
+    /// Static `squall-node` to put into containers [default: $SQUALL_NODE, or the one that
+    /// `cargo static-node` has built].
+    #[arg(long, value_name = "FILE")]
+    pub node_binary: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -133,6 +150,9 @@ pub struct PlanArgs {
     pub scenario: ScenarioArgs,
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Where the plan is to be played: what that cannot do is refused.
+    #[arg(long, value_enum, default_value_t = Backend::Sim)]
+    pub backend: Backend,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 }

@@ -53,8 +53,12 @@ fn run_directory(args: &CheckArgs) -> Result<u8, Failure> {
             args.path.display()
         )));
     }
-    let reproduce = format!("squall replay {}", args.path.display());
-    let judged = super::judge(&plan, &history, &dir.context()?, &reproduce);
+    let reproduce = match manifest.is_repeatable() {
+        true => format!("squall replay {}", args.path.display()),
+        false => manifest.reproduce(),
+    };
+    let context = dir.context()?;
+    let judged = super::judge(&manifest.backend, &plan, &history, &context, &reproduce);
     if let Some(file) = &args.picture {
         match first_violation(&history, args.timeout) {
             Some(violation) => draw(&violation, file)?,

@@ -73,7 +73,8 @@ impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         match error {
             RunError::Scenario(error) => error.into(),
-            RunError::Sim(_) => Failure::harness(error),
+            RunError::Refused(why) => Failure::usage(why),
+            RunError::Sim(_) | RunError::Docker(_) => Failure::harness(error),
         }
     }
 }

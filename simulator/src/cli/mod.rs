@@ -61,13 +61,19 @@ fn simulate(
 }
 
 /// Judges a stored history of whatever this program simulates.
-fn judge(plan: &Plan, history: &History, context: &Context, reproduce: &str) -> Report {
+fn judge(
+    backend: &str,
+    plan: &Plan,
+    history: &History,
+    context: &Context,
+    reproduce: &str,
+) -> Report {
     // The run itself was timed when it was made.
-    let judge = match SYSTEM.get() {
-        Some(_) => crate::run::judge_system,
-        None => crate::run::judge,
-    };
-    judge(plan, history, context, reproduce, Duration::ZERO)
+    let wall = Duration::ZERO;
+    match SYSTEM.get() {
+        Some(_) => crate::run::judge_system(plan, history, context, reproduce, wall),
+        None => crate::run::judge_on(backend, plan, history, context, reproduce, wall),
+    }
 }
 
 /// Runs the command of this process; its exit code.
@@ -110,7 +116,10 @@ fn plan(args: &args::PlanArgs) -> Result<u8, Failure> {
         let message = format!("choose a variant with --set variant=NAME: {names}");
         return Err(Failure::usage(message));
     }
-    let plan = Plan::resolve(&scenario, args.seed)?;
+    let plan = match args.backend {
+        args::Backend::Sim => Plan::resolve(&scenario, args.seed)?,
+        args::Backend::Docker => crate::run::plan_for_docker(&scenario, args.seed)?,
+    };
     match args.format {
         args::Format::Text => print(&plan.to_string()),
         args::Format::Json => {

@@ -9,6 +9,14 @@ use crate::run_dir::{Manifest, RunDir, RunDirError};
 /// Runs the stored scenario again, into a directory beside the first, and compares.
 pub(super) fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
     let (dir, manifest) = RunDir::open(&args.run_dir)?;
+    if !manifest.is_repeatable() {
+        return Err(Failure::usage(format!(
+            "{} was made on containers, where nothing happens twice in the same way; to do \
+             the like again: {}",
+            args.run_dir.display(),
+            manifest.reproduce()
+        )));
+    }
     let scenario = dir.scenario(&manifest)?;
     super::run::plant(manifest.planted.as_deref())?;
     progress(&format!("replaying seed {} …", manifest.seed));

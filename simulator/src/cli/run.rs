@@ -4,17 +4,19 @@ use std::path::{Path, PathBuf};
 
 use squall_cluster::planted::{self, Bug};
 
-use super::args::{Format, RunArgs};
+use super::args::{Backend, Format, RunArgs};
 use super::exit::{Exit, Failure};
+use super::interrupt::Interrupt;
 use super::{print, progress, style, variants, verify};
 use crate::environment::Environment;
 use crate::report;
-use crate::run::Judged;
+use crate::run::{self, Context, DockerOptions, Judged};
 use crate::run_dir::{Manifest, RunDir};
 use crate::scenario::Scenario;
 
 pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
     let scenario = args.scenario.load()?;
+    check_backend(args, &scenario)?;
     plant(args.planted.as_deref())?;
     if scenario.variant().is_none() && !scenario.variants().is_empty() {
         return variants::run(args, &scenario);
@@ -41,18 +43,60 @@ pub(super) fn run_one(
         Some(variant) => format!("{} {variant}", scenario.name.get_ref()),
         None => scenario.name.get_ref().clone(),
     };
-    progress(&format!(
-        "running {name} with seed {} in virtual time …",
-        args.seed
-    ));
     let manifest = manifest(args);
-    let judged = super::simulate(scenario, args.seed, &manifest.reproduce(), context)?;
+    progress(&format!(
+        "running {name} with seed {} {} …",
+        args.seed,
+        match args.backend {
+            Backend::Sim => "in virtual time",
+            Backend::Docker => "on containers, in real time",
+        }
+    ));
+    let judged = match args.backend {
+        Backend::Sim => super::simulate(scenario, args.seed, &manifest.reproduce(), context)?,
+        Backend::Docker => on_containers(args, scenario, &manifest, context)?,
+    };
     dir.write(&manifest, scenario, &judged)?;
     if shows {
         show(args.format, &judged, dir.path());
     }
     let is_repeatable = !args.verify || verify::verify(args, dir.path())?;
     Ok((judged, is_repeatable))
+}
+
+/// Refuses what the chosen backend cannot do, before a directory is made.
+fn check_backend(args: &RunArgs, scenario: &Scenario) -> Result<(), Failure> {
+    match args.backend {
+        Backend::Sim if args.node_binary.is_some() => Err(Failure::usage(
+            "--node-binary is for containers: add --backend docker",
+        )),
+        Backend::Sim => Ok(()),
+        Backend::Docker if super::SYSTEM.get().is_some() => Err(Failure::usage(
+            "only Squall's own nodes run in containers; leave --backend out",
+        )),
+        Backend::Docker if args.verify => Err(Failure::usage(
+            "--verify is for simulation: on containers nothing happens twice in the same way",
+        )),
+        Backend::Docker => Ok(run::plan_for_docker(scenario, args.seed).map(drop)?),
+    }
+}
+
+fn on_containers(
+    args: &RunArgs,
+    scenario: &Scenario,
+    manifest: &Manifest,
+    context: Context,
+) -> Result<Judged, Failure> {
+    let interrupt = Interrupt::listen()?;
+    let options = DockerOptions {
+        node_binary: args.node_binary.clone(),
+        planted: args.planted.clone(),
+        interrupted: Some(Box::new(move || interrupt.is_asked())),
+    };
+    let reproduce = manifest.reproduce();
+    Ok(run::run_docker(
+        scenario, args.seed, &reproduce, &options, context,
+    )?)
 }
 
 fn show(format: Format, judged: &Judged, dir: &Path) {
@@ -100,7 +144,7 @@ fn manifest(args: &RunArgs) -> Manifest {
     Manifest {
         scenario: args.scenario.scenario.display().to_string(),
         seed: args.seed,
-        backend: "sim".into(),
+        backend: args.backend.name().into(),
         settings: args.scenario.set.clone(),
         planted: args.planted.clone(),
         version: env!("CARGO_PKG_VERSION").into(),

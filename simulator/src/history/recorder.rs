@@ -37,7 +37,12 @@ impl Recorder {
     }
 
     pub fn record(&self, kind: EventKind) {
-        let at_us = self.now_us();
+        self.record_at(self.now_us(), kind);
+    }
+
+    /// Records what is known to have happened at `at_us`, which may be earlier than what was
+    /// recorded last: whoever does so puts the history in order at its end.
+    pub fn record_at(&self, at_us: u64, kind: EventKind) {
         if let Some(watcher) = &*self.watcher.borrow() {
             watcher(&kind);
         }

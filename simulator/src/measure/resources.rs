@@ -50,6 +50,10 @@ impl Resources {
         let mut samples: BTreeMap<&str, Vec<Sample>> = BTreeMap::new();
         for (number, line) in (2..).zip(lines) {
             let cells: Vec<&str> = line.split(',').collect();
+            // What could not be read is left empty.
+            if cells.iter().skip(2).take(2).any(|cell| cell.is_empty()) {
+                continue;
+            }
             let cell = |place: usize| -> Result<u64, String> {
                 let text = cells.get(place).copied().unwrap_or_default();
                 let parsed = text.parse();

@@ -221,3 +221,52 @@ fn on_a_file_system(options: &str, expected: &str) {
     assert_eq!((run.code, run.stdout.as_str()), (70, ""), "{}", run.stderr);
     assert!(run.stderr.contains(expected), "{}", run.stderr);
 }
+
+#[test]
+fn what_containers_cannot_do_is_refused_when_the_plan_is_made() {
+    let scenario = ScenarioFile::new(&SMALL.replace("kill = [", "power_loss = ["));
+    let path = scenario.path.display().to_string();
+    let out = scenario.beside("run");
+    for arguments in [
+        &["plan", &path, "--backend", "docker"][..],
+        &["run", &path, "--backend", "docker", "--out", &out.display().to_string()],
+    ] {
+        let run = squall_with(arguments);
+        assert_eq!((run.code, run.stdout.as_str()), (64, ""), "{arguments:?}");
+        assert_eq!(
+            run.stderr,
+            "error: the docker backend cannot do fault 0 (power_loss): what was not synced \
+             outlives a process; leave it out, or run in simulation\n"
+        );
+    }
+    assert!(!out.exists(), "nothing was made");
+}
+
+#[test]
+fn nobody_is_promised_the_same_containers_twice() {
+    let scenario = ScenarioFile::new(SMALL);
+    let run = squall_run(
+        &scenario.path,
+        &scenario.beside("run"),
+        &["--backend", "docker", "--verify"],
+    );
+    assert_eq!(run.code, 64, "{}", run.stderr);
+    assert!(run.stderr.contains("nothing happens twice"), "{}", run.stderr);
+}
+
+#[test]
+fn an_engine_that_is_not_there_is_one_line_and_the_machines_fault() {
+    let scenario = ScenarioFile::new(SMALL);
+    let socket = scenario.beside("no.sock");
+    let run = run(squall()
+        .arg("run")
+        .arg(&scenario.path)
+        .arg("--out")
+        .arg(scenario.beside("run"))
+        .args(["--backend", "docker"])
+        .env("DOCKER_HOST", format!("unix://{}", socket.display())));
+    assert_eq!((run.code, run.stdout.as_str()), (70, ""), "{}", run.stderr);
+    let lines: Vec<&str> = run.stderr.lines().collect();
+    assert_eq!(lines.len(), 1, "{}", run.stderr);
+    assert!(lines[0].contains("no Docker engine answers at"), "{}", run.stderr);
+}

@@ -97,6 +97,18 @@ struct Args {
     /// Stop when standard input ends, as --local has its nodes do
     #[arg(long)]
     stop_on_eof: bool,
+    /// Ask the node at ADDRESS whether it serves, and exit: 0 if it does, 70 if not. For health
+    /// checks in images that have no other program
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "127.0.0.1:7001", exclusive = true)]
+    health: Option<String>,
+    /// Run no node, and wait to be stopped: keeps a container's network alive while nodes in it
+    /// come and go
+    #[arg(long, exclusive = true)]
+    hold: bool,
+    /// Make a mistake on purpose, to see it caught
+    #[cfg(feature = "planted")]
+    #[arg(long, value_name = "ID")]
+    planted: Option<String>,
 }
 
 /// What the process is to do.
@@ -110,6 +122,10 @@ pub enum Job {
     },
     /// Run several nodes as children.
     Local(LocalCluster),
+    /// Ask the node at this address whether it serves.
+    Health(String),
+    /// Wait to be stopped.
+    Hold,
 }
 
 /// The job that `args`, the program's name first, ask for.
@@ -126,6 +142,14 @@ type Wrong = (ErrorKind, String);
 
 impl Args {
     fn resolve(self) -> Result<Job, Wrong> {
+        if let Some(address) = self.health {
+            return Ok(Job::Health(address));
+        }
+        if self.hold {
+            return Ok(Job::Hold);
+        }
+        #[cfg(feature = "planted")]
+        self.plant()?;
         let raft = self.raft()?;
         if let Some(count) = self.local {
             return Ok(Job::Local(self.local_cluster(count)?));
@@ -152,6 +176,17 @@ impl Args {
             directory: self.dir.unwrap_or_else(default_directory),
             stop_on_eof: self.stop_on_eof,
         })
+    }
+
+    #[cfg(feature = "planted")]
+    fn plant(&self) -> Result<(), Wrong> {
+        use squall_cluster::planted::{self, Bug};
+        let Some(id) = &self.planted else {
+            return Ok(());
+        };
+        let bug = Bug::from_id(id).ok_or_else(|| wrong(format!("no planted bug {id}")))?;
+        planted::activate(Some(bug));
+        Ok(())
     }
 
     fn raft(&self) -> Result<RaftOptions, Wrong> {
@@ -267,7 +302,7 @@ mod tests {
             Job::Node {
                 options, directory, ..
             } => (*options, directory),
-            Job::Local(_) => panic!("{line} is one node"),
+            _ => panic!("{line} is one node"),
         }
     }
 
@@ -311,7 +346,20 @@ mod tests {
         for (line, count) in [("squall-node --local", 3), ("squall-node --local 5", 5)] {
             match parsed(line).expect(line) {
                 Job::Local(cluster) => assert_eq!(cluster.count, count),
-                Job::Node { .. } => panic!("{line} is a local cluster"),
+                _ => panic!("{line} is a local cluster"),
+            }
+        }
+    }
+
+    #[test]
+    fn health_is_asked_where_the_node_is_by_default() {
+        for (line, expected) in [
+            ("squall-node --health", "127.0.0.1:7001"),
+            ("squall-node --health node-2:7000", "node-2:7000"),
+        ] {
+            match parsed(line).expect(line) {
+                Job::Health(address) => assert_eq!(address, expected),
+                job => panic!("{line} asks for health, not {job:?}"),
             }
         }
     }
@@ -330,6 +378,7 @@ mod tests {
             ("squall-node --join --cluster 1=a:7001", "cannot be used"),
             ("squall-node --local 3 --id 2", "cannot be used"),
             ("squall-node --local 3 --port 55534", "would pass"),
+            ("squall-node --hold --id 2", "cannot be used"),
             ("squall-node --colour", "unexpected argument"),
         ] {
             let message = refusal(line);

@@ -13,8 +13,10 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use futures_util::future::{Either, select};
+use squall_cluster::client::operate;
 use squall_cluster::event::NodeEvent;
 use squall_cluster::node::{Node, NodeOptions};
 use squall_cluster::storage::RealDisk;
@@ -33,6 +35,8 @@ use signals::StopRequests;
 const EXIT_USAGE: u8 = 64;
 /// The node could not start or could not go on (`EX_SOFTWARE`).
 const EXIT_FAILURE: u8 = 70;
+/// A healthy node answers within this time.
+const HEALTH_LIMIT: Duration = Duration::from_secs(2);
 /// What Rust's own `main` exits with after a panic.
 const EXIT_BUG: i32 = 101;
 
@@ -78,6 +82,14 @@ async fn run(job: Job) -> Result<(), String> {
         Job::Local(cluster) => {
             let stops = StopRequests::listen(false)?;
             local::run(cluster, stops).await
+        }
+        Job::Health(address) => {
+            let deadline = RealWorld::now() + HEALTH_LIMIT;
+            (operate::<RealWorld>(&address, &["PING"], deadline).await).map(drop)
+        }
+        Job::Hold => {
+            StopRequests::listen(false)?.next().await;
+            Ok(())
         }
     }
 }

@@ -39,6 +39,10 @@ pub(super) fn parse(verb: &[u8], args: &[Bytes]) -> Result<Option<Call>, Command
             let [] = exactly("raft.snapshot", args)?;
             AdminCall::Snapshot
         }
+        b"DIGEST" => {
+            let [] = exactly("raft.digest", args)?;
+            AdminCall::Digest
+        }
         b"INIT" => init(args)?,
         _ => return Ok(None),
     };

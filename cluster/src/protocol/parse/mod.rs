@@ -24,7 +24,7 @@ use crate::state::command::Once;
 pub const COMMAND_NAMES: &[&str] = &[
     "ONCE", "READ",
     "RAFT.STATUS", "RAFT.ADD", "RAFT.REMOVE", "RAFT.REPLACE", "RAFT.TRANSFER",
-    "RAFT.SNAPSHOT", "RAFT.INIT", "SHUTDOWN",
+    "RAFT.SNAPSHOT", "RAFT.DIGEST", "RAFT.INIT", "SHUTDOWN",
     "GET", "MGET", "EXISTS", "TYPE", "TTL", "PTTL", "DBSIZE",
     "SET", "SETNX", "SETEX", "PSETEX", "DEL", "UNLINK",
     "INCR", "DECR", "INCRBY", "DECRBY",

@@ -47,7 +47,7 @@ fn unknown_subcommands() {
 /// Commands that are complete without arguments.
 #[rustfmt::skip]
 const BARE: &[&str] = &[
-    "RAFT.STATUS", "RAFT.SNAPSHOT", "SHUTDOWN", "DBSIZE", "FLUSHALL", "FLUSHDB", "PING", "QUIT",
+    "RAFT.STATUS", "RAFT.SNAPSHOT", "RAFT.DIGEST", "SHUTDOWN", "DBSIZE", "FLUSHALL", "FLUSHDB", "PING", "QUIT",
     "HELLO", "COMMAND", "READONLY", "READWRITE", "INFO", "TIME",
 ];
 
@@ -101,6 +101,7 @@ fn surplus_and_missing_arguments() {
         ("QUEUE.EXTEND q 1", "queue.extend"),
         ("RAFT.STATUS a", "raft.status"),
         ("RAFT.SNAPSHOT a", "raft.snapshot"),
+        ("RAFT.DIGEST a", "raft.digest"),
         ("RAFT.INIT 1 h:1 2", "raft.init"),
     ] {
         let text = format!("ERR wrong number of arguments for '{name}' command");

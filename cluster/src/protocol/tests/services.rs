@@ -282,6 +282,7 @@ fn operation_of_the_cluster() {
         ),
         ("RAFT.TRANSFER 2", AdminCall::Transfer { id: 2 }),
         ("RAFT.SNAPSHOT", AdminCall::Snapshot),
+        ("RAFT.DIGEST", AdminCall::Digest),
         (
             "RAFT.INIT 1 10.0.0.1:7000 2 [::1]:7001",
             AdminCall::Init { members },

@@ -10,9 +10,10 @@ use std::time::Duration;
 use rand::RngExt;
 use squall_cluster::world;
 
-use super::install::uncertain;
-use super::nemesis::{LOOK_AGAIN, Miss, Nemesis};
+use super::site::SimSite;
 use super::world::SimWorld;
+use crate::backend::nemesis::{LOOK_AGAIN, Nemesis};
+use crate::backend::site::{Miss, uncertain};
 use crate::fault::{DiskFault, node_name};
 
 /// Starting takes less than this.
@@ -20,7 +21,7 @@ const START_LIMIT_US: u64 = 2_000_000;
 /// How often to look for a write under way: a sync takes a few of these.
 const LOOK_CLOSELY: Duration = Duration::from_micros(100);
 
-impl Nemesis {
+impl Nemesis<SimSite> {
     /// Breaks one disk, and waits until an operation has met the fault.
     pub(super) async fn break_disk(
         &self,
@@ -29,8 +30,8 @@ impl Nemesis {
         damage: DiskFault,
         ends_us: u64,
     ) -> Result<(), Miss> {
-        let disk = self.cluster.disk(node);
-        let (name, lives) = (node_name(node), self.cluster.lives(node));
+        let disk = self.site.cluster.disk(node);
+        let (name, lives) = (node_name(node), self.site.cluster.lives(node));
         if damage.loses_data() {
             self.operator.speak_for(node, true);
         }
@@ -45,16 +46,16 @@ impl Nemesis {
             }
             DiskFault::ReadError => {
                 disk.install(fault, damage);
-                self.cluster.kill(node);
-                self.revive(node);
+                self.site.cluster.kill(node);
+                self.revive(node).await;
                 self.until_met(fault, node, ends_us).await
             }
             DiskFault::BitRot => {
-                self.cluster.kill(node);
+                self.site.cluster.kill(node);
                 match disk.rot() {
                     Ok(what) => self.recorder().note(format!("{name}: {what} rot")),
                     Err(why) => {
-                        self.revive(node);
+                        self.revive(node).await;
                         return Err(Miss::Skipped(why));
                     }
                 }
@@ -72,7 +73,7 @@ impl Nemesis {
                 if !self.wait_until(ends_us, LOOK_CLOSELY, writes).await {
                     return Err(Miss::Skipped(format!("{name} wrote nothing")));
                 }
-                let torn = self.cluster.tear_write(node);
+                let torn = self.site.cluster.tear_write(node);
                 let what = torn.map_err(Miss::Uncertain)?;
                 self.recorder().note(format!("{name}: {what}"));
                 self.all_down(&[node])
@@ -81,7 +82,7 @@ impl Nemesis {
     }
 
     async fn until_met(&self, fault: usize, node: usize, ends_us: u64) -> Result<(), Miss> {
-        let disk = self.cluster.disk(node);
+        let disk = self.site.cluster.disk(node);
         while disk.met(fault) == 0 {
             let rest_us = ends_us.saturating_sub(self.recorder().now_us());
             let rest = Duration::from_micros(rest_us);
@@ -99,12 +100,12 @@ impl Nemesis {
     /// Starts a node with damage, which must notice and refuse. Another fault may have been
     /// quicker: then the node has refused already, or has even been replaced since `lives`.
     async fn until_refused(&self, node: usize, lives: u64) -> Result<(), Miss> {
-        let (cluster, name) = (&self.cluster, node_name(node));
+        let (cluster, name) = (&self.site.cluster, node_name(node));
         let refused = || cluster.lost(node).is_some();
         let replaced = || cluster.lives(node) > lives;
         if !refused() && !replaced() {
             cluster.kill(node);
-            self.revive(node);
+            self.revive(node).await;
         }
         let deadline_us = self.recorder().now_us() + START_LIMIT_US;
         let noticed = || refused() || replaced();
@@ -126,12 +127,12 @@ impl Nemesis {
         damage: DiskFault,
     ) -> Result<(), String> {
         for node in nodes {
-            let disk = self.cluster.disk(*node);
+            let disk = self.site.cluster.disk(*node);
             let met = disk.lift(fault);
             let forgets = || self.rng.borrow_mut().random_range(0..2_u32) == 0;
             if damage == DiskFault::FailingSync
                 && met > 0
-                && !self.cluster.is_up(*node)
+                && !self.site.cluster.is_up(*node)
                 && forgets()
             {
                 // The system took the pages that it could not write for clean, and dropped
@@ -143,7 +144,7 @@ impl Nemesis {
             self.repair(nodes).await?;
         }
         if !matches!(damage, DiskFault::SlowSync { .. }) {
-            nodes.iter().for_each(|node| self.revive(*node));
+            self.revive_all(nodes).await;
         }
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! The deterministic simulation: one plan, one history, to the byte.
 //!
 //! All hosts run on one thread under the [`executor`]'s virtual clock. `turmoil-net` gives
-//! them sockets ([`network`]), [`link`] says when packets arrive, `turmoil-fs` gives them
+//! them sockets ([`network`]), `link` says when packets arrive, `turmoil-fs` gives them
 //! disks ([`disk`]); no other part of Squall names turmoil's types. [`cluster`] holds the
-//! machines, [`nemesis`] breaks them, [`phases`] leads through the run.
+//! machines, [`site`] shows them to the harness, which is the same for every backend.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -18,13 +18,9 @@ mod disk_fault;
 pub mod executor;
 mod install;
 mod install_disk;
-mod link;
-mod moments;
-pub mod nemesis;
 pub mod network;
-mod operator;
-mod phases;
 mod process;
+mod site;
 pub mod solo;
 mod stream;
 pub mod system;
@@ -33,11 +29,12 @@ pub mod world;
 
 use cluster::Cluster;
 use executor::{Executor, HostId};
-use nemesis::Nemesis;
 use network::Network;
-use phases::Stage;
+use site::SimSite;
 use system::System;
 
+use super::nemesis::Nemesis;
+use super::phases::Stage;
 use crate::history::{EventKind, History, Recorder};
 use crate::plan::Plan;
 use crate::workload::{Issuers, Setting};
@@ -118,19 +115,16 @@ pub fn run_system(plan: &Plan, system: Option<&Arc<dyn System>>) -> Result<SimRu
         &plan,
         system.cloned(),
     );
-    let nemesis = Nemesis::new(
-        executor.clone(),
-        network.clone(),
-        cluster.clone(),
-        setting.clone(),
-        &plan,
-    );
-    let stage = Stage {
+    let site = Rc::new(SimSite {
         executor: executor.clone(),
+        network: network.clone(),
         cluster: cluster.clone(),
-        nemesis,
-        setting: setting.clone(),
         clients,
+    });
+    let stage = Stage {
+        nemesis: Nemesis::new(site.clone(), setting.clone(), &plan),
+        site,
+        setting: setting.clone(),
         plan: plan.clone(),
     };
     let outcome = Rc::new(RefCell::new(None));

@@ -17,7 +17,7 @@ use turmoil_net::{
 };
 
 use super::executor::{HostId, Nanos};
-use super::link::{Link, retransmit_after};
+use crate::backend::link::{Link, retransmit_after};
 use crate::fault::LinkChange;
 use crate::plan::NetworkPlan;
 

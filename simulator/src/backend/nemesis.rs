@@ -1,4 +1,4 @@
-//! The nemesis: does to the simulated cluster what the plan says, when it says so.
+//! The nemesis: does to the cluster what the plan says, when it says so.
 //!
 //! Roles are resolved when a fault fires. A fault that needs someone who is not there, the
 //! leader say, waits for it within the fault's own time; if nobody turns up it is skipped,
@@ -13,13 +13,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
+use squall_cluster::world::World;
 use tokio::sync::Notify;
 
-use super::cluster::Cluster;
-use super::executor::Executor;
 use super::moments::Moments;
-use super::network::Network;
 use super::operator::Operator;
+use super::site::{Miss, Site};
 use crate::fault::{FaultAction, ResolvedAction, Roles, Target, node_name, resolve};
 use crate::history::{EventKind, FaultEvent, FaultStatus, MAJORITY_AGAIN, NO_MAJORITY, Recorder};
 use crate::plan::{Plan, PlannedFault};
@@ -30,12 +29,10 @@ pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// An instant fault waits this long for its target.
 pub(super) const INSTANT_PATIENCE_US: u64 = 5_000_000;
 
-pub struct Nemesis {
-    pub(super) executor: Rc<Executor>,
-    pub(super) network: Rc<RefCell<Network>>,
-    pub(super) cluster: Rc<Cluster>,
+pub(crate) struct Nemesis<S: Site> {
+    pub(super) site: Rc<S>,
     pub(super) setting: Rc<Setting>,
-    pub(super) operator: Rc<Operator>,
+    pub(super) operator: Rc<Operator<S>>,
     moments: Rc<Moments>,
     pub(super) rng: RefCell<ChaCha8Rng>,
     /// Nodes that each fault in force impairs.
@@ -52,33 +49,17 @@ pub struct Nemesis {
     all_over: Notify,
 }
 
-/// Why a fault is not seen to be in force.
-pub(super) enum Miss {
-    /// It was not done, or nothing met it.
-    Skipped(String),
-    /// It may have been done.
-    Uncertain(String),
-}
-
-impl Nemesis {
-    pub fn new(
-        executor: Rc<Executor>,
-        network: Rc<RefCell<Network>>,
-        cluster: Rc<Cluster>,
-        setting: Rc<Setting>,
-        plan: &Plan,
-    ) -> Rc<Self> {
+impl<S: Site> Nemesis<S> {
+    pub fn new(site: Rc<S>, setting: Rc<Setting>, plan: &Plan) -> Rc<Self> {
         let moments: Rc<Moments> = Rc::default();
         if plan.faults.iter().any(|fault| fault.when.is_some()) {
             let moments = moments.clone();
             let watcher = Rc::new(move |kind: &EventKind| moments.observe(kind));
             setting.recorder.watch(Some(watcher));
         }
-        let operator = Operator::new(executor.clone(), cluster.clone(), setting.clone());
+        let operator = Operator::new(site.clone(), setting.clone());
         Rc::new(Self {
-            executor,
-            network,
-            cluster,
+            site,
             setting,
             operator,
             moments,
@@ -95,11 +76,11 @@ impl Nemesis {
 
     /// Sets every fault of the plan on its way.
     pub fn unleash(self: &Rc<Self>, plan: &Plan) {
-        self.executor.spawn(self.operator.clone().watch());
+        S::World::spawn(self.operator.clone().watch());
         for fault in plan.faults.clone() {
             let nemesis = self.clone();
             self.active.set(self.active.get() + 1);
-            self.executor.spawn(async move {
+            S::World::spawn(async move {
                 nemesis.live(&fault).await;
                 nemesis.impaired.borrow_mut().remove(&fault.id);
                 nemesis.active.set(nemesis.active.get() - 1);
@@ -119,8 +100,8 @@ impl Nemesis {
 
     /// Starts every node that can be started, and brings the first members back together.
     pub async fn restore(&self) {
-        for node in 0..self.cluster.len() {
-            self.revive(node);
+        for node in 0..self.site.len() {
+            self.revive(node).await;
         }
         self.operator.restore().await;
         self.look_for_majority();
@@ -130,7 +111,7 @@ impl Nemesis {
     /// cluster does not answer in between, no cluster could.
     fn look_for_majority(&self) {
         let impaired = self.impaired_now();
-        let members = self.cluster.members();
+        let members = self.site.members();
         let lacks = members - impaired.len() < Target::Majority.count(members);
         if self.lacks_majority.replace(lacks) == lacks {
             return;
@@ -168,13 +149,18 @@ impl Nemesis {
             Some(clients) => clients.iter().map(|client| client.name()).collect(),
             None => action.targets(),
         };
+        let mut took_effect_us = None;
         let status = match installed {
-            Ok(()) => FaultStatus::Installed,
+            Ok(at_us) => {
+                took_effect_us = at_us;
+                FaultStatus::Installed
+            }
             Err(Miss::Skipped(why)) => FaultStatus::Skipped { why },
             Err(Miss::Uncertain(why)) => FaultStatus::Uncertain { why },
         };
         let is_installed = status == FaultStatus::Installed;
-        self.report(fault, targets.clone(), status);
+        let at_us = took_effect_us.unwrap_or_else(|| self.recorder().now_us());
+        self.report_at(at_us, fault, targets.clone(), status);
         self.look_for_majority();
         if is_installed {
             if fault.action.is_instant() {
@@ -203,13 +189,24 @@ impl Nemesis {
         (self.recorder().now_us() + lasts_us).min(self.chaos_ends_us)
     }
 
-    pub(super) fn report(&self, fault: &PlannedFault, targets: Vec<String>, status: FaultStatus) {
-        self.recorder().record(EventKind::Fault(FaultEvent {
+    fn report(&self, fault: &PlannedFault, targets: Vec<String>, status: FaultStatus) {
+        self.report_at(self.recorder().now_us(), fault, targets, status);
+    }
+
+    fn report_at(
+        &self,
+        at_us: u64,
+        fault: &PlannedFault,
+        targets: Vec<String>,
+        status: FaultStatus,
+    ) {
+        let event = FaultEvent {
             fault: fault.id,
             kind: fault.action.kind().into(),
             targets,
             status,
-        }));
+        };
+        self.recorder().record_at(at_us, EventKind::Fault(event));
     }
 
     /// Waits for the moment that the fault is aimed at, if it is.
@@ -218,7 +215,9 @@ impl Nemesis {
             return Ok(());
         };
         let rest_us = self.chaos_ends_us.saturating_sub(self.recorder().now_us());
-        let happened = self.moments.next(moment, Duration::from_micros(rest_us));
+        let happened = self
+            .moments
+            .next::<S::World>(moment, Duration::from_micros(rest_us));
         let what = happened
             .await
             .ok_or_else(|| format!("there was no {moment} in time"))?;
@@ -261,11 +260,11 @@ impl Nemesis {
     }
 
     fn resolve(&self, action: &FaultAction) -> Result<ResolvedAction, String> {
-        let nodes = self.cluster.len();
+        let nodes = self.site.len();
         let roles = Roles {
-            leader: self.cluster.leader(),
-            up: (0..nodes).map(|node| self.cluster.is_up(node)).collect(),
-            member: self.cluster.voters(),
+            leader: self.site.leader(),
+            up: (0..nodes).map(|node| self.site.is_up(node)).collect(),
+            member: self.site.voters(),
             nodes,
         };
         resolve(action, &roles, &mut *self.rng.borrow_mut())
@@ -293,10 +292,10 @@ impl Nemesis {
         let mut impaired: BTreeSet<usize> =
             self.impaired.borrow().values().flatten().copied().collect();
         impaired.extend(self.operator.busy());
-        let voters = self.cluster.voters();
-        let is_away = |node: &usize| !self.cluster.is_up(*node) || !voters[*node];
-        impaired.extend((0..self.cluster.members()).filter(is_away));
-        impaired.retain(|node| *node < self.cluster.members());
+        let voters = self.site.voters();
+        let is_away = |node: &usize| !self.site.is_up(*node) || !voters[*node];
+        impaired.extend((0..self.site.members()).filter(is_away));
+        impaired.retain(|node| *node < self.site.members());
         impaired
     }
 
@@ -314,9 +313,9 @@ impl Nemesis {
     }
 
     /// Starts the node's process, unless it runs or must not.
-    pub fn revive(&self, node: usize) {
-        if !self.cluster.is_up(node) && self.cluster.lost(node).is_none() {
-            self.cluster.start(node);
+    pub async fn revive(&self, node: usize) {
+        if !self.site.is_up(node) && self.site.lost(node).is_none() {
+            self.site.start(node).await;
         }
     }
 
@@ -339,7 +338,6 @@ impl Nemesis {
 
     pub(super) async fn sleep_until_us(&self, at_us: u64) {
         let rest_us = at_us.saturating_sub(self.recorder().now_us());
-        let until = self.executor.now() + rest_us * 1_000;
-        self.executor.sleep_until(until).await;
+        S::World::sleep(Duration::from_micros(rest_us)).await;
     }
 }

@@ -17,29 +17,24 @@
 //! One change is made at a time, by whoever leads, and tried again until it is seen in what
 //! the leader has applied.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::time::Duration;
 
-use squall_cluster::node::NodeError;
+use squall_cluster::world::World;
 
-use super::cluster::{Cluster, node_address};
-use super::executor::{Executor, HostId, Nanos};
+use super::site::{Change, Site};
 use crate::fault::node_name;
 use crate::workload::Setting;
 
-/// How often the operator looks whether a change is through.
-const LOOK: Nanos = 20_000_000;
-/// A leader gets this long for one step before the step is tried again.
-const STEP: Nanos = 5_000_000_000;
 /// A change that is not through after this long is given up.
-const PATIENCE: Nanos = 30_000_000_000;
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Rest between attempts.
-const REST: Nanos = 100_000_000;
+const REST: Duration = Duration::from_millis(100);
 
-pub(super) struct Operator {
-    executor: Rc<Executor>,
-    cluster: Rc<Cluster>,
+pub(super) struct Operator<S: Site> {
+    site: Rc<S>,
     setting: Rc<Setting>,
     /// One change at a time.
     turn: tokio::sync::Mutex<()>,
@@ -49,21 +44,10 @@ pub(super) struct Operator {
     busy: RefCell<BTreeSet<usize>>,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Change {
-    Add,
-    Remove,
-}
-
-impl Operator {
-    pub(super) fn new(
-        executor: Rc<Executor>,
-        cluster: Rc<Cluster>,
-        setting: Rc<Setting>,
-    ) -> Rc<Self> {
+impl<S: Site> Operator<S> {
+    pub(super) fn new(site: Rc<S>, setting: Rc<Setting>) -> Rc<Self> {
         Rc::new(Self {
-            executor,
-            cluster,
+            site,
             setting,
             turn: tokio::sync::Mutex::default(),
             spoken_for: RefCell::default(),
@@ -74,12 +58,12 @@ impl Operator {
     /// Replaces nodes that refuse to start, for ever.
     pub(super) async fn watch(self: Rc<Self>) {
         loop {
-            self.cluster.refusal().await;
-            for node in 0..self.cluster.len() {
+            self.site.refusal().await;
+            for node in 0..self.site.len() {
                 let is_spoken_for = self.spoken_for.borrow().contains(&node);
-                if self.cluster.lost(node).is_some() && !is_spoken_for {
+                if self.site.lost(node).is_some() && !is_spoken_for {
                     let operator = self.clone();
-                    self.executor.spawn(async move {
+                    S::World::spawn(async move {
                         // What could not be done now is tried again when all is healed.
                         if let Err(why) = operator.repair(node).await {
                             operator.note(&why);
@@ -106,7 +90,7 @@ impl Operator {
     /// Replaces the node if it has lost what it had stored, and nobody has done so yet.
     pub(super) async fn repair(&self, node: usize) -> Result<(), String> {
         let _turn = self.turn(node).await;
-        match self.cluster.lost(node) {
+        match self.site.lost(node) {
             Some(_) => self.swap(node).await,
             None => Ok(()),
         }
@@ -120,11 +104,11 @@ impl Operator {
 
     async fn swap(&self, node: usize) -> Result<(), String> {
         self.change(node, Change::Remove).await?;
-        if self.cluster.is_up(node) {
-            self.cluster.kill(node);
+        if self.site.is_up(node) {
+            self.site.kill(&[node]).await;
         }
-        self.cluster.replace(node);
-        self.cluster.start(node);
+        self.site.replace(node).await;
+        self.site.start(node).await;
         self.change(node, Change::Add).await
     }
 
@@ -137,7 +121,7 @@ impl Operator {
     /// Makes the node a voter.
     pub(super) async fn add(&self, node: usize) -> Result<(), String> {
         let _turn = self.turn(node).await;
-        if self.cluster.lost(node).is_some() {
+        if self.site.lost(node).is_some() {
             return Err(format!("{} has lost its disk", node_name(node)));
         }
         self.change(node, Change::Add).await
@@ -145,9 +129,9 @@ impl Operator {
 
     /// Brings the cluster back to the members it began with.
     pub(super) async fn restore(&self) {
-        let members = self.cluster.members();
-        for node in 0..self.cluster.len() {
-            let done = match self.cluster.lost(node) {
+        let members = self.site.members();
+        for node in 0..self.site.len() {
+            let done = match self.site.lost(node) {
                 Some(_) => self.repair(node).await,
                 None if node < members => self.add(node).await,
                 None => self.remove(node).await,
@@ -162,7 +146,7 @@ impl Operator {
         self.setting.recorder.note(format!("operator: {why}"));
     }
 
-    async fn turn(&self, node: usize) -> Turn<'_> {
+    async fn turn(&self, node: usize) -> Turn<'_, S> {
         self.busy.borrow_mut().insert(node);
         let guard = self.turn.lock().await;
         Turn {
@@ -174,85 +158,56 @@ impl Operator {
 
     /// Has the change made, and waits until the leader has applied it.
     async fn change(&self, node: usize, change: Change) -> Result<(), String> {
-        let deadline = self.executor.now() + PATIENCE;
+        let deadline = S::World::now() + PATIENCE;
         let mut why = String::from("no node leads");
         while !self.is_done(node, change) {
-            if self.executor.now() >= deadline {
-                let (name, verb) = (node_name(node), change.verb());
+            if S::World::now() >= deadline {
+                let (name, verb) = (node_name(node), verb(change));
                 return Err(format!("{name} could not be {verb} in time: {why}"));
             }
             if let Err(error) = self.ask(node, change).await {
                 why = error;
             }
-            self.rest(REST).await;
+            S::World::sleep(REST).await;
         }
         Ok(())
     }
 
     fn is_done(&self, node: usize, change: Change) -> bool {
-        let leader = self.cluster.leader().and_then(|l| self.cluster.node(l));
-        let Some(membership) = leader.map(|leader| leader.membership()) else {
+        let Some(now) = self.site.configuration() else {
             return false;
         };
-        let id = node as u64 + 1;
-        !membership.is_changing
+        !now.is_changing
             && match change {
-                Change::Add => membership.voters.contains(&id),
-                Change::Remove => {
-                    !membership.voters.contains(&id) && !membership.learners.contains(&id)
-                }
+                Change::Add => now.voters.contains(&node),
+                Change::Remove => !now.voters.contains(&node) && !now.learners.contains(&node),
             }
     }
 
     /// Asks the leader once.
     async fn ask(&self, node: usize, change: Change) -> Result<(), String> {
-        let leader = self.cluster.leader().ok_or("no node leads")?;
-        let handle = self.cluster.node(leader).ok_or("the leader is gone")?;
-        let answer: Rc<Cell<Option<Result<(), NodeError>>>> = Rc::default();
-        self.executor.spawn_on(HostId(leader), {
-            let answer = answer.clone();
-            async move {
-                let id = node as u64 + 1;
-                answer.set(Some(match change {
-                    Change::Add => handle.add_member(id, &node_address(node)).await,
-                    Change::Remove => handle.remove_member(id).await,
-                }));
-            }
-        });
-        let deadline = self.executor.now() + STEP;
-        while self.executor.now() < deadline && self.cluster.leader() == Some(leader) {
-            if let Some(answer) = answer.take() {
-                return answer.map_err(|e| e.to_string());
-            }
-            self.rest(LOOK).await;
-        }
-        Err(format!("{} did not answer", node_name(leader)))
-    }
-
-    async fn rest(&self, duration: Nanos) {
-        let until = self.executor.now() + duration;
-        self.executor.sleep_until(until).await;
+        let leader = self.site.leader().ok_or("no node leads")?;
+        self.site.change_member(leader, node, change).await
     }
 }
 
 /// The operator's attention, until dropped.
-struct Turn<'a> {
-    operator: &'a Operator,
+struct Turn<'a, S: Site> {
+    operator: &'a Operator<S>,
     node: usize,
     _guard: tokio::sync::MutexGuard<'a, ()>,
 }
 
-impl Drop for Turn<'_> {
+impl<S: Site> Drop for Turn<'_, S> {
     fn drop(&mut self) {
         self.operator.busy.borrow_mut().remove(&self.node);
     }
 }
 
-impl Change {
-    fn verb(self) -> &'static str {
-        match self {
-            Change::Add => "added",
-            Change::Remove => "removed",
-        }
+/// What was done, or was not.
+fn verb(change: Change) -> &'static str {
+    match change {
+        Change::Add => "added",
+        Change::Remove => "removed",
     }
 }

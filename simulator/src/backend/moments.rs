@@ -8,10 +8,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use squall_cluster::world;
+use squall_cluster::world::{self, World};
 use tokio::sync::Notify;
 
-use super::world::SimWorld;
 use crate::fault::Moment;
 use crate::history::{EventKind, NodeEvent, Outcome};
 
@@ -47,10 +46,14 @@ impl Moments {
     }
 
     /// Waits for the next such moment; what it was, or `None` if there is none within `limit`.
-    pub(super) async fn next(self: &Rc<Self>, moment: Moment, limit: Duration) -> Option<String> {
+    pub(super) async fn next<W: World>(
+        self: &Rc<Self>,
+        moment: Moment,
+        limit: Duration,
+    ) -> Option<String> {
         let bell = self.bell(moment);
         bell.waiters.set(bell.waiters.get() + 1);
-        let rung = world::timeout::<SimWorld, _>(limit, bell.rings.notified()).await;
+        let rung = world::timeout::<W, _>(limit, bell.rings.notified()).await;
         bell.waiters.set(bell.waiters.get() - 1);
         rung.ok().map(|()| bell.last.borrow().clone())
     }

@@ -1,7 +1,8 @@
-//! The model of a link: when a packet arrives.
+//! The model of a link: when a packet arrives. It is the same in every world.
 //!
-//! Latency and jitter are drawn per packet, bandwidth makes packets queue, and loss costs
-//! what it costs TCP: a retransmission after the timeout (200 ms, doubling, as Linux does)
+//! Latency and jitter are drawn per packet, and bandwidth makes packets queue. Where packets
+//! are real, loss takes them away ([`Link::loses`]); in simulation it costs what it costs TCP
+//! ([`Link::loss_delay`]): a retransmission after the timeout (200 ms, doubling, as Linux does)
 //! with everything behind it on the same connection waiting. A link that is cut loses every
 //! packet until it heals, so the first retransmission after that gets through. Within a
 //! connection and direction, packets stay in order.
@@ -9,9 +10,11 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::executor::Nanos;
 use crate::fault::LinkChange;
 use crate::plan::NetworkPlan;
+
+/// Nanoseconds, since some beginning or of a length.
+type Nanos = u64;
 
 /// Linux's minimum retransmission timeout.
 const RETRANSMIT_FIRST: Nanos = 200_000_000;
@@ -43,6 +46,19 @@ pub(super) struct Link {
 }
 
 impl Link {
+    /// A link that costs nothing and loses nothing.
+    pub(super) fn perfect() -> Self {
+        Self {
+            latency_min: 0,
+            latency_max: 0,
+            jitter: 0,
+            loss_ppm: 0,
+            bandwidth_bytes_per_s: None,
+            cuts: 0,
+            busy_until: 0,
+        }
+    }
+
     pub(super) fn new(plan: &NetworkPlan) -> Self {
         Self {
             latency_min: plan.latency_min_us * 1_000,
@@ -91,6 +107,11 @@ impl Link {
     /// Whether anything gets through at all.
     pub(super) fn is_open(&self) -> bool {
         self.cuts == 0 && self.loss_ppm < 1_000_000
+    }
+
+    /// Whether this packet is lost.
+    pub(super) fn loses(&self, rng: &mut ChaCha8Rng) -> bool {
+        self.loss_ppm > 0 && rng.random_range(0..1_000_000) < self.loss_ppm
     }
 
     /// By how much losses delay a packet that gets through in the end.

@@ -7,12 +7,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use squall_cluster::raft::node_name;
+use squall_cluster::world::World;
 
-use super::cluster::Cluster;
-use super::executor::{Executor, HostId};
 use super::nemesis::Nemesis;
-use super::world::SimWorld;
+use super::site::Site;
+use crate::fault::node_name;
 use crate::history::{EventKind, Phase, UNFINISHED};
 use crate::plan::Plan;
 use crate::workload::{self, Setting, audit, probe};
@@ -24,23 +23,21 @@ const FINISH_LIMIT: Duration = Duration::from_secs(120);
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(5);
 
-pub(super) struct Stage {
-    pub executor: Rc<Executor>,
-    pub cluster: Rc<Cluster>,
-    pub nemesis: Rc<Nemesis>,
+pub(super) struct Stage<S: Site> {
+    pub site: Rc<S>,
+    pub nemesis: Rc<Nemesis<S>>,
     pub setting: Rc<Setting>,
-    pub clients: HostId,
     pub plan: Rc<Plan>,
 }
 
-impl Stage {
+impl<S: Site> Stage<S> {
     /// Forms the cluster; the run's clock starts after this.
     ///
     /// # Errors
     /// The cluster did not elect a leader: nothing can be measured.
     pub async fn form(&self) -> Result<(), String> {
-        for node in 0..self.cluster.len() {
-            self.cluster.start(node);
+        for node in 0..self.site.len() {
+            self.site.start(node).await;
         }
         match self
             .wait(FORM_LIMIT, || self.converged_to().is_some())
@@ -98,10 +95,10 @@ impl Stage {
     }
 
     fn start_clients(&self) {
-        self.executor.as_host(self.clients, || {
-            workload::start::<SimWorld>(&self.setting, &self.plan);
+        self.site.among_clients(|| {
+            workload::start::<S::World>(&self.setting, &self.plan);
             if let Some(probes) = &self.plan.probe {
-                probe::start::<SimWorld>(&self.setting, &self.plan, probes);
+                probe::start::<S::World>(&self.setting, &self.plan, probes);
             }
         });
     }
@@ -109,19 +106,18 @@ impl Stage {
     /// All nodes up, a leader that serves, and everybody where it was when this began.
     async fn converge(&self) -> bool {
         let limit = Duration::from_micros(self.plan.phases.converge_us);
-        let started = self.executor.now();
+        let started = S::World::now();
         let mut target = None;
         let converged = self
             .wait(limit, || {
                 // What the leader has applied by the time it is known, others must reach.
-                target =
-                    target.or_else(|| self.cluster.leader().and_then(|l| self.cluster.applied(l)));
+                target = target.or_else(|| self.site.leader().and_then(|l| self.site.applied(l)));
                 let reached = self.converged_to();
                 target.is_some() && reached >= target
             })
             .await;
         if !converged {
-            let waited = (self.executor.now() - started) / 1_000_000_000;
+            let waited = (S::World::now() - started).as_secs();
             let text = format!("did not converge within {waited} s: {}", self.state());
             self.setting.recorder.note(text);
         }
@@ -130,25 +126,25 @@ impl Stage {
 
     /// The index that every node has applied, if all run and one leads.
     fn converged_to(&self) -> Option<u64> {
-        self.cluster.leader()?;
-        (0..self.cluster.members())
-            .map(|node| self.cluster.applied(node))
+        self.site.leader()?;
+        (0..self.site.members())
+            .map(|node| self.site.applied(node))
             .min()
             .flatten()
     }
 
     /// One line on where every node stands.
     fn state(&self) -> String {
-        let leader = match self.cluster.leader() {
-            Some(leader) => format!("{} leads", node_name(leader as u64 + 1)),
+        let leader = match self.site.leader() {
+            Some(leader) => format!("{} leads", node_name(leader)),
             None => "no node leads".into(),
         };
-        let nodes: Vec<String> = (0..self.cluster.len())
+        let nodes: Vec<String> = (0..self.site.len())
             .map(|node| {
-                let name = node_name(node as u64 + 1);
-                match self.cluster.applied(node) {
+                let name = node_name(node);
+                match self.site.applied(node) {
                     Some(index) => format!("{name} applied {index}"),
-                    None => match self.cluster.lost(node) {
+                    None => match self.site.lost(node) {
                         Some(why) => format!("{name} must be replaced ({why})"),
                         None => format!("{name} is down"),
                     },
@@ -169,10 +165,10 @@ impl Stage {
     async fn audit(&self) {
         let limit = Duration::from_micros(self.plan.phases.audit_us);
         self.setting.resume();
-        self.executor.as_host(self.clients, || {
+        self.site.among_clients(|| {
             let (setting, plan) = (self.setting.clone(), self.plan.clone());
-            self.setting.spawn::<SimWorld>(async move {
-                if let Err(why) = audit::run::<SimWorld>(&setting, &plan, limit).await {
+            self.setting.spawn::<S::World>(async move {
+                if let Err(why) = audit::run::<S::World>(&setting, &plan, limit).await {
                     setting.recorder.note(format!("audit: {why}"));
                 }
             });
@@ -181,32 +177,31 @@ impl Stage {
             .await;
         // With all quiet, every node reaches the same index and can be compared whole.
         let level = || {
-            let leader = self.cluster.leader().and_then(|l| self.cluster.applied(l));
+            let leader = self.site.leader().and_then(|l| self.site.applied(l));
             leader.is_some() && self.converged_to() == leader
         };
         if !self.wait(FORM_LIMIT, level).await {
             let text = format!("replicas did not level: {}", self.state());
             self.setting.recorder.note(text);
         }
-        self.cluster.emit_digests();
+        self.site.emit_digests().await;
     }
 
     /// Waits until `condition` holds; whether it did within `limit`.
     async fn wait(&self, limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
-        let deadline = self.executor.now() + limit.as_nanos() as u64;
+        let deadline = S::World::now() + limit;
         loop {
             if condition() {
                 return true;
             }
-            if self.executor.now() >= deadline {
+            if S::World::now() >= deadline {
                 return false;
             }
-            self.sleep_us(LOOK.as_micros() as u64).await;
+            S::World::sleep(LOOK).await;
         }
     }
 
     async fn sleep_us(&self, duration_us: u64) {
-        let until = self.executor.now() + duration_us * 1_000;
-        self.executor.sleep_until(until).await;
+        S::World::sleep(Duration::from_micros(duration_us)).await;
     }
 }
