@@ -4,7 +4,7 @@ use squall::backend::sim;
 use squall::check::{self, Verdict};
 use squall::measure;
 use squall::plan::Plan;
-use squall::run;
+use squall::run::{self, Context};
 use squall::scenario::Scenario;
 
 use crate::figures::Figures;
@@ -33,7 +33,13 @@ pub fn run(text: &str, settings: &[(&str, &str)]) -> Result<Figures, String> {
     let (simulated, simulate) = timed(|| sim::run(&plan));
     let simulated = simulated.map_err(|e| e.to_string())?;
     // Judging includes measuring and checking, which are timed once more by themselves below.
-    let report = run::judge(&plan, &simulated.history, "", Default::default());
+    let report = run::judge(
+        &plan,
+        &simulated.history,
+        &Context::default(),
+        "",
+        Default::default(),
+    );
     let total = watch.elapsed();
     drop(report);
 

@@ -34,7 +34,10 @@ pub fn markdown(report: &Report) -> String {
         ("Environment", environment(report)),
         ("This execution", execution(report)),
         ("Configuration", block(&report.configuration)),
-        ("Results", drawing(report) + &results + &stress(report) + &losses(report)),
+        (
+            "Results",
+            drawing(report) + &results + &stress(report) + &losses(report),
+        ),
         ("Errors", errors(report)),
         ("Slowest operations", slowest(report)),
         ("Bottlenecks", bottlenecks(report)),

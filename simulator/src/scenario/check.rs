@@ -10,9 +10,7 @@ use toml::Spanned;
 
 use super::source::Problem;
 use super::unit::{Bounds, Duration, duration_text};
-use super::{
-    Scenario, check_fault, check_load, check_region, check_workload, objectives,
-};
+use super::{Scenario, check_fault, check_load, check_region, check_workload, objectives};
 use crate::fault::Kind;
 
 pub(super) type Checked = Result<(), Problem>;
