@@ -43,7 +43,8 @@ fn line(kind: &EventKind) -> Option<(&str, String)> {
         EventKind::Invoke { .. }
         | EventKind::Return { .. }
         | EventKind::Retry { .. }
-        | EventKind::Stream { .. } => None,
+        | EventKind::Stream { .. }
+        | EventKind::Load { .. } => None,
     }
 }
 
