@@ -98,7 +98,7 @@ fn a_slow_network_is_found() {
 fn a_contended_lock_is_found_by_its_name() {
     let contended = format!(
         "{NEAR}[disk]\nsync = \"500us\"\n[[workload]]\nservice = \"lock\"\nclients = 8\nkeys = 1\n\
-         shared = \"0%\"\nhold = \"50ms\"\nwait = \"5s\"\nthink = \"10ms\"\n"
+         shared = \"0%\"\nhold = \"50ms\"\nwait = \"900ms\"\nthink = \"10ms\"\n"
     );
     let report = report(&contended);
     assert_eq!(

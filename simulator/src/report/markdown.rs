@@ -224,6 +224,9 @@ fn slowest(report: &Report) -> String {
 }
 
 fn bottlenecks(report: &Report) -> String {
+    if report.bottlenecks.is_empty() && report.stages_us.is_empty() {
+        return "Not known: nodes did not tell where their time went.\n".into();
+    }
     if report.bottlenecks.is_empty() {
         return "None: no rule of docs/bottlenecks.md applies to what was measured.\n".into();
     }

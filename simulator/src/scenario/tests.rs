@@ -653,8 +653,7 @@ lost = 0
 recovery_time = "5s"
 downtime = { per_day = "1m" }
 latency.lock.acquire = { p95 = "100ms", max = "1s", grace = "10s" }
-throughput = { sustained = "1000/s" }
-throughput.queue = { minimum = "90/m" }
+throughput = { sustained = "1000/s", queue = { minimum = "90/m" } }
 error_rate = { chaos = "5%" }
 hit_rate = "80%"
 success_rate = { min = "99%", grace = "1s" }
