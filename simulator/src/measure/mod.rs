@@ -16,6 +16,7 @@ pub mod latency;
 pub mod loss;
 pub mod marks;
 pub mod recovery;
+pub mod series;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod throughput;
