@@ -10,6 +10,7 @@ mod interrupt;
 mod list;
 mod merge;
 mod meter;
+mod page;
 mod replay;
 mod report;
 mod run;

@@ -13,6 +13,7 @@
 mod build;
 pub mod csv;
 mod fixed;
+pub mod html;
 mod markdown;
 mod objectives;
 mod tables;
@@ -28,6 +29,7 @@ pub use build::{Cluster, ElectionTimeout, Input, WallInput, build};
 pub use fixed::{Fixed, Ms, Number, PerSecond, Percent, Seconds};
 pub use markdown::markdown;
 pub use objectives::{ObjectiveResult, Objectives, Unit};
+pub(crate) use tables::{Table, Tone};
 pub use tables::{count, duration};
 pub use text::{Style, text};
 pub use verdict::{RECOVERY_CHECKS, RunVerdict};
