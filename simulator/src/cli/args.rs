@@ -114,6 +114,9 @@ pub struct RunArgs {
     /// Plant a bug in the cluster, to see it caught. Needs a build with `--features planted`.
     #[arg(long, value_name = "ID")]
     pub planted: Option<String>,
+    /// Do not show how the run stands while it works.
+    #[arg(short, long)]
+    pub quiet: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -8,6 +8,7 @@ mod check;
 pub mod exit;
 mod interrupt;
 mod list;
+mod live;
 mod merge;
 mod meter;
 mod page;

@@ -6,8 +6,10 @@ use squall_cluster::planted::{self, Bug};
 
 use super::args::{Format, RunArgs};
 use super::exit::{Exit, Failure};
-use super::{print, progress, style, verify};
+use super::live::Live;
+use super::{print, style, verify};
 use crate::environment::Environment;
+use crate::plan::Plan;
 use crate::report;
 use crate::run::Judged;
 use crate::run_dir::{Manifest, RunDir};
@@ -18,13 +20,11 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
     plant(args.planted.as_deref())?;
     let out = out_dir(args, &scenario);
     let dir = RunDir::create(&out)?;
-    progress(&format!(
-        "running {} with seed {} in virtual time …",
-        scenario.name.get_ref(),
-        args.seed
-    ));
     let manifest = manifest(args);
-    let judged = super::simulate(&scenario, args.seed, &manifest.reproduce())?;
+    let judged = {
+        let _live = live(args, &scenario)?;
+        super::simulate(&scenario, args.seed, &manifest.reproduce())?
+    };
     dir.write(&manifest, &scenario, &judged)?;
     show(args.format, &judged, dir.path());
     if args.verify {
@@ -34,6 +34,15 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
         }
     }
     Ok(judged.report.verdict.exit_code())
+}
+
+/// Shows how the run stands for as long as what is returned lives.
+fn live(args: &RunArgs, scenario: &Scenario) -> Result<Option<Live>, Failure> {
+    if args.quiet {
+        return Ok(None);
+    }
+    let plan = Plan::resolve(scenario, args.seed)?;
+    Ok(Some(Live::begin(&plan)))
 }
 
 fn show(format: Format, judged: &Judged, dir: &Path) {

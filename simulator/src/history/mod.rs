@@ -20,7 +20,7 @@ pub use event::{
     StreamEvent,
 };
 pub use operation::{Action, Delivered, Holder, Operation, Outcome, Service, operations};
-pub use recorder::Recorder;
+pub use recorder::{Observed, Observer, Recorder};
 
 /// A complete recorded run.
 #[derive(Debug, Clone, Default, PartialEq)]
