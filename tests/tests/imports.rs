@@ -182,6 +182,7 @@ const SIMULATOR_HOMES: &[Home] = &[
         ],
     ),
     ("indicatif", &["cli/meter.rs"]),
+    ("maud", &["report/html", "sweep/html.rs"]),
     ("rustix", &["backend/docker", "sweep/pool.rs"]),
     ("signal_hook", &["cli/interrupt.rs"]),
     ("rand_chacha", &["backend", "plan", "workload"]),

@@ -142,6 +142,9 @@ pub struct RunArgs {
     /// `cargo static-node` has built].
     #[arg(long, value_name = "FILE")]
     pub node_binary: Option<PathBuf>,
+    /// Do not show how the run stands while it works.
+    #[arg(short, long)]
+    pub quiet: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -34,6 +34,18 @@ impl Meter {
         }
     }
 
+    /// Of one run: some lines that say how it stands.
+    pub(super) fn of_run() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let style = ProgressStyle::with_template("{msg}");
+        bar.set_style(style.expect("the template is well formed"));
+        Self {
+            bar,
+            failed: Cell::new(0),
+            budget_us: None,
+        }
+    }
+
     /// Of work whose end cannot be foreseen.
     pub(super) fn of_search() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Args as ClapArgs;
 
 use super::exit::{Exit, Failure};
-use super::{print, style, tell};
+use super::{page, print, style, tell};
 use crate::report::{self, Report};
 use crate::run_dir::RunDir;
 use crate::sweep::{self, Summary, Wall, store};
@@ -17,6 +17,7 @@ pub(super) const REPORT_HELP: &str = "\
 Examples:
   squall report runs/failure-recovery-1
   squall report runs/failure-recovery-1 --markdown > report.md
+  squall report runs/failure-recovery-1 --html
   squall report sweeps/leader-kill --csv figures/
 
 report.json is described by docs/report.schema.json. The exit code says whether the report
@@ -24,7 +25,7 @@ could be made, not what it says: 0, 64 or 70.";
 
 #[derive(Debug, ClapArgs)]
 pub struct ReportArgs {
-    /// Directory of a run or of a sweep.
+    /// Directory of a run or of a sweep; with --html also one that holds several runs.
     pub dir: PathBuf,
     /// As Markdown, for a pull request or a wiki.
     #[arg(long, group = "form")]
@@ -35,9 +36,19 @@ pub struct ReportArgs {
     /// Write every table and series as a CSV file into a directory, and print nothing.
     #[arg(long, value_name = "DIR", group = "form")]
     pub csv: Option<PathBuf>,
+    /// As one self-contained web page, with graphs.
+    #[arg(long, group = "form")]
+    pub html: bool,
+    /// Where the web page goes [default: report.html in the directory].
+    #[arg(long, value_name = "FILE", requires = "html")]
+    pub out: Option<PathBuf>,
 }
 
 pub(super) fn report(args: &ReportArgs) -> Result<u8, Failure> {
+    if args.html {
+        page::write(&args.dir, args.out.as_deref())?;
+        return Ok(Exit::Pass as u8);
+    }
     match store::is_sweep(&args.dir) {
         true => of_sweep(args)?,
         false => of_run(args)?,

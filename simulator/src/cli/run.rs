@@ -7,8 +7,10 @@ use squall_cluster::planted::{self, Bug};
 use super::args::{Backend, Format, RunArgs};
 use super::exit::{Exit, Failure};
 use super::interrupt::Interrupt;
-use super::{print, progress, style, variants, verify};
+use super::live::Live;
+use super::{print, style, variants, verify};
 use crate::environment::Environment;
+use crate::plan::Plan;
 use crate::report;
 use crate::run::{self, Context, DockerOptions, Judged};
 use crate::run_dir::{Manifest, RunDir};
@@ -39,22 +41,13 @@ pub(super) fn run_one(
         super::baseline::context(scenario, &args.scenario.scenario, args.baseline.as_deref())?;
     let out = out_dir(args, scenario);
     let dir = RunDir::create(&out)?;
-    let name = match scenario.variant() {
-        Some(variant) => format!("{} {variant}", scenario.name.get_ref()),
-        None => scenario.name.get_ref().clone(),
-    };
     let manifest = manifest(args);
-    progress(&format!(
-        "running {name} with seed {} {} …",
-        args.seed,
+    let judged = {
+        let _live = live(args, scenario)?;
         match args.backend {
-            Backend::Sim => "in virtual time",
-            Backend::Docker => "on containers, in real time",
+            Backend::Sim => super::simulate(scenario, args.seed, &manifest.reproduce(), context)?,
+            Backend::Docker => on_containers(args, scenario, &manifest, context)?,
         }
-    ));
-    let judged = match args.backend {
-        Backend::Sim => super::simulate(scenario, args.seed, &manifest.reproduce(), context)?,
-        Backend::Docker => on_containers(args, scenario, &manifest, context)?,
     };
     dir.write(&manifest, scenario, &judged)?;
     if shows {
@@ -97,6 +90,15 @@ fn on_containers(
     Ok(run::run_docker(
         scenario, args.seed, &reproduce, &options, context,
     )?)
+}
+
+/// Shows how the run stands for as long as what is returned lives.
+fn live(args: &RunArgs, scenario: &Scenario) -> Result<Option<Live>, Failure> {
+    if args.quiet {
+        return Ok(None);
+    }
+    let plan = Plan::resolve(scenario, args.seed)?;
+    Ok(Some(Live::begin(&plan)))
 }
 
 fn show(format: Format, judged: &Judged, dir: &Path) {

@@ -21,7 +21,7 @@ pub use event::{
     NodeEvent, Phase, Served, StreamEvent, StressLimit, Timed, UNFINISHED, Work,
 };
 pub use operation::{Action, Delivered, Holder, Operation, Outcome, Service, operations};
-pub use recorder::Recorder;
+pub use recorder::{Observed, Observer, Recorder};
 pub use window::Window;
 
 /// A complete recorded run.

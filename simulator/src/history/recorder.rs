@@ -11,10 +11,35 @@ pub struct Recorder {
     next_op: Cell<u64>,
     now_us: Box<dyn Fn() -> u64>,
     watcher: RefCell<Option<Watcher>>,
+    observer: Option<Observer>,
 }
 
 /// Told about every event as it is recorded.
 pub type Watcher = Rc<dyn Fn(&EventKind)>;
+
+/// Told about every event, with its time, from outside of the run: whoever shows a run while
+/// it works. Nothing flows back, so that a run that is looked at is the run that is not.
+pub type Observer = Rc<dyn Fn(&Event)>;
+
+thread_local! {
+    static OBSERVER: RefCell<Option<Observer>> = const { RefCell::new(None) };
+}
+
+/// Lets recorders that are made on this thread tell an observer, until it is dropped.
+pub struct Observed(());
+
+impl Observed {
+    pub fn by(observer: Observer) -> Self {
+        OBSERVER.set(Some(observer));
+        Self(())
+    }
+}
+
+impl Drop for Observed {
+    fn drop(&mut self) {
+        OBSERVER.set(None);
+    }
+}
 
 impl Recorder {
     /// `now_us` is the clock of record, microseconds since the start of the run.
@@ -24,6 +49,7 @@ impl Recorder {
             next_op: Cell::new(0),
             now_us: Box::new(now_us),
             watcher: RefCell::default(),
+            observer: OBSERVER.with_borrow(Clone::clone),
         }
     }
 
@@ -46,7 +72,11 @@ impl Recorder {
         if let Some(watcher) = &*self.watcher.borrow() {
             watcher(&kind);
         }
-        self.events.borrow_mut().push(Event { at_us, kind });
+        let event = Event { at_us, kind };
+        if let Some(observer) = &self.observer {
+            observer(&event);
+        }
+        self.events.borrow_mut().push(event);
     }
 
     /// A client sends an operation; returns the operation's number.

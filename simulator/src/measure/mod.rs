@@ -19,6 +19,7 @@ pub mod loss;
 pub mod marks;
 pub mod recovery;
 pub mod resources;
+pub mod series;
 pub mod slowest;
 pub mod steps;
 #[cfg(test)]

@@ -7,17 +7,17 @@ use super::*;
 
 /// How a row is meant, for whoever prints in colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tone {
+pub(crate) enum Tone {
     Plain,
     Bad,
     Doubtful,
 }
 
-pub(super) struct Table {
-    pub(super) title: &'static str,
+pub(crate) struct Table {
+    pub(crate) title: &'static str,
     /// Names; those of right-aligned columns start with `>`.
-    pub(super) columns: Vec<&'static str>,
-    pub(super) rows: Vec<(Tone, Vec<String>)>,
+    pub(crate) columns: Vec<&'static str>,
+    pub(crate) rows: Vec<(Tone, Vec<String>)>,
 }
 
 /// What stands for a value that does not exist.
@@ -99,7 +99,7 @@ fn moment(ms: Ms) -> String {
     format!("{:.3} s", Seconds::of(ms.get()))
 }
 
-fn faults(report: &Report) -> Table {
+pub(super) fn faults(report: &Report) -> Table {
     let row = |fault: &FaultRow| {
         let (tone, healed) = match &fault.status {
             SpanStatus::Healed | SpanStatus::Installed => {
@@ -138,7 +138,7 @@ fn faults(report: &Report) -> Table {
     }
 }
 
-fn services(report: &Report) -> Table {
+pub(super) fn services(report: &Report) -> Table {
     let downtime = &report.downtime_ms;
     let services = [
         ("lock", downtime.lock),
@@ -182,7 +182,7 @@ fn services(report: &Report) -> Table {
     }
 }
 
-fn times(report: &Report) -> Table {
+pub(super) fn times(report: &Report) -> Table {
     let seen = |times: Times| Spell { times, unseen: 0 };
     let spells = [
         ("detection", seen(report.detection_ms)),
@@ -224,7 +224,7 @@ fn times(report: &Report) -> Table {
     }
 }
 
-fn latencies(report: &Report) -> Table {
+pub(super) fn latencies(report: &Report) -> Table {
     let mut rows = Vec::new();
     for (service, operations) in &report.latency_us {
         for (operation, phases) in operations {
@@ -272,7 +272,7 @@ fn latencies(report: &Report) -> Table {
     }
 }
 
-fn objectives(report: &Report) -> Table {
+pub(super) fn objectives(report: &Report) -> Table {
     let row = |result: &ObjectiveResult| {
         let grace = result.grace_ms.map(|grace| {
             let missed = result.missed_for_ms.map_or(0, Ms::get);
@@ -450,7 +450,7 @@ fn cached(report: &Report) -> Table {
     }
 }
 
-fn checks(report: &Report, all: bool) -> Table {
+pub(super) fn checks(report: &Report, all: bool) -> Table {
     let row = |check: &CheckRow| {
         let (tone, verdict) = match check.verdict {
             CheckVerdict::Pass => (Tone::Plain, "holds"),

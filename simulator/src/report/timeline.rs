@@ -100,7 +100,7 @@ fn phases(axis: &Axis, data: &TimelineData) -> Vec<char> {
 }
 
 /// The name of a phase in reports; the same as in the history.
-fn phase_name(phase: Phase) -> &'static str {
+pub(super) fn phase_name(phase: Phase) -> &'static str {
     match phase {
         Phase::Warmup => "warmup",
         Phase::Chaos => "chaos",

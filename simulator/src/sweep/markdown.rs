@@ -167,7 +167,7 @@ pub fn headline(summary: &Summary) -> String {
     )
 }
 
-fn runs(number: u64) -> String {
+pub(super) fn runs(number: u64) -> String {
     match number {
         1 => "1 run".into(),
         _ => format!("{} runs", count(number)),
@@ -187,7 +187,7 @@ fn figures(scenario: &ScenarioSummary) -> String {
     out + "\n"
 }
 
-fn endings(scenario: &ScenarioSummary) -> String {
+pub(super) fn endings(scenario: &ScenarioSummary) -> String {
     let endings = Ending::ALL.iter().filter_map(|ending| {
         let number = scenario.endings.get(ending)?;
         Some(format!("{} {}", count(*number), ending.label()))
@@ -196,7 +196,7 @@ fn endings(scenario: &ScenarioSummary) -> String {
     format!("{}: {}", runs(scenario.runs), endings.join(", "))
 }
 
-fn rows(scenario: &ScenarioSummary) -> Vec<[String; 9]> {
+pub(super) fn rows(scenario: &ScenarioSummary) -> Vec<[String; 9]> {
     let measures = Measure::ALL.iter().filter_map(|measure| {
         let row = scenario.measures.get(measure)?;
         (row.count + row.unseen > 0).then(|| cells(*measure, row))

@@ -18,6 +18,7 @@
 pub mod cause;
 pub mod csv;
 pub mod failures;
+mod html;
 mod markdown;
 pub mod pool;
 pub mod result;
@@ -27,6 +28,7 @@ pub mod store;
 pub mod summary;
 
 pub use cause::Cause;
+pub use html::html;
 pub use markdown::{markdown, text};
 pub use result::{Ending, Measure, SeedResult};
 pub use seeds::{SeedRange, Shard};

@@ -49,7 +49,7 @@ fn a_reader_that_goes_away_is_no_failure() {
     let text = |path: &Path| path.to_str().expect("a plain path").to_owned();
     let (path, out) = (text(&scenario.path), text(&out));
     for arguments in [
-        &["run", &path, "--out", &out][..],
+        &["run", &path, "--out", &out, "--quiet"][..],
         &["check", &out],
         &["replay", &out],
         &["plan", &path],

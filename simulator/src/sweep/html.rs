@@ -1,0 +1,280 @@
+//! A sweep as a page: how its runs ended, and each duration as a distribution over all of
+//! them with the seed that gave the worst.
+
+use maud::{Markup, html as markup};
+
+use super::markdown::{endings, headline, rows, runs};
+use super::result::{Ending, Measure};
+use super::store::Results;
+use super::summary::{ScenarioSummary, Summary};
+use crate::report::html::page::{Graphs, page, section, table};
+use crate::report::html::plot::{Grid, Line, Plot};
+use crate::report::html::scale::{Scale, Unit, round_duration};
+use crate::report::{Table, Tone, count, duration};
+
+/// Durations drawn as distributions, and their classes in the style sheet.
+static DRAWN: [(Measure, &str); 4] = [
+    (Measure::Detection, "n1"),
+    (Measure::Election, "n0"),
+    (Measure::Downtime, "n4"),
+    (Measure::Recovery, "n3"),
+];
+/// Places on the axis for each tenfold duration.
+const STEPS: u32 = 80;
+
+/// The page as one HTML document.
+pub fn html(summary: &Summary, results: &Results) -> String {
+    let grid = grid(results);
+    let plots: Vec<Plot> = summary
+        .scenarios
+        .iter()
+        .enumerate()
+        .filter_map(|(number, scenario)| plot(number, scenario, results, &grid))
+        .collect();
+    let graphs = [Graphs {
+        grid: &grid,
+        plots: &plots,
+    }];
+    let body = markup! {
+        (head(summary))
+        @if !summary.failures.is_empty() { (failures(summary)) }
+        @for (number, scenario) in summary.scenarios.iter().enumerate() {
+            (section(&format!("scenario-{number}"), &scenario.scenario, &markup! {
+                p.note { (endings(scenario)) }
+                @for plot in plots.iter().filter(|plot| plot.id == id(number)) {
+                    (plot.markup(&grid))
+                }
+                (table(&measures(scenario)))
+            }))
+        }
+        (section("faults", "Faults by kind", &table(&faults(summary))))
+        (section("marks", "Marks", &markup! {
+            p.note { "Situations that are hard to come by, and how many runs met them. One that no run met is a situation that these seeds say nothing about." }
+            (table(&marks(summary)))
+        }))
+    };
+    let title = format!("Sweep of seeds {}", summary.sweep.seeds);
+    let footer = format!(
+        "Squall {} · {}",
+        summary.sweep.version, summary.wall.finished
+    );
+    page(&title, &body, &graphs, &footer)
+}
+
+fn head(summary: &Summary) -> Markup {
+    let passed = summary.ended(Ending::Pass);
+    let done = summary.sweep.done;
+    let lost = summary.totals.lost_writes;
+    let title = match (done, passed == done) {
+        (0, _) => "Nothing done.".to_owned(),
+        (_, true) => format!("All {} passed.", runs(done)),
+        (_, false) => format!("{} of {} passed.", count(passed), runs(done)),
+    };
+    let lost = match lost {
+        0 => "Nothing lost.".to_owned(),
+        1 => "1 acknowledged write lost.".to_owned(),
+        more => format!("{} acknowledged writes lost.", count(more)),
+    };
+    let worst = |measure: Measure| {
+        let of_scenarios = summary.scenarios.iter().filter_map(|scenario| {
+            let found = scenario.measures.get(&measure)?;
+            Some((found.max?, found.worst_seed?, &scenario.scenario))
+        });
+        of_scenarios.max_by_key(|(most, ..)| *most)
+    };
+    markup! {
+        header {
+            p.kicker { "sweep · seeds " (summary.sweep.seeds) " · " (scenarios(summary)) }
+            h1 { (title) " " (lost) }
+            p.verdict { (headline(summary)) "." }
+            dl.figures {
+                @for (ending, number) in &summary.endings {
+                    div { dt { (ending.label()) } dd class=(tone(*ending)) { (count(*number)) } }
+                }
+                @for (measure, _) in DRAWN {
+                    @if let Some((most, seed, scenario)) = worst(measure) {
+                        div {
+                            dt { "Worst " (measure.label()) }
+                            dd { (duration(most)) small { (scenario) " seed " (seed) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn scenarios(summary: &Summary) -> String {
+    match summary.scenarios.as_slice() {
+        [one] => one.scenario.clone(),
+        more => format!("{} scenarios", more.len()),
+    }
+}
+
+fn tone(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Pass => "good",
+        Ending::Inconclusive => "doubtful",
+        _ => "bad",
+    }
+}
+
+fn failures(summary: &Summary) -> Markup {
+    let body = markup! {
+        @for group in &summary.failures {
+            h3 { (group.ending.label()) ", " (runs(group.count)) ": " (group.cause.to_string()) }
+            p { (group.example.reason) }
+            p.note { (group.first.join(", ")) }
+            pre tabindex="0" { code { (group.example.reproduce) } }
+        }
+    };
+    markup! { section.evidence id="failures" { h2 { "Failures" } (body) } }
+}
+
+fn id(number: usize) -> String {
+    format!("distribution-{number}")
+}
+
+/// All scenarios share the axis, so that they compare. Places are powers of ten of
+/// microseconds.
+fn grid(results: &Results) -> Grid {
+    let durations = || {
+        let runs = results.values().filter_map(|result| result.run.as_ref());
+        let sampled = runs.flat_map(|run| {
+            DRAWN
+                .iter()
+                .filter_map(move |(measure, _)| run.measures.get(measure))
+        });
+        sampled.flat_map(|sampled| sampled.values.iter().copied())
+    };
+    let lowest = durations().filter(|us| *us > 0).min().unwrap_or(1_000);
+    let from = lowest.ilog10();
+    let to = durations().max().unwrap_or(1).max(1).ilog10().max(from) + 1;
+    let places =
+        (0..=(to - from) * STEPS).map(|i| f64::from(from) + f64::from(i) / f64::from(STEPS));
+    Grid {
+        name: "duration".into(),
+        kind: "duration",
+        places: places.collect(),
+        from: from.into(),
+        to: to.into(),
+        labels: Vec::new(),
+        ticks: (from..=to)
+            .map(|power| {
+                (
+                    f64::from(power),
+                    round_duration(10_u64.saturating_pow(power)),
+                )
+            })
+            .collect(),
+    }
+}
+
+/// `None` where nothing was measured.
+fn plot(number: usize, scenario: &ScenarioSummary, results: &Results, grid: &Grid) -> Option<Plot> {
+    let lines: Vec<Line> = DRAWN
+        .iter()
+        .filter_map(|(measure, class)| {
+            let of_it = results.values().filter(|r| r.scenario == scenario.scenario);
+            let runs = of_it.filter_map(|result| result.run.as_ref());
+            let sampled = runs.filter_map(|run| run.measures.get(measure));
+            let mut values: Vec<u64> = sampled.flat_map(|s| s.values.iter().copied()).collect();
+            values.sort_unstable();
+            (!values.is_empty()).then(|| line(*measure, class, &values, scenario, grid))
+        })
+        .collect();
+    (!lines.is_empty()).then(|| Plot {
+        id: id(number),
+        title: "Share of all at or below a duration".into(),
+        note: "Detection and election: of each fault that cost the cluster its leader. Downtime: \
+               the longest gap of each run. Recovery: of each new leader. The axis is logarithmic."
+            .into(),
+        scale: Scale::whole(),
+        lines,
+        shades: Vec::new(),
+        choice: None,
+    })
+}
+
+fn line(
+    measure: Measure,
+    class: &str,
+    sorted: &[u64],
+    scenario: &ScenarioSummary,
+    grid: &Grid,
+) -> Line {
+    let total = sorted.len() as u64;
+    let share = |place: &f64| {
+        let limit = 10_f64.powf(*place).round() as u64;
+        let below = sorted.partition_point(|us| *us <= limit) as u64;
+        Some(below * 1_000_000 / total)
+    };
+    let worst = scenario.measures.get(&measure);
+    let worst = worst.and_then(|found| Some((found.max?, found.worst_seed?)));
+    Line {
+        name: measure.label().to_owned(),
+        class: class.to_owned(),
+        values: grid.places.iter().map(share).collect(),
+        band: None,
+        rest: worst.map_or_else(String::new, |(most, seed)| {
+            format!("worst {} (seed {seed})", Unit::Duration.text(most))
+        }),
+        dotted: false,
+    }
+}
+
+fn measures(scenario: &ScenarioSummary) -> Table {
+    Table {
+        title: "measures",
+        columns: vec![
+            "measure",
+            ">count",
+            ">min",
+            ">p50",
+            ">p90",
+            ">p99",
+            ">max",
+            ">worst seed",
+            ">not seen",
+        ],
+        rows: rows(scenario)
+            .into_iter()
+            .map(|row| (Tone::Plain, row.to_vec()))
+            .collect(),
+    }
+}
+
+fn faults(summary: &Summary) -> Table {
+    let rows = summary.faults.iter().map(|(kind, counts)| {
+        let numbers = [counts.injected, counts.skipped, counts.uncertain].map(count);
+        let cells = [kind.clone()].into_iter().chain(numbers);
+        (Tone::Plain, cells.collect())
+    });
+    Table {
+        title: "faults",
+        columns: vec!["fault", ">injected", ">skipped", ">uncertain"],
+        rows: rows.collect(),
+    }
+}
+
+fn marks(summary: &Summary) -> Table {
+    let rows = summary.marks.iter().map(|mark| {
+        let tone = match mark.runs {
+            0 => Tone::Doubtful,
+            _ => Tone::Plain,
+        };
+        let first = mark.first.as_deref().unwrap_or("never");
+        let cells = vec![
+            mark.about.clone(),
+            count(mark.runs),
+            count(mark.times),
+            first.to_owned(),
+        ];
+        (tone, cells)
+    });
+    Table {
+        title: "marks",
+        columns: vec!["mark", ">runs", ">times", "first"],
+        rows: rows.collect(),
+    }
+}
