@@ -95,6 +95,26 @@ fn damage_to_a_log_at_rest_is_always_refused() {
     }
 }
 
+/// A node that dies while it replaces a snapshot leaves two, and reads only the newer one.
+#[test]
+fn rot_strikes_what_is_still_read() {
+    solo::block_on(Seed(1), async {
+        let disk = disk();
+        for name in [
+            "snapshot-00000000000000000001",
+            "snapshot-00000000000000000002",
+        ] {
+            let file = disk.open(name, true).await.expect("an empty disk");
+            file.write_at(0, &[7; 100]).await.expect("no fault");
+            file.sync().await.expect("no fault");
+        }
+        for _ in 0..20 {
+            let what = disk.rot().expect("there are two snapshots");
+            assert!(what.ends_with("of snapshot-00000000000000000002"), "{what}");
+        }
+    });
+}
+
 #[test]
 fn rot_in_the_very_last_batch_is_refused_too() {
     solo::block_on(Seed(1), async {

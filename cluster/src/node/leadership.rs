@@ -40,6 +40,19 @@ impl LogClock {
         }
     }
 
+    /// Goes on from what the log has seen meanwhile, if that is later: entries of earlier
+    /// terms that were not applied yet when the term began. Behind them log time would stand
+    /// still, and no deadline pass, for as long as their leader's clock was ahead.
+    fn caught_up<W: RaftWorld>(self, state_clock_ms: u64) -> Self {
+        match state_clock_ms > self.now_ms::<W>() {
+            true => Self {
+                base_ms: state_clock_ms,
+                since: W::now(),
+            },
+            false => self,
+        }
+    }
+
     pub(super) fn now_ms<W: RaftWorld>(&self) -> u64 {
         if planted::active(Bug::StampFromMachineClock) {
             return machine_clock_ms();
@@ -68,6 +81,9 @@ pub(super) async fn announce<W: RaftWorld>(node: Node<W>) {
             inner.machine.abandon_waiters();
         }
         if term == 0 || inner.machine.leader_ready_term() == term {
+            let seen_ms = inner.machine.state().clock_ms();
+            let clock = inner.log_clock.get();
+            inner.log_clock.set(clock.caught_up::<W>(seen_ms));
             inner.leading_changed.notified().await;
             continue;
         }
@@ -111,7 +127,26 @@ pub(super) async fn expire<W: RaftWorld>(node: Node<W>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{DRIFT_PPM, certain_us};
+    use super::{DRIFT_PPM, LogClock, certain_us};
+    use crate::world::{RealWorld, World};
+
+    /// Entries of the former leader, whose clock was an hour ahead, are applied only after
+    /// this node's term began. Until it went on from them, no deadline passed for an hour
+    /// (`chaos`, seed 675).
+    #[test]
+    fn log_time_goes_on_from_entries_that_were_applied_late() {
+        let clock = LogClock {
+            base_ms: 1_000,
+            since: RealWorld::now(),
+        };
+        let hour_ms = 3_600_000;
+        let caught_up = clock.caught_up::<RealWorld>(hour_ms);
+        assert_eq!(caught_up.base_ms, hour_ms);
+        assert!(caught_up.now_ms::<RealWorld>() >= hour_ms);
+        let undisturbed = caught_up.caught_up::<RealWorld>(2_000);
+        assert_eq!(undisturbed.base_ms, hour_ms);
+        assert_eq!(undisturbed.since, caught_up.since);
+    }
 
     #[test]
     fn log_time_never_overtakes_real_time_and_never_goes_back() {

@@ -68,6 +68,7 @@ pub(super) fn shrink(args: &ShrinkArgs) -> Result<u8, Failure> {
         cause: None,
         runs: 0,
         first: (plan.faults.len(), 0),
+        has_best: false,
         is_confirming: false,
         was_cut: false,
         failure: None,
@@ -81,9 +82,10 @@ pub(super) fn shrink(args: &ShrinkArgs) -> Result<u8, Failure> {
         return Err(failure);
     }
     let Some(shrunk) = shrunk else {
-        return Err(Failure::harness(
-            "the failure does not show once the faults are written out one by one",
-        ));
+        return Err(Failure::harness(match search.was_cut {
+            true => "interrupted before the failure had shown again",
+            false => "the failure does not show once the faults are written out one by one",
+        }));
     };
     let confirmed = search.confirm(&shrunk)?;
     print(&search.told(&shrunk, &confirmed));
@@ -105,6 +107,8 @@ struct Search<'a> {
     runs: u64,
     /// Faults and operations at the beginning.
     first: (usize, u64),
+    /// There is something to leave: before that, time does not end the search.
+    has_best: bool,
     /// The last run has all the time it needs.
     is_confirming: bool,
     was_cut: bool,
@@ -114,8 +118,9 @@ struct Search<'a> {
 impl Search<'_> {
     fn is_over(&self) -> bool {
         let budget = Duration::from_micros(self.args.budget.us());
-        let is_late = self.interrupt.is_asked() || self.watch.elapsed() > budget;
-        self.failure.is_some() || (is_late && !self.is_confirming)
+        let is_late = self.has_best && self.watch.elapsed() > budget;
+        let is_asked = self.interrupt.is_asked() || is_late;
+        self.failure.is_some() || (is_asked && !self.is_confirming)
     }
 
     fn candidate_path(&self) -> PathBuf {
@@ -193,7 +198,8 @@ impl Search<'_> {
     fn establish(&mut self, text: &str) -> Result<(), Failure> {
         let seeds = [self.manifest.seed];
         let result = self.run(text, &seeds, None, |_| true)?;
-        let result = result.ok_or_else(|| Failure::harness("interrupted before the first run"))?;
+        let result = result
+            .ok_or_else(|| Failure::harness("interrupted before the failure had shown again"))?;
         let Some(cause) = result.cause() else {
             return Err(Failure::usage(format!(
                 "{}: the run passes, so there is nothing to shrink",
@@ -333,6 +339,7 @@ impl Oracle for Search<'_> {
     }
 
     fn found(&mut self, best: &Shrunk) {
+        self.has_best = true;
         let message = format!(
             "{} faults, {} operations",
             best.faults(),

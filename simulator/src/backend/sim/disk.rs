@@ -23,6 +23,7 @@ use super::executor::{self, Nanos};
 use crate::plan::DiskPlan;
 
 /// Where a node keeps its log.
+pub(super) const LOG_NAME: &str = "wal";
 pub(super) const LOG_PATH: &str = "/wal";
 /// A write of this size carries nothing that could be lost.
 const EMPTY_BATCH_BYTES: usize = 40;

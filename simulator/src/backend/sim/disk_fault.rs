@@ -15,7 +15,7 @@ use rand_chacha::ChaCha8Rng;
 use tokio::sync::Notify;
 use turmoil_fs::shim::std::fs::{self, OpenOptions};
 
-use super::disk::{LOG_PATH, SimDisk};
+use super::disk::{LOG_NAME, LOG_PATH, SimDisk};
 use super::executor::Nanos;
 use crate::fault::DiskFault;
 
@@ -184,10 +184,13 @@ impl SimDisk {
                 .map_err(failed)?
                 .filter_map(Result::ok)
                 .map(|entry| entry.file_name().to_string_lossy().into_owned())
-                .filter(|name| name == "wal" || name.starts_with("snapshot-"))
+                .filter(|name| name == LOG_NAME || name.starts_with("snapshot-"))
                 .filter(|name| !name.ends_with(".tmp"))
                 .collect();
             names.sort_unstable();
+            // Of two snapshots the older is only waiting to be removed: nobody reads it again.
+            let newest = names.iter().rfind(|name| *name != LOG_NAME).cloned();
+            names.retain(|name| name == LOG_NAME || Some(name) == newest.as_ref());
             let pick = rng.random_range(0..names.len().max(1) as u64) as usize;
             let name = names.get(pick).ok_or("the disk is empty")?;
             let file = OpenOptions::new()
@@ -197,7 +200,7 @@ impl SimDisk {
                 .map_err(failed)?;
             let bytes = file.metadata().map_err(failed)?.len();
             // A snapshot has one checksum over all of it.
-            let least = if name == "wal" { LEAST_LOG_BYTES } else { 1 };
+            let least = if name == LOG_NAME { LEAST_LOG_BYTES } else { 1 };
             if bytes < least {
                 return Err(format!("{name} has only {bytes} bytes"));
             }
