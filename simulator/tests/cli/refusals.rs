@@ -229,7 +229,14 @@ fn what_containers_cannot_do_is_refused_when_the_plan_is_made() {
     let out = scenario.beside("run");
     for arguments in [
         &["plan", &path, "--backend", "docker"][..],
-        &["run", &path, "--backend", "docker", "--out", &out.display().to_string()],
+        &[
+            "run",
+            &path,
+            "--backend",
+            "docker",
+            "--out",
+            &out.display().to_string(),
+        ],
     ] {
         let run = squall_with(arguments);
         assert_eq!((run.code, run.stdout.as_str()), (64, ""), "{arguments:?}");
@@ -251,7 +258,11 @@ fn nobody_is_promised_the_same_containers_twice() {
         &["--backend", "docker", "--verify"],
     );
     assert_eq!(run.code, 64, "{}", run.stderr);
-    assert!(run.stderr.contains("nothing happens twice"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("nothing happens twice"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]
@@ -268,5 +279,9 @@ fn an_engine_that_is_not_there_is_one_line_and_the_machines_fault() {
     assert_eq!((run.code, run.stdout.as_str()), (70, ""), "{}", run.stderr);
     let lines: Vec<&str> = run.stderr.lines().collect();
     assert_eq!(lines.len(), 1, "{}", run.stderr);
-    assert!(lines[0].contains("no Docker engine answers at"), "{}", run.stderr);
+    assert!(
+        lines[0].contains("no Docker engine answers at"),
+        "{}",
+        run.stderr
+    );
 }
