@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use squall::report::{Report, Style};
 use squall::run::resources::ResourceSample;
-use squall::run::{DockerOptions, run_docker};
+use squall::run::{Context, DockerOptions, run_docker};
 use squall::scenario::Scenario;
 
 use crate::node;
@@ -51,7 +51,7 @@ pub fn run(scenario: &Scenario, planted: Option<&str>) -> Run {
         planted: planted.map(str::to_owned),
         interrupted: None,
     };
-    let judged = run_docker(scenario, 1, "", &options);
+    let judged = run_docker(scenario, 1, "", &options, Context::default());
     let judged = judged.unwrap_or_else(|error| panic!("{error}"));
     Run {
         report: judged.report,
