@@ -159,6 +159,8 @@ fn of_stage(
         Rule::LockContention if service == Service::Lock => stages.waited_us,
         _ => return None,
     };
+    // A node also worked on what its client no longer waited for.
+    let mean_us = mean_us.min(stages.total_us);
     let share_ppm = (mean_us * 1_000_000).checked_div(stages.total_us)?;
     if share_ppm < threshold.share_ppm || mean_us < threshold.mean_us {
         return None;
