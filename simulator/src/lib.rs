@@ -18,8 +18,10 @@
 //! - [`plan`]: what will happen · [`fault`]: the vocabulary · [`scenario`]: what was written
 
 pub mod backend;
+pub mod calibrate;
 pub mod check;
 pub mod cli;
+pub mod compare;
 pub mod environment;
 pub mod fault;
 pub mod history;

@@ -64,8 +64,30 @@ const SIMULATOR: &[Rule] = &[
     ),
     (
         "sweep",
-        &["environment", "measure", "report", "run_dir", "stopwatch"],
+        &[
+            "environment",
+            "history",
+            "measure",
+            "report",
+            "run_dir",
+            "stopwatch",
+        ],
     ),
+    (
+        "calibrate",
+        &[
+            "backend",
+            "fault",
+            "history",
+            "measure",
+            "plan",
+            "report",
+            "scenario",
+            "stopwatch",
+            "workload",
+        ],
+    ),
+    ("compare", &["measure", "report", "run_dir", "sweep"]),
     ("shrink", &["fault", "plan", "scenario"]),
     // What others need to put their own system there, under one name.
     ("system", &["backend", "history", "workload"]),
@@ -87,7 +109,9 @@ const SIMULATOR: &[Rule] = &[
     (
         "cli",
         &[
+            "calibrate",
             "check",
+            "compare",
             "environment",
             "history",
             "plan",
@@ -136,7 +160,7 @@ const CLUSTER_HOMES: &[Home] = &[
 const SIMULATOR_HOMES: &[Home] = &[
     ("turmoil_net", &["backend/sim"]),
     ("turmoil_fs", &["backend/sim"]),
-    ("tokio", &["backend/sim"]),
+    ("tokio", &["backend/sim", "calibrate"]),
     ("openraft", &[]),
     ("clap", &["cli"]),
     // A plan is made from a scenario as it was read, places in the file included.
@@ -151,7 +175,7 @@ const SIMULATOR_HOMES: &[Home] = &[
         ],
     ),
     ("indicatif", &["cli/meter.rs"]),
-    ("rustix", &["sweep/pool.rs"]),
+    ("rustix", &["calibrate/processor.rs", "sweep/pool.rs"]),
     ("signal_hook", &["cli/interrupt.rs"]),
     ("rand_chacha", &["backend", "plan", "workload"]),
     (

@@ -4,7 +4,9 @@
 //! for every command; see [`exit`].
 
 mod args;
+mod calibrate;
 mod check;
+mod compare;
 pub mod exit;
 mod interrupt;
 mod list;
@@ -81,6 +83,8 @@ pub fn main() -> u8 {
         Command::Plan(args) => plan(&args),
         Command::Replay(args) => replay::replay(&args),
         Command::Check(args) => check::check(&args),
+        Command::Compare(args) => compare::compare(&args),
+        Command::Calibrate(args) => calibrate::calibrate(&args),
         Command::List(args) => list::list(&args),
         Command::Sweep(args) => sweep::sweep(&args),
         Command::Shrink(args) => shrink::shrink(&args),

@@ -10,6 +10,7 @@
 mod action;
 mod chaos;
 mod dice;
+mod hardware;
 mod mix;
 mod resolve;
 pub mod seed;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::{FaultAction, Kind, Moment};
 use crate::scenario::{Scenario, ScenarioError};
+pub use hardware::{Costs, ProcessorPlan, Quantiles};
 pub use mix::{CacheMix, ExactlyOnce, LockMix, QueueMix, ReadMode, Retries};
 pub use seed::Seed;
 
@@ -32,6 +34,9 @@ pub struct Plan {
     pub cluster: ClusterPlan,
     pub network: NetworkPlan,
     pub disk: DiskPlan,
+    /// `None`: processing takes no time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processors: Option<ProcessorPlan>,
     /// One a node, `node-1` first.
     pub clocks: Vec<ClockPlan>,
     pub phases: PhasePlan,
@@ -74,12 +79,18 @@ pub struct NetworkPlan {
     pub loss_ppm: u32,
     /// `None`: unlimited.
     pub bandwidth_bytes_per_s: Option<u64>,
+    /// In the place of latency and jitter, where hardware was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_latency: Option<Quantiles>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DiskPlan {
     pub sync_min_us: u64,
     pub sync_max_us: u64,
+    /// In the place of both, where hardware was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_sync: Option<Quantiles>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use toml::Spanned;
 use super::source::Problem;
 use super::unit::{Bounds, Duration, duration_text};
 use super::workload::{Service, Workload};
-use super::{Scenario, check_fault};
+use super::{Scenario, check_fault, hardware};
 use crate::fault::Kind;
 
 pub(super) type Checked = Result<(), Problem>;
@@ -56,6 +56,9 @@ pub(super) fn check(scenario: &Scenario) -> Checked {
         scenario.clock.drift(),
         drift,
     )?;
+    if let Some(hardware) = &scenario.hardware {
+        hardware::check(hardware)?;
+    }
     check_phases(scenario)?;
     check_probe(scenario)?;
     if scenario.workloads.is_empty() {

@@ -41,7 +41,7 @@ fn mistakes_of_form() {
         ),
         (
             "colour = 3",
-            "t.toml:2:1: unknown field `colour`, expected one of `name`, `summary`, `cluster`, `network`, `disk`, `clock`, `phases`, `probe`, `workload`, `chaos`, `fault`, `objectives`",
+            "t.toml:2:1: unknown field `colour`, expected one of `name`, `summary`, `cluster`, `network`, `disk`, `clock`, `hardware`, `phases`, `probe`, `workload`, `chaos`, `fault`, `objectives`",
         ),
         (
             "[cluster]\nnodes = \"5\"",

@@ -30,6 +30,6 @@ pub use cause::Cause;
 pub use markdown::{markdown, text};
 pub use result::{Ending, Measure, SeedResult};
 pub use seeds::{SeedRange, Shard};
-pub use spec::{Spec, SweptScenario, Task};
+pub use spec::{Spec, SweptProfile, SweptScenario, Task};
 pub use store::{Store, StoreError};
 pub use summary::{Summary, Wall};

@@ -16,6 +16,8 @@ fn help_says_what_it_said() {
         &["replay", "-h"],
         &["shrink", "-h"],
         &["check", "-h"],
+        &["compare", "-h"],
+        &["calibrate", "-h"],
         &["list", "-h"],
     ] {
         let help = squall_with(arguments);

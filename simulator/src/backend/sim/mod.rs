@@ -25,6 +25,7 @@ pub mod network;
 mod operator;
 mod phases;
 mod process;
+pub mod processor;
 pub mod solo;
 mod stream;
 pub mod system;
@@ -36,10 +37,11 @@ use executor::{Executor, HostId};
 use nemesis::Nemesis;
 use network::Network;
 use phases::Stage;
+use processor::{Processors, Usage};
 use system::System;
 
 use crate::history::{EventKind, History, Recorder};
-use crate::plan::Plan;
+use crate::plan::{Plan, ProcessorPlan};
 use crate::workload::{Issuers, Setting};
 
 /// More task switches than this at one instant mean that time will never move again.
@@ -53,6 +55,9 @@ pub struct SimRun {
     pub simulated_ns: u64,
     /// Task switches and packets: the work done.
     pub events: u64,
+    /// What each process has done, nodes first and the clients last; empty where work costs
+    /// no time.
+    pub usage: Vec<Usage>,
 }
 
 /// The simulation itself failed; says nothing about the cluster.
@@ -92,11 +97,16 @@ pub fn run_system(plan: &Plan, system: Option<&Arc<dyn System>>) -> Result<SimRu
     let nodes = plan.cluster.nodes + plan.cluster.spares;
     // One host for all clients, one without sockets for the harness.
     let (clients, controller) = (HostId(nodes), HostId(nodes + 1));
-    let (executor, entered) = Executor::enter(switch_network);
+    let processors = plan.processors.as_ref();
+    let processors = processors.map(|plan| processors_of(plan, nodes, clients));
+    let (executor, entered) = Executor::enter_with(processors, switch_network);
     let rng = plan.stream("network").rng();
     let network = Network::new(nodes + 2, &plan.network, rng);
     NET_HOSTS.with_borrow_mut(|hosts| *hosts = network.net_hosts().to_vec());
     let network = Rc::new(RefCell::new(network));
+    if plan.processors.is_some() {
+        (network.borrow_mut()).mind_processors(executor.clone());
+    }
     add_hosts(&executor, &plan);
 
     let start_ns = Rc::new(Cell::new(0));
@@ -149,6 +159,8 @@ pub fn run_system(plan: &Plan, system: Option<&Arc<dyn System>>) -> Result<SimRu
 
     let simulated_ns = executor.now();
     let events = executor.polls() + network.borrow().delivered();
+    let usage = (0..=nodes).filter_map(|host| executor.usage(HostId(host)));
+    let usage = usage.collect();
     // Sockets must go before the network that they belong to.
     for host in 0..nodes + 2 {
         cluster.discard(HostId(host));
@@ -161,7 +173,20 @@ pub fn run_system(plan: &Plan, system: Option<&Arc<dyn System>>) -> Result<SimRu
         history: setting.recorder.take(),
         simulated_ns,
         events,
+        usage,
     })
+}
+
+/// Processors on which the nodes and the clients run.
+fn processors_of(plan: &ProcessorPlan, nodes: usize, clients: HostId) -> Processors {
+    let mut processors = Processors::default();
+    processors.set_cores(plan.cores);
+    // Whoever costs nothing is still one thread, if the other is not.
+    for node in 0..nodes {
+        processors.charge(HostId(node), plan.node.unwrap_or_default());
+    }
+    processors.charge(clients, plan.client.unwrap_or_default());
+    processors
 }
 
 fn issuers(system: &Arc<dyn System>, addresses: &[String]) -> Issuers {
