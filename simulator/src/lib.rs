@@ -21,8 +21,10 @@
 
 pub mod backend;
 pub mod baseline;
+pub mod calibrate;
 pub mod check;
 pub mod cli;
+pub mod compare;
 pub mod environment;
 pub mod fault;
 pub mod fixed;

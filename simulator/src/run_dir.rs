@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! scenario.toml   the scenario as it was written
+//! hardware.toml   the profile that it ran with, if there was one
 //! run.json        seed, backend, overrides, version: what else a replay needs
 //! plan.txt        what was to happen
 //! history.jsonl   what happened, one event a line
@@ -30,11 +31,13 @@ use crate::history::{EventKind, History};
 use crate::measure::Resources;
 use crate::report::{self, Report};
 use crate::run::{Context, DOCKER, Judged, header, resources};
-use crate::scenario::Scenario;
+use crate::scenario::{Profile, Scenario, ScenarioError};
 
 const MANIFEST: &str = "run.json";
 const REPORT: &str = "report.json";
 const BASELINE: &str = "baseline.json";
+/// The text of the profile, if there is one.
+const PROFILE: &str = "hardware.toml";
 /// What nodes used, of runs on real machines.
 const RESOURCES: &str = "resources.csv";
 /// Stands in the place of history and report when there is none.
@@ -54,6 +57,9 @@ pub struct Manifest {
     /// Id of the planted bug that was active, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planted: Option<String>,
+    /// Path of the profile as it was given, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
     /// Of the program that made the run.
     pub version: String,
     /// What made the run; runs of version 0.1.0 may lack it.
@@ -64,8 +70,13 @@ pub struct Manifest {
 impl Manifest {
     /// The command that does the same again.
     pub fn reproduce(&self) -> String {
-        let planted = self.planted.as_deref();
-        let command = run_command(&self.scenario, self.seed, &self.settings, planted);
+        let command = run_command(
+            &self.scenario,
+            self.seed,
+            self.profile.as_deref(),
+            &self.settings,
+            self.planted.as_deref(),
+        );
         match self.is_repeatable() {
             true => command,
             false => format!("{command} --backend {}", self.backend),
@@ -82,10 +93,14 @@ impl Manifest {
 pub fn run_command(
     scenario: &str,
     seed: u64,
+    profile: Option<&str>,
     settings: &[(String, String)],
     planted: Option<&str>,
 ) -> String {
     let mut command = format!("squall run {scenario} --seed {seed}");
+    if let Some(path) = profile {
+        command += &format!(" --profile {path}");
+    }
     for (key, value) in settings {
         command += &format!(" --set '{key}={value}'");
     }
@@ -186,6 +201,7 @@ impl RunDir {
     ) -> Result<(), RunDirError> {
         let manifest = serde_json::to_string_pretty(manifest).expect("plain data");
         self.put("scenario.toml", scenario.text())?;
+        self.put_profile(scenario.profile_text())?;
         self.put("plan.txt", &run.plan.to_string())?;
         self.write_history(run)?;
         match run.resources.is_empty() {
@@ -213,10 +229,12 @@ impl RunDir {
         &self,
         manifest: &Manifest,
         scenario: &str,
+        profile: Option<&str>,
         why: &str,
     ) -> Result<(), RunDirError> {
         let manifest = serde_json::to_string_pretty(manifest).expect("plain data");
         self.put("scenario.toml", scenario)?;
+        self.put_profile(profile)?;
         self.put(CRASH, &format!("{why}\n"))?;
         self.put(MANIFEST, &(manifest + "\n"))
     }
@@ -257,9 +275,34 @@ impl RunDir {
     /// # Errors
     /// The file's or the scenario's, in words.
     pub fn scenario(&self, manifest: &Manifest) -> Result<Scenario, RunDirError> {
-        let path = self.path.join("scenario.toml");
-        Scenario::load_with(&path, &manifest.settings).map_err(|e| RunDirError::Malformed {
+        let malformed = |path: &Path, e: ScenarioError| RunDirError::Malformed {
             path: path.display().to_string(),
+            detail: e.to_string(),
+        };
+        let profile = match manifest.profile {
+            Some(_) => {
+                let path = self.path.join(PROFILE);
+                Some(Profile::load(&path).map_err(|e| malformed(&path, e))?)
+            }
+            None => None,
+        };
+        let path = self.path.join("scenario.toml");
+        let scenario = Scenario::load_on(&path, profile.as_ref(), &manifest.settings);
+        scenario.map_err(|e| malformed(&path, e))
+    }
+
+    /// The scenario's text.
+    pub fn scenario_text(&self) -> Result<String, RunDirError> {
+        let name = "scenario.toml";
+        fs::read_to_string(self.path.join(name)).map_err(|e| self.io(name, e))
+    }
+
+    /// The report as it was written.
+    pub fn report(&self) -> Result<Report, RunDirError> {
+        let name = "report.json";
+        let text = fs::read_to_string(self.path.join(name)).map_err(|e| self.io(name, e))?;
+        serde_json::from_str(&text).map_err(|e| RunDirError::Malformed {
+            path: self.path.join(name).display().to_string(),
             detail: e.to_string(),
         })
     }
@@ -321,6 +364,13 @@ impl RunDir {
                 "{e}; if another version of squall made the run, `squall check` judges it anew"
             ),
         })
+    }
+
+    fn put_profile(&self, text: Option<&str>) -> Result<(), RunDirError> {
+        match text {
+            Some(text) => self.put(PROFILE, text),
+            None => self.remove(PROFILE),
+        }
     }
 
     fn put(&self, name: &str, text: &str) -> Result<(), RunDirError> {

@@ -88,12 +88,28 @@ const SIMULATOR: &[Rule] = &[
         &[
             "baseline",
             "environment",
+            "history",
             "measure",
             "report",
             "run_dir",
             "stopwatch",
         ],
     ),
+    (
+        "calibrate",
+        &[
+            "backend",
+            "fault",
+            "history",
+            "measure",
+            "plan",
+            "report",
+            "scenario",
+            "stopwatch",
+            "workload",
+        ],
+    ),
+    ("compare", &["measure", "report", "run_dir", "sweep"]),
     ("shrink", &["fault", "plan", "scenario"]),
     // What others need to put their own system there, under one name.
     ("system", &["backend", "history", "workload"]),
@@ -116,7 +132,9 @@ const SIMULATOR: &[Rule] = &[
         "cli",
         &[
             "baseline",
+            "calibrate",
             "check",
+            "compare",
             "environment",
             "history",
             "plan",
@@ -165,7 +183,7 @@ const CLUSTER_HOMES: &[Home] = &[
 const SIMULATOR_HOMES: &[Home] = &[
     ("turmoil_net", &["backend/sim"]),
     ("turmoil_fs", &["backend/sim"]),
-    ("tokio", &["backend"]),
+    ("tokio", &["backend", "calibrate"]),
     ("bollard", &["backend/docker/engine.rs"]),
     ("nfq", &["backend/docker/packets.rs"]),
     ("openraft", &[]),
@@ -183,7 +201,7 @@ const SIMULATOR_HOMES: &[Home] = &[
     ),
     ("indicatif", &["cli/meter.rs"]),
     ("maud", &["report/html", "sweep/html.rs"]),
-    ("rustix", &["backend/docker", "sweep/pool.rs"]),
+    ("rustix", &["backend/docker", "calibrate/processor.rs", "sweep/pool.rs"]),
     ("signal_hook", &["cli/interrupt.rs"]),
     ("rand_chacha", &["backend", "plan", "workload"]),
     (

@@ -20,6 +20,7 @@ fn disk() -> SimDisk {
     let plan = DiskPlan {
         sync_min_us: 200,
         sync_max_us: 2_000,
+        measured_sync: None,
     };
     SimDisk::new(&plan, 1, Seed(1).rng())
 }
@@ -82,6 +83,7 @@ fn damage_to_a_log_at_rest_is_always_refused() {
             let plan = DiskPlan {
                 sync_min_us: 200,
                 sync_max_us: 2_000,
+                measured_sync: None,
             };
             let disk = SimDisk::new(&plan, seed, Seed(seed).rng());
             drop(log(&disk, 40).await);

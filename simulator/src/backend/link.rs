@@ -7,11 +7,13 @@
 //! packet until it heals, so the first retransmission after that gets through. Within a
 //! connection and direction, packets stay in order.
 
+use std::rc::Rc;
+
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use crate::fault::LinkChange;
-use crate::plan::NetworkPlan;
+use crate::plan::{NetworkPlan, Quantiles};
 
 /// Nanoseconds, since some beginning or of a length.
 type Nanos = u64;
@@ -34,6 +36,8 @@ pub(super) fn retransmit_after(attempt: u32) -> Nanos {
 /// One direction of one link.
 #[derive(Debug, Clone)]
 pub(super) struct Link {
+    /// In the place of the plain bounds and their jitter.
+    measured: Option<Rc<Quantiles>>,
     latency_min: Nanos,
     latency_max: Nanos,
     jitter: Nanos,
@@ -60,10 +64,16 @@ impl Link {
     }
 
     pub(super) fn new(plan: &NetworkPlan) -> Self {
+        // Faults add to what is measured.
+        let (latency_min_us, latency_max_us, jitter_us) = match plan.measured_latency {
+            Some(_) => (0, 0, 0),
+            None => (plan.latency_min_us, plan.latency_max_us, plan.jitter_us),
+        };
         Self {
-            latency_min: plan.latency_min_us * 1_000,
-            latency_max: plan.latency_max_us * 1_000,
-            jitter: plan.jitter_us * 1_000,
+            measured: plan.measured_latency.clone().map(Rc::new),
+            latency_min: latency_min_us * 1_000,
+            latency_max: latency_max_us * 1_000,
+            jitter: jitter_us * 1_000,
             loss_ppm: plan.loss_ppm,
             bandwidth_bytes_per_s: plan.bandwidth_bytes_per_s,
             cuts: 0,
@@ -100,6 +110,9 @@ impl Link {
         };
         if self.jitter > 0 {
             delay += rng.random_range(0..=self.jitter);
+        }
+        if let Some(measured) = &self.measured {
+            delay += measured.draw(rng);
         }
         sent + delay
     }

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use super::baseline::{BASELINE_HELP, BaselineArgs};
+use super::calibrate::{CALIBRATE_HELP, CalibrateArgs};
+use super::compare::{COMPARE_HELP, CompareArgs};
 use super::exit::{EXIT_CODES, Failure};
 use super::report::{REPORT_HELP, ReportArgs};
 use super::shrink::{SHRINK_HELP, ShrinkArgs};
 use super::sweep_args::{MergeArgs, SWEEP_HELP, SweepArgs};
 use super::worker::WorkerArgs;
-use crate::scenario::Scenario;
+use crate::scenario::{Profile, Scenario};
 
 /// Breaks a replicated service on purpose, in deterministic simulation, and measures what
 /// its clients saw: how long they were down, and what they lost.
@@ -47,6 +49,12 @@ pub enum Command {
     /// Show a stored run or sweep in another form.
     #[command(after_help = REPORT_HELP)]
     Report(ReportArgs),
+    /// Show what two runs, or sweeps, measured side by side.
+    #[command(after_help = COMPARE_HELP)]
+    Compare(CompareArgs),
+    /// Measure a cluster that runs, for simulations of the same hardware.
+    #[command(after_help = CALIBRATE_HELP)]
+    Calibrate(CalibrateArgs),
     /// List the scenarios of a directory.
     List(ListArgs),
     /// One seed in a process of its own, for `sweep` and `shrink`.
@@ -75,11 +83,25 @@ pub struct ScenarioArgs {
     /// a variant: `variant=5-nodes`.
     #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
     pub set: Vec<(String, String)>,
+    /// Run on the hardware of this file instead of the scenario's; see `squall calibrate`.
+    #[arg(long, value_name = "FILE")]
+    pub profile: Option<PathBuf>,
 }
 
 impl ScenarioArgs {
     pub fn load(&self) -> Result<Scenario, Failure> {
-        Ok(Scenario::load_with(&self.scenario, &self.set)?)
+        let profile = self.profile.as_ref().map(Profile::load).transpose()?;
+        Ok(Scenario::load_on(
+            &self.scenario,
+            profile.as_ref(),
+            &self.set,
+        )?)
+    }
+
+    /// The profile's path as it was given.
+    pub fn profile_path(&self) -> Option<String> {
+        let path = self.profile.as_ref()?;
+        Some(path.display().to_string())
     }
 }
 

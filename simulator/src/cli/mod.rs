@@ -5,7 +5,9 @@
 
 mod args;
 mod baseline;
+mod calibrate;
 mod check;
+mod compare;
 pub mod exit;
 mod interrupt;
 mod list;
@@ -99,6 +101,8 @@ pub fn main() -> u8 {
         Command::Check(args) => check::check(&args),
         Command::Baseline(args) => baseline::baseline(&args),
         Command::Report(args) => report::report(&args),
+        Command::Compare(args) => compare::compare(&args),
+        Command::Calibrate(args) => calibrate::calibrate(&args),
         Command::List(args) => list::list(&args),
         Command::Sweep(args) => sweep::sweep(&args),
         Command::Shrink(args) => shrink::shrink(&args),

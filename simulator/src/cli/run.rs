@@ -149,6 +149,7 @@ fn manifest(args: &RunArgs) -> Manifest {
         backend: args.backend.name().into(),
         settings: args.scenario.set.clone(),
         planted: args.planted.clone(),
+        profile: args.scenario.profile_path(),
         version: env!("CARGO_PKG_VERSION").into(),
         environment: Some(Environment::current()),
     }

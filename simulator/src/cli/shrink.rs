@@ -150,6 +150,8 @@ impl Search<'_> {
                 settings: &[],
                 seed: *seed,
                 planted: self.manifest.planted.as_deref(),
+                // The scenario that is shrunk has its hardware in itself.
+                profile: None,
                 keep,
                 memory_bytes: self.args.memory.0,
             };
@@ -234,13 +236,14 @@ impl Search<'_> {
             scenario: self.scenario_path().display().to_string(),
             seed: shrunk.failing.seed,
             settings: Vec::new(),
+            profile: None,
             environment: Some(Environment::current()),
             ..self.manifest.clone()
         };
         let text = self.text(shrunk);
         Ok(self
             .dir
-            .write_crash(&manifest, &text, &shrunk.failing.reason)?)
+            .write_crash(&manifest, &text, None, &shrunk.failing.reason)?)
     }
 
     fn cause(&self) -> &Cause {
@@ -277,7 +280,7 @@ impl Search<'_> {
     fn command(&self, shrunk: &Shrunk) -> String {
         let path = self.scenario_path().display().to_string();
         let planted = self.manifest.planted.as_deref();
-        run_command(&path, shrunk.failing.seed, &[], planted)
+        run_command(&path, shrunk.failing.seed, None, &[], planted)
     }
 
     fn told(&self, shrunk: &Shrunk, confirmed: &SeedResult) -> String {

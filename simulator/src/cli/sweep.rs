@@ -10,16 +10,16 @@ use super::interrupt::Interrupt;
 use super::meter::Meter;
 use super::print;
 use super::sweep_args::SweepArgs;
-use super::worker::{self, Errand};
+use super::worker::{self, Errand, ProfileFile};
 use crate::environment::Environment;
 use crate::report::Seconds;
-use crate::scenario::Scenario;
+use crate::scenario::{Profile, Scenario};
 use crate::stopwatch::Stopwatch;
 use crate::sweep::pool::{self, Go, Limits};
 use crate::sweep::spec::FORMAT_VERSION;
 use crate::sweep::{
-    self, Cause, Ending, SeedRange, SeedResult, Spec, Store, StoreError, Summary, SweptScenario,
-    Task, Wall,
+    self, Cause, Ending, SeedRange, SeedResult, Spec, Store, StoreError, Summary, SweptProfile,
+    SweptScenario, Task, Wall,
 };
 
 const DEFAULT_SEEDS: SeedRange = SeedRange {
@@ -137,9 +137,10 @@ pub(super) fn processors() -> usize {
 }
 
 fn spec(args: &SweepArgs) -> Result<Spec, Failure> {
+    let profile = args.profile.as_ref().map(Profile::load).transpose()?;
     let mut scenarios: Vec<SweptScenario> = Vec::new();
     for path in &args.scenarios {
-        let scenario = Scenario::load_with(path, &args.set)?;
+        let scenario = Scenario::load_on(path, profile.as_ref(), &args.set)?;
         let name = scenario.name.get_ref().clone();
         if scenarios.iter().any(|other| other.name == name) {
             return Err(Failure::usage(format!(
@@ -162,6 +163,10 @@ fn spec(args: &SweepArgs) -> Result<Spec, Failure> {
         scenarios,
         settings: args.set.clone(),
         planted: args.planted.clone(),
+        profile: profile.map(|profile| SweptProfile {
+            path: profile.origin().into(),
+            text: profile.text().into(),
+        }),
         seeds: args.seeds.unwrap_or(default),
         shard: args.shard,
         verify: args.verify,
@@ -312,12 +317,15 @@ impl Sweep<'_> {
             backend: "sim".into(),
             settings: self.spec.settings.clone(),
             planted: self.spec.planted.clone(),
+            profile: self.spec.profile.as_ref().map(|p| p.path.clone()),
             version: self.spec.environment.version.clone(),
             environment: Some(self.spec.environment.clone()),
         };
         let dir = self.store.working_dir(&result.scenario, result.seed);
         let dir = crate::run_dir::RunDir::create(&dir)?;
-        Ok(dir.write_crash(&manifest, &scenario.text, &result.reason)?)
+        let profile = self.spec.profile.as_ref();
+        let profile = profile.map(|profile| profile.text.as_str());
+        Ok(dir.write_crash(&manifest, &scenario.text, profile, &result.reason)?)
     }
 }
 
@@ -356,12 +364,18 @@ impl Commands<'_> {
     fn command(&self, task: Task, time: usize) -> std::process::Command {
         let scenario = &self.spec.scenarios[task.scenario];
         let keep = Store::working_dir_in(&self.dir, &scenario.name, task.seed);
+        let profile_path = sweep::store::profile_path(&self.dir);
+        let profile = self.spec.profile.as_ref().map(|profile| ProfileFile {
+            path: &profile_path,
+            known_as: &profile.path,
+        });
         let errand = Errand {
             scenario: &sweep::store::scenario_path(&self.dir, &scenario.name),
             known_as: &scenario.path,
             settings: &self.spec.settings,
             seed: task.seed,
             planted: self.spec.planted.as_deref(),
+            profile,
             keep: (time == 0).then_some(&keep),
             memory_bytes: self.memory_bytes,
         };

@@ -55,6 +55,9 @@ pub struct SweepArgs {
     /// Replace a value of every scenario: `phases.chaos=10s`.
     #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
     pub set: Vec<(String, String)>,
+    /// Run on the hardware of this file instead of the scenarios'; see `squall calibrate`.
+    #[arg(long, value_name = "FILE")]
+    pub profile: Option<PathBuf>,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// Plant a bug in the cluster, to see it caught. Needs a build with `--features planted`.

@@ -54,6 +54,9 @@ fn repeat(args: &RunArgs, out: &Path) -> Result<(), Failure> {
     for (key, value) in &args.scenario.set {
         command.args(["--set", &format!("{key}={value}")]);
     }
+    if let Some(path) = &args.scenario.profile {
+        command.arg("--profile").arg(path);
+    }
     if let Some(id) = &args.planted {
         command.args(["--planted", id]);
     }

@@ -14,7 +14,7 @@ use super::print;
 use crate::environment::Environment;
 use crate::report::RunVerdict;
 use crate::run_dir::{Manifest, RunDir};
-use crate::scenario::Scenario;
+use crate::scenario::{Profile, Scenario};
 use crate::sweep::pool::{End, Exited, Limits, limit_this_process, ran_out_of_memory};
 use crate::sweep::{Ending, SeedResult};
 
@@ -31,6 +31,12 @@ pub struct WorkerArgs {
     seed: u64,
     #[arg(long)]
     planted: Option<String>,
+    /// File to read the profile from.
+    #[arg(long, requires = "profile_known_as")]
+    profile: Option<PathBuf>,
+    /// The profile's path as the user knows it.
+    #[arg(long)]
+    profile_known_as: Option<String>,
     /// Where to leave the run directory of a run that does not pass.
     #[arg(long)]
     keep: Option<PathBuf>,
@@ -46,8 +52,16 @@ pub(super) struct Errand<'a> {
     pub settings: &'a [(String, String)],
     pub seed: u64,
     pub planted: Option<&'a str>,
+    pub profile: Option<ProfileFile<'a>>,
     pub keep: Option<&'a Path>,
     pub memory_bytes: u64,
+}
+
+/// A profile: where it is, and its path as the user knows it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ProfileFile<'a> {
+    pub path: &'a Path,
+    pub known_as: &'a str,
 }
 
 /// The process that does it.
@@ -65,6 +79,10 @@ pub(super) fn command(program: &Path, errand: &Errand) -> Command {
     if let Some(id) = errand.planted {
         command.args(["--planted", id]);
     }
+    if let Some(profile) = errand.profile {
+        command.arg("--profile").arg(profile.path);
+        command.args(["--profile-known-as", profile.known_as]);
+    }
     if let Some(keep) = errand.keep {
         command.arg("--keep").arg(keep);
     }
@@ -74,7 +92,8 @@ pub(super) fn command(program: &Path, errand: &Errand) -> Command {
 /// The child's side.
 pub(super) fn work(args: &WorkerArgs) -> Result<u8, Failure> {
     limit_this_process(args.memory_bytes).map_err(Failure::harness)?;
-    let scenario = Scenario::load_with(&args.scenario, &args.set)?;
+    let profile = args.profile.as_ref().map(Profile::load).transpose()?;
+    let scenario = Scenario::load_on(&args.scenario, profile.as_ref(), &args.set)?;
     super::run::plant(args.planted.as_deref())?;
     let manifest = Manifest {
         scenario: args.known_as.clone(),
@@ -82,6 +101,7 @@ pub(super) fn work(args: &WorkerArgs) -> Result<u8, Failure> {
         backend: "sim".into(),
         settings: args.set.clone(),
         planted: args.planted.clone(),
+        profile: args.profile_known_as.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
         environment: None,
     };

@@ -13,6 +13,17 @@ pub fn duration_text(us: u64) -> String {
     }
 }
 
+/// The same of nanoseconds: `1.25us`, `300ns`.
+pub fn fine_duration_text(ns: u64) -> String {
+    match ns {
+        0 => "0s".to_owned(),
+        1..1_000 => format!("{ns}ns"),
+        1_000..1_000_000 => format!("{}us", thousandths(ns, 1_000)),
+        1_000_000..1_000_000_000 => format!("{}ms", thousandths(ns, 1_000_000)),
+        _ => format!("{}s", thousandths(ns, 1_000_000_000)),
+    }
+}
+
 /// How far a clock is off: `+1.5s`, `-300ms`.
 pub fn offset_text(us: i64) -> String {
     let sign = if us < 0 { '-' } else { '+' };

@@ -10,6 +10,7 @@
 mod action;
 mod chaos;
 mod dice;
+mod hardware;
 pub mod load;
 mod mix;
 mod region;
@@ -26,6 +27,7 @@ use crate::baseline::Tolerance;
 use crate::fault::{FaultAction, Kind, Moment};
 use crate::objective::Objective;
 use crate::scenario::{Scenario, ScenarioError};
+pub use hardware::{Costs, ProcessorPlan, Quantiles};
 pub use load::{LoadPlan, LoadStepPlan, LoadUnit, StressPlan};
 pub use mix::{CacheMix, ExactlyOnce, LockMix, QueueMix, ReadMode, Records, Retries};
 pub use region::{RegionLink, RegionPlan};
@@ -40,6 +42,9 @@ pub struct Plan {
     pub cluster: ClusterPlan,
     pub network: NetworkPlan,
     pub disk: DiskPlan,
+    /// `None`: processing takes no time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processors: Option<ProcessorPlan>,
     /// One a node, `node-1` first.
     pub clocks: Vec<ClockPlan>,
     pub phases: PhasePlan,
@@ -91,12 +96,18 @@ pub struct NetworkPlan {
     /// `None`: nodes and clients are all as far apart as above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub regions: Option<RegionPlan>,
+    /// In the place of latency and jitter, where hardware was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_latency: Option<Quantiles>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DiskPlan {
     pub sync_min_us: u64,
     pub sync_max_us: u64,
+    /// In the place of both, where hardware was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_sync: Option<Quantiles>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -9,13 +9,15 @@ use super::region::regions;
 use super::{
     Access, BaselinePlan, CacheMix, ClockPlan, ClusterPlan, DiskPlan, ExactlyOnce, LoadPlan,
     LoadUnit, LockMix, NetworkPlan, Pacing, Payload, PhasePlan, Plan, PlannedFault, ProbePlan,
-    QueueMix, ReadMode, Records, Retries, Seed, WorkloadKind, WorkloadPlan,
+    ProcessorPlan, Quantiles, QueueMix, ReadMode, Records, Retries, Seed, WorkloadKind,
+    WorkloadPlan,
 };
 use crate::fault::{FaultAction, Kind, Target};
+use crate::scenario::hardware::{self, Hardware};
 use crate::scenario::section::Budget;
 use crate::scenario::unit::{Duration, Share};
 use crate::scenario::workload::{self, Service, Workload, written};
-use crate::scenario::{Chaos, Network, Phases, Scenario};
+use crate::scenario::{Chaos, Phases, Scenario};
 
 pub(super) fn resolve(scenario: &Scenario, seed: Seed) -> Plan {
     let (sync_min, sync_max) = scenario.disk.sync();
@@ -36,14 +38,15 @@ pub(super) fn resolve(scenario: &Scenario, seed: Seed) -> Plan {
         summary: scenario.summary.clone(),
         seed: seed.0,
         cluster,
-        network: NetworkPlan {
-            regions: regions(scenario),
-            ..network(&scenario.network)
-        },
+        network: network(scenario),
         disk: DiskPlan {
             sync_min_us: sync_min.us(),
             sync_max_us: sync_max.us(),
+            measured_sync: measured(scenario, |hardware| {
+                hardware.disk.as_ref().map(|disk| disk.sync.get_ref())
+            }),
         },
+        processors: scenario.hardware.as_ref().and_then(ProcessorPlan::of),
         clocks: clocks(scenario, seed),
         probe: scenario.probe.enabled.then(|| ProbePlan {
             dense_us: scenario.probe.every.get_ref().us(),
@@ -74,7 +77,16 @@ fn cluster(scenario: &Scenario) -> ClusterPlan {
     }
 }
 
-fn network(network: &Network) -> NetworkPlan {
+/// A distribution of the scenario's hardware, if it says so.
+fn measured(
+    scenario: &Scenario,
+    what: impl Fn(&Hardware) -> Option<&hardware::Quantiles>,
+) -> Option<Quantiles> {
+    scenario.hardware.as_ref().and_then(what).map(Quantiles::of)
+}
+
+fn network(scenario: &Scenario) -> NetworkPlan {
+    let network = &scenario.network;
     let (latency_min, latency_max) = network.latency();
     NetworkPlan {
         latency_min_us: latency_min.us(),
@@ -82,7 +94,13 @@ fn network(network: &Network) -> NetworkPlan {
         jitter_us: network.jitter.us(),
         loss_ppm: network.loss.0,
         bandwidth_bytes_per_s: network.bandwidth.map(|bandwidth| bandwidth.0),
-        regions: None,
+        regions: regions(scenario),
+        measured_latency: measured(scenario, |hardware| {
+            hardware
+                .network
+                .as_ref()
+                .map(|network| network.latency.get_ref())
+        }),
     }
 }
 

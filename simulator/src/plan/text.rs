@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use super::{
     BaselinePlan, ChaosPlan, ClockPlan, NetworkPlan, Pacing, PhasePlan, Plan, PlannedFault,
-    ProbePlan, WorkloadKind, WorkloadPlan,
+    ProbePlan, ProcessorPlan, WorkloadKind, WorkloadPlan,
 };
 use crate::fault::node_name;
 use crate::fault::text::{duration_text, share_text};
@@ -41,11 +41,22 @@ impl Display for Plan {
             ),
         )?;
         line(f, "network", network(&self.network))?;
-        let sync = bounds(self.disk.sync_min_us, self.disk.sync_max_us);
         if let Some(regions) = &self.network.regions {
             line(f, "regions", regions.text())?;
         }
+        let sync = match &self.disk.measured_sync {
+            Some(measured) => format!("{measured} (measured)"),
+            None => bounds(self.disk.sync_min_us, self.disk.sync_max_us),
+        };
         line(f, "disk", format!("sync {sync}"))?;
+        if let Some(processors) = &self.processors {
+            line(f, "cores", cores(processors))?;
+            for (label, costs) in [("node", processors.node), ("client", processors.client)] {
+                if let Some(costs) = costs {
+                    line(f, label, costs.to_string())?;
+                }
+            }
+        }
         line(f, "clocks", clocks(&self.clocks))?;
         line(f, "phases", phases(&self.phases))?;
         line(f, "probe", probe(&self.probe))?;
@@ -83,10 +94,12 @@ fn section(f: &mut Formatter, label: &str, lines: impl IntoIterator<Item = Strin
 }
 
 fn network(network: &NetworkPlan) -> String {
-    let mut text = bounds(network.latency_min_us, network.latency_max_us);
-    text.insert_str(0, "latency ");
-    text.push_str(" one way");
-    if network.jitter_us > 0 {
+    let latency = match &network.measured_latency {
+        Some(measured) => format!("{measured} (measured)"),
+        None => bounds(network.latency_min_us, network.latency_max_us),
+    };
+    let mut text = format!("latency {latency} one way");
+    if network.jitter_us > 0 && network.measured_latency.is_none() {
         text += &format!(", jitter {}", duration_text(network.jitter_us));
     }
     if network.loss_ppm > 0 {
@@ -96,6 +109,13 @@ fn network(network: &NetworkPlan) -> String {
         text += &format!(", bandwidth {bandwidth}B/s");
     }
     text
+}
+
+fn cores(processors: &ProcessorPlan) -> String {
+    match processors.cores {
+        Some(cores) => format!("{} for nodes and clients", counted(cores as u64, "core")),
+        None => "one for each node, one for the clients".into(),
+    }
 }
 
 fn clocks(clocks: &[ClockPlan]) -> String {

@@ -10,7 +10,9 @@ use toml::Spanned;
 
 use super::source::Problem;
 use super::unit::{Bounds, Duration, duration_text};
-use super::{Scenario, check_fault, check_load, check_region, check_workload, objectives};
+use super::{
+    Scenario, check_fault, check_load, check_region, check_workload, hardware, objectives,
+};
 use crate::fault::Kind;
 
 pub(super) type Checked = Result<(), Problem>;
@@ -56,6 +58,9 @@ pub(super) fn check(scenario: &Scenario) -> Checked {
         scenario.clock.drift(),
         drift,
     )?;
+    if let Some(hardware) = &scenario.hardware {
+        hardware::check(hardware)?;
+    }
     check_phases(scenario)?;
     check_probe(scenario)?;
     if scenario.workloads.is_empty() {

@@ -7,8 +7,8 @@
 //! without a unit, targets that cannot exist, faults that reach beyond the chaos phase.
 //!
 //! Modules: the tables of a file ([`section`], [`workload`], [`load`], [`region`], [`fault`],
-//! [`objectives`]), quantities ([`unit`], [`spread`]), overrides (`setting`, [`variant`]),
-//! checks (`check` and its kin), places (`source`).
+//! [`hardware`], [`objectives`]), quantities ([`unit`], [`spread`]), overrides (`setting`,
+//! [`variant`]), checks (`check` and its kin), places (`source`).
 
 mod check;
 mod check_fault;
@@ -17,10 +17,12 @@ mod check_region;
 mod check_target;
 mod check_workload;
 pub mod fault;
+pub mod hardware;
 pub mod load;
 #[cfg(test)]
 mod load_tests;
 pub mod objectives;
+mod profile;
 pub mod region;
 pub mod section;
 mod setting;
@@ -39,8 +41,10 @@ use toml::Spanned;
 use toml::de::{DeTable, Deserializer};
 
 pub use fault::Fault;
+pub use hardware::Hardware;
 pub use load::{LoadStep, Stress};
 pub use objectives::Objectives;
+pub use profile::Profile;
 pub use region::Region;
 pub use section::{Chaos, Clock, Cluster, Disk, Network, Phases, Probe};
 pub use source::ScenarioError;
@@ -68,6 +72,8 @@ pub struct Scenario {
     pub disk: Disk,
     #[serde(default)]
     pub clock: Clock,
+    /// Absent: processing takes no time.
+    pub hardware: Option<Hardware>,
     #[serde(default)]
     pub phases: Phases,
     #[serde(default)]
@@ -102,12 +108,17 @@ impl Scenario {
         path: impl AsRef<Path>,
         settings: &[(String, String)],
     ) -> Result<Scenario, ScenarioError> {
-        let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|error| ScenarioError::Unreadable {
-            path: path.display().to_string(),
-            why: error.to_string(),
-        })?;
-        Scenario::parse_with(&text, &path.display().to_string(), settings)
+        Scenario::load_on(path, None, settings)
+    }
+
+    /// As [`Self::load_with`], on the hardware of a profile, if one is given.
+    pub fn load_on(
+        path: impl AsRef<Path>,
+        profile: Option<&Profile>,
+        settings: &[(String, String)],
+    ) -> Result<Scenario, ScenarioError> {
+        let (origin, text) = read_file(path.as_ref())?;
+        Scenario::parse_on(&text, &origin, profile, settings)
     }
 
     /// Reads a text; `origin` is what errors call it.
@@ -121,9 +132,20 @@ impl Scenario {
         origin: &str,
         settings: &[(String, String)],
     ) -> Result<Scenario, ScenarioError> {
+        Scenario::parse_on(text, origin, None, settings)
+    }
+
+    /// As [`Self::parse_with`], on the hardware of a profile, if one is given.
+    pub fn parse_on(
+        text: &str,
+        origin: &str,
+        profile: Option<&Profile>,
+        settings: &[(String, String)],
+    ) -> Result<Scenario, ScenarioError> {
         let source = Source {
             origin: origin.to_owned(),
             text: text.to_owned(),
+            profile: profile.map(|profile| profile.text().to_owned()),
             settings: settings.to_vec(),
         };
         let mut scenario = read(&source)?;
@@ -173,10 +195,27 @@ impl Scenario {
         &self.source.settings
     }
 
+    /// The text of the profile that gives the hardware, if one does.
+    pub fn profile_text(&self) -> Option<&str> {
+        self.source.profile.as_deref()
+    }
+
     /// Checks what types cannot say. Parsing does it; a scenario changed afterwards is
     /// checked again when its plan is made.
     pub fn check(&self) -> Result<(), ScenarioError> {
         check::check(self).map_err(|problem| self.source.check_error(problem))
+    }
+}
+
+/// What a file is called, and what it holds.
+fn read_file(path: &Path) -> Result<(String, String), ScenarioError> {
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok((name, text)),
+        Err(error) => Err(ScenarioError::Unreadable {
+            path: name,
+            why: error.to_string(),
+        }),
     }
 }
 
@@ -192,6 +231,7 @@ fn read(source: &Source) -> Result<Scenario, ScenarioError> {
 /// names of all variants.
 fn document(source: &Source) -> Result<(Spanned<DeTable<'_>>, Vec<String>), ScenarioError> {
     let mut document = DeTable::parse(&source.text).map_err(|error| source.toml_error(&error))?;
+    setting::lay_profile(source, document.get_mut());
     let variants = variant::apply(source, document.get_mut())
         .and_then(|variants| setting::apply(source, document.get_mut()).map(|()| variants))
         .map_err(|problem| source.error(problem))?;

@@ -30,6 +30,17 @@ pub(super) fn apply<'s>(source: &'s Source, document: &mut DeTable<'s>) -> Resul
     Ok(())
 }
 
+/// Puts the profile's table in the place of the scenario's, if there is a profile.
+pub(super) fn lay_profile<'s>(source: &'s Source, document: &mut DeTable<'s>) {
+    const HARDWARE: &str = "hardware";
+    let Some(text) = &source.profile else { return };
+    let mut profile = (DeTable::parse(text).expect("it was read before")).into_inner();
+    let table = (profile.remove(HARDWARE)).expect("a profile without it is refused");
+    let span = source.profile_span();
+    let table = moved(table.into_inner(), &span);
+    *entry(document, HARDWARE, &span) = Spanned::new(span.clone(), table);
+}
+
 /// Puts a value where the dotted path says.
 pub(super) fn put<'s>(
     document: &mut DeTable<'s>,

@@ -22,6 +22,9 @@ pub enum ScenarioError {
     /// An override is wrong, in form or in what it leads to.
     #[error("--set {setting}: {message}")]
     Override { setting: String, message: String },
+    /// The profile does not go with the scenario and its overrides.
+    #[error("--profile: {message}")]
+    Profile { message: String },
 }
 
 /// A message about a place in the source.
@@ -36,6 +39,8 @@ pub(super) struct Problem {
 pub(super) struct Source {
     pub(super) origin: String,
     pub(super) text: String,
+    /// The text of a profile, which was read without a mistake before.
+    pub(super) profile: Option<String>,
     pub(super) settings: Vec<(String, String)>,
 }
 
@@ -46,11 +51,18 @@ impl Source {
         start..start
     }
 
+    /// The span that stands for the profile as a whole.
+    pub(super) fn profile_span(&self) -> Range<usize> {
+        self.setting_span(self.settings.len())
+    }
+
     pub(super) fn error(&self, problem: Problem) -> ScenarioError {
         let Problem { span, message } = problem;
         let message = with_suggestion(message.replace('\n', " "));
         if let Some(index) = span.start.checked_sub(self.text.len() + 1) {
-            let (key, value) = &self.settings[index];
+            let Some((key, value)) = self.settings.get(index) else {
+                return ScenarioError::Profile { message };
+            };
             let setting = format!("{key}={value}");
             return ScenarioError::Override { setting, message };
         }

@@ -12,7 +12,7 @@ use std::str::FromStr;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-pub use crate::fault::text::{duration_text, share_text};
+pub use crate::fault::text::{duration_text, fine_duration_text, share_text};
 
 /// Declares a quantity: its newtype, how it is parsed, and how serde reads it.
 macro_rules! quantity {
@@ -43,6 +43,10 @@ macro_rules! quantity {
 quantity!(
     /// Microseconds, zero or more, at most 1,000 hours.
     Duration(u64) = DURATION
+);
+quantity!(
+    /// Nanoseconds, zero or more, at most an hour: what hardware takes.
+    FineDuration(u64) = FINE_DURATION
 );
 quantity!(
     /// Microseconds, negative ones too, at most 1,000 hours either way.
@@ -182,6 +186,19 @@ const DURATION: Dimension = Dimension {
     step: "1us",
     min: (0, "0s"),
     max: (HOURS_1000_US, "1000h"),
+};
+const FINE_DURATION: Dimension = Dimension {
+    noun: "duration",
+    expected: "a duration such as \"2.5us\"",
+    units: &[
+        ("ns", 1),
+        ("us", 1_000),
+        ("ms", 1_000_000),
+        ("s", 1_000_000_000),
+    ],
+    step: "1ns",
+    min: (0, "0s"),
+    max: (3_600_000_000_000, "3600s"),
 };
 const OFFSET: Dimension = Dimension {
     noun: "clock offset",

@@ -6,13 +6,14 @@
 use toml::{Table, Value};
 
 /// Keys in their order; the others follow by name.
-const TOP: [&str; 12] = [
+const TOP: [&str; 13] = [
     "name",
     "summary",
     "cluster",
     "network",
     "disk",
     "clock",
+    "hardware",
     "phases",
     "probe",
     "workload",

@@ -32,6 +32,6 @@ pub use html::html;
 pub use markdown::{markdown, text};
 pub use result::{Ending, Measure, SeedResult};
 pub use seeds::{SeedRange, Shard};
-pub use spec::{Spec, SweptScenario, Task};
+pub use spec::{Spec, SweptProfile, SweptScenario, Task};
 pub use store::{Store, StoreError};
 pub use summary::{Summary, Wall};

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::cause::{Cause, causes};
 use crate::baseline::Figures;
-use crate::measure::SpanStatus;
+use crate::history::Phase;
+use crate::measure::{Class, SpanStatus};
 use crate::report::{Operations, Report, RunVerdict};
 
 /// How a seed ended: with the verdict of its run, or without one.
@@ -183,6 +184,24 @@ pub struct RunFacts {
     /// What baselines are made of; results of version 0.1.0 may lack them.
     #[serde(default, skip_serializing_if = "Figures::is_empty")]
     pub figures: Figures,
+    /// How clients fared before anything went wrong, by service.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub warmup: BTreeMap<String, Warmup>,
+}
+
+/// What clients of one service saw in the warm-up.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warmup {
+    /// Acknowledged operations.
+    pub thousandths_per_second: Option<u64>,
+    /// Of acknowledged operations, by operation.
+    pub latency: BTreeMap<String, LatencyQuantiles>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LatencyQuantiles {
+    pub p50_us: u64,
+    pub p99_us: u64,
 }
 
 impl SeedResult {
@@ -242,6 +261,7 @@ fn facts(report: &Report) -> RunFacts {
             .collect(),
         measures: measures(report),
         figures: report.figures.clone(),
+        warmup: warmup(report),
     }
 }
 
@@ -256,6 +276,31 @@ fn faults(report: &Report) -> BTreeMap<String, FaultCounts> {
         }
     }
     kinds
+}
+
+fn warmup(report: &Report) -> BTreeMap<String, Warmup> {
+    let mut services: BTreeMap<String, Warmup> = BTreeMap::new();
+    for (service, phases) in &report.throughput {
+        if let Some(rate) = phases.get(&Phase::Warmup) {
+            let warmup = services.entry(service.clone()).or_default();
+            warmup.thousandths_per_second = Some(rate.per_second.get());
+        }
+    }
+    for (service, operations) in &report.latency_us {
+        for (operation, phases) in operations {
+            let outcomes = phases.get(&Phase::Warmup);
+            let Some(latency) = outcomes.and_then(|outcomes| outcomes.get(&Class::Ok)) else {
+                continue;
+            };
+            let quantiles = LatencyQuantiles {
+                p50_us: latency.p50,
+                p99_us: latency.p99,
+            };
+            let warmup = services.entry(service.clone()).or_default();
+            warmup.latency.insert(operation.clone(), quantiles);
+        }
+    }
+    services
 }
 
 fn measures(report: &Report) -> BTreeMap<Measure, Sampled> {

@@ -22,6 +22,9 @@ pub struct Spec {
     /// Id of the planted bug, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planted: Option<String>,
+    /// Hardware for every scenario, if a profile was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<SweptProfile>,
     pub seeds: SeedRange,
     pub shard: Shard,
     /// Whether every seed runs twice.
@@ -33,6 +36,15 @@ pub struct Spec {
 pub struct SweptScenario {
     /// The scenario's own name, unique in a sweep.
     pub name: String,
+    /// Path as it was given.
+    pub path: String,
+    /// The text, as it was when the sweep began.
+    pub text: String,
+}
+
+/// A file with hardware.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweptProfile {
     /// Path as it was given.
     pub path: String,
     /// The text, as it was when the sweep began.
@@ -91,6 +103,8 @@ impl Spec {
         };
         differ("the overrides (--set)", self.settings != other.settings)?;
         differ("the planted bugs", self.planted != other.planted)?;
+        let text = |spec: &Self| spec.profile.as_ref().map(|profile| profile.text.clone());
+        differ("the profiles", text(self) != text(other))?;
         differ("the seeds", self.seeds != other.seeds)?;
         differ("the shards", self.shard != other.shard)?;
         differ("--verify settings", self.verify != other.verify)?;
@@ -109,6 +123,9 @@ impl Spec {
             command += &format!(" {}", scenario.path);
         }
         command += &format!(" --seeds {}", self.seeds);
+        if let Some(profile) = &self.profile {
+            command += &format!(" --profile {}", profile.path);
+        }
         for (key, value) in &self.settings {
             command += &format!(" --set '{key}={value}'");
         }
@@ -140,6 +157,7 @@ pub(crate) mod tests {
             scenarios: vec![scenario("a"), scenario("b")],
             settings: Vec::new(),
             planted: None,
+            profile: None,
             seeds: seeds.parse().expect("the test's own"),
             shard: shard.parse().expect("the test's own"),
             verify: false,

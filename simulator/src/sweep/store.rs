@@ -3,6 +3,7 @@
 //! ```text
 //! sweep.json      what is swept; written before the first seed runs
 //! scenarios/      the scenarios as they were then
+//! hardware.toml   the profile as it was then, if there was one
 //! results.jsonl   one line a finished seed, in the order in which they finished
 //! failures/       run directories of failed seeds, the first few of every cause
 //! summary.json, summary.md, summary.csv, seeds.csv    written at the end
@@ -28,6 +29,7 @@ const SPEC_DRAFT: &str = ".sweep.json";
 const RESULTS: &str = "results.jsonl";
 /// Written by whoever shows the sweep.
 const SUMMARY: &str = "summary.json";
+const PROFILE: &str = "hardware.toml";
 const SCENARIOS: &str = "scenarios";
 const FAILURES: &str = "failures";
 /// Run directories of seeds that are running.
@@ -273,6 +275,11 @@ pub fn scenario_path(path: &Path, scenario: &str) -> PathBuf {
     path.join(SCENARIOS).join(format!("{scenario}.toml"))
 }
 
+/// Where the profile is, if there is one, as it was when the sweep began.
+pub fn profile_path(path: &Path) -> PathBuf {
+    path.join(PROFILE)
+}
+
 /// Where a kept run directory is, seen from the sweep's own.
 pub fn failure_path(scenario: &str, seed: u64) -> String {
     format!("{FAILURES}/{}", dir_name(scenario, seed))
@@ -292,6 +299,10 @@ fn write_scenarios(path: &Path, spec: &Spec) -> Result<(), StoreError> {
     for scenario in &spec.scenarios {
         let file = scenario_path(path, &scenario.name);
         fs::write(&file, &scenario.text).map_err(|e| io_error(&file, e))?;
+    }
+    if let Some(profile) = &spec.profile {
+        let file = profile_path(path);
+        fs::write(&file, &profile.text).map_err(|e| io_error(&file, e))?;
     }
     Ok(())
 }

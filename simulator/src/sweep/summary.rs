@@ -232,7 +232,8 @@ fn example(spec: &Spec, result: &SeedResult) -> Example {
     let scenario = scenarios.find(|scenario| scenario.name == result.scenario);
     let path = scenario.map_or(result.scenario.as_str(), |scenario| &scenario.path);
     let planted = spec.planted.as_deref();
-    let command = crate::run_dir::run_command(path, result.seed, &spec.settings, planted);
+    let profile = (spec.profile.as_ref()).map(|profile| profile.path.as_str());
+    let command = crate::run_dir::run_command(path, result.seed, profile, &spec.settings, planted);
     Example {
         scenario: result.scenario.clone(),
         seed: result.seed,

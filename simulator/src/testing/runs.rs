@@ -219,12 +219,13 @@ fn leave(
         backend: "sim".into(),
         settings: simulation.settings.clone(),
         planted: None,
+        profile: None,
         version: env!("CARGO_PKG_VERSION").into(),
         environment: Some(Environment::current()),
     };
     match &failed.judged {
         Some(judged) => dir.write(&manifest, scenario, judged)?,
-        None => dir.write_crash(&manifest, scenario.text(), &failed.why)?,
+        None => dir.write_crash(&manifest, scenario.text(), None, &failed.why)?,
     }
     Ok(path)
 }

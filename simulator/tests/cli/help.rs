@@ -18,6 +18,8 @@ fn help_says_what_it_said() {
         &["check", "-h"],
         &["report", "-h"],
         &["baseline", "-h"],
+        &["compare", "-h"],
+        &["calibrate", "-h"],
         &["list", "-h"],
     ] {
         let help = squall_with(arguments);

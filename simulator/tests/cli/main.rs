@@ -3,6 +3,8 @@
 #[path = "../command/mod.rs"]
 mod command;
 
+mod compare;
+mod hardware;
 mod help;
 mod histories;
 mod output;

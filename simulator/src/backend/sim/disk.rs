@@ -20,7 +20,8 @@ use turmoil_fs::shim::std::fs::{self, File, OpenOptions};
 
 use super::disk_fault::Faults;
 use super::executor::{self, Nanos};
-use crate::plan::DiskPlan;
+use super::processor::Work;
+use crate::plan::{DiskPlan, Quantiles};
 
 /// Where a node keeps its log.
 pub(super) const LOG_NAME: &str = "wal";
@@ -41,6 +42,7 @@ pub(super) struct Shared {
     pub(super) faults: Faults,
     sync_min: Nanos,
     sync_max: Nanos,
+    measured_sync: Option<Quantiles>,
     pub(super) rng: RefCell<ChaCha8Rng>,
     syncs: Cell<u64>,
     /// The last write to the log, if no sync has followed it yet.
@@ -65,6 +67,7 @@ impl SimDisk {
                 faults: Faults::default(),
                 sync_min: plan.sync_min_us * 1_000,
                 sync_max: plan.sync_max_us * 1_000,
+                measured_sync: plan.measured_sync.clone(),
                 rng: RefCell::new(rng),
                 syncs: Cell::new(0),
                 unsynced: RefCell::default(),
@@ -89,14 +92,19 @@ impl SimDisk {
     async fn sync_cost(&self) {
         let shared = &self.shared;
         shared.syncs.set(shared.syncs.get() + 1);
-        let cost = match shared.sync_min < shared.sync_max {
-            true => (shared.rng.borrow_mut()).random_range(shared.sync_min..=shared.sync_max),
-            false => shared.sync_min,
+        let cost = match &shared.measured_sync {
+            Some(measured) => measured.draw(&mut shared.rng.borrow_mut()),
+            None if shared.sync_min < shared.sync_max => {
+                (shared.rng.borrow_mut()).random_range(shared.sync_min..=shared.sync_max)
+            }
+            None => shared.sync_min,
         };
         let cost = cost + shared.faults.sync_delay();
         if cost > 0 {
             let executor = executor::current();
-            executor.sleep_until(executor.now() + cost).await;
+            executor.spend(Work::Sync);
+            let begins = executor.done_at(executor.host());
+            executor.sleep_until(begins + cost).await;
         }
     }
 }

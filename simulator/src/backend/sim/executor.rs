@@ -24,6 +24,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use super::clock::Clock;
+use super::processor::{Processors, Usage, Work};
 use super::timers::{TimerId, Timers};
 
 /// Virtual nanoseconds since the simulation began.
@@ -75,6 +76,8 @@ struct Host {
     paused: bool,
     /// Woken while paused, in order.
     parked: Vec<Arc<TaskWaker>>,
+    /// Woken while the process was busy, in order.
+    backlog: VecDeque<Arc<TaskWaker>>,
 }
 
 /// Tasks, timers and hosts.
@@ -85,6 +88,8 @@ pub struct Executor {
     free: RefCell<Vec<usize>>,
     hosts: RefCell<Vec<Host>>,
     timers: RefCell<Timers>,
+    /// `None`: work costs no time.
+    processors: Option<RefCell<Processors>>,
     polls: Cell<u64>,
     on_switch: Cell<fn(HostId)>,
     /// Hosts of which a task has panicked, and what it said.
@@ -112,6 +117,14 @@ impl Drop for Entered {
 impl Executor {
     /// `on_switch` is called before a host's tasks run or are dropped.
     pub fn enter(on_switch: fn(HostId)) -> (Rc<Self>, Entered) {
+        Self::enter_with(None, on_switch)
+    }
+
+    /// The same, where work costs time.
+    pub(super) fn enter_with(
+        processors: Option<Processors>,
+        on_switch: fn(HostId),
+    ) -> (Rc<Self>, Entered) {
         let executor = Rc::new(Self {
             now: Cell::new(0),
             current: Cell::new(HostId(usize::MAX)),
@@ -119,6 +132,7 @@ impl Executor {
             free: RefCell::default(),
             hosts: RefCell::default(),
             timers: RefCell::default(),
+            processors: processors.map(RefCell::new),
             polls: Cell::new(0),
             on_switch: Cell::new(on_switch),
             panics: RefCell::default(),
@@ -138,6 +152,7 @@ impl Executor {
             contains_panics: false,
             paused: false,
             parked: Vec::new(),
+            backlog: VecDeque::new(),
         });
         HostId(hosts.len() - 1)
     }
@@ -254,7 +269,14 @@ impl Executor {
                 .filter_map(|slot| tasks[*slot].take())
                 .collect()
         };
-        self.hosts.borrow_mut()[host.0].parked.clear();
+        {
+            let host = &mut self.hosts.borrow_mut()[host.0];
+            host.parked.clear();
+            host.backlog.clear();
+        }
+        if let Some(processors) = &self.processors {
+            processors.borrow_mut().rest(self.now(), host);
+        }
         self.as_host(host, || {
             for task in doomed {
                 task.waker.alive.store(false, Ordering::Relaxed);
@@ -299,10 +321,51 @@ impl Executor {
     /// Polls runnable tasks until none is left.
     pub fn run_ready(&self) -> bool {
         let mut ran = false;
-        while let Some(waker) = READY.with_borrow_mut(VecDeque::pop_front) {
-            ran |= self.run_task(waker);
+        loop {
+            while let Some(waker) = READY.with_borrow_mut(VecDeque::pop_front) {
+                ran |= self.run_task(waker);
+            }
+            let Some(processors) = &self.processors else {
+                return ran;
+            };
+            let Some(host) = processors.borrow_mut().next_granted() else {
+                return ran;
+            };
+            ran |= self.go_on(processors, host);
         }
-        ran
+    }
+
+    /// Runs the next task of a process that has a core and is done with the last one.
+    fn go_on(&self, processors: &RefCell<Processors>, host: HostId) -> bool {
+        let now = self.now.get();
+        let mut next = None;
+        {
+            let machine = &mut self.hosts.borrow_mut()[host.0];
+            match machine.paused {
+                true => machine.parked.extend(machine.backlog.drain(..)),
+                false => {
+                    // Tasks that have ended since cost nothing.
+                    let is_dead = |waker: &Arc<TaskWaker>| !waker.alive.load(Ordering::Relaxed);
+                    while machine.backlog.front().is_some_and(is_dead) {
+                        machine.backlog.pop_front();
+                    }
+                    let mut processors = processors.borrow_mut();
+                    if !machine.backlog.is_empty() && processors.must_yield(now, host) {
+                        return false;
+                    }
+                    next = machine.backlog.pop_front();
+                }
+            }
+        }
+        let Some(waker) = next else {
+            processors.borrow_mut().rest(now, host);
+            return false;
+        };
+        processors.borrow_mut().task_begins(host);
+        waker.queued.store(false, Ordering::Relaxed);
+        self.poll_task(host, waker);
+        processors.borrow_mut().task_ended(now, host);
+        true
     }
 
     fn run_task(&self, waker: Arc<TaskWaker>) -> bool {
@@ -310,19 +373,38 @@ impl Executor {
         if !waker.alive.load(Ordering::Relaxed) {
             return false;
         }
-        let slot = waker.slot;
-        let (host, mut future) = {
-            let mut tasks = self.tasks.borrow_mut();
-            let task = tasks[slot].as_mut().expect("a live waker has its task");
-            let host = task.host;
+        let host = {
+            let tasks = self.tasks.borrow();
+            let task = tasks[waker.slot].as_ref();
+            let host = task.expect("a live waker has its task").host;
             let machine = &mut self.hosts.borrow_mut()[host.0];
             if machine.paused {
                 waker.queued.store(true, Ordering::Relaxed);
                 machine.parked.push(waker);
                 return false;
             }
-            let future = task.future.take().expect("a task is polled by one caller");
-            (host, future)
+            if let Some(processors) = &self.processors {
+                let mut processors = processors.borrow_mut();
+                if processors.is_charged(host) {
+                    waker.queued.store(true, Ordering::Relaxed);
+                    machine.backlog.push_back(waker);
+                    processors.want(self.now.get(), host);
+                    return false;
+                }
+            }
+            host
+        };
+        self.poll_task(host, waker);
+        true
+    }
+
+    /// Polls a live task of `host`.
+    fn poll_task(&self, host: HostId, waker: Arc<TaskWaker>) {
+        let slot = waker.slot;
+        let mut future = {
+            let mut tasks = self.tasks.borrow_mut();
+            let task = tasks[slot].as_mut().expect("a live waker has its task");
+            task.future.take().expect("a task is polled by one caller")
         };
         self.switch_to(host);
         self.polls.set(self.polls.get() + 1);
@@ -341,7 +423,7 @@ impl Executor {
             _ if !waker.alive.load(Ordering::Relaxed) => {}
             (Poll::Pending, Some(task)) => {
                 task.future = Some(future);
-                return true;
+                return;
             }
             (_, task) => {
                 debug_assert!(task.is_some(), "a live task keeps its slot");
@@ -352,7 +434,6 @@ impl Executor {
         }
         drop(tasks);
         drop(future);
-        true
     }
 
     /// Notes the panic of a task, which is over with it.
@@ -371,9 +452,35 @@ impl Executor {
         Poll::Ready(())
     }
 
-    /// When the next timer fires, if any.
+    /// When the next timer fires, or the next process is done with its work, if any.
     pub fn next_timer(&self) -> Option<Nanos> {
-        self.timers.borrow().next()
+        let timer = self.timers.borrow().next();
+        let Some(processors) = &self.processors else {
+            return timer;
+        };
+        let end = processors.borrow().next_end();
+        [timer, end].into_iter().flatten().min()
+    }
+
+    /// The task that runs does something that may cost time.
+    pub(super) fn spend(&self, work: Work) {
+        if let Some(processors) = &self.processors {
+            processors.borrow_mut().spend(self.current.get(), work);
+        }
+    }
+
+    /// When what `host` does now is done.
+    pub(super) fn done_at(&self, host: HostId) -> Nanos {
+        let now = self.now.get();
+        match &self.processors {
+            Some(processors) => processors.borrow().done_at(now, host),
+            None => now,
+        }
+    }
+
+    /// What `host` has done so far; `None` where work costs no time.
+    pub fn usage(&self, host: HostId) -> Option<Usage> {
+        self.processors.as_ref()?.borrow().usage(host)
     }
 
     /// Moves time on to `at`.
@@ -384,12 +491,17 @@ impl Executor {
 
     /// Whether a task can run.
     pub fn has_ready(&self) -> bool {
+        let processors = self.processors.as_ref();
         READY.with_borrow(|ready| !ready.is_empty())
+            || processors.is_some_and(|processors| processors.borrow().has_granted())
     }
 
-    /// Fires the timers that are due.
+    /// Fires the timers that are due, and lets processes go on that are done.
     pub fn fire_due(&self) {
         let now = self.now.get();
+        if let Some(processors) = &self.processors {
+            processors.borrow_mut().end_due(now);
+        }
         loop {
             // Bound first: waking may set timers.
             let due = self.timers.borrow_mut().pop_due(now);
@@ -442,7 +554,7 @@ impl Drop for Sleep {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Seed;
+    use crate::plan::{Costs, Seed};
 
     /// Two hosts, of which the first keeps its panics to itself.
     fn two_hosts() -> (Rc<Executor>, Entered, [HostId; 2]) {
@@ -473,6 +585,138 @@ mod tests {
         executor.set_paused(broken, false);
         while executor.run_ready() {}
         assert_eq!(ran.get(), (0, 1), "killed, not only paused");
+    }
+
+    /// Hosts whose work costs 5 ns to wake up for, and 10 ns a task, on some cores.
+    fn charged(hosts: usize, cores: Option<usize>) -> (Rc<Executor>, Entered, Vec<HostId>) {
+        let costs = Costs {
+            wakeup_ns: 5,
+            task_ns: 10,
+            send_ns: 100,
+            ..Costs::default()
+        };
+        let mut processors = Processors::default();
+        processors.set_cores(cores);
+        for host in 0..hosts {
+            processors.charge(HostId(host), costs);
+        }
+        let (executor, entered) = Executor::enter_with(Some(processors), |_| {});
+        let hosts = (0..hosts).map(|_| executor.add_host(0, 0, Seed(1).rng()));
+        let hosts = hosts.collect();
+        (executor, entered, hosts)
+    }
+
+    type Log = Rc<RefCell<Vec<(usize, Nanos)>>>;
+
+    /// Spawns a task that notes when it runs.
+    fn note(executor: &Rc<Executor>, host: HostId, log: &Log) {
+        let (clock, log) = (executor.clone(), log.clone());
+        executor.spawn_on(host, async move {
+            log.borrow_mut().push((host.0, clock.now()));
+        });
+    }
+
+    /// Runs until nothing can happen any more, or `until`.
+    fn play(executor: &Executor, until: Nanos) {
+        loop {
+            while executor.run_ready() {}
+            match executor.next_timer() {
+                Some(next) if next <= until => {
+                    executor.set_time(next);
+                    executor.fire_due();
+                }
+                _ => return,
+            }
+        }
+    }
+
+    #[test]
+    fn a_busy_process_does_one_thing_after_the_other() {
+        let (executor, _entered, hosts) = charged(1, None);
+        let log = Log::default();
+        for _ in 0..3 {
+            note(&executor, hosts[0], &log);
+        }
+        play(&executor, 1_000);
+        assert_eq!(*log.borrow(), [(0, 5), (0, 15), (0, 25)]);
+        assert_eq!(executor.now(), 35, "busy with the last one until then");
+        note(&executor, hosts[0], &log);
+        play(&executor, 1_000);
+        assert_eq!(log.borrow()[3], (0, 40), "it has to wake up again");
+        let usage = executor.usage(hosts[0]).expect("it is charged");
+        assert_eq!((usage.wakeups, usage.tasks, usage.sends), (2, 4, 0));
+    }
+
+    #[test]
+    fn what_a_task_does_counts_until_it_is_done() {
+        let (executor, _entered, hosts) = charged(1, None);
+        let done: Log = Log::default();
+        let (clock, log) = (executor.clone(), done.clone());
+        executor.spawn_on(hosts[0], async move {
+            clock.spend(Work::Send);
+            log.borrow_mut().push((0, clock.done_at(HostId(0))));
+        });
+        note(&executor, hosts[0], &done);
+        play(&executor, 1_000);
+        assert_eq!(*done.borrow(), [(0, 115), (0, 115)]);
+    }
+
+    #[test]
+    fn processes_share_cores_in_the_order_of_asking() {
+        let (executor, _entered, hosts) = charged(3, Some(2));
+        let log = Log::default();
+        for host in [2, 0, 1, 2] {
+            note(&executor, hosts[host], &log);
+        }
+        play(&executor, 1_000);
+        // The third to ask waits until the first core is free: that of host 0 at 15.
+        assert_eq!(*log.borrow(), [(2, 5), (0, 5), (2, 15), (1, 20)]);
+    }
+
+    #[test]
+    fn a_process_that_never_rests_lets_others_in() {
+        let (executor, _entered, hosts) = charged(2, Some(1));
+        let log = Log::default();
+        let spins = Rc::new(Cell::new(0));
+        let counter = spins.clone();
+        executor.spawn_on(
+            hosts[0],
+            std::future::poll_fn(move |cx| {
+                counter.set(counter.get() + 1);
+                cx.waker().wake_by_ref();
+                Poll::<()>::Pending
+            }),
+        );
+        play(&executor, 100);
+        note(&executor, hosts[1], &log);
+        play(&executor, 10_000_000);
+        let [(1, at)] = log.borrow()[..] else {
+            panic!("the other ran once: {:?}", log.borrow());
+        };
+        assert!((1_500_000..1_500_100).contains(&at), "{at}");
+        assert!(spins.get() > 900_000, "{}", spins.get());
+    }
+
+    #[test]
+    fn killed_and_paused_processes_leave_their_core() {
+        let (executor, _entered, hosts) = charged(2, Some(1));
+        let log = Log::default();
+        note(&executor, hosts[0], &log);
+        note(&executor, hosts[1], &log);
+        while executor.run_ready() {}
+        executor.kill(hosts[0]);
+        play(&executor, 1_000);
+        assert_eq!(*log.borrow(), [(1, 5)]);
+        note(&executor, hosts[0], &log);
+        note(&executor, hosts[0], &log);
+        play(&executor, 25);
+        executor.set_paused(hosts[0], true);
+        note(&executor, hosts[1], &log);
+        play(&executor, 1_000);
+        assert_eq!(log.borrow()[1..], [(0, 20), (1, 35)]);
+        executor.set_paused(hosts[0], false);
+        play(&executor, 1_000);
+        assert_eq!(log.borrow()[3..], [(0, 50)]);
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod install;
 mod install_disk;
 pub mod network;
 mod process;
+pub mod processor;
 mod site;
 pub mod solo;
 mod stream;
@@ -30,13 +31,14 @@ pub mod world;
 use cluster::Cluster;
 use executor::{Executor, HostId};
 use network::Network;
+use processor::{Processors, Usage};
 use site::SimSite;
 use system::System;
 
 use super::nemesis::Nemesis;
 use super::phases::Stage;
 use crate::history::{EventKind, History, Recorder};
-use crate::plan::Plan;
+use crate::plan::{Plan, ProcessorPlan};
 use crate::workload::{Issuers, Setting};
 
 /// More task switches than this at one instant mean that time will never move again.
@@ -50,6 +52,9 @@ pub struct SimRun {
     pub simulated_ns: u64,
     /// Task switches and packets: the work done.
     pub events: u64,
+    /// What each process has done, nodes first and the clients last; empty where work costs
+    /// no time.
+    pub usage: Vec<Usage>,
 }
 
 /// The simulation itself failed; says nothing about the cluster.
@@ -89,11 +94,16 @@ pub fn run_system(plan: &Plan, system: Option<&Arc<dyn System>>) -> Result<SimRu
     let nodes = plan.cluster.nodes + plan.cluster.spares;
     // One host for all clients, one without sockets for the harness.
     let (clients, controller) = (HostId(nodes), HostId(nodes + 1));
-    let (executor, entered) = Executor::enter(switch_network);
+    let processors = plan.processors.as_ref();
+    let processors = processors.map(|plan| processors_of(plan, nodes, clients));
+    let (executor, entered) = Executor::enter_with(processors, switch_network);
     let rng = plan.stream("network").rng();
     let network = Network::new(nodes + 2, &plan.network, rng);
     NET_HOSTS.with_borrow_mut(|hosts| *hosts = network.net_hosts().to_vec());
     let network = Rc::new(RefCell::new(network));
+    if plan.processors.is_some() {
+        (network.borrow_mut()).mind_processors(executor.clone());
+    }
     add_hosts(&executor, &plan);
 
     let start_ns = Rc::new(Cell::new(0));
@@ -143,6 +153,8 @@ pub fn run_system(plan: &Plan, system: Option<&Arc<dyn System>>) -> Result<SimRu
 
     let simulated_ns = executor.now();
     let events = executor.polls() + network.borrow().delivered();
+    let usage = (0..=nodes).filter_map(|host| executor.usage(HostId(host)));
+    let usage = usage.collect();
     // Sockets must go before the network that they belong to.
     for host in 0..nodes + 2 {
         cluster.discard(HostId(host));
@@ -155,7 +167,20 @@ pub fn run_system(plan: &Plan, system: Option<&Arc<dyn System>>) -> Result<SimRu
         history: setting.recorder.take(),
         simulated_ns,
         events,
+        usage,
     })
+}
+
+/// Processors on which the nodes and the clients run.
+fn processors_of(plan: &ProcessorPlan, nodes: usize, clients: HostId) -> Processors {
+    let mut processors = Processors::default();
+    processors.set_cores(plan.cores);
+    // Whoever costs nothing is still one thread, if the other is not.
+    for node in 0..nodes {
+        processors.charge(HostId(node), plan.node.unwrap_or_default());
+    }
+    processors.charge(clients, plan.client.unwrap_or_default());
+    processors
 }
 
 fn issuers(system: &Arc<dyn System>, addresses: &[String]) -> Issuers {

@@ -9,6 +9,7 @@ use std::cmp::Reverse;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::Rc;
 
 use bytes::Bytes;
 use rand_chacha::ChaCha8Rng;
@@ -16,7 +17,7 @@ use turmoil_net::{
     EnterGuard, HostId as NetHost, KernelConfig, Net, Packet, TcpFlags, TcpSegment, Transport,
 };
 
-use super::executor::{HostId, Nanos};
+use super::executor::{Executor, HostId, Nanos};
 use crate::backend::link::{Link, retransmit_after};
 use crate::fault::LinkChange;
 use crate::plan::NetworkPlan;
@@ -118,6 +119,8 @@ struct Flow {
 
 /// Sockets, links, and packets under way.
 pub struct Network {
+    /// Knows when a host that is busy is done; `None` where work costs no time.
+    processors: Option<Rc<Executor>>,
     guard: EnterGuard,
     net_hosts: Vec<NetHost>,
     /// `links[from][to]`.
@@ -153,6 +156,7 @@ impl Network {
             .map(|host| net.add_host(address_of(HostId(host))))
             .collect();
         Self {
+            processors: None,
             guard: net.enter(),
             net_hosts,
             links: links(plan, hosts),
@@ -168,6 +172,11 @@ impl Network {
             buffer: Vec::new(),
             delivered: 0,
         }
+    }
+
+    /// From now on, what a busy host sends leaves when `executor` says that it is done.
+    pub(super) fn mind_processors(&mut self, executor: Rc<Executor>) {
+        self.processors = Some(executor);
     }
 
     /// Which of `turmoil-net`'s hosts is which.
@@ -219,8 +228,12 @@ impl Network {
         if segment.payload.len() >= BULK_BYTES {
             self.bulk.insert(key);
         }
+        let leaves = match &self.processors {
+            Some(executor) => executor.done_at(from),
+            None => now,
+        };
         let link = &mut self.links[from.0][to.0];
-        let due = link.arrival(now, u64::from(packet.size()), &mut self.rng)
+        let due = link.arrival(leaves, u64::from(packet.size()), &mut self.rng)
             + link.loss_delay(&mut self.rng);
         match self.flows.entry(key) {
             Entry::Occupied(mut flow) => flow.get_mut().rest.push_back((due, packet)),

@@ -12,6 +12,9 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use turmoil_net::shim::tokio::net::TcpStream;
 
+use super::executor;
+use super::processor::Work;
+
 /// Bytes read at a time.
 const SCRATCH_BYTES: usize = 64 * 1024;
 /// A read of this size may open the window enough to tell the sender.
@@ -68,6 +71,9 @@ impl AsyncRead for SimStream {
             if read.len() >= WINDOW_BYTES {
                 mark_dirty();
             }
+            if !read.is_empty() {
+                executor::current().spend(Work::Receive);
+            }
             buffer.put_slice(read);
             poll
         })
@@ -81,6 +87,7 @@ impl AsyncWrite for SimStream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         mark_dirty();
+        executor::current().spend(Work::Send);
         Pin::new(&mut self.0).poll_write(cx, bytes)
     }
 

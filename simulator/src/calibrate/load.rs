@@ -1,0 +1,137 @@
+//! One closed loop: how much a real cluster gets done, and what it costs its processes.
+//!
+//! The clients are those of every run; here they live in the real world, on a thread of
+//! their own as they do in simulation.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use squall_cluster::world::{RealWorld, World};
+use tokio::task::LocalSet;
+
+use super::{CalibrateError, Target, processor, scenario, wire};
+use crate::history::{EventKind, History, Phase, Recorder};
+use crate::measure::{self, Class};
+use crate::stopwatch::Stopwatch;
+use crate::workload::{self, Setting};
+
+/// What a closed loop showed. Processor times are nanoseconds an acknowledged operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    pub clients: u64,
+    pub thousandths_per_second: u64,
+    pub p50_us: u64,
+    pub p99_us: u64,
+    pub leader_ns: u64,
+    /// Mean of the others; 0 when there are none.
+    pub follower_ns: u64,
+    pub client_ns: u64,
+}
+
+/// What the clients saw in the phase that counts.
+pub(super) struct Seen {
+    pub acknowledged: u64,
+    pub thousandths_per_second: u64,
+    pub p50_us: u64,
+    pub p99_us: u64,
+}
+
+impl Seen {
+    /// `None` if nothing was acknowledged.
+    pub(super) fn of(history: &History) -> Option<Self> {
+        let measures = measure::measure(history);
+        let rate = measures.throughput.all.get(&Phase::Chaos)?;
+        let mut rows = measures.latency.iter();
+        let row = rows.find(|row| row.phase == Phase::Chaos && row.class == Class::Ok)?;
+        Some(Self {
+            acknowledged: rate.acked,
+            thousandths_per_second: rate.per_second_milli(),
+            p50_us: row.summary.p50_us,
+            p99_us: row.summary.p99_us,
+        })
+    }
+}
+
+/// Loads a real cluster.
+pub(super) fn measured(
+    target: &Target,
+    clients: u64,
+    length: Duration,
+) -> Result<Load, CalibrateError> {
+    let nodes = target.addresses.len();
+    let plan = scenario::plan(nodes, clients, length, None).map_err(CalibrateError::Simulation)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(CalibrateError::EventLoop)?;
+    let watch = Stopwatch::start();
+    let recorder = Recorder::new(move || watch.elapsed().as_micros() as u64);
+    let setting = Setting::new(recorder, target.addresses.clone());
+    let used = LocalSet::new().block_on(&runtime, async {
+        let enter = |phase| setting.recorder.record(EventKind::Phase { phase });
+        enter(Phase::Warmup);
+        for workload in &plan.workloads {
+            workload::start::<RealWorld>(&setting, workload);
+        }
+        RealWorld::sleep(scenario::WARMUP).await;
+        let before = Used::now(target)?;
+        enter(Phase::Chaos);
+        RealWorld::sleep(length).await;
+        enter(Phase::Heal);
+        let used = Used::now(target)?.since(&before);
+        finish(&setting).await;
+        enter(Phase::End);
+        Ok::<_, CalibrateError>(used)
+    })?;
+    let history = setting.recorder.take();
+    let no_answer = CalibrateError::NoAnswer { clients };
+    let seen = Seen::of(&history).filter(|seen| seen.acknowledged > 0);
+    let seen = seen.ok_or(no_answer)?;
+    let leader = wire::leader(&target.addresses)?.ok_or_else(|| CalibrateError::Node {
+        address: target.addresses.join(", "),
+        why: "no node leads".into(),
+    })?;
+    let all: u64 = used.nodes_ns.iter().sum();
+    let followers = (nodes - 1).max(1) as u64;
+    Ok(Load {
+        clients,
+        thousandths_per_second: seen.thousandths_per_second,
+        p50_us: seen.p50_us,
+        p99_us: seen.p99_us,
+        leader_ns: used.nodes_ns[leader] / seen.acknowledged,
+        follower_ns: (all - used.nodes_ns[leader]) / followers / seen.acknowledged,
+        client_ns: used.client_ns / seen.acknowledged,
+    })
+}
+
+async fn finish(setting: &Rc<Setting>) {
+    setting.stop();
+    // Operations time out, so this ends.
+    while !setting.is_finished() {
+        RealWorld::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Processor time used.
+struct Used {
+    nodes_ns: Vec<u64>,
+    client_ns: u64,
+}
+
+impl Used {
+    fn now(target: &Target) -> Result<Self, CalibrateError> {
+        let nodes = target.processes.iter().map(|pid| processor::used_ns(*pid));
+        Ok(Self {
+            nodes_ns: nodes.collect::<Result<_, _>>()?,
+            client_ns: processor::used_ns(std::process::id())?,
+        })
+    }
+
+    fn since(&self, before: &Used) -> Used {
+        let nodes = self.nodes_ns.iter().zip(&before.nodes_ns);
+        Used {
+            nodes_ns: nodes.map(|(now, then)| now.saturating_sub(*then)).collect(),
+            client_ns: self.client_ns.saturating_sub(before.client_ns),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Measures what a simulation assumes, on a cluster that really runs, and writes it as a
+//! `[hardware]` profile.
+//!
+//! ```text
+//! Target ──▶ disk, wire, load (measured) ──▶ fit (the same load, simulated) ──▶ profile
+//! ```
+//!
+//! How long a sync and a message take is measured directly. What a message costs a
+//! processor is not: of each process only its whole processor time is known, at several
+//! loads. So the same loads are simulated, which counts what every process did, and the
+//! costs are those that explain the measured times by these counts ([`fit`]).
+//!
+//! Where the nodes run is the caller's affair: processes or containers, as long as their
+//! processes are visible on this machine.
+
+mod disk;
+mod fit;
+mod load;
+mod processor;
+mod profile;
+mod scenario;
+mod wire;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::plan::Costs;
+
+pub use load::Load;
+pub use processor::cores;
+pub use profile::profile;
+
+/// Clients of the closed loops.
+pub const CLIENTS: [u64; 3] = [1, 8, 32];
+
+/// A cluster that runs, with nothing else to do.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Where clients reach each node, `host:port`.
+    pub addresses: Vec<String>,
+    /// The process of each node, as this machine numbers it.
+    pub processes: Vec<u32>,
+    /// A directory on each node's disk that files may be made in.
+    pub directories: Vec<PathBuf>,
+    /// Cores that all nodes and the clients share; `None`: each has its own machine.
+    pub cores: Option<u64>,
+}
+
+/// How much to measure.
+#[derive(Debug, Clone, Copy)]
+pub struct Effort {
+    pub syncs: usize,
+    pub round_trips: usize,
+    /// Of each closed loop.
+    pub load: Duration,
+}
+
+/// What was measured, and what explains it.
+#[derive(Debug, Clone)]
+pub struct Calibration {
+    pub cores: Option<u64>,
+    pub nodes: usize,
+    /// Nanoseconds, in rising order.
+    pub syncs_ns: Vec<u64>,
+    pub round_trips_ns: Vec<u64>,
+    pub loads: Vec<Load>,
+    pub node: Costs,
+    pub client: Costs,
+    /// One way, without what sender and receiver do; nanoseconds, in rising order.
+    pub latencies_ns: Vec<u64>,
+    /// The loads again, simulated with the costs above.
+    pub simulated: Vec<Load>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CalibrateError {
+    #[error("{path}: {source}")]
+    Disk {
+        path: String,
+        source: std::io::Error,
+    },
+    #[error("{address}: {why}")]
+    Node { address: String, why: String },
+    #[error("process {pid}: {why}; it must run on this machine")]
+    Process { pid: u32, why: String },
+    #[error("a closed loop of {clients} clients got no answer; do the nodes form a cluster?")]
+    NoAnswer { clients: u64 },
+    #[error("a calibration needs as many processes and directories as nodes: {0}")]
+    Target(String),
+    #[error("the simulation of a load failed: {0}")]
+    Simulation(String),
+    #[error("the machine's event loop cannot be set up: {0}")]
+    EventLoop(std::io::Error),
+}
+
+/// Measures the target and finds the costs that explain it. `tell` hears about progress.
+///
+/// # Errors
+/// A node, its process or its disk cannot be reached.
+pub fn calibrate(
+    target: &Target,
+    effort: Effort,
+    tell: &dyn Fn(&str),
+) -> Result<Calibration, CalibrateError> {
+    let nodes = target.addresses.len();
+    if nodes == 0 || target.processes.len() != nodes || target.directories.len() != nodes {
+        let (processes, directories) = (target.processes.len(), target.directories.len());
+        return Err(CalibrateError::Target(format!(
+            "{nodes} nodes, {processes} processes, {directories} directories"
+        )));
+    }
+    tell("syncing the disk of every node …");
+    let syncs_ns = disk::syncs(&target.directories, effort.syncs)?;
+    tell("asking every node and waiting for the answer …");
+    let round_trips_ns = wire::round_trips(&target.addresses, effort.round_trips)?;
+    let mut loads = Vec::new();
+    for clients in CLIENTS {
+        tell(&format!("a closed loop with {clients} clients …"));
+        loads.push(load::measured(target, clients, effort.load)?);
+    }
+    tell("simulating the same, to tell what costs what …");
+    let measured = fit::Measured {
+        cores: target.cores,
+        nodes,
+        syncs_ns: &syncs_ns,
+        round_trips_ns: &round_trips_ns,
+        loads: &loads,
+        length: effort.load,
+    };
+    let fitted = fit::fit(&measured)?;
+    Ok(Calibration {
+        cores: target.cores,
+        nodes,
+        node: fitted.node,
+        client: fitted.client,
+        latencies_ns: fitted.latencies_ns,
+        simulated: fitted.simulated,
+        syncs_ns,
+        round_trips_ns,
+        loads,
+    })
+}

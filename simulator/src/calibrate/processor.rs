@@ -1,0 +1,49 @@
+//! Processor time of processes on this machine, as the kernel counts it.
+
+use super::CalibrateError;
+
+/// Where in `/proc/PID/stat` user and system time stand, counted after the name.
+const USER: usize = 11;
+const SYSTEM: usize = 12;
+
+/// Cores of this machine that this process may use.
+pub fn cores() -> u64 {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64)
+}
+
+/// What all threads of a process have used so far, those that have ended included,
+/// nanoseconds. The kernel counts in hundredths of a second.
+pub(super) fn used_ns(pid: u32) -> Result<u64, CalibrateError> {
+    let path = format!("/proc/{pid}/stat");
+    let failed = |why: String| CalibrateError::Process { pid, why };
+    let text = std::fs::read_to_string(&path).map_err(|e| failed(format!("{path}: {e}")))?;
+    let ticks = ticks(&text).ok_or_else(|| failed(format!("{path} is not as expected")))?;
+    Ok(ticks * (1_000_000_000 / rustix::param::clock_ticks_per_second()))
+}
+
+/// The name is in brackets and may hold anything, brackets included.
+fn ticks(stat: &str) -> Option<u64> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let fields: Vec<&str> = after_name.split_whitespace().collect();
+    let field = |index: usize| fields.get(index)?.parse::<u64>().ok();
+    Some(field(USER)? + field(SYSTEM)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_found_behind_a_name_of_any_shape() {
+        let stat = "7 (a) b (c)) S 1 7 7 0 -1 4194304 100 0 0 0 41 17 3 2 20 0 1 0 5 1 1";
+        assert_eq!(ticks(stat), Some(58));
+        assert_eq!(ticks("7 (short) S 1"), None);
+    }
+
+    #[test]
+    fn this_process_has_used_some() {
+        assert!(used_ns(std::process::id()).is_ok());
+        let gone = used_ns(u32::MAX).unwrap_err().to_string();
+        assert!(gone.contains("must run on this machine"), "{gone}");
+    }
+}

@@ -1,0 +1,43 @@
+//! The closed loop that is measured and simulated: clients that set keys, without a pause.
+
+use std::time::Duration;
+
+use crate::plan::Plan;
+use crate::scenario::{Profile, Scenario};
+
+/// Not measured: connections are opened, the leader is found.
+pub(super) const WARMUP: Duration = Duration::from_secs(1);
+
+/// What is measured is the chaos phase, in which nothing is wrong.
+pub(super) fn plan(
+    nodes: usize,
+    clients: u64,
+    length: Duration,
+    profile: Option<&Profile>,
+) -> Result<Plan, String> {
+    let text = format!(
+        r#"name = "calibration"
+[cluster]
+nodes = {nodes}
+snapshot_every = 100_000
+[phases]
+warmup = "{}ms"
+chaos = "{}ms"
+serve = "1ms"
+[probe]
+enabled = false
+[[workload]]
+service = "cache"
+clients = {clients}
+reads = "0%"
+cas = "0%"
+think = "0s"
+payload = "64B"
+"#,
+        WARMUP.as_millis(),
+        length.as_millis(),
+    );
+    let scenario = Scenario::parse_on(&text, "the calibration's own load", profile, &[]);
+    let scenario = scenario.map_err(|e| e.to_string())?;
+    Plan::resolve(&scenario, 1).map_err(|e| e.to_string())
+}
