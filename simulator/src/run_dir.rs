@@ -297,16 +297,6 @@ impl RunDir {
         fs::read_to_string(self.path.join(name)).map_err(|e| self.io(name, e))
     }
 
-    /// The report as it was written.
-    pub fn report(&self) -> Result<Report, RunDirError> {
-        let name = "report.json";
-        let text = fs::read_to_string(self.path.join(name)).map_err(|e| self.io(name, e))?;
-        serde_json::from_str(&text).map_err(|e| RunDirError::Malformed {
-            path: self.path.join(name).display().to_string(),
-            detail: e.to_string(),
-        })
-    }
-
     pub fn history(&self) -> Result<(Header, History), RunDirError> {
         let path = self.path.join("history.jsonl");
         let file = File::open(&path).map_err(|e| self.io("history.jsonl", e))?;

@@ -201,7 +201,10 @@ const SIMULATOR_HOMES: &[Home] = &[
     ),
     ("indicatif", &["cli/meter.rs"]),
     ("maud", &["report/html", "sweep/html.rs"]),
-    ("rustix", &["backend/docker", "calibrate/processor.rs", "sweep/pool.rs"]),
+    (
+        "rustix",
+        &["backend/docker", "calibrate/processor.rs", "sweep/pool.rs"],
+    ),
     ("signal_hook", &["cli/interrupt.rs"]),
     ("rand_chacha", &["backend", "plan", "workload"]),
     (

@@ -7,7 +7,7 @@
 //! packet until it heals, so the first retransmission after that gets through. Within a
 //! connection and direction, packets stay in order.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -37,7 +37,7 @@ pub(super) fn retransmit_after(attempt: u32) -> Nanos {
 #[derive(Debug, Clone)]
 pub(super) struct Link {
     /// In the place of the plain bounds and their jitter.
-    measured: Option<Rc<Quantiles>>,
+    measured: Option<Arc<Quantiles>>,
     latency_min: Nanos,
     latency_max: Nanos,
     jitter: Nanos,
@@ -53,6 +53,7 @@ impl Link {
     /// A link that costs nothing and loses nothing.
     pub(super) fn perfect() -> Self {
         Self {
+            measured: None,
             latency_min: 0,
             latency_max: 0,
             jitter: 0,
@@ -70,7 +71,7 @@ impl Link {
             None => (plan.latency_min_us, plan.latency_max_us, plan.jitter_us),
         };
         Self {
-            measured: plan.measured_latency.clone().map(Rc::new),
+            measured: plan.measured_latency.clone().map(Arc::new),
             latency_min: latency_min_us * 1_000,
             latency_max: latency_max_us * 1_000,
             jitter: jitter_us * 1_000,

@@ -70,9 +70,7 @@ pub(super) fn measured(
     let used = LocalSet::new().block_on(&runtime, async {
         let enter = |phase| setting.recorder.record(EventKind::Phase { phase });
         enter(Phase::Warmup);
-        for workload in &plan.workloads {
-            workload::start::<RealWorld>(&setting, workload);
-        }
+        workload::start::<RealWorld>(&setting, &plan);
         RealWorld::sleep(scenario::WARMUP).await;
         let before = Used::now(target)?;
         enter(Phase::Chaos);
