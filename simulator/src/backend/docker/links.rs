@@ -99,9 +99,7 @@ impl Links {
         done: impl FnOnce(),
     ) -> Result<String, String> {
         let _turn = self.turn.lock().await;
-        let mut bad = self.bad.borrow_mut();
-        bad.insert(fault, (ways.to_vec(), change));
-        drop(bad);
+        (self.bad.borrow_mut()).insert(fault, (ways.to_vec(), change));
         self.lay(ways).await?;
         done();
         let mut open = self.observer.all();
@@ -167,6 +165,12 @@ impl Links {
             }
         }
         let sources: BTreeSet<Ipv4Addr> = queued.keys().copied().collect();
+        self.fill_queue(to, queued)?;
+        rules::write(&self.namespaces[to], &cut, &sources).await
+    }
+
+    /// Has packets that arrive at `to` held up as these links want it.
+    fn fill_queue(&self, to: usize, queued: BTreeMap<Ipv4Addr, Link>) -> io::Result<()> {
         let mut queues = self.queues.borrow_mut();
         if !queued.is_empty() && !queues.contains_key(&to) {
             let rng = self.seed.fork(&node_name(to)).rng();
@@ -176,8 +180,7 @@ impl Links {
         if let Some(queue) = queues.get(&to) {
             *queue.table.lock().expect("no holder of the lock panics") = queued;
         }
-        drop(queues);
-        rules::write(&self.namespaces[to], &cut, &sources).await
+        Ok(())
     }
 }
 
