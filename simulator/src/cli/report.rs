@@ -20,8 +20,7 @@ Examples:
   squall report runs/failure-recovery-1 --html
   squall report sweeps/leader-kill --csv figures/
 
-report.json is described by docs/report.schema.json. The exit code says whether the report
-could be made, not what it says: 0, 64 or 70.";
+The exit code says whether the report could be made, not what it says: 0, 64 or 70.";
 
 #[derive(Debug, ClapArgs)]
 pub struct ReportArgs {
