@@ -119,6 +119,7 @@ const SIMULATOR: &[Rule] = &[
             "check",
             "environment",
             "history",
+            "objective",
             "plan",
             "report",
             "run",
@@ -165,7 +166,7 @@ const CLUSTER_HOMES: &[Home] = &[
 const SIMULATOR_HOMES: &[Home] = &[
     ("turmoil_net", &["backend/sim"]),
     ("turmoil_fs", &["backend/sim"]),
-    ("tokio", &["backend"]),
+    ("tokio", &["backend", "workload"]),
     ("bollard", &["backend/docker/engine.rs"]),
     ("nfq", &["backend/docker/packets.rs"]),
     ("openraft", &[]),
@@ -175,6 +176,8 @@ const SIMULATOR_HOMES: &[Home] = &[
         "toml",
         &[
             "plan/action.rs",
+            "plan/load.rs",
+            "plan/region.rs",
             "plan/resolve.rs",
             "scenario",
             "shrink",
