@@ -137,6 +137,7 @@ const SIMULATOR: &[Rule] = &[
             "compare",
             "environment",
             "history",
+            "objective",
             "plan",
             "report",
             "run",
@@ -183,7 +184,7 @@ const CLUSTER_HOMES: &[Home] = &[
 const SIMULATOR_HOMES: &[Home] = &[
     ("turmoil_net", &["backend/sim"]),
     ("turmoil_fs", &["backend/sim"]),
-    ("tokio", &["backend", "calibrate"]),
+    ("tokio", &["backend", "calibrate", "workload"]),
     ("bollard", &["backend/docker/engine.rs"]),
     ("nfq", &["backend/docker/packets.rs"]),
     ("openraft", &[]),
@@ -193,6 +194,8 @@ const SIMULATOR_HOMES: &[Home] = &[
         "toml",
         &[
             "plan/action.rs",
+            "plan/load.rs",
+            "plan/region.rs",
             "plan/resolve.rs",
             "scenario",
             "shrink",
@@ -211,6 +214,7 @@ const SIMULATOR_HOMES: &[Home] = &[
         "squall_cluster",
         &[
             "backend",
+            "calibrate",
             "cli/run.rs",
             "history/event.rs",
             "system.rs",

@@ -12,11 +12,7 @@ use squall_tests::repository;
 fn scenario(name: &str, settings: &[(&str, &str)]) -> Scenario {
     let path = repository().join(format!("scenarios/{name}.toml"));
     let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
-    let mut settings: Vec<_> = settings.iter().map(own).collect();
-    // Workloads that end go as fast as they can from the start on.
-    if name.ends_with("-performance") || name == "records" || name == "scalability" {
-        settings.push(("phases.warmup".to_owned(), "200ms".to_owned()));
-    }
+    let settings: Vec<_> = settings.iter().map(own).collect();
     Scenario::load_with(path, &settings).expect("the repository's scenario is valid")
 }
 

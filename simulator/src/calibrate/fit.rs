@@ -22,7 +22,7 @@ use crate::scenario::Profile;
 /// sync.
 const SHAPE: [f64; 5] = [6_000.0, 700.0, 3_000.0, 8_000.0, 15_000.0];
 /// How much the shape counts against the measurements.
-const TRUST_IN_SHAPE: f64 = 0.02;
+const TRUST_IN_SHAPE: f64 = 0.005;
 const ROUNDS: usize = 3;
 /// Of coordinate descent; it has converged long before.
 const STEPS: usize = 500;
