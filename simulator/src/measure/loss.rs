@@ -111,7 +111,7 @@ impl Message<'_> {
 fn queue_loss<'a>(timeline: &'a Timeline<'a>, tally: &mut Tally) {
     let mut messages: IndexMap<(&str, &str), Message<'_>> = IndexMap::new();
     let mut drained: IndexMap<&str, bool> = IndexMap::new();
-    for (operation, sample) in timeline.operations.iter().zip(&timeline.samples) {
+    for (operation, sample) in timeline.asked() {
         match (operation.action, operation.outcome) {
             (Action::Publish { queue, value, .. }, outcome) => {
                 let message = messages.entry((queue, value)).or_default();
@@ -225,7 +225,7 @@ fn cache_loss<'a>(timeline: &'a Timeline<'a>, tally: &mut Tally) {
 
 fn keys<'a>(timeline: &'a Timeline<'a>) -> IndexMap<&'a str, Key<'a>> {
     let mut keys: IndexMap<&str, Key<'_>> = IndexMap::new();
-    for (operation, sample) in timeline.operations.iter().zip(&timeline.samples) {
+    for (operation, sample) in timeline.asked() {
         let may_have_acted =
             sample.class != Class::Failed && operation.outcome != Some(&Outcome::Mismatch);
         match operation.action {

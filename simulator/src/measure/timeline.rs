@@ -89,7 +89,8 @@ pub struct Timeline<'a> {
     pub end_us: u64,
     /// In order of invocation.
     pub operations: Vec<Operation<'a>>,
-    /// One for each operation, in the same order.
+    /// One for each operation that the cluster was asked, in the same order; see
+    /// [`Self::asked`].
     pub samples: Vec<Sample<'a>>,
     /// Return time and sample index of each acknowledged operation, in order of time.
     pub acks: Vec<(u64, usize)>,
@@ -141,6 +142,13 @@ impl<'a> Timeline<'a> {
     }
 
     /// The stretch of a phase, if the run reached it.
+    /// Operations that the cluster was asked, with what was measured of each. What a client
+    /// answers from its own cache is none of them.
+    pub fn asked(&self) -> impl Iterator<Item = (&Operation<'a>, &Sample<'a>)> {
+        let operations = self.operations.iter().filter(|op| op.action.is_remote());
+        operations.zip(&self.samples)
+    }
+
     pub fn phase(&self, phase: Phase) -> Option<Span> {
         let index = self.phases.iter().position(|(p, _)| *p == phase)?;
         let to_us = self
