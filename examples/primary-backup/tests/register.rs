@@ -41,7 +41,7 @@ fn an_early_acknowledgement_is_found_replayed_and_shrunk() {
     let again = mistaken.clone().seeds(only).run();
     assert_eq!(&again.results()[0], found, "a replay is the same run");
 
-    let smallest = mistaken.shrink(found.seed, seconds(60), RunReport::must_pass);
+    let smallest = mistaken.shrink(found.seed, seconds(240), RunReport::must_pass);
     let smallest = smallest.expect("it fails");
     println!(
         "{}\n{}, {} operations",
