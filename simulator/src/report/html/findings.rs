@@ -57,7 +57,7 @@ pub(super) fn bottlenecks(report: &Report) -> Markup {
                 dl.facts {
                     dt { "Impact" } dd { (found.impact) }
                     dt { "Cause" } dd { (found.cause) }
-                    dt { "Recommended" } dd { (found.recommendation) }
+                    dt { "Recommended" } dd { (with_code(&found.recommendation)) }
                 }
             }
         }
@@ -70,6 +70,15 @@ pub(super) fn bottlenecks(report: &Report) -> Markup {
         }
     };
     section("bottlenecks", "Bottlenecks", &body)
+}
+
+/// What stands in backticks, as code.
+fn with_code(text: &str) -> Markup {
+    html! {
+        @for (place, part) in text.split('`').enumerate() {
+            @if place % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
 }
 
 fn tone(priority: Priority) -> &'static str {
