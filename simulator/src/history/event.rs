@@ -1,5 +1,6 @@
 //! Events: one line of `history.jsonl` each.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a node says about itself, in the words of whoever emits it.
@@ -112,7 +113,7 @@ pub enum LoadUnit {
 }
 
 /// What can break under stress.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StressLimit {
     /// Operations that failed or were never answered, of those that ended.
@@ -148,7 +149,9 @@ pub enum StreamEvent {
     },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     Warmup,

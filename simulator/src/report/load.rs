@@ -1,5 +1,6 @@
 //! The load of a run: its steps, what broke under stress, and whether all was done in time.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::history::{LoadUnit, Phase, StressLimit};
@@ -9,7 +10,7 @@ use super::tables::{NOTHING, Table, Tone, count, duration, or_nothing};
 use super::{Bound, Ms, ObjectiveResult, PerSecond, Percent, Status, Unit};
 
 /// Steps in order of time, and the end of a stress test.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Load {
     pub steps: Vec<LoadStep>,
     /// `null`: no stress test, or it did not come to its end.
@@ -18,7 +19,7 @@ pub struct Load {
 }
 
 /// What clients saw while the load stayed at a level. One of `users` and `rate` is there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LoadStep {
     pub step: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,14 +44,14 @@ pub struct LoadStep {
 }
 
 /// The limit that a step broke. Microseconds, or millionths, as the limit is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Broke {
     pub limit: StressLimit,
     pub measured: u64,
     pub allowed: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stress {
     /// The step that broke; `null` if all held.
     pub breaking_step: Option<u64>,

@@ -9,6 +9,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::levels::seconds;
@@ -21,7 +22,7 @@ const DAY_US: u64 = 86_400_000_000;
 const DAYS_OF_MONTH: u64 = 30;
 
 /// An objective and what was measured against it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ObjectiveResult {
     /// `election_p99`, `latency.lock.acquire.p95`, `lost` …
     pub name: String,
@@ -45,7 +46,7 @@ pub struct ObjectiveResult {
     pub note: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     Met,

@@ -313,7 +313,7 @@ pub(super) fn objectives(report: &Report) -> Table {
 }
 
 /// What got worse or better than in earlier runs; with `all`, also what did not.
-fn comparison(report: &Report, all: bool) -> Table {
+pub(super) fn comparison(report: &Report, all: bool) -> Table {
     use crate::baseline::{Row, Standing};
     let row = |row: &Row| {
         let text = |value: Option<Number>| or_nothing(value, |value| row.unit.text(value));
@@ -354,7 +354,7 @@ fn comparison(report: &Report, all: bool) -> Table {
 }
 
 /// Mean time of an operation in each stage.
-fn stages(report: &Report) -> Table {
+pub(super) fn stages(report: &Report) -> Table {
     const STAGES: [&str; 8] = [
         "travel",
         "held",
@@ -390,7 +390,7 @@ fn stages(report: &Report) -> Table {
     }
 }
 
-fn messages(report: &Report) -> Table {
+pub(super) fn messages(report: &Report) -> Table {
     let row = |queue: &QueueReport| {
         let cells = [
             queue.published,
@@ -421,7 +421,7 @@ fn messages(report: &Report) -> Table {
     }
 }
 
-fn cached(report: &Report) -> Table {
+pub(super) fn cached(report: &Report) -> Table {
     let row = |cache: &CacheReport| {
         let times = cache.invalidation_ms;
         let cells = vec![
