@@ -65,12 +65,26 @@ pub enum Figure {
         service: Option<Service>,
         rate: Rate,
     },
+    /// Acknowledged operations of one kind, by their name in the history; the mean of the
+    /// same stretch as of throughput.
+    OperationRate { service: Service, operation: String },
     /// Operations that failed or were never answered, of those that began in the phase.
     ErrorRate { phase: Option<Phase> },
     /// The other operations.
     SuccessRate,
     /// Reads that found a value, of those that were answered.
     HitRate,
+    /// By how many percentage points the hit rate of the first tenth of the load and that of
+    /// the last differ.
+    HitRateChange,
+    /// The same of the error rate.
+    ErrorRateChange,
+    /// Messages published and not consumed at the end of serve.
+    BacklogEnd,
+    /// From the moment with the most messages to the next without any.
+    BacklogDrained,
+    /// By how much the median read that missed and was filled takes longer than one that hit.
+    MissPenalty,
     /// Most memory of any node.
     Memory,
     /// By how much the memory of a node grew from the first tenth of the run to the last.
@@ -200,11 +214,16 @@ impl Figure {
     pub fn unit(&self) -> Unit {
         use Figure::*;
         match self {
-            Lost => Unit::Count,
-            Availability | ErrorRate { .. } | SuccessRate | HitRate | MemoryGrowth | Cpu => {
-                Unit::Percent
-            }
-            Throughput { .. } => Unit::PerSecond,
+            Lost | BacklogEnd => Unit::Count,
+            Availability
+            | ErrorRate { .. }
+            | SuccessRate
+            | HitRate
+            | HitRateChange
+            | ErrorRateChange
+            | MemoryGrowth
+            | Cpu => Unit::Percent,
+            Throughput { .. } | OperationRate { .. } => Unit::PerSecond,
             Memory => Unit::Bytes,
             DetectionMax
             | Election { .. }
@@ -215,6 +234,8 @@ impl Figure {
             | RecoveryMax
             | RecoveryTime
             | RecoveryPoint
+            | BacklogDrained
+            | MissPenalty
             | Latency { .. } => Unit::Ms,
         }
     }
@@ -222,7 +243,9 @@ impl Figure {
     pub fn bound(&self) -> Bound {
         use Figure::*;
         match self {
-            Availability | Throughput { .. } | SuccessRate | HitRate => Bound::AtLeast,
+            Availability | Throughput { .. } | OperationRate { .. } | SuccessRate | HitRate => {
+                Bound::AtLeast
+            }
             _ => Bound::AtMost,
         }
     }
@@ -262,6 +285,9 @@ impl fmt::Display for Figure {
                     None => write!(f, "throughput.{rate}"),
                 };
             }
+            OperationRate { service, operation } => {
+                return write!(f, "rate.{}.{operation}", service.name());
+            }
             ErrorRate { phase: Some(phase) } => return write!(f, "error_rate.{}", phase.name()),
             DetectionMax => "detection_max",
             DowntimeMax => "downtime_max",
@@ -276,6 +302,11 @@ impl fmt::Display for Figure {
             ErrorRate { phase: None } => "error_rate",
             SuccessRate => "success_rate",
             HitRate => "hit_rate",
+            HitRateChange => "hit_rate_change",
+            ErrorRateChange => "error_rate_change",
+            BacklogEnd => "backlog_end",
+            BacklogDrained => "backlog_drained",
+            MissPenalty => "miss_penalty",
             Memory => "memory",
             MemoryGrowth => "memory_growth",
             Cpu => "cpu",

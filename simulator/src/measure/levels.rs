@@ -142,6 +142,15 @@ impl Levels {
         count_in(self.ack_times(service), span)
     }
 
+    /// The same of one kind of operation.
+    pub fn acknowledged_of(&self, service: Service, operation: &str, span: Span) -> u64 {
+        let answers = self.answers.iter();
+        let answers = answers.filter(|((s, name), _)| *s == service && *name == operation);
+        let ends = answers.flat_map(|(_, answers)| answers.iter().map(|(at, took)| at + took));
+        ends.filter(|end_us| (span.from_us..span.to_us).contains(end_us))
+            .count() as u64
+    }
+
     /// Acknowledgements in each whole second of the load.
     pub fn per_second(&self, service: Option<Service>) -> Vec<u64> {
         let acks = self.ack_times(service);
@@ -225,6 +234,10 @@ mod tests {
             levels.latency_us(Service::Cache, "set", 500, measured),
             None
         );
+        let loaded = levels.loaded.expect("chaos had operations");
+        // The last get of the load is answered after it.
+        assert_eq!(levels.acknowledged_of(Service::Cache, "get", loaded), 18);
+        assert_eq!(levels.acknowledged_of(Service::Cache, "set", loaded), 0);
         // Eighteen in the load, two in serve, one without an answer.
         assert_eq!(levels.successes(measured), (20, 21));
         assert_eq!(levels.hits(measured), (0, 20));

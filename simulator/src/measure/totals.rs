@@ -35,6 +35,9 @@ pub struct QueueTotals {
     pub depth_max: u64,
     /// The same at the end of serve, before the audit takes what is left.
     pub depth_end: u64,
+    /// From the first moment with the most messages to the next without any; `None` if there
+    /// was none before the end of serve.
+    pub drained_us: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -88,14 +91,20 @@ fn queue(timeline: &Timeline<'_>) -> Option<QueueTotals> {
     let served_us = timeline
         .measured()
         .map_or(timeline.end_us, |span| span.to_us);
-    let mut depth = 0;
+    let (mut depth, mut most_at_us) = (0, 0);
     for (at_us, _, change) in changes {
         depth += change;
         totals.published += change.max(0) as u64;
         let shown = u64::try_from(depth).unwrap_or(0);
-        totals.depth_max = totals.depth_max.max(shown);
+        if shown > totals.depth_max {
+            (totals.depth_max, most_at_us) = (shown, at_us);
+            totals.drained_us = None;
+        }
         if at_us < served_us {
             totals.depth_end = shown;
+            if shown == 0 {
+                totals.drained_us.get_or_insert(at_us - most_at_us);
+            }
         }
     }
     totals.dead_letters = dead.len() as u64;
