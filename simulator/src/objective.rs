@@ -81,7 +81,7 @@ pub enum Figure {
     ErrorRateChange,
     /// Messages published and not consumed at the end of serve.
     BacklogEnd,
-    /// From the moment with the most messages to the next without any.
+    /// From the moment with the most messages to the next with a hundredth of them or less.
     BacklogDrained,
     /// By how much the median read that missed and was filled takes longer than one that hit.
     MissPenalty,
@@ -341,6 +341,7 @@ pub fn operations(service: Service) -> &'static [&'static str] {
             "get",
             "get_from",
             "get_near",
+            "get_many",
             "set",
             "set_volatile",
             "cache_size",

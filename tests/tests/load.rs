@@ -82,6 +82,21 @@ fn limited_workloads_do_exactly_as_much_as_was_asked() {
 }
 
 #[test]
+fn keys_that_are_read_together_are_read_at_one_index() {
+    let settings = [
+        ("workload.0.operations", "3000"),
+        ("workload.0.clients", "50"),
+        ("workload.0.keys", "20"),
+        ("workload.0.multi_get", "6"),
+    ];
+    let judged = passes("cache-performance", &settings);
+    let checks = &judged.report.checks;
+    let check = checks.iter().find(|check| check.name == "cache_multi_get");
+    let read = check.map_or(0, |check| check.checked);
+    assert!(read > 1_000, "{read} reads of several keys");
+}
+
+#[test]
 fn what_is_not_done_in_time_is_an_objective_missed() {
     let settings = [("phases.chaos", "20ms"), ("workload.0.operations", "50000")];
     let scenario = scenario("lock-performance", &settings);

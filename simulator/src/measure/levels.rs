@@ -76,6 +76,10 @@ impl Levels {
         if let Some(Outcome::Value { value, .. }) = outcome {
             self.reads.push((start_us, value.is_some()));
         }
+        if let Some(Outcome::Values { values }) = outcome {
+            let found = values.iter().map(|found| (start_us, found.value.is_some()));
+            self.reads.extend(found);
+        }
         // What a client answers itself is no service of the cluster.
         if matches!(operation.action, Action::GetNear { .. }) {
             return;

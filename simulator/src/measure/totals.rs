@@ -35,8 +35,9 @@ pub struct QueueTotals {
     pub depth_max: u64,
     /// The same at the end of serve, before the audit takes what is left.
     pub depth_end: u64,
-    /// From the first moment with the most messages to the next without any; `None` if there
-    /// was none before the end of serve.
+    /// From the first moment with the most messages to the next with a hundredth of them or
+    /// less, which is what is under way in a queue that keeps up; `None` if there was none
+    /// before the end of serve.
     pub drained_us: Option<u64>,
 }
 
@@ -102,7 +103,7 @@ fn queue(timeline: &Timeline<'_>) -> Option<QueueTotals> {
         }
         if at_us < served_us {
             totals.depth_end = shown;
-            if shown == 0 {
+            if shown <= totals.depth_max / 100 {
                 totals.drained_us.get_or_insert(at_us - most_at_us);
             }
         }
@@ -123,6 +124,10 @@ fn cache(history: &History, timeline: &Timeline<'_>) -> Option<CacheTotals> {
             Outcome::Value { value, .. } => {
                 totals.reads += 1;
                 totals.hits += u64::from(value.is_some());
+            }
+            Outcome::Values { values } => {
+                totals.reads += values.len() as u64;
+                totals.hits += values.iter().filter(|found| found.value.is_some()).count() as u64;
             }
             Outcome::Stored { version } | Outcome::Counted { version, .. } => {
                 if let Some(key) = written_key(operation.action) {

@@ -131,8 +131,8 @@ pub struct QueueReport {
     pub dead_letters: u64,
     pub depth_max: u64,
     pub depth_end: u64,
-    /// From the moment with the most messages to the next without any; `null` if there was
-    /// none before the audit.
+    /// From the moment with the most messages to the next with a hundredth of them or less;
+    /// `null` if there was none before the audit.
     #[serde(default)]
     pub drained_ms: Option<Ms>,
 }

@@ -183,7 +183,7 @@ pub struct Flat {
 pub struct Backlog {
     /// So many may be left at the end of serve.
     pub end: Option<u64>,
-    /// From the moment with the most messages to the next without any.
+    /// From the moment with the most messages to the next with a hundredth of them or less.
     pub drained: Option<Duration>,
 }
 

@@ -673,6 +673,12 @@ fn outcome_of(action: &Action, result: Result<Reply, CallError>) -> Outcome {
             messages: messages.iter().map(queue::delivered).collect(),
         },
         Reply::Settled(count) => Outcome::Settled { valid: count > 0 },
+        Reply::Values(values) if matches!(action, Action::GetMany { .. }) => Outcome::Values {
+            values: values
+                .iter()
+                .map(|found| cache::found(found.as_ref()))
+                .collect(),
+        },
         Reply::Values(values) => match values.into_iter().next().flatten() {
             Some(found) => Outcome::Value {
                 value: Some(value_of(&found.value)),
