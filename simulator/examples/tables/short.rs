@@ -13,7 +13,10 @@ const SHORT: &[(&str, &[(&str, &str)])] = &[
     ("baseline", &[("phases.compress", "20")]),
     ("load", &[("phases.compress", "40")]),
     ("spike", &[("phases.compress", "20")]),
-    ("soak", &[("phases.compress", "60")]),
+    (
+        "soak",
+        &[("phases.compress", "60"), ("phases.warmup", "10s")],
+    ),
     ("stress", &[("stress.hold", "2s"), ("stress.recover", "8s")]),
     ("volume", &[("phases.compress", "60")]),
     ("burst", &[("phases.compress", "15")]),

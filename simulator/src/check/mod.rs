@@ -79,7 +79,7 @@ type Check = fn(&View) -> CheckResult;
 
 /// In the order of the report: is there anything to judge, then data, then Raft, then
 /// recovery.
-const CHECKS: [Check; 43] = [
+const CHECKS: [Check; 44] = [
     load::check,
     faults::check,
     lost_grants::check,
