@@ -18,6 +18,19 @@ use crate::scenario::Scenario;
 pub fn explicit(scenario: &Scenario, plan: &Plan) -> Table {
     let mut document = scenario.document();
     document.remove("chaos");
+    // A budget counts as before; the usual one need not be written.
+    if plan
+        .chaos
+        .as_ref()
+        .is_some_and(|chaos| chaos.budget.is_none())
+    {
+        let nothing_drawn = [
+            ("kinds", Value::Array(Vec::new())),
+            ("budget", "unlimited".into()),
+        ];
+        let table = nothing_drawn.map(|(key, value)| (key.to_owned(), value));
+        document.insert("chaos".into(), Table::from_iter(table).into());
+    }
     let faults = plan
         .faults
         .iter()
@@ -45,12 +58,7 @@ fn table(fault: &PlannedFault, plan: &Plan) -> Table {
     let time = |us: u64| Value::String(duration_text(us));
     let at_us = fault.at_us.saturating_sub(plan.phases.warmup_us);
     table.insert("at".into(), time(at_us));
-    match &fault.action {
-        FaultAction::RollingRestart { .. } if is_cut_short(fault, plan) => {
-            shortened(fault, &mut table);
-        }
-        whole => action(whole, &mut table),
-    }
+    action(&fault.action, &mut table);
     if let Some(moment) = fault.when {
         table.insert("when".into(), moment.to_string().into());
     }
@@ -58,45 +66,10 @@ fn table(fault: &PlannedFault, plan: &Plan) -> Table {
     if !fault.action.is_instant() && !takes_its_time {
         table.insert("for".into(), time(fault.until_us - fault.at_us));
     }
-    table
-}
-
-/// Whether a rolling restart ends with the chaos phase before all have had their turn.
-fn is_cut_short(fault: &PlannedFault, plan: &Plan) -> bool {
-    let FaultAction::RollingRestart { up_us, down_us, .. } = fault.action else {
-        return false;
-    };
-    fault.at_us + plan.cluster.nodes as u64 * (up_us + down_us) > fault.until_us
-}
-
-/// Nobody can write a rolling restart that ends early: only those that have their turn.
-fn shortened(fault: &PlannedFault, table: &mut Table) {
-    let FaultAction::RollingRestart {
-        targets: _,
-        up_us,
-        down_us,
-    } = fault.action
-    else {
-        unreachable!("only a rolling restart is cut short");
-    };
-    let turns = (fault.until_us - fault.at_us) / (up_us + down_us);
-    let targets: Vec<Target> = (0..turns as usize).map(Target::Node).collect();
-    match targets.is_empty() {
-        false => action(
-            &FaultAction::RollingRestart {
-                targets,
-                up_us,
-                down_us,
-            },
-            table,
-        ),
-        true => {
-            let targets = vec![Target::Node(0)];
-            action(&FaultAction::Stop { targets }, table);
-            let lasts_us = fault.until_us - fault.at_us;
-            table.insert("for".into(), duration_text(lasts_us).into());
-        }
+    if fault.drawn {
+        table.insert("within_budget".into(), true.into());
     }
+    table
 }
 
 fn action(action: &FaultAction, table: &mut Table) {
