@@ -142,7 +142,11 @@ impl<'a> Tables<'a> {
         let report = self.report("lock-performance")?;
         let rows = ["acquire", "release"].map(|name| operation_row(report, "lock", name));
         let table = table(&OPERATIONS, &rows);
-        Ok(self.part("Locks", "lock-performance", &(overall(report) + &table)))
+        Ok(self.part(
+            "Locks",
+            "lock-performance",
+            &(self.overall(report) + &table),
+        ))
     }
 
     fn queue(&self) -> Result<String, String> {
@@ -177,7 +181,11 @@ impl<'a> Tables<'a> {
             ">left",
         ];
         let tables = table(&OPERATIONS, &rows) + &table(&columns, &[messages.to_vec()]);
-        Ok(self.part("Queue", "queue-performance", &(overall(report) + &tables)))
+        Ok(self.part(
+            "Queue",
+            "queue-performance",
+            &(self.overall(report) + &tables),
+        ))
     }
 
     fn cache(&self) -> Result<String, String> {
@@ -198,7 +206,11 @@ impl<'a> Tables<'a> {
         ];
         let columns = [">hit rate", ">invalidations", ">heard after, p50", ">p99"];
         let tables = table(&OPERATIONS, &rows) + &table(&columns, &[row.to_vec()]);
-        Ok(self.part("Cache", "cache-performance", &(overall(report) + &tables)))
+        Ok(self.part(
+            "Cache",
+            "cache-performance",
+            &(self.overall(report) + &tables),
+        ))
     }
 
     fn failure_recovery(&self) -> Result<String, String> {
@@ -438,6 +450,25 @@ impl<'a> Tables<'a> {
         format!("\n### {title}\n\n{}\n\n{body}", self.command(scenario))
     }
 
+    /// All operations of the chaos phase in one line.
+    fn overall(&self, report: &Report) -> String {
+        let seen = or_zero(report);
+        format!(
+            "{} operations in {}: {}/s, mean {}, p95 {}, p99 {}, errors {}; CPU of the busiest node \
+         {}, memory of the largest {}; {}.\n\n",
+            count(seen.acknowledged + seen.errors),
+            duration(chaos_us(report)),
+            count(per_second(report) / 1_000),
+            or_nothing(seen.mean_us, duration),
+            or_nothing(seen.p95_us, duration),
+            or_nothing(seen.p99_us, duration),
+            error_rate(report),
+            self.cpu(report),
+            self.memory(report),
+            report.verdict,
+        )
+    }
+
     fn cpu(&self, report: &Report) -> String {
         let nodes = report.resources.values();
         let most = nodes.filter_map(|node| node.cpu).max();
@@ -496,22 +527,6 @@ fn operation_row(report: &Report, service: &str, name: &str) -> Vec<String> {
     .into_iter()
     .chain(times.map(duration))
     .collect()
-}
-
-/// All operations of the chaos phase in one line.
-fn overall(report: &Report) -> String {
-    let seen = or_zero(report);
-    format!(
-        "{} operations in {}: {}/s, mean {}, p95 {}, p99 {}, errors {}; {}.\n\n",
-        count(seen.acknowledged + seen.errors),
-        duration(chaos_us(report)),
-        count(per_second(report) / 1_000),
-        or_nothing(seen.mean_us, duration),
-        or_nothing(seen.p95_us, duration),
-        or_nothing(seen.p99_us, duration),
-        error_rate(report),
-        report.verdict,
-    )
 }
 
 fn or_zero(report: &Report) -> squall::report::Overall {
