@@ -214,7 +214,7 @@ fn users_come_and_go_as_the_steps_say() {
     assert_eq!(levels.collect::<Vec<_>>(), [(10, 10), (10, 50), (50, 10)]);
     passes(
         "soak",
-        &[("phases.compress", "60"), ("phases.warmup", "10s")],
+        &[("phases.compress", "60"), ("phases.warmup", "30s")],
     );
 }
 

@@ -4,18 +4,18 @@ use crate::jobs::Job;
 
 /// Scenario, and what is set to make it short.
 const SHORT: &[(&str, &[(&str, &str)])] = &[
-    ("lock-performance", &[("workload.0.operations", "2000")]),
-    ("queue-performance", &[("workload.0.operations", "5000")]),
-    ("cache-performance", &[("workload.0.operations", "20000")]),
+    ("lock-performance", &[]),
+    ("queue-performance", &[("workload.0.operations", "50000")]),
+    ("cache-performance", &[("workload.0.operations", "200000")]),
     ("failure-recovery", &[("phases.warmup", "3s")]),
-    ("scalability", &[("workload.0.operations", "5000")]),
+    ("scalability", &[("workload.0.operations", "50000")]),
     ("single-against-cluster", &[("phases.chaos", "12s")]),
     ("baseline", &[("phases.compress", "20")]),
     ("load", &[("phases.compress", "40")]),
     ("spike", &[("phases.compress", "20")]),
     (
         "soak",
-        &[("phases.compress", "60"), ("phases.warmup", "10s")],
+        &[("phases.compress", "60"), ("phases.warmup", "30s")],
     ),
     ("stress", &[("stress.hold", "2s"), ("stress.recover", "8s")]),
     ("volume", &[("phases.compress", "60")]),
