@@ -180,7 +180,8 @@ impl<'a> Tables<'a> {
             ">most waiting",
             ">left",
         ];
-        let tables = table(&OPERATIONS, &rows) + &table(&columns, &[messages.to_vec()]);
+        let messages = table(&columns, &[messages.to_vec()]);
+        let tables = table(&OPERATIONS, &rows) + "\n" + &messages;
         Ok(self.part(
             "Queue",
             "queue-performance",
@@ -190,11 +191,7 @@ impl<'a> Tables<'a> {
 
     fn cache(&self) -> Result<String, String> {
         let report = self.report("cache-performance")?;
-        let rows = [("get", "get"), ("put", "set")].map(|(role, name)| {
-            let mut row = operation_row(report, "cache", name);
-            row[0] = format!("{role} ({name})");
-            row
-        });
+        let rows = ["get", "set"].map(|name| operation_row(report, "cache", name));
         let cache = report.cache.as_ref().ok_or("nothing was read")?;
         let heard = cache.invalidation_ms;
         let time = |ms: Option<squall::report::Ms>| or_nothing(ms, |ms| duration(ms.get()));
@@ -205,7 +202,8 @@ impl<'a> Tables<'a> {
             time(heard.p99),
         ];
         let columns = [">hit rate", ">invalidations", ">heard after, p50", ">p99"];
-        let tables = table(&OPERATIONS, &rows) + &table(&columns, &[row.to_vec()]);
+        let heard = table(&columns, &[row.to_vec()]);
+        let tables = table(&OPERATIONS, &rows) + "\n" + &heard;
         Ok(self.part(
             "Cache",
             "cache-performance",
@@ -335,6 +333,7 @@ impl<'a> Tables<'a> {
                 or_nothing(seen.p95_us, duration),
                 or_nothing(seen.p99_us, duration),
                 error_rate(report),
+                or_nothing(report.availability, |share| format!("{share:.3} %")),
                 self.memory(report),
                 self.shown(report),
                 report.verdict.to_string(),
@@ -348,6 +347,7 @@ impl<'a> Tables<'a> {
             ">p95",
             ">p99",
             ">errors",
+            ">available",
             ">memory, largest node",
             "what it asks for",
             "verdict",
