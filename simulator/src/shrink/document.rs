@@ -13,6 +13,7 @@ use crate::fault::{
 };
 use crate::plan::{Plan, PlannedFault};
 use crate::scenario::Scenario;
+use crate::scenario::unit::Duration;
 
 /// The scenario with the faults of its plan, and nothing left to draw about them.
 pub fn explicit(scenario: &Scenario, plan: &Plan) -> Table {
@@ -51,6 +52,79 @@ pub(super) fn set_tables(document: &mut Table, key: &str, tables: Vec<Value>) {
         true => document.remove(key),
         false => document.insert(key.to_owned(), Value::Array(tables)),
     };
+}
+
+/// The keys of the table at a path.
+pub(super) fn keys(document: &Table, path: &[&str]) -> Vec<String> {
+    let table = get(document, path).and_then(Value::as_table);
+    table.into_iter().flat_map(Table::keys).cloned().collect()
+}
+
+/// The value at a path of keys and positions.
+pub(super) fn get<'a>(document: &'a Table, path: &[&str]) -> Option<&'a Value> {
+    let (first, rest) = path.split_first()?;
+    rest.iter()
+        .try_fold(document.get(*first)?, |value, part| match value {
+            Value::Table(table) => table.get(*part),
+            Value::Array(array) => array.get(part.parse::<usize>().ok()?),
+            _ => None,
+        })
+}
+
+fn get_mut<'a>(document: &'a mut Table, path: &[&str]) -> Option<&'a mut Value> {
+    let (first, rest) = path.split_first()?;
+    rest.iter()
+        .try_fold(document.get_mut(*first)?, |value, part| match value {
+            Value::Table(table) => table.get_mut(*part),
+            Value::Array(array) => array.get_mut(part.parse::<usize>().ok()?),
+            _ => None,
+        })
+}
+
+/// The document with another value at a path; the outermost table is made if it is missing.
+pub(super) fn with(document: &Table, path: &[&str], value: Value) -> Table {
+    let mut document = document.clone();
+    let (last, parents) = path.split_last().expect("a path has a part");
+    if parents.len() == 1 && !document.contains_key(parents[0]) {
+        document.insert(parents[0].to_owned(), Table::new().into());
+    }
+    match get_mut(&mut document, parents) {
+        Some(Value::Table(table)) => {
+            table.insert((*last).to_owned(), value);
+        }
+        Some(Value::Array(array)) => {
+            if let Some(slot) = last.parse::<usize>().ok().and_then(|at| array.get_mut(at)) {
+                *slot = value;
+            }
+        }
+        _ => {}
+    }
+    document
+}
+
+/// The document without what is at a path, nor a table that is then empty.
+pub(super) fn without(document: &Table, path: &[&str]) -> Table {
+    let mut document = document.clone();
+    let (last, parents) = path.split_last().expect("a path has a part");
+    if parents.is_empty() {
+        document.remove(*last);
+    } else if let Some(Value::Table(table)) = get_mut(&mut document, parents) {
+        table.remove(*last);
+        if table.is_empty() && parents.len() == 1 {
+            document.remove(parents[0]);
+        }
+    }
+    document
+}
+
+/// A value as a time, if it is one.
+pub(super) fn duration_us(value: &Value) -> Option<u64> {
+    Some(value.as_str()?.parse::<Duration>().ok()?.us())
+}
+
+/// A time of the document, if it is written.
+pub(super) fn time(document: &Table, path: &[&str]) -> Option<u64> {
+    duration_us(get(document, path)?)
 }
 
 fn table(fault: &PlannedFault, plan: &Plan) -> Table {
