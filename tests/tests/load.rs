@@ -110,11 +110,12 @@ fn what_is_not_done_in_time_is_an_objective_missed() {
     );
     assert_ne!(report.verdict, RunVerdict::Pass);
     // Nobody goes on with it behind the back of what comes after.
-    let heal_us = began(&judged.history, Phase::Heal);
+    let [from_us, to_us] = [Phase::Heal, Phase::Audit].map(|p| began(&judged.history, p));
     let late = operations(&judged.history);
-    let late = late
-        .iter()
-        .filter(|op| op.invoked_us > heal_us && matches!(op.action, Action::Acquire { .. }));
+    let late = late.iter().filter(|op| {
+        let is_late = (from_us + 1..to_us).contains(&op.invoked_us);
+        is_late && matches!(op.action, Action::Acquire { .. })
+    });
     assert_eq!(late.count(), 0);
 }
 
