@@ -90,7 +90,10 @@ pub enum LoadEvent {
         to: u64,
         ramp_us: u64,
     },
-    /// A step broke a limit of a stress test. Times in microseconds, shares in millionths.
+    /// A limit of a stress test is not kept or broken, because nobody here can tell.
+    Unknown { limit: StressLimit },
+    /// A step broke a limit of a stress test. Times in microseconds, shares in millionths,
+    /// memory in bytes.
     Broke {
         step: usize,
         limit: StressLimit,
@@ -121,6 +124,10 @@ pub enum StressLimit {
     P99,
     /// Operations that should have started and did not finish in their step.
     Unserved,
+    /// Of the node that has the most.
+    Memory,
+    /// Of the busiest node.
+    Cpu,
 }
 
 /// The life of a stream of invalidations, as its client sees it. Indexes are those of the log.

@@ -43,7 +43,7 @@ pub struct LoadStep {
     pub broke: Option<Broke>,
 }
 
-/// The limit that a step broke. Microseconds, or millionths, as the limit is.
+/// The limit that a step broke. Microseconds, millionths or bytes, as the limit is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Broke {
     pub limit: StressLimit,
@@ -57,6 +57,9 @@ pub struct Stress {
     pub breaking_step: Option<u64>,
     /// Whether all limits held again when the load had fallen.
     pub recovered: bool,
+    /// Limits that nobody on this backend could look at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<StressLimit>,
     /// In one line.
     pub summary: String,
 }
@@ -68,7 +71,8 @@ impl Load {
 
     pub(super) fn of(measures: &Measures) -> Self {
         let steps: Vec<LoadStep> = measures.load.steps.iter().map(step_row).collect();
-        let stress = measures.load.stress.map(|end| stress(&steps, end));
+        let unknown = &measures.load.unknown;
+        let stress = measures.load.stress.map(|end| stress(&steps, end, unknown));
         Self { steps, stress }
     }
 }
@@ -103,7 +107,7 @@ fn step_row(step: &StepMeasure) -> LoadStep {
     }
 }
 
-fn stress(steps: &[LoadStep], end: StressEnd) -> Stress {
+fn stress(steps: &[LoadStep], end: StressEnd, unknown: &[StressLimit]) -> Stress {
     let breaking = steps.iter().find(|step| step.broke.is_some());
     let held = steps.iter().take_while(|step| step.broke.is_none()).last();
     let summary = match breaking {
@@ -129,10 +133,16 @@ fn stress(steps: &[LoadStep], end: StressEnd) -> Stress {
             format!("{} is still broken when the load has fallen", name(limit)),
         ),
     };
+    let unlooked: Vec<&str> = unknown.iter().map(|limit| name(*limit)).collect();
+    let unlooked = match unlooked.is_empty() {
+        true => String::new(),
+        false => format!("; {}: not known on this backend", unlooked.join(", ")),
+    };
     Stress {
         breaking_step: breaking.map(|step| step.step),
         recovered,
-        summary: format!("{summary}; {after}"),
+        unknown: unknown.to_vec(),
+        summary: format!("{summary}; {after}{unlooked}"),
     }
 }
 
@@ -141,6 +151,8 @@ fn name(limit: StressLimit) -> &'static str {
         StressLimit::ErrorRate => "error rate",
         StressLimit::P99 => "p99",
         StressLimit::Unserved => "unserved",
+        StressLimit::Memory => "memory",
+        StressLimit::Cpu => "cpu",
     }
 }
 
@@ -148,7 +160,8 @@ impl Broke {
     fn text(&self) -> String {
         let show = |value: u64| match self.limit {
             StressLimit::P99 => duration(value),
-            StressLimit::ErrorRate | StressLimit::Unserved => {
+            StressLimit::Memory => Unit::Bytes.text(Unit::Bytes.number(value)),
+            StressLimit::ErrorRate | StressLimit::Unserved | StressLimit::Cpu => {
                 format!("{:.3} %", Percent::of(value))
             }
         };

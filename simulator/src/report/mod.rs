@@ -133,6 +133,10 @@ pub struct QueueReport {
     pub dead_letters: u64,
     pub depth_max: u64,
     pub depth_end: u64,
+    /// From the moment with the most messages to the next with a hundredth of them or less;
+    /// `null` if there was none before the audit.
+    #[serde(default)]
+    pub drained_ms: Option<Ms>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -142,6 +146,15 @@ pub struct CacheReport {
     pub hit_rate: Option<Percent>,
     /// A write is acknowledged → a client's own cache has heard of it.
     pub invalidation_ms: Times,
+    /// Reads that found a value, and reads that found none with the set that filled them;
+    /// from the start of chaos to the end of serve.
+    #[serde(default)]
+    pub hit_ms: Times,
+    #[serde(default)]
+    pub miss_ms: Times,
+    /// By how much the median miss takes longer than the median hit.
+    #[serde(default)]
+    pub miss_penalty_ms: Option<Ms>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -400,11 +400,9 @@ pub(super) fn messages(report: &Report) -> Table {
             queue.depth_max,
             queue.depth_end,
         ];
-        let cells = cells.map(count);
-        (
-            Tone::Plain,
-            [vec!["all".to_owned()], cells.to_vec()].concat(),
-        )
+        let head = ["all".to_owned()].into_iter();
+        let cells = head.chain(cells.map(count)).chain([ms(queue.drained_ms)]);
+        (Tone::Plain, cells.collect())
     };
     Table {
         title: "messages",
@@ -416,12 +414,15 @@ pub(super) fn messages(report: &Report) -> Table {
             ">dead letters",
             ">most at a time",
             ">at the end",
+            ">drained in",
         ],
         rows: report.queue.iter().map(row).collect(),
     }
 }
 
 pub(super) fn cached(report: &Report) -> Table {
+    // Only caches in front of something slower fill what they miss.
+    let fills = (report.cache.as_ref()).is_some_and(|cache| cache.miss_penalty_ms.is_some());
     let row = |cache: &CacheReport| {
         let times = cache.invalidation_ms;
         let cells = vec![
@@ -433,19 +434,28 @@ pub(super) fn cached(report: &Report) -> Table {
             ms(times.p50),
             ms(times.p99),
         ];
-        (Tone::Plain, cells)
+        let filled = [
+            ms(cache.hit_ms.p50),
+            ms(cache.miss_ms.p50),
+            ms(cache.miss_penalty_ms),
+        ];
+        let filled = filled.into_iter().filter(|_| fills);
+        (Tone::Plain, cells.into_iter().chain(filled).collect())
     };
+    let heads = [
+        "cache",
+        ">reads",
+        ">hits",
+        ">hit rate",
+        ">invalidations",
+        ">heard p50",
+        ">p99",
+    ];
+    let filled = [">hit p50", ">filled miss p50", ">miss penalty"];
+    let filled = filled.into_iter().filter(|_| fills);
     Table {
         title: "cache",
-        columns: vec![
-            "cache",
-            ">reads",
-            ">hits",
-            ">hit rate",
-            ">invalidations",
-            ">heard p50",
-            ">p99",
-        ],
+        columns: heads.into_iter().chain(filled).collect(),
         rows: report.cache.iter().map(row).collect(),
     }
 }

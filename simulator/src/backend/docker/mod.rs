@@ -48,7 +48,7 @@ use site::DockerSite;
 
 use super::nemesis::Nemesis;
 use super::phases::Stage;
-use super::resources::ResourceSample;
+use super::resources::{self, ResourceSample};
 use crate::history::{History, Recorder};
 use crate::plan::Plan;
 use crate::workload::Setting;
@@ -212,6 +212,9 @@ async fn play(plan: &Plan, options: &Options, lab: Rc<Lab>) -> Result<DockerRun,
         formed.map_err(|why| DockerError::Run(explain(&why, &machines)))?;
         clock.start();
         let samples = meter::start(&machines, &clock);
+        let seen = samples.clone();
+        let gauge = move |from_us, to_us| resources::usage(&seen.borrow(), from_us, to_us);
+        setting.measure_by(Box::new(gauge));
         stage.play().await;
         Ok(samples.take())
     };
