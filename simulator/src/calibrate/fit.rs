@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::load::{Load, Seen};
 use super::profile::{self, Hardware};
-use super::{CalibrateError, scenario};
+use super::{CalibrateError, Measurements, scenario};
 use crate::backend::sim;
 use crate::backend::sim::processor::Usage;
 use crate::history::{EventKind, History};
@@ -31,15 +31,6 @@ const LEAST_LATENCY_NS: u64 = 1_000;
 /// Shorter loads show as much in virtual time.
 const LONGEST: Duration = Duration::from_secs(3);
 
-pub(super) struct Measured<'a> {
-    pub cores: Option<u64>,
-    pub nodes: usize,
-    pub syncs_ns: &'a [u64],
-    pub round_trips_ns: &'a [u64],
-    pub loads: &'a [Load],
-    pub length: Duration,
-}
-
 pub(super) struct Fitted {
     pub node: Costs,
     pub client: Costs,
@@ -49,7 +40,7 @@ pub(super) struct Fitted {
 
 type Counts = [f64; 5];
 
-pub(super) fn fit(measured: &Measured) -> Result<Fitted, CalibrateError> {
+pub(super) fn fit(measured: &Measurements) -> Result<Fitted, CalibrateError> {
     let (mut node, mut client) = (costs(SHAPE), costs(without_sync(SHAPE)));
     let mut latencies_ns = latencies(measured, &node, &client);
     for _ in 0..ROUNDS {
@@ -96,7 +87,7 @@ fn costs([wakeup, task, receive, send, sync]: Counts) -> Costs {
 ///
 /// A question and its answer are two messages, each of which is sent, wakes the other up,
 /// is received, and runs a task or two.
-fn latencies(measured: &Measured, node: &Costs, client: &Costs) -> Vec<u64> {
+fn latencies(measured: &Measurements, node: &Costs, client: &Costs) -> Vec<u64> {
     let ends = |costs: &Costs| costs.wakeup_ns + costs.receive_ns + costs.task_ns + costs.send_ns;
     let both_ends = ends(node) + ends(client);
     let one_way =
@@ -129,14 +120,14 @@ impl Played {
 }
 
 fn play_all(
-    measured: &Measured,
+    measured: &Measurements,
     node: Costs,
     client: Costs,
     latencies_ns: &[u64],
 ) -> Result<Vec<Played>, CalibrateError> {
     let text = profile::hardware(&Hardware {
         cores: measured.cores,
-        syncs_ns: measured.syncs_ns,
+        syncs_ns: &measured.syncs_ns,
         latencies_ns,
         node,
         client,
@@ -149,7 +140,7 @@ fn play_all(
         .collect()
 }
 
-fn play(measured: &Measured, clients: u64, profile: &Profile) -> Result<Played, String> {
+fn play(measured: &Measurements, clients: u64, profile: &Profile) -> Result<Played, String> {
     let length = measured.length.min(LONGEST);
     let plan = scenario::plan(measured.nodes, clients, length, Some(profile))?;
     let run = sim::run(&plan).map_err(|e| e.to_string())?;
@@ -313,12 +304,12 @@ mod tests {
     #[test]
     fn a_message_takes_what_a_round_trip_leaves_for_it() {
         let costs = costs([5_000.0, 500.0, 2_000.0, 2_500.0, 0.0]);
-        let measured = Measured {
+        let measured = Measurements {
             cores: None,
             nodes: 5,
-            syncs_ns: &[],
-            round_trips_ns: &[15_000, 60_000],
-            loads: &[],
+            syncs_ns: vec![],
+            round_trips_ns: vec![15_000, 60_000],
+            loads: vec![],
             length: Duration::ZERO,
         };
         assert_eq!(latencies(&measured, &costs, &costs), [1_000, 20_000]);

@@ -1,6 +1,6 @@
 //! The profile as a file: the figures, and in comments where they come from.
 
-use super::{Calibration, Load};
+use super::{Calibration, Load, Measurements};
 use crate::fault::text::fine_duration_text;
 use crate::measure::distribution::nearest_rank;
 use crate::plan::Costs;
@@ -19,16 +19,20 @@ pub(super) struct Hardware<'a> {
 /// The file: `place` says where it was measured, `date` when, `version` by what.
 pub fn profile(calibration: &Calibration, place: &str, date: &str, version: &str) -> String {
     let Calibration {
-        cores,
-        nodes,
-        syncs_ns,
-        round_trips_ns,
-        loads,
+        measured,
         node,
         client,
         latencies_ns,
         simulated,
     } = calibration;
+    let Measurements {
+        cores,
+        nodes,
+        syncs_ns,
+        round_trips_ns,
+        loads,
+        length: _,
+    } = measured;
     let mut out = format!(
         "# Measured by squall calibrate {version} on {date}: {nodes} nodes, {place}.\n\
          #\n\
@@ -133,6 +137,8 @@ fn costs(costs: &Costs) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::scenario::Profile;
 
@@ -158,12 +164,16 @@ mod tests {
 
     #[test]
     fn what_is_written_is_a_profile() {
-        let calibration = Calibration {
+        let measured = Measurements {
             cores: Some(2),
             nodes: 5,
             syncs_ns: vec![200_000, 234_567, 9_000_000],
             round_trips_ns: vec![60_000, 70_000],
             loads: vec![load(1)],
+            length: Duration::from_secs(5),
+        };
+        let calibration = Calibration {
+            measured,
             node: COSTS,
             client: COSTS,
             latencies_ns: vec![1_000, 12_345],
