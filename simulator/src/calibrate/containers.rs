@@ -1,7 +1,12 @@
 //! A cluster of containers to measure: the nodes of any run on containers, without a story.
 
-use super::{CalibrateError, Effort, Measurements, Target, measure, processor, scenario};
+use std::time::Duration;
+
+use super::{CalibrateError, Effort, Measurements, Shape, Target, measure, processor, scenario};
 use crate::backend::docker::{self, Lent, Options};
+
+/// The engine and the disk have some work left when containers have started.
+const SETTLE: Duration = Duration::from_secs(2);
 
 /// Has a cluster of `nodes` nodes formed on containers, measures it, and removes it. `tell`
 /// hears about progress.
@@ -16,9 +21,15 @@ pub fn measure_containers(
     tell: impl Fn(&str) + Send + 'static,
 ) -> Result<Measurements, CalibrateError> {
     // Its load is played by the measurement; what counts here is the cluster it asks for.
-    let plan = scenario::plan(nodes, 1, effort.load, None).map_err(CalibrateError::Simulation)?;
+    let shape = Shape {
+        clients: 1,
+        reads: false,
+    };
+    let plan = scenario::plan(nodes, shape, effort.load, None);
+    let plan = plan.map_err(CalibrateError::Simulation)?;
     tell("starting containers …");
     docker::lend(&plan, options, move |lent| {
+        std::thread::sleep(SETTLE);
         measure(&target(lent), effort, &tell)
     })?
 }

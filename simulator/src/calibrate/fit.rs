@@ -2,15 +2,16 @@
 //!
 //! Simulating a load counts what each process did for an operation: how often it woke up,
 //! ran a task, received, sent, synced. Those counts times the costs must give the processor
-//! time that was measured, at every load. There are as many measurements as unknowns, nearly
-//! the same at every load, so they do not tell all costs apart; what they leave open is kept
-//! in the proportion that such work has on Linux in general ([`SHAPE`]). Costs change when
-//! things happen, and with it the counts, so it is done in a few rounds.
+//! time that was measured, at every load; a question that a node answers at once is a load of
+//! known counts. What the measurements leave open is kept in the proportion that such work
+//! has on Linux in general ([`SHAPE`]). Costs change when things happen, and with it the
+//! counts, so it is done in a few rounds.
 
 use std::time::Duration;
 
-use super::load::{Load, Seen};
+use super::load::{Load, Seen, Shape};
 use super::profile::{self, Hardware};
+use super::wire::Questions;
 use super::{CalibrateError, Measurements, scenario};
 use crate::backend::sim;
 use crate::backend::sim::processor::Usage;
@@ -21,6 +22,8 @@ use crate::scenario::Profile;
 /// Costs of system calls on a virtual machine, in proportion: wakeup, task, receive, send,
 /// sync.
 const SHAPE: [f64; 5] = [6_000.0, 700.0, 3_000.0, 8_000.0, 15_000.0];
+/// What a node does to answer a question: as above.
+const ANSWER: Counts = [1.0, 1.0, 1.0, 1.0, 0.0];
 /// How much the shape counts against the measurements.
 const TRUST_IN_SHAPE: f64 = 0.005;
 const ROUNDS: usize = 3;
@@ -42,19 +45,19 @@ type Counts = [f64; 5];
 
 pub(super) fn fit(measured: &Measurements) -> Result<Fitted, CalibrateError> {
     let (mut node, mut client) = (costs(SHAPE), costs(without_sync(SHAPE)));
-    let mut latencies_ns = latencies(measured, &node, &client);
+    let latencies_ns = latencies(&measured.questions);
     for _ in 0..ROUNDS {
         let played = play_all(measured, node, client, &latencies_ns)?;
         let pairs = || measured.loads.iter().zip(&played);
         let leader = pairs().map(|(load, played)| (played.leader, load.leader_ns));
         let followers = pairs().map(|(load, played)| (played.follower, load.follower_ns));
-        let of_nodes: Vec<_> = leader.chain(followers).collect();
+        let answer = std::iter::once((ANSWER, measured.questions.node_ns));
+        let of_nodes: Vec<_> = leader.chain(followers).chain(answer).collect();
         let of_clients: Vec<_> = pairs()
             .map(|(load, played)| (played.client, load.client_ns))
             .collect();
         node = costs(solve(&of_nodes, SHAPE));
         client = costs(solve(&of_clients, without_sync(SHAPE)));
-        latencies_ns = latencies(measured, &node, &client);
     }
     let played = play_all(measured, node, client, &latencies_ns)?;
     Ok(Fitted {
@@ -83,21 +86,18 @@ fn costs([wakeup, task, receive, send, sync]: Counts) -> Costs {
     }
 }
 
-/// What a message takes beside what its sender and its receiver do.
-///
-/// A question and its answer are two messages, each of which is sent, wakes the other up,
-/// is received, and runs a task or two.
-fn latencies(measured: &Measurements, node: &Costs, client: &Costs) -> Vec<u64> {
-    let ends = |costs: &Costs| costs.wakeup_ns + costs.receive_ns + costs.task_ns + costs.send_ns;
-    let both_ends = ends(node) + ends(client);
+/// What a message takes beside what its sender and its receiver do: half of what a round trip
+/// leaves for the two.
+fn latencies(questions: &Questions) -> Vec<u64> {
+    let both_ends = questions.node_ns + questions.asker_ns;
     let one_way =
         |round_trip: &u64| (round_trip.saturating_sub(both_ends) / 2).max(LEAST_LATENCY_NS);
-    measured.round_trips_ns.iter().map(one_way).collect()
+    questions.round_trips_ns.iter().map(one_way).collect()
 }
 
 /// One load as it went in simulation.
 struct Played {
-    clients: u64,
+    shape: Shape,
     seen: Seen,
     leader: Counts,
     follower: Counts,
@@ -108,7 +108,7 @@ impl Played {
     fn load(&self, node: Costs, client: Costs) -> Load {
         let used = |counts: &Counts, costs: Costs| dot(counts, &array(costs)).round() as u64;
         Load {
-            clients: self.clients,
+            shape: self.shape,
             thousandths_per_second: self.seen.thousandths_per_second,
             p50_us: self.seen.p50_us,
             p99_us: self.seen.p99_us,
@@ -136,13 +136,13 @@ fn play_all(
     let profile = profile.map_err(|e| CalibrateError::Simulation(e.to_string()))?;
     let loads = measured.loads.iter();
     loads
-        .map(|load| play(measured, load.clients, &profile).map_err(CalibrateError::Simulation))
+        .map(|load| play(measured, load.shape, &profile).map_err(CalibrateError::Simulation))
         .collect()
 }
 
-fn play(measured: &Measurements, clients: u64, profile: &Profile) -> Result<Played, String> {
+fn play(measured: &Measurements, shape: Shape, profile: &Profile) -> Result<Played, String> {
     let length = measured.length.min(LONGEST);
-    let plan = scenario::plan(measured.nodes, clients, length, Some(profile))?;
+    let plan = scenario::plan(measured.nodes, shape, length, Some(profile))?;
     let run = sim::run(&plan).map_err(|e| e.to_string())?;
     let leader = leader(&run.history).ok_or("no node led")?;
     let seen = Seen::of(&run.history).ok_or("nothing was acknowledged")?;
@@ -159,8 +159,11 @@ fn play(measured: &Measurements, clients: u64, profile: &Profile) -> Result<Play
             *sum += count / (measured.nodes - 1) as f64;
         }
     }
+    if std::env::var_os("SQUALL_DEBUG_FIT").is_some() {
+        eprintln!("{shape:?} {} leader {:?} follower {follower:?} client {:?}", seen.thousandths_per_second/1000, counts(&of_nodes[leader]), counts(of_clients));
+    }
     Ok(Played {
-        clients,
+        shape,
         seen,
         leader: counts(&of_nodes[leader]),
         follower,
@@ -303,15 +306,11 @@ mod tests {
 
     #[test]
     fn a_message_takes_what_a_round_trip_leaves_for_it() {
-        let costs = costs([5_000.0, 500.0, 2_000.0, 2_500.0, 0.0]);
-        let measured = Measurements {
-            cores: None,
-            nodes: 5,
-            syncs_ns: vec![],
+        let questions = Questions {
             round_trips_ns: vec![15_000, 60_000],
-            loads: vec![],
-            length: Duration::ZERO,
+            node_ns: 12_000,
+            asker_ns: 8_000,
         };
-        assert_eq!(latencies(&measured, &costs, &costs), [1_000, 20_000]);
+        assert_eq!(latencies(&questions), [1_000, 20_000]);
     }
 }

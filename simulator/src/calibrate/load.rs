@@ -15,10 +15,18 @@ use crate::measure::{self, Class};
 use crate::stopwatch::Stopwatch;
 use crate::workload::{self, Setting};
 
+/// A closed loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    pub clients: u64,
+    /// All clients get keys; otherwise all set them.
+    pub reads: bool,
+}
+
 /// What a closed loop showed. Processor times are nanoseconds an acknowledged operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Load {
-    pub clients: u64,
+    pub shape: Shape,
     pub thousandths_per_second: u64,
     pub p50_us: u64,
     pub p99_us: u64,
@@ -55,11 +63,11 @@ impl Seen {
 /// Loads a real cluster.
 pub(super) fn measured(
     target: &Target,
-    clients: u64,
+    shape: Shape,
     length: Duration,
 ) -> Result<Load, CalibrateError> {
     let nodes = target.addresses.len();
-    let plan = scenario::plan(nodes, clients, length, None).map_err(CalibrateError::Simulation)?;
+    let plan = scenario::plan(nodes, shape, length, None).map_err(CalibrateError::Simulation)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -82,7 +90,9 @@ pub(super) fn measured(
         Ok::<_, CalibrateError>(used)
     })?;
     let history = setting.recorder.take();
-    let no_answer = CalibrateError::NoAnswer { clients };
+    let no_answer = CalibrateError::NoAnswer {
+        clients: shape.clients,
+    };
     let seen = Seen::of(&history).filter(|seen| seen.acknowledged > 0);
     let seen = seen.ok_or(no_answer)?;
     let leader = wire::leader(&target.addresses)?.ok_or_else(|| CalibrateError::Node {
@@ -92,7 +102,7 @@ pub(super) fn measured(
     let all: u64 = used.nodes_ns.iter().sum();
     let followers = (nodes - 1).max(1) as u64;
     Ok(Load {
-        clients,
+        shape,
         thousandths_per_second: seen.thousandths_per_second,
         p50_us: seen.p50_us,
         p99_us: seen.p99_us,

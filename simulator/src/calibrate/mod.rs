@@ -29,9 +29,10 @@ use crate::backend::docker::DockerError;
 use crate::plan::Costs;
 
 pub use containers::measure_containers;
-pub use load::Load;
+pub use load::{Load, Shape};
 pub use processor::cores;
 pub use profile::profile;
+pub use wire::Questions;
 
 /// Clients of the closed loops.
 pub const CLIENTS: [u64; 3] = [1, 8, 32];
@@ -52,8 +53,10 @@ pub struct Target {
 /// How much to measure.
 #[derive(Debug, Clone, Copy)]
 pub struct Effort {
+    /// Of each disk.
     pub syncs: usize,
-    pub round_trips: usize,
+    /// To each node.
+    pub questions: usize,
     /// Of each closed loop.
     pub load: Duration,
 }
@@ -66,8 +69,8 @@ pub struct Measurements {
     pub nodes: usize,
     /// Nanoseconds, in rising order.
     pub syncs_ns: Vec<u64>,
-    pub round_trips_ns: Vec<u64>,
-    /// One for each of [`CLIENTS`].
+    pub questions: Questions,
+    /// Of each number of [`CLIENTS`], one that sets and one that gets.
     pub loads: Vec<Load>,
     /// Of each closed loop.
     pub length: Duration,
@@ -127,17 +130,21 @@ pub fn measure(
     tell("syncing the disk of every node …");
     let syncs_ns = disk::syncs(&target.directories, effort.syncs)?;
     tell("asking every node and waiting for the answer …");
-    let round_trips_ns = wire::round_trips(&target.addresses, effort.round_trips)?;
+    let questions = wire::questions(&target.addresses, &target.processes, effort.questions)?;
     let mut loads = Vec::new();
-    for clients in CLIENTS {
-        tell(&format!("a closed loop with {clients} clients …"));
-        loads.push(load::measured(target, clients, effort.load)?);
+    for reads in [false, true] {
+        for clients in CLIENTS {
+            let what = if reads { "get" } else { "set" };
+            tell(&format!("a closed loop of {clients} clients that {what} keys …"));
+            let shape = Shape { clients, reads };
+            loads.push(load::measured(target, shape, effort.load)?);
+        }
     }
     Ok(Measurements {
         cores: target.cores,
         nodes,
         syncs_ns,
-        round_trips_ns,
+        questions,
         loads,
         length: effort.load,
     })

@@ -68,8 +68,8 @@ pub struct CalibrateArgs {
 }
 
 /// Syncs of each disk, and questions to each node.
-const SYNCS: usize = 400;
-const ROUND_TRIPS: usize = 1_000;
+const SYNCS: usize = 1_000;
+const QUESTIONS: usize = 3_000;
 
 pub(super) fn calibrate(args: &CalibrateArgs) -> Result<u8, Failure> {
     if args.length.us() < 1_000_000 {
@@ -77,7 +77,7 @@ pub(super) fn calibrate(args: &CalibrateArgs) -> Result<u8, Failure> {
     }
     let effort = Effort {
         syncs: SYNCS,
-        round_trips: ROUND_TRIPS,
+        questions: QUESTIONS,
         load: Duration::from_micros(args.length.us()),
     };
     let (measured, what) = match args.nodes.is_empty() {

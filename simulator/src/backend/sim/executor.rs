@@ -78,6 +78,9 @@ struct Host {
     parked: Vec<Arc<TaskWaker>>,
     /// Woken while the process was busy, in order.
     backlog: VecDeque<Arc<TaskWaker>>,
+    /// The thread that does what would block this one; a host of its own, where work costs
+    /// time.
+    helper: Option<HostId>,
 }
 
 /// Tasks, timers and hosts.
@@ -153,8 +156,19 @@ impl Executor {
             paused: false,
             parked: Vec::new(),
             backlog: VecDeque::new(),
+            helper: None,
         });
         HostId(hosts.len() - 1)
+    }
+
+    /// From now on, `helper` is a second thread of the process of `host`.
+    pub(super) fn set_helper(&self, host: HostId, helper: HostId) {
+        self.hosts.borrow_mut()[host.0].helper = Some(helper);
+    }
+
+    /// The second thread of a process, if it has one.
+    pub(super) fn helper(&self, host: HostId) -> Option<HostId> {
+        self.hosts.borrow()[host.0].helper
     }
 
     /// From now on, a panic of a task of `host` is that host's affair ([`Self::take_panics`]).
@@ -256,6 +270,13 @@ impl Executor {
 
     /// Drops every task of `host`, oldest slot first, with that host running.
     pub fn kill(&self, host: HostId) {
+        self.kill_thread(host);
+        if let Some(helper) = self.helper(host) {
+            self.kill_thread(helper);
+        }
+    }
+
+    fn kill_thread(&self, host: HostId) {
         let doomed: Vec<Task> = {
             let mut tasks = self.tasks.borrow_mut();
             let slots = (0..tasks.len()).filter(|slot| {
@@ -287,6 +308,13 @@ impl Executor {
 
     /// Stops or resumes polling the tasks of `host`.
     pub fn set_paused(&self, host: HostId, paused: bool) {
+        self.set_thread_paused(host, paused);
+        if let Some(helper) = self.helper(host) {
+            self.set_thread_paused(helper, paused);
+        }
+    }
+
+    fn set_thread_paused(&self, host: HostId, paused: bool) {
         let parked = {
             let host = &mut self.hosts.borrow_mut()[host.0];
             host.paused = paused;
@@ -480,7 +508,12 @@ impl Executor {
 
     /// What `host` has done so far; `None` where work costs no time.
     pub fn usage(&self, host: HostId) -> Option<Usage> {
-        self.processors.as_ref()?.borrow().usage(host)
+        let processors = self.processors.as_ref()?.borrow();
+        let mut usage = processors.usage(host)?;
+        // That a helper goes on and waits is part of what a sync costs.
+        let helper = self.helper(host).and_then(|helper| processors.usage(helper));
+        usage.syncs += helper.map_or(0, |helper| helper.syncs);
+        Some(usage)
     }
 
     /// Moves time on to `at`.
