@@ -20,10 +20,10 @@ use crate::plan::Costs;
 use crate::scenario::Profile;
 
 /// Costs of system calls on a virtual machine, in proportion: wakeup, task, receive, send,
-/// sync.
-const SHAPE: [f64; 5] = [6_000.0, 700.0, 3_000.0, 8_000.0, 15_000.0];
+/// sync, a KiB of log to take in and store.
+const SHAPE: Counts = [6_000.0, 700.0, 3_000.0, 8_000.0, 15_000.0, 5_000.0];
 /// What a node does to answer a question: as above.
-const ANSWER: Counts = [1.0, 1.0, 1.0, 1.0, 0.0];
+const ANSWER: Counts = [1.0, 1.0, 1.0, 1.0, 0.0, 0.0];
 /// How much the shape counts against the measurements.
 const TRUST_IN_SHAPE: f64 = 0.005;
 const ROUNDS: usize = 3;
@@ -41,7 +41,8 @@ pub(super) struct Fitted {
     pub simulated: Vec<Load>,
 }
 
-type Counts = [f64; 5];
+/// In the order of [`SHAPE`].
+type Counts = [f64; 6];
 
 pub(super) fn fit(measured: &Measurements) -> Result<Fitted, CalibrateError> {
     let (mut node, mut client) = (costs(SHAPE), costs(without_sync(SHAPE)));
@@ -71,11 +72,12 @@ pub(super) fn fit(measured: &Measurements) -> Result<Fitted, CalibrateError> {
     })
 }
 
-fn without_sync([wakeup, task, receive, send, _]: Counts) -> Counts {
-    [wakeup, task, receive, send, 0.0]
+/// Clients sync nothing.
+fn without_sync([wakeup, task, receive, send, _, kib]: Counts) -> Counts {
+    [wakeup, task, receive, send, 0.0, kib]
 }
 
-fn costs([wakeup, task, receive, send, sync]: Counts) -> Costs {
+fn costs([wakeup, task, receive, send, sync, kib]: Counts) -> Costs {
     let ns = |cost: f64| cost.round() as u64;
     Costs {
         wakeup_ns: ns(wakeup),
@@ -83,6 +85,7 @@ fn costs([wakeup, task, receive, send, sync]: Counts) -> Costs {
         receive_ns: ns(receive),
         send_ns: ns(send),
         sync_ns: ns(sync),
+        kib_ns: ns(kib),
     }
 }
 
@@ -149,7 +152,7 @@ fn play(measured: &Measurements, shape: Shape, profile: &Profile) -> Result<Play
     let acknowledged = acknowledged(&run.history) as f64;
     let (of_clients, of_nodes) = run.usage.split_last().ok_or("nothing was counted")?;
     let counts = |usage: &Usage| array_of(usage).map(|count| count / acknowledged);
-    let mut follower = [0.0; 5];
+    let mut follower = Counts::default();
     let others = of_nodes
         .iter()
         .enumerate()
@@ -160,7 +163,12 @@ fn play(measured: &Measurements, shape: Shape, profile: &Profile) -> Result<Play
         }
     }
     if std::env::var_os("SQUALL_DEBUG_FIT").is_some() {
-        eprintln!("{shape:?} {} leader {:?} follower {follower:?} client {:?}", seen.thousandths_per_second/1000, counts(&of_nodes[leader]), counts(of_clients));
+        eprintln!(
+            "{shape:?} {} leader {:?} follower {follower:?} client {:?}",
+            seen.thousandths_per_second / 1000,
+            counts(&of_nodes[leader]),
+            counts(of_clients)
+        );
     }
     Ok(Played {
         shape,
@@ -200,8 +208,9 @@ fn array(costs: Costs) -> Counts {
         receive_ns,
         send_ns,
         sync_ns,
+        kib_ns,
     } = costs;
-    [wakeup_ns, task_ns, receive_ns, send_ns, sync_ns].map(|ns| ns as f64)
+    [wakeup_ns, task_ns, receive_ns, send_ns, sync_ns, kib_ns].map(|ns| ns as f64)
 }
 
 fn array_of(usage: &Usage) -> Counts {
@@ -211,8 +220,11 @@ fn array_of(usage: &Usage) -> Counts {
         receives,
         sends,
         syncs,
+        bytes,
     } = *usage;
-    [wakeups, tasks, receives, sends, syncs].map(|count| count as f64)
+    let [wakeups, tasks, receives, sends, syncs, bytes] =
+        [wakeups, tasks, receives, sends, syncs, bytes].map(|count| count as f64);
+    [wakeups, tasks, receives, sends, syncs, bytes / 1_024.0]
 }
 
 fn dot(counts: &Counts, costs: &Counts) -> f64 {
@@ -233,7 +245,7 @@ fn solve(measurements: &[(Counts, u64)], shape: Counts) -> Counts {
         .sum();
     let count = known().count() as f64;
     if explained <= 0.0 || count == 0.0 {
-        return [0.0; 5];
+        return Counts::default();
     }
     let expected = shape.map(|cost| cost * count / explained);
     let mut costs = expected;
@@ -262,9 +274,9 @@ mod tests {
     use super::*;
 
     const LOADS: [Counts; 3] = [
-        [6.0, 30.0, 9.0, 9.0, 1.0],
-        [2.0, 24.0, 5.0, 5.0, 0.4],
-        [0.5, 20.0, 3.0, 3.0, 0.1],
+        [6.0, 30.0, 9.0, 9.0, 1.0, 0.3],
+        [2.0, 24.0, 5.0, 5.0, 0.4, 0.3],
+        [0.5, 20.0, 3.0, 3.0, 0.1, 0.3],
     ];
 
     fn within(found: f64, wanted: f64, share: f64) -> bool {
@@ -284,7 +296,7 @@ mod tests {
     #[test]
     fn measurements_count_more_than_the_shape() {
         // Waking up costs four times what was expected.
-        let true_costs = [24_000.0, 700.0, 3_000.0, 8_000.0, 15_000.0];
+        let true_costs = [24_000.0, 700.0, 3_000.0, 8_000.0, 15_000.0, 5_000.0];
         let measured = LOADS.map(|counts| (counts, dot(&counts, &true_costs) as u64));
         let found = solve(&measured, SHAPE);
         for (counts, ns) in &measured {
@@ -299,7 +311,7 @@ mod tests {
 
     #[test]
     fn what_nobody_used_costs_nothing() {
-        assert_eq!(solve(&[(LOADS[0], 0)], SHAPE), [0.0; 5]);
+        assert_eq!(solve(&[(LOADS[0], 0)], SHAPE), Counts::default());
         let of_clients = solve(&[(LOADS[0], 100_000)], without_sync(SHAPE));
         assert_eq!(of_clients[4], 0.0);
     }

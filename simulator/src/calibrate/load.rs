@@ -99,15 +99,18 @@ pub(super) fn measured(
         address: target.addresses.join(", "),
         why: "no node leads".into(),
     })?;
-    let all: u64 = used.nodes_ns.iter().sum();
+    // Nobody else works: what others do, the kernel's threads first of all, they do for nodes.
+    let other_ns = used.others_ns / nodes as u64;
+    let leader_ns = used.nodes_ns[leader] + other_ns;
+    let all: u64 = used.nodes_ns.iter().sum::<u64>() + used.others_ns;
     let followers = (nodes - 1).max(1) as u64;
     Ok(Load {
         shape,
         thousandths_per_second: seen.thousandths_per_second,
         p50_us: seen.p50_us,
         p99_us: seen.p99_us,
-        leader_ns: used.nodes_ns[leader] / seen.acknowledged,
-        follower_ns: (all - used.nodes_ns[leader]) / followers / seen.acknowledged,
+        leader_ns: leader_ns / seen.acknowledged,
+        follower_ns: (all - leader_ns) / followers / seen.acknowledged,
         client_ns: used.client_ns / seen.acknowledged,
     })
 }
@@ -124,6 +127,7 @@ async fn finish(setting: &Rc<Setting>) {
 struct Used {
     nodes_ns: Vec<u64>,
     client_ns: u64,
+    others_ns: u64,
 }
 
 impl Used {
@@ -132,6 +136,7 @@ impl Used {
         Ok(Self {
             nodes_ns: nodes.collect::<Result<_, _>>()?,
             client_ns: processor::used_ns(std::process::id())?,
+            others_ns: processor::used_by_others_ns(&target.processes),
         })
     }
 
@@ -140,6 +145,7 @@ impl Used {
         Used {
             nodes_ns: nodes.map(|(now, then)| now.saturating_sub(*then)).collect(),
             client_ns: self.client_ns.saturating_sub(before.client_ns),
+            others_ns: self.others_ns.saturating_sub(before.others_ns),
         }
     }
 }

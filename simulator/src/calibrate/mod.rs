@@ -135,7 +135,9 @@ pub fn measure(
     for reads in [false, true] {
         for clients in CLIENTS {
             let what = if reads { "get" } else { "set" };
-            tell(&format!("a closed loop of {clients} clients that {what} keys …"));
+            tell(&format!(
+                "a closed loop of {clients} clients that {what} keys …"
+            ));
             let shape = Shape { clients, reads };
             loads.push(load::measured(target, shape, effort.load)?);
         }

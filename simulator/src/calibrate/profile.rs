@@ -77,7 +77,11 @@ fn line(load: &Load, how: &str) -> String {
     format!(
         "# {:>3} {} {how:<10} {:>11.1} {:>10} {:>10} {:>10} {:>9} {:>9}\n",
         load.shape.clients,
-        if load.shape.reads { "that get" } else { "that set" },
+        if load.shape.reads {
+            "that get"
+        } else {
+            "that set"
+        },
         PerSecond::of(load.thousandths_per_second),
         duration(load.p50_us),
         duration(load.p99_us),
@@ -134,6 +138,7 @@ fn costs(costs: &Costs) -> String {
         ("receive", costs.receive_ns),
         ("send", costs.send_ns),
         ("sync", costs.sync_ns),
+        ("kib", costs.kib_ns),
     ];
     let line = |(name, ns)| format!("{name} = \"{}\"\n", fine_duration_text(rounded(ns)));
     named.map(line).concat()
@@ -153,6 +158,7 @@ mod tests {
         receive_ns: 3_000,
         send_ns: 8_125,
         sync_ns: 0,
+        kib_ns: 2_000,
     };
 
     fn load(clients: u64) -> Load {

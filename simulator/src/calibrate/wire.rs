@@ -33,35 +33,48 @@ pub(super) fn questions(
     let mut round_trips_ns = Vec::new();
     let (mut node_ns, mut asker_ns) = (0, 0);
     for (address, pid) in addresses.iter().zip(processes) {
-        let before = (processor::used_ns(*pid)?, processor::used_here_ns());
-        let asked = ping(address, *pid, count).map_err(|e| failed(address, &e))?;
-        round_trips_ns.extend(asked);
-        node_ns += processor::used_ns(*pid)?.saturating_sub(before.0);
-        asker_ns += processor::used_here_ns() - before.1;
+        let used_before_ns = processor::used_ns(*pid)?;
+        for asked in ping(address, *pid, count).map_err(|e| failed(address, &e))? {
+            round_trips_ns.push(asked.took_ns);
+            asker_ns += asked.used_ns;
+        }
+        node_ns += processor::used_ns(*pid)?.saturating_sub(used_before_ns);
     }
+    let asked = round_trips_ns.len().max(1) as u64;
     round_trips_ns.sort_unstable();
-    let asked = ((WARM + count) * addresses.len()).max(1) as u64;
     Ok(Questions {
         round_trips_ns,
-        node_ns: node_ns / asked,
+        // Nodes have been asked a few times more than counts.
+        node_ns: node_ns / (asked + (WARM * addresses.len()) as u64),
         asker_ns: asker_ns / asked,
     })
 }
 
-fn ping(address: &str, pid: u32, count: usize) -> std::io::Result<Vec<u64>> {
+/// One question, nanoseconds.
+struct Asked {
+    /// Without waiting for processors.
+    took_ns: u64,
+    /// Processor time of this thread.
+    used_ns: u64,
+}
+
+fn ping(address: &str, pid: u32, count: usize) -> std::io::Result<Vec<Asked>> {
     let mut connection = connect(address)?;
-    let mut took = Vec::with_capacity(count);
+    let mut asked = Vec::with_capacity(count);
     let mut line = String::new();
     let waited_ns = || processor::waited_here_ns() + processor::waited_ns(pid);
     for round in 0..WARM + count {
         let waited_before_ns = waited_ns();
+        let used_before_ns = processor::used_here_ns();
         let watch = Stopwatch::start();
         connection.get_mut().write_all(b"*1\r\n$4\r\nPING\r\n")?;
         line.clear();
         connection.read_line(&mut line)?;
         let took_ns = watch.elapsed().as_nanos() as u64;
+        let used_ns = processor::used_here_ns() - used_before_ns;
         if round >= WARM {
-            took.push(took_ns.saturating_sub(waited_ns() - waited_before_ns));
+            let took_ns = took_ns.saturating_sub(waited_ns() - waited_before_ns);
+            asked.push(Asked { took_ns, used_ns });
         }
         if line != "+PONG\r\n" {
             return Err(std::io::Error::other(format!(
@@ -69,7 +82,7 @@ fn ping(address: &str, pid: u32, count: usize) -> std::io::Result<Vec<u64>> {
             )));
         }
     }
-    Ok(took)
+    Ok(asked)
 }
 
 /// Which of the nodes leads, by what they say of themselves.

@@ -36,20 +36,10 @@ pub struct CalibrateArgs {
     )]
     pub nodes: Vec<String>,
     /// Process of each node, in the same order.
-    #[arg(
-        long,
-        value_name = "PID",
-        value_delimiter = ',',
-        requires = "nodes"
-    )]
+    #[arg(long, value_name = "PID", value_delimiter = ',', requires = "nodes")]
     pub pids: Vec<u32>,
     /// Directory on each node's disk, in the same order.
-    #[arg(
-        long,
-        value_name = "DIR",
-        value_delimiter = ',',
-        requires = "nodes"
-    )]
+    #[arg(long, value_name = "DIR", value_delimiter = ',', requires = "nodes")]
     pub dirs: Vec<PathBuf>,
     /// How many containers to start.
     #[arg(long, value_name = "N", default_value_t = 5, conflicts_with = "nodes",

@@ -34,7 +34,9 @@ fn a_profile_measured_on_containers_is_simulated() {
         Err(CalibrateError::Disk { path, source })
             if source.kind() == ErrorKind::PermissionDenied =>
         {
-            skip(&format!("only root reaches the disks of containers: {path}"));
+            skip(&format!(
+                "only root reaches the disks of containers: {path}"
+            ));
             return;
         }
         measured => measured.unwrap_or_else(|error| panic!("{error}")),

@@ -274,6 +274,7 @@ impl DiskFile for SimFile {
 
     async fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let offset = self.before_write(offset, data)?;
+        executor::current().spend_on_bytes(data.len());
         self.with(|file| {
             let mut done = 0;
             while done < data.len() {
@@ -353,7 +354,10 @@ mod tests {
             executor.fire_due();
         }
         let usage = executor.usage(node).expect("it is charged");
-        assert_eq!(usage.syncs, 1, "the process has synced, whichever thread did");
+        assert_eq!(
+            usage.syncs, 1,
+            "the process has synced, whichever thread did"
+        );
         (over.get().expect("synced"), went_on.get().expect("ran"))
     }
 

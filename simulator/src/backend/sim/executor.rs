@@ -497,6 +497,15 @@ impl Executor {
         }
     }
 
+    /// The task that runs makes something of so many bytes, which may cost time.
+    pub(super) fn spend_on_bytes(&self, bytes: usize) {
+        if let Some(processors) = &self.processors {
+            processors
+                .borrow_mut()
+                .spend_on_bytes(self.current.get(), bytes);
+        }
+    }
+
     /// When what `host` does now is done.
     pub(super) fn done_at(&self, host: HostId) -> Nanos {
         let now = self.now.get();
@@ -511,7 +520,9 @@ impl Executor {
         let processors = self.processors.as_ref()?.borrow();
         let mut usage = processors.usage(host)?;
         // That a helper goes on and waits is part of what a sync costs.
-        let helper = self.helper(host).and_then(|helper| processors.usage(helper));
+        let helper = self
+            .helper(host)
+            .and_then(|helper| processors.usage(helper));
         usage.syncs += helper.map_or(0, |helper| helper.syncs);
         Some(usage)
     }
