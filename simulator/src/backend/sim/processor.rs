@@ -3,10 +3,10 @@
 //! A process is one thread. What it does costs time ([`Costs`]): until that has passed, none
 //! of its tasks runs, and what they send leaves only then. Processes share a number of cores
 //! or have one each. They share them as Linux has them do: who has something to do takes the
-//! core that it had before, or any that is free; if none is, it waits for the one it had, in
-//! the order of asking, and another core that becomes free leaves it there as long as its
-//! caches are [`HOT`]. Who has a core keeps it until it has nothing more to do, or for a
-//! [`SLICE`] if others wait for the same.
+//! core that it had before if that is free; while there is little load, any that is free;
+//! otherwise it waits for the one it had, in the order of asking, and another core that
+//! becomes free leaves it there as long as its caches are [`HOT`]. Who has a core keeps it
+//! until it has nothing more to do, or for a [`SLICE`] if others wait for the same.
 //!
 //! This file decides who may run when. What runs is the [`super::executor`]'s affair.
 
@@ -55,6 +55,9 @@ enum State {
     Running { since: Nanos },
 }
 
+/// Load is that of the last whole span of this length.
+const SPAN: Nanos = 32_000_000;
+
 struct Process {
     costs: Costs,
     state: State,
@@ -76,11 +79,23 @@ struct Core {
     waiting: VecDeque<HostId>,
 }
 
+/// How much the cores have been used lately.
+#[derive(Default)]
+struct Busy {
+    span_began: Nanos,
+    counted_until: Nanos,
+    /// Of all cores, in this span.
+    sum: Nanos,
+    /// In the span before, thousandths of all that was there.
+    per_mille: u64,
+}
+
 /// Who works, until when, and who waits for a core.
 #[derive(Default)]
 pub(super) struct Processors {
     /// None: whoever needs one has one.
     cores: Vec<Core>,
+    busy: Busy,
     /// By host; `None` for those whose work costs nothing.
     processes: Vec<Option<Process>>,
     /// When somebody is done: time, order of beginning, host and its step. An end whose step
@@ -137,15 +152,38 @@ impl Processors {
         self.process(host).state = State::Waiting;
         let before = self.process(host).core;
         let is_free = |core: &Core| !core.is_taken;
+        self.count_busy(now);
         let free = match self.cores.get(before) {
             Some(core) if is_free(core) => Some(before),
-            Some(_) => self.cores.iter().position(is_free),
+            Some(_) if self.looks_around() => self.cores.iter().position(is_free),
+            Some(_) => None,
             None => Some(before),
         };
         match free {
             Some(core) => self.take(now, core, host),
             None => self.cores[before].waiting.push_back(host),
         }
+    }
+
+    /// Brings the account of what cores are used up to date; to be called before that changes.
+    fn count_busy(&mut self, now: Nanos) {
+        let taken = self.cores.iter().filter(|core| core.is_taken).count() as u64;
+        let busy = &mut self.busy;
+        busy.sum += taken * (now - busy.counted_until);
+        busy.counted_until = now;
+        let span = now - busy.span_began;
+        if span >= SPAN {
+            busy.per_mille = busy.sum * 1_000 / (span * self.cores.len().max(1) as u64);
+            (busy.sum, busy.span_began) = (0, now);
+        }
+    }
+
+    /// Whether load leaves a core to be found, by the rule of Linux's `update_idle_cpu_scan`:
+    /// of n cores, as many are looked at as `n * (1 - (1.17 * load)^2)`.
+    fn looks_around(&self) -> bool {
+        let loaded = (self.busy.per_mille * 117 / 100).min(1_000);
+        let looked_at = self.cores.len() as u64 * (1_000_000 - loaded * loaded) / 1_000_000;
+        looked_at >= 1
     }
 
     /// `host` has the core from now on.
@@ -292,6 +330,7 @@ impl Processors {
 
     /// The core is free for whoever waits for it, or for another one since long ago.
     fn give_back(&mut self, now: Nanos, core: usize) {
+        self.count_busy(now);
         let Some(freed) = self.cores.get_mut(core) else {
             return;
         };
