@@ -15,15 +15,11 @@ use std::process::ExitCode;
 
 use squall::report::RunVerdict;
 use squall::scenario::Scenario;
-use squall::track_record::{bugs, hunt, judge, scenario_of};
+use squall::track_record::{bugs, hunt, judge, scenario_of, write_between};
 use squall_cluster::planted::Bug;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// What lies between these lines of the document is written by this program.
-const BEGIN: &str = "<!-- planted bugs: begin -->";
-const END: &str = "<!-- planted bugs: end -->";
 
 struct Options {
     seeds: u64,
@@ -110,17 +106,10 @@ fn row(bug: Bug, check: &str, seed: &str, chaos: &str) -> String {
 }
 
 fn write(path: &Path, rows: &[String]) {
-    let text = std::fs::read_to_string(path).expect("the repository has a track record");
-    let (before, rest) = text
-        .split_once(BEGIN)
-        .expect("the document says where to begin");
-    let (_, after) = rest
-        .split_once(END)
-        .expect("the document says where to end");
     let head = "| id | mistake | breaks | caught by | first seed, targeted | first seed, chaos | \
         command |\n|---|---|---|---|---|---|---|\n";
-    let text = format!("{before}{BEGIN}\n{head}{}{END}{after}", rows.concat());
-    std::fs::write(path, text).expect("the track record can be written");
+    let table = format!("{head}{}", rows.concat());
+    write_between(path, "planted bugs", &table).unwrap_or_else(|e| panic!("{e}"));
 }
 
 fn load(path: &Path) -> Scenario {

@@ -39,7 +39,7 @@ pub(crate) struct Nemesis<S: Site> {
     impaired: RefCell<BTreeMap<usize, BTreeSet<usize>>>,
     /// Clients that each retry storm in force makes impatient.
     pub(super) storms: RefCell<BTreeMap<usize, Vec<Rc<Control>>>>,
-    /// Most nodes that drawn faults may impair at a time.
+    /// Most nodes that faults which keep to a budget may impair at a time.
     budget: Option<usize>,
     /// Whether too few nodes were left unharmed when that was last looked at.
     lacks_majority: Cell<bool>,
@@ -66,7 +66,10 @@ impl<S: Site> Nemesis<S> {
             rng: RefCell::new(plan.stream("nemesis").rng()),
             impaired: RefCell::default(),
             storms: RefCell::default(),
-            budget: plan.chaos.as_ref().and_then(|chaos| chaos.budget),
+            budget: match &plan.chaos {
+                Some(chaos) => chaos.budget,
+                None => Some(Target::Minority.count(plan.cluster.nodes)),
+            },
             lacks_majority: Cell::new(false),
             chaos_ends_us: plan.phases.warmup_us + plan.phases.chaos_us,
             active: Cell::new(0),

@@ -216,7 +216,7 @@ pub struct PlannedFault {
     /// It waits from `at_us` on for such a moment, and lasts as long from then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<Moment>,
-    /// Drawn for the chaos: it keeps to the budget, and may be skipped.
+    /// Drawn for the chaos, or written as if: it keeps to the budget, and may be skipped.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub drawn: bool,
 }

@@ -345,13 +345,17 @@ fn faults(scenario: &Scenario, phases: &PhasePlan) -> Vec<PlannedFault> {
                 }
                 (None, _) => chaos_end_us,
             };
+            let until_us = match fault.within_budget {
+                true => until_us.min(chaos_end_us),
+                false => until_us,
+            };
             planned.push(PlannedFault {
                 id: 0,
                 at_us,
                 until_us,
                 action: action.clone(),
                 when: fault.when.as_ref().map(|when| *when.get_ref()),
-                drawn: false,
+                drawn: fault.within_budget,
             });
         }
     }

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use toml::Spanned;
 
+use super::fault::Fault;
 use super::source::Problem;
 use super::unit::{Bounds, Duration, duration_text};
 use super::{
@@ -96,7 +97,9 @@ fn check_chaos(scenario: &Scenario) -> Checked {
     let Some(kinds) = &chaos.kinds else {
         return Ok(());
     };
-    if kinds.get_ref().is_empty() {
+    // With faults written out that keep to the budget, `[chaos]` may be there for it alone.
+    let keeps_to_budget = |fault: &Spanned<Fault>| fault.get_ref().within_budget;
+    if kinds.get_ref().is_empty() && !scenario.faults.iter().any(keeps_to_budget) {
         return problem(kinds.span(), "the list of kinds is empty");
     }
     for kind in kinds.get_ref() {

@@ -219,7 +219,10 @@ fn check_times(fault: &Fault, chaos_us: u64, nodes: usize) -> Checked {
         let (every, times) = (&repeat.get_ref().every, &repeat.get_ref().times);
         last_us += every.get_ref().us() * (times.get_ref() - 1);
     }
-    let end_us = last_us + lasts_us.unwrap_or(0);
+    let end_us = match fault.within_budget {
+        true => last_us,
+        false => last_us + lasts_us.unwrap_or(0),
+    };
     if end_us > chaos_us || last_us >= chaos_us {
         let span = |value: Option<Place>| value.unwrap_or(0..0);
         let lasts = span(fault.lasts.as_ref().map(Spanned::span));

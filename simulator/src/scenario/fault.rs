@@ -67,6 +67,11 @@ pub struct Fault {
     pub client: Option<Spanned<Misdeed>>,
     /// Fires at the first such moment from `at` on, instead of at `at`.
     pub when: Option<Spanned<Moment>>,
+    /// As if drawn by `[chaos]`: while the budget is spent it waits, within its own time; if
+    /// there is never room for it, or nobody whom it could hit, the run is none the worse. It
+    /// ends with the chaos phase at the latest.
+    #[serde(default)]
+    pub within_budget: bool,
     /// Sides that cannot reach each other. Nodes on no side reach everyone.
     pub partition: Option<Spanned<Vec<Spanned<Targets>>>>,
     /// Of a partition: only messages from the first side to the second are lost.

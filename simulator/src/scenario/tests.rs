@@ -87,7 +87,7 @@ fn mistakes_of_form() {
         ),
         (
             "[[fault]]\nat = \"1s\"\nburn = [\"leader\"]",
-            "t.toml:4:1: unknown field `burn`, expected one of `at`, `for`, `repeat`, `kill`, `stop`, `pause`, `power_loss`, `isolate`, `wipe`, `crash_loop`, `rolling_restart`, `up`, `down`, `disk`, `slow_sync`, `damage`, `clock`, `offset`, `drift`, `jump`, `member`, `client`, `when`, `partition`, `one_way`, `bridge`, `link`, `transfer`",
+            "t.toml:4:1: unknown field `burn`, expected one of `at`, `for`, `repeat`, `kill`, `stop`, `pause`, `power_loss`, `isolate`, `wipe`, `crash_loop`, `rolling_restart`, `up`, `down`, `disk`, `slow_sync`, `damage`, `clock`, `offset`, `drift`, `jump`, `member`, `client`, `when`, `within_budget`, `partition`, `one_way`, `bridge`, `link`, `transfer`",
         ),
         (
             "[[fault]]\nat = \"1s\"\nkill = [\"leader\", \"boss\"]",

@@ -13,11 +13,25 @@ use crate::fault::{
 };
 use crate::plan::{Plan, PlannedFault};
 use crate::scenario::Scenario;
+use crate::scenario::unit::Duration;
 
 /// The scenario with the faults of its plan, and nothing left to draw about them.
 pub fn explicit(scenario: &Scenario, plan: &Plan) -> Table {
     let mut document = scenario.document();
     document.remove("chaos");
+    // A budget counts as before; the usual one need not be written.
+    if plan
+        .chaos
+        .as_ref()
+        .is_some_and(|chaos| chaos.budget.is_none())
+    {
+        let nothing_drawn = [
+            ("kinds", Value::Array(Vec::new())),
+            ("budget", "unlimited".into()),
+        ];
+        let table = nothing_drawn.map(|(key, value)| (key.to_owned(), value));
+        document.insert("chaos".into(), Table::from_iter(table).into());
+    }
     let faults = plan
         .faults
         .iter()
@@ -40,17 +54,85 @@ pub(super) fn set_tables(document: &mut Table, key: &str, tables: Vec<Value>) {
     };
 }
 
+/// The keys of the table at a path.
+pub(super) fn keys(document: &Table, path: &[&str]) -> Vec<String> {
+    let table = get(document, path).and_then(Value::as_table);
+    table.into_iter().flat_map(Table::keys).cloned().collect()
+}
+
+/// The value at a path of keys and positions.
+pub(super) fn get<'a>(document: &'a Table, path: &[&str]) -> Option<&'a Value> {
+    let (first, rest) = path.split_first()?;
+    rest.iter()
+        .try_fold(document.get(*first)?, |value, part| match value {
+            Value::Table(table) => table.get(*part),
+            Value::Array(array) => array.get(part.parse::<usize>().ok()?),
+            _ => None,
+        })
+}
+
+fn get_mut<'a>(document: &'a mut Table, path: &[&str]) -> Option<&'a mut Value> {
+    let (first, rest) = path.split_first()?;
+    rest.iter()
+        .try_fold(document.get_mut(*first)?, |value, part| match value {
+            Value::Table(table) => table.get_mut(*part),
+            Value::Array(array) => array.get_mut(part.parse::<usize>().ok()?),
+            _ => None,
+        })
+}
+
+/// The document with another value at a path; the outermost table is made if it is missing.
+pub(super) fn with(document: &Table, path: &[&str], value: Value) -> Table {
+    let mut document = document.clone();
+    let (last, parents) = path.split_last().expect("a path has a part");
+    if parents.len() == 1 && !document.contains_key(parents[0]) {
+        document.insert(parents[0].to_owned(), Table::new().into());
+    }
+    match get_mut(&mut document, parents) {
+        Some(Value::Table(table)) => {
+            table.insert((*last).to_owned(), value);
+        }
+        Some(Value::Array(array)) => {
+            if let Some(slot) = last.parse::<usize>().ok().and_then(|at| array.get_mut(at)) {
+                *slot = value;
+            }
+        }
+        _ => {}
+    }
+    document
+}
+
+/// The document without what is at a path, nor a table that is then empty.
+pub(super) fn without(document: &Table, path: &[&str]) -> Table {
+    let mut document = document.clone();
+    let (last, parents) = path.split_last().expect("a path has a part");
+    if parents.is_empty() {
+        document.remove(*last);
+    } else if let Some(Value::Table(table)) = get_mut(&mut document, parents) {
+        table.remove(*last);
+        if table.is_empty() && parents.len() == 1 {
+            document.remove(parents[0]);
+        }
+    }
+    document
+}
+
+/// A value as a time, if it is one.
+pub(super) fn duration_us(value: &Value) -> Option<u64> {
+    Some(value.as_str()?.parse::<Duration>().ok()?.us())
+}
+
+/// A time of the document, if it is written.
+pub(super) fn time(document: &Table, path: &[&str]) -> Option<u64> {
+    duration_us(get(document, path)?)
+}
+
 fn table(fault: &PlannedFault, plan: &Plan) -> Table {
     let mut table = Table::new();
     let time = |us: u64| Value::String(duration_text(us));
     let at_us = fault.at_us.saturating_sub(plan.phases.warmup_us);
     table.insert("at".into(), time(at_us));
-    match &fault.action {
-        FaultAction::RollingRestart { .. } if is_cut_short(fault, plan) => {
-            shortened(fault, &mut table);
-        }
-        whole => action(whole, &mut table),
-    }
+    action(&fault.action, &mut table);
     if let Some(moment) = fault.when {
         table.insert("when".into(), moment.to_string().into());
     }
@@ -58,45 +140,10 @@ fn table(fault: &PlannedFault, plan: &Plan) -> Table {
     if !fault.action.is_instant() && !takes_its_time {
         table.insert("for".into(), time(fault.until_us - fault.at_us));
     }
-    table
-}
-
-/// Whether a rolling restart ends with the chaos phase before all have had their turn.
-fn is_cut_short(fault: &PlannedFault, plan: &Plan) -> bool {
-    let FaultAction::RollingRestart { up_us, down_us, .. } = fault.action else {
-        return false;
-    };
-    fault.at_us + plan.cluster.nodes as u64 * (up_us + down_us) > fault.until_us
-}
-
-/// Nobody can write a rolling restart that ends early: only those that have their turn.
-fn shortened(fault: &PlannedFault, table: &mut Table) {
-    let FaultAction::RollingRestart {
-        targets: _,
-        up_us,
-        down_us,
-    } = fault.action
-    else {
-        unreachable!("only a rolling restart is cut short");
-    };
-    let turns = (fault.until_us - fault.at_us) / (up_us + down_us);
-    let targets: Vec<Target> = (0..turns as usize).map(Target::Node).collect();
-    match targets.is_empty() {
-        false => action(
-            &FaultAction::RollingRestart {
-                targets,
-                up_us,
-                down_us,
-            },
-            table,
-        ),
-        true => {
-            let targets = vec![Target::Node(0)];
-            action(&FaultAction::Stop { targets }, table);
-            let lasts_us = fault.until_us - fault.at_us;
-            table.insert("for".into(), duration_text(lasts_us).into());
-        }
+    if fault.drawn {
+        table.insert("within_budget".into(), true.into());
     }
+    table
 }
 
 fn action(action: &FaultAction, table: &mut Table) {

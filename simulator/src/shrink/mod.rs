@@ -20,7 +20,7 @@ pub mod document;
 mod passes;
 mod write;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use toml::Table;
 
@@ -32,6 +32,11 @@ pub use write::write;
 /// gain and a run takes long, more when nothing gives any more, since a failure that hangs on
 /// a race shows for some seeds only.
 const MORE_SEEDS: [u64; 3] = [3, 9, 27];
+/// The same for a candidate that would save most of the work at once: even if it fails for
+/// few seeds only, it is the cheapest way there is, since every later run is cheap.
+const SEEDS_FOR_MUCH: u64 = 27;
+/// … and for one that is cheap itself, but of many that are tried in a row.
+const SEEDS_FOR_LESS_TIME: u64 = 9;
 
 /// Runs candidates.
 pub trait Oracle {
@@ -89,7 +94,7 @@ pub fn shrink(document: Table, seed: u64, oracle: &mut dyn Oracle) -> Option<Shr
         .ok()??;
     let mut search = Search {
         best: Shrunk { document, failing },
-        failed_to_fail: BTreeSet::new(),
+        failed_to_fail: BTreeMap::new(),
         more_seeds: 0,
         oracle,
     };
@@ -97,7 +102,6 @@ pub fn shrink(document: Table, seed: u64, oracle: &mut dyn Oracle) -> Option<Shr
     // Over is no failure: the best so far is the answer.
     for more_seeds in MORE_SEEDS {
         search.more_seeds = more_seeds;
-        search.failed_to_fail.clear();
         if passes::all(&mut search).is_err() {
             break;
         }
@@ -126,8 +130,8 @@ enum Work {
 /// A search in progress.
 struct Search<'a> {
     best: Shrunk,
-    /// Texts of candidates that are no use.
-    failed_to_fail: BTreeSet<String>,
+    /// Texts of candidates that are no use, with the number of seeds that said so.
+    failed_to_fail: BTreeMap<String, u64>,
     more_seeds: u64,
     oracle: &'a mut dyn Oracle,
 }
@@ -135,14 +139,22 @@ struct Search<'a> {
 impl Search<'_> {
     /// Tries a candidate; if it fails as it should, it is the best from now on.
     fn try_out(&mut self, document: Table, work: Work) -> Result<bool, Over> {
+        self.try_with(self.more_seeds, document, work)
+    }
+
+    /// The same with as many more seeds, or as many as are in order now if that is more.
+    fn try_with(&mut self, more_seeds: u64, document: Table, work: Work) -> Result<bool, Over> {
+        let more_seeds = more_seeds.max(self.more_seeds);
         if document == self.best.document {
             return Ok(false);
         }
         let text = write(&document);
-        if self.failed_to_fail.contains(&text) || Scenario::parse(&text, "candidate").is_err() {
+        let is_known = |tried: &u64| *tried >= more_seeds;
+        let is_useless = self.failed_to_fail.get(&text).is_some_and(is_known);
+        if is_useless || Scenario::parse(&text, "candidate").is_err() {
             return Ok(false);
         }
-        let seeds = seeds(self.best.failing.seed, self.more_seeds);
+        let seeds = seeds(self.best.failing.seed, more_seeds);
         let failing = self.oracle.first_failing(&text, &seeds)?;
         let best = &self.best.failing;
         let fits = |failing: &Failing| match work {
@@ -158,7 +170,7 @@ impl Search<'_> {
                 Ok(true)
             }
             None => {
-                self.failed_to_fail.insert(text);
+                self.failed_to_fail.insert(text, more_seeds);
                 Ok(false)
             }
         }

@@ -6,10 +6,9 @@
 use toml::{Table, Value};
 
 use super::ddmin::ddmin;
-use super::document::{set_tables, tables};
-use super::{Over, Search, Work};
+use super::document::{duration_us, get, keys, set_tables, tables, time, with, without};
+use super::{Over, SEEDS_FOR_LESS_TIME, SEEDS_FOR_MUCH, Search, Work};
 use crate::fault::text::duration_text;
-use crate::scenario::unit::Duration;
 
 /// Round numbers and times, rising.
 const COUNTS: [i64; 14] = [1, 2, 3, 5, 7, 10, 20, 30, 50, 70, 100, 200, 500, 1_000];
@@ -19,12 +18,18 @@ const TIMES_MS: [u64; 14] = [
 /// Pauses between operations, falling: the longer, the fewer operations.
 const PAUSES_MS: [u64; 10] = [1_000, 500, 300, 200, 100, 70, 50, 40, 30, 20];
 
+/// Phases left at their defaults last up to thirty seconds.
+const PHASE_US: u64 = 30_000_000;
+
 /// Runs all passes until none of them gains anything.
 pub(super) fn all(search: &mut Search) -> Result<(), Over> {
     loop {
         let before = search.best.document.clone();
-        list(search, "fault")?;
+        no_faults(search)?;
         switch_off(search)?;
+        list(search, "workload")?;
+        horizon(search)?;
+        list(search, "fault")?;
         list(search, "workload")?;
         idle_time(search)?;
         phases(search)?;
@@ -50,12 +55,51 @@ fn list(search: &mut Search, key: &str) -> Result<(), Over> {
         search.try_out(document, Work::MayGrow)
     };
     let all = tables(&search.best.document, key).to_vec();
-    // Perhaps none is needed. A scenario without a workload is refused by itself.
-    if !all.is_empty() && try_list(search, &[])? {
-        return Ok(());
-    }
     ddmin(all, |list| try_list(search, list))?;
     Ok(())
+}
+
+/// Perhaps no fault is needed at all.
+fn no_faults(search: &mut Search) -> Result<(), Over> {
+    let mut document = search.best.document.clone();
+    set_tables(&mut document, "fault", Vec::new());
+    search.try_with(SEEDS_FOR_MUCH, document, Work::MayGrow)?;
+    Ok(())
+}
+
+/// Ends the chaos phase early, and leaves out what would have come later: long runs cost
+/// most, and a failure often shows long before their end.
+fn horizon(search: &mut Search) -> Result<(), Over> {
+    let chaos_us = time(&search.best.document, &["phases", "chaos"]).unwrap_or(PHASE_US);
+    let ends = TIMES_MS.map(|ms| ms * 1_000).into_iter();
+    for end_us in ends.filter(|us| (1_000_000..chaos_us).contains(us)) {
+        let mut document = search.best.document.clone();
+        let mut faults = tables(&document, "fault").to_vec();
+        faults.retain(|fault| start_us(fault) < end_us);
+        for fault in &mut faults {
+            let left_us = end_us - start_us(fault);
+            let Value::Table(fault) = fault else { continue };
+            let lasts = fault.get_mut("for");
+            if let Some(lasts) = lasts.filter(|lasts| duration_us(lasts) > Some(left_us)) {
+                *lasts = duration_text(left_us).into();
+            }
+        }
+        set_tables(&mut document, "fault", faults);
+        let document = with(
+            &document,
+            &["phases", "chaos"],
+            duration_text(end_us).into(),
+        );
+        if search.try_with(SEEDS_FOR_LESS_TIME, document, Work::MayGrow)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// When a fault begins, from the start of the chaos phase.
+fn start_us(fault: &Value) -> u64 {
+    fault.get("at").and_then(duration_us).unwrap_or(0)
 }
 
 /// What only looks on.
@@ -76,10 +120,6 @@ fn switch_off(search: &mut Search) -> Result<(), Over> {
 fn idle_time(search: &mut Search) -> Result<(), Over> {
     let chaos = ["phases", "chaos"];
     let faults = indexes(search, "fault");
-    let time = |document: &Table, path: &[&str]| {
-        let text = get(document, path).and_then(Value::as_str)?;
-        Some(text.parse::<Duration>().ok()?.us())
-    };
     let starts = |document: &Table| -> Vec<u64> {
         let starts = faults
             .iter()
@@ -300,12 +340,12 @@ fn smaller_count(search: &mut Search, path: &[&str], default: i64) -> Result<(),
 
 /// The smallest round time below the present one that still fails; else the nearest below.
 fn smaller_time(search: &mut Search, path: &[&str], work: Work) -> Result<(), Over> {
-    let text = get(&search.best.document, path).and_then(Value::as_str);
+    let written = get(&search.best.document, path);
     // Phases left at their defaults last up to thirty seconds.
-    let now_us = match text.map(str::parse::<Duration>) {
-        Some(Ok(duration)) => duration.us(),
-        Some(Err(_)) => return Ok(()),
-        None if path[0] == "phases" => 30_000_000,
+    let now_us = match written.map(duration_us) {
+        Some(Some(us)) => us,
+        Some(None) => return Ok(()),
+        None if path[0] == "phases" => PHASE_US,
         None => return Ok(()),
     };
     for us in TIMES_MS
@@ -334,66 +374,4 @@ fn smaller_time(search: &mut Search, path: &[&str], work: Work) -> Result<(), Ov
 fn indexes(search: &Search, key: &str) -> Vec<String> {
     let count = tables(&search.best.document, key).len();
     (0..count).rev().map(|index| index.to_string()).collect()
-}
-
-fn keys(document: &Table, path: &[&str]) -> Vec<String> {
-    let table = get(document, path).and_then(Value::as_table);
-    table.into_iter().flat_map(Table::keys).cloned().collect()
-}
-
-/// The value at a path of keys and positions.
-fn get<'a>(document: &'a Table, path: &[&str]) -> Option<&'a Value> {
-    let (first, rest) = path.split_first()?;
-    rest.iter()
-        .try_fold(document.get(*first)?, |value, part| match value {
-            Value::Table(table) => table.get(*part),
-            Value::Array(array) => array.get(part.parse::<usize>().ok()?),
-            _ => None,
-        })
-}
-
-fn get_mut<'a>(document: &'a mut Table, path: &[&str]) -> Option<&'a mut Value> {
-    let (first, rest) = path.split_first()?;
-    rest.iter()
-        .try_fold(document.get_mut(*first)?, |value, part| match value {
-            Value::Table(table) => table.get_mut(*part),
-            Value::Array(array) => array.get_mut(part.parse::<usize>().ok()?),
-            _ => None,
-        })
-}
-
-/// The document with another value at a path; the outermost table is made if it is missing.
-fn with(document: &Table, path: &[&str], value: Value) -> Table {
-    let mut document = document.clone();
-    let (last, parents) = path.split_last().expect("a path has a part");
-    if parents.len() == 1 && !document.contains_key(parents[0]) {
-        document.insert(parents[0].to_owned(), Table::new().into());
-    }
-    match get_mut(&mut document, parents) {
-        Some(Value::Table(table)) => {
-            table.insert((*last).to_owned(), value);
-        }
-        Some(Value::Array(array)) => {
-            if let Some(slot) = last.parse::<usize>().ok().and_then(|at| array.get_mut(at)) {
-                *slot = value;
-            }
-        }
-        _ => {}
-    }
-    document
-}
-
-/// The document without what is at a path, nor a table that is then empty.
-fn without(document: &Table, path: &[&str]) -> Table {
-    let mut document = document.clone();
-    let (last, parents) = path.split_last().expect("a path has a part");
-    if parents.is_empty() {
-        document.remove(*last);
-    } else if let Some(Value::Table(table)) = get_mut(&mut document, parents) {
-        table.remove(*last);
-        if table.is_empty() && parents.len() == 1 {
-            document.remove(parents[0]);
-        }
-    }
-    document
 }

@@ -204,7 +204,7 @@ fn a_failure_without_faults_keeps_none() {
 
 #[test]
 fn an_interrupted_search_ends_with_the_best_so_far() {
-    let (shrunk, found) = shrunk(4, has_partition);
+    let (shrunk, found) = shrunk(12, has_partition);
     assert_eq!(Some(&shrunk.faults()), found.last());
     assert!(shrunk.faults() < 7);
 }
@@ -231,17 +231,6 @@ fn drawn_faults_written_out_are_the_same_faults() {
         let written =
             Scenario::parse(&text, "explicit.toml").unwrap_or_else(|e| panic!("{e}\n{text}"));
         let again = Plan::resolve(&written, seed).expect("the scenario is valid");
-        assert_eq!(again.faults.len(), plan.faults.len(), "seed {seed}");
-        let facts = |of: &Plan| {
-            let ends_us = plan.phases.warmup_us + plan.phases.chaos_us;
-            let faults = of.faults.iter().zip(&plan.faults);
-            faults
-                // What rolls into the end of the chaos cannot be written as it is.
-                .filter(|(_, f)| f.action.kind() != "rolling_restart" || f.until_us < ends_us)
-                .map(|(f, _)| f)
-                .map(|f| (f.at_us, f.until_us, f.when, f.action.clone()))
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(facts(&again), facts(&plan), "seed {seed}\n{text}");
+        assert_eq!(again.faults, plan.faults, "seed {seed}\n{text}");
     }
 }
