@@ -162,14 +162,6 @@ fn play(measured: &Measurements, shape: Shape, profile: &Profile) -> Result<Play
             *sum += count / (measured.nodes - 1) as f64;
         }
     }
-    if std::env::var_os("SQUALL_DEBUG_FIT").is_some() {
-        eprintln!(
-            "{shape:?} {} leader {:?} follower {follower:?} client {:?}",
-            seen.thousandths_per_second / 1000,
-            counts(&of_nodes[leader]),
-            counts(of_clients)
-        );
-    }
     Ok(Played {
         shape,
         seen,
