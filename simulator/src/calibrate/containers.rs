@@ -14,6 +14,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 /// # Errors
 /// There can be no containers here, they or the measurement failed, or it was interrupted.
 /// Whatever was made is removed also then.
+#[allow(clippy::disallowed_methods)] // real time on real machines
 pub fn measure_containers(
     nodes: usize,
     options: &Options,
