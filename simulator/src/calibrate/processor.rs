@@ -77,6 +77,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::disallowed_methods)] // a real thread, in real time
     fn work_shows_in_what_the_thread_has_used_and_waiting_does_not() {
         let before = used_here_ns();
         let mut sum = 0_u64;
