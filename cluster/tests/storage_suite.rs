@@ -4,16 +4,16 @@
 //! in memory. It covers neither crashes, which are tested with the storage itself, nor what a
 //! failing disk does to a node, which is tested here.
 
+mod memory_world;
 mod ports;
 
 use std::future::Future;
-use std::io;
 use std::time::Duration;
 
+use memory_world::MemoryWorld;
 use openraft::StorageError;
 use openraft::testing::log::{StoreBuilder, Suite};
 use squall_cluster::client::{CallError, Client};
-use squall_cluster::event::NodeEvent;
 use squall_cluster::node::{Node, NodeOptions};
 use squall_cluster::raft::log_store::LogStore;
 use squall_cluster::raft::state_machine::StateMachine;
@@ -21,9 +21,8 @@ use squall_cluster::raft::{Members, RaftOptions, RaftWorld, TypeConfig};
 use squall_cluster::state::Limits;
 use squall_cluster::state::command::{CacheCommand, Command};
 use squall_cluster::storage::{MemoryDisk, RealDisk};
-use squall_cluster::world::{self, Instant, RealWorld, World};
+use squall_cluster::world::{self, RealWorld, World};
 use tempfile::TempDir;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
 /// Runs `future` as a node process runs its own.
@@ -65,43 +64,6 @@ impl StoreBuilder<TypeConfig<RealWorld>, LogStore<RealWorld>, StateMachine<RealW
 #[test]
 fn the_stores_keep_openrafts_contract_on_a_real_disk() {
     block_on(Suite::test_all(OnRealDisk)).expect("openraft's suite passes");
-}
-
-/// The real world with a disk in memory.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct MemoryWorld;
-
-impl World for MemoryWorld {
-    type Stream = TcpStream;
-    type Listener = TcpListener;
-    type Sleep = <RealWorld as World>::Sleep;
-    type Disk = MemoryDisk;
-
-    fn now() -> Instant {
-        RealWorld::now()
-    }
-    fn wall_clock_ms() -> u64 {
-        RealWorld::wall_clock_ms()
-    }
-    fn sleep_until(deadline: Instant) -> Self::Sleep {
-        RealWorld::sleep_until(deadline)
-    }
-    fn spawn(task: impl Future<Output = ()> + 'static) {
-        RealWorld::spawn(task);
-    }
-    fn random_u64() -> u64 {
-        RealWorld::random_u64()
-    }
-    async fn listen(address: &str) -> io::Result<TcpListener> {
-        RealWorld::listen(address).await
-    }
-    async fn accept(listener: &mut TcpListener) -> io::Result<TcpStream> {
-        RealWorld::accept(listener).await
-    }
-    async fn connect(address: &str) -> io::Result<TcpStream> {
-        RealWorld::connect(address).await
-    }
-    fn emit(_: NodeEvent) {}
 }
 
 struct OnMemoryDisk;

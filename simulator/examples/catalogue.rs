@@ -1,122 +1,142 @@
 //! Runs every scenario of the catalogue on a range of seeds and says which do not pass, or
-//! report a lost leader without the times that this must have cost.
+//! report a lost leader without the times that this must have cost; what each took of time
+//! and memory, and what all took together.
 //!
 //! ```text
-//! cargo run --release --example catalogue -- 1 50
+//! cargo run --release --example catalogue            # seed 1
+//! cargo run --release --example catalogue -- 1 50    # seeds 1 to 50
 //! ```
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
-use squall::report::{Report, RunVerdict};
-use squall::run;
-use squall::scenario::Scenario;
+use squall::report::{Report, RunVerdict, Unit, duration};
 
-/// Each variant of a scenario, or the scenario itself.
-fn variants(file: &PathBuf) -> Vec<Scenario> {
-    let scenario = Scenario::load(file).expect("the catalogue is well formed");
-    let names = scenario.variants().iter();
-    let chosen: Vec<Scenario> = names
-        .map(|name| scenario.choose(name).expect("the catalogue is well formed"))
-        .collect();
-    match chosen.is_empty() {
-        true => vec![scenario],
-        false => chosen,
-    }
-}
+use jobs::{Done, Job};
 
-/// Of the last seed: how long it took, and what clients saw of the chaos phase.
-fn figures(report: &Report) -> String {
-    let ms = |us: Option<u64>| us.map_or("-".to_owned(), |us| format!("{:.2} ms", us as f64 / 1e3));
-    report.overall.map_or_else(String::new, |overall| {
-        format!(
-            "{:>7.2} s  {:>8} ok  {:>9.1}/s  mean {}  p95 {}  p99 {}",
-            report.sim.wall_seconds.get() as f64 / 1e6,
-            overall.acknowledged,
-            overall.per_second.get() as f64 / 1e3,
-            ms(overall.mean_us),
-            ms(overall.p95_us),
-            ms(overall.p99_us),
-        )
-    })
+#[path = "common/jobs.rs"]
+mod jobs;
+
+/// Runs that take longest, first: at the end nobody waits for one that began late.
+const LONGEST: [&str; 5] = ["cache-performance", "load", "spike", "soak", "scalability"];
+
+/// Of one scenario or variant, over all seeds.
+#[derive(Default)]
+struct Row {
+    passed: u64,
+    runs: u64,
+    slowest_us: u64,
+    peak_bytes: Option<u64>,
+    /// Of the last seed: what clients saw of the chaos phase.
+    figures: String,
 }
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+#[allow(clippy::disallowed_methods)] // how long it all takes is asked of the real clock
 fn main() {
+    jobs::work_if_worker();
     let mut arguments = std::env::args().skip(1);
-    let mut number = |default| {
+    let mut number = || {
         let text = arguments.next();
-        text.map_or(default, |text| text.parse().expect("a seed is a number"))
+        text.map(|text| text.parse().expect("a seed is a number"))
     };
-    let (first, last): (u64, u64) = (number(1), number(50));
-    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(directory)
-        .expect("the repository has scenarios")
+    let first: u64 = number().unwrap_or(1);
+    let last: u64 = number().unwrap_or(first);
+    let begun = Instant::now();
+    let rows: Mutex<BTreeMap<String, Row>> = Mutex::default();
+    let failures: Mutex<Vec<String>> = Mutex::default();
+    jobs::run_all(all(first, last), |job, result| {
+        let mut rows = rows.lock().expect("no thread panics here");
+        let row = rows.entry(job.name()).or_default();
+        row.runs += 1;
+        let judged = result.and_then(|done| row.add(done));
+        eprintln!("{:32} {}", job.name(), row.text());
+        match judged {
+            Ok(()) => row.passed += 1,
+            Err(why) => {
+                let line = format!("{} --seed {}: {why}", job.name(), job.seed);
+                failures.lock().expect("no thread panics here").push(line);
+            }
+        }
+    });
+    let rows = rows.into_inner().expect("no thread panics here");
+    for (name, row) in &rows {
+        println!("{name:32} {}", row.text());
+    }
+    let runs: u64 = rows.values().map(|row| row.runs).sum();
+    let all_us = begun.elapsed().as_micros() as u64;
+    println!("{runs} runs in {}", duration(all_us));
+    let failures = failures.into_inner().expect("no thread panics here");
+    failures.iter().for_each(|line| println!("{line}"));
+    if !failures.is_empty() {
+        std::process::exit(1);
+    }
+}
+
+fn all(first: u64, last: u64) -> Vec<Job> {
+    let files = std::fs::read_dir(jobs::scenarios()).expect("the repository has scenarios");
+    let mut files: Vec<PathBuf> = files
         .map(|entry| entry.expect("a readable directory").path())
         .filter(|path| path.extension().is_some_and(|e| e == "toml"))
         .collect();
-    files.sort();
-    let scenarios: Vec<Scenario> = files.iter().flat_map(variants).collect();
-    let runs: Vec<(&Scenario, u64)> = (scenarios.iter())
-        .flat_map(|scenario| (first..=last).map(move |seed| (scenario, seed)))
-        .collect();
-
-    let next = AtomicUsize::new(0);
-    let results: Mutex<BTreeMap<(String, u64), Result<RunVerdict, String>>> = Mutex::default();
-    let shown: Mutex<BTreeMap<String, String>> = Mutex::default();
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                while let Some((scenario, seed)) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let name = match scenario.variant() {
-                        Some(variant) => format!("{} {variant}", scenario.name.get_ref()),
-                        None => scenario.name.get_ref().clone(),
-                    };
-                    let result = run::run(scenario, *seed, "")
-                        .map(|judged| judged.report)
-                        .map_err(|e| e.to_string());
-                    if let Ok(report) = &result {
-                        let mut shown = shown.lock().expect("no run panics");
-                        shown.insert(name.clone(), figures(report));
-                    }
-                    let result = result.and_then(|report| match report.verdict {
-                        RunVerdict::Pass => match missing(&report) {
-                            None => Ok(report.verdict),
-                            Some(what) => Err(format!("the report gives no {what}")),
-                        },
-                        verdict => Err(format!("{verdict}: {}", report.reason)),
-                    });
-                    let mut results = results.lock().expect("no run panics");
-                    results.insert((name, *seed), result);
-                }
-            });
-        }
+    files.sort_by_key(|file| {
+        let name = file.file_stem().unwrap_or_default().to_owned();
+        let place = LONGEST.iter().position(|long| name == *long);
+        (place.unwrap_or(LONGEST.len()), name)
     });
+    let of_file = |file: &PathBuf| {
+        let jobs = (first..=last).flat_map(|seed| Job::of(file, seed));
+        jobs.collect::<Vec<_>>()
+    };
+    files.iter().flat_map(of_file).collect()
+}
 
-    let results = results.into_inner().expect("no run panics");
-    let mut passed: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-    for ((name, _), result) in &results {
-        let (good, all) = passed.entry(name).or_default();
-        *good += u64::from(result.is_ok());
-        *all += 1;
-    }
-    let shown = shown.into_inner().expect("no run panics");
-    for (name, (good, all)) in &passed {
-        let figures = shown.get(*name).map_or("", String::as_str);
-        println!("{name:40} {good:>4} of {all:>4} pass  {figures}");
-    }
-    for ((name, seed), result) in &results {
-        if let Err(why) = result {
-            println!("{name} --seed {seed}: {why}");
+impl Row {
+    /// Takes a run in. `Err`: why it does not count as passed.
+    fn add(&mut self, done: Done) -> Result<(), String> {
+        let report = &done.report;
+        self.slowest_us = self.slowest_us.max(done.wall_us);
+        self.peak_bytes = self.peak_bytes.max(done.peak_bytes);
+        self.figures = figures(report);
+        match report.verdict {
+            RunVerdict::Pass => match missing(report) {
+                None => Ok(()),
+                Some(what) => Err(format!("the report gives no {what}")),
+            },
+            verdict => Err(format!("{verdict}: {}", report.reason)),
         }
     }
-    if results.values().any(Result::is_err) {
-        std::process::exit(1);
+
+    fn text(&self) -> String {
+        let peak = self.peak_bytes.map_or("-".to_owned(), |bytes| {
+            Unit::Bytes.text(Unit::Bytes.number(bytes))
+        });
+        format!(
+            "{:>4} of {:>4} pass  {:>8}  {peak:>9}  {}",
+            self.passed,
+            self.runs,
+            duration(self.slowest_us),
+            self.figures
+        )
     }
+}
+
+fn figures(report: &Report) -> String {
+    let time = |us: Option<u64>| us.map_or("-".to_owned(), duration);
+    report.overall.map_or_else(String::new, |overall| {
+        format!(
+            "{:>8} ok  {:>9.1}/s  mean {}  p95 {}  p99 {}",
+            overall.acknowledged,
+            overall.per_second.get() as f64 / 1e3,
+            time(overall.mean_us),
+            time(overall.p95_us),
+            time(overall.p99_us),
+        )
+    })
 }
 
 /// What a passing run's report must hold and does not: a lost leader costs time to be
@@ -131,10 +151,14 @@ fn missing(report: &Report) -> Option<&'static str> {
     let facts = [
         (report.operations.acknowledged > 0, "acknowledged operation"),
         (report.sim.seconds.get() > 0, "length"),
-        (report.data_loss.acked > 0, "acknowledged write"),
+        (
+            report.data_loss.acked > 0 || !writes(report),
+            "acknowledged write",
+        ),
         (report.data_loss.lost == 0, "audit without loss"),
         (
-            replaced.clone().all(|fault| positive(fault.detected_ms)),
+            // Of a single node nobody is left to notice anything.
+            report.cluster.nodes == 1 || replaced.clone().all(|fault| positive(fault.detected_ms)),
             "time of detection",
         ),
         (
@@ -152,6 +176,15 @@ fn missing(report: &Report) -> Option<&'static str> {
     ];
     let missing = facts.iter().find(|(holds, _)| !holds);
     missing.map(|(_, what)| *what)
+}
+
+/// Whether anything was written that must be there at the end.
+fn writes(report: &Report) -> bool {
+    const LASTING: [&str; 4] = ["publish", "publish_batch", "set", "increment"];
+    let operations = report.latency_us.values().flat_map(BTreeMap::keys);
+    operations
+        .into_iter()
+        .any(|name| LASTING.contains(&name.as_str()))
 }
 
 fn downtime(report: &Report) -> u64 {

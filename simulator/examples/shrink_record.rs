@@ -105,6 +105,7 @@ impl Outcome {
 }
 
 /// Runs the seed, shrinks it, replays the result.
+#[allow(clippy::disallowed_methods)] // how long it takes is asked of the real clock
 fn shrink(chaos: &Path, bug: Bug, seed: u64, dir: &Path) -> Outcome {
     let (seed, shrunk) = (seed.to_string(), dir.join("shrunk"));
     let run = squall("run", |command| {

@@ -4,8 +4,10 @@
 //! the nearest double to an integer divided by a power of ten prints as exactly that
 //! decimal fraction (for integers below 2^53, far beyond any run), and reads back as it.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The decimal number `value / SCALE`; `SCALE` is a power of ten above one.
@@ -109,6 +111,35 @@ impl<'de, const SCALE: u64> Deserialize<'de> for Fixed<SCALE> {
             )));
         }
         Ok(Self((number * SCALE as f64).round() as u64))
+    }
+}
+
+/// The unit stands in the name of what holds it.
+impl<const SCALE: u64> JsonSchema for Fixed<SCALE> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("Fixed{}", SCALE.ilog10()).into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "number", "minimum": 0 })
+    }
+}
+
+impl JsonSchema for SignedPercent {
+    fn schema_name() -> Cow<'static, str> {
+        "SignedPercent".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "number" })
     }
 }
 

@@ -8,6 +8,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::fixed::Number;
@@ -65,12 +66,26 @@ pub enum Figure {
         service: Option<Service>,
         rate: Rate,
     },
+    /// Acknowledged operations of one kind, by their name in the history; the mean of the
+    /// same stretch as of throughput.
+    OperationRate { service: Service, operation: String },
     /// Operations that failed or were never answered, of those that began in the phase.
     ErrorRate { phase: Option<Phase> },
     /// The other operations.
     SuccessRate,
     /// Reads that found a value, of those that were answered.
     HitRate,
+    /// By how many percentage points the hit rate of the first tenth of the load and that of
+    /// the last differ.
+    HitRateChange,
+    /// The same of the error rate.
+    ErrorRateChange,
+    /// Messages published and not consumed at the end of serve.
+    BacklogEnd,
+    /// From the moment with the most messages to the next with a hundredth of them or less.
+    BacklogDrained,
+    /// By how much the median read that missed and was filled takes longer than one that hit.
+    MissPenalty,
     /// Most memory of any node.
     Memory,
     /// By how much the memory of a node grew from the first tenth of the run to the last.
@@ -125,7 +140,7 @@ pub enum Rate {
 }
 
 /// How a figure is counted and printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// Small unit: microseconds.
@@ -139,7 +154,7 @@ pub enum Unit {
 }
 
 /// On which side of the limit a figure should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {
     AtMost,
@@ -200,11 +215,16 @@ impl Figure {
     pub fn unit(&self) -> Unit {
         use Figure::*;
         match self {
-            Lost => Unit::Count,
-            Availability | ErrorRate { .. } | SuccessRate | HitRate | MemoryGrowth | Cpu => {
-                Unit::Percent
-            }
-            Throughput { .. } => Unit::PerSecond,
+            Lost | BacklogEnd => Unit::Count,
+            Availability
+            | ErrorRate { .. }
+            | SuccessRate
+            | HitRate
+            | HitRateChange
+            | ErrorRateChange
+            | MemoryGrowth
+            | Cpu => Unit::Percent,
+            Throughput { .. } | OperationRate { .. } => Unit::PerSecond,
             Memory => Unit::Bytes,
             DetectionMax
             | Election { .. }
@@ -215,6 +235,8 @@ impl Figure {
             | RecoveryMax
             | RecoveryTime
             | RecoveryPoint
+            | BacklogDrained
+            | MissPenalty
             | Latency { .. } => Unit::Ms,
         }
     }
@@ -222,7 +244,9 @@ impl Figure {
     pub fn bound(&self) -> Bound {
         use Figure::*;
         match self {
-            Availability | Throughput { .. } | SuccessRate | HitRate => Bound::AtLeast,
+            Availability | Throughput { .. } | OperationRate { .. } | SuccessRate | HitRate => {
+                Bound::AtLeast
+            }
             _ => Bound::AtMost,
         }
     }
@@ -262,6 +286,9 @@ impl fmt::Display for Figure {
                     None => write!(f, "throughput.{rate}"),
                 };
             }
+            OperationRate { service, operation } => {
+                return write!(f, "rate.{}.{operation}", service.name());
+            }
             ErrorRate { phase: Some(phase) } => return write!(f, "error_rate.{}", phase.name()),
             DetectionMax => "detection_max",
             DowntimeMax => "downtime_max",
@@ -276,6 +303,11 @@ impl fmt::Display for Figure {
             ErrorRate { phase: None } => "error_rate",
             SuccessRate => "success_rate",
             HitRate => "hit_rate",
+            HitRateChange => "hit_rate_change",
+            ErrorRateChange => "error_rate_change",
+            BacklogEnd => "backlog_end",
+            BacklogDrained => "backlog_drained",
+            MissPenalty => "miss_penalty",
             Memory => "memory",
             MemoryGrowth => "memory_growth",
             Cpu => "cpu",
@@ -310,6 +342,7 @@ pub fn operations(service: Service) -> &'static [&'static str] {
             "get",
             "get_from",
             "get_near",
+            "get_many",
             "set",
             "set_volatile",
             "cache_size",

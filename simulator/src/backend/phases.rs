@@ -59,6 +59,7 @@ impl<S: Site> Stage<S> {
         self.enter(Phase::Chaos);
         self.setting.count_operations();
         self.chaos().await;
+        self.setting.close_operations();
 
         self.enter(Phase::Heal);
         self.nemesis.over().await;

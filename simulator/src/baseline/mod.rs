@@ -14,6 +14,7 @@ mod tolerance;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use compare::{Comparison, Row, Standing};
@@ -26,7 +27,7 @@ use crate::fixed::Number;
 use crate::objective::{Bound, Unit};
 
 /// A figure of one run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Figure {
     pub kind: Kind,
     pub unit: Unit,
@@ -52,7 +53,7 @@ pub struct Baseline {
 }
 
 /// A figure of a baseline.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Kept {
     pub kind: Kind,

@@ -59,6 +59,11 @@ pub(super) fn check(view: &View) -> CheckResult {
 fn seen(view: &View) -> (u64, u64) {
     let mut seen = (0, 0);
     for operation in &view.operations {
+        if let Some(Outcome::Values { values }) = operation.outcome {
+            let found = values.iter().filter(|found| found.value.is_some()).count();
+            seen.0 += found as u64;
+            seen.1 += (values.len() - found) as u64;
+        }
         let reads = matches!(
             operation.action,
             Action::Get { .. } | Action::GetFrom { .. }

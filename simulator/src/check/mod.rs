@@ -17,6 +17,7 @@ mod cache_cas;
 mod cache_invalidation;
 mod cache_lifetime;
 mod cache_linearizable;
+mod cache_multi_get;
 mod cache_session;
 mod cache_specification;
 mod cache_staleness;
@@ -78,7 +79,7 @@ type Check = fn(&View) -> CheckResult;
 
 /// In the order of the report: is there anything to judge, then data, then Raft, then
 /// recovery.
-const CHECKS: [Check; 43] = [
+const CHECKS: [Check; 44] = [
     load::check,
     faults::check,
     lost_grants::check,
@@ -104,6 +105,7 @@ const CHECKS: [Check; 43] = [
     queue_depth::check,
     queue_stuck::check,
     cache_linearizable::check,
+    cache_multi_get::check,
     cache_staleness::check,
     cache_session::check,
     cache_invalidation::check,

@@ -127,6 +127,9 @@ fn fits(action: &Action, outcome: &Outcome) -> bool {
         Action::Get { .. } | Action::GetFrom { .. } | Action::GetNear { .. } => {
             matches!(outcome, Value { .. })
         }
+        Action::GetMany { keys } => {
+            matches!(outcome, Values { values } if values.len() == keys.len())
+        }
         Action::CacheSize { .. } => matches!(outcome, Size { .. }),
         Action::Set { .. } | Action::SetVolatile { .. } | Action::Delete { .. } => {
             matches!(outcome, Stored { .. })

@@ -93,6 +93,7 @@ fn action(action: &Action) -> String {
         GetNear { key, bound_ms } => {
             format!("get {key} from its own cache, at most {bound_ms} ms old")
         }
+        GetMany { keys } => format!("get {} at once", keys.join(", ")),
         SetVolatile {
             key,
             value,
@@ -185,6 +186,13 @@ fn outcome(outcome: &Outcome) -> String {
             version,
         } => format!("{value} at version {version}"),
         Value { value: None, .. } => "absent".into(),
+        Values { values } => {
+            let values = values.iter().map(|found| match &found.value {
+                Some(value) => format!("{value} at version {}", found.version),
+                None => "absent".to_owned(),
+            });
+            values.collect::<Vec<_>>().join(", ")
+        }
         Stored { version: 0 } => "done".into(),
         Stored { version } => format!("stored as version {version}"),
         Mismatch => "version did not match".into(),

@@ -9,6 +9,7 @@ use super::calibrate::{CALIBRATE_HELP, CalibrateArgs};
 use super::compare::{COMPARE_HELP, CompareArgs};
 use super::exit::{EXIT_CODES, Failure};
 use super::report::{REPORT_HELP, ReportArgs};
+use super::schema::{SCHEMA_HELP, SchemaArgs};
 use super::shrink::{SHRINK_HELP, ShrinkArgs};
 use super::sweep_args::{MergeArgs, SWEEP_HELP, SweepArgs};
 use super::worker::WorkerArgs;
@@ -55,6 +56,9 @@ pub enum Command {
     /// Measure a cluster that runs, for simulations of the same hardware.
     #[command(after_help = CALIBRATE_HELP)]
     Calibrate(CalibrateArgs),
+    /// Show the JSON schema of what `report --json` prints.
+    #[command(after_help = SCHEMA_HELP)]
+    Schema(SchemaArgs),
     /// List the scenarios of a directory.
     List(ListArgs),
     /// One seed in a process of its own, for `sweep` and `shrink`.

@@ -18,6 +18,7 @@ mod page;
 mod replay;
 mod report;
 mod run;
+mod schema;
 mod shrink;
 mod sweep;
 mod sweep_args;
@@ -103,6 +104,7 @@ pub fn main() -> u8 {
         Command::Report(args) => report::report(&args),
         Command::Compare(args) => compare::compare(&args),
         Command::Calibrate(args) => calibrate::calibrate(&args),
+        Command::Schema(args) => schema::schema(&args),
         Command::List(args) => list::list(&args),
         Command::Sweep(args) => sweep::sweep(&args),
         Command::Shrink(args) => shrink::shrink(&args),

@@ -59,7 +59,9 @@ fn of_run(args: &ReportArgs) -> Result<(), Failure> {
     let (dir, _) = RunDir::open(&args.dir)?;
     let report: Report = dir.report()?;
     if let Some(out) = &args.csv {
-        return write_all(out, &report::csv::files(&report));
+        let (_, history) = dir.history()?;
+        let files = [report::csv::files(&report), report::csv::series(&history)];
+        return write_all(out, &files.concat());
     }
     let path = args.dir.display().to_string();
     print(&match (args.markdown, args.json) {

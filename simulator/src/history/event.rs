@@ -1,5 +1,6 @@
 //! Events: one line of `history.jsonl` each.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a node says about itself, in the words of whoever emits it.
@@ -89,7 +90,10 @@ pub enum LoadEvent {
         to: u64,
         ramp_us: u64,
     },
-    /// A step broke a limit of a stress test. Times in microseconds, shares in millionths.
+    /// A limit of a stress test is not kept or broken, because nobody here can tell.
+    Unknown { limit: StressLimit },
+    /// A step broke a limit of a stress test. Times in microseconds, shares in millionths,
+    /// memory in bytes.
     Broke {
         step: usize,
         limit: StressLimit,
@@ -112,7 +116,7 @@ pub enum LoadUnit {
 }
 
 /// What can break under stress.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StressLimit {
     /// Operations that failed or were never answered, of those that ended.
@@ -120,6 +124,10 @@ pub enum StressLimit {
     P99,
     /// Operations that should have started and did not finish in their step.
     Unserved,
+    /// Of the node that has the most.
+    Memory,
+    /// Of the busiest node.
+    Cpu,
 }
 
 /// The life of a stream of invalidations, as its client sees it. Indexes are those of the log.
@@ -148,7 +156,9 @@ pub enum StreamEvent {
     },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     Warmup,

@@ -130,6 +130,10 @@ pub enum Action {
         key: String,
         bound_ms: u64,
     },
+    /// Reads several keys as they stood at one index of the log.
+    GetMany {
+        keys: Vec<String>,
+    },
     /// Sets a key that may vanish by itself: at the end of its lifetime, or by eviction.
     SetVolatile {
         key: String,
@@ -194,6 +198,7 @@ impl Action {
             Get { .. }
             | GetFrom { .. }
             | GetNear { .. }
+            | GetMany { .. }
             | Set { .. }
             | SetVolatile { .. }
             | CacheSize { .. }
@@ -259,6 +264,10 @@ pub enum Outcome {
         value: Option<String>,
         version: u64,
     },
+    /// Of the keys of one read, in their order.
+    Values {
+        values: Vec<Found>,
+    },
     /// Set, delete: done; `version` is the log index of the write (0 for a delete).
     Stored {
         version: u64,
@@ -288,6 +297,14 @@ impl Outcome {
     pub fn is_acknowledged(&self) -> bool {
         !matches!(self, Outcome::Failed { .. } | Outcome::Unknown { .. })
     }
+}
+
+/// What a key held; `None` and version 0 where nothing was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    pub version: u64,
 }
 
 /// One hold of a lock.

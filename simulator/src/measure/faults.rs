@@ -3,12 +3,13 @@
 //! A fault that flaps is installed and healed several times under one number; every
 //! installation is an occurrence of its own, since each can cost the cluster its leader.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::history::{EventKind, FaultEvent, FaultStatus, History};
 
 /// How an occurrence stands at the end of the history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum SpanStatus {
     /// In force to the end of the history.

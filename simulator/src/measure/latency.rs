@@ -91,6 +91,7 @@ pub fn operation_name(action: &Action) -> &'static str {
         Action::Get { .. } => "get",
         Action::GetFrom { .. } => "get_from",
         Action::GetNear { .. } => "get_near",
+        Action::GetMany { .. } => "get_many",
         Action::Set { .. } => "set",
         Action::SetVolatile { .. } => "set_volatile",
         Action::CacheSize { .. } => "cache_size",

@@ -76,6 +76,10 @@ impl Levels {
         if let Some(Outcome::Value { value, .. }) = outcome {
             self.reads.push((start_us, value.is_some()));
         }
+        if let Some(Outcome::Values { values }) = outcome {
+            let found = values.iter().map(|found| (start_us, found.value.is_some()));
+            self.reads.extend(found);
+        }
         // What a client answers itself is no service of the cluster.
         if matches!(operation.action, Action::GetNear { .. }) {
             return;
@@ -140,6 +144,15 @@ impl Levels {
     /// Acknowledgements in the span, of one service or of all.
     pub fn acknowledged(&self, service: Option<Service>, span: Span) -> u64 {
         count_in(self.ack_times(service), span)
+    }
+
+    /// The same of one kind of operation.
+    pub fn acknowledged_of(&self, service: Service, operation: &str, span: Span) -> u64 {
+        let answers = self.answers.iter();
+        let answers = answers.filter(|((s, name), _)| *s == service && *name == operation);
+        let ends = answers.flat_map(|(_, answers)| answers.iter().map(|(at, took)| at + took));
+        ends.filter(|end_us| (span.from_us..span.to_us).contains(end_us))
+            .count() as u64
     }
 
     /// Acknowledgements in each whole second of the load.
@@ -225,6 +238,10 @@ mod tests {
             levels.latency_us(Service::Cache, "set", 500, measured),
             None
         );
+        let loaded = levels.loaded.expect("chaos had operations");
+        // The last get of the load is answered after it.
+        assert_eq!(levels.acknowledged_of(Service::Cache, "get", loaded), 18);
+        assert_eq!(levels.acknowledged_of(Service::Cache, "set", loaded), 0);
         // Eighteen in the load, two in serve, one without an answer.
         assert_eq!(levels.successes(measured), (20, 21));
         assert_eq!(levels.hits(measured), (0, 20));

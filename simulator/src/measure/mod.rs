@@ -17,6 +17,7 @@ pub mod latency;
 pub mod levels;
 pub mod loss;
 pub mod marks;
+pub mod misses;
 pub mod recovery;
 pub mod resources;
 pub mod series;
@@ -36,6 +37,7 @@ pub use faults::{FaultSpan, SpanStatus};
 pub use latency::LatencyRow;
 pub use levels::Levels;
 pub use loss::DataLoss;
+pub use misses::Misses;
 pub use recovery::{Recovery, Spell};
 pub use resources::Resources;
 pub use steps::{LoadMeasure, Overall, StepMeasure, StressEnd};
@@ -70,6 +72,7 @@ pub struct Measures {
     /// Where the time of operations went.
     pub breakdown: Breakdown,
     pub totals: Totals,
+    pub misses: Misses,
     pub errors: Vec<errors::ErrorCount>,
     pub slowest: Vec<slowest::Slow>,
     /// Of the chaos phase; `None` if the run did not come to it.
@@ -128,6 +131,7 @@ pub fn measure(history: &History) -> Measures {
         levels: Levels::of(&timeline),
         breakdown: work::breakdown(&timeline),
         totals: totals::totals(history, &timeline),
+        misses: misses::misses(&timeline),
         errors: errors::errors(&timeline),
         slowest: slowest::slowest(&timeline),
         overall: (timeline.phase(Phase::Chaos)).map(|span| steps::overall(history, span)),

@@ -50,6 +50,8 @@ pub struct LoadMeasure {
     pub steps: Vec<StepMeasure>,
     /// `None`: no stress test, or it did not come to its end.
     pub stress: Option<StressEnd>,
+    /// Limits of the stress test that nobody could look at.
+    pub unknown: Vec<StressLimit>,
 }
 
 /// A whole phase, all operations but long polls together.
@@ -131,6 +133,9 @@ pub fn load(history: &History) -> LoadMeasure {
                     });
                 }
             }
+            EventKind::Load {
+                event: LoadEvent::Unknown { limit },
+            } => load.unknown.push(*limit),
             EventKind::Load {
                 event: LoadEvent::Recovered { broken },
             } => {

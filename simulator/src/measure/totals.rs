@@ -35,6 +35,10 @@ pub struct QueueTotals {
     pub depth_max: u64,
     /// The same at the end of serve, before the audit takes what is left.
     pub depth_end: u64,
+    /// From the first moment with the most messages to the next with a hundredth of them or
+    /// less, which is what is under way in a queue that keeps up; `None` if there was none
+    /// before the end of serve.
+    pub drained_us: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -88,14 +92,20 @@ fn queue(timeline: &Timeline<'_>) -> Option<QueueTotals> {
     let served_us = timeline
         .measured()
         .map_or(timeline.end_us, |span| span.to_us);
-    let mut depth = 0;
+    let (mut depth, mut most_at_us) = (0, 0);
     for (at_us, _, change) in changes {
         depth += change;
         totals.published += change.max(0) as u64;
         let shown = u64::try_from(depth).unwrap_or(0);
-        totals.depth_max = totals.depth_max.max(shown);
+        if shown > totals.depth_max {
+            (totals.depth_max, most_at_us) = (shown, at_us);
+            totals.drained_us = None;
+        }
         if at_us < served_us {
             totals.depth_end = shown;
+            if shown <= totals.depth_max / 100 {
+                totals.drained_us.get_or_insert(at_us - most_at_us);
+            }
         }
     }
     totals.dead_letters = dead.len() as u64;
@@ -114,6 +124,10 @@ fn cache(history: &History, timeline: &Timeline<'_>) -> Option<CacheTotals> {
             Outcome::Value { value, .. } => {
                 totals.reads += 1;
                 totals.hits += u64::from(value.is_some());
+            }
+            Outcome::Values { values } => {
+                totals.reads += values.len() as u64;
+                totals.hits += values.iter().filter(|found| found.value.is_some()).count() as u64;
             }
             Outcome::Stored { version } | Outcome::Counted { version, .. } => {
                 if let Some(key) = written_key(operation.action) {

@@ -50,6 +50,12 @@ pub struct StressPlan {
     pub p99_us: Option<u64>,
     /// Most operations that may be left waiting.
     pub unserved_ppm: Option<u32>,
+    /// Most memory of any node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Most load of any node, of one processor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_ppm: Option<u32>,
     /// Beginning of a step that is not judged.
     pub settle_us: u64,
     /// Back at the first level for so long, after a limit broke.
@@ -152,6 +158,12 @@ impl StressPlan {
         if let Some(ppm) = self.unserved_ppm {
             limits.push(format!("unserved {}", share_text(ppm)));
         }
+        if let Some(bytes) = self.memory_bytes {
+            limits.push(format!("memory {bytes} B"));
+        }
+        if let Some(ppm) = self.cpu_ppm {
+            limits.push(format!("cpu {}", share_text(ppm)));
+        }
         format!(
             "until a step breaks {}; then back to the first for {}",
             limits.join(" or "),
@@ -253,6 +265,8 @@ fn stress_load(scenario: &Scenario, stress: &Stress, compress: u64) -> LoadPlan 
             error_ppm: limits.error_rate.map(|share| share.0),
             p99_us: limits.p99.map(Duration::us),
             unserved_ppm: limits.unserved.map(|share| share.0),
+            memory_bytes: limits.memory.map(|size| size.0),
+            cpu_ppm: limits.cpu.map(|share| share.0),
             settle_us: stress.settle().us() / compress,
             recover_us: stress.recover().us() / compress,
         }),

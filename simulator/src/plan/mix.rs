@@ -78,6 +78,9 @@ pub struct CacheMix {
     /// Of all operations, those on keys with a lifetime.
     pub expiring_ppm: u32,
     pub ttl_ms: u64,
+    /// Keys of one read, at most.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub multi_get: u64,
     /// Every key may be evicted.
     pub evicted: bool,
     /// Keys that the cache holds, at most.
@@ -127,6 +130,14 @@ pub enum ReadMode {
         bound_ms: u64,
     },
     Local,
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn is_one(number: &u64) -> bool {
+    *number == 1
 }
 
 /// `, what` for each that is so.
@@ -240,6 +251,10 @@ impl CacheMix {
             (
                 self.expiring_ppm > 0,
                 format!("{} expiring after {ttl}", share_text(self.expiring_ppm)),
+            ),
+            (
+                self.multi_get > 1,
+                format!("up to {} keys a read", self.multi_get),
             ),
             (self.evicted, "evicted".into()),
             (self.near > 0, format!("{} near", self.near)),

@@ -260,6 +260,7 @@ fn cache_mix(workload: &Workload, capacity: u64) -> CacheMix {
             workload::ReadMode::Local => ReadMode::Local,
         },
         cas_ppm: written(&workload.cas, Share(200_000)).0,
+        multi_get: written(&workload.multi_get, 1),
         increments_ppm: written(&workload.increments, Share(0)).0,
         expiring_ppm: written(&workload.expiring, Share(0)).0,
         ttl_ms: workload.ttl().ms(),

@@ -146,6 +146,7 @@ objectives
   election p99   at most 3s
   downtime max   at most 4s
   recovery max   at most 10s
+  recovery point at most 0s
   lost           at most 0
 ";
 

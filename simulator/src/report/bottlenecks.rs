@@ -5,6 +5,7 @@
 //! itself: something always takes the largest share, and the largest share of little is no
 //! reason to change anything. A rule without evidence does not fire.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::totals::QueueTotals;
@@ -18,7 +19,7 @@ use super::tables::{count, duration};
 const LEAST_OPERATIONS: u64 = 50;
 
 /// A bottleneck, and what it rests on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Bottleneck {
     pub rule: Rule,
     /// `lock`, `queue`, `cache`, or the name of a node.
@@ -33,7 +34,9 @@ pub struct Bottleneck {
     pub recommendation: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
     DiskSync,
@@ -65,7 +68,9 @@ impl Rule {
 }
 
 /// High from 60 %, medium from 30 %.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
     High,

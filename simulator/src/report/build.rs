@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::baseline::Reference;
@@ -60,14 +61,14 @@ pub struct WallInput {
     pub machine: Option<Machine>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cluster {
     pub nodes: u64,
     pub heartbeat_ms: Ms,
     pub election_timeout_ms: ElectionTimeout,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ElectionTimeout {
     pub min: Ms,
     pub max: Ms,
@@ -144,7 +145,7 @@ pub fn build(input: &Input, measures: &Measures, checks: &[check::CheckResult]) 
         stages_us: stages(measures),
         bottlenecks: bottlenecks(measures, resources),
         queue: measures.totals.queue.map(queue),
-        cache: measures.totals.cache.map(cache),
+        cache: (measures.totals.cache).map(|totals| cache(totals, &measures.misses)),
         errors: errors(measures),
         slowest: slowest(measures),
         resources: resources.map(used).unwrap_or_default(),
@@ -421,10 +422,11 @@ fn queue(totals: measure::totals::QueueTotals) -> QueueReport {
         dead_letters: totals.dead_letters,
         depth_max: totals.depth_max,
         depth_end: totals.depth_end,
+        drained_ms: totals.drained_us.map(Ms::of),
     }
 }
 
-fn cache(totals: measure::totals::CacheTotals) -> CacheReport {
+fn cache(totals: measure::totals::CacheTotals, misses: &measure::Misses) -> CacheReport {
     CacheReport {
         reads: totals.reads,
         hits: totals.hits,
@@ -432,6 +434,9 @@ fn cache(totals: measure::totals::CacheTotals) -> CacheReport {
             .checked_div(totals.reads)
             .map(Percent::of),
         invalidation_ms: times(&totals.invalidation),
+        hit_ms: times(&misses.hits),
+        miss_ms: times(&misses.filled),
+        miss_penalty_ms: misses.penalty_us().map(Ms::of),
     }
 }
 

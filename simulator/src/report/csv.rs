@@ -2,8 +2,12 @@
 //! in their unit. Format: RFC 4180, with plain line feeds; an empty cell is a value that does
 //! not exist, never a zero.
 
+mod over_time;
+
 use super::*;
 use crate::measure::SpanStatus;
+
+pub use over_time::series;
 
 /// Names and texts of all files; those without a row have their head alone.
 pub fn files(report: &Report) -> Vec<(&'static str, String)> {
@@ -21,6 +25,9 @@ pub fn files(report: &Report) -> Vec<(&'static str, String)> {
         ("errors.csv", errors(report)),
         ("slowest.csv", slowest(report)),
         ("bottlenecks.csv", bottlenecks(report)),
+        ("times.csv", times(report)),
+        ("load.csv", load_steps(report)),
+        ("nodes.csv", nodes(report)),
     ]
 }
 
@@ -269,6 +276,64 @@ fn bottlenecks(report: &Report) -> String {
             found.impact.clone(),
             found.cause.clone(),
             found.recommendation.clone(),
+        ]);
+    }
+    out
+}
+
+/// Every single duration.
+fn times(report: &Report) -> String {
+    let samples = &report.samples_us;
+    let times = [
+        ("detection", &samples.detection),
+        ("election", &samples.election),
+        ("recovery_throughput", &samples.recovery_throughput),
+        ("recovery_members", &samples.recovery_members),
+        ("recovery_rejoin", &samples.recovery_rejoin),
+    ];
+    let mut out = String::from("time,us\n");
+    for (name, all_us) in times {
+        for us in all_us {
+            out += &line(&[name, &us.to_string()]);
+        }
+    }
+    out
+}
+
+fn load_steps(report: &Report) -> String {
+    let mut out = String::from(
+        "step,users,rate_per_second,from_ms,to_ms,acknowledged,errors,pending,per_second,p50_us,\
+         p95_us,p99_us,max_us,broke\n",
+    );
+    for step in &report.load.steps {
+        out += &line(&[
+            step.step.to_string(),
+            or_empty(step.users),
+            or_empty(step.rate),
+            step.from_ms.to_string(),
+            step.to_ms.to_string(),
+            step.acknowledged.to_string(),
+            step.errors.to_string(),
+            step.pending.to_string(),
+            step.per_second.to_string(),
+            or_empty(step.p50_us),
+            or_empty(step.p95_us),
+            or_empty(step.p99_us),
+            or_empty(step.max_us),
+            or_empty(step.broke.map(|broke| word(&broke.limit))),
+        ]);
+    }
+    out
+}
+
+fn nodes(report: &Report) -> String {
+    let mut out = String::from("node,memory_max_bytes,memory_growth_percent,cpu_percent\n");
+    for (node, used) in &report.resources {
+        out += &line(&[
+            node.clone(),
+            used.memory_max_bytes.to_string(),
+            or_empty(used.memory_growth),
+            or_empty(used.cpu),
         ]);
     }
     out

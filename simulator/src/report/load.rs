@@ -1,5 +1,6 @@
 //! The load of a run: its steps, what broke under stress, and whether all was done in time.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::history::{LoadUnit, Phase, StressLimit};
@@ -9,7 +10,7 @@ use super::tables::{NOTHING, Table, Tone, count, duration, or_nothing};
 use super::{Bound, Ms, ObjectiveResult, PerSecond, Percent, Status, Unit};
 
 /// Steps in order of time, and the end of a stress test.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Load {
     pub steps: Vec<LoadStep>,
     /// `null`: no stress test, or it did not come to its end.
@@ -18,7 +19,7 @@ pub struct Load {
 }
 
 /// What clients saw while the load stayed at a level. One of `users` and `rate` is there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LoadStep {
     pub step: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -42,20 +43,23 @@ pub struct LoadStep {
     pub broke: Option<Broke>,
 }
 
-/// The limit that a step broke. Microseconds, or millionths, as the limit is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The limit that a step broke. Microseconds, millionths or bytes, as the limit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Broke {
     pub limit: StressLimit,
     pub measured: u64,
     pub allowed: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stress {
     /// The step that broke; `null` if all held.
     pub breaking_step: Option<u64>,
     /// Whether all limits held again when the load had fallen.
     pub recovered: bool,
+    /// Limits that nobody on this backend could look at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<StressLimit>,
     /// In one line.
     pub summary: String,
 }
@@ -67,7 +71,8 @@ impl Load {
 
     pub(super) fn of(measures: &Measures) -> Self {
         let steps: Vec<LoadStep> = measures.load.steps.iter().map(step_row).collect();
-        let stress = measures.load.stress.map(|end| stress(&steps, end));
+        let unknown = &measures.load.unknown;
+        let stress = measures.load.stress.map(|end| stress(&steps, end, unknown));
         Self { steps, stress }
     }
 }
@@ -102,7 +107,7 @@ fn step_row(step: &StepMeasure) -> LoadStep {
     }
 }
 
-fn stress(steps: &[LoadStep], end: StressEnd) -> Stress {
+fn stress(steps: &[LoadStep], end: StressEnd, unknown: &[StressLimit]) -> Stress {
     let breaking = steps.iter().find(|step| step.broke.is_some());
     let held = steps.iter().take_while(|step| step.broke.is_none()).last();
     let summary = match breaking {
@@ -128,10 +133,16 @@ fn stress(steps: &[LoadStep], end: StressEnd) -> Stress {
             format!("{} is still broken when the load has fallen", name(limit)),
         ),
     };
+    let unlooked: Vec<&str> = unknown.iter().map(|limit| name(*limit)).collect();
+    let unlooked = match unlooked.is_empty() {
+        true => String::new(),
+        false => format!("; {}: not known on this backend", unlooked.join(", ")),
+    };
     Stress {
         breaking_step: breaking.map(|step| step.step),
         recovered,
-        summary: format!("{summary}; {after}"),
+        unknown: unknown.to_vec(),
+        summary: format!("{summary}; {after}{unlooked}"),
     }
 }
 
@@ -140,6 +151,8 @@ fn name(limit: StressLimit) -> &'static str {
         StressLimit::ErrorRate => "error rate",
         StressLimit::P99 => "p99",
         StressLimit::Unserved => "unserved",
+        StressLimit::Memory => "memory",
+        StressLimit::Cpu => "cpu",
     }
 }
 
@@ -147,7 +160,8 @@ impl Broke {
     fn text(&self) -> String {
         let show = |value: u64| match self.limit {
             StressLimit::P99 => duration(value),
-            StressLimit::ErrorRate | StressLimit::Unserved => {
+            StressLimit::Memory => Unit::Bytes.text(Unit::Bytes.number(value)),
+            StressLimit::ErrorRate | StressLimit::Unserved | StressLimit::Cpu => {
                 format!("{:.3} %", Percent::of(value))
             }
         };

@@ -5,7 +5,8 @@
 //! depends on the wall clock or on the machine is in one part, "This execution"; all else is
 //! byte-identical for a seed.
 
-use super::tables::{Table, Tone, count, data_loss, duration, tables};
+use super::parts::{self, Facts};
+use super::tables::{Table, Tone, data_loss, tables};
 use super::timeline::timeline;
 use super::*;
 
@@ -32,13 +33,13 @@ pub fn markdown(report: &Report) -> String {
         ("Summary", summary(report)),
         ("Objectives", table("objectives")),
         ("Environment", environment(report)),
-        ("This execution", execution(report)),
+        ("This execution", facts(&parts::execution(report))),
         ("Configuration", block(&report.configuration)),
         (
             "Results",
             drawing(report) + &results + &stress(report) + &losses(report),
         ),
-        ("Errors", errors(report)),
+        ("Errors", or_words(&parts::errors(report), parts::NO_ERRORS)),
         ("Slowest operations", slowest(report)),
         ("Bottlenecks", bottlenecks(report)),
         ("Comparison", comparison(report) + &table("comparison")),
@@ -55,8 +56,8 @@ pub fn markdown(report: &Report) -> String {
 }
 
 /// A table of two columns without a head.
-fn facts(rows: &[(&str, String)]) -> String {
-    let rows = rows.iter().filter(|(_, value)| !value.is_empty());
+fn facts(facts: &Facts) -> String {
+    let rows = facts.iter();
     let rows: String = rows
         .map(|(name, value)| format!("| {name} | {} |\n", escaped(value)))
         .collect();
@@ -75,24 +76,8 @@ fn list(items: impl Iterator<Item = String>) -> String {
 }
 
 fn summary(report: &Report) -> String {
-    let operations = &report.operations;
-    let success = (operations.acknowledged * 1_000_000)
-        .checked_div(operations.invoked)
-        .map(|ppm| format!("{:.3} %", Percent::of(ppm)));
-    let decision = if report.decision.go { "go" } else { "no-go" };
     let text = format!("{}\n\n", escaped(&report.reason));
-    text + &evidence(report)
-        + &facts(&[
-            ("verdict", report.verdict.to_string()),
-            ("decision", decision.to_owned()),
-            ("length of the run", duration(report.sim.seconds.get())),
-            ("nodes", report.cluster.nodes.to_string()),
-            ("operations", count(operations.invoked)),
-            ("acknowledged", count(operations.acknowledged)),
-            ("failed", count(operations.failed)),
-            ("unknown", count(operations.unknown)),
-            ("success rate", success.unwrap_or_default()),
-        ])
+    text + &evidence(report) + &facts(&parts::summary(report))
 }
 
 fn stress(report: &Report) -> String {
@@ -115,120 +100,36 @@ fn evidence(report: &Report) -> String {
     }
 }
 
-/// What the cluster ran on.
 fn environment(report: &Report) -> String {
-    let cluster = &report.cluster;
-    let bounded = report.bounded_by.iter().map(|text| escaped(text) + ".\n\n");
-    let backend = match report.backend.as_str() {
-        "sim" => "simulation in virtual time",
-        other => other,
-    };
+    let bounded = report.bounded_by.iter();
+    let bounded = bounded.map(|text| escaped(&parts::sentence(text)) + "\n\n");
     bounded.collect::<String>()
-        + &facts(&[
-            ("backend", backend.to_owned()),
-            ("nodes", cluster.nodes.to_string()),
-            ("heartbeat", duration(cluster.heartbeat_ms.get())),
-            (
-                "election timeout",
-                format!(
-                    "{} to {}",
-                    duration(cluster.election_timeout_ms.min.get()),
-                    duration(cluster.election_timeout_ms.max.get())
-                ),
-            ),
-            ("seed", report.seed.to_string()),
-        ])
-        + &resources(report)
+        + &facts(&parts::environment(report))
+        + &or_words(&parts::resources(report), parts::NO_RESOURCES)
 }
 
-fn resources(report: &Report) -> String {
-    if report.resources.is_empty() {
-        return "Processor and memory of the nodes are not known on this backend.\n".into();
+fn or_words(table: &Table, words: &str) -> String {
+    match table.rows.is_empty() {
+        true => format!("{words}\n"),
+        false => laid_out(table),
     }
-    let share = |share: Option<Percent>| share.map_or("-".into(), |s| format!("{s:.1} %"));
-    let mut out = "| node | memory at most | grown by | processor |\n".to_owned();
-    out += "| --- | ---: | ---: | ---: |\n";
-    for (node, used) in &report.resources {
-        let most = Unit::Bytes.text(Unit::Bytes.number(used.memory_max_bytes));
-        let (grown, cpu) = (share(used.memory_growth), share(used.cpu));
-        out += &format!("| {node} | {most} | {grown} | {cpu} |\n");
-    }
-    out
-}
-
-/// What may differ between two runs of the seed.
-fn execution(report: &Report) -> String {
-    let sim = &report.sim;
-    let machine = sim.machine.as_ref();
-    facts(&[
-        ("date", sim.started.clone()),
-        (
-            "took",
-            match sim.wall_seconds.get() {
-                0 => String::new(),
-                us => duration(us),
-            },
-        ),
-        ("squall", sim.version.clone()),
-        ("commit", sim.commit.clone().unwrap_or_default()),
-        (
-            "machine",
-            machine.map(ToString::to_string).unwrap_or_default(),
-        ),
-    ])
 }
 
 fn losses(report: &Report) -> String {
     format!("### data loss\n\n{}.\n", data_loss(&report.data_loss))
 }
 
-fn errors(report: &Report) -> String {
-    if report.errors.is_empty() {
-        return "None: every operation was acknowledged.\n".into();
-    }
-    let mut out = "| operation | outcome | reason | count |\n".to_owned();
-    out += "| --- | --- | --- | ---: |\n";
-    for row in &report.errors {
-        let outcome = match row.outcome {
-            Class::Failed => "failed",
-            Class::Unknown => "unknown",
-            Class::Ok => "ok",
-        };
-        out += &format!(
-            "| {} {} | {outcome} | {} | {} |\n",
-            row.service,
-            escaped(&row.operation),
-            escaped(&row.why),
-            count(row.count)
-        );
-    }
-    out
-}
-
 fn slowest(report: &Report) -> String {
-    if report.slowest.is_empty() {
-        return String::new();
+    let table = parts::slowest(report);
+    match table.rows.is_empty() {
+        true => String::new(),
+        false => laid_out(&table) + &parts::where_to_look(report) + "\n",
     }
-    let mut out = "| operation | client | at | latency |\n| --- | --- | ---: | ---: |\n".to_owned();
-    for row in &report.slowest {
-        out += &format!(
-            "| {} {} | {} | {:.3} s | {} |\n",
-            row.service,
-            escaped(&row.operation),
-            escaped(&row.client),
-            Seconds::of(row.at_ms.get()),
-            duration(row.latency_ms.get())
-        );
-    }
-    out
 }
 
 fn bottlenecks(report: &Report) -> String {
-    if report.bottlenecks.is_empty() && report.stages_us.is_empty() {
-        return "Not known: nodes did not tell where their time went.\n".into();
-    }
-    if report.bottlenecks.is_empty() {
-        return "None: no rule of docs/bottlenecks.md applies to what was measured.\n".into();
+    if let Some(why) = parts::no_bottleneck(report) {
+        return format!("{why}\n");
     }
     let mut out = String::new();
     for found in &report.bottlenecks {
@@ -248,29 +149,24 @@ fn bottlenecks(report: &Report) -> String {
 
 fn comparison(report: &Report) -> String {
     let Some(comparison) = &report.comparison else {
-        return "No baseline was named.\n".into();
+        return format!("{}\n", parts::NO_BASELINE);
     };
     let worse: Vec<String> = comparison.regressions().map(ToString::to_string).collect();
     let told = match worse.is_empty() {
-        true => "No regression.\n".to_owned(),
+        true => format!("{}\n", parts::NO_REGRESSION),
         false => list(
             worse
                 .iter()
                 .map(|row| format!("**Regression**: {}", escaped(row))),
         ),
     };
-    format!(
-        "Baseline {} of {} runs, version {}; {}.\n\n{told}\n",
-        escaped(&comparison.baseline),
-        comparison.runs,
-        comparison.version,
-        comparison.tolerance
-    )
+    let baseline = escaped(&parts::baseline(comparison));
+    format!("{baseline}\n\n{told}\n")
 }
 
 fn recommendations(report: &Report) -> String {
     match report.bottlenecks.is_empty() {
-        true => "None: nothing measured calls for a change.\n".into(),
+        true => format!("{}\n", parts::NO_RECOMMENDATION),
         false => list(report.bottlenecks.iter().map(|found| {
             format!(
                 "**{}** ({}, {}): {}",
@@ -284,23 +180,20 @@ fn recommendations(report: &Report) -> String {
 }
 
 fn conclusion(report: &Report) -> String {
-    let go = if report.decision.go {
-        "**Go.**"
-    } else {
-        "**No-go.**"
+    let go = match report.decision.go {
+        true => "**Go.**",
+        false => "**No-go.**",
     };
     let reasons = report.decision.reasons.iter();
     format!("{go}\n\n{}", list(reasons.map(|reason| escaped(reason))))
 }
 
 fn appendix(report: &Report) -> String {
-    format!(
-        "Run again:\n\n```sh\n{}\n```\n\nRaw data: `history.jsonl` ({} events, sha256 `{}`), \
-         `report.json`, and a CSV file a table or series with `squall report RUN_DIR --csv DIR`.\n",
-        report.reproduce,
-        count(report.sim.events),
-        report.sim.history_sha256
-    )
+    let commands = parts::commands(report).into_iter();
+    let commands = list(commands.map(|(command, what)| format!("`{command}` {what}")));
+    let files = parts::raw_data(report).into_iter();
+    let files = list(files.map(|(file, what)| format!("`{file}`: {}", escaped(&what))));
+    format!("{commands}\nIn the run directory:\n\n{files}")
 }
 
 fn drawing(report: &Report) -> String {

@@ -18,6 +18,7 @@ pub mod html;
 pub mod load;
 mod markdown;
 mod objectives;
+mod parts;
 mod tables;
 mod text;
 mod timeline;
@@ -26,6 +27,7 @@ mod verdict;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::baseline::Comparison;
@@ -47,7 +49,7 @@ use crate::history::Phase;
 use crate::measure::{Class, SpanStatus};
 
 /// `report.json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     pub scenario: String,
     pub seed: u64,
@@ -115,7 +117,7 @@ pub struct Report {
 }
 
 /// Whether to go on with what was tested.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Decision {
     pub go: bool,
     /// Of a no-go, all that speaks against it; of a go, what it rests on.
@@ -123,7 +125,7 @@ pub struct Decision {
 }
 
 /// Messages, as clients were told; see [`crate::measure::totals`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QueueReport {
     pub published: u64,
     pub delivered: u64,
@@ -131,18 +133,31 @@ pub struct QueueReport {
     pub dead_letters: u64,
     pub depth_max: u64,
     pub depth_end: u64,
+    /// From the moment with the most messages to the next with a hundredth of them or less;
+    /// `null` if there was none before the audit.
+    #[serde(default)]
+    pub drained_ms: Option<Ms>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CacheReport {
     pub reads: u64,
     pub hits: u64,
     pub hit_rate: Option<Percent>,
     /// A write is acknowledged → a client's own cache has heard of it.
     pub invalidation_ms: Times,
+    /// Reads that found a value, and reads that found none with the set that filled them;
+    /// from the start of chaos to the end of serve.
+    #[serde(default)]
+    pub hit_ms: Times,
+    #[serde(default)]
+    pub miss_ms: Times,
+    /// By how much the median miss takes longer than the median hit.
+    #[serde(default)]
+    pub miss_penalty_ms: Option<Ms>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorRow {
     pub service: String,
     pub operation: String,
@@ -153,7 +168,7 @@ pub struct ErrorRow {
     pub count: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SlowRow {
     pub service: String,
     pub operation: String,
@@ -162,7 +177,7 @@ pub struct SlowRow {
     pub latency_ms: Ms,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ResourceRow {
     pub memory_max_bytes: u64,
     pub memory_growth: Option<Percent>,
@@ -171,7 +186,7 @@ pub struct ResourceRow {
 }
 
 /// All operations of a phase together, by when they were meant to start. Microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Overall {
     pub acknowledged: u64,
     pub errors: u64,
@@ -184,7 +199,7 @@ pub struct Overall {
 }
 
 /// One occurrence of a fault.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FaultRow {
     pub kind: String,
     pub targets: Vec<String>,
@@ -203,7 +218,7 @@ pub struct FaultRow {
 }
 
 /// A distribution of durations; exact values by nearest rank.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Times {
     pub count: u64,
     pub min: Option<Ms>,
@@ -215,7 +230,7 @@ pub struct Times {
 
 /// Every single duration behind the distributions, in rising order, so that runs can be
 /// taken together without loss. Microseconds.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Samples {
     pub detection: Vec<u64>,
     pub election: Vec<u64>,
@@ -225,7 +240,7 @@ pub struct Samples {
 }
 
 /// `null` for services that were never asked.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DowntimeMs {
     pub lock: Option<ServiceDowntimeMs>,
     pub queue: Option<ServiceDowntimeMs>,
@@ -234,7 +249,7 @@ pub struct DowntimeMs {
     pub any: Option<ServiceDowntimeMs>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceDowntimeMs {
     pub total: Ms,
     pub max: Ms,
@@ -242,14 +257,14 @@ pub struct ServiceDowntimeMs {
     pub availability: Percent,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GapMs {
     pub service: String,
     pub from_ms: Ms,
     pub to_ms: Ms,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RecoveryMs {
     /// New leader → service as in the warm-up for a second.
     pub throughput: Spell,
@@ -259,7 +274,7 @@ pub struct RecoveryMs {
     pub rejoin: Spell,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Spell {
     #[serde(flatten)]
     pub times: Times,
@@ -267,7 +282,7 @@ pub struct Spell {
     pub unseen: u64,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Loss {
     /// Acknowledged writes.
     pub acked: u64,
@@ -283,7 +298,7 @@ pub struct Loss {
 pub type OperationLatency = BTreeMap<Phase, BTreeMap<Class, Latency>>;
 
 /// Microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {
     pub count: u64,
     pub min: u64,
@@ -296,7 +311,7 @@ pub struct Latency {
     pub mean: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rate {
     pub acked: u64,
     pub per_second: PerSecond,
@@ -304,7 +319,7 @@ pub struct Rate {
     pub lowest: Option<u64>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Operations {
     pub invoked: u64,
     pub acknowledged: u64,
@@ -312,7 +327,7 @@ pub struct Operations {
     pub unknown: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckRow {
     pub name: String,
     pub property: String,
@@ -325,7 +340,7 @@ pub struct CheckRow {
 }
 
 /// [`crate::check::Verdict`] in a form that can be read back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckVerdict {
     Pass,
@@ -334,7 +349,7 @@ pub enum CheckVerdict {
 }
 
 /// For drawing: acknowledged operations by bucket, leaderships and phases.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TimelineData {
     pub end_ms: Ms,
     pub bucket_ms: Ms,
@@ -343,13 +358,13 @@ pub struct TimelineData {
     pub leaders: Vec<Leader>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PhaseStart {
     pub phase: Phase,
     pub at_ms: Ms,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Leader {
     pub node: String,
     pub term: u64,
@@ -359,7 +374,7 @@ pub struct Leader {
 
 /// How the run went as a computation. The only object that may differ between two runs of a
 /// seed, in the fields that say so.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Sim {
     /// Length of the run on its own clock.
     pub seconds: Seconds,
@@ -383,7 +398,7 @@ pub struct Sim {
 }
 
 /// The machine that the program ran on, as far as it told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Machine {
     pub processor: String,
     pub processors: u64,

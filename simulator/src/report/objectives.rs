@@ -9,6 +9,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::levels::seconds;
@@ -21,7 +22,7 @@ const DAY_US: u64 = 86_400_000_000;
 const DAYS_OF_MONTH: u64 = 30;
 
 /// An objective and what was measured against it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ObjectiveResult {
     /// `election_p99`, `latency.lock.acquire.p95`, `lost` …
     pub name: String,
@@ -45,7 +46,7 @@ pub struct ObjectiveResult {
     pub note: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     Met,
@@ -235,14 +236,26 @@ impl Evidence<'_> {
                 let any = measures.downtime.any;
                 Found::of(any.map(|any| any.availability_ppm.into()), any.is_some())
             }
+            Figure::BacklogEnd => {
+                let queue = measures.totals.queue.as_ref();
+                Found::level(queue.map(|queue| queue.depth_end))
+            }
+            Figure::BacklogDrained => match &measures.totals.queue {
+                Some(queue) => Found::of(queue.drained_us, queue.drained_us.is_some()),
+                None => Found::level(None),
+            },
+            Figure::MissPenalty => Found::level(measures.misses.penalty_us()),
             Figure::Memory => self.of_backend(|r| r.memory_max_bytes),
             Figure::MemoryGrowth => self.of_backend(|r| r.memory_growth_ppm),
             Figure::Cpu => self.of_backend(|r| r.cpu_max_ppm),
             Figure::Latency { .. }
             | Figure::Throughput { .. }
+            | Figure::OperationRate { .. }
             | Figure::ErrorRate { .. }
             | Figure::SuccessRate
-            | Figure::HitRate => {
+            | Figure::HitRate
+            | Figure::HitRateChange
+            | Figure::ErrorRateChange => {
                 let levels = &measures.levels;
                 Found::level(levels.measured.and_then(|span| level(levels, figure, span)))
             }
@@ -314,10 +327,15 @@ pub(super) fn level(levels: &Levels, figure: &Figure, span: Span) -> Option<u64>
                 Rate::Peak => per_second.iter().max().map(|count| count * 1_000),
                 Rate::Sustained => {
                     let loaded = levels.loaded?;
-                    let scaled = u128::from(levels.acknowledged(*service, loaded)) * 1_000_000_000;
-                    let rate = scaled.checked_div(loaded.length_us().into())?;
-                    u64::try_from(rate).ok()
+                    mean_milli(levels.acknowledged(*service, loaded), loaded)
                 }
+            }
+        }
+        Figure::OperationRate { service, operation } => {
+            let loaded = levels.loaded?;
+            match levels.acknowledged_of(*service, operation, loaded) {
+                0 => None,
+                acknowledged => mean_milli(acknowledged, loaded),
             }
         }
         Figure::ErrorRate { phase } => {
@@ -336,8 +354,32 @@ pub(super) fn level(levels: &Levels, figure: &Figure, span: Span) -> Option<u64>
             let (hits, reads) = levels.hits(span);
             share_ppm(hits, reads)
         }
+        Figure::HitRateChange => change(levels, &Figure::HitRate),
+        Figure::ErrorRateChange => change(levels, &Figure::ErrorRate { phase: None }),
         _ => None,
     }
+}
+
+/// Thousandths a second.
+fn mean_milli(count: u64, span: Span) -> Option<u64> {
+    let scaled = u128::from(count) * 1_000_000_000;
+    u64::try_from(scaled.checked_div(span.length_us().into())?).ok()
+}
+
+/// By how much a figure of the first tenth of the load and of the last differ.
+fn change(levels: &Levels, figure: &Figure) -> Option<u64> {
+    let loaded = levels.loaded?;
+    let tenth_us = loaded.length_us() / 10;
+    let first = Span {
+        to_us: loaded.from_us + tenth_us,
+        ..loaded
+    };
+    let last = Span {
+        from_us: loaded.to_us - tenth_us,
+        ..loaded
+    };
+    let [first, last] = [first, last].map(|span| level(levels, figure, span));
+    Some(first?.abs_diff(last?))
 }
 
 /// The same over one second.

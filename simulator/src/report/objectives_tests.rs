@@ -1,7 +1,8 @@
 use super::*;
+use crate::history::{Action, Outcome};
 use crate::history::{NodeEvent, Phase};
 use crate::measure::measure;
-use crate::measure::testing::{Script, get, unknown};
+use crate::measure::testing::{Script, get, unknown, value};
 use crate::objective::{Quantile, Service};
 
 const SECOND: u64 = 1_000_000;
@@ -178,6 +179,19 @@ fn levels_are_of_the_whole_stretch_without_a_grace() {
     assert_eq!(throughput(Rate::Peak, 10_000), Status::Met);
     assert_eq!(throughput(Rate::Minimum, 1), Status::Missed);
     assert_eq!(throughput(Rate::Sustained, 8_000), Status::Missed);
+    let rate = |operation: &str, limit| {
+        let operation = operation.to_owned();
+        let service = Service::Cache;
+        status(
+            Figure::OperationRate { service, operation },
+            limit,
+            &failing,
+        )
+    };
+    // 49 are answered in 6.9 s.
+    assert_eq!(rate("get", 7_101), Status::Met);
+    assert_eq!(rate("get", 7_102), Status::Missed);
+    assert_eq!(rate("set", 1), Status::Unknown);
 }
 
 #[test]
@@ -220,4 +234,84 @@ fn downtime_a_day_is_extrapolated_and_says_so() {
     assert_eq!(result.measured, Some(Unit::Ms.number(total_us * 43_200)));
     let note = result.note.expect("it is extrapolated");
     assert!(note.starts_with("extrapolated from 2.000 s"), "{note}");
+}
+
+#[test]
+fn what_should_stay_flat_is_compared_between_its_ends() {
+    let mut script = Script::new();
+    script.phase(0, Phase::Warmup).phase(SECOND, Phase::Chaos);
+    // Ten seconds of load; in the last one every other read misses, and one fails.
+    for tenth in 0..100 {
+        let at_us = SECOND + tenth * 100_000;
+        let outcome = match (tenth, tenth % 10) {
+            (90.., 1) => unknown(),
+            (90.., place) if place % 2 == 0 => value(None, 0),
+            _ => value(Some("v"), 1),
+        };
+        script.op(at_us, get("k"), Some((at_us + 1_000, outcome)));
+    }
+    script.phase(11 * SECOND, Phase::Audit);
+    let measures = measure(&script.end(12 * SECOND));
+    let measured = |figure| judge(objective(figure, 0), &measures).measured;
+    // Of the nine before the last operation eight were answered, and five found nothing.
+    let ppm = |ppm| Some(Unit::Percent.number(ppm));
+    assert_eq!(measured(Figure::HitRateChange), ppm(625_000));
+    assert_eq!(measured(Figure::ErrorRateChange), ppm(111_111));
+    let before = load(1_000, true);
+    assert_eq!(status(Figure::ErrorRateChange, 0, &before), Status::Met);
+}
+
+#[test]
+fn a_backlog_is_drained_when_nothing_is_left() {
+    let backlog = |leaves: u64| {
+        let mut script = Script::new();
+        script.phase(0, Phase::Chaos);
+        let queue = || "q".to_owned();
+        for id in 0..10 {
+            let action = Action::Publish {
+                queue: queue(),
+                value: format!("v.{id}"),
+                bytes: 1,
+            };
+            script.op(
+                id * 10,
+                action,
+                Some((id * 10 + 5, Outcome::Published { id })),
+            );
+        }
+        for receipt in leaves..10 {
+            let at_us = SECOND + receipt * 10;
+            let action = Action::Ack {
+                queue: queue(),
+                receipt,
+                value: format!("v.{receipt}"),
+            };
+            script.op(
+                at_us,
+                action,
+                Some((at_us + 5, Outcome::Settled { valid: true })),
+            );
+        }
+        script.phase(2 * SECOND, Phase::Audit);
+        measure(&script.end(3 * SECOND))
+    };
+    let (drained, left) = (backlog(0), backlog(4));
+    assert_eq!(status(Figure::BacklogEnd, 0, &drained), Status::Met);
+    // From the last publish to the last ack.
+    assert_eq!(
+        status(Figure::BacklogDrained, SECOND, &drained),
+        Status::Met
+    );
+    assert_eq!(
+        status(Figure::BacklogDrained, SECOND - 1, &drained),
+        Status::Missed
+    );
+    assert_eq!(status(Figure::BacklogEnd, 3, &left), Status::Missed);
+    assert_eq!(
+        status(Figure::BacklogDrained, u64::MAX, &left),
+        Status::Missed
+    );
+    let without = load(1_000, true);
+    assert_eq!(status(Figure::BacklogEnd, 0, &without), Status::Unknown);
+    assert_eq!(status(Figure::MissPenalty, 0, &without), Status::Unknown);
 }

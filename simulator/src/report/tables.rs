@@ -313,7 +313,7 @@ pub(super) fn objectives(report: &Report) -> Table {
 }
 
 /// What got worse or better than in earlier runs; with `all`, also what did not.
-fn comparison(report: &Report, all: bool) -> Table {
+pub(super) fn comparison(report: &Report, all: bool) -> Table {
     use crate::baseline::{Row, Standing};
     let row = |row: &Row| {
         let text = |value: Option<Number>| or_nothing(value, |value| row.unit.text(value));
@@ -354,7 +354,7 @@ fn comparison(report: &Report, all: bool) -> Table {
 }
 
 /// Mean time of an operation in each stage.
-fn stages(report: &Report) -> Table {
+pub(super) fn stages(report: &Report) -> Table {
     const STAGES: [&str; 8] = [
         "travel",
         "held",
@@ -390,7 +390,7 @@ fn stages(report: &Report) -> Table {
     }
 }
 
-fn messages(report: &Report) -> Table {
+pub(super) fn messages(report: &Report) -> Table {
     let row = |queue: &QueueReport| {
         let cells = [
             queue.published,
@@ -400,11 +400,9 @@ fn messages(report: &Report) -> Table {
             queue.depth_max,
             queue.depth_end,
         ];
-        let cells = cells.map(count);
-        (
-            Tone::Plain,
-            [vec!["all".to_owned()], cells.to_vec()].concat(),
-        )
+        let head = ["all".to_owned()].into_iter();
+        let cells = head.chain(cells.map(count)).chain([ms(queue.drained_ms)]);
+        (Tone::Plain, cells.collect())
     };
     Table {
         title: "messages",
@@ -416,12 +414,15 @@ fn messages(report: &Report) -> Table {
             ">dead letters",
             ">most at a time",
             ">at the end",
+            ">drained in",
         ],
         rows: report.queue.iter().map(row).collect(),
     }
 }
 
-fn cached(report: &Report) -> Table {
+pub(super) fn cached(report: &Report) -> Table {
+    // Only caches in front of something slower fill what they miss.
+    let fills = (report.cache.as_ref()).is_some_and(|cache| cache.miss_penalty_ms.is_some());
     let row = |cache: &CacheReport| {
         let times = cache.invalidation_ms;
         let cells = vec![
@@ -433,19 +434,28 @@ fn cached(report: &Report) -> Table {
             ms(times.p50),
             ms(times.p99),
         ];
-        (Tone::Plain, cells)
+        let filled = [
+            ms(cache.hit_ms.p50),
+            ms(cache.miss_ms.p50),
+            ms(cache.miss_penalty_ms),
+        ];
+        let filled = filled.into_iter().filter(|_| fills);
+        (Tone::Plain, cells.into_iter().chain(filled).collect())
     };
+    let heads = [
+        "cache",
+        ">reads",
+        ">hits",
+        ">hit rate",
+        ">invalidations",
+        ">heard p50",
+        ">p99",
+    ];
+    let filled = [">hit p50", ">filled miss p50", ">miss penalty"];
+    let filled = filled.into_iter().filter(|_| fills);
     Table {
         title: "cache",
-        columns: vec![
-            "cache",
-            ">reads",
-            ">hits",
-            ">hit rate",
-            ">invalidations",
-            ">heard p50",
-            ">p99",
-        ],
+        columns: heads.into_iter().chain(filled).collect(),
         rows: report.cache.iter().map(row).collect(),
     }
 }

@@ -1,12 +1,13 @@
 //! Runs of one scenario that differ in a few values, side by side.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::tables::{Table, Tone, count, duration, or_nothing};
-use super::{CheckVerdict, PerSecond, Percent, Report, RunVerdict, Style, markdown, text};
+use super::{CheckVerdict, PerSecond, Percent, Report, RunVerdict, Style, Unit, markdown, text};
 
 /// `variants.json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Variants {
     pub scenario: String,
     pub seed: u64,
@@ -21,7 +22,7 @@ pub struct Variants {
 
 /// One run. Throughput and latency are those of the chaos phase, of all operations but long
 /// polls.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VariantRow {
     pub name: String,
     /// Its run directory, in that of all.
@@ -38,6 +39,12 @@ pub struct VariantRow {
     pub lost: u64,
     pub duplicated: u64,
     pub phantom: u64,
+    /// Mean load of one processor, of the busiest node; left out where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<Percent>,
+    /// Most that any node held; left out where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_max_bytes: Option<u64>,
     /// Checks that hold, and all of them.
     pub checks: (u64, u64),
 }
@@ -76,11 +83,8 @@ impl Variants {
     /// For a terminal.
     pub fn to_text(&self, style: Style) -> String {
         let mut out = text::laid_out(&self.table(), style);
-        if let Some(scaling) = &self.scaling {
-            out += &format!("{scaling}\n");
-        }
-        if self.backend == "sim" {
-            out += &format!("{UNKNOWN_IN_SIMULATION}\n");
+        for note in self.notes() {
+            out += &format!("{note}\n");
         }
         for row in self
             .variants
@@ -99,21 +103,24 @@ impl Variants {
             self.scenario, self.seed, self.verdict
         );
         out += &markdown::laid_out(&self.table());
-        if let Some(scaling) = &self.scaling {
-            out += &format!("{scaling}\n\n");
-        }
-        if self.backend == "sim" {
-            out += &format!("{UNKNOWN_IN_SIMULATION}\n");
-        }
+        let notes: Vec<&str> = self.notes().collect();
+        out += &notes.join("\n\n");
+        out += "\n";
         out
     }
 
-    fn table(&self) -> Table {
+    /// What the table cannot say.
+    pub(super) fn notes(&self) -> impl Iterator<Item = &str> {
+        let unknown = (self.backend == "sim").then_some(UNKNOWN_IN_SIMULATION);
+        self.scaling.as_deref().into_iter().chain(unknown)
+    }
+
+    pub(super) fn table(&self) -> Table {
         let first = self.variants.first().map_or(0, |row| row.per_second.get());
+        let nodes_known = self.variants.iter().any(|row| row.cpu.is_some());
         let cells = |row: &VariantRow| {
             let relative = (row.per_second.get() * 100).checked_div(first);
-            let safe = row.lost + row.duplicated + row.phantom == 0;
-            vec![
+            let mut cells = vec![
                 row.name.clone(),
                 row.nodes.to_string(),
                 count(row.acknowledged),
@@ -123,44 +130,53 @@ impl Variants {
                 or_nothing(row.p95_us, duration),
                 or_nothing(row.p99_us, duration),
                 or_nothing(row.availability, |share| format!("{share:.3} %")),
-                match safe {
-                    true => "nothing lost".to_owned(),
-                    false => format!(
-                        "{} lost, {} duplicated, {} phantom",
-                        row.lost, row.duplicated, row.phantom
-                    ),
-                },
-                format!("{} of {}", row.checks.0, row.checks.1),
-                row.verdict.to_string(),
-            ]
+            ];
+            if nodes_known {
+                let bytes = |bytes| Unit::Bytes.text(Unit::Bytes.number(bytes));
+                cells.push(or_nothing(row.cpu, |share| format!("{share:.1} %")));
+                cells.push(or_nothing(row.memory_max_bytes, bytes));
+            }
+            cells.push(data(row));
+            cells.push(format!("{} of {}", row.checks.0, row.checks.1));
+            cells.push(row.verdict.to_string());
+            cells
         };
         let tone = |row: &VariantRow| match row.verdict {
             RunVerdict::Pass => Tone::Plain,
             RunVerdict::Inconclusive => Tone::Doubtful,
             RunVerdict::Violation | RunVerdict::ObjectiveMissed => Tone::Bad,
         };
+        let mut columns = vec![
+            "variant",
+            ">nodes",
+            ">ok",
+            ">op/s",
+            ">of the first",
+            ">mean",
+            ">p95",
+            ">p99",
+            ">available",
+        ];
+        if nodes_known {
+            columns.extend([">processor", ">memory"]);
+        }
+        columns.extend(["data", ">checks", "verdict"]);
+        let rows = self.variants.iter();
         Table {
             title: "variants",
-            columns: vec![
-                "variant",
-                ">nodes",
-                ">ok",
-                ">op/s",
-                ">of the first",
-                ">mean",
-                ">p95",
-                ">p99",
-                ">available",
-                "data",
-                ">checks",
-                "verdict",
-            ],
-            rows: self
-                .variants
-                .iter()
-                .map(|row| (tone(row), cells(row)))
-                .collect(),
+            columns,
+            rows: rows.map(|row| (tone(row), cells(row))).collect(),
         }
+    }
+}
+
+fn data(row: &VariantRow) -> String {
+    match row.lost + row.duplicated + row.phantom {
+        0 => "nothing lost".to_owned(),
+        _ => format!(
+            "{} lost, {} duplicated, {} phantom",
+            row.lost, row.duplicated, row.phantom
+        ),
     }
 }
 
@@ -197,6 +213,10 @@ fn row(name: &str, report: &Report) -> VariantRow {
         lost: report.data_loss.lost,
         duplicated: report.data_loss.duplicated,
         phantom: report.data_loss.phantom,
+        cpu: report.resources.values().filter_map(|used| used.cpu).max(),
+        memory_max_bytes: (report.resources.values())
+            .map(|used| used.memory_max_bytes)
+            .max(),
         checks: (held.count() as u64, report.checks.len() as u64),
     }
 }
@@ -243,6 +263,8 @@ mod tests {
             lost: 0,
             duplicated: 0,
             phantom: 0,
+            cpu: None,
+            memory_max_bytes: None,
             checks: (2, 2),
         }
     }

@@ -19,6 +19,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::SpanStatus;
@@ -31,7 +32,7 @@ pub const RECOVERY_CHECKS: [&str; 1] = ["liveness"];
 /// Each service with a workload must acknowledge this many operations in chaos and serve.
 pub const LEAST_ACKNOWLEDGED: u64 = 10;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunVerdict {
     Pass,

@@ -152,8 +152,9 @@ fn check_stress(stress: &Stress, start: usize) -> Result<bool, super::source::Pr
         return problem(place, "settle must be shorter than hold").map(|()| false);
     }
     let limits = stress.limits.get_ref();
-    if limits.error_rate.is_none() && limits.p99.is_none() && limits.unserved.is_none() {
-        let message = "limits: nothing can break; write `error_rate`, `p99` or `unserved`";
+    if limits.is_empty() {
+        let message = "limits: nothing can break; write `error_rate`, `p99`, `unserved`, \
+                       `memory` or `cpu`";
         return problem(stress.limits.span(), message).map(|()| false);
     }
     if limits.unserved.is_some() && by_users {

@@ -100,7 +100,7 @@ fn check_times(workload: &Workload) -> Checked {
 /// Refuses keys that the workload's service has no use for: they would do nothing.
 fn check_known_keys(workload: &Workload) -> Checked {
     use Service::{Cache, Lock, Queue};
-    let keys: [(&str, Option<Place>, &[Service]); 39] = [
+    let keys: [(&str, Option<Place>, &[Service]); 40] = [
         ("clients", place(&workload.clients), &[Lock, Cache]),
         ("producers", place(&workload.producers), &[Queue]),
         ("consumers", place(&workload.consumers), &[Queue]),
@@ -132,6 +132,7 @@ fn check_known_keys(workload: &Workload) -> Checked {
         ("cas", place(&workload.cas), &[Cache]),
         ("increments", place(&workload.increments), &[Cache]),
         ("expiring", place(&workload.expiring), &[Cache]),
+        ("multi_get", place(&workload.multi_get), &[Cache]),
         ("evicted", place(&workload.evicted), &[Cache]),
         ("near", place(&workload.near), &[Cache]),
         ("access", place(&workload.access), &[Lock, Cache]),
@@ -260,6 +261,7 @@ fn check_records(workload: &Workload) -> Checked {
         ("cas", place(&workload.cas)),
         ("increments", place(&workload.increments)),
         ("expiring", place(&workload.expiring)),
+        ("multi_get", place(&workload.multi_get)),
         ("evicted", place(&workload.evicted)),
         ("near", place(&workload.near)),
     ];

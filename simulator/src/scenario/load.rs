@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor, value::MapAccessDeserializer};
 use toml::Spanned;
 
-use super::unit::{Bounds, Duration, Rate, Share};
+use super::unit::{Bounds, Duration, Rate, Share, Size};
 
 /// `[[load]]`: one step.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -74,6 +74,24 @@ pub struct Limits {
     pub p99: Option<Duration>,
     /// With `rate`: most of the operations that should have started and did not finish.
     pub unserved: Option<Share>,
+    /// Most memory of any node; known on containers only.
+    pub memory: Option<Size>,
+    /// Mean load of the busiest node, of one processor; known on containers only.
+    pub cpu: Option<Share>,
+}
+
+impl Limits {
+    pub(super) fn is_empty(&self) -> bool {
+        let Self {
+            error_rate,
+            p99,
+            unserved,
+            memory,
+            cpu,
+        } = self;
+        let shares = [error_rate, unserved, cpu];
+        shares.iter().all(|share| share.is_none()) && p99.is_none() && memory.is_none()
+    }
 }
 
 /// `100`, or `{ min = 50, max = 200 }`: drawn anew each time.

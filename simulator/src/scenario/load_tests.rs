@@ -125,7 +125,8 @@ fn mistakes_in_loads() {
         ),
         (
             "[stress]\nlimits = {}\nrate = { from = \"1/s\", by = \"1/s\", to = \"9/s\" }",
-            "t.toml:5:10: limits: nothing can break; write `error_rate`, `p99` or `unserved`",
+            "t.toml:5:10: limits: nothing can break; write `error_rate`, `p99`, `unserved`, \
+             `memory` or `cpu`",
         ),
         (
             "[stress]\nlimits = { p99 = \"1s\" }\nusers = { from = 5, by = 1, to = 1 }",

@@ -32,9 +32,15 @@ pub struct Objectives {
     pub availability: Option<Share>,
     pub latency: Latencies,
     pub throughput: Throughput,
+    /// Acknowledged operations of one kind, mean of the load.
+    pub rate: OperationRates,
     pub error_rate: Option<ErrorRate>,
     pub success_rate: Option<AtLeast>,
     pub hit_rate: Option<AtLeast>,
+    pub flat: Flat,
+    pub backlog: Backlog,
+    /// A read that missed and was filled, against one that hit.
+    pub miss_penalty: Option<Duration>,
     pub memory: Memory,
     pub cpu: Cpu,
     /// For every figure that takes one and has none of its own.
@@ -87,12 +93,10 @@ impl Latencies {
     }
 }
 
-type ByOperation = BTreeMap<String, Spanned<Latency>>;
-
-fn by_service(
+fn by_service<T>(
     service: Service,
-    limits: &ByOperation,
-) -> impl Iterator<Item = (Service, &String, &Spanned<Latency>)> {
+    limits: &BTreeMap<String, Spanned<T>>,
+) -> impl Iterator<Item = (Service, &String, &Spanned<T>)> {
     limits
         .iter()
         .map(move |(operation, limits)| (service, operation, limits))
@@ -107,6 +111,23 @@ pub struct Latency {
     pub p99: Option<Duration>,
     pub max: Option<Duration>,
     pub grace: Option<Duration>,
+}
+
+/// By operation.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OperationRates {
+    pub lock: BTreeMap<String, Spanned<Rate>>,
+    pub queue: BTreeMap<String, Spanned<Rate>>,
+    pub cache: BTreeMap<String, Spanned<Rate>>,
+}
+
+impl OperationRates {
+    fn all(&self) -> impl Iterator<Item = (Service, &String, &Spanned<Rate>)> {
+        by_service(Service::Lock, &self.lock)
+            .chain(by_service(Service::Queue, &self.queue))
+            .chain(by_service(Service::Cache, &self.cache))
+    }
 }
 
 /// Of all services together, and of each.
@@ -146,6 +167,24 @@ pub struct ErrorRate {
 pub struct AtLeast {
     pub min: Share,
     pub grace: Option<Duration>,
+}
+
+/// What may differ between the first tenth of the load and the last, in percentage points.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Flat {
+    pub hit_rate: Option<Share>,
+    pub error_rate: Option<Share>,
+}
+
+/// Messages that wait in queues.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Backlog {
+    /// So many may be left at the end of serve.
+    pub end: Option<u64>,
+    /// From the moment with the most messages to the next with a hundredth of them or less.
+    pub drained: Option<Duration>,
 }
 
 /// Per node; known on containers only.
@@ -190,14 +229,19 @@ impl Objectives {
         list.failures(self);
         list.latencies(&self.latency);
         list.rates(self);
+        list.loads(self);
         list.resources(self);
         list.objectives
     }
 }
 
-/// Operations of latencies must exist: a name that never occurs would never be missed.
+/// Operations that are named must exist: one that never occurs would never be missed.
 pub(super) fn check(objectives: &Objectives) -> Checked {
-    for (service, operation, limits) in objectives.latency.all() {
+    let latencies = objectives.latency.all();
+    let latencies = latencies.map(|(service, operation, limit)| (service, operation, limit.span()));
+    let rates = objectives.rate.all();
+    let rates = rates.map(|(service, operation, limit)| (service, operation, limit.span()));
+    for (service, operation, place) in latencies.chain(rates) {
         let known = objective::operations(service);
         if !known.contains(&operation.as_str()) {
             let message = format!(
@@ -205,7 +249,7 @@ pub(super) fn check(objectives: &Objectives) -> Checked {
                 service.name(),
                 known.join(", ")
             );
-            return problem(limits.span(), message);
+            return problem(place, message);
         }
     }
     Ok(())
@@ -292,6 +336,11 @@ impl List {
                 self.add(figure, limit.map(per_second_milli), grace);
             }
         }
+        for (service, operation, limit) in asked.rate.all() {
+            let operation = operation.clone();
+            let figure = Figure::OperationRate { service, operation };
+            self.add(figure, Some(per_second_milli(*limit.get_ref())), None);
+        }
         if let Some(errors) = &asked.error_rate {
             for (phase, limit) in [
                 (None, errors.max),
@@ -309,6 +358,18 @@ impl List {
             let grace = limit.as_ref().and_then(|limit| limit.grace);
             self.add(figure, limit.as_ref().map(|limit| ppm(limit.min)), grace);
         }
+    }
+
+    fn loads(&mut self, asked: &Objectives) {
+        self.add(Figure::HitRateChange, asked.flat.hit_rate.map(ppm), None);
+        self.add(
+            Figure::ErrorRateChange,
+            asked.flat.error_rate.map(ppm),
+            None,
+        );
+        self.add(Figure::BacklogEnd, asked.backlog.end, None);
+        self.time(Figure::BacklogDrained, asked.backlog.drained);
+        self.time(Figure::MissPenalty, asked.miss_penalty);
     }
 
     fn resources(&mut self, asked: &Objectives) {

@@ -115,6 +115,8 @@ pub struct Workload {
     pub increments: Option<Spanned<Share>>,
     /// Cache: share of operations on keys with a lifetime of `ttl`. Default 0%, 1 s.
     pub expiring: Option<Spanned<Share>>,
+    /// Cache: keys of one read, at most; they are read as of one index. Default 1.
+    pub multi_get: Option<Spanned<u64>>,
     /// Cache: every key may be evicted. Default false.
     pub evicted: Option<Spanned<bool>>,
     /// Cache: clients that read only, and keep what they read in caches of their own, which

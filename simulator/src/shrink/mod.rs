@@ -34,9 +34,7 @@ pub use write::write;
 const MORE_SEEDS: [u64; 3] = [3, 9, 27];
 /// The same for a candidate that would save most of the work at once: even if it fails for
 /// few seeds only, it is the cheapest way there is, since every later run is cheap.
-const SEEDS_FOR_MUCH: u64 = 27;
-/// … and for one that is cheap itself, but of many that are tried in a row.
-const SEEDS_FOR_LESS_TIME: u64 = 9;
+const SEEDS_FOR_MUCH: u64 = 9;
 
 /// Runs candidates.
 pub trait Oracle {
@@ -102,7 +100,7 @@ pub fn shrink(document: Table, seed: u64, oracle: &mut dyn Oracle) -> Option<Shr
     // Over is no failure: the best so far is the answer.
     for more_seeds in MORE_SEEDS {
         search.more_seeds = more_seeds;
-        if passes::all(&mut search).is_err() {
+        if passes::first(&mut search).is_err() || passes::all(&mut search).is_err() {
             break;
         }
     }

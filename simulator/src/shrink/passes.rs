@@ -7,7 +7,7 @@ use toml::{Table, Value};
 
 use super::ddmin::ddmin;
 use super::document::{duration_us, get, keys, set_tables, tables, time, with, without};
-use super::{Over, SEEDS_FOR_LESS_TIME, SEEDS_FOR_MUCH, Search, Work};
+use super::{Over, SEEDS_FOR_MUCH, Search, Work};
 use crate::fault::text::duration_text;
 
 /// Round numbers and times, rising.
@@ -21,14 +21,18 @@ const PAUSES_MS: [u64; 10] = [1_000, 500, 300, 200, 100, 70, 50, 40, 30, 20];
 /// Phases left at their defaults last up to thirty seconds.
 const PHASE_US: u64 = 30_000_000;
 
-/// Runs all passes until none of them gains anything.
+/// What saves most if it works at all: worth a try, but not again and again.
+pub(super) fn first(search: &mut Search) -> Result<(), Over> {
+    no_faults(search)?;
+    switch_off(search)?;
+    list(search, "workload")?;
+    horizon(search)
+}
+
+/// Runs all other passes until none of them gains anything.
 pub(super) fn all(search: &mut Search) -> Result<(), Over> {
     loop {
         let before = search.best.document.clone();
-        no_faults(search)?;
-        switch_off(search)?;
-        list(search, "workload")?;
-        horizon(search)?;
         list(search, "fault")?;
         list(search, "workload")?;
         idle_time(search)?;
@@ -90,7 +94,7 @@ fn horizon(search: &mut Search) -> Result<(), Over> {
             &["phases", "chaos"],
             duration_text(end_us).into(),
         );
-        if search.try_with(SEEDS_FOR_LESS_TIME, document, Work::MayGrow)? {
+        if search.try_out(document, Work::MayGrow)? {
             break;
         }
     }

@@ -204,7 +204,7 @@ fn a_failure_without_faults_keeps_none() {
 
 #[test]
 fn an_interrupted_search_ends_with_the_best_so_far() {
-    let (shrunk, found) = shrunk(12, has_partition);
+    let (shrunk, found) = shrunk(24, has_partition);
     assert_eq!(Some(&shrunk.faults()), found.last());
     assert!(shrunk.faults() < 7);
 }

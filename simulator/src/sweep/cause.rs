@@ -5,11 +5,12 @@
 //! its names and numbers, which belong to the seed. Grouping, keeping of run directories and
 //! shrinking all ask this one question.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::report::{CheckVerdict, Comparison, Report, RunVerdict, Status};
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Cause {
     /// Number of the property (`L1`), or what else stands in its place (`objective`).
     pub property: String,

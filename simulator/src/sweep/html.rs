@@ -3,7 +3,7 @@
 
 use maud::{Markup, html as markup};
 
-use super::markdown::{endings, headline, rows, runs};
+use super::markdown::{endings, figure_rows, headline, rows, runs};
 use super::result::{Ending, Measure};
 use super::store::Results;
 use super::summary::{ScenarioSummary, Summary};
@@ -45,6 +45,13 @@ pub fn html(summary: &Summary, results: &Results) -> String {
                     (plot.markup(&grid))
                 }
                 (table(&measures(scenario)))
+                @let figures = figures(scenario);
+                @if !figures.rows.is_empty() {
+                    details.plan {
+                        summary { "Latency, throughput and stages of all runs" }
+                        (table(&figures))
+                    }
+                }
             }))
         }
         (section("faults", "Faults by kind", &table(&faults(summary))))
@@ -52,6 +59,7 @@ pub fn html(summary: &Summary, results: &Results) -> String {
             p.note { "Situations that are hard to come by, and how many runs met them. One that no run met is a situation that these seeds say nothing about." }
             (table(&marks(summary)))
         }))
+        (section("again", "How it was made, raw data", &appendix(summary)))
     };
     let title = format!("Sweep of seeds {}", summary.sweep.seeds);
     let footer = format!(
@@ -220,6 +228,76 @@ fn line(
             format!("worst {} (seed {seed})", Unit::Duration.text(most))
         }),
         dotted: false,
+    }
+}
+
+/// What was swept and how, and where its data is.
+fn appendix(summary: &Summary) -> Markup {
+    let sweep = &summary.sweep;
+    let wall = &summary.wall;
+    let settings = sweep.settings.iter();
+    let settings: Vec<String> = settings
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    let facts = [
+        ("seeds", sweep.seeds.clone()),
+        (
+            "runs",
+            format!("{} of {}", count(sweep.done), count(sweep.planned)),
+        ),
+        ("settings", settings.join(", ")),
+        ("planted bug", sweep.planted.clone().unwrap_or_default()),
+        ("shard", sweep.shard.clone()),
+        (
+            "each run",
+            if sweep.verified {
+                "twice, compared"
+            } else {
+                "once"
+            }
+            .to_owned(),
+        ),
+        ("processes at a time", count(wall.jobs)),
+        ("took", duration(wall.seconds.get())),
+        ("finished", wall.finished.clone()),
+        ("squall", sweep.version.clone()),
+    ];
+    let files = [
+        (
+            "results.jsonl",
+            "every run, a line each, with its single durations",
+        ),
+        (
+            "summary.json",
+            "this summary, as docs/sweep.schema.json has it",
+        ),
+        (
+            "failures/",
+            "run directories of failures, the first few of every cause",
+        ),
+    ];
+    markup! {
+        dl.facts {
+            @for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
+                dt { (name) } dd { (value) }
+            }
+        }
+        h3 { "In the sweep's directory" }
+        dl.facts.commands { @for (file, what) in files { dt { code { (file) } } dd { (what) } } }
+        p.note {
+            "Any run, the worst of a measure say, is made again with " code { "squall run SCENARIO --seed SEED" }
+            ", and its page with " code { "squall report RUN_DIR --html" } "."
+        }
+    }
+}
+
+fn figures(scenario: &ScenarioSummary) -> Table {
+    Table {
+        title: "figures",
+        columns: vec!["figure", ">median", ">worst"],
+        rows: figure_rows(scenario)
+            .map(|row| (Tone::Plain, row.into()))
+            .collect(),
     }
 }
 

@@ -180,11 +180,19 @@ fn figures(scenario: &ScenarioSummary) -> String {
         return String::new();
     }
     let mut out = "| figure | median | worst |\n| --- | ---: | ---: |\n".to_owned();
-    for (name, kept) in &scenario.figures {
-        let (median, worst) = (kept.unit.text(kept.median), kept.unit.text(kept.worst));
-        out += &format!("| {name} | {median} | {worst} |\n");
+    for row in figure_rows(scenario) {
+        out += &format!("| {} |\n", row.join(" | "));
     }
     out + "\n"
+}
+
+/// Name, median, worst.
+pub(super) fn figure_rows(scenario: &ScenarioSummary) -> impl Iterator<Item = [String; 3]> {
+    let figures = scenario.figures.iter();
+    figures.map(|(name, kept)| {
+        let [median, worst] = [kept.median, kept.worst].map(|value| kept.unit.text(value));
+        [name.clone(), median, worst]
+    })
 }
 
 pub(super) fn endings(scenario: &ScenarioSummary) -> String {

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cause::{Cause, causes};
@@ -15,7 +16,9 @@ use crate::measure::{Class, SpanStatus};
 use crate::report::{Operations, Report, RunVerdict};
 
 /// How a seed ended: with the verdict of its run, or without one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
     Pass,
@@ -71,7 +74,9 @@ impl From<RunVerdict> for Ending {
 }
 
 /// A quantity that a sweep shows as a distribution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// Each fault that cost the cluster its leader.
@@ -145,7 +150,7 @@ fn is_zero(count: &u64) -> bool {
 }
 
 /// Occurrences of one kind of fault.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FaultCounts {
     pub injected: u64,
     pub skipped: u64,

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cause::Cause;
@@ -21,7 +22,7 @@ use crate::report::{Operations, Seconds};
 /// Seeds named for each group of failures.
 const NAMED_SEEDS: usize = 20;
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     pub sweep: Head,
     pub endings: BTreeMap<Ending, u64>,
@@ -36,7 +37,7 @@ pub struct Summary {
 }
 
 /// What was swept, and how much of it is done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Head {
     pub seeds: String,
     pub settings: Vec<(String, String)>,
@@ -53,7 +54,7 @@ pub struct Head {
 }
 
 /// Failures with one cause.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FailureGroup {
     pub ending: Ending,
     pub cause: Cause,
@@ -68,7 +69,7 @@ pub struct FailureGroup {
     pub run_dirs: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Example {
     pub scenario: String,
     pub seed: u64,
@@ -77,7 +78,7 @@ pub struct Example {
     pub reproduce: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScenarioSummary {
     pub scenario: String,
     pub runs: u64,
@@ -89,7 +90,7 @@ pub struct ScenarioSummary {
 }
 
 /// A measure over all runs of a scenario. Microseconds, or a count.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Distribution {
     pub count: u64,
     pub min: Option<u64>,
@@ -104,7 +105,7 @@ pub struct Distribution {
     pub unseen_seed: Option<u64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MarkCount {
     pub mark: String,
     pub about: String,
@@ -115,7 +116,7 @@ pub struct MarkCount {
     pub first: Option<String>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Totals {
     pub simulated_seconds: Seconds,
     pub events: u64,
@@ -128,7 +129,7 @@ pub struct Totals {
 
 /// How the work was done; the only object that may differ between two sweeps of the same
 /// seeds.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Wall {
     /// Of the last sitting, if the sweep was resumed, and runs done in it.
     pub seconds: Seconds,

@@ -7,13 +7,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use rand::RngExt;
 use squall_cluster::client::Client;
 use squall_cluster::protocol;
-use squall_cluster::state::command::{CacheCommand, Command, Query, SetCondition};
+use squall_cluster::state::command::{CacheCommand, Command, Query, SetCondition, Versioned};
 use squall_cluster::world::World;
 
 use super::{Caller, Over, chance, outcome_of, payload, random_duration, sometimes};
-use crate::history::{Action, Outcome};
+use crate::history::{Action, Found, Outcome};
 use crate::plan::{CacheMix, ReadMode, WorkloadKind};
 
 /// Of the operations on keys that may be evicted, how many ask for the size of the cache;
@@ -67,6 +68,10 @@ async fn step<W: World>(
         return Ok(());
     }
     if chance(&mut caller.rng, reads_ppm) {
+        if mix.multi_get > 1 {
+            get_many(caller, intended_us, number, mix.multi_get).await;
+            return Ok(());
+        }
         let key = key_name(&workload, number);
         if let Outcome::Value { version, .. } = reader.read(caller, intended_us, &key).await {
             *seen = Some((key, version));
@@ -87,6 +92,34 @@ async fn step<W: World>(
     };
     caller.write(intended_us, action, command, 0).await;
     Ok(())
+}
+
+/// Reads up to so many different keys at once, `first` among them.
+async fn get_many<W: World>(
+    caller: &mut Caller<W>,
+    intended_us: Option<u64>,
+    first: u64,
+    most: u64,
+) {
+    let count = caller.rng.random_range(1..=most);
+    let mut numbers = vec![first];
+    for _ in 1..count {
+        let number = caller.draw_key();
+        if !numbers.contains(&number) {
+            numbers.push(number);
+        }
+    }
+    let workload = &caller.shared.plan.name;
+    let keys: Vec<String> = (numbers.into_iter())
+        .map(|number| key_name(workload, number))
+        .collect();
+    let query = Query::Get {
+        keys: (keys.iter())
+            .map(|key| Bytes::copy_from_slice(key.as_bytes()))
+            .collect(),
+    };
+    let action = Action::GetMany { keys };
+    caller.read(intended_us, action, query).await;
 }
 
 /// The next key to be set before anything else, if any is left.
@@ -271,6 +304,14 @@ impl<W: World> Reader<W> {
         let outcome = outcome_of(&action, result);
         recorder.complete(op, outcome.clone());
         outcome
+    }
+}
+
+/// What a key held, in the terms of the history.
+pub(super) fn found(entry: Option<&Versioned>) -> Found {
+    Found {
+        value: entry.map(|entry| super::value_of(&entry.value)),
+        version: entry.map_or(0, |entry| entry.version),
     }
 }
 

@@ -1,15 +1,24 @@
 //! Workloads that end after so many operations, and how it is known that they have ended.
 //!
 //! Operations count from the start of the chaos phase on, so that what is measured is as many
-//! as were asked for, however much the warm-up did. A workload has ended when every client
+//! as were asked for. The warm-up does a tenth of that beside what it preloads, and then
+//! rests, so that it leaves no backlog behind. A workload has ended when every client
 //! has been answered its last operation; a queue, when also all that was published has been
-//! consumed, or nothing more is to be had.
+//! consumed, or nothing more is to be had. What was not begun by the end of the chaos phase is
+//! not begun at all: what comes after it is measured without that load.
 
 use std::cell::Cell;
+
+/// Of the operations, the warm-up does one in so many.
+const WARMUP_PART: u64 = 10;
 
 #[derive(Default)]
 pub(super) struct Limited {
     limit: Option<u64>,
+    /// Operations of the warm-up, most and so far.
+    warmup_limit: u64,
+    warmed_up: Cell<u64>,
+    closed: Cell<bool>,
     /// Operations that counted.
     begun: Cell<u64>,
     /// Clients that have not ended.
@@ -25,9 +34,11 @@ fn add(cell: &Cell<u64>, count: u64) {
 }
 
 impl Limited {
-    pub(super) fn new(limit: Option<u64>) -> Self {
+    /// Of so many operations, after `preload` others that the warm-up does.
+    pub(super) fn new(limit: Option<u64>, preload: u64) -> Self {
         Self {
             limit,
+            warmup_limit: limit.map_or(0, |limit| limit / WARMUP_PART + preload),
             ..Self::default()
         }
     }
@@ -42,8 +53,23 @@ impl Limited {
             .set(left.expect("only a client that began ends"));
     }
 
+    /// Whether one more operation may begin in the warm-up.
+    pub(super) fn warm_up(&self) -> bool {
+        let is_left = self.limit.is_none() || self.warmed_up.get() < self.warmup_limit;
+        add(&self.warmed_up, u64::from(is_left));
+        is_left
+    }
+
+    /// No operation begins from now on.
+    pub(super) fn close(&self) {
+        self.closed.set(true);
+    }
+
     /// Whether one more operation may begin.
     pub(super) fn begin(&self, is_counting: bool) -> bool {
+        if self.closed.get() {
+            return false;
+        }
         let Some(limit) = self.limit.filter(|_| is_counting) else {
             return true;
         };
@@ -75,5 +101,24 @@ impl Limited {
     pub(super) fn is_done(&self, consumers: u64) -> bool {
         let is_drained = self.consumed.get() >= self.published.get();
         self.clients.get() == 0 && (is_drained || consumers == 0 || self.empty.get() >= consumers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_are_as_many_as_asked_for_and_none_after_the_end() {
+        let limited = Limited::new(Some(20), 3);
+        let in_warmup = (0..9).filter(|_| limited.warm_up()).count();
+        assert_eq!(in_warmup, 5, "a tenth, and what is preloaded");
+        assert!((0..15).all(|_| limited.begin(true)));
+        limited.close();
+        assert!(!limited.begin(true) && !limited.begin(false));
+        let counted = Limited::new(Some(20), 0);
+        assert_eq!((0..30).filter(|_| counted.begin(true)).count(), 20);
+        let endless = Limited::new(None, 0);
+        assert!((0..99).all(|_| endless.warm_up() && endless.begin(true)));
     }
 }

@@ -205,6 +205,9 @@ pub(super) async fn drive<W: World>(setting: Rc<Setting>, load: Rc<Load>) {
         let is_last = number + 1 == plan.steps.len();
         if let Some(stress) = &plan.stress {
             let from_us = at_us - step.hold_us + stress.settle_us;
+            if number == 0 {
+                driver.tell_unknown(stress, from_us, at_us);
+            }
             let broken = driver.judge(stress, from_us, at_us);
             if let Some(broken) = &broken {
                 driver.record(LoadEvent::Broke {
@@ -299,37 +302,58 @@ impl Driver<'_> {
         }
     }
 
-    /// The first limit that the operations meant to start in this stretch broke.
+    /// The first limit that this stretch broke; operations count by when they were meant to
+    /// start.
     fn judge(&self, stress: &StressPlan, from_us: u64, to_us: u64) -> Option<Broken> {
-        let mut window = self.setting.recorder.window(from_us, to_us);
-        for lane in &self.load.lanes {
-            window.add_unsent(lane.unsent(from_us, to_us).into_iter(), to_us);
-        }
-        let found = [
-            (
-                StressLimit::ErrorRate,
-                window.error_ppm(),
-                stress.error_ppm.map(u64::from),
-            ),
-            (
-                StressLimit::P99,
-                window.percentile_us(99).unwrap_or(0),
-                stress.p99_us,
-            ),
-            (
-                StressLimit::Unserved,
-                window.pending_ppm(),
-                stress.unserved_ppm.map(u64::from),
-            ),
-        ];
-        found.into_iter().find_map(|(limit, measured, allowed)| {
-            let allowed = allowed?;
+        let mut limits = self.limits(stress, from_us, to_us).into_iter();
+        limits.find_map(|(limit, allowed, measured)| {
+            let (allowed, measured) = (allowed?, measured?);
             (measured > allowed).then_some(Broken {
                 limit,
                 measured,
                 allowed,
             })
         })
+    }
+
+    /// Says which limits cannot be looked at.
+    fn tell_unknown(&self, stress: &StressPlan, from_us: u64, to_us: u64) {
+        for (limit, allowed, measured) in self.limits(stress, from_us, to_us) {
+            if allowed.is_some() && measured.is_none() {
+                self.record(LoadEvent::Unknown { limit });
+            }
+        }
+    }
+
+    /// Every limit, what it allows if it is set, and what was seen if that is known.
+    fn limits(
+        &self,
+        stress: &StressPlan,
+        from_us: u64,
+        to_us: u64,
+    ) -> [(StressLimit, Option<u64>, Option<u64>); 5] {
+        let mut window = self.setting.recorder.window(from_us, to_us);
+        for lane in &self.load.lanes {
+            window.add_unsent(lane.unsent(from_us, to_us).into_iter(), to_us);
+        }
+        let usage = self.setting.usage(from_us, to_us);
+        let p99_us = window.percentile_us(99).unwrap_or(0);
+        let ppm = |share: Option<u32>| share.map(u64::from);
+        [
+            (
+                StressLimit::ErrorRate,
+                ppm(stress.error_ppm),
+                Some(window.error_ppm()),
+            ),
+            (StressLimit::P99, stress.p99_us, Some(p99_us)),
+            (
+                StressLimit::Unserved,
+                ppm(stress.unserved_ppm),
+                Some(window.pending_ppm()),
+            ),
+            (StressLimit::Memory, stress.memory_bytes, usage.memory_bytes),
+            (StressLimit::Cpu, ppm(stress.cpu_ppm), usage.cpu_ppm),
+        ]
     }
 
     /// Back at the first level, and judged again.

@@ -27,6 +27,7 @@ pub mod audit;
 mod cache;
 mod control;
 mod exactly_once;
+mod gauge;
 mod issuer;
 mod limited;
 pub mod load;
@@ -37,6 +38,7 @@ mod queue;
 mod records;
 
 pub use control::Control;
+pub use gauge::{Gauge, Usage};
 pub use issuer::{Issuer, Issuers, LocalFuture};
 
 /// What all clients of a run share.
@@ -58,6 +60,7 @@ pub struct Setting {
     records: RefCell<BTreeMap<String, u64>>,
     /// The clients of workloads, in order of their start.
     clients: RefCell<Vec<Rc<Control>>>,
+    gauge: RefCell<Option<Gauge>>,
 }
 
 impl Setting {
@@ -83,6 +86,7 @@ impl Setting {
             load: RefCell::default(),
             records: RefCell::default(),
             clients: RefCell::default(),
+            gauge: RefCell::default(),
         })
     }
 
@@ -104,6 +108,25 @@ impl Setting {
     pub fn count_operations(&self) {
         self.counting.set(true);
         self.counted.notify_waiters();
+    }
+
+    /// Workloads that end after so many operations begin no more of them.
+    pub fn close_operations(&self) {
+        let limited = self.limited.borrow();
+        limited.iter().for_each(|shared| shared.limited.close());
+    }
+
+    /// From now on it can be told what nodes use.
+    pub fn measure_by(&self, gauge: Gauge) {
+        *self.gauge.borrow_mut() = Some(gauge);
+    }
+
+    /// What nodes used from one moment to another, microseconds of the run.
+    fn usage(&self, from_us: u64, to_us: u64) -> Usage {
+        let gauge = self.gauge.borrow();
+        gauge
+            .as_ref()
+            .map_or_else(Usage::default, |gauge| gauge(from_us, to_us))
     }
 
     /// Whether the workloads have nothing more to do: those that end after so many
@@ -255,8 +278,12 @@ impl Shared {
             WorkloadKind::Cache { keys, mix, .. } => KeyDraw::new(*keys, &mix.access, seed),
             WorkloadKind::Queue { queues, .. } => KeyDraw::new(*queues, &Default::default(), seed),
         };
+        let preload = match &plan.kind {
+            WorkloadKind::Cache { keys, mix, .. } => mix.preload.min(*keys),
+            _ => 0,
+        };
         Self {
-            limited: Limited::new(plan.operations),
+            limited: Limited::new(plan.operations, preload),
             plan,
             lane,
             keys,
@@ -403,6 +430,10 @@ impl<W: World> Caller<W> {
     /// for an open loop, or `None` for a closed one; or `Err` when the workload is over.
     async fn next(&mut self) -> Result<Option<u64>, Over> {
         let intended_us = self.pause().await;
+        let rests = matches!(self.pace, Pace::Closed { .. });
+        if rests && !self.setting.counting.get() && !self.shared.limited.warm_up() {
+            self.wait_for_count().await;
+        }
         let is_counting = self.setting.counting.get();
         if self.setting.is_stopped() || !self.shared.limited.begin(is_counting) {
             return Err(Over);
@@ -642,6 +673,12 @@ fn outcome_of(action: &Action, result: Result<Reply, CallError>) -> Outcome {
             messages: messages.iter().map(queue::delivered).collect(),
         },
         Reply::Settled(count) => Outcome::Settled { valid: count > 0 },
+        Reply::Values(values) if matches!(action, Action::GetMany { .. }) => Outcome::Values {
+            values: values
+                .iter()
+                .map(|found| cache::found(found.as_ref()))
+                .collect(),
+        },
         Reply::Values(values) => match values.into_iter().next().flatten() {
             Some(found) => Outcome::Value {
                 value: Some(value_of(&found.value)),

@@ -20,6 +20,7 @@ fn help_says_what_it_said() {
         &["baseline", "-h"],
         &["compare", "-h"],
         &["calibrate", "-h"],
+        &["schema", "-h"],
         &["list", "-h"],
     ] {
         let help = squall_with(arguments);

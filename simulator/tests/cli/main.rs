@@ -11,4 +11,5 @@ mod output;
 mod refusals;
 mod reports;
 mod run_dirs;
+mod schema;
 mod verdicts;

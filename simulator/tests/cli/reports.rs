@@ -72,6 +72,22 @@ fn every_csv_file_has_a_head_and_rows_as_wide() {
         }
     }
     assert!(rows > 60, "{rows}");
+    let read = |name: &str| std::fs::read_to_string(out.join(name)).expect("it was made");
+    let windows = read("windows.csv");
+    let of_all = windows.lines().filter(|row| row.contains(",all,"));
+    let acknowledged = of_all.map(|row| row.split(',').nth(2).expect("a cell").parse::<u64>());
+    let acknowledged: u64 = acknowledged.map(|count| count.expect("a count")).sum();
+    let report: serde_json::Value = serde_json::from_str(&run.read("report.json")).expect("JSON");
+    assert_eq!(acknowledged, report["operations"]["acknowledged"]);
+    let elections = read("times.csv");
+    let elections = elections.lines().filter(|row| row.starts_with("election,"));
+    assert_eq!(elections.count() as u64, report["election_ms"]["count"]);
+    let tails = read("percentiles.csv");
+    let last_set = tails.lines().rfind(|row| row.starts_with("cache,set,"));
+    assert!(
+        last_set.is_some_and(|row| row.contains(",100.00000,")),
+        "{last_set:?}"
+    );
 }
 
 #[test]

@@ -131,16 +131,19 @@ impl Browser {
         message
     }
 
-    /// Opens a file in a window of this width, and waits for it.
+    /// Opens a file in a window of this width, `light`, `dark` or as it would `print`, and
+    /// waits for it.
     pub fn open(&mut self, file: &Path, width: u32, scheme: &str) {
         self.call(
             "Emulation.setDeviceMetricsOverride",
             json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600 }),
         );
+        // Paper is a scheme of its own.
+        let media = if scheme == "print" { "print" } else { "" };
         let feature = json!({ "name": "prefers-color-scheme", "value": scheme });
         self.call(
             "Emulation.setEmulatedMedia",
-            json!({ "features": [feature] }),
+            json!({ "media": media, "features": [feature] }),
         );
         let url = format!("file://{}", file.display());
         self.call("Page.navigate", json!({ "url": url }));
@@ -174,12 +177,23 @@ impl Browser {
     /// Where `SQUALL_SCREENSHOTS` names a directory, the whole page goes there, to be looked
     /// at.
     pub fn screenshot(&mut self, name: &str) {
+        let parameters = json!({ "format": "png", "captureBeyondViewport": true });
+        self.keep("Page.captureScreenshot", parameters, &format!("{name}.png"));
+    }
+
+    /// As [`Browser::screenshot`], on paper.
+    pub fn paper(&mut self, name: &str) {
+        // A4, inches.
+        let parameters = json!({ "paperWidth": 8.27, "paperHeight": 11.69 });
+        self.keep("Page.printToPDF", parameters, &format!("{name}.pdf"));
+    }
+
+    fn keep(&mut self, method: &str, parameters: Value, file: &str) {
         let Some(dir) = std::env::var_os("SQUALL_SCREENSHOTS") else {
             return;
         };
-        let parameters = json!({ "format": "png", "captureBeyondViewport": true });
-        let shot = self.call("Page.captureScreenshot", parameters);
-        let file = File::create(Path::new(&dir).join(format!("{name}.png")));
+        let shot = self.call(method, parameters);
+        let file = File::create(Path::new(&dir).join(file));
         let mut decoder = Command::new("base64")
             .arg("--decode")
             .stdin(Stdio::piped())

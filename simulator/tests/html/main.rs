@@ -13,6 +13,8 @@ use command::{SMALL, ScenarioFile, SmallRun, squall_with};
 use serde_json::Value;
 
 const WIDTHS: [u32; 2] = [400, 1_600];
+/// A4 less its margins, in pixels of 1/96 inch.
+const PAPER_WIDTH: u32 = 703;
 
 /// Every check of a page that needs no knowledge of what it shows: complaints, as text.
 const LOOK: &str = r#"(() => {
@@ -48,6 +50,17 @@ const LOOK: &str = r#"(() => {
     if (figure.querySelectorAll(".x span").length < 2) wrong.push(`${plot.id} has no axis`);
     figure.hidden = wasHidden;
   }
+  const overlap = (boxes, from, to, what) => {
+    boxes.sort((a, b) => a[from] - b[from]);
+    boxes.slice(1).forEach((box, i) => { if (box[from] < boxes[i][to] - 0.5) wrong.push(`${what} overlap`); });
+  };
+  const boxes = (of) => [...of.children].map((label) => label.getBoundingClientRect()).filter((box) => box.width > 0);
+  for (const plot of plots) {
+    for (const axis of plot.querySelectorAll(".x")) overlap(boxes(axis), "left", "right", `${plot.id}: labels beneath`);
+    for (const axis of plot.querySelectorAll(".y")) overlap(boxes(axis), "top", "bottom", `${plot.id}: labels beside`);
+    const y = plot.querySelector(".y").getBoundingClientRect();
+    for (const box of boxes(plot.querySelector(".y"))) if (box.left < y.left - 0.5) wrong.push(`${plot.id}: a label beside is cut`);
+  }
   const axes = [...document.querySelectorAll(".time .area, .time .track")].filter((area) => area.getBoundingClientRect().width > 0);
   const places = new Set(axes.map((area) => { const box = area.getBoundingClientRect(); return `${Math.round(box.left)} to ${Math.round(box.right)}`; }));
   if (places.size > 1) wrong.push(`the time axis is not shared: ${[...places].join(", ")}`);
@@ -56,7 +69,7 @@ const LOOK: &str = r#"(() => {
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const paper = light(getComputedStyle(document.body).backgroundColor);
-  for (const element of document.querySelectorAll("p, h1, h2, h3, dt, dd, small, td, th, .key .name, .key output, .y span, .x > span, strong, .label")) {
+  for (const element of document.querySelectorAll("p, h1, h2, h3, li, dt, dd, small, summary, td, th, .key .name, .key output, .y span, .x > span, strong, .label")) {
     if (element.textContent.trim() === "" || element.closest("pre")) continue;
     const text = light(getComputedStyle(element).color);
     const contrast = (Math.max(text, paper) + 0.05) / (Math.min(text, paper) + 0.05);
@@ -75,6 +88,10 @@ fn look(browser: &mut Browser, page: &Path, name: &str) {
             browser.screenshot(&format!("{name}-{width}-{scheme}"));
         }
     }
+    browser.open(page, PAPER_WIDTH, "print");
+    let wrong = browser.eval(LOOK);
+    assert_eq!(wrong, Value::Array(Vec::new()), "{name}, printed");
+    browser.paper(name);
     assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
     let elsewhere = |url: &&String| !url.starts_with("file://") && !url.starts_with("data:");
     let elsewhere: Vec<_> = browser.requests.iter().filter(elsewhere).collect();
@@ -251,6 +268,110 @@ fn a_service_is_chosen(browser: &mut Browser) {
     assert_eq!(browser.eval(visible), "cache,cache");
 }
 
+/// A run that is worse than its baseline and misses an objective, with all that follows.
+#[test]
+fn what_a_run_means_is_on_its_page() {
+    let run = SmallRun::new();
+    let kept = run.scenario.beside("kept.json");
+    let save = ["baseline", "save"].map(std::ffi::OsStr::new);
+    let saved = [
+        save[0],
+        save[1],
+        run.dir.as_os_str(),
+        "--file".as_ref(),
+        kept.as_os_str(),
+    ];
+    assert_eq!(squall_with(&saved).code, 0);
+    let slow = run.scenario.beside("slow");
+    let kept = kept.to_str().expect("temporary paths are UTF-8");
+    let limit = "objectives.election.max=1ms";
+    let more = [
+        "--set",
+        "disk.sync=40ms",
+        "--set",
+        limit,
+        "--baseline",
+        kept,
+    ];
+    let ran = command::squall_run(&run.scenario.path, &slow, &more);
+    assert_eq!(ran.code, 2, "{}{}", ran.stdout, ran.stderr);
+    let page = page_of(&slow);
+    let Some(mut browser) = Browser::start(run.scenario.dir.path()) else {
+        return;
+    };
+    look(&mut browser, &page, "meaning");
+
+    browser.open(&page, 1_600, "light");
+    let mut text = |selector: &str| {
+        let text = browser.eval(&format!(
+            "[...document.querySelectorAll('{selector}')].map((e) => e.textContent).join('\\n')"
+        ));
+        text.as_str().expect("text").to_owned()
+    };
+    let report: Value = serde_json::from_str(
+        &std::fs::read_to_string(slow.join("report.json")).expect("it was written"),
+    )
+    .expect("a report");
+    let reasons = report["decision"]["reasons"].as_array().expect("a list");
+    let told = text("header");
+    assert!(told.contains("OBJECTIVE MISSED, no-go"), "{told}");
+    for reason in reasons {
+        assert!(
+            told.contains(reason.as_str().expect("text")),
+            "{reason}: {told}"
+        );
+    }
+    let found = &report["bottlenecks"][0];
+    let told = text("#bottlenecks");
+    for part in ["impact", "cause", "recommendation"] {
+        assert!(
+            told.contains(&found[part].as_str().expect("text").replace('`', "")),
+            "{part}: {told}"
+        );
+    }
+    assert!(
+        told.contains(found["evidence"][0].as_str().expect("text")),
+        "{told}"
+    );
+    let told = text("#comparison");
+    assert!(
+        told.contains("regression") && told.contains("stage.lock.disk"),
+        "{told}"
+    );
+    let told = text("#objectives");
+    assert!(
+        told.contains("election_max") && told.contains("missed"),
+        "{told}"
+    );
+    let slowest = &report["slowest"][0];
+    let told = text("#slowest");
+    assert!(
+        told.contains(slowest["client"].as_str().expect("text")),
+        "{told}"
+    );
+    let error = &report["errors"][0];
+    let told = text("#errors");
+    assert!(
+        told.contains(error["why"].as_str().expect("text")),
+        "{told}"
+    );
+    let told = text("#environment");
+    assert!(
+        told.contains("simulation in virtual time") && told.contains("heartbeat"),
+        "{told}"
+    );
+    let told = text("#again");
+    assert!(
+        told.contains(report["reproduce"].as_str().expect("text")),
+        "{told}"
+    );
+    let digest = report["sim"]["history_sha256"].as_str().expect("text");
+    assert!(
+        told.contains("history.jsonl") && told.contains(digest),
+        "{told}"
+    );
+}
+
 #[test]
 fn a_sweep_is_drawn() {
     let scenario = ScenarioFile::new(SMALL);
@@ -280,6 +401,35 @@ fn a_sweep_is_drawn() {
             (Some(name), Some(1_000_000))
         );
     }
+}
+
+/// Every seed misses the objective: one cause, with the command that shows it.
+#[test]
+fn failures_of_a_sweep_are_told_by_cause() {
+    let scenario = ScenarioFile::new(SMALL);
+    let out = scenario.beside("sweep");
+    let mut command = command::squall();
+    command
+        .arg("sweep")
+        .arg(&scenario.path)
+        .arg("--out")
+        .arg(&out);
+    command.args(["--seeds", "1..3", "--set", "objectives.election.max=1ms"]);
+    let swept = command::run(&mut command);
+    assert_eq!(swept.code, 2, "{}{}", swept.stdout, swept.stderr);
+    let page = page_of(&out);
+    let Some(mut browser) = Browser::start(scenario.dir.path()) else {
+        return;
+    };
+    look(&mut browser, &page, "failures");
+    let text = browser.eval("document.querySelector('#failures').textContent");
+    let text = text.as_str().expect("text");
+    assert!(text.contains("objective missed, 3 runs"), "{text}");
+    assert!(text.contains("small-1, small-2, small-3"), "{text}");
+    assert!(
+        text.contains("squall run") && text.contains("--seed 1"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -58,7 +58,8 @@ fn look(machine: &Machine, at_us: u64) -> ResourceSample {
 }
 
 /// Where a controller keeps its accounts of a process, and of which version; `groups` is the
-/// process's `cgroup` file (cgroups(7)).
+/// process's `cgroup` file (cgroups(7)). A process that has just died is in the root group,
+/// whose accounts are those of the whole machine: there are none of its own any more.
 fn group(groups: &str, controller: &str) -> Option<(PathBuf, u8)> {
     let lines = || {
         groups
@@ -68,10 +69,12 @@ fn group(groups: &str, controller: &str) -> Option<(PathBuf, u8)> {
     let inside = |root: &str, path: &str| Path::new(root).join(path.trim_start_matches('/'));
     let is_its = |names: &str| names.split(',').any(|name| name == controller);
     if let Some((_, path)) = lines().find(|(names, _)| is_its(names)) {
-        return Some((inside(&format!("{CGROUPS}/{controller}"), path), 1));
+        let is_own = !path.trim_matches('/').is_empty();
+        return is_own.then(|| (inside(&format!("{CGROUPS}/{controller}"), path), 1));
     }
     let (_, path) = lines().find(|(names, _)| names.is_empty())?;
-    Some((inside(CGROUPS, path), 2))
+    let is_own = !path.trim_matches('/').is_empty();
+    is_own.then(|| (inside(CGROUPS, path), 2))
 }
 
 fn cpu_us(groups: &str) -> Option<u64> {
@@ -141,6 +144,9 @@ mod tests {
         let second = "0::/system.slice/docker-ab.scope";
         let at = PathBuf::from("/sys/fs/cgroup/system.slice/docker-ab.scope");
         assert_eq!(group(second, "memory"), Some((at, 2)));
+        // Of a process that is dead, but not yet buried.
+        assert_eq!(group("5:memory:/\n0::/", "memory"), None);
+        assert_eq!(group("0::/", "cpuacct"), None);
     }
 
     #[test]

@@ -45,7 +45,7 @@ use lab::Lab;
 pub use lend::{Lent, lend};
 pub use refusal::refusal;
 
-use super::resources::ResourceSample;
+use super::resources::{self, ResourceSample};
 use crate::history::History;
 use crate::plan::Plan;
 
@@ -168,6 +168,9 @@ async fn play(plan: &Plan, options: &Options, lab: Rc<Lab>) -> Result<DockerRun,
         .unless_it_fails(async {
             cluster.form().await?;
             let samples = meter::start(&cluster.machines, &cluster.clock);
+            let seen = samples.clone();
+            let gauge = move |from_us, to_us| resources::usage(&seen.borrow(), from_us, to_us);
+            cluster.stage.setting.measure_by(Box::new(gauge));
             cluster.stage.play().await;
             Ok(samples)
         })

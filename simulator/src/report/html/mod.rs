@@ -6,6 +6,8 @@
 //! is measured here: what is drawn comes from [`crate::measure::series`], what is said from
 //! the report.
 
+mod appendix;
+mod findings;
 mod lanes;
 mod over_time;
 pub(crate) mod page;

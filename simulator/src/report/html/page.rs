@@ -83,7 +83,7 @@ pub(crate) fn table(table: &Table) -> Markup {
                     @for (tone, cells) in &table.rows {
                         tr class=[tone_class(*tone)] {
                             @for (column, cell) in cells.iter().enumerate() {
-                                td class=[is_number(column)] { (cell) }
+                                td class=[is_number(column).or(is_long(cell))] { (cell) }
                             }
                         }
                     }
@@ -91,6 +91,12 @@ pub(crate) fn table(table: &Table) -> Markup {
             }
         }
     }
+}
+
+/// Words that need room beside other columns.
+fn is_long(cell: &str) -> Option<&'static str> {
+    const LONG: usize = 24;
+    (cell.chars().count() > LONG).then_some("long")
 }
 
 fn tone_class(tone: Tone) -> Option<&'static str> {

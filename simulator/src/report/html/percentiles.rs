@@ -87,7 +87,10 @@ fn line(place: usize, curve: &Curve, grid: &Grid) -> Line {
         class: format!("n{place}"),
         values,
         band: None,
-        rest: format!("{} ops", Unit::Count.text(curve.count)),
+        rest: match curve.count {
+            1 => "1 op".to_owned(),
+            more => format!("{} ops", Unit::Count.text(more)),
+        },
         dotted: false,
     }
 }

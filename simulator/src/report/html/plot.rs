@@ -13,13 +13,16 @@ use super::scale::{Scale, Unit};
 
 /// Height of the drawing in its own units; its width is that of the grid.
 const HEIGHT: f64 = 1_000.0;
+/// A phone has room for the text of so many ticks; of more it shows every other.
+const FEW_TICKS: usize = 5;
 
 /// The horizontal axis, which graphs of one name share.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Grid {
     /// Graphs of one name have one cursor.
     pub(crate) name: String,
-    /// How the script writes a place: `time`, `percentile`, `duration` or `label`.
+    /// How the script writes a place: `time`, `percentile`, `duration`, `nodes` or
+    /// `label`.
     pub(crate) kind: &'static str,
     /// Where each value stands, rising; what is drawn spans `from` to `to`.
     pub(crate) places: Vec<f64>,
@@ -87,6 +90,15 @@ struct LineData<'a> {
     band: Option<&'a [(u64, u64)]>,
 }
 
+impl Grid {
+    /// To a ten-thousandth of the axis or finer, which no screen shows.
+    fn round(&self, place: f64) -> f64 {
+        let digits = 4.0 - (self.to - self.from).max(f64::MIN_POSITIVE).log10().floor();
+        let scale = 10_f64.powf(digits.clamp(1.0, 9.0));
+        (place * scale).round() / scale
+    }
+}
+
 impl Plot {
     pub(crate) fn data<'a>(&'a self, grid: &'a Grid) -> PlotData<'a> {
         let lines = self.lines.iter().map(|line| LineData {
@@ -144,6 +156,7 @@ impl Plot {
             "time" => "over time",
             "percentile" => "by percentile",
             "duration" => "by duration",
+            "nodes" => "by number of nodes",
             _ => "by variant",
         };
         format!("{} {over}; arrow keys read it off", self.title)
@@ -154,8 +167,8 @@ impl Plot {
         html! {
             svg viewBox=(view) preserveAspectRatio="none" aria-hidden="true" focusable="false" {
                 @for shade in &self.shades {
-                    rect class=(shade.class) x=(round(shade.from)) y="0"
-                        width=(round((shade.to - shade.from).max(0.0))) height=(HEIGHT) {}
+                    rect class=(shade.class) x=(grid.round(shade.from)) y="0"
+                        width=(grid.round((shade.to - shade.from).max(0.0))) height=(HEIGHT) {}
                 }
                 @for (height, _) in self.scale.ticks() {
                     @let y = round(HEIGHT * (1.0 - height));
@@ -184,11 +197,11 @@ impl Plot {
         let value = |index: usize| line.values.get(index).copied().flatten();
         for (index, x) in grid.places.iter().enumerate() {
             let Some(here) = value(index) else { continue };
-            let (x, y) = (round(*x), self.y(here));
+            let (x, y) = (grid.round(*x), self.y(here));
             let begins = index == 0 || value(index - 1).is_none();
             let is_alone = begins && value(index + 1).is_none();
             let _ = match (begins, is_alone) {
-                (_, true) => write!(path, "M{x} {y}h{}", round(self.stroke(grid))),
+                (_, true) => write!(path, "M{x} {y}h{}", grid.round(self.stroke(grid))),
                 (true, _) => write!(path, "M{x} {y}"),
                 (false, _) => write!(path, "L{x} {y}"),
             };
@@ -204,7 +217,7 @@ impl Plot {
         let values = grid.places.iter().zip(&line.values);
         let values = values.filter_map(|(x, value)| Some((*x, (*value)?)));
         values
-            .map(|(x, value)| format!("M{} {}h0", round(x), self.y(value)))
+            .map(|(x, value)| format!("M{} {}h0", grid.round(x), self.y(value)))
             .collect()
     }
 
@@ -213,10 +226,10 @@ impl Plot {
         let mut path = String::new();
         for (index, (x, (_, highest))) in points().enumerate() {
             let command = if index == 0 { 'M' } else { 'L' };
-            let _ = write!(path, "{command}{} {}", round(*x), self.y(*highest));
+            let _ = write!(path, "{command}{} {}", grid.round(*x), self.y(*highest));
         }
         for (x, (lowest, _)) in points().rev() {
-            let _ = write!(path, "L{} {}", round(*x), self.y(*lowest));
+            let _ = write!(path, "L{} {}", grid.round(*x), self.y(*lowest));
         }
         path + "Z"
     }
@@ -225,7 +238,7 @@ impl Plot {
 /// Lines across and what is written beneath, placed by the style sheet.
 pub(crate) fn ticks(grid: &Grid) -> Markup {
     html! {
-        div.x aria-hidden="true" {
+        div.x.many[grid.ticks.len() > FEW_TICKS] aria-hidden="true" {
             @for (place, text) in &grid.ticks {
                 span style=(format!("--a:{place}")) { (text) }
             }
@@ -238,7 +251,7 @@ pub(crate) fn view(grid: &Grid) -> String {
     format!("--t0:{};--dt:{}", grid.from, grid.to - grid.from)
 }
 
-/// Tenths are finer than any screen.
+/// Tenths of [`HEIGHT`] units are finer than any screen.
 fn round(place: f64) -> f64 {
     (place * 10.0).round() / 10.0
 }
@@ -299,6 +312,22 @@ mod tests {
             plot.path(&grid(), &plot.lines[0]),
             "M50 1000L150 0M350 333.3h1"
         );
+    }
+
+    #[test]
+    fn places_are_as_fine_as_the_axis_asks() {
+        let decades = Grid {
+            from: 3.0,
+            to: 5.0,
+            ..grid()
+        };
+        assert_eq!(decades.round(3.012_54), 3.012_5);
+        assert_eq!(grid().round(50.126), 50.13);
+        let hour = Grid {
+            to: 3_600_000.0,
+            ..grid()
+        };
+        assert_eq!(hour.round(1_234.567), 1_234.6);
     }
 
     #[test]

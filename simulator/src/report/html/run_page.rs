@@ -4,12 +4,15 @@ use maud::{Markup, html};
 
 use crate::history::History;
 use crate::measure::series::{OverTime, Resources, over_time as measured, resources};
+use crate::report::parts;
 use crate::report::tables::{self, Table};
-use crate::report::{CheckVerdict, Report, tables::data_loss};
+use crate::report::{CheckVerdict, Report, load, tables::data_loss};
 
 use super::page::{Graphs, graphs, page, section, table};
 use super::plot::Plot;
-use super::{lanes, over_time, percentiles, resource_plots, summary, time_axis};
+use super::{
+    appendix, findings, lanes, over_time, percentiles, resource_plots, summary, time_axis,
+};
 
 /// What a run's page is made of.
 struct RunPage<'a> {
@@ -35,10 +38,7 @@ pub fn run_page(
         report,
         over_time: &over_time,
         resources: used.as_ref().ok_or(match report.backend.as_str() {
-            "sim" => {
-                "Not known: a simulation charges no processing time and uses no memory of the \
-                 nodes' own. Runs on containers sample every node each 100 ms."
-            }
+            "sim" => parts::NO_RESOURCES,
             _ => "Not known: the run directory has no resources.csv.",
         }),
     }))
@@ -90,18 +90,28 @@ fn document(run: &RunPage<'_>) -> String {
                 (plot.markup(&grid))
             }
         }
+        (shown("objectives", "Objectives", &tables::objectives(report)))
+        (findings::bottlenecks(report))
+        (findings::comparison(report))
         (tables_of(report))
         @if let Some(tail) = &tail {
             (section("latency", "Latency", &html! { div.grid { (graphs(tail)) } (table(&tables::latencies(report))) }))
         }
+        (findings::errors(report))
+        (findings::slowest(report))
         (section("resources", "Resources", &html! {
             @match &run.resources {
-                Ok(_) => { div.time { (graphs(&used)) } }
+                Ok(_) => {
+                    div.time { (graphs(&used)) }
+                    @let used = parts::resources(report);
+                    @if !used.rows.is_empty() { (table(&used)) }
+                }
                 Err(why) => { p.note { (why) } }
             }
         }))
         (checks(report))
-        (again(report))
+        (appendix::environment(report))
+        (appendix::appendix(report))
     };
     let mut all = vec![time, used];
     all.extend(tail);
@@ -158,17 +168,25 @@ fn evidence(report: &Report) -> Markup {
 }
 
 fn tables_of(report: &Report) -> Markup {
-    let shown = |id: &str, title: &str, shown: &Table| {
-        let body = table(shown);
-        html! { @if !shown.rows.is_empty() { (section(id, title, &body)) } }
-    };
     html! {
-        (shown("objectives", "Objectives", &tables::objectives(report)))
         (shown("faults", "Faults", &tables::faults(report)))
         (shown("services", "Services", &tables::services(report)))
         (shown("times", "Detection, election, recovery", &tables::times(report)))
         (section("loss", "Data loss", &html! { p { (data_loss(&report.data_loss)) "." } }))
+        @if !report.load.is_empty() {
+            (section("load", "Load", &html! {
+                @if let Some(stress) = &report.load.stress { p { "Stress: " (stress.summary) "." } }
+                (table(&load::steps(&report.load)))
+            }))
+        }
+        (shown("messages", "Messages", &tables::messages(report)))
+        (shown("cache", "Cache", &tables::cached(report)))
     }
+}
+
+/// A section of one table; nothing where the table has no rows.
+fn shown(id: &str, title: &str, shown: &Table) -> Markup {
+    html! { @if !shown.rows.is_empty() { (section(id, title, &table(shown))) } }
 }
 
 fn checks(report: &Report) -> Markup {
@@ -178,21 +196,6 @@ fn checks(report: &Report) -> Markup {
         .count();
     let title = format!("Checks: {held} of {} hold", report.checks.len());
     section("checks", &title, &table(&tables::checks(report, true)))
-}
-
-fn again(report: &Report) -> Markup {
-    let body = html! {
-        pre tabindex="0" { code { (report.reproduce) } }
-        p.note {
-            (report.cluster.nodes) " nodes on " (summary::backend(report))
-            ", heartbeat " (tables::duration(report.cluster.heartbeat_ms.get()))
-            ", election timeout " (tables::duration(report.cluster.election_timeout_ms.min.get()))
-            " to " (tables::duration(report.cluster.election_timeout_ms.max.get()))
-            ". History of " (tables::count(report.sim.events)) " events, SHA-256 "
-            code { (report.sim.history_sha256) } "."
-        }
-    };
-    section("again", "Run it again", &body)
 }
 
 fn footer(report: &Report) -> String {

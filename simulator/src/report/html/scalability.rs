@@ -8,11 +8,13 @@ use maud::{Markup, html};
 use crate::history::Phase;
 use crate::measure::Class;
 use crate::report::tables::{Table, Tone, count, duration};
+use crate::report::variants::Variants;
 use crate::report::{Latency, Report, RunVerdict};
 
 use super::page::{Graphs, graphs, page, section, table};
 use super::plot::{Grid, Line, Plot};
 use super::scale::{Scale, Unit};
+use super::summary::tone;
 
 /// Services in the order of reports, all of them first.
 const SERVICES: [&str; 4] = ["all", "lock", "queue", "cache"];
@@ -30,17 +32,30 @@ pub fn scalability_page(title: &str, variants: &[(String, Report)]) -> String {
         grid: &grid,
         plots: &plots,
     }];
+    let mut compared = Variants::of(variants);
+    compared
+        .variants
+        .sort_by_key(|row| (row.nodes, row.name.clone()));
     let body = html! {
         header {
-            p.kicker { (title) }
+            p.kicker { (title) " · seed " (compared.seed) }
             h1 { (headline(&runs)) }
             (verdicts(&runs))
+            @for note in compared.notes() { p.note { (note.trim_end_matches('.')) "." } }
         }
-        (section("curve", "By number of nodes", &graphs(&all[0])))
-        (section("figures", "Figures", &table(&figures(&runs))))
-        (section("latency", "p95 by operation", &table(&by_operation(&runs))))
+        (section("curve", curve_title(&grid), &graphs(&all[0])))
+        (section("figures", "Figures", &table(&compared.table())))
+        (section("latency", "Latency by operation", &table(&by_operation(&runs))))
     };
-    page(title, &body, &all, "Squall")
+    let versions = runs.iter().map(|(_, report)| report.sim.version.as_str());
+    let versions: BTreeSet<&str> = versions.collect();
+    let versions: Vec<&str> = versions.into_iter().collect();
+    page(
+        title,
+        &body,
+        &all,
+        &format!("Squall {}", versions.join(", ")),
+    )
 }
 
 /// By number of nodes, if no two variants have the same; else one place a variant.
@@ -62,12 +77,19 @@ fn grid(runs: &[&(String, Report)]) -> Grid {
     let (first, last) = (places.first(), places.last());
     Grid {
         name: "variants".into(),
-        kind: "label",
+        kind: if by_nodes { "nodes" } else { "label" },
         from: first.map_or(0.0, |place| place - 0.5),
         to: last.map_or(1.0, |place| place + 0.5),
         ticks: places.iter().copied().zip(labels.clone()).collect(),
         labels,
         places,
+    }
+}
+
+fn curve_title(grid: &Grid) -> &'static str {
+    match grid.kind {
+        "nodes" => "By number of nodes",
+        _ => "By variant",
     }
 }
 
@@ -89,29 +111,32 @@ fn headline(runs: &[&(String, Report)]) -> String {
     }
 }
 
+/// One line for all that passed, and one for each that did not.
 fn verdicts(runs: &[&(String, Report)]) -> Markup {
+    let passed = |run: &&&(String, Report)| run.1.verdict == RunVerdict::Pass;
+    let others = runs.iter().filter(|run| !passed(run));
     html! {
-        @for (name, report) in runs {
+        @match runs.iter().filter(passed).count() {
+            0 => {}
+            all if all == runs.len() => { p.verdict { strong.good { "PASS" } " all " (all) " variants" } }
+            some => { p.verdict { strong.good { "PASS" } " " (some) " of " (runs.len()) " variants" } }
+        }
+        @for (name, report) in others {
             p.verdict {
-                strong class=(if report.verdict == RunVerdict::Pass { "good" } else { "bad" }) {
-                    (report.verdict.to_string())
-                }
+                strong class=(tone(report.verdict)) { (report.verdict.to_string()) }
                 " " (name) ": " (report.reason)
             }
         }
     }
 }
 
-/// Thousandths.
+/// Thousandths; of all services as the table of variants has it.
 fn per_second(report: &Report, service: &str) -> Option<u64> {
-    Some(
-        report
-            .throughput
-            .get(service)?
-            .get(&PHASE)?
-            .per_second
-            .get(),
-    )
+    let rate = match service {
+        "all" => report.overall.as_ref()?.per_second,
+        service => report.throughput.get(service)?.get(&PHASE)?.per_second,
+    };
+    Some(rate.get())
 }
 
 fn throughput(runs: &[&(String, Report)]) -> Plot {
@@ -139,7 +164,7 @@ fn throughput(runs: &[&(String, Report)]) -> Plot {
     Plot {
         id: "throughput".into(),
         title: "Throughput".into(),
-        note: "Acknowledged operations a second in the chaos phase, which carries the load.".into(),
+        note: "Acknowledged operations a second in the chaos phase, which carries the load; of all services together without long polls.".into(),
         scale: Scale::linear(Unit::PerSecond, most.copied().max().unwrap_or(0)),
         lines,
         shades: Vec::new(),
@@ -204,42 +229,6 @@ fn latency(runs: &[&(String, Report)]) -> Vec<Plot> {
         })
     });
     services.collect()
-}
-
-fn figures(runs: &[&(String, Report)]) -> Table {
-    let row = |(name, report): &(String, Report)| {
-        let tone = match report.verdict {
-            RunVerdict::Pass => Tone::Plain,
-            RunVerdict::Inconclusive => Tone::Doubtful,
-            RunVerdict::Violation | RunVerdict::ObjectiveMissed => Tone::Bad,
-        };
-        let rate = per_second(report, "all");
-        let cells = vec![
-            name.clone(),
-            count(report.cluster.nodes),
-            rate.map_or_else(|| "-".to_owned(), |rate| Unit::PerSecond.text(rate)),
-            count(report.operations.acknowledged),
-            count(report.operations.failed + report.operations.unknown),
-            report
-                .availability
-                .map_or_else(|| "-".to_owned(), |a| format!("{a:.3} %")),
-            count(report.data_loss.lost),
-        ];
-        (tone, cells)
-    };
-    Table {
-        title: "variants",
-        columns: vec![
-            "variant",
-            ">nodes",
-            ">throughput",
-            ">acknowledged",
-            ">failed or unknown",
-            ">available",
-            ">writes lost",
-        ],
-        rows: runs.iter().map(|run| row(run)).collect(),
-    }
 }
 
 fn by_operation(runs: &[&(String, Report)]) -> Table {

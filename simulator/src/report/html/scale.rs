@@ -47,7 +47,8 @@ impl Unit {
     /// A round value beside an axis.
     fn tick(self, value: u64) -> String {
         match self {
-            Unit::PerSecond => rate(value),
+            Unit::PerSecond if value == 0 => "0".to_owned(),
+            Unit::PerSecond => format!("{}/s", rate(value)),
             Unit::Duration => round_duration(value),
             Unit::Share => format!("{} %", short(value, 10_000)),
             Unit::Count => count(value),
@@ -200,7 +201,7 @@ mod tests {
     #[test]
     fn a_linear_axis_has_round_ticks_and_room_for_all() {
         let scale = Scale::linear(Unit::PerSecond, 437_000);
-        assert_eq!(texts(&scale), ["0", "200", "400", "600"]);
+        assert_eq!(texts(&scale), ["0", "200/s", "400/s", "600/s"]);
         assert!(scale.height(437_000) < 1.0);
         assert_eq!(texts(&Scale::linear(Unit::Count, 0)), ["0", "1"]);
         assert_eq!(texts(&Scale::linear(Unit::Count, 3)), ["0", "1", "2", "3"]);

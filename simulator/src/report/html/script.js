@@ -150,6 +150,7 @@
       frame.style.setProperty("--t0", from);
       frame.style.setProperty("--dt", to - from);
       for (const axis of frame.querySelectorAll(".x")) {
+        axis.classList.toggle("many", (whole ? grid.ticks : ticks).length > 5);
         axis.replaceChildren(...(whole ? grid.ticks : ticks).map(([at, name]) => {
           const tick = html("span", { textContent: name });
           tick.style.setProperty("--a", at);

@@ -4,26 +4,37 @@
 use maud::{Markup, html};
 
 use crate::history::Phase;
+use crate::report::parts;
 use crate::report::tables::{count, duration};
 use crate::report::{Report, RunVerdict};
 
+use super::findings;
+
 pub(super) fn summary(report: &Report) -> Markup {
-    let tone = match report.verdict {
-        RunVerdict::Pass => "good",
-        RunVerdict::Inconclusive => "doubtful",
-        RunVerdict::Violation | RunVerdict::ObjectiveMissed => "bad",
-    };
     html! {
         header {
             p.kicker { (report.scenario) " · seed " (report.seed) " · " (backend(report)) }
             h1 { (headline(report)) }
-            p.verdict { strong class=(tone) { (report.verdict.to_string()) } " " (report.reason) }
+            p.verdict {
+                strong class=(tone(report.verdict)) { (report.verdict.to_string()) ", " (parts::decision(report)) }
+                @if !findings::are_all_told(report) { " " (report.reason) }
+            }
+            (findings::reasons(report))
             dl.figures {
                 @for (name, value, more) in figures(report) {
                     div { dt { (name) } dd { (value) @if !more.is_empty() { small { (more) } } } }
                 }
             }
         }
+    }
+}
+
+/// Of the style sheet.
+pub(super) fn tone(verdict: RunVerdict) -> &'static str {
+    match verdict {
+        RunVerdict::Pass => "good",
+        RunVerdict::Inconclusive => "doubtful",
+        RunVerdict::Violation | RunVerdict::ObjectiveMissed => "bad",
     }
 }
 
