@@ -1,7 +1,9 @@
 //! What a sync costs: small appends, synced one by one, on all nodes' disks at a time.
 //!
 //! At a time, because replication has all nodes sync the same entries within a moment, and
-//! disks of one machine have one journal.
+//! disks of one machine have one journal. What counts is the time that a thread is kept
+//! waiting by the disk: the processor time of a sync is a cost of its own ([`super::fit`]),
+//! and that processors are taken the simulation finds out by itself.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -9,7 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Barrier;
 
-use super::CalibrateError;
+use super::{CalibrateError, processor};
 use crate::stopwatch::Stopwatch;
 
 const NAME: &str = "squall-calibrate";
@@ -18,7 +20,8 @@ const APPEND_BYTES: usize = 256;
 /// Not measured: the first ones make room for the file.
 const WARM: usize = 20;
 
-/// How long each of `count` syncs of each directory took, nanoseconds, in rising order.
+/// How long each of `count` syncs of each directory waited for the disk, nanoseconds, in
+/// rising order.
 pub(super) fn syncs(directories: &[PathBuf], count: usize) -> Result<Vec<u64>, CalibrateError> {
     let together = Barrier::new(directories.len());
     let results: Vec<Result<Vec<u64>, CalibrateError>> = std::thread::scope(|scope| {
@@ -52,10 +55,9 @@ fn write(directory: &Path, count: usize, together: &Barrier) -> Result<Vec<u64>,
     for round in 0..WARM + count {
         together.wait();
         let Ok(file) = &file else { continue };
-        let watch = Stopwatch::start();
         match append(file, round) {
-            Ok(()) if round >= WARM => took.push(watch.elapsed().as_nanos() as u64),
-            Ok(()) => {}
+            Ok(waited_ns) if round >= WARM => took.push(waited_ns),
+            Ok(_) => {}
             Err(e) => failure = Some(e),
         }
     }
@@ -72,9 +74,15 @@ fn write(directory: &Path, count: usize, together: &Barrier) -> Result<Vec<u64>,
     }
 }
 
-fn append(file: &File, round: usize) -> io::Result<()> {
+/// How long it waited for the disk, nanoseconds.
+fn append(file: &File, round: usize) -> io::Result<u64> {
     file.write_all_at(&[0x5a; APPEND_BYTES], (round * APPEND_BYTES) as u64)?;
-    file.sync_data()
+    let busy_ns = || processor::used_here_ns() + processor::waited_here_ns();
+    let busy_before_ns = busy_ns();
+    let watch = Stopwatch::start();
+    file.sync_data()?;
+    let took_ns = watch.elapsed().as_nanos() as u64;
+    Ok(took_ns.saturating_sub(busy_ns() - busy_before_ns).max(1))
 }
 
 fn copy(error: &io::Error) -> io::Error {

@@ -2,16 +2,17 @@
 //!
 //! Simulating a load counts what each process did for an operation: how often it woke up,
 //! ran a task, received, sent, synced. Those counts times the costs must give the processor
-//! time that was measured, at every load. There are as many measurements as unknowns, nearly
-//! the same at every load, so they do not tell all costs apart; what they leave open is kept
-//! in the proportion that such work has on Linux in general ([`SHAPE`]). Costs change when
-//! things happen, and with it the counts, so it is done in a few rounds.
+//! time that was measured, at every load; a question that a node answers at once is a load of
+//! known counts. What the measurements leave open is kept in the proportion that such work
+//! has on Linux in general ([`SHAPE`]). Costs change when things happen, and with it the
+//! counts, so it is done in a few rounds.
 
 use std::time::Duration;
 
-use super::load::{Load, Seen};
+use super::load::{Load, Seen, Shape};
 use super::profile::{self, Hardware};
-use super::{CalibrateError, scenario};
+use super::wire::Questions;
+use super::{CalibrateError, Measurements, scenario};
 use crate::backend::sim;
 use crate::backend::sim::processor::Usage;
 use crate::history::{EventKind, History};
@@ -19,8 +20,10 @@ use crate::plan::Costs;
 use crate::scenario::Profile;
 
 /// Costs of system calls on a virtual machine, in proportion: wakeup, task, receive, send,
-/// sync.
-const SHAPE: [f64; 5] = [6_000.0, 700.0, 3_000.0, 8_000.0, 15_000.0];
+/// sync, a KiB of log to take in and store.
+const SHAPE: Counts = [6_000.0, 700.0, 3_000.0, 8_000.0, 15_000.0, 5_000.0];
+/// What a node does to answer a question: as above.
+const ANSWER: Counts = [1.0, 1.0, 1.0, 1.0, 0.0, 0.0];
 /// How much the shape counts against the measurements.
 const TRUST_IN_SHAPE: f64 = 0.005;
 const ROUNDS: usize = 3;
@@ -31,15 +34,6 @@ const LEAST_LATENCY_NS: u64 = 1_000;
 /// Shorter loads show as much in virtual time.
 const LONGEST: Duration = Duration::from_secs(3);
 
-pub(super) struct Measured<'a> {
-    pub cores: Option<u64>,
-    pub nodes: usize,
-    pub syncs_ns: &'a [u64],
-    pub round_trips_ns: &'a [u64],
-    pub loads: &'a [Load],
-    pub length: Duration,
-}
-
 pub(super) struct Fitted {
     pub node: Costs,
     pub client: Costs,
@@ -47,23 +41,24 @@ pub(super) struct Fitted {
     pub simulated: Vec<Load>,
 }
 
-type Counts = [f64; 5];
+/// In the order of [`SHAPE`].
+type Counts = [f64; 6];
 
-pub(super) fn fit(measured: &Measured) -> Result<Fitted, CalibrateError> {
+pub(super) fn fit(measured: &Measurements) -> Result<Fitted, CalibrateError> {
     let (mut node, mut client) = (costs(SHAPE), costs(without_sync(SHAPE)));
-    let mut latencies_ns = latencies(measured, &node, &client);
+    let latencies_ns = latencies(&measured.questions);
     for _ in 0..ROUNDS {
         let played = play_all(measured, node, client, &latencies_ns)?;
         let pairs = || measured.loads.iter().zip(&played);
         let leader = pairs().map(|(load, played)| (played.leader, load.leader_ns));
         let followers = pairs().map(|(load, played)| (played.follower, load.follower_ns));
-        let of_nodes: Vec<_> = leader.chain(followers).collect();
+        let answer = std::iter::once((ANSWER, measured.questions.node_ns));
+        let of_nodes: Vec<_> = leader.chain(followers).chain(answer).collect();
         let of_clients: Vec<_> = pairs()
             .map(|(load, played)| (played.client, load.client_ns))
             .collect();
         node = costs(solve(&of_nodes, SHAPE));
         client = costs(solve(&of_clients, without_sync(SHAPE)));
-        latencies_ns = latencies(measured, &node, &client);
     }
     let played = play_all(measured, node, client, &latencies_ns)?;
     Ok(Fitted {
@@ -77,11 +72,12 @@ pub(super) fn fit(measured: &Measured) -> Result<Fitted, CalibrateError> {
     })
 }
 
-fn without_sync([wakeup, task, receive, send, _]: Counts) -> Counts {
-    [wakeup, task, receive, send, 0.0]
+/// Clients sync nothing.
+fn without_sync([wakeup, task, receive, send, _, kib]: Counts) -> Counts {
+    [wakeup, task, receive, send, 0.0, kib]
 }
 
-fn costs([wakeup, task, receive, send, sync]: Counts) -> Costs {
+fn costs([wakeup, task, receive, send, sync, kib]: Counts) -> Costs {
     let ns = |cost: f64| cost.round() as u64;
     Costs {
         wakeup_ns: ns(wakeup),
@@ -89,24 +85,22 @@ fn costs([wakeup, task, receive, send, sync]: Counts) -> Costs {
         receive_ns: ns(receive),
         send_ns: ns(send),
         sync_ns: ns(sync),
+        kib_ns: ns(kib),
     }
 }
 
-/// What a message takes beside what its sender and its receiver do.
-///
-/// A question and its answer are two messages, each of which is sent, wakes the other up,
-/// is received, and runs a task or two.
-fn latencies(measured: &Measured, node: &Costs, client: &Costs) -> Vec<u64> {
-    let ends = |costs: &Costs| costs.wakeup_ns + costs.receive_ns + costs.task_ns + costs.send_ns;
-    let both_ends = ends(node) + ends(client);
+/// What a message takes beside what its sender and its receiver do: half of what a round trip
+/// leaves for the two.
+fn latencies(questions: &Questions) -> Vec<u64> {
+    let both_ends = questions.node_ns + questions.asker_ns;
     let one_way =
         |round_trip: &u64| (round_trip.saturating_sub(both_ends) / 2).max(LEAST_LATENCY_NS);
-    measured.round_trips_ns.iter().map(one_way).collect()
+    questions.round_trips_ns.iter().map(one_way).collect()
 }
 
 /// One load as it went in simulation.
 struct Played {
-    clients: u64,
+    shape: Shape,
     seen: Seen,
     leader: Counts,
     follower: Counts,
@@ -117,7 +111,7 @@ impl Played {
     fn load(&self, node: Costs, client: Costs) -> Load {
         let used = |counts: &Counts, costs: Costs| dot(counts, &array(costs)).round() as u64;
         Load {
-            clients: self.clients,
+            shape: self.shape,
             thousandths_per_second: self.seen.thousandths_per_second,
             p50_us: self.seen.p50_us,
             p99_us: self.seen.p99_us,
@@ -129,14 +123,14 @@ impl Played {
 }
 
 fn play_all(
-    measured: &Measured,
+    measured: &Measurements,
     node: Costs,
     client: Costs,
     latencies_ns: &[u64],
 ) -> Result<Vec<Played>, CalibrateError> {
     let text = profile::hardware(&Hardware {
         cores: measured.cores,
-        syncs_ns: measured.syncs_ns,
+        syncs_ns: &measured.syncs_ns,
         latencies_ns,
         node,
         client,
@@ -145,20 +139,20 @@ fn play_all(
     let profile = profile.map_err(|e| CalibrateError::Simulation(e.to_string()))?;
     let loads = measured.loads.iter();
     loads
-        .map(|load| play(measured, load.clients, &profile).map_err(CalibrateError::Simulation))
+        .map(|load| play(measured, load.shape, &profile).map_err(CalibrateError::Simulation))
         .collect()
 }
 
-fn play(measured: &Measured, clients: u64, profile: &Profile) -> Result<Played, String> {
+fn play(measured: &Measurements, shape: Shape, profile: &Profile) -> Result<Played, String> {
     let length = measured.length.min(LONGEST);
-    let plan = scenario::plan(measured.nodes, clients, length, Some(profile))?;
+    let plan = scenario::plan(measured.nodes, shape, length, Some(profile))?;
     let run = sim::run(&plan).map_err(|e| e.to_string())?;
     let leader = leader(&run.history).ok_or("no node led")?;
     let seen = Seen::of(&run.history).ok_or("nothing was acknowledged")?;
     let acknowledged = acknowledged(&run.history) as f64;
     let (of_clients, of_nodes) = run.usage.split_last().ok_or("nothing was counted")?;
     let counts = |usage: &Usage| array_of(usage).map(|count| count / acknowledged);
-    let mut follower = [0.0; 5];
+    let mut follower = Counts::default();
     let others = of_nodes
         .iter()
         .enumerate()
@@ -169,7 +163,7 @@ fn play(measured: &Measured, clients: u64, profile: &Profile) -> Result<Played, 
         }
     }
     Ok(Played {
-        clients,
+        shape,
         seen,
         leader: counts(&of_nodes[leader]),
         follower,
@@ -206,8 +200,9 @@ fn array(costs: Costs) -> Counts {
         receive_ns,
         send_ns,
         sync_ns,
+        kib_ns,
     } = costs;
-    [wakeup_ns, task_ns, receive_ns, send_ns, sync_ns].map(|ns| ns as f64)
+    [wakeup_ns, task_ns, receive_ns, send_ns, sync_ns, kib_ns].map(|ns| ns as f64)
 }
 
 fn array_of(usage: &Usage) -> Counts {
@@ -217,8 +212,11 @@ fn array_of(usage: &Usage) -> Counts {
         receives,
         sends,
         syncs,
+        bytes,
     } = *usage;
-    [wakeups, tasks, receives, sends, syncs].map(|count| count as f64)
+    let [wakeups, tasks, receives, sends, syncs, bytes] =
+        [wakeups, tasks, receives, sends, syncs, bytes].map(|count| count as f64);
+    [wakeups, tasks, receives, sends, syncs, bytes / 1_024.0]
 }
 
 fn dot(counts: &Counts, costs: &Counts) -> f64 {
@@ -239,7 +237,7 @@ fn solve(measurements: &[(Counts, u64)], shape: Counts) -> Counts {
         .sum();
     let count = known().count() as f64;
     if explained <= 0.0 || count == 0.0 {
-        return [0.0; 5];
+        return Counts::default();
     }
     let expected = shape.map(|cost| cost * count / explained);
     let mut costs = expected;
@@ -268,9 +266,9 @@ mod tests {
     use super::*;
 
     const LOADS: [Counts; 3] = [
-        [6.0, 30.0, 9.0, 9.0, 1.0],
-        [2.0, 24.0, 5.0, 5.0, 0.4],
-        [0.5, 20.0, 3.0, 3.0, 0.1],
+        [6.0, 30.0, 9.0, 9.0, 1.0, 0.3],
+        [2.0, 24.0, 5.0, 5.0, 0.4, 0.3],
+        [0.5, 20.0, 3.0, 3.0, 0.1, 0.3],
     ];
 
     fn within(found: f64, wanted: f64, share: f64) -> bool {
@@ -290,7 +288,7 @@ mod tests {
     #[test]
     fn measurements_count_more_than_the_shape() {
         // Waking up costs four times what was expected.
-        let true_costs = [24_000.0, 700.0, 3_000.0, 8_000.0, 15_000.0];
+        let true_costs = [24_000.0, 700.0, 3_000.0, 8_000.0, 15_000.0, 5_000.0];
         let measured = LOADS.map(|counts| (counts, dot(&counts, &true_costs) as u64));
         let found = solve(&measured, SHAPE);
         for (counts, ns) in &measured {
@@ -305,22 +303,18 @@ mod tests {
 
     #[test]
     fn what_nobody_used_costs_nothing() {
-        assert_eq!(solve(&[(LOADS[0], 0)], SHAPE), [0.0; 5]);
+        assert_eq!(solve(&[(LOADS[0], 0)], SHAPE), Counts::default());
         let of_clients = solve(&[(LOADS[0], 100_000)], without_sync(SHAPE));
         assert_eq!(of_clients[4], 0.0);
     }
 
     #[test]
     fn a_message_takes_what_a_round_trip_leaves_for_it() {
-        let costs = costs([5_000.0, 500.0, 2_000.0, 2_500.0, 0.0]);
-        let measured = Measured {
-            cores: None,
-            nodes: 5,
-            syncs_ns: &[],
-            round_trips_ns: &[15_000, 60_000],
-            loads: &[],
-            length: Duration::ZERO,
+        let questions = Questions {
+            round_trips_ns: vec![15_000, 60_000],
+            node_ns: 12_000,
+            asker_ns: 8_000,
         };
-        assert_eq!(latencies(&measured, &costs, &costs), [1_000, 20_000]);
+        assert_eq!(latencies(&questions), [1_000, 20_000]);
     }
 }

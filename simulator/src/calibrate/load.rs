@@ -15,10 +15,18 @@ use crate::measure::{self, Class};
 use crate::stopwatch::Stopwatch;
 use crate::workload::{self, Setting};
 
+/// A closed loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    pub clients: u64,
+    /// All clients get keys; otherwise all set them.
+    pub reads: bool,
+}
+
 /// What a closed loop showed. Processor times are nanoseconds an acknowledged operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Load {
-    pub clients: u64,
+    pub shape: Shape,
     pub thousandths_per_second: u64,
     pub p50_us: u64,
     pub p99_us: u64,
@@ -55,11 +63,11 @@ impl Seen {
 /// Loads a real cluster.
 pub(super) fn measured(
     target: &Target,
-    clients: u64,
+    shape: Shape,
     length: Duration,
 ) -> Result<Load, CalibrateError> {
     let nodes = target.addresses.len();
-    let plan = scenario::plan(nodes, clients, length, None).map_err(CalibrateError::Simulation)?;
+    let plan = scenario::plan(nodes, shape, length, None).map_err(CalibrateError::Simulation)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -82,22 +90,27 @@ pub(super) fn measured(
         Ok::<_, CalibrateError>(used)
     })?;
     let history = setting.recorder.take();
-    let no_answer = CalibrateError::NoAnswer { clients };
+    let no_answer = CalibrateError::NoAnswer {
+        clients: shape.clients,
+    };
     let seen = Seen::of(&history).filter(|seen| seen.acknowledged > 0);
     let seen = seen.ok_or(no_answer)?;
     let leader = wire::leader(&target.addresses)?.ok_or_else(|| CalibrateError::Node {
         address: target.addresses.join(", "),
         why: "no node leads".into(),
     })?;
-    let all: u64 = used.nodes_ns.iter().sum();
+    // Nobody else works: what others do, the kernel's threads first of all, they do for nodes.
+    let other_ns = used.others_ns / nodes as u64;
+    let leader_ns = used.nodes_ns[leader] + other_ns;
+    let all: u64 = used.nodes_ns.iter().sum::<u64>() + used.others_ns;
     let followers = (nodes - 1).max(1) as u64;
     Ok(Load {
-        clients,
+        shape,
         thousandths_per_second: seen.thousandths_per_second,
         p50_us: seen.p50_us,
         p99_us: seen.p99_us,
-        leader_ns: used.nodes_ns[leader] / seen.acknowledged,
-        follower_ns: (all - used.nodes_ns[leader]) / followers / seen.acknowledged,
+        leader_ns: leader_ns / seen.acknowledged,
+        follower_ns: (all - leader_ns) / followers / seen.acknowledged,
         client_ns: used.client_ns / seen.acknowledged,
     })
 }
@@ -114,6 +127,7 @@ async fn finish(setting: &Rc<Setting>) {
 struct Used {
     nodes_ns: Vec<u64>,
     client_ns: u64,
+    others_ns: u64,
 }
 
 impl Used {
@@ -122,6 +136,7 @@ impl Used {
         Ok(Self {
             nodes_ns: nodes.collect::<Result<_, _>>()?,
             client_ns: processor::used_ns(std::process::id())?,
+            others_ns: processor::used_by_others_ns(&target.processes),
         })
     }
 
@@ -130,6 +145,7 @@ impl Used {
         Used {
             nodes_ns: nodes.map(|(now, then)| now.saturating_sub(*then)).collect(),
             client_ns: self.client_ns.saturating_sub(before.client_ns),
+            others_ns: self.others_ns.saturating_sub(before.others_ns),
         }
     }
 }

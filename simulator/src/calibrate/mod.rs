@@ -2,7 +2,7 @@
 //! `[hardware]` profile.
 //!
 //! ```text
-//! Target ──▶ disk, wire, load (measured) ──▶ fit (the same load, simulated) ──▶ profile
+//! Target ──▶ disk, wire, load ──▶ Measurements ──▶ fit (the same load, simulated) ──▶ profile
 //! ```
 //!
 //! How long a sync and a message take is measured directly. What a message costs a
@@ -10,9 +10,10 @@
 //! loads. So the same loads are simulated, which counts what every process did, and the
 //! costs are those that explain the measured times by these counts ([`fit`]).
 //!
-//! Where the nodes run is the caller's affair: processes or containers, as long as their
-//! processes are visible on this machine.
+//! Where the nodes run is the caller's affair, as long as their processes are visible on this
+//! machine; [`measure_containers`] has some of its own.
 
+mod containers;
 mod disk;
 mod fit;
 mod load;
@@ -24,11 +25,14 @@ mod wire;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::backend::docker::DockerError;
 use crate::plan::Costs;
 
-pub use load::Load;
+pub use containers::measure_containers;
+pub use load::{Load, Shape};
 pub use processor::cores;
 pub use profile::profile;
+pub use wire::Questions;
 
 /// Clients of the closed loops.
 pub const CLIENTS: [u64; 3] = [1, 8, 32];
@@ -49,21 +53,33 @@ pub struct Target {
 /// How much to measure.
 #[derive(Debug, Clone, Copy)]
 pub struct Effort {
+    /// Of each disk.
     pub syncs: usize,
-    pub round_trips: usize,
+    /// To each node.
+    pub questions: usize,
     /// Of each closed loop.
     pub load: Duration,
+}
+
+/// What was measured.
+#[derive(Debug, Clone)]
+pub struct Measurements {
+    /// As in [`Target`].
+    pub cores: Option<u64>,
+    pub nodes: usize,
+    /// Nanoseconds, in rising order.
+    pub syncs_ns: Vec<u64>,
+    pub questions: Questions,
+    /// Of each number of [`CLIENTS`], one that sets and one that gets.
+    pub loads: Vec<Load>,
+    /// Of each closed loop.
+    pub length: Duration,
 }
 
 /// What was measured, and what explains it.
 #[derive(Debug, Clone)]
 pub struct Calibration {
-    pub cores: Option<u64>,
-    pub nodes: usize,
-    /// Nanoseconds, in rising order.
-    pub syncs_ns: Vec<u64>,
-    pub round_trips_ns: Vec<u64>,
-    pub loads: Vec<Load>,
+    pub measured: Measurements,
     pub node: Costs,
     pub client: Costs,
     /// One way, without what sender and receiver do; nanoseconds, in rising order.
@@ -91,17 +107,19 @@ pub enum CalibrateError {
     Simulation(String),
     #[error("the machine's event loop cannot be set up: {0}")]
     EventLoop(std::io::Error),
+    #[error("the containers failed: {0}")]
+    Containers(#[from] DockerError),
 }
 
-/// Measures the target and finds the costs that explain it. `tell` hears about progress.
+/// Measures the target. `tell` hears about progress.
 ///
 /// # Errors
 /// A node, its process or its disk cannot be reached.
-pub fn calibrate(
+pub fn measure(
     target: &Target,
     effort: Effort,
     tell: &dyn Fn(&str),
-) -> Result<Calibration, CalibrateError> {
+) -> Result<Measurements, CalibrateError> {
     let nodes = target.addresses.len();
     if nodes == 0 || target.processes.len() != nodes || target.directories.len() != nodes {
         let (processes, directories) = (target.processes.len(), target.directories.len());
@@ -112,31 +130,39 @@ pub fn calibrate(
     tell("syncing the disk of every node …");
     let syncs_ns = disk::syncs(&target.directories, effort.syncs)?;
     tell("asking every node and waiting for the answer …");
-    let round_trips_ns = wire::round_trips(&target.addresses, effort.round_trips)?;
+    let questions = wire::questions(&target.addresses, &target.processes, effort.questions)?;
     let mut loads = Vec::new();
-    for clients in CLIENTS {
-        tell(&format!("a closed loop with {clients} clients …"));
-        loads.push(load::measured(target, clients, effort.load)?);
+    for reads in [false, true] {
+        for clients in CLIENTS {
+            let what = if reads { "get" } else { "set" };
+            tell(&format!(
+                "a closed loop of {clients} clients that {what} keys …"
+            ));
+            let shape = Shape { clients, reads };
+            loads.push(load::measured(target, shape, effort.load)?);
+        }
     }
-    tell("simulating the same, to tell what costs what …");
-    let measured = fit::Measured {
+    Ok(Measurements {
         cores: target.cores,
         nodes,
-        syncs_ns: &syncs_ns,
-        round_trips_ns: &round_trips_ns,
-        loads: &loads,
+        syncs_ns,
+        questions,
+        loads,
         length: effort.load,
-    };
+    })
+}
+
+/// Finds the costs that explain what was measured.
+///
+/// # Errors
+/// The same loads cannot be simulated.
+pub fn explain(measured: Measurements) -> Result<Calibration, CalibrateError> {
     let fitted = fit::fit(&measured)?;
     Ok(Calibration {
-        cores: target.cores,
-        nodes,
         node: fitted.node,
         client: fitted.client,
         latencies_ns: fitted.latencies_ns,
         simulated: fitted.simulated,
-        syncs_ns,
-        round_trips_ns,
-        loads,
+        measured,
     })
 }

@@ -1,6 +1,6 @@
 //! The profile as a file: the figures, and in comments where they come from.
 
-use super::{Calibration, Load};
+use super::{Calibration, Load, Measurements};
 use crate::fault::text::fine_duration_text;
 use crate::measure::distribution::nearest_rank;
 use crate::plan::Costs;
@@ -19,28 +19,35 @@ pub(super) struct Hardware<'a> {
 /// The file: `place` says where it was measured, `date` when, `version` by what.
 pub fn profile(calibration: &Calibration, place: &str, date: &str, version: &str) -> String {
     let Calibration {
-        cores,
-        nodes,
-        syncs_ns,
-        round_trips_ns,
-        loads,
+        measured,
         node,
         client,
         latencies_ns,
         simulated,
     } = calibration;
+    let Measurements {
+        cores,
+        nodes,
+        syncs_ns,
+        questions,
+        loads,
+        length: _,
+    } = measured;
     let mut out = format!(
         "# Measured by squall calibrate {version} on {date}: {nodes} nodes, {place}.\n\
          #\n\
-         # Syncs of 256 bytes, all nodes at a time: {}.\n\
-         # Round trips of a PING from the clients' process: {}.\n\
+         # Waiting for the disk to sync 256 bytes, all nodes at a time: {}.\n\
+         # Round trips of a PING: {}. Processor time of one: {} of the node, {} of\n\
+         # the thread that asks.\n\
          #\n\
-         # Closed loops of clients that set 64 bytes, measured, and simulated with this\n\
+         # Closed loops of clients that set or get 64 bytes, measured, and simulated with this\n\
          # profile. Processor time is that of an operation.\n\
          #\n\
-         # clients             per second        p50        p99     leader  follower    client\n",
+         # clients                per second        p50        p99     leader  follower    client\n",
         spread(syncs_ns),
-        spread(round_trips_ns),
+        spread(&questions.round_trips_ns),
+        fine_duration_text(rounded(questions.node_ns)),
+        fine_duration_text(rounded(questions.asker_ns)),
     );
     for (measured, simulated) in loads.iter().zip(simulated) {
         out += &line(measured, "measured");
@@ -68,8 +75,13 @@ fn spread(sorted_ns: &[u64]) -> String {
 
 fn line(load: &Load, how: &str) -> String {
     format!(
-        "# {:>7} {how:<10} {:>11.1} {:>10} {:>10} {:>10} {:>9} {:>9}\n",
-        load.clients,
+        "# {:>3} {} {how:<10} {:>11.1} {:>10} {:>10} {:>10} {:>9} {:>9}\n",
+        load.shape.clients,
+        if load.shape.reads {
+            "that get"
+        } else {
+            "that set"
+        },
         PerSecond::of(load.thousandths_per_second),
         duration(load.p50_us),
         duration(load.p99_us),
@@ -126,6 +138,7 @@ fn costs(costs: &Costs) -> String {
         ("receive", costs.receive_ns),
         ("send", costs.send_ns),
         ("sync", costs.sync_ns),
+        ("kib", costs.kib_ns),
     ];
     let line = |(name, ns)| format!("{name} = \"{}\"\n", fine_duration_text(rounded(ns)));
     named.map(line).concat()
@@ -133,7 +146,10 @@ fn costs(costs: &Costs) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::calibrate::{Questions, Shape};
     use crate::scenario::Profile;
 
     const COSTS: Costs = Costs {
@@ -142,11 +158,15 @@ mod tests {
         receive_ns: 3_000,
         send_ns: 8_125,
         sync_ns: 0,
+        kib_ns: 2_000,
     };
 
     fn load(clients: u64) -> Load {
         Load {
-            clients,
+            shape: Shape {
+                clients,
+                reads: false,
+            },
             thousandths_per_second: 1_234_567,
             p50_us: 800,
             p99_us: 4_000,
@@ -158,12 +178,20 @@ mod tests {
 
     #[test]
     fn what_is_written_is_a_profile() {
-        let calibration = Calibration {
+        let measured = Measurements {
             cores: Some(2),
             nodes: 5,
             syncs_ns: vec![200_000, 234_567, 9_000_000],
-            round_trips_ns: vec![60_000, 70_000],
+            questions: Questions {
+                round_trips_ns: vec![60_000, 70_000],
+                node_ns: 12_000,
+                asker_ns: 9_000,
+            },
             loads: vec![load(1)],
+            length: Duration::from_secs(5),
+        };
+        let calibration = Calibration {
+            measured,
             node: COSTS,
             client: COSTS,
             latencies_ns: vec![1_000, 12_345],

@@ -1,7 +1,9 @@
-//! The closed loop that is measured and simulated: clients that set keys, without a pause.
+//! The closed loops that are measured and simulated: clients that set keys, or get them,
+//! without a pause.
 
 use std::time::Duration;
 
+use super::load::Shape;
 use crate::plan::Plan;
 use crate::scenario::{Profile, Scenario};
 
@@ -11,7 +13,7 @@ pub(super) const WARMUP: Duration = Duration::from_secs(1);
 /// What is measured is the chaos phase, in which nothing is wrong.
 pub(super) fn plan(
     nodes: usize,
-    clients: u64,
+    shape: Shape,
     length: Duration,
     profile: Option<&Profile>,
 ) -> Result<Plan, String> {
@@ -28,14 +30,16 @@ serve = "1ms"
 enabled = false
 [[workload]]
 service = "cache"
-clients = {clients}
-reads = "0%"
+clients = {}
+reads = "{}%"
 cas = "0%"
 think = "0s"
 payload = "64B"
 "#,
         WARMUP.as_millis(),
         length.as_millis(),
+        shape.clients,
+        if shape.reads { 100 } else { 0 },
     );
     let scenario = Scenario::parse_on(&text, "the calibration's own load", profile, &[]);
     let scenario = scenario.map_err(|e| e.to_string())?;

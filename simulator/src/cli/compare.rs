@@ -14,7 +14,7 @@ Examples:
   squall compare sweeps/leader-kill-1-to-200 trials --format markdown
 
 Each side is a run directory, a directory that holds several, or a sweep. Columns give the
-number of values, their median and p99 on each side, the ratio of the medians, and which
+number of values, their median, p90 and p99 on each side, the ratio of the medians, and which
 share of A's values the median of B is not below: its percentile in A.";
 
 #[derive(Debug, ClapArgs)]

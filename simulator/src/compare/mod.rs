@@ -68,6 +68,7 @@ pub struct Values {
     pub count: u64,
     pub min: u64,
     pub p50: u64,
+    pub p90: u64,
     pub p99: u64,
     pub max: u64,
 }
@@ -78,6 +79,7 @@ impl Values {
             count: sorted.len() as u64,
             min: *sorted.first()?,
             p50: nearest_rank(sorted, 500)?,
+            p90: nearest_rank(sorted, 900)?,
             p99: nearest_rank(sorted, 990)?,
             max: *sorted.last()?,
         })

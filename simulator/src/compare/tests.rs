@@ -101,6 +101,8 @@ fn what_a_side_does_not_show_stays_open() {
             "100",
             "500.0/s",
             "500.0/s",
+            "500.0/s",
+            "-",
             "-",
             "-",
             "-",

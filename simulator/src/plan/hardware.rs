@@ -74,6 +74,8 @@ pub struct Costs {
     pub receive_ns: u64,
     pub send_ns: u64,
     pub sync_ns: u64,
+    #[serde(default)]
+    pub kib_ns: u64,
 }
 
 impl ProcessorPlan {
@@ -97,6 +99,7 @@ impl Costs {
             receive_ns: written.receive.get_ref().0,
             send_ns: written.send.get_ref().0,
             sync_ns: written.sync.get_ref().0,
+            kib_ns: written.kib.as_ref().map_or(0, |kib| kib.get_ref().0),
         }
     }
 }
@@ -105,12 +108,13 @@ impl std::fmt::Display for Costs {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         write!(
             f,
-            "wakeup {}, task {}, receive {}, send {}, sync {}",
+            "wakeup {}, task {}, receive {}, send {}, sync {}, kib {}",
             fine_duration_text(self.wakeup_ns),
             fine_duration_text(self.task_ns),
             fine_duration_text(self.receive_ns),
             fine_duration_text(self.send_ns),
             fine_duration_text(self.sync_ns),
+            fine_duration_text(self.kib_ns),
         )
     }
 }

@@ -59,6 +59,9 @@ pub struct Costs {
     pub send: Spanned<FineDuration>,
     /// To have the disk sync, beside waiting for it.
     pub sync: Spanned<FineDuration>,
+    /// To make something of 1,024 bytes that were read from a connection, or are to be
+    /// stored. Absent: nothing.
+    pub kib: Option<Spanned<FineDuration>>,
 }
 
 /// A distribution by its quantiles, drawn from evenly between each two.
@@ -131,13 +134,16 @@ fn check_quantiles(key: &str, quantiles: &Spanned<Quantiles>) -> Checked {
 }
 
 fn check_costs(costs: &Costs) -> Checked {
-    for (key, cost) in [
-        ("wakeup", &costs.wakeup),
-        ("task", &costs.task),
-        ("receive", &costs.receive),
-        ("send", &costs.send),
-        ("sync", &costs.sync),
-    ] {
+    let written = [
+        ("wakeup", Some(&costs.wakeup)),
+        ("task", Some(&costs.task)),
+        ("receive", Some(&costs.receive)),
+        ("send", Some(&costs.send)),
+        ("sync", Some(&costs.sync)),
+        ("kib", costs.kib.as_ref()),
+    ];
+    for (key, cost) in written {
+        let Some(cost) = cost else { continue };
         if *cost.get_ref() > MOST_COST {
             let text = fine_duration_text(cost.get_ref().0);
             return problem(cost.span(), format!("{key} must be at most 1s, not {text}"));

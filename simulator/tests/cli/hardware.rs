@@ -20,6 +20,7 @@ task = "2us"
 receive = "10us"
 send = "20us"
 sync = "30us"
+kib = "4us"
 
 [hardware.client]
 wakeup = "20us"
@@ -89,8 +90,8 @@ fn the_plan_shows_what_is_measured() {
         "network   latency min 20us, p50 50us, max 1ms (measured) one way\n",
         "disk      sync min 100us, p50 250us, p99 2ms, max 5ms (measured)\n",
         "cores     2 cores for nodes and clients\n",
-        "node      wakeup 20us, task 2us, receive 10us, send 20us, sync 30us\n",
-        "client    wakeup 20us, task 2us, receive 10us, send 20us, sync 0s\n",
+        "node      wakeup 20us, task 2us, receive 10us, send 20us, sync 30us, kib 4us\n",
+        "client    wakeup 20us, task 2us, receive 10us, send 20us, sync 0s, kib 0s\n",
     ] {
         assert!(plan.stdout.contains(line), "{line}{}", plan.stdout);
     }

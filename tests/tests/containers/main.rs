@@ -7,6 +7,7 @@
 
 #![allow(clippy::disallowed_methods)] // real processes and containers, waited for in real time
 
+mod calibration;
 mod links;
 mod node;
 mod owner;

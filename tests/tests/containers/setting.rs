@@ -77,7 +77,8 @@ pub fn links_can_be_broken() -> Option<()> {
     }
 }
 
-fn skip(why: &str) -> Option<()> {
+/// Says why a test does nothing here.
+pub fn skip(why: &str) -> Option<()> {
     assert!(
         std::env::var_os("SQUALL_NEED_CONTAINERS").is_none(),
         "these tests must not be skipped here, but: {why}"

@@ -18,7 +18,7 @@ const RUN: &str = "org.squall.run";
 /// Bears who owns it.
 const OWNER: &str = "org.squall.owner";
 /// Where a node keeps its data, in its container.
-const DATA: &str = "/data";
+pub(super) const DATA: &str = "/data";
 
 /// The things of one run.
 pub(super) struct Lab {

@@ -78,6 +78,9 @@ struct Host {
     parked: Vec<Arc<TaskWaker>>,
     /// Woken while the process was busy, in order.
     backlog: VecDeque<Arc<TaskWaker>>,
+    /// The thread that does what would block this one; a host of its own, where work costs
+    /// time.
+    helper: Option<HostId>,
 }
 
 /// Tasks, timers and hosts.
@@ -153,8 +156,19 @@ impl Executor {
             paused: false,
             parked: Vec::new(),
             backlog: VecDeque::new(),
+            helper: None,
         });
         HostId(hosts.len() - 1)
+    }
+
+    /// From now on, `helper` is a second thread of the process of `host`.
+    pub(super) fn set_helper(&self, host: HostId, helper: HostId) {
+        self.hosts.borrow_mut()[host.0].helper = Some(helper);
+    }
+
+    /// The second thread of a process, if it has one.
+    pub(super) fn helper(&self, host: HostId) -> Option<HostId> {
+        self.hosts.borrow()[host.0].helper
     }
 
     /// From now on, a panic of a task of `host` is that host's affair ([`Self::take_panics`]).
@@ -256,6 +270,13 @@ impl Executor {
 
     /// Drops every task of `host`, oldest slot first, with that host running.
     pub fn kill(&self, host: HostId) {
+        self.kill_thread(host);
+        if let Some(helper) = self.helper(host) {
+            self.kill_thread(helper);
+        }
+    }
+
+    fn kill_thread(&self, host: HostId) {
         let doomed: Vec<Task> = {
             let mut tasks = self.tasks.borrow_mut();
             let slots = (0..tasks.len()).filter(|slot| {
@@ -287,6 +308,13 @@ impl Executor {
 
     /// Stops or resumes polling the tasks of `host`.
     pub fn set_paused(&self, host: HostId, paused: bool) {
+        self.set_thread_paused(host, paused);
+        if let Some(helper) = self.helper(host) {
+            self.set_thread_paused(helper, paused);
+        }
+    }
+
+    fn set_thread_paused(&self, host: HostId, paused: bool) {
         let parked = {
             let host = &mut self.hosts.borrow_mut()[host.0];
             host.paused = paused;
@@ -469,6 +497,15 @@ impl Executor {
         }
     }
 
+    /// The task that runs makes something of so many bytes, which may cost time.
+    pub(super) fn spend_on_bytes(&self, bytes: usize) {
+        if let Some(processors) = &self.processors {
+            processors
+                .borrow_mut()
+                .spend_on_bytes(self.current.get(), bytes);
+        }
+    }
+
     /// When what `host` does now is done.
     pub(super) fn done_at(&self, host: HostId) -> Nanos {
         let now = self.now.get();
@@ -480,7 +517,14 @@ impl Executor {
 
     /// What `host` has done so far; `None` where work costs no time.
     pub fn usage(&self, host: HostId) -> Option<Usage> {
-        self.processors.as_ref()?.borrow().usage(host)
+        let processors = self.processors.as_ref()?.borrow();
+        let mut usage = processors.usage(host)?;
+        // That a helper goes on and waits is part of what a sync costs.
+        let helper = self
+            .helper(host)
+            .and_then(|helper| processors.usage(helper));
+        usage.syncs += helper.map_or(0, |helper| helper.syncs);
+        Some(usage)
     }
 
     /// Moves time on to `at`.
@@ -587,12 +631,14 @@ mod tests {
         assert_eq!(ran.get(), (0, 1), "killed, not only paused");
     }
 
-    /// Hosts whose work costs 5 ns to wake up for, and 10 ns a task, on some cores.
+    /// Hosts whose work costs 5 ns to wake up for, and 10 ns a task, on some cores; sending
+    /// costs 100 ns, a KiB 200 ns.
     fn charged(hosts: usize, cores: Option<usize>) -> (Rc<Executor>, Entered, Vec<HostId>) {
         let costs = Costs {
             wakeup_ns: 5,
             task_ns: 10,
             send_ns: 100,
+            kib_ns: 200,
             ..Costs::default()
         };
         let mut processors = Processors::default();
@@ -654,11 +700,12 @@ mod tests {
         let (clock, log) = (executor.clone(), done.clone());
         executor.spawn_on(hosts[0], async move {
             clock.spend(Work::Send);
+            clock.spend_on_bytes(512);
             log.borrow_mut().push((0, clock.done_at(HostId(0))));
         });
         note(&executor, hosts[0], &done);
         play(&executor, 1_000);
-        assert_eq!(*done.borrow(), [(0, 115), (0, 115)]);
+        assert_eq!(*done.borrow(), [(0, 215), (0, 215)]);
     }
 
     #[test]
@@ -671,6 +718,70 @@ mod tests {
         play(&executor, 1_000);
         // The third to ask waits until the first core is free: that of host 0 at 15.
         assert_eq!(*log.borrow(), [(2, 5), (0, 5), (2, 15), (1, 20)]);
+    }
+
+    /// How long a process that has rested for a while waits to run, if the core that it had
+    /// is taken for 115 ns and the other one for 15 ns.
+    fn wait_after(rest: Nanos) -> Nanos {
+        let (executor, _entered, hosts) = charged(3, Some(2));
+        let log = Log::default();
+        note(&executor, hosts[2], &log);
+        play(&executor, 1_000);
+        let begins = executor.now() + rest;
+        executor.set_time(begins);
+        let clock = executor.clone();
+        executor.spawn_on(hosts[0], async move { clock.spend(Work::Send) });
+        note(&executor, hosts[1], &log);
+        note(&executor, hosts[2], &log);
+        play(&executor, begins + 1_000);
+        let ran = *log.borrow().last().expect("all ran");
+        assert_eq!(ran.0, 2, "{:?}", log.borrow());
+        ran.1 - begins
+    }
+
+    #[test]
+    fn a_process_waits_for_its_core_while_its_caches_are_hot() {
+        assert_eq!(wait_after(1_000), 115 + 5);
+        assert_eq!(wait_after(600_000), 15 + 5, "it may as well go elsewhere");
+    }
+
+    /// Keeps the core of `host` busy from a time to another.
+    fn spin(executor: &Rc<Executor>, host: HostId, from: Nanos, until: Nanos) {
+        let clock = executor.clone();
+        executor.spawn_on(host, async move {
+            clock.sleep_until(from).await;
+            std::future::poll_fn(move |cx| {
+                clock.spend(Work::Send);
+                cx.waker().wake_by_ref();
+                match clock.now() < until {
+                    true => Poll::Pending,
+                    false => Poll::Ready(()),
+                }
+            })
+            .await;
+        });
+    }
+
+    /// How long a process waits to run whose core is taken while another is free, after both
+    /// have been taken since a time.
+    fn wait_beside_a_free_core(taken_since: Nanos) -> Nanos {
+        const BEGINS: Nanos = 80_000_000;
+        let (executor, _entered, hosts) = charged(3, Some(2));
+        let log = Log::default();
+        spin(&executor, hosts[0], taken_since, Nanos::MAX);
+        spin(&executor, hosts[1], taken_since, BEGINS - 500);
+        play(&executor, BEGINS);
+        executor.set_time(BEGINS);
+        note(&executor, hosts[2], &log);
+        play(&executor, BEGINS + 10_000);
+        log.borrow()[0].1 - BEGINS
+    }
+
+    #[test]
+    fn a_process_looks_for_another_core_only_while_there_is_little_load() {
+        assert_eq!(wait_beside_a_free_core(79_000_000), 5);
+        let loaded = wait_beside_a_free_core(1_000_000);
+        assert!((6..=115).contains(&loaded), "{loaded}");
     }
 
     #[test]

@@ -38,7 +38,7 @@ use system::System;
 use super::nemesis::Nemesis;
 use super::phases::Stage;
 use crate::history::{EventKind, History, Recorder};
-use crate::plan::{Plan, ProcessorPlan};
+use crate::plan::{Costs, Plan, ProcessorPlan};
 use crate::workload::{Issuers, Setting};
 
 /// More task switches than this at one instant mean that time will never move again.
@@ -74,7 +74,12 @@ thread_local! {
 
 /// Lets sockets be those of `host`.
 fn switch_network(host: HostId) {
-    NET_HOSTS.with_borrow(|hosts| turmoil_net::set_current(hosts[host.0]));
+    NET_HOSTS.with_borrow(|hosts| {
+        // Helpers have no sockets.
+        if let Some(host) = hosts.get(host.0) {
+            turmoil_net::set_current(*host);
+        }
+    });
 }
 
 /// Executes the plan.
@@ -176,11 +181,23 @@ fn processors_of(plan: &ProcessorPlan, nodes: usize, clients: HostId) -> Process
     let mut processors = Processors::default();
     processors.set_cores(plan.cores);
     // Whoever costs nothing is still one thread, if the other is not.
+    let of_node = plan.node.unwrap_or_default();
     for node in 0..nodes {
-        processors.charge(HostId(node), plan.node.unwrap_or_default());
+        processors.charge(HostId(node), of_node);
+        let of_helper = Costs {
+            sync_ns: of_node.sync_ns,
+            ..Costs::default()
+        };
+        processors.charge(helper_of(node, nodes), of_helper);
     }
     processors.charge(clients, plan.client.unwrap_or_default());
     processors
+}
+
+/// The thread of a node that has its disk sync, of `nodes` nodes: after the nodes, the clients
+/// and the harness.
+fn helper_of(node: usize, nodes: usize) -> HostId {
+    HostId(nodes + 2 + node)
 }
 
 fn issuers(system: &Arc<dyn System>, addresses: &[String]) -> Issuers {
@@ -189,7 +206,8 @@ fn issuers(system: &Arc<dyn System>, addresses: &[String]) -> Issuers {
 }
 
 fn add_hosts(executor: &Executor, plan: &Plan) {
-    for node in 0..plan.cluster.nodes + plan.cluster.spares {
+    let nodes = plan.cluster.nodes + plan.cluster.spares;
+    for node in 0..nodes {
         let rng = plan.stream("node").fork(&node_name(node as u64 + 1)).rng();
         // Spares have exact clocks.
         let clock = plan.clocks.get(node);
@@ -199,6 +217,13 @@ fn add_hosts(executor: &Executor, plan: &Plan) {
     }
     executor.add_host(0, 0, plan.stream("clients").rng());
     executor.add_host(0, 0, plan.stream("controller").rng());
+    if plan.processors.is_some() {
+        for node in 0..nodes {
+            let helper = executor.add_host(0, 0, plan.stream("helper").rng());
+            assert_eq!(helper, helper_of(node, nodes), "hosts are added in order");
+            executor.set_helper(HostId(node), helper);
+        }
+    }
 }
 
 fn record_node_events(setting: &Rc<Setting>) {

@@ -72,7 +72,9 @@ impl AsyncRead for SimStream {
                 mark_dirty();
             }
             if !read.is_empty() {
-                executor::current().spend(Work::Receive);
+                let executor = executor::current();
+                executor.spend(Work::Receive);
+                executor.spend_on_bytes(read.len());
             }
             buffer.put_slice(read);
             poll
