@@ -54,7 +54,6 @@ fn main() {
         let row = rows.entry(job.name()).or_default();
         row.runs += 1;
         let judged = result.and_then(|done| row.add(done));
-        eprintln!("{:32} {}", job.name(), row.text());
         match judged {
             Ok(()) => row.passed += 1,
             Err(why) => {
@@ -62,6 +61,7 @@ fn main() {
                 failures.lock().expect("no thread panics here").push(line);
             }
         }
+        eprintln!("{:32} {}", job.name(), row.text());
     });
     let rows = rows.into_inner().expect("no thread panics here");
     for (name, row) in &rows {
