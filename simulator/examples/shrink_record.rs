@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! cargo build --release --features planted
-//! cargo run --release --features planted --example shrink_record -- --seeds 20
+//! cargo run --release --features planted --example shrink_record -- --seeds 5
 //! ```
 //!
 //! It drives the program `squall` beside it, as a user would. `--seeds N` is how long a bug
@@ -16,8 +16,13 @@ use std::time::{Duration, Instant};
 use squall::report::CheckVerdict;
 use squall::run_dir::RunDir;
 use squall::scenario::Scenario;
-use squall::track_record::{bugs, hunt, write_between};
+use squall::track_record::{bugs, hunt};
 use squall_cluster::planted::Bug;
+
+use document::write_between;
+
+#[path = "common/document.rs"]
+mod document;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

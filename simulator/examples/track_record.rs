@@ -15,8 +15,13 @@ use std::process::ExitCode;
 
 use squall::report::RunVerdict;
 use squall::scenario::Scenario;
-use squall::track_record::{bugs, hunt, judge, scenario_of, write_between};
+use squall::track_record::{bugs, hunt, judge, scenario_of};
 use squall_cluster::planted::Bug;
+
+use document::write_between;
+
+#[path = "common/document.rs"]
+mod document;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -13,10 +13,10 @@ pub use crate::backend::resources;
 use crate::backend::sim::system::System;
 use crate::backend::sim::{self, SimError};
 use crate::baseline::Reference;
-use crate::check::{self, CheckResult};
+use crate::check;
 use crate::history::jsonl::Header;
 use crate::history::{EventKind, History, MAJORITY_AGAIN, NO_MAJORITY, Service};
-use crate::measure::{self, Measures, Resources};
+use crate::measure::{self, Resources};
 use crate::plan::{Plan, WorkloadKind};
 use crate::report::{self, Cluster, ElectionTimeout, Input, Machine, Ms, Report, WallInput};
 use crate::scenario::{Scenario, ScenarioError};
@@ -178,14 +178,13 @@ pub fn judge_on(
     reproduce: &str,
     wall: Duration,
 ) -> Report {
-    let measures: Measures = measure::measure(history);
-    let checks: Vec<CheckResult> = check::check_all(history);
     let mut input = input(plan, history, context, reproduce, wall);
     if backend != SIM {
         input.backend = backend.into();
         input.bounded_by = None;
     }
-    report::build(&input, &measures, &checks)
+    let checks = check::check_all(history);
+    report::build(&input, &measure::measure(history), &checks)
 }
 
 /// Judges a history of another system. Checks of Raft that found nothing to look at say
@@ -197,15 +196,14 @@ pub fn judge_system(
     reproduce: &str,
     wall: Duration,
 ) -> Report {
-    let measures: Measures = measure::measure(history);
-    let mut checks: Vec<CheckResult> = check::check_all(history);
+    let mut checks = check::check_all(history);
     checks.retain(|check| {
         let mut properties = check.property.split(' ');
         let is_of_raft = properties.any(|property| matches!(property, "raft" | "R2" | "R5"));
         !is_of_raft || check.checked > 0
     });
     let input = input(plan, history, context, reproduce, wall);
-    report::build(&input, &measures, &checks)
+    report::build(&input, &measure::measure(history), &checks)
 }
 
 /// The first line of the plan's history file.

@@ -84,24 +84,3 @@ pub fn judge(scenario: &Scenario, seed: u64, bug: Option<Bug>) -> Result<Report,
     let joined = std::thread::scope(|scope| scope.spawn(run).join());
     joined.unwrap_or_else(|_| Err("the harness panicked".into()))
 }
-
-/// Replaces what lies between the lines `<!-- NAME: begin -->` and `<!-- NAME: end -->` of a
-/// document.
-///
-/// # Errors
-/// The document cannot be read or written, or has no such lines, in words.
-pub fn write_between(document: &Path, name: &str, table: &str) -> Result<(), String> {
-    let say = |why: &dyn std::fmt::Display| format!("{}: {why}", document.display());
-    let text = std::fs::read_to_string(document).map_err(|e| say(&e))?;
-    let (begin, end) = (
-        format!("<!-- {name}: begin -->"),
-        format!("<!-- {name}: end -->"),
-    );
-    let around = text.split_once(&begin).and_then(|(before, rest)| {
-        let (_, after) = rest.split_once(&end)?;
-        Some((before, after))
-    });
-    let (before, after) = around.ok_or_else(|| say(&format!("there is no {begin} … {end}")))?;
-    let text = format!("{before}{begin}\n{table}{end}{after}");
-    std::fs::write(document, text).map_err(|e| say(&e))
-}

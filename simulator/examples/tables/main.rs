@@ -19,6 +19,8 @@ use squall::scenario::Scenario;
 
 use jobs::Job;
 
+#[path = "../common/document.rs"]
+mod document;
 #[path = "../common/jobs.rs"]
 mod jobs;
 mod markdown;
@@ -97,9 +99,8 @@ fn update() -> Result<(), String> {
     }
     let reports = stored(backend, &store)?;
     let file = jobs::scenarios().join("../docs/results.md");
-    let text = std::fs::read_to_string(&file).map_err(|e| e.to_string())?;
-    let text = markdown::spliced(&text, backend, &reports)?;
-    std::fs::write(&file, text).map_err(|e| e.to_string())
+    let section = markdown::section(backend, &reports)?;
+    document::write_between(&file, &markdown::name(backend), &section)
 }
 
 /// Plays the jobs and keeps their reports: simulations side by side, containers one after the

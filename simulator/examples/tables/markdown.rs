@@ -45,24 +45,19 @@ const COMPOSITES: [&str; 5] = [
 /// What stands for a figure that there is not.
 const NOTHING: &str = "-";
 
-/// The text of a document with the backend's section made anew.
-///
-/// # Errors
-/// The document lacks the marks of that section, or a report is missing.
-pub fn spliced(document: &str, backend: Backend, reports: &Reports) -> Result<String, String> {
-    let name = match backend {
+/// What the marks around the backend's section are called.
+pub fn name(backend: Backend) -> String {
+    match backend {
         Backend::Sim => "tables".to_owned(),
         Backend::Docker => format!("tables on {}", run::DOCKER),
-    };
-    let [begin, end] = ["begin", "end"].map(|side| format!("<!-- {name}: {side} -->"));
-    let missing = || format!("docs/results.md has no `{begin}` before `{end}`");
-    let (before, rest) = document.split_once(&begin).ok_or_else(missing)?;
-    let (_, after) = rest.split_once(&end).ok_or_else(missing)?;
-    let section = section(backend, reports)?;
-    Ok(format!("{before}{begin}\n{section}{end}{after}"))
+    }
 }
 
-fn section(backend: Backend, reports: &Reports) -> Result<String, String> {
+/// All tables of the backend.
+///
+/// # Errors
+/// A report is missing.
+pub fn section(backend: Backend, reports: &Reports) -> Result<String, String> {
     let tables = Tables { backend, reports };
     let parts = [
         tables.made_on()?,

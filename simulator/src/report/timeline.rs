@@ -91,25 +91,12 @@ fn phases(axis: &Axis, data: &TimelineData) -> Vec<char> {
             .get(index + 1)
             .map_or(WIDTH, |next| axis.column(next.at_ms));
         let from = axis.column(start.at_ms);
-        let text = ['|'].into_iter().chain(phase_name(start.phase).chars());
+        let text = ['|'].into_iter().chain(start.phase.name().chars());
         if start.phase != Phase::End {
             write(&mut columns, from, next.max(from + 1), text);
         }
     }
     columns
-}
-
-/// The name of a phase in reports; the same as in the history.
-pub(super) fn phase_name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Warmup => "warmup",
-        Phase::Chaos => "chaos",
-        Phase::Heal => "heal",
-        Phase::Converge => "converge",
-        Phase::Serve => "serve",
-        Phase::Audit => "audit",
-        Phase::End => "end",
-    }
 }
 
 fn write(columns: &mut [char], from: usize, to: usize, text: impl Iterator<Item = char>) {

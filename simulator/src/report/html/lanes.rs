@@ -8,7 +8,6 @@ use maud::{Markup, html};
 use crate::history::Phase;
 use crate::measure::SpanStatus;
 use crate::report::tables::{duration, targets};
-use crate::report::timeline::phase_name;
 use crate::report::{Leader, Report};
 
 use super::plot::{Grid, ticks, view};
@@ -73,8 +72,8 @@ fn phases(report: &Report) -> Vec<Bar> {
             from: milliseconds(start.at_ms),
             to: milliseconds(end),
             class: "phase",
-            label: phase_name(start.phase).to_owned(),
-            title: phase_name(start.phase).to_owned(),
+            label: start.phase.name().to_owned(),
+            title: start.phase.name().to_owned(),
         })
         .collect()
 }
