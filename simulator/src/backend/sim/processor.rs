@@ -4,9 +4,9 @@
 //! of its tasks runs, and what they send leaves only then. Processes share a number of cores
 //! or have one each. They share them as Linux has them do: who has something to do takes the
 //! core that it had before if that is free; while there is little load, any that is free;
-//! otherwise it waits for the one it had, in the order of asking, and another core that
-//! becomes free leaves it there as long as its caches are [`HOT`]. Who has a core keeps it
-//! until it has nothing more to do, or for a [`SLICE`] if others wait for the same.
+//! otherwise it waits for the one it had, and another core that becomes free leaves it there
+//! as long as its caches are [`HOT`]. Who of those that want the same core has it, and for how
+//! long, is [`super::fair`]'s affair; it changes between two tasks only.
 //!
 //! This file decides who may run when. What runs is the [`super::executor`]'s affair.
 
@@ -14,10 +14,9 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use super::executor::{HostId, Nanos};
+use super::fair::{Lag, Queue};
 use crate::plan::Costs;
 
-/// For how long a process may go on while others wait: Linux's, on few cores.
-const SLICE: Nanos = 1_500_000;
 /// For how long a process that waits is not moved to another core after it ran: Linux's
 /// `sched_migration_cost`.
 const HOT: Nanos = 500_000;
@@ -51,8 +50,8 @@ enum State {
     Idle,
     /// Has something to do, and no core.
     Waiting,
-    /// Has had a core since then.
-    Running { since: Nanos },
+    /// Has a core.
+    Running,
 }
 
 /// Load is that of the last whole span of this length.
@@ -63,6 +62,8 @@ struct Process {
     state: State,
     /// Where it runs, or ran last.
     core: usize,
+    /// From there, when it had nothing to do.
+    lag: Lag,
     ran_until: Nanos,
     /// When it is done with what it is at; in the past, or now, if it is at nothing.
     busy_until: Nanos,
@@ -71,12 +72,6 @@ struct Process {
     /// Counts what it had to wait for; see [`Processors::ends`].
     step: u64,
     usage: Usage,
-}
-
-#[derive(Default)]
-struct Core {
-    is_taken: bool,
-    waiting: VecDeque<HostId>,
 }
 
 /// How much the cores have been used lately.
@@ -94,7 +89,7 @@ struct Busy {
 #[derive(Default)]
 pub(super) struct Processors {
     /// None: whoever needs one has one.
-    cores: Vec<Core>,
+    cores: Vec<Queue>,
     busy: Busy,
     /// By host; `None` for those whose work costs nothing.
     processes: Vec<Option<Process>>,
@@ -110,7 +105,7 @@ pub(super) struct Processors {
 impl Processors {
     /// How many cores all processes share; `None`: each has its own.
     pub fn set_cores(&mut self, cores: Option<usize>) {
-        self.cores.resize_with(cores.unwrap_or(0), Core::default);
+        self.cores.resize_with(cores.unwrap_or(0), Queue::default);
     }
 
     /// From now on, what `host` does costs time. How many cores there are is known by then.
@@ -122,6 +117,7 @@ impl Processors {
             costs,
             state: State::Idle,
             core: host.0.checked_rem(self.cores.len()).unwrap_or(0),
+            lag: Lag::default(),
             ran_until: 0,
             busy_until: 0,
             spent: 0,
@@ -150,24 +146,34 @@ impl Processors {
             return;
         }
         self.process(host).state = State::Waiting;
-        let before = self.process(host).core;
-        let is_free = |core: &Core| !core.is_taken;
+        if self.cores.is_empty() {
+            return self.take(now, host);
+        }
         self.count_busy(now);
-        let free = match self.cores.get(before) {
-            Some(core) if is_free(core) => Some(before),
-            Some(_) if self.looks_around() => self.cores.iter().position(is_free),
-            Some(_) => None,
-            None => Some(before),
+        let (before, lag) = (self.process(host).core, self.process(host).lag);
+        let is_free = |core: &Queue| !core.is_taken();
+        let free = match is_free(&self.cores[before]) {
+            true => Some(before),
+            false if self.looks_around() => self.cores.iter().position(is_free),
+            false => None,
         };
         match free {
-            Some(core) => self.take(now, core, host),
-            None => self.cores[before].waiting.push_back(host),
+            Some(core) if core != before => self.join(now, core, host, lag.elsewhere()),
+            _ => self.join(now, before, host, lag),
         }
+        if let Some(core) = free {
+            self.start_next(now, core);
+        }
+    }
+
+    fn join(&mut self, now: Nanos, core: usize, host: HostId, lag: Lag) {
+        self.process(host).core = core;
+        self.cores[core].join(now, host, lag);
     }
 
     /// Brings the account of what cores are used up to date; to be called before that changes.
     fn count_busy(&mut self, now: Nanos) {
-        let taken = self.cores.iter().filter(|core| core.is_taken).count() as u64;
+        let taken = self.cores.iter().filter(|core| core.is_taken()).count() as u64;
         let busy = &mut self.busy;
         busy.sum += taken * (now - busy.counted_until);
         busy.counted_until = now;
@@ -186,14 +192,17 @@ impl Processors {
         looked_at >= 1
     }
 
-    /// `host` has the core from now on.
-    fn take(&mut self, now: Nanos, core: usize, host: HostId) {
-        if let Some(core) = self.cores.get_mut(core) {
-            core.is_taken = true;
+    /// Gives a core that is free to the next one, if anybody wants it.
+    fn start_next(&mut self, now: Nanos, core: usize) {
+        if let Some(host) = self.cores[core].start_next(now) {
+            self.take(now, host);
         }
+    }
+
+    /// `host` has its core from now on.
+    fn take(&mut self, now: Nanos, host: HostId) {
         let process = self.process(host);
-        process.core = core;
-        process.state = State::Running { since: now };
+        process.state = State::Running;
         process.usage.wakeups += 1;
         let wakeup = process.costs.wakeup_ns;
         self.begin(now, host, wakeup);
@@ -240,19 +249,15 @@ impl Processors {
 
     /// Whether a process that may go on has to let another have its core first.
     pub fn must_yield(&mut self, now: Nanos, host: HostId) -> bool {
-        let State::Running { since } = self.process(host).state else {
-            unreachable!("only a process with a core may go on")
-        };
         let core = self.process(host).core;
-        let others_wait = (self.cores.get(core)).is_some_and(|core| !core.waiting.is_empty());
-        if !others_wait || now - since < SLICE {
+        if !(self.cores.get(core)).is_some_and(|queue| queue.must_yield(now)) {
             return false;
         }
         let process = self.process(host);
         process.state = State::Waiting;
         process.ran_until = now;
-        self.cores[core].waiting.push_back(host);
-        self.give_back(now, core);
+        self.cores[core].preempt(now);
+        self.start_next(now, core);
         true
     }
 
@@ -315,46 +320,32 @@ impl Processors {
         process.spent = 0;
         let core = process.core;
         self.granted.retain(|granted| *granted != host);
-        match before {
-            State::Idle => {}
-            State::Waiting => {
-                let waiting = &mut self.cores[core].waiting;
-                waiting.retain(|waiting| *waiting != host);
-            }
-            State::Running { .. } => {
-                self.process(host).ran_until = now;
-                self.give_back(now, core);
-            }
-        }
-    }
-
-    /// The core is free for whoever waits for it, or for another one since long ago.
-    fn give_back(&mut self, now: Nanos, core: usize) {
-        self.count_busy(now);
-        let Some(freed) = self.cores.get_mut(core) else {
+        if before == State::Idle || self.cores.is_empty() {
             return;
-        };
-        freed.is_taken = false;
-        let next = freed.waiting.pop_front();
-        if let Some(host) = next.or_else(|| self.pull(now)) {
-            self.take(now, core, host);
+        }
+        self.count_busy(now);
+        self.process(host).lag = self.cores[core].leave(now, host);
+        if before == State::Running {
+            self.process(host).ran_until = now;
+            self.pull_if_idle(now, core);
+            self.start_next(now, core);
         }
     }
 
-    /// Takes one out of its queue whose caches are cold.
-    fn pull(&mut self, now: Nanos) -> Option<HostId> {
-        for core in 0..self.cores.len() {
-            let waiting = self.cores[core].waiting.iter().copied();
-            let mut cold = waiting.filter(|host| {
-                let process = self.processes[host.0].as_ref();
-                process.is_some_and(|process| now - process.ran_until >= HOT)
-            });
-            if let Some(host) = cold.next() {
-                drop(cold);
-                self.cores[core].waiting.retain(|waiting| *waiting != host);
-                return Some(host);
-            }
+    /// Has one come over that waits for another core and whose caches are cold.
+    fn pull_if_idle(&mut self, now: Nanos, to: usize) {
+        if self.cores[to].is_waited_for() {
+            return;
         }
-        None
+        let is_cold = |host: &HostId| {
+            let process = self.processes[host.0].as_ref();
+            process.is_some_and(|process| now - process.ran_until >= HOT)
+        };
+        let mut queues = self.cores.iter().enumerate();
+        let cold = queues.find_map(|(from, queue)| Some((from, queue.waiting().find(is_cold)?)));
+        if let Some((from, host)) = cold {
+            let lag = self.cores[from].leave(now, host);
+            self.join(now, to, host, lag.elsewhere());
+        }
     }
 }
