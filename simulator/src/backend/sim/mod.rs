@@ -16,7 +16,6 @@ pub mod cluster;
 pub mod disk;
 mod disk_fault;
 pub mod executor;
-mod fair;
 mod install;
 mod install_disk;
 pub mod network;

@@ -6,16 +6,20 @@
 //! core that it had before if that is free; while there is little load, any that is free;
 //! otherwise it waits for the one it had, and another core that becomes free leaves it there
 //! as long as its caches are [`HOT`]. Who of those that want the same core has it, and for how
-//! long, is [`super::fair`]'s affair; it changes between two tasks only.
+//! long, is [`fair`]'s affair; it changes between two tasks only.
 //!
 //! This file decides who may run when. What runs is the [`super::executor`]'s affair.
+
+mod fair;
+#[cfg(test)]
+mod tests;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use super::executor::{HostId, Nanos};
-use super::fair::{Lag, Queue};
 use crate::plan::Costs;
+use fair::{Lag, Queue};
 
 /// For how long a process that waits is not moved to another core after it ran: Linux's
 /// `sched_migration_cost`.
@@ -87,7 +91,7 @@ struct Busy {
 
 /// Who works, until when, and who waits for a core.
 #[derive(Default)]
-pub(super) struct Processors {
+pub(crate) struct Processors {
     /// None: whoever needs one has one.
     cores: Vec<Queue>,
     busy: Busy,

@@ -1,0 +1,239 @@
+//! The entries of the log in memory.
+
+use std::collections::VecDeque;
+use std::io;
+use std::ops::{Bound, Range, RangeBounds};
+
+use bytes::Bytes;
+use openraft::storage::IOFlushed;
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::oneshot;
+
+use crate::raft::{LogEntry, LogId, RaftWorld, TypeConfig, Vote, encode};
+use crate::storage::{OpenError, Record, Recovered};
+use crate::world::Instant;
+
+/// Most encoded records are smaller.
+const RECORD_BYTES: usize = 256;
+
+/// The log as it is in memory, and what the writer has yet to do.
+pub(super) struct Log<W: RaftWorld> {
+    /// Index of `entries[0]`, or of the next entry when empty; one past `purged`, if any.
+    pub first: u64,
+    pub entries: VecDeque<Stored<W>>,
+    pub purged: Option<LogId<W>>,
+    pub vote: Option<Vote<W>>,
+    pub committed: Option<LogId<W>>,
+    /// Encoded size of the entries in memory, bytes.
+    pub live_bytes: u64,
+    pub pending: Vec<Record>,
+    /// The newest commit index, written along with the next batch but never for itself.
+    pub pending_committed: Option<Bytes>,
+    pub on_flush: Vec<OnFlush<W>>,
+    pub failed: Option<String>,
+}
+
+pub(super) struct Stored<W: RaftWorld> {
+    entry: LogEntry<W>,
+    /// Encoded size.
+    pub bytes: u64,
+    pub moments: Moments,
+}
+
+/// When an entry of this log got how far.
+#[derive(Debug, Clone, Copy)]
+pub struct Moments {
+    /// In memory; of recovered entries, when they were read.
+    pub appended: Instant,
+    /// Durable here.
+    pub flushed: Option<Instant>,
+    pub committed: Option<Instant>,
+}
+
+/// Who waits for a sync.
+pub(super) enum OnFlush<W: RaftWorld> {
+    Entries {
+        indexes: Range<u64>,
+        callback: IOFlushed<TypeConfig<W>>,
+    },
+    Waiter(oneshot::Sender<io::Result<()>>),
+}
+
+impl<W: RaftWorld> OnFlush<W> {
+    pub fn complete(self, result: io::Result<()>) {
+        match self {
+            OnFlush::Entries { callback, .. } => callback.io_completed(result),
+            // The waiter may have gone with its task.
+            OnFlush::Waiter(waiter) => drop(waiter.send(result)),
+        }
+    }
+}
+
+/// In the place of a purge point: the log began after the entry, which never was in it.
+const NOTHING_PURGED: Bytes = Bytes::new();
+
+/// openraft counts entries from 0, the write-ahead log from 1.
+pub(super) fn position(index: u64) -> u64 {
+    index + 1
+}
+
+pub(super) fn encoded<T: Serialize>(value: &T) -> Bytes {
+    encode::plain(value, RECORD_BYTES).into()
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, OpenError> {
+    postcard::from_bytes(bytes).map_err(|e| OpenError::Damaged {
+        file: "wal".into(),
+        offset: 0,
+        detail: format!("{what} does not decode: {e}"),
+    })
+}
+
+impl<W: RaftWorld> Log<W> {
+    pub fn recover(recovered: Recovered) -> Result<Self, OpenError> {
+        let purged: Option<LogId<W>> = recovered
+            .purged
+            .as_ref()
+            .filter(|(_, data)| *data != NOTHING_PURGED)
+            .map(|(_, data)| decode(data, "purge point"))
+            .transpose()?;
+        let mut log = Log {
+            // The position of the last entry that is gone is the index of the next.
+            first: recovered.purged.map_or(0, |(position, _)| position),
+            entries: VecDeque::new(),
+            purged,
+            vote: recovered
+                .vote
+                .as_deref()
+                .map(|bytes| decode(bytes, "vote"))
+                .transpose()?,
+            committed: recovered
+                .committed
+                .as_deref()
+                .map(|bytes| decode(bytes, "commit index"))
+                .transpose()?,
+            live_bytes: 0,
+            pending: Vec::new(),
+            pending_committed: None,
+            on_flush: Vec::new(),
+            failed: None,
+        };
+        for (index, data) in recovered.entries {
+            let entry: LogEntry<W> = decode(&data, "entry")?;
+            debug_assert_eq!(index, position(entry.log_id.index));
+            log.push(entry, data.len() as u64, W::now());
+        }
+        // The commit index was written without waiting for its entries.
+        let last = log.last_log_id();
+        if log.committed > last {
+            log.committed = last;
+        }
+        Ok(log)
+    }
+
+    pub fn check(&self) -> io::Result<()> {
+        match &self.failed {
+            Some(why) => Err(io::Error::other(why.clone())),
+            None => Ok(()),
+        }
+    }
+
+    pub fn last_log_id(&self) -> Option<LogId<W>> {
+        self.entries.back().map(|s| s.entry.log_id).or(self.purged)
+    }
+
+    /// Lets a log that never held anything begin at `index`. openraft's contract allows that
+    /// although its nodes begin at 0; the write-ahead log would take it for a gap.
+    pub fn begin_at(&mut self, index: u64) {
+        if self.entries.is_empty() && self.purged.is_none() && index > self.first {
+            self.pending.push(Record::Purged {
+                index,
+                data: NOTHING_PURGED,
+            });
+            self.first = index;
+        }
+    }
+
+    pub fn push(&mut self, entry: LogEntry<W>, bytes: u64, now: Instant) {
+        self.live_bytes += bytes;
+        self.entries.push_back(Stored {
+            entry,
+            bytes,
+            moments: Moments {
+                appended: now,
+                flushed: None,
+                committed: None,
+            },
+        });
+    }
+
+    /// Entries of the indexes that are still there; what was cut off or purged is not.
+    fn stored(&mut self, indexes: Range<u64>) -> impl Iterator<Item = &mut Stored<W>> {
+        let place =
+            |index: u64| (index.saturating_sub(self.first) as usize).min(self.entries.len());
+        let (from, to) = (place(indexes.start), place(indexes.end));
+        self.entries.range_mut(from..to.max(from))
+    }
+
+    pub fn mark_flushed(&mut self, on_flush: &[OnFlush<W>], now: Instant) {
+        for waiting in on_flush {
+            if let OnFlush::Entries { indexes, .. } = waiting {
+                for stored in self.stored(indexes.clone()) {
+                    stored.moments.flushed = Some(now);
+                }
+            }
+        }
+    }
+
+    pub fn mark_committed(&mut self, committed: Option<LogId<W>>, now: Instant) {
+        let from = self.committed.map_or(0, |id| id.index + 1);
+        let to = committed.map_or(0, |id| id.index + 1);
+        for stored in self.stored(from..to) {
+            stored.moments.committed = Some(now);
+        }
+    }
+
+    /// Everything a fresh log file must hold.
+    pub fn records(&self) -> Vec<Record> {
+        let mut records = Vec::new();
+        records.extend(self.vote.as_ref().map(|v| Record::Vote(encoded(v))));
+        if self.first > 0 {
+            records.push(Record::Purged {
+                index: self.first,
+                data: self.purged.as_ref().map_or(NOTHING_PURGED, encoded),
+            });
+        }
+        records.extend(self.entries.iter().map(|stored| Record::Entry {
+            index: position(stored.entry.log_id.index),
+            data: encoded(&stored.entry),
+        }));
+        records.extend(
+            self.committed
+                .as_ref()
+                .map(|id| Record::Committed(encoded(id))),
+        );
+        records
+    }
+
+    pub fn range(&self, range: impl RangeBounds<u64>) -> Vec<LogEntry<W>> {
+        let start = match range.start_bound() {
+            Bound::Included(i) => *i,
+            Bound::Excluded(i) => i + 1,
+            Bound::Unbounded => 0,
+        };
+        let end = match range.end_bound() {
+            Bound::Included(i) => i + 1,
+            Bound::Excluded(i) => *i,
+            Bound::Unbounded => u64::MAX,
+        };
+        let from = start.saturating_sub(self.first) as usize;
+        let to = (end.saturating_sub(self.first) as usize).min(self.entries.len());
+        if from >= to {
+            return Vec::new();
+        }
+        self.entries
+            .range(from..to)
+            .map(|stored| stored.entry.clone())
+            .collect()
+    }
+}
