@@ -148,6 +148,10 @@ impl Scenario {
             profile: profile.map(|profile| profile.text().to_owned()),
             settings: settings.to_vec(),
         };
+        Scenario::of(source)
+    }
+
+    fn of(source: Source) -> Result<Scenario, ScenarioError> {
         let mut scenario = read(&source)?;
         scenario.source = source;
         scenario.check()?;
@@ -166,14 +170,15 @@ impl Scenario {
         chosen.next().map(|(_, name)| name.as_str())
     }
 
-    /// The same file and overrides, with this variant.
+    /// The same file, profile and overrides, with this variant.
     ///
     /// # Errors
     /// There is no such variant, or what it sets makes no scenario.
     pub fn choose(&self, variant: &str) -> Result<Scenario, ScenarioError> {
-        let mut settings = self.source.settings.clone();
-        settings.push((variant::VARIANT.to_owned(), variant.to_owned()));
-        Scenario::parse_with(&self.source.text, &self.source.origin, &settings)
+        let mut source = self.source.clone();
+        let chosen = (variant::VARIANT.to_owned(), variant.to_owned());
+        source.settings.push(chosen);
+        Scenario::of(source)
     }
 
     /// The text that was read, without the overrides.

@@ -97,6 +97,38 @@ fn the_plan_shows_what_is_measured() {
     }
 }
 
+/// A profile holds in every variant, unless one sets hardware itself.
+#[test]
+fn a_profile_holds_in_every_variant() {
+    let variants = "
+[[variant]]
+name = \"as-it-is\"
+[[variant]]
+name = \"four-cores\"
+set = { hardware.cores = 4 }
+";
+    let files = Files::new(PROFILE);
+    let text = format!("{SMALL}{variants}");
+    std::fs::write(&files.scenario.path, text).expect("the file is ours");
+    let dir = files.scenario.beside("runs");
+    let run = squall_run(&files.scenario.path, &dir, &["--profile", files.profile()]);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    std::fs::remove_file(&files.profile).expect("the file is ours");
+    for (variant, cores) in [("as-it-is", "2 cores"), ("four-cores", "4 cores")] {
+        let dir = dir.join(variant);
+        let read = |name: &str| std::fs::read_to_string(dir.join(name)).expect("it was written");
+        assert_eq!(read("hardware.toml"), PROFILE, "{variant}");
+        let plan = read("plan.txt");
+        let expected = format!("cores     {cores} for nodes and clients\n");
+        assert!(plan.contains(&expected), "{variant}: {plan}");
+        let dir = dir.to_str().expect("a plain path");
+        let replay = squall_with(&["replay", dir]);
+        assert_eq!(replay.code, 0, "{}{}", replay.stdout, replay.stderr);
+        let check = squall_with(&["check", dir]);
+        assert_eq!(check.code, 0, "{}{}", check.stdout, check.stderr);
+    }
+}
+
 #[test]
 fn a_sweep_goes_on_only_with_the_same_profile() {
     let files = Files::new(PROFILE);
