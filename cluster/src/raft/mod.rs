@@ -121,7 +121,7 @@ pub struct RaftOptions {
     pub heartbeat_ms: u64,
     pub election_min_ms: u64,
     pub election_max_ms: u64,
-    /// Entries between snapshots.
+    /// Entries between snapshots, [`Self::FEWEST_BETWEEN_SNAPSHOTS`] or more.
     pub snapshot_every: u64,
 }
 
@@ -137,6 +137,10 @@ impl Default for RaftOptions {
 }
 
 impl RaftOptions {
+    /// Fewest entries between snapshots. The log kept behind one is a fifth of them: fewer
+    /// would keep none, and have every follower that lags fetch a snapshot.
+    pub const FEWEST_BETWEEN_SNAPSHOTS: u64 = 10;
+
     /// openraft's configuration, every choice that matters made on purpose.
     pub fn config(&self) -> Result<openraft::Config, openraft::ConfigError> {
         openraft::Config {

@@ -12,7 +12,7 @@ use super::fault::Fault;
 use super::source::Problem;
 use super::unit::{Bounds, Duration, duration_text};
 use super::{
-    Scenario, check_fault, check_load, check_region, check_workload, hardware, objectives,
+    Scenario, check_fault, check_load, check_region, check_workload, hardware, limits, objectives,
 };
 use crate::fault::Kind;
 
@@ -129,7 +129,12 @@ fn check_cluster(scenario: &Scenario) -> Checked {
     let cluster = &scenario.cluster;
     check_count("nodes", &cluster.nodes, 1, 64)?;
     check_count("spares", &cluster.spares, 0, 16)?;
-    check_count("snapshot_every", &cluster.snapshot_every, 1, 1_000_000_000)?;
+    check_count(
+        "snapshot_every",
+        &cluster.snapshot_every,
+        limits::FEWEST_BETWEEN_SNAPSHOTS,
+        1_000_000_000,
+    )?;
     check_count("cache_entries", &cluster.cache_entries, 1, 1_000_000_000)?;
     let (min, max) = cluster.election_timeout();
     let (heartbeat, election) = (&cluster.heartbeat, &cluster.election_timeout);
@@ -204,6 +209,17 @@ pub(super) fn check_least(key: &str, duration: &Spanned<Duration>, least: Durati
         return problem(
             duration.span(),
             format!("{key} must be at least {least}, not {value}"),
+        );
+    }
+    Ok(())
+}
+
+pub(super) fn check_most(key: &str, duration: &Spanned<Duration>, most: Duration) -> Checked {
+    if *duration.get_ref() > most {
+        let (value, most) = (time(*duration.get_ref()), time(most));
+        return problem(
+            duration.span(),
+            format!("{key} must be at most {most}, not {value}"),
         );
     }
     Ok(())

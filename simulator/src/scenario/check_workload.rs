@@ -3,12 +3,13 @@
 use toml::Spanned;
 
 use super::check::{
-    Checked, Place, check_bounds, check_count, check_least, check_whole_ms, problem, time,
-    written_place,
+    Checked, Place, check_bounds, check_count, check_least, check_most, check_whole_ms, problem,
+    time, written_place,
 };
+use super::limits;
 use super::spread::Payload;
 use super::unit::{Duration, Share, Size, share_text};
-use super::workload::{Service, Workload};
+use super::workload::{ExactlyOnce, Service, Workload};
 
 pub(super) fn check(workload: &Workload) -> Checked {
     check_known_keys(workload)?;
@@ -20,12 +21,13 @@ pub(super) fn check(workload: &Workload) -> Checked {
         ("keys", &workload.keys, 1_000_000),
         ("watchers", &workload.watchers, 10_000),
         ("near", &workload.near, 10_000),
-        ("batch", &workload.batch, 1_000),
+        ("batch", &workload.batch, limits::LARGEST_BATCH),
         ("priorities", &workload.priorities, 256),
         ("groups", &workload.groups, 10_000),
-        ("prefetch", &workload.prefetch, 1_000),
+        ("prefetch", &workload.prefetch, limits::LARGEST_BATCH),
         ("max_depth", &workload.max_depth, 1_000_000),
         ("max_deliveries", &workload.max_deliveries, 1_000),
+        ("multi_get", &workload.multi_get, limits::MOST_ARGUMENTS - 1),
         ("weight", &workload.weight, 1_000_000),
         ("preload", &workload.preload, 1_000_000),
         ("inserts", &workload.inserts, 1_000_000),
@@ -62,6 +64,7 @@ pub(super) fn check(workload: &Workload) -> Checked {
             "`retries` of a queue need `exactly_once`: without it a publish is not sent again",
         );
     }
+    check_batch(workload)?;
     check_payload(workload)?;
     check_access(workload)?;
     check_records(workload)?;
@@ -86,6 +89,22 @@ fn check_times(workload: &Workload) -> Checked {
     }
     if let Some(wait) = &workload.wait {
         check_whole_ms("wait", wait)?;
+    }
+    // The lifetime of a key, unlike that of a session, has no bounds of the cluster.
+    let session = workload.ttl.as_ref();
+    let session = session.filter(|_| workload.service == Service::Lock);
+    if let Some(ttl) = session {
+        check_least("ttl", ttl, limits::SHORTEST_SESSION)?;
+    }
+    for (key, time) in [
+        ("ttl", session),
+        ("visibility", workload.visibility.as_ref()),
+        ("delay", workload.delay.as_ref()),
+        ("wait", workload.wait.as_ref()),
+    ] {
+        if let Some(time) = time {
+            check_most(key, time, limits::LONGEST)?;
+        }
     }
     let (wait, timeout) = (workload.wait(), workload.timeout());
     if workload.service == Service::Lock && wait >= timeout {
@@ -160,6 +179,37 @@ fn check_known_keys(workload: &Workload) -> Checked {
 /// Where a key was written, if it was.
 fn place<T>(value: &Option<Spanned<T>>) -> Option<Place> {
     value.as_ref().map(Spanned::span)
+}
+
+/// A batch whose messages have options may need more arguments than a command can have.
+fn check_batch(workload: &Workload) -> Checked {
+    let Some(batch) = &workload.batch else {
+        return Ok(());
+    };
+    let has_dedup =
+        (workload.exactly_once.as_ref()).is_some_and(|how| *how.get_ref() == ExactlyOnce::Dedup);
+    // How many arguments follow, the payload, and those of each option.
+    let message = 2 + [
+        (workload.delayed.is_some(), 2),
+        (workload.priorities.is_some(), 2),
+        (workload.groups.is_some(), 2),
+        (has_dedup, 3),
+    ]
+    .iter()
+    .filter_map(|(is_used, arguments)| is_used.then_some(arguments))
+    .sum::<u64>();
+    // The name, the queue, and `ONCE` with a session and a sequence.
+    let most = (limits::MOST_ARGUMENTS - 5) / message;
+    if message > 2 && *batch.get_ref() > most {
+        let message = format!(
+            "batch must be at most {most} where messages have so many options, not {}: a command \
+             has {} arguments at most",
+            batch.get_ref(),
+            limits::MOST_ARGUMENTS,
+        );
+        return problem(batch.span(), message);
+    }
+    Ok(())
 }
 
 fn check_payload(workload: &Workload) -> Checked {

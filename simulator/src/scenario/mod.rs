@@ -18,6 +18,7 @@ mod check_target;
 mod check_workload;
 pub mod fault;
 pub mod hardware;
+mod limits;
 pub mod load;
 #[cfg(test)]
 mod load_tests;

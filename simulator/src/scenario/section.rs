@@ -29,7 +29,7 @@ pub struct Cluster {
     pub heartbeat: Spanned<Duration>,
     /// Default 300 ms to 600 ms; the minimum is at least two heartbeats.
     pub election_timeout: Spanned<Bounds<Duration>>,
-    /// Log entries between snapshots. Default 5,000.
+    /// Log entries between snapshots, at least 10. Default 5,000.
     pub snapshot_every: Spanned<u64>,
     /// Most keys that the cache holds. Default 100,000.
     pub cache_entries: Spanned<u64>,

@@ -245,6 +245,42 @@ fn mistakes_of_meaning() {
             "t.toml:4:14: priorities must be at most 256, not 257",
         ),
         (
+            "[[workload]]\nservice = \"cache\"\nmulti_get = 4096",
+            "t.toml:4:13: multi_get must be at most 4095, not 4096",
+        ),
+        (
+            "[[workload]]\nservice = \"queue\"\nbatch = 1001",
+            "t.toml:4:9: batch must be at most 1000, not 1001",
+        ),
+        (
+            "[[workload]]\nservice = \"queue\"\nbatch = 455\ndelayed = \"1%\"\npriorities = 2\nexactly_once = \"dedup\"",
+            "t.toml:4:9: batch must be at most 454 where messages have so many options, not 455: a command has 4096 arguments at most",
+        ),
+        (
+            "[[workload]]\nservice = \"lock\"\nttl = \"99ms\"",
+            "t.toml:4:7: ttl must be at least 100ms, not 99ms",
+        ),
+        (
+            "[[workload]]\nservice = \"lock\"\nttl = \"25h\"",
+            "t.toml:4:7: ttl must be at most 86400s, not 90000s",
+        ),
+        (
+            "[[workload]]\nservice = \"queue\"\nvisibility = \"25h\"",
+            "t.toml:4:14: visibility must be at most 86400s, not 90000s",
+        ),
+        (
+            "[[workload]]\nservice = \"queue\"\ndelay = \"25h\"",
+            "t.toml:4:9: delay must be at most 86400s, not 90000s",
+        ),
+        (
+            "[[workload]]\nservice = \"lock\"\nwait = \"25h\"\ntimeout = \"26h\"",
+            "t.toml:4:8: wait must be at most 86400s, not 90000s",
+        ),
+        (
+            "[cluster]\nsnapshot_every = 9",
+            "t.toml:3:18: snapshot_every must be at least 10, not 9",
+        ),
+        (
             "[[workload]]\nservice = \"queue\"\nwork = { min = \"2s\", max = \"1s\" }",
             "t.toml:4:8: work: min 2s is above max 1s",
         ),

@@ -89,7 +89,7 @@ struct Args {
     #[arg(long, value_name = "TIME", default_value = "600ms", value_parser = parse_ms)]
     election_max: u64,
     /// Log entries between two snapshots
-    #[arg(long, value_name = "N", default_value_t = RaftOptions::default().snapshot_every, value_parser = clap::value_parser!(u64).range(10..))]
+    #[arg(long, value_name = "N", default_value_t = RaftOptions::default().snapshot_every, value_parser = clap::value_parser!(u64).range(RaftOptions::FEWEST_BETWEEN_SNAPSHOTS..))]
     snapshot_every: u64,
     /// Most keys in the cache; the same on every node of a cluster
     #[arg(long, value_name = "N", default_value_t = Limits::default().cache_entries)]
