@@ -181,6 +181,7 @@ pub fn judge_on(
     let mut input = input(plan, history, context, reproduce, wall);
     if backend != SIM {
         input.backend = backend.into();
+        input.configuration = plan.text_on_machines();
         input.bounded_by = None;
     }
     let checks = check::check_all(history);

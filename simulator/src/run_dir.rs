@@ -202,7 +202,7 @@ impl RunDir {
         let manifest = serde_json::to_string_pretty(manifest).expect("plain data");
         self.put("scenario.toml", scenario.text())?;
         self.put_profile(scenario.profile_text())?;
-        self.put("plan.txt", &run.plan.to_string())?;
+        self.put("plan.txt", &run.report.configuration)?;
         self.write_history(run)?;
         match run.resources.is_empty() {
             true => self.remove(RESOURCES)?,

@@ -129,7 +129,10 @@ fn plan(args: &args::PlanArgs) -> Result<u8, Failure> {
         args::Backend::Docker => crate::run::plan_for_docker(&scenario, args.seed)?,
     };
     match args.format {
-        args::Format::Text => print(&plan.to_string()),
+        args::Format::Text => print(&match args.backend {
+            args::Backend::Sim => plan.to_string(),
+            args::Backend::Docker => plan.text_on_machines(),
+        }),
         args::Format::Json => {
             let json = serde_json::to_string_pretty(&plan).expect("a plan is plain data");
             print(&(json + "\n"))

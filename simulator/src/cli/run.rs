@@ -58,7 +58,7 @@ pub(super) fn run_one(
 }
 
 /// Refuses what the chosen backend cannot do, before a directory is made.
-fn check_backend(args: &RunArgs, scenario: &Scenario) -> Result<(), Failure> {
+pub(super) fn check_backend(args: &RunArgs, scenario: &Scenario) -> Result<(), Failure> {
     match args.backend {
         Backend::Sim if args.node_binary.is_some() => Err(Failure::usage(
             "--node-binary is for containers: add --backend docker",

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::args::{Format, RunArgs};
 use super::exit::{Exit, Failure};
-use super::run::{out_dir, run_one};
+use super::run::{check_backend, out_dir, run_one};
 use super::{print, style};
 use crate::report::{Report, Variants};
 use crate::scenario::Scenario;
@@ -18,6 +18,7 @@ pub(super) fn run(args: &RunArgs, scenario: &Scenario) -> Result<u8, Failure> {
     let names = scenario.variants();
     let chosen: Result<Vec<Scenario>, _> = names.iter().map(|name| scenario.choose(name)).collect();
     let chosen = chosen?;
+    (chosen.iter()).try_for_each(|scenario| check_backend(args, scenario))?;
     let out = out_dir(args, scenario);
     create(&out)?;
     let mut runs: Vec<(String, Report)> = Vec::new();

@@ -3,8 +3,8 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::{
-    BaselinePlan, ChaosPlan, ClockPlan, NetworkPlan, Pacing, PhasePlan, Plan, PlannedFault,
-    ProbePlan, ProcessorPlan, WorkloadKind, WorkloadPlan,
+    BaselinePlan, ChaosPlan, ClockPlan, ClusterPlan, NetworkPlan, Pacing, PhasePlan, Plan,
+    PlannedFault, ProbePlan, ProcessorPlan, WorkloadKind, WorkloadPlan,
 };
 use crate::fault::node_name;
 use crate::fault::text::{duration_text, share_text};
@@ -12,52 +12,40 @@ use crate::objective::{Bound, Objective, Unit};
 
 impl Display for Plan {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        self.write(f, Self::write_machines)
+    }
+}
+
+/// A plan that is played on real machines, which are what they are.
+struct OnMachines<'p>(&'p Plan);
+
+impl Display for OnMachines<'_> {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        self.0.write(f, |_, f| {
+            let text = "network, disk, processors and clocks are those of this machine";
+            line(f, "machines", text.to_owned())
+        })
+    }
+}
+
+impl Plan {
+    /// As [`Self::to_string`], without what a simulation assumes of its machines.
+    pub fn text_on_machines(&self) -> String {
+        OnMachines(self).to_string()
+    }
+
+    fn write(
+        &self,
+        f: &mut Formatter,
+        machines: impl FnOnce(&Plan, &mut Formatter) -> fmt::Result,
+    ) -> fmt::Result {
         writeln!(f, "{}, seed {}", self.scenario, self.seed)?;
         if !self.summary.is_empty() {
             writeln!(f, "{}", self.summary)?;
         }
         writeln!(f)?;
-        let cluster = &self.cluster;
-        line(
-            f,
-            "cluster",
-            format!(
-                "{}{}, heartbeat {}, election timeout {}, snapshot every {} entries{}",
-                counted(cluster.nodes as u64, "node"),
-                match cluster.spares {
-                    0 => String::new(),
-                    spares => format!(" and {}", counted(spares as u64, "spare")),
-                },
-                duration_text(cluster.heartbeat_ms * 1_000),
-                bounds(
-                    cluster.election_min_ms * 1_000,
-                    cluster.election_max_ms * 1_000
-                ),
-                cluster.snapshot_every,
-                match cluster.cache_entries {
-                    100_000 => String::new(),
-                    entries => format!(", at most {entries} keys"),
-                },
-            ),
-        )?;
-        line(f, "network", network(&self.network))?;
-        if let Some(regions) = &self.network.regions {
-            line(f, "regions", regions.text())?;
-        }
-        let sync = match &self.disk.measured_sync {
-            Some(measured) => format!("{measured} (measured)"),
-            None => bounds(self.disk.sync_min_us, self.disk.sync_max_us),
-        };
-        line(f, "disk", format!("sync {sync}"))?;
-        if let Some(processors) = &self.processors {
-            line(f, "cores", cores(processors))?;
-            for (label, costs) in [("node", processors.node), ("client", processors.client)] {
-                if let Some(costs) = costs {
-                    line(f, label, costs.to_string())?;
-                }
-            }
-        }
-        line(f, "clocks", clocks(&self.clocks))?;
+        line(f, "cluster", cluster(&self.cluster))?;
+        machines(self, f)?;
         line(f, "phases", phases(&self.phases))?;
         line(f, "probe", probe(&self.probe))?;
         if let Some(chaos) = &self.chaos {
@@ -75,6 +63,27 @@ impl Display for Plan {
             limits.chain(self.baseline.iter().map(baseline)),
         )
     }
+
+    fn write_machines(&self, f: &mut Formatter) -> fmt::Result {
+        line(f, "network", network(&self.network))?;
+        if let Some(regions) = &self.network.regions {
+            line(f, "regions", regions.text())?;
+        }
+        let sync = match &self.disk.measured_sync {
+            Some(measured) => format!("{measured} (measured)"),
+            None => bounds(self.disk.sync_min_us, self.disk.sync_max_us),
+        };
+        line(f, "disk", format!("sync {sync}"))?;
+        if let Some(processors) = &self.processors {
+            line(f, "cores", cores(processors))?;
+            for (label, costs) in [("node", processors.node), ("client", processors.client)] {
+                if let Some(costs) = costs {
+                    line(f, label, costs.to_string())?;
+                }
+            }
+        }
+        line(f, "clocks", clocks(&self.clocks))
+    }
 }
 
 fn line(f: &mut Formatter, label: &str, text: String) -> fmt::Result {
@@ -91,6 +100,27 @@ fn section(f: &mut Formatter, label: &str, lines: impl IntoIterator<Item = Strin
         writeln!(f, "  {line}")?;
     }
     Ok(())
+}
+
+fn cluster(cluster: &ClusterPlan) -> String {
+    format!(
+        "{}{}, heartbeat {}, election timeout {}, snapshot every {} entries{}",
+        counted(cluster.nodes as u64, "node"),
+        match cluster.spares {
+            0 => String::new(),
+            spares => format!(" and {}", counted(spares as u64, "spare")),
+        },
+        duration_text(cluster.heartbeat_ms * 1_000),
+        bounds(
+            cluster.election_min_ms * 1_000,
+            cluster.election_max_ms * 1_000
+        ),
+        cluster.snapshot_every,
+        match cluster.cache_entries {
+            100_000 => String::new(),
+            entries => format!(", at most {entries} keys"),
+        },
+    )
 }
 
 fn network(network: &NetworkPlan) -> String {

@@ -4,6 +4,7 @@
 mod command;
 
 mod compare;
+mod containers;
 mod hardware;
 mod help;
 mod histories;

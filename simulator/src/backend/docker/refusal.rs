@@ -1,20 +1,12 @@
 //! What containers cannot do: found when the plan is made, and never skipped silently.
 
 use crate::fault::FaultAction;
-use crate::plan::Plan;
+use crate::plan::{ClockPlan, Plan};
 
-/// Why the plan cannot be played on containers: the first fault that they cannot do.
+/// Why the plan cannot be played on containers: the first thing that they cannot do.
 pub fn refusal(plan: &Plan) -> Option<String> {
-    if plan
-        .clocks
-        .iter()
-        .any(|clock| clock.offset_us != 0 || clock.drift_ppm != 0)
-    {
-        return Some(
-            "the docker backend cannot set clocks wrong ([clock]): containers share the \
-             machine's; leave it out, or run in simulation"
-                .into(),
-        );
+    if let Some(why) = machines(plan) {
+        return Some(format!("the docker backend {why}, or run in simulation"));
     }
     let fault = plan
         .faults
@@ -29,6 +21,36 @@ pub fn refusal(plan: &Plan) -> Option<String> {
         "the docker backend cannot do fault {id} ({kind}): {}; {way_out}",
         reason(&fault.action)
     ))
+}
+
+/// What the plan wants machines to be, and these are not. Latency, bandwidth and syncs are
+/// left as they are: nearly every scenario has them, to be what a machine is like.
+fn machines(plan: &Plan) -> Option<&'static str> {
+    let (network, disk) = (&plan.network, &plan.disk);
+    let is_wrong = |clock: &ClockPlan| clock.offset_us != 0 || clock.drift_ppm != 0;
+    if plan.clocks.iter().any(is_wrong) {
+        return Some(
+            "cannot set clocks wrong ([clock]): containers share the machine's; leave it out",
+        );
+    }
+    if plan.processors.is_some()
+        || network.measured_latency.is_some()
+        || disk.measured_sync.is_some()
+    {
+        return Some(
+            "cannot be as fast as a profile says (--profile, [hardware]): containers are as fast \
+             as this machine; leave it out",
+        );
+    }
+    if network.regions.is_some() {
+        return Some(
+            "cannot put members far apart ([[region]]): containers are all on this machine; \
+             leave the regions out",
+        );
+    }
+    (network.loss_ppm > 0).then_some(
+        "does not lose packets all the time (`loss` in [network]): write a fault with `link`",
+    )
 }
 
 fn is_possible(action: &FaultAction) -> bool {
