@@ -1,0 +1,63 @@
+//! What documents say of the code, where a reader would be misled by an old figure.
+
+use squall_cluster::protocol::{
+    COMMAND_NAMES, MAX_ARGUMENTS, MAX_BULK_BYTES, MAX_INLINE_BYTES, MAX_KEY_BYTES, MAX_NAME_BYTES,
+    MAX_REQUEST_BYTES, MAX_VALUE_BYTES,
+};
+
+fn commands() -> String {
+    let path = squall_tests::repository().join("docs/commands.md");
+    std::fs::read_to_string(path).expect("the document is there")
+}
+
+/// A name in code: its own, not the beginning of a longer one.
+fn is_named(text: &str, name: &str) -> bool {
+    text.match_indices(name).any(|(at, _)| {
+        let is_free = |c: Option<char>| !c.is_some_and(|c| c.is_alphanumeric() || c == '.');
+        is_free(text[..at].chars().next_back()) && is_free(text[at + name.len()..].chars().next())
+    })
+}
+
+#[test]
+fn every_command_of_a_node_is_explained() {
+    let text = commands();
+    // The session at the top shows commands, the tables explain them.
+    let (_, tables) = text.split_once("## Sessions").expect("there is a table");
+    let rows: String = tables
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .collect();
+    let streams = ["CACHE.TRACK"];
+    let missing: Vec<&&str> = (COMMAND_NAMES.iter())
+        .filter(|name| !is_named(&rows, name) && !streams.contains(name))
+        .collect();
+    assert!(missing.is_empty(), "docs/commands.md lacks {missing:?}");
+    assert!(streams.iter().all(|name| is_named(tables, name)));
+}
+
+#[test]
+fn the_sizes_are_those_of_the_protocol() {
+    let text = commands();
+    let (kib, mib) = (1024, 1024 * 1024);
+    for row in [
+        format!(
+            "| arguments of a command, its name included | {},{:03} |",
+            MAX_ARGUMENTS / 1_000,
+            MAX_ARGUMENTS % 1_000
+        ),
+        format!("| one argument | {} MiB |", MAX_BULK_BYTES / mib),
+        format!(
+            "| all arguments of a command | {} MiB |",
+            MAX_REQUEST_BYTES / mib
+        ),
+        format!(
+            "| a command as a line of words | {} KiB |",
+            MAX_INLINE_BYTES / kib
+        ),
+        format!("| {MAX_NAME_BYTES} bytes of UTF-8, at least 1 |"),
+        format!("| key | {} KiB |", MAX_KEY_BYTES / kib),
+        format!("| value, payload | {} MiB |", MAX_VALUE_BYTES / mib),
+    ] {
+        assert!(text.contains(&row), "docs/commands.md lacks {row}");
+    }
+}
