@@ -7,7 +7,7 @@
 //! simulation, containers or scenarios.
 //!
 //! - [`state`]: pure state machines; `apply(stamp, command) -> reply`.
-//! - [`raft`]: the only module that names openraft's types.
+//! - [`raft`]: openraft, bound to the rest; only it and [`node`] name openraft's types.
 //! - [`storage`]: write-ahead log and snapshots over a disk.
 //! - [`protocol`]: RESP, as bytes and typed commands.
 //! - [`node`]: the composition root; [`client`]: the other end of the wire.

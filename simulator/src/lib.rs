@@ -1,23 +1,26 @@
 //! Squall: chaos and failure-recovery testing of replicated services.
 //!
 //! When a part of a cluster fails, how long are clients down, and what do they lose? Squall
-//! runs a real Raft cluster, breaks it on purpose, and measures what its clients saw, in
-//! deterministic virtual time: one seed, one history, to the byte.
+//! runs a real Raft cluster, breaks it on purpose, and measures what its clients saw: in
+//! deterministic virtual time (one seed, one history, to the byte) or in containers.
 //!
 //! The way of a run is in [`run`], on one screen. The rooms behind it, each importing only
 //! from those below it:
 //!
 //! - [`cli`]: the `squall` command · [`testing`]: the same for `cargo test`
-//! - [`sweep`]: many seeds · [`shrink`]: the smallest run that still fails
 //! - [`system`]: a cluster of your own in its place
+//! - [`calibrate`]: what hardware costs, measured · [`compare`]: runs side by side
+//! - [`sweep`]: many seeds · [`shrink`]: the smallest run that still fails
 //! - [`run_dir`]: what a run leaves behind · [`environment`]: what made it
+//! - `track_record`: planted bugs, hunted (feature `planted`)
+//! - [`run`]: a scenario's way to its verdict
 //! - [`report`]: plain data, then renderers
 //! - [`check`]: one property, one file · [`measure`]: election, downtime, recovery, loss
 //! - [`backend`]: the worlds that execute a plan
 //! - [`workload`]: clients · [`history`]: what happened
-//! - [`baseline`]: figures of earlier runs to compare with
-//! - [`objective`]: what a run must achieve
 //! - [`plan`]: what will happen · [`fault`]: the vocabulary · [`scenario`]: what was written
+//! - [`baseline`]: figures of earlier runs to compare with
+//! - [`objective`]: what a run must achieve · [`fixed`]: numbers that print alike everywhere
 
 pub mod backend;
 pub mod baseline;

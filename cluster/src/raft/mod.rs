@@ -1,8 +1,9 @@
-//! The only module that names openraft's types.
+//! openraft, bound to the cluster. Besides this module only [`crate::node`] names its types,
+//! for its answers and its metrics.
 //!
-//! It binds openraft to the cluster: [`TypeConfig`] says what an entry carries, [`runtime`]
-//! where time and tasks come from, [`log_store`] and [`state_machine`] what is durable, and
-//! [`network`] how nodes talk. The rest of the crate sees [`Raft`] and plain data.
+//! [`TypeConfig`] says what an entry carries, [`runtime`] where time and tasks come from,
+//! [`log_store`] and [`state_machine`] what is durable, and [`network`] how nodes talk. The
+//! rest of the crate sees [`Raft`] and plain data.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -15,8 +15,8 @@ use super::sweep_args::{MergeArgs, SWEEP_HELP, SweepArgs};
 use super::worker::WorkerArgs;
 use crate::scenario::{Profile, Scenario};
 
-/// Breaks a replicated service on purpose, in deterministic simulation, and measures what
-/// its clients saw: how long they were down, and what they lost.
+/// Breaks a replicated service on purpose, in deterministic simulation or in containers, and
+/// measures what its clients saw: how long they were down, and what they lost.
 #[derive(Debug, Parser)]
 #[command(name = "squall", version, after_help = EXIT_CODES)]
 pub struct Args {
@@ -53,7 +53,7 @@ pub enum Command {
     /// Show what two runs, or sweeps, measured side by side.
     #[command(after_help = COMPARE_HELP)]
     Compare(CompareArgs),
-    /// Measure a cluster that runs, for simulations of the same hardware.
+    /// Measure a cluster on this machine, for simulations of the same hardware.
     #[command(after_help = CALIBRATE_HELP)]
     Calibrate(CalibrateArgs),
     /// Show the JSON schema of what `report --json` prints.

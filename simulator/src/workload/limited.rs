@@ -1,15 +1,16 @@
 //! Workloads that end after so many operations, and how it is known that they have ended.
 //!
 //! Operations count from the start of the chaos phase on, so that what is measured is as many
-//! as were asked for. The warm-up does a tenth of that beside what it preloads, and then
-//! rests, so that it leaves no backlog behind. A workload has ended when every client
-//! has been answered its last operation; a queue, when also all that was published has been
-//! consumed, or nothing more is to be had. What was not begun by the end of the chaos phase is
-//! not begun at all: what comes after it is measured without that load.
+//! as were asked for. The warm-up of a closed loop does a tenth of that beside what it
+//! preloads, and then rests, so that it leaves no backlog behind; an open loop keeps its rate,
+//! which is what it is there for. A workload has ended when every client has been answered
+//! its last operation; a queue, when also all that was published has been consumed, or nothing
+//! more is to be had. What was not begun by the end of the chaos phase is not begun at all:
+//! what comes after it is measured without that load.
 
 use std::cell::Cell;
 
-/// Of the operations, the warm-up does one in so many.
+/// Of the operations, the warm-up of a closed loop does one in so many.
 const WARMUP_PART: u64 = 10;
 
 #[derive(Default)]
@@ -53,7 +54,7 @@ impl Limited {
             .set(left.expect("only a client that began ends"));
     }
 
-    /// Whether one more operation may begin in the warm-up.
+    /// Whether one more operation of a closed loop may begin in the warm-up.
     pub(super) fn warm_up(&self) -> bool {
         let is_left = self.limit.is_none() || self.warmed_up.get() < self.warmup_limit;
         add(&self.warmed_up, u64::from(is_left));
