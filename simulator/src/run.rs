@@ -256,7 +256,9 @@ fn input(
             elapsed_us: wall.as_micros() as u64,
             started: Stopwatch::date_and_time(),
             version: env!("CARGO_PKG_VERSION").into(),
-            commit: option_env!("SQUALL_COMMIT").map(str::to_owned),
+            // Given by the build script.
+            commit: (option_env!("SQUALL_COMMIT").filter(|commit| !commit.is_empty()))
+                .map(str::to_owned),
             machine: machine(),
         },
     }

@@ -389,7 +389,7 @@ pub struct Sim {
     pub started: String,
     /// Of the program; differs between builds.
     pub version: String,
-    /// Of the program's sources, if that was known when it was built.
+    /// That was checked out when the program was built, if that was known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
     /// That the program ran on; differs between runs.

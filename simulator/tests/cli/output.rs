@@ -101,3 +101,16 @@ fn list_of_nothing_is_an_error_of_usage() {
     let told = "error: nowhere: No such file or directory (os error 2)\n";
     assert_eq!((listed.code, listed.stderr.as_str()), (64, told));
 }
+
+/// The build script tells it to tests as to the program.
+#[test]
+fn a_report_names_the_commit_that_the_program_was_built_upon() {
+    let commit = option_env!("SQUALL_COMMIT").filter(|commit| !commit.is_empty());
+    let repository = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../.git");
+    if repository.exists() {
+        assert!(commit.is_some(), "the sources are in a repository");
+    }
+    let report = SmallRun::new().read("report.json");
+    let report: serde_json::Value = serde_json::from_str(&report).expect("a report");
+    assert_eq!(report["sim"]["commit"].as_str(), commit);
+}
