@@ -22,6 +22,8 @@ mod limits;
 pub mod load;
 #[cfg(test)]
 mod load_tests;
+mod objective_list;
+mod objective_text;
 pub mod objectives;
 mod profile;
 pub mod region;

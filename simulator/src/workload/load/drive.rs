@@ -1,190 +1,23 @@
-//! The load: tells users when to come and go, and says when operations of a rate start.
+//! The task that plays the load, step by step.
 //!
-//! One task follows the plan's steps and sets the level of every workload's lane, at short
-//! intervals. Clients wait on their lane: a user until there is room for so many users, a
-//! client of a rate until there is an operation to start. Operations of a rate that start
-//! late, because every client was busy, keep the time at which they were meant to.
-//!
-//! In a stress test the task also judges each step when it is over, by what the recorder has
-//! seen, and turns back at the first that broke a limit.
+//! In a stress test it also judges each step when it is over, by what the recorder has seen,
+//! and turns back at the first that broke a limit.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
 use squall_cluster::world::World;
-use tokio::sync::Notify;
 
-use super::Setting;
-use crate::history::{EventKind, LoadEvent, LoadUnit, StressLimit};
-use crate::plan::{LoadPlan, Plan, Seed, StressPlan};
-use crate::plan::{LoadUnit as PlannedUnit, WorkloadPlan};
+use super::Load;
+use crate::history::{EventKind, LoadEvent, StressLimit};
+use crate::plan::{LoadUnit as PlannedUnit, StressPlan};
+use crate::workload::Setting;
 
 /// How finely a level changes.
 const TICK_US: u64 = 100_000;
-const HOUR_US: u128 = 3_600_000_000;
-
-/// The load of a run.
-pub struct Load {
-    plan: LoadPlan,
-    warmup_us: u64,
-    lanes: Vec<Rc<Lane>>,
-    is_over: Cell<bool>,
-}
-
-impl Load {
-    pub(super) fn new(load: &LoadPlan, plan: &Plan) -> Rc<Self> {
-        Rc::new(Self {
-            plan: load.clone(),
-            warmup_us: plan.phases.warmup_us,
-            lanes: plan
-                .workloads
-                .iter()
-                .map(|w| Rc::new(Lane::new(w)))
-                .collect(),
-            is_over: Cell::new(false),
-        })
-    }
-
-    pub(super) fn lane(&self, workload: usize) -> Rc<Lane> {
-        self.lanes[workload].clone()
-    }
-
-    /// Whether a stress test has found what it looked for.
-    pub(super) fn is_over(&self) -> bool {
-        self.is_over.get()
-    }
-
-    /// Lets everybody who waits look whether the run is over.
-    pub(super) fn wake(&self) {
-        self.lanes
-            .iter()
-            .for_each(|lane| lane.changed.notify_waiters());
-    }
-
-    fn unit(&self) -> LoadUnit {
-        match self.plan.unit {
-            PlannedUnit::Users => LoadUnit::Users,
-            PlannedUnit::PerHour => LoadUnit::PerHour,
-        }
-    }
-}
-
-/// The part of the load that one workload has.
-pub(super) struct Lane {
-    /// Users that are there.
-    users: Cell<u64>,
-    think: Cell<Option<(u64, u64)>>,
-    /// When operations start, microseconds of the run.
-    arrivals: RefCell<VecDeque<u64>>,
-    changed: Notify,
-    schedule: RefCell<Schedule>,
-}
-
-impl Lane {
-    fn new(workload: &WorkloadPlan) -> Self {
-        Self {
-            users: Cell::new(0),
-            think: Cell::new(None),
-            arrivals: RefCell::default(),
-            changed: Notify::new(),
-            schedule: RefCell::new(Schedule::new(Seed(workload.seed).fork("arrivals").rng())),
-        }
-    }
-
-    /// Whether a user, numbered from 0, is not there at the moment.
-    pub(super) fn is_away(&self, user: u64) -> bool {
-        user >= self.users.get()
-    }
-
-    /// Until the user is there, or the run is over.
-    pub(super) async fn wait_for_turn(&self, user: u64, setting: &Setting) {
-        while self.is_away(user) && !setting.is_stopped() {
-            self.changed.notified().await;
-        }
-    }
-
-    /// Pause of the users that are there, if this step has its own.
-    pub(super) fn think(&self) -> Option<(Duration, Duration)> {
-        let (min, max) = self.think.get()?;
-        Some((Duration::from_micros(min), Duration::from_micros(max)))
-    }
-
-    /// When the next operation starts that nobody has taken; `None` when the run is over.
-    pub(super) async fn next_arrival(&self, setting: &Setting) -> Option<u64> {
-        loop {
-            if setting.is_stopped() {
-                return None;
-            }
-            let next = self.arrivals.borrow_mut().pop_front();
-            if next.is_some() {
-                return next;
-            }
-            self.changed.notified().await;
-        }
-    }
-
-    /// Operations that were meant to start from `from_us` on, and that nobody has taken.
-    fn unsent(&self, from_us: u64, to_us: u64) -> Vec<u64> {
-        let arrivals = self.arrivals.borrow();
-        let within = arrivals
-            .iter()
-            .filter(|at_us| (from_us..to_us).contains(at_us));
-        within.copied().collect()
-    }
-}
-
-/// Turns a rate into times. What is left over of an operation is kept, so that over any
-/// stretch there are exactly as many operations as the rate says, but for those of one burst.
-struct Schedule {
-    rng: ChaCha8Rng,
-    /// What is due, in operations times [`HOUR_US`]; less than the next burst.
-    due: u128,
-    /// Operations that start together next.
-    burst: Option<u64>,
-}
-
-impl Schedule {
-    fn new(rng: ChaCha8Rng) -> Self {
-        Self {
-            rng,
-            due: 0,
-            burst: None,
-        }
-    }
-
-    /// The starts within `length_us` from `from_us` on, at a rate an hour.
-    fn advance(&mut self, from_us: u64, length_us: u64, rate: u64, bursts: (u64, u64)) -> Vec<u64> {
-        let mut starts = Vec::new();
-        let rate = u128::from(rate.max(1));
-        let due = self.due + u128::from(length_us) * rate;
-        let mut burst = self.burst.unwrap_or_else(|| self.draw(bursts));
-        let mut threshold = u128::from(burst) * HOUR_US;
-        while threshold <= due {
-            let after = threshold.saturating_sub(self.due).div_ceil(rate);
-            let at_us = from_us + u64::try_from(after).expect("within the stretch");
-            starts.extend((0..burst).map(|_| at_us));
-            burst = self.draw(bursts);
-            threshold += u128::from(burst) * HOUR_US;
-        }
-        self.due = due + u128::from(burst) * HOUR_US - threshold;
-        self.burst = Some(burst);
-        starts
-    }
-
-    fn draw(&mut self, (min, max): (u64, u64)) -> u64 {
-        match min < max {
-            true => self.rng.random_range(min..=max),
-            false => min,
-        }
-    }
-}
 
 /// Plays the load from the start of the run to its end.
-pub(super) async fn drive<W: World>(setting: Rc<Setting>, load: Rc<Load>) {
+pub(in crate::workload) async fn drive<W: World>(setting: Rc<Setting>, load: Rc<Load>) {
     let driver = Driver {
         setting: &setting,
         load: &load,
@@ -372,43 +205,7 @@ impl Driver<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::LoadStepPlan;
-
-    fn starts(segments: &[(u64, u64)], bursts: (u64, u64)) -> Vec<u64> {
-        let mut schedule = Schedule::new(Seed(1).rng());
-        let mut at_us = 0;
-        let mut starts = Vec::new();
-        for (length_us, per_second) in segments {
-            starts.extend(schedule.advance(at_us, *length_us, per_second * 3_600, bursts));
-            at_us += length_us;
-        }
-        starts
-    }
-
-    #[test]
-    fn a_rate_is_kept_exactly_however_it_is_cut_up() {
-        let whole = starts(&[(1_000_000, 7)], (1, 1));
-        let spaced: Vec<u64> = (1..=7u64).map(|k| (k * 1_000_000).div_ceil(7)).collect();
-        assert_eq!(whole, spaced);
-        let cut = starts(&[(300_000, 7), (1, 7), (699_999, 7)], (1, 1));
-        assert_eq!(cut, whole);
-        assert_eq!(starts(&[(100_000, 1); 3_600], (1, 1)).len(), 360);
-    }
-
-    #[test]
-    fn bursts_start_together_at_the_same_mean_rate() {
-        let starts = starts(&[(100_000, 1_000); 600], (50, 200));
-        assert!(starts.len().abs_diff(60_000) <= 200, "{}", starts.len());
-        let mut sizes = Vec::new();
-        for group in starts.chunk_by(|a, b| a == b) {
-            sizes.push(group.len());
-        }
-        assert!(
-            sizes.iter().all(|size| (50..=200).contains(size)),
-            "{sizes:?}"
-        );
-        assert!(sizes.iter().min() != sizes.iter().max());
-    }
+    use crate::plan::{LoadPlan, LoadStepPlan};
 
     #[test]
     fn a_ramp_is_a_straight_line() {
