@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::baseline::Reference;
 use crate::check;
 use crate::history::{Phase, Service};
+use crate::measure::latency::LatencySummary;
 use crate::measure::{self, Distribution, FaultMeasure, Measures, Resources, service_name};
 use crate::objective::Objective;
 
@@ -131,6 +132,7 @@ pub fn build(input: &Input, measures: &Measures, checks: &[check::CheckResult]) 
         recovery_ms: recovery(measures),
         data_loss: data_loss(measures),
         latency_us: latency(measures),
+        latency_by_payload: payload::rows(measures),
         throughput: throughput(measures),
         operations: operations(measures),
         overall: overall(measures),
@@ -288,18 +290,7 @@ fn data_loss(measures: &Measures) -> Loss {
 fn latency(measures: &Measures) -> BTreeMap<String, BTreeMap<String, OperationLatency>> {
     let mut services: BTreeMap<String, BTreeMap<String, OperationLatency>> = BTreeMap::new();
     for row in &measures.latency {
-        let summary = row.summary;
-        let latency = Latency {
-            count: summary.count,
-            min: summary.min_us,
-            p50: summary.p50_us,
-            p90: summary.p90_us,
-            p95: summary.p95_us,
-            p99: summary.p99_us,
-            p999: summary.p999_us,
-            max: summary.max_us,
-            mean: summary.mean_us,
-        };
+        let latency = quantiles(&row.summary);
         let operations = services
             .entry(service_name(row.service).into())
             .or_default();
@@ -310,6 +301,20 @@ fn latency(measures: &Measures) -> BTreeMap<String, BTreeMap<String, OperationLa
             .insert(row.class, latency);
     }
     services
+}
+
+pub(super) fn quantiles(summary: &LatencySummary) -> Latency {
+    Latency {
+        count: summary.count,
+        min: summary.min_us,
+        p50: summary.p50_us,
+        p90: summary.p90_us,
+        p95: summary.p95_us,
+        p99: summary.p99_us,
+        p999: summary.p999_us,
+        max: summary.max_us,
+        mean: summary.mean_us,
+    }
 }
 
 fn throughput(measures: &Measures) -> BTreeMap<String, BTreeMap<Phase, Rate>> {

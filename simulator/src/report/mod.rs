@@ -19,6 +19,7 @@ pub mod load;
 mod markdown;
 mod objectives;
 mod parts;
+pub mod payload;
 mod tables;
 mod text;
 mod timeline;
@@ -39,6 +40,7 @@ pub use figures::figures;
 pub use load::Load;
 pub use markdown::markdown;
 pub use objectives::{ObjectiveResult, Status};
+pub use payload::PayloadRow;
 pub(crate) use tables::{Table, Tone};
 pub use tables::{count, duration};
 pub use text::{Style, text};
@@ -77,6 +79,9 @@ pub struct Report {
     pub data_loss: Loss,
     /// Service → operation → phase → outcome.
     pub latency_us: BTreeMap<String, BTreeMap<String, OperationLatency>>,
+    /// Of writes whose payloads differ by a power of ten; left out where none do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latency_by_payload: Vec<PayloadRow>,
     /// Service, or `all` → phase.
     pub throughput: BTreeMap<String, BTreeMap<Phase, Rate>>,
     pub operations: Operations,

@@ -31,6 +31,7 @@ pub(super) fn tables(report: &Report, all_checks: bool) -> Vec<Table> {
         services(report),
         times(report),
         latencies(report),
+        super::payload::table(report),
         stages(report),
         messages(report),
         cached(report),
