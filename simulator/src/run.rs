@@ -9,12 +9,12 @@ use std::time::Duration;
 
 pub use crate::backend::docker::Options as DockerOptions;
 use crate::backend::docker::{self, DockerError};
-pub use crate::backend::resources;
 use crate::backend::sim::system::System;
 use crate::backend::sim::{self, SimError};
 use crate::baseline::Reference;
 use crate::check;
 use crate::history::jsonl::Header;
+pub use crate::history::resources;
 use crate::history::{EventKind, History, MAJORITY_AGAIN, NO_MAJORITY, Service};
 use crate::measure::{self, Resources};
 use crate::plan::{Plan, WorkloadKind};
@@ -129,8 +129,7 @@ pub fn run_docker(
     let plan = plan_for_docker(scenario, seed)?;
     let watch = Stopwatch::start();
     let run = docker::run(&plan, options)?;
-    // The judge sees what a stored run directory would tell.
-    context.resources = Resources::parse(&resources::to_csv(&run.resources)).ok();
+    context.resources = Some(Resources::of(&run.resources));
     let wall = watch.elapsed();
     let report = judge_on(DOCKER, &plan, &run.history, &context, reproduce, wall);
     Ok(Judged {

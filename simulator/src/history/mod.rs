@@ -14,6 +14,7 @@ pub mod jsonl;
 mod line;
 pub mod operation;
 pub mod recorder;
+pub mod resources;
 pub mod window;
 
 pub use event::{
