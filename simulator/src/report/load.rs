@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::history::{LoadUnit, Phase, StressLimit};
 use crate::measure::{Measures, StepMeasure, StressEnd};
 
-use super::tables::{NOTHING, Table, Tone, count, duration, or_nothing};
+use super::tables::{NOTHING, Table, Tone, or_nothing};
+use super::words::{count, duration};
 use super::{Bound, Ms, ObjectiveResult, PerSecond, Percent, Status, Unit};
 
 /// Steps in order of time, and the end of a stress test.

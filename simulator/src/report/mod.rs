@@ -24,6 +24,7 @@ mod text;
 mod timeline;
 pub mod variants;
 mod verdict;
+mod words;
 
 use std::collections::BTreeMap;
 
@@ -40,9 +41,9 @@ pub use load::Load;
 pub use markdown::markdown;
 pub use objectives::{ObjectiveResult, Status};
 pub(crate) use tables::{Table, Tone};
-pub use tables::{count, duration};
 pub use text::{Style, text};
 pub use variants::Variants;
+pub use words::{count, duration};
 pub use verdict::{RECOVERY_CHECKS, RunVerdict};
 
 use crate::history::Phase;

@@ -3,8 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::tables::{Table, Tone, count, duration, or_nothing};
-use super::{CheckVerdict, PerSecond, Percent, Report, RunVerdict, Style, Unit, markdown, text};
+use super::tables::{Table, Tone, or_nothing};
+use super::words::{count, duration};
+use super::{CheckVerdict, PerSecond, Percent, Report, RunVerdict, Style, Unit};
+use super::{markdown, parts, text};
 
 /// `variants.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
