@@ -93,6 +93,9 @@ impl Manifest {
 pub fn run_command(
     scenario: &str,
     seed: u64,
+/// What a stored run, whose report names its scenario only, is called among others.
+pub use crate::scenario::variant::{VARIANT, run_name};
+
     profile: Option<&str>,
     settings: &[(String, String)],
     planted: Option<&str>,

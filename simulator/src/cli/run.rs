@@ -133,13 +133,9 @@ pub(super) fn plant(id: Option<&str>) -> Result<(), Failure> {
 }
 
 pub(super) fn out_dir(args: &RunArgs, scenario: &Scenario) -> PathBuf {
-    args.out.clone().unwrap_or_else(|| {
-        let name = match scenario.variant() {
-            Some(variant) => format!("{}-{variant}-{}", scenario.name.get_ref(), args.seed),
-            None => format!("{}-{}", scenario.name.get_ref(), args.seed),
-        };
-        Path::new("runs").join(name)
-    })
+    args.out
+        .clone()
+        .unwrap_or_else(|| Path::new("runs").join(format!("{}-{}", scenario.run_name(), args.seed)))
 }
 
 fn manifest(args: &RunArgs) -> Manifest {
