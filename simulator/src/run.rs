@@ -26,6 +26,9 @@ use crate::stopwatch::Stopwatch;
 const BOUNDED_BY: &str = "no hardware is modelled: throughput and latency are bounded by the \
                           simulated network and disk alone, and processing takes no time";
 
+/// When a run began that was stored before its begin was.
+const UNKNOWN_START: &str = "unknown";
+
 /// A run, judged.
 pub struct Judged {
     pub plan: Plan,
@@ -34,6 +37,15 @@ pub struct Judged {
     pub report: Report,
     /// What nodes used of their machines; empty where machines are simulated.
     pub resources: Vec<resources::ResourceSample>,
+}
+
+/// When a run was made, by the clock on the wall.
+#[derive(Debug, Clone, Default)]
+pub struct Wall {
+    /// UTC, RFC 3339; `None` where nobody wrote it down.
+    pub started: Option<String>,
+    /// What the run took.
+    pub elapsed: Duration,
 }
 
 /// What a run is judged by beside its plan and history.
@@ -100,11 +112,12 @@ pub fn run_in(
         // Probes ask for every service, and another system need not have them all.
         plan.probe = None;
     }
-    let watch = Stopwatch::start();
+    let began = Began::now();
     let history = sim::run_system(&plan, system)?.history;
+    let wall = began.wall();
     let report = match system {
-        None => judge(&plan, &history, &context, reproduce, watch.elapsed()),
-        Some(_) => judge_system(&plan, &history, &context, reproduce, watch.elapsed()),
+        None => judge(&plan, &history, &context, reproduce, wall),
+        Some(_) => judge_system(&plan, &history, &context, reproduce, wall),
     };
     Ok(Judged {
         plan,
@@ -127,10 +140,10 @@ pub fn run_docker(
     mut context: Context,
 ) -> Result<Judged, RunError> {
     let plan = plan_for_docker(scenario, seed)?;
-    let watch = Stopwatch::start();
+    let began = Began::now();
     let run = docker::run(&plan, options)?;
+    let wall = began.wall();
     context.resources = Some(Resources::of(&run.resources));
-    let wall = watch.elapsed();
     let report = judge_on(DOCKER, &plan, &run.history, &context, reproduce, wall);
     Ok(Judged {
         plan,
@@ -139,6 +152,29 @@ pub fn run_docker(
         report,
         resources: run.resources,
     })
+}
+
+/// The begin of a run.
+struct Began {
+    date: String,
+    watch: Stopwatch,
+}
+
+impl Began {
+    fn now() -> Self {
+        Self {
+            date: Stopwatch::date_and_time(),
+            watch: Stopwatch::start(),
+        }
+    }
+
+    /// Of the run that ends now.
+    fn wall(self) -> Wall {
+        Wall {
+            started: Some(self.date),
+            elapsed: self.watch.elapsed(),
+        }
+    }
 }
 
 /// The plan that containers play.
@@ -157,13 +193,13 @@ pub fn plan_for_docker(scenario: &Scenario, seed: u64) -> Result<Plan, RunError>
 pub const SIM: &str = "sim";
 pub const DOCKER: &str = "docker";
 
-/// Judges a history by its plan. `wall` is what the run took.
+/// Judges a history by its plan.
 pub fn judge(
     plan: &Plan,
     history: &History,
     context: &Context,
     reproduce: &str,
-    wall: Duration,
+    wall: Wall,
 ) -> Report {
     judge_on(SIM, plan, history, context, reproduce, wall)
 }
@@ -175,7 +211,7 @@ pub fn judge_on(
     history: &History,
     context: &Context,
     reproduce: &str,
-    wall: Duration,
+    wall: Wall,
 ) -> Report {
     let mut input = input(plan, history, context, reproduce, wall);
     if backend != SIM {
@@ -193,7 +229,7 @@ pub fn judge_system(
     history: &History,
     context: &Context,
     reproduce: &str,
-    wall: Duration,
+    wall: Wall,
 ) -> Report {
     let mut checks = check::check_all(history);
     checks.retain(|check| {
@@ -211,13 +247,7 @@ pub fn header(plan: &Plan) -> Header {
     Header::new(&plan.scenario, plan.seed, nodes.collect())
 }
 
-fn input(
-    plan: &Plan,
-    history: &History,
-    context: &Context,
-    reproduce: &str,
-    wall: Duration,
-) -> Input {
+fn input(plan: &Plan, history: &History, context: &Context, reproduce: &str, wall: Wall) -> Input {
     let services = plan.workloads.iter().map(|workload| match workload.kind {
         WorkloadKind::Lock { .. } => Service::Lock,
         WorkloadKind::Queue { .. } => Service::Queue,
@@ -251,8 +281,8 @@ fn input(
         events: history.events.len() as u64,
         reproduce: reproduce.into(),
         wall: WallInput {
-            elapsed_us: wall.as_micros() as u64,
-            started: Stopwatch::date_and_time(),
+            elapsed_us: wall.elapsed.as_micros() as u64,
+            started: wall.started.unwrap_or_else(|| UNKNOWN_START.into()),
             version: env!("CARGO_PKG_VERSION").into(),
             commit: option_env!("SQUALL_COMMIT").map(str::to_owned),
             machine: machine(),

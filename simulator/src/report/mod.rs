@@ -386,7 +386,7 @@ pub struct Sim {
     pub wall_seconds: Seconds,
     /// Seconds of the run's clock for each second of wall clock; differs between runs.
     pub speed: PerSecond,
-    /// Date and time; differs between runs.
+    /// UTC, RFC 3339, when the run began, or `unknown`; differs between runs.
     pub started: String,
     /// Of the program; differs between builds.
     pub version: String,
