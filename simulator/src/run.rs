@@ -22,8 +22,8 @@ use crate::report::{self, Cluster, ElectionTimeout, Input, Machine, Ms, Report, 
 use crate::scenario::{Scenario, ScenarioError};
 use crate::stopwatch::Stopwatch;
 
-/// What a report says of a simulation's throughput and latency.
-const BOUNDED_BY: &str = "no hardware is modelled: throughput and latency are bounded by the \
+/// What a report says of the throughput and latency of a simulation without a profile.
+const UNMODELLED: &str = "no hardware is modelled: throughput and latency are bounded by the \
                           simulated network and disk alone, and processing takes no time";
 
 /// When a run began that was stored before its begin was.
@@ -271,7 +271,7 @@ fn input(plan: &Plan, history: &History, context: &Context, reproduce: &str, wal
         completion_us: plan.is_limited().then_some(plan.phases.chaos_us),
         reference: context.reference.clone(),
         resources: context.resources.clone(),
-        bounded_by: Some(BOUNDED_BY.into()),
+        bounded_by: Some(bounded_by(plan)),
         excuse: excuse(plan, history),
         drawn_faults: (plan.faults.iter())
             .filter(|fault| fault.drawn)
@@ -288,6 +288,28 @@ fn input(plan: &Plan, history: &History, context: &Context, reproduce: &str, wal
             machine: machine(),
         },
     }
+}
+
+/// What bounds the throughput and latency of a simulation.
+fn bounded_by(plan: &Plan) -> String {
+    let modelled = [
+        ("processors", plan.processors.is_some()),
+        ("network latency", plan.network.measured_latency.is_some()),
+        ("disk syncs", plan.disk.measured_sync.is_some()),
+    ];
+    let modelled = modelled.iter().filter(|(_, is_modelled)| *is_modelled);
+    let modelled: Vec<&str> = modelled.map(|(what, _)| *what).collect();
+    if modelled.is_empty() {
+        return UNMODELLED.into();
+    }
+    let free = match plan.processors {
+        Some(_) => "",
+        None => ", and processing takes no time",
+    };
+    format!(
+        "throughput and latency are bounded by simulated hardware; its profile models {}{free}",
+        modelled.join(", ")
+    )
 }
 
 /// Whether unavailability was legitimate, where faults may have gone beyond what a cluster

@@ -69,6 +69,9 @@ fn a_run_with_a_profile_is_deterministic_and_can_be_replayed_without_it() {
     );
     let again = format!("--profile {}", files.profile());
     assert!(run.stdout.contains(&again), "{}", run.stdout);
+    let modelled = "its profile models processors, network latency, disk syncs\n";
+    assert!(run.stdout.contains(modelled), "{}", run.stdout);
+    assert!(!run.stdout.contains("no hardware"), "{}", run.stdout);
     std::fs::remove_file(&files.profile).expect("the file is ours");
     let replay = squall_with(&["replay", dir.to_str().expect("a plain path")]);
     assert_eq!(replay.code, 0, "{}{}", replay.stdout, replay.stderr);
