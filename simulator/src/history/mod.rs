@@ -22,7 +22,7 @@ pub use event::{
     NodeEvent, Phase, Served, StreamEvent, StressLimit, Timed, UNFINISHED, Work,
 };
 pub use operation::{
-    Action, Delivered, Found, Holder, Operation, Outcome, Service, dead_lettered_from,
+    Action, Delivered, Found, Holder, Operation, Outcome, PROBE, Service, dead_lettered_from,
     dead_letters_of, operations,
 };
 pub use recorder::{Observed, Observer, Recorder};

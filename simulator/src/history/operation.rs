@@ -25,6 +25,9 @@ impl Service {
     }
 }
 
+/// Names of the harness's own clients, which ask to measure downtime, begin with this.
+pub const PROBE: &str = "probe-";
+
 /// What a client asks. Every written value is unique within a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "f", rename_all = "snake_case")]
