@@ -85,6 +85,18 @@ fn a_run_with_a_profile_is_deterministic_and_can_be_replayed_without_it() {
 }
 
 #[test]
+fn a_report_says_what_the_profile_leaves_out() {
+    let files = Files::new(
+        "[hardware.network]\nlatency = { min = \"20us\", p50 = \"50us\", max = \"1ms\" }\n",
+    );
+    let dir = files.scenario.beside("run");
+    let run = squall_run(&files.scenario.path, &dir, &["--profile", files.profile()]);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    let modelled = "its profile models network latency, and processing takes no time\n";
+    assert!(run.stdout.contains(modelled), "{}", run.stdout);
+}
+
+#[test]
 fn the_plan_shows_what_is_measured() {
     let files = Files::new(PROFILE);
     let plan = squall_with(&["plan", files.scenario(), "--profile", files.profile()]);
