@@ -62,6 +62,10 @@ pub struct Manifest {
     pub profile: Option<String>,
     /// Of the program that made the run.
     pub version: String,
+    /// UTC, RFC 3339, when the run began; runs of version 0.1.0 may lack it, and none that
+    /// came to no verdict has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<String>,
     /// What made the run; runs of version 0.1.0 may lack it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,
@@ -88,6 +92,9 @@ impl Manifest {
         self.backend != DOCKER
     }
 }
+
+/// What a stored run, whose report names its scenario only, is called among others.
+pub use crate::scenario::variant::{VARIANT, run_name};
 
 /// `squall run SCENARIO --seed N` with everything that matters.
 pub fn run_command(

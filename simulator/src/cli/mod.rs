@@ -35,7 +35,8 @@ use clap::Parser;
 use crate::history::History;
 use crate::plan::Plan;
 use crate::report::{Report, Style};
-use crate::run::{Context, Judged, RunError};
+use crate::run::{Context, Judged, RunError, Wall};
+use crate::run_dir::Manifest;
 use crate::scenario::Scenario;
 use crate::system::System;
 use args::{Args, Command};
@@ -67,14 +68,18 @@ fn simulate(
 
 /// Judges a stored history of whatever this program simulates.
 fn judge(
-    backend: &str,
+    manifest: &Manifest,
     plan: &Plan,
     history: &History,
     context: &Context,
     reproduce: &str,
 ) -> Report {
     // The run itself was timed when it was made.
-    let wall = Duration::ZERO;
+    let wall = Wall {
+        started: manifest.started.clone(),
+        elapsed: Duration::ZERO,
+    };
+    let backend = &manifest.backend;
     match SYSTEM.get() {
         Some(_) => crate::run::judge_system(plan, history, context, reproduce, wall),
         None => crate::run::judge_on(backend, plan, history, context, reproduce, wall),

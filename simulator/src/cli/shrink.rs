@@ -237,6 +237,7 @@ impl Search<'_> {
             seed: shrunk.failing.seed,
             settings: Vec::new(),
             profile: None,
+            started: None,
             environment: Some(Environment::current()),
             ..self.manifest.clone()
         };

@@ -319,6 +319,7 @@ impl Sweep<'_> {
             planted: self.spec.planted.clone(),
             profile: self.spec.profile.as_ref().map(|p| p.path.clone()),
             version: self.spec.environment.version.clone(),
+            started: None,
             environment: Some(self.spec.environment.clone()),
         };
         let dir = self.store.working_dir(&result.scenario, result.seed);

@@ -103,6 +103,7 @@ pub(super) fn work(args: &WorkerArgs) -> Result<u8, Failure> {
         planted: args.planted.clone(),
         profile: args.profile_known_as.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
+        started: None,
         environment: None,
     };
     let context = super::baseline::context(&scenario, Path::new(&args.known_as), None)?;
@@ -110,9 +111,9 @@ pub(super) fn work(args: &WorkerArgs) -> Result<u8, Failure> {
     if let Some(keep) = &args.keep
         && judged.report.verdict != RunVerdict::Pass
     {
-        let environment = Some(Environment::current());
         let manifest = Manifest {
-            environment,
+            started: Some(judged.report.sim.started.clone()),
+            environment: Some(Environment::current()),
             ..manifest
         };
         RunDir::create(keep)?.write(&manifest, &scenario, &judged)?;

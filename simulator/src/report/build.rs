@@ -9,7 +9,7 @@ use crate::baseline::Reference;
 use crate::check;
 use crate::history::{Phase, Service};
 use crate::measure::latency::LatencySummary;
-use crate::measure::{self, Distribution, FaultMeasure, Measures, Resources, service_name};
+use crate::measure::{self, Distribution, FaultMeasure, Measures, Resources};
 use crate::objective::Objective;
 
 use super::bottlenecks::bottlenecks;
@@ -166,7 +166,7 @@ fn load(input: &Input, measures: &Measures) -> Vec<(String, u64)> {
                 .map_or(0, |rate| rate.acked)
         };
         (
-            service_name(*service).to_owned(),
+            service.name().to_owned(),
             of(Phase::Chaos) + of(Phase::Serve),
         )
     };
@@ -255,7 +255,7 @@ fn downtime(measures: &Measures) -> DowntimeMs {
 fn gaps(measures: &Measures) -> Vec<GapMs> {
     let gaps = measures.downtime.gaps.iter();
     gaps.map(|gap| GapMs {
-        service: service_name(gap.service).into(),
+        service: gap.service.name().into(),
         from_ms: Ms::of(gap.from_us),
         to_ms: Ms::of(gap.to_us),
     })
@@ -291,9 +291,7 @@ fn latency(measures: &Measures) -> BTreeMap<String, BTreeMap<String, OperationLa
     let mut services: BTreeMap<String, BTreeMap<String, OperationLatency>> = BTreeMap::new();
     for row in &measures.latency {
         let latency = quantiles(&row.summary);
-        let operations = services
-            .entry(service_name(row.service).into())
-            .or_default();
+        let operations = services.entry(row.service.name().into()).or_default();
         let phases = operations.entry(row.operation.into()).or_default();
         phases
             .entry(row.phase)
@@ -331,7 +329,7 @@ fn throughput(measures: &Measures) -> BTreeMap<String, BTreeMap<Phase, Rate>> {
     };
     let services = measures.throughput.services.iter();
     services
-        .map(|(service, phases)| (service_name(*service).to_owned(), rates(phases)))
+        .map(|(service, phases)| (service.name().to_owned(), rates(phases)))
         .chain([("all".to_owned(), rates(&measures.throughput.all))])
         .collect()
 }
@@ -372,7 +370,7 @@ fn timeline(measures: &Measures) -> TimelineData {
         end_ms: Ms::of(measures.end_us),
         bucket_ms: Ms::of(measures.series.bucket_us),
         acked: series
-            .map(|(service, acked)| (service_name(*service).into(), acked.clone()))
+            .map(|(service, acked)| (service.name().into(), acked.clone()))
             .collect(),
         phases: phases
             .map(|(phase, us)| PhaseStart {
@@ -414,7 +412,7 @@ fn stages(measures: &Measures) -> BTreeMap<String, BTreeMap<String, u64>> {
     services
         .map(|(service, stages)| {
             let means = stages.all().map(|(stage, us)| (stage.to_owned(), us));
-            (service_name(*service).to_owned(), means.into())
+            (service.name().to_owned(), means.into())
         })
         .collect()
 }
@@ -448,7 +446,7 @@ fn cache(totals: measure::totals::CacheTotals, misses: &measure::Misses) -> Cach
 fn errors(measures: &Measures) -> Vec<ErrorRow> {
     let rows = measures.errors.iter();
     rows.map(|row| ErrorRow {
-        service: service_name(row.service).into(),
+        service: row.service.name().into(),
         operation: row.operation.into(),
         outcome: row.class,
         why: row.why.clone(),
@@ -460,7 +458,7 @@ fn errors(measures: &Measures) -> Vec<ErrorRow> {
 fn slowest(measures: &Measures) -> Vec<SlowRow> {
     let rows = measures.slowest.iter();
     rows.map(|row| SlowRow {
-        service: service_name(row.service).into(),
+        service: row.service.name().into(),
         operation: row.operation.into(),
         client: row.client.clone(),
         at_ms: Ms::of(row.at_us),

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::measure::Measures;
 
 use super::build::quantiles;
-use super::tables::{Table, Tone, count, duration};
+use super::tables::{Table, Tone};
+use super::words::{count, duration};
 use super::{Latency, Report};
 
 /// Acknowledged writes of the chaos phase whose payloads were about as large.

@@ -221,6 +221,7 @@ fn leave(
         planted: None,
         profile: None,
         version: env!("CARGO_PKG_VERSION").into(),
+        started: (failed.judged.as_ref()).map(|judged| judged.report.sim.started.clone()),
         environment: Some(Environment::current()),
     };
     match &failed.judged {
