@@ -124,7 +124,7 @@ fn history(args: &CheckArgs, model: Model) -> Result<u8, Failure> {
     if let Some(file) = &args.picture {
         match &judged.violation {
             Some(violation) => draw(violation, file)?,
-            None => eprintln!("no picture: no violation"),
+            None => tell("no picture: no violation"),
         }
     }
     Ok(match judged.verdict {
@@ -193,7 +193,7 @@ fn told(judged: &Judgement, path: &Path, took: Duration) -> String {
 
 fn draw(violation: &Violation, file: &Path) -> Result<(), Failure> {
     let page = violation.scene.to_html();
-    std::fs::write(file, page).map_err(|e| Failure::harness(format!("{}: {e}", file.display())))?;
-    eprintln!("picture: {}", file.display());
+    std::fs::write(file, page).map_err(|e| Failure::at(file, &e))?;
+    tell(&format!("picture: {}", file.display()));
     Ok(())
 }

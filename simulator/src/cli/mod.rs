@@ -3,6 +3,9 @@
 //! Results go to standard output, everything else to standard error. Exit codes are the same
 //! for every command; see [`exit`].
 
+// A reader that has gone is no error: `print` and `tell` say so, these macros panic.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 mod args;
 mod baseline;
 mod calibrate;

@@ -13,6 +13,7 @@ use super::exit::{Exit, Failure};
 use super::print;
 use crate::environment::Environment;
 use crate::report::RunVerdict;
+use crate::run::SIM;
 use crate::run_dir::{Manifest, RunDir};
 use crate::scenario::{Profile, Scenario};
 use crate::sweep::pool::{End, Exited, Limits, limit_this_process, ran_out_of_memory};
@@ -98,7 +99,7 @@ pub(super) fn work(args: &WorkerArgs) -> Result<u8, Failure> {
     let manifest = Manifest {
         scenario: args.known_as.clone(),
         seed: args.seed,
-        backend: "sim".into(),
+        backend: SIM.into(),
         settings: args.set.clone(),
         planted: args.planted.clone(),
         profile: args.profile_known_as.clone(),
