@@ -6,6 +6,7 @@
 // A reader that has gone is no error: `print` and `tell` say so, these macros panic.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
+mod again;
 mod args;
 mod baseline;
 mod calibrate;

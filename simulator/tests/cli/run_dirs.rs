@@ -51,7 +51,53 @@ fn a_replay_shows_where_a_history_differs() {
     let told = "the replay differs from the run\nfirst diverging event, line ";
     assert!(replayed.stdout.starts_with(told), "{}", replayed.stdout);
     assert!(replayed.stdout.contains("nobody.1"), "{}", replayed.stdout);
-    assert!(!run.scenario.beside("run.replay").exists(), "cleaned up");
+    assert_eq!(beside(&run), ["run", "small.toml"], "cleaned up");
+}
+
+/// `.` has no name that another could be made from.
+#[test]
+fn a_replay_from_within_leaves_the_run_as_it_is() {
+    let run = SmallRun::new();
+    let aside = run.scenario.beside("run.replay");
+    std::fs::create_dir(&aside).expect("the directory is ours");
+    std::fs::write(aside.join("chapter-1"), "words").expect("the file is ours");
+    let [mut files, mut again] = [(); 2].map(|()| Vec::new());
+    for found in [&mut files, &mut again] {
+        let mut replay = squall();
+        let replayed = command::run(replay.current_dir(&run.dir).args(["replay", "."]));
+        assert_eq!(replayed.code, 0, "{}", replayed.stderr);
+        let told = "identical: ";
+        assert!(replayed.stdout.starts_with(told), "{}", replayed.stdout);
+        *found = names(&run.dir);
+    }
+    assert!(files.contains(&"history.jsonl".to_owned()), "{files:?}");
+    assert_eq!(files, again);
+    assert_eq!(names(&aside), ["chapter-1"]);
+
+    run.write(
+        "history.jsonl",
+        &with_a_value_nobody_wrote(&run.read("history.jsonl")),
+    );
+    let mut replay = squall();
+    let replayed = command::run(replay.current_dir(&run.dir).args(["replay", "."]));
+    assert_eq!(replayed.code, 1, "it is not compared with itself");
+    assert_eq!(beside(&run), ["run", "run.replay", "small.toml"]);
+}
+
+#[test]
+fn a_run_into_the_current_directory_is_verified_against_others() {
+    let scenario = ScenarioFile::new(SMALL);
+    let here = scenario.beside("here");
+    std::fs::create_dir(&here).expect("the directory is ours");
+    let mut squall = squall();
+    let verified = command::run(
+        (squall.current_dir(&here).arg("run"))
+            .arg(&scenario.path)
+            .args(["--out", ".", "--verify"]),
+    );
+    assert_eq!(verified.code, 0, "{}", verified.stderr);
+    assert!(here.join("history.jsonl").is_file(), "it is still there");
+    assert_eq!(names(scenario.dir.path()), ["here", "small.toml"]);
 }
 
 /// As after Ctrl-C: the process is gone before anything of the run was written.
@@ -206,6 +252,11 @@ fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> = names.collect();
     names.sort();
     names
+}
+
+/// What stands beside the run directory, and the run directory.
+fn beside(run: &SmallRun) -> Vec<String> {
+    names(run.scenario.dir.path())
 }
 
 /// One line, with exit code 64.
