@@ -307,6 +307,21 @@ fn a_sweep_to_which_nobody_listens_goes_on() {
 }
 
 #[test]
+fn a_missing_baseline_is_found_out_before_the_first_seed() {
+    let text = SMALL.to_owned() + "baseline = { file = \"kept.json\" }\n";
+    let scenario = ScenarioFile::new(&text);
+    let out = scenario.beside("sweep");
+    let refused = run(&mut sweep(&scenario.path, &out, &["--seeds", "1..2"]));
+    assert_eq!(refused.code, 64, "{}", refused.stdout);
+    let told = format!(
+        "error: {}: no file of",
+        scenario.beside("kept.json").display()
+    );
+    assert!(refused.stderr.starts_with(&told), "{}", refused.stderr);
+    assert!(!out.exists(), "nothing was made");
+}
+
+#[test]
 fn what_does_not_fit_together_is_refused() {
     let scenario = ScenarioFile::new(SMALL);
     let out = scenario.beside("sweep");

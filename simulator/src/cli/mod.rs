@@ -24,6 +24,7 @@ mod report;
 mod run;
 mod schema;
 mod shrink;
+mod stored;
 mod sweep;
 mod sweep_args;
 mod variants;
@@ -44,6 +45,9 @@ use crate::scenario::Scenario;
 use crate::system::System;
 use args::{Args, Command};
 use exit::{Exit, Failure};
+
+/// In front of what a command could not do.
+const ERROR: &str = "error: ";
 
 /// What this program simulates instead of Squall's own cluster: decided once, by its `main`.
 static SYSTEM: OnceLock<Arc<dyn System>> = OnceLock::new();
@@ -116,7 +120,7 @@ pub fn main() -> u8 {
         Command::Worker(args) => worker::work(&args),
     };
     result.unwrap_or_else(|failure| {
-        tell(&format!("error: {}", failure.message));
+        tell(&format!("{ERROR}{}", failure.message));
         failure.exit as u8
     })
 }

@@ -149,6 +149,8 @@ fn spec(args: &SweepArgs) -> Result<Spec, Failure> {
                 path.display()
             )));
         }
+        // Once, instead of by every seed in turn.
+        super::baseline::context(&scenario, path, None)?;
         scenarios.push(SweptScenario {
             name,
             path: path.display().to_string(),
