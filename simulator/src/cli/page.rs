@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::exit::Failure;
 use super::print;
 use crate::report::{Report, html};
-use crate::run_dir::{PAGE, RESOURCES, RunDir};
+use crate::run_dir::{PAGE, RESOURCES, RunDir, RunDirError};
 use crate::sweep::{self, store};
 
 /// Writes the page of whatever the directory holds, and prints where it is.
@@ -60,6 +60,9 @@ fn of_variants(dir: &Path) -> Result<String, Failure> {
         }
     }
     let Some((_, first)) = variants.first() else {
+        if let Err(unfinished @ RunDirError::Unfinished(_)) = RunDir::open(dir) {
+            return Err(unfinished.into());
+        }
         return Err(Failure::usage(format!(
             "{}: neither a run directory, nor a sweep, nor a directory that holds runs",
             dir.display()

@@ -127,6 +127,8 @@ fn an_interrupted_run_may_be_made_again() {
     for command in ["check", "replay", "report"] {
         refuses(&run.squall(command), &told);
     }
+    let page = squall().args(["report", "--html"]).arg(&run.dir).output();
+    refuses(&command::finished(page.expect("the program starts")), &told);
     let again = squall_run(&run.scenario.path, &run.dir, &[]);
     assert_eq!(again.code, 0, "{}", again.stderr);
     assert_eq!(run.squall("check").code, 0);
