@@ -9,12 +9,12 @@ use std::time::Duration;
 
 pub use crate::backend::docker::Options as DockerOptions;
 use crate::backend::docker::{self, DockerError};
-pub use crate::backend::resources;
 use crate::backend::sim::system::System;
 use crate::backend::sim::{self, SimError};
 use crate::baseline::Reference;
 use crate::check;
 use crate::history::jsonl::Header;
+pub use crate::history::resources;
 use crate::history::{EventKind, History, MAJORITY_AGAIN, NO_MAJORITY, Service};
 use crate::measure::{self, Resources};
 use crate::plan::{Plan, WorkloadKind};
@@ -22,9 +22,12 @@ use crate::report::{self, Cluster, ElectionTimeout, Input, Machine, Ms, Report, 
 use crate::scenario::{Scenario, ScenarioError};
 use crate::stopwatch::Stopwatch;
 
-/// What a report says of a simulation's throughput and latency.
-const BOUNDED_BY: &str = "no hardware is modelled: throughput and latency are bounded by the \
+/// What a report says of the throughput and latency of a simulation without a profile.
+const UNMODELLED: &str = "no hardware is modelled: throughput and latency are bounded by the \
                           simulated network and disk alone, and processing takes no time";
+
+/// When a run began that was stored before its begin was.
+const UNKNOWN_START: &str = "unknown";
 
 /// A run, judged.
 pub struct Judged {
@@ -34,6 +37,15 @@ pub struct Judged {
     pub report: Report,
     /// What nodes used of their machines; empty where machines are simulated.
     pub resources: Vec<resources::ResourceSample>,
+}
+
+/// When a run was made, by the clock on the wall.
+#[derive(Debug, Clone, Default)]
+pub struct Wall {
+    /// UTC, RFC 3339; `None` where nobody wrote it down.
+    pub started: Option<String>,
+    /// What the run took.
+    pub elapsed: Duration,
 }
 
 /// What a run is judged by beside its plan and history.
@@ -100,11 +112,12 @@ pub fn run_in(
         // Probes ask for every service, and another system need not have them all.
         plan.probe = None;
     }
-    let watch = Stopwatch::start();
+    let began = Began::now();
     let history = sim::run_system(&plan, system)?.history;
+    let wall = began.wall();
     let report = match system {
-        None => judge(&plan, &history, &context, reproduce, watch.elapsed()),
-        Some(_) => judge_system(&plan, &history, &context, reproduce, watch.elapsed()),
+        None => judge(&plan, &history, &context, reproduce, wall),
+        Some(_) => judge_system(&plan, &history, &context, reproduce, wall),
     };
     Ok(Judged {
         plan,
@@ -127,11 +140,10 @@ pub fn run_docker(
     mut context: Context,
 ) -> Result<Judged, RunError> {
     let plan = plan_for_docker(scenario, seed)?;
-    let watch = Stopwatch::start();
+    let began = Began::now();
     let run = docker::run(&plan, options)?;
-    // The judge sees what a stored run directory would tell.
-    context.resources = Resources::parse(&resources::to_csv(&run.resources)).ok();
-    let wall = watch.elapsed();
+    let wall = began.wall();
+    context.resources = Some(Resources::of(&run.resources));
     let report = judge_on(DOCKER, &plan, &run.history, &context, reproduce, wall);
     Ok(Judged {
         plan,
@@ -140,6 +152,29 @@ pub fn run_docker(
         report,
         resources: run.resources,
     })
+}
+
+/// The begin of a run.
+struct Began {
+    date: String,
+    watch: Stopwatch,
+}
+
+impl Began {
+    fn now() -> Self {
+        Self {
+            date: Stopwatch::date_and_time(),
+            watch: Stopwatch::start(),
+        }
+    }
+
+    /// Of the run that ends now.
+    fn wall(self) -> Wall {
+        Wall {
+            started: Some(self.date),
+            elapsed: self.watch.elapsed(),
+        }
+    }
 }
 
 /// The plan that containers play.
@@ -158,13 +193,13 @@ pub fn plan_for_docker(scenario: &Scenario, seed: u64) -> Result<Plan, RunError>
 pub const SIM: &str = "sim";
 pub const DOCKER: &str = "docker";
 
-/// Judges a history by its plan. `wall` is what the run took.
+/// Judges a history by its plan.
 pub fn judge(
     plan: &Plan,
     history: &History,
     context: &Context,
     reproduce: &str,
-    wall: Duration,
+    wall: Wall,
 ) -> Report {
     judge_on(SIM, plan, history, context, reproduce, wall)
 }
@@ -176,7 +211,7 @@ pub fn judge_on(
     history: &History,
     context: &Context,
     reproduce: &str,
-    wall: Duration,
+    wall: Wall,
 ) -> Report {
     let mut input = input(plan, history, context, reproduce, wall);
     if backend != SIM {
@@ -195,7 +230,7 @@ pub fn judge_system(
     history: &History,
     context: &Context,
     reproduce: &str,
-    wall: Duration,
+    wall: Wall,
 ) -> Report {
     let mut checks = check::check_all(history);
     checks.retain(|check| {
@@ -213,13 +248,7 @@ pub fn header(plan: &Plan) -> Header {
     Header::new(&plan.scenario, plan.seed, nodes.collect())
 }
 
-fn input(
-    plan: &Plan,
-    history: &History,
-    context: &Context,
-    reproduce: &str,
-    wall: Duration,
-) -> Input {
+fn input(plan: &Plan, history: &History, context: &Context, reproduce: &str, wall: Wall) -> Input {
     let services = plan.workloads.iter().map(|workload| match workload.kind {
         WorkloadKind::Lock { .. } => Service::Lock,
         WorkloadKind::Queue { .. } => Service::Queue,
@@ -243,7 +272,7 @@ fn input(
         completion_us: plan.is_limited().then_some(plan.phases.chaos_us),
         reference: context.reference.clone(),
         resources: context.resources.clone(),
-        bounded_by: Some(BOUNDED_BY.into()),
+        bounded_by: Some(bounded_by(plan)),
         excuse: excuse(plan, history),
         drawn_faults: (plan.faults.iter())
             .filter(|fault| fault.drawn)
@@ -253,8 +282,8 @@ fn input(
         events: history.events.len() as u64,
         reproduce: reproduce.into(),
         wall: WallInput {
-            elapsed_us: wall.as_micros() as u64,
-            started: Stopwatch::date_and_time(),
+            elapsed_us: wall.elapsed.as_micros() as u64,
+            started: wall.started.unwrap_or_else(|| UNKNOWN_START.into()),
             version: env!("CARGO_PKG_VERSION").into(),
             // Given by the build script.
             commit: (option_env!("SQUALL_COMMIT").filter(|commit| !commit.is_empty()))
@@ -262,6 +291,28 @@ fn input(
             machine: machine(),
         },
     }
+}
+
+/// What bounds the throughput and latency of a simulation.
+fn bounded_by(plan: &Plan) -> String {
+    let modelled = [
+        ("processors", plan.processors.is_some()),
+        ("network latency", plan.network.measured_latency.is_some()),
+        ("disk syncs", plan.disk.measured_sync.is_some()),
+    ];
+    let modelled = modelled.iter().filter(|(_, is_modelled)| *is_modelled);
+    let modelled: Vec<&str> = modelled.map(|(what, _)| *what).collect();
+    if modelled.is_empty() {
+        return UNMODELLED.into();
+    }
+    let free = match plan.processors {
+        Some(_) => "",
+        None => ", and processing takes no time",
+    };
+    format!(
+        "throughput and latency are bounded by simulated hardware; its profile models {}{free}",
+        modelled.join(", ")
+    )
 }
 
 /// Whether unavailability was legitimate, where faults may have gone beyond what a cluster

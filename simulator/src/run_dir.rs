@@ -16,99 +16,54 @@
 //! ```
 //!
 //! The directory is made and tried out before the run, so that a full or read-only disk is
-//! found out before an hour of simulation and not after.
+//! found out before an hour of simulation and not after. From then on until `run.json`, the
+//! last file, is there, a marker says whose it is, so that the same command may take the
+//! directory again after an interruption. Nothing is removed from a directory that has neither.
+
+mod manifest;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
-use crate::environment::Environment;
 use crate::history::jsonl::{Header, HistoryError};
 use crate::history::{EventKind, History};
 use crate::measure::Resources;
 use crate::report::{self, Report};
-use crate::run::{Context, DOCKER, Judged, header, resources};
+use crate::run::{Context, Judged, header, resources};
 use crate::scenario::{Profile, Scenario, ScenarioError};
+pub use manifest::{Manifest, run_command};
 
 const MANIFEST: &str = "run.json";
+/// The first file: the directory is ours, and the run has not ended.
+const MARKER: &str = ".squall-unfinished";
+const MARKER_TEXT: &[u8] = b"\
+A run of squall is at work here, or was ended before its time. The command that made this
+directory may be given again.
+";
+pub const HISTORY: &str = "history.jsonl";
 const REPORT: &str = "report.json";
+const MARKDOWN: &str = "report.md";
+/// What `squall report --html` leaves.
+pub const PAGE: &str = "report.html";
 const BASELINE: &str = "baseline.json";
 /// The text of the profile, if there is one.
 const PROFILE: &str = "hardware.toml";
 /// What nodes used, of runs on real machines.
-const RESOURCES: &str = "resources.csv";
+pub const RESOURCES: &str = "resources.csv";
 /// Stands in the place of history and report when there is none.
 const CRASH: &str = "crash.txt";
+/// What must not be taken for the outcome of a run that is about to be made. What it will be
+/// made of stays: someone may run a scenario from the directory that it has left.
+const OUTCOMES: [&str; 8] = [
+    MANIFEST, CRASH, HISTORY, RESOURCES, REPORT, MARKDOWN, PAGE, BASELINE,
+];
 /// A run of any length needs this much, or it is not worth starting.
 const LEAST_FREE_BYTES: usize = 1 << 20;
 
-/// What a replay needs beside the scenario.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Manifest {
-    /// Path of the scenario as it was given.
-    pub scenario: String,
-    pub seed: u64,
-    pub backend: String,
-    /// Overrides, in order.
-    pub settings: Vec<(String, String)>,
-    /// Id of the planted bug that was active, if any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub planted: Option<String>,
-    /// Path of the profile as it was given, if any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub profile: Option<String>,
-    /// Of the program that made the run.
-    pub version: String,
-    /// What made the run; runs of version 0.1.0 may lack it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub environment: Option<Environment>,
-}
-
-impl Manifest {
-    /// The command that does the same again.
-    pub fn reproduce(&self) -> String {
-        let command = run_command(
-            &self.scenario,
-            self.seed,
-            self.profile.as_deref(),
-            &self.settings,
-            self.planted.as_deref(),
-        );
-        match self.is_repeatable() {
-            true => command,
-            false => format!("{command} --backend {}", self.backend),
-        }
-    }
-
-    /// Whether the same happens when it is run again.
-    pub fn is_repeatable(&self) -> bool {
-        self.backend != DOCKER
-    }
-}
-
-/// `squall run SCENARIO --seed N` with everything that matters.
-pub fn run_command(
-    scenario: &str,
-    seed: u64,
-    profile: Option<&str>,
-    settings: &[(String, String)],
-    planted: Option<&str>,
-) -> String {
-    let mut command = format!("squall run {scenario} --seed {seed}");
-    if let Some(path) = profile {
-        command += &format!(" --profile {path}");
-    }
-    for (key, value) in settings {
-        command += &format!(" --set '{key}={value}'");
-    }
-    if let Some(id) = planted {
-        command += &format!(" --planted {id}");
-    }
-    command
-}
+/// What a stored run, whose report names its scenario only, is called among others.
+pub use crate::scenario::variant::{VARIANT, run_name};
 
 #[derive(Debug, thiserror::Error)]
 pub enum RunDirError {
@@ -116,8 +71,14 @@ pub enum RunDirError {
     Io { path: String, source: io::Error },
     #[error("{0}: exists, and is no run directory; name another with --out")]
     NotOurs(String),
+    #[error("{0}: another run is at work there")]
+    Busy(String),
     #[error("{0}: no run directory (it has no {MANIFEST})")]
     NotARun(String),
+    #[error("{0}: the run has not ended, or was ended before its time; it must be made again")]
+    Unfinished(String),
+    #[error("{path}: came to no verdict: {why}; `squall replay {path}` runs it again")]
+    NoVerdict { path: String, why: String },
     #[error("{path}: {detail}")]
     Malformed { path: String, detail: String },
     #[error("{path}: {source}")]
@@ -127,6 +88,8 @@ pub enum RunDirError {
 /// The directory of one run.
 pub struct RunDir {
     path: PathBuf,
+    /// Locked while the run is made; the kernel lets go of it, whatever ends the process.
+    _marker: Option<File>,
 }
 
 impl RunDir {
@@ -136,21 +99,33 @@ impl RunDir {
     /// # Errors
     /// It cannot be made or written, has no room, or holds something that is no run.
     pub fn create(path: &Path) -> Result<Self, RunDirError> {
-        let dir = Self { path: path.into() };
-        let at = |e| dir.io("", e);
+        let mut dir = Self::at(path);
+        let at = |e| io_error(path, e);
         if path.exists() {
             let is_empty = fs::read_dir(path).map_err(at)?.next().is_none();
-            if !is_empty && !path.join(MANIFEST).is_file() {
+            let is_ours = [MANIFEST, MARKER].iter().any(|name| dir.has(name));
+            if !is_empty && !is_ours {
                 return Err(RunDirError::NotOurs(path.display().to_string()));
             }
+        }
+        fs::create_dir_all(path).map_err(at)?;
+        // First: whatever ends this process, the directory is known as ours.
+        dir._marker = Some(dir.mark()?);
+        // Before anything is removed: without room, an earlier run had better stay.
+        dir.try_out().map_err(at)?;
+        for name in OUTCOMES {
+            dir.remove(name)?;
         }
         fs::create_dir_all(path.join("nodes")).map_err(at)?;
         for entry in fs::read_dir(path.join("nodes")).map_err(at)? {
             fs::remove_file(entry.map_err(at)?.path()).map_err(at)?;
         }
-        dir.try_out().map_err(at)?;
-        dir.remove(CRASH)?;
         Ok(dir)
+    }
+
+    /// Whether the directory holds a finished run.
+    pub fn is_at(path: &Path) -> bool {
+        path.join(MANIFEST).is_file()
     }
 
     /// The directory of a finished run.
@@ -158,12 +133,16 @@ impl RunDir {
     /// # Errors
     /// It is none.
     pub fn open(path: &Path) -> Result<(Self, Manifest), RunDirError> {
-        let dir = Self { path: path.into() };
+        let dir = Self::at(path);
         let file = path.join(MANIFEST);
         let text = match fs::read_to_string(&file) {
             Ok(text) => text,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                return Err(RunDirError::NotARun(path.display().to_string()));
+                let path = path.display().to_string();
+                return Err(match dir.has(MARKER) {
+                    true => RunDirError::Unfinished(path),
+                    false => RunDirError::NotARun(path),
+                });
             }
             Err(e) => return Err(dir.io(MANIFEST, e)),
         };
@@ -172,6 +151,27 @@ impl RunDir {
             detail: e.to_string(),
         })?;
         Ok((dir, manifest))
+    }
+
+    fn at(path: &Path) -> Self {
+        Self {
+            path: path.into(),
+            _marker: None,
+        }
+    }
+
+    /// Writes the marker, unless another process has done so and still lives. Where files
+    /// cannot be locked, nobody is kept out.
+    fn mark(&self) -> Result<File, RunDirError> {
+        let mut options = File::options();
+        let file = (options.create(true).append(true)).open(self.path.join(MARKER));
+        let mut file = file.map_err(|e| self.io(MARKER, e))?;
+        if let Err(fs::TryLockError::WouldBlock) = file.try_lock() {
+            return Err(RunDirError::Busy(self.path.display().to_string()));
+        }
+        let written = file.set_len(0).and_then(|()| file.write_all(MARKER_TEXT));
+        written.map_err(|e| self.io(MARKER, e))?;
+        Ok(file)
     }
 
     pub fn path(&self) -> &Path {
@@ -199,7 +199,6 @@ impl RunDir {
         scenario: &Scenario,
         run: &Judged,
     ) -> Result<(), RunDirError> {
-        let manifest = serde_json::to_string_pretty(manifest).expect("plain data");
         self.put("scenario.toml", scenario.text())?;
         self.put_profile(scenario.profile_text())?;
         self.put("plan.txt", &run.report.configuration)?;
@@ -209,7 +208,7 @@ impl RunDir {
             false => self.put(RESOURCES, &resources::to_csv(&run.resources))?,
         }
         self.put(REPORT, &run.report.to_json())?;
-        self.put("report.md", &report::markdown(&run.report))?;
+        self.put(MARKDOWN, &report::markdown(&run.report))?;
         match &run.context.reference {
             Some(reference) => {
                 let text = serde_json::to_string_pretty(reference).expect("plain data");
@@ -217,8 +216,14 @@ impl RunDir {
             }
             None => self.remove(BASELINE)?,
         }
-        // Last: a directory with it is complete.
-        self.put(MANIFEST, &(manifest + "\n"))
+        self.finish(manifest)
+    }
+
+    /// Last: a directory with a manifest is complete.
+    fn finish(&self, manifest: &Manifest) -> Result<(), RunDirError> {
+        let manifest = serde_json::to_string_pretty(manifest).expect("plain data");
+        self.put(MANIFEST, &(manifest + "\n"))?;
+        self.remove(MARKER)
     }
 
     /// Writes what is left of a run that ended without a verdict: enough to play it again.
@@ -232,11 +237,10 @@ impl RunDir {
         profile: Option<&str>,
         why: &str,
     ) -> Result<(), RunDirError> {
-        let manifest = serde_json::to_string_pretty(manifest).expect("plain data");
         self.put("scenario.toml", scenario)?;
         self.put_profile(profile)?;
         self.put(CRASH, &format!("{why}\n"))?;
-        self.put(MANIFEST, &(manifest + "\n"))
+        self.finish(manifest)
     }
 
     /// Why the run ended without a verdict, if it did.
@@ -245,9 +249,23 @@ impl RunDir {
         Some(text.trim_end().to_owned())
     }
 
+    /// That there is something to judge or to show.
+    ///
+    /// # Errors
+    /// [`RunDirError::NoVerdict`]
+    pub fn must_have_verdict(&self) -> Result<(), RunDirError> {
+        match self.crash() {
+            None => Ok(()),
+            Some(why) => Err(RunDirError::NoVerdict {
+                path: self.path.display().to_string(),
+                why,
+            }),
+        }
+    }
+
     fn write_history(&self, run: &Judged) -> Result<(), RunDirError> {
-        let path = self.path.join("history.jsonl");
-        let file = File::create(&path).map_err(|e| self.io("history.jsonl", e))?;
+        let path = self.path.join(HISTORY);
+        let file = File::create(&path).map_err(|e| self.io(HISTORY, e))?;
         let mut out = BufWriter::new(file);
         (run.history.write(&header(&run.plan), &mut out)).map_err(|source| {
             RunDirError::History {
@@ -255,7 +273,7 @@ impl RunDir {
                 source,
             }
         })?;
-        out.flush().map_err(|e| self.io("history.jsonl", e))?;
+        out.flush().map_err(|e| self.io(HISTORY, e))?;
         let mut nodes: BTreeMap<&str, String> = BTreeMap::new();
         for event in &run.history.events {
             if let EventKind::Node { node, .. } = &event.kind {
@@ -297,9 +315,14 @@ impl RunDir {
         fs::read_to_string(self.path.join(name)).map_err(|e| self.io(name, e))
     }
 
+    /// What happened.
+    ///
+    /// # Errors
+    /// It is not there, since the run came to no verdict, or is damaged.
     pub fn history(&self) -> Result<(Header, History), RunDirError> {
-        let path = self.path.join("history.jsonl");
-        let file = File::open(&path).map_err(|e| self.io("history.jsonl", e))?;
+        self.must_have_verdict()?;
+        let path = self.path.join(HISTORY);
+        let file = File::open(&path).map_err(|e| self.io(HISTORY, e))?;
         History::read(BufReader::new(file)).map_err(|source| RunDirError::History {
             path: path.display().to_string(),
             source,
@@ -325,11 +348,23 @@ impl RunDir {
         };
         let reference = self.get(BASELINE)?.map(|text| serde_json::from_str(&text));
         let reference = reference.transpose();
-        let resources = self.get(RESOURCES)?.map(|text| Resources::parse(&text));
+        let resources = self.samples()?.map(|text| Resources::parse(&text));
         Ok(Context {
             reference: reference.map_err(|e| malformed(BASELINE, e.to_string()))?,
             resources: resources.transpose().map_err(|e| malformed(RESOURCES, e))?,
         })
+    }
+
+    /// What nodes used of their machines, as it was written; nothing of a simulation.
+    ///
+    /// # Errors
+    /// The disk's own.
+    pub fn samples(&self) -> Result<Option<String>, RunDirError> {
+        self.get(RESOURCES)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.path.join(name).is_file()
     }
 
     /// A file that may be there.
@@ -346,6 +381,7 @@ impl RunDir {
     /// # Errors
     /// It is not there, since the run came to no verdict, or another version wrote it.
     pub fn report(&self) -> Result<Report, RunDirError> {
+        self.must_have_verdict()?;
         let path = self.path.join(REPORT);
         let text = fs::read_to_string(&path).map_err(|e| self.io(REPORT, e))?;
         serde_json::from_str(&text).map_err(|e| RunDirError::Malformed {
@@ -368,13 +404,13 @@ impl RunDir {
     }
 
     fn io(&self, name: &str, source: io::Error) -> RunDirError {
-        let path = match name.is_empty() {
-            true => self.path.clone(),
-            false => self.path.join(name),
-        };
-        RunDirError::Io {
-            path: path.display().to_string(),
-            source,
-        }
+        io_error(&self.path.join(name), source)
+    }
+}
+
+fn io_error(path: &Path, source: io::Error) -> RunDirError {
+    RunDirError::Io {
+        path: path.display().to_string(),
+        source,
     }
 }

@@ -16,7 +16,7 @@ impl Stopwatch {
     }
 
     /// Now, as `2026-01-31T23:59:59Z`.
-    #[allow(clippy::disallowed_methods)] // names when a report was made
+    #[allow(clippy::disallowed_methods)] // names when something was made
     pub fn date_and_time() -> String {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
         utc(since_epoch.map_or(0, |elapsed| elapsed.as_secs()))

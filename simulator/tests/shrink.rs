@@ -41,6 +41,94 @@ fn what_is_left_of_a_missed_objective_is_the_fault_and_the_objective() {
     assert_eq!(replayed.code, 2, "{}", replayed.stdout);
 }
 
+#[test]
+fn a_run_on_containers_is_not_shrunk() {
+    let run = SmallRun::new();
+    let manifest = run.read("run.json");
+    run.write("run.json", &manifest.replace("\"sim\"", "\"docker\""));
+    let [shrunk, replayed] = ["shrink", "replay"].map(|command| run.squall(command));
+    assert_eq!(shrunk.code, 64, "{}", shrunk.stdout);
+    assert!(shrunk.stderr.contains("was made on containers, where"));
+    assert_eq!(shrunk.stderr, replayed.stderr);
+    assert!(!run.dir.join("shrunk").exists(), "nothing was made");
+}
+
+/// With the file of baselines gone, and elsewhere: what the run was compared with is in its
+/// directory.
+#[test]
+fn a_regression_is_shrunk_with_its_baseline() {
+    let kept = SmallRun::new();
+    let save = squall()
+        .args(["baseline", "save"])
+        .arg(&kept.dir)
+        .arg("--file")
+        .arg(kept.scenario.beside("kept.json"))
+        .output();
+    assert!(save.expect("the program starts").status.success());
+    let text = SMALL.to_owned() + "baseline = { file = \"kept.json\" }\n";
+    std::fs::write(&kept.scenario.path, text).expect("the file is ours");
+    let dir = kept.scenario.beside("slow");
+    let slow = squall_run(&kept.scenario.path, &dir, &["--set", "disk.sync=40ms"]);
+    assert_eq!(slow.code, 2, "{}", slow.stdout);
+    std::fs::remove_file(kept.scenario.beside("kept.json")).expect("the file is ours");
+
+    let shrunk = run(squall().arg("shrink").arg(&dir).args(["--for", "10s"]));
+    assert_eq!(shrunk.code, 0, "{}{}", shrunk.stdout, shrunk.stderr);
+    let told = "# Fails with regression ";
+    assert!(shrunk.stdout.starts_with(told), "{}", shrunk.stdout);
+    assert!(!shrunk.stderr.contains("warning"), "{}", shrunk.stderr);
+    let out = dir.join("shrunk");
+    let replayed = run(squall().arg("replay").arg(&out));
+    assert_eq!(replayed.code, 2, "{}", replayed.stdout);
+    let again = kept.scenario.beside("again");
+    let moved = kept.scenario.beside("moved");
+    std::fs::rename(&out, &moved).expect("the directory is ours");
+    let seed = replayed_seed(&moved);
+    let rerun = squall_run(&moved.join("scenario.toml"), &again, &["--seed", &seed]);
+    assert_eq!(rerun.code, 2, "{}{}", rerun.stdout, rerun.stderr);
+}
+
+/// A run that came to no verdict stored nothing to be compared with.
+#[test]
+fn a_baseline_that_is_gone_is_no_failure_to_shrink() {
+    let run = SmallRun::new();
+    let text = SMALL.to_owned() + "baseline = { file = \"kept.json\" }\n";
+    run.write("scenario.toml", &text);
+    run.write("crash.txt", "panicked\n");
+    let refused = run.squall("shrink");
+    assert_eq!(refused.code, 64, "{}", refused.stdout);
+    let file = run.scenario.beside("kept.json");
+    let told = format!("error: {}: no file of baselines", file.display());
+    assert!(refused.stderr.starts_with(&told), "{}", refused.stderr);
+}
+
+#[test]
+fn another_failure_than_the_stored_one_is_named() {
+    let scenario = ScenarioFile::new(SMALL);
+    let dir = scenario.beside("run");
+    let more = ["--set", "objectives.election.max=1ms"];
+    assert_eq!(squall_run(&scenario.path, &dir, &more).code, 2);
+    let report = dir.join("report.json");
+    let text = std::fs::read_to_string(&report).expect("it is left");
+    let other = text.replace("\"election_max\"", "\"downtime_max\"");
+    std::fs::write(&report, other).expect("the file is ours");
+    let shrunk = run(squall().arg("shrink").arg(&dir).args(["--for", "1s"]));
+    assert_eq!(shrunk.code, 0, "{}{}", shrunk.stdout, shrunk.stderr);
+    let mut lines = shrunk.stderr.lines();
+    let warned = lines.next().unwrap_or_default();
+    assert!(
+        warned.starts_with("warning: the run directory says: "),
+        "{warned}"
+    );
+    assert_eq!(lines.next(), Some("shrinking objective election_max"));
+}
+
+fn replayed_seed(dir: &std::path::Path) -> String {
+    let text = std::fs::read_to_string(dir.join("run.json")).expect("it is left");
+    let manifest: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+    manifest["seed"].to_string()
+}
+
 #[cfg(feature = "planted")]
 mod planted {
     use std::path::Path;

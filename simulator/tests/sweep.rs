@@ -287,6 +287,40 @@ fn an_interrupted_sweep_ends_with_a_summary_of_what_is_done() {
     assert!(!out.join(".working").exists());
 }
 
+/// As `squall sweep … 2>&1 >results | head -1` does to it.
+#[test]
+fn a_sweep_to_which_nobody_listens_goes_on() {
+    let scenario = ScenarioFile::new(SMALL);
+    let out = scenario.beside("sweep");
+    // The second time there is something to tell.
+    for _ in 0..2 {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = sweep(&scenario.path, &out, &["--seeds", "1..2"]);
+        let status = command
+            .stdout(Stdio::null())
+            .stderr(writer)
+            .status()
+            .expect("the program starts");
+        assert_eq!(status.code(), Some(0));
+    }
+}
+
+#[test]
+fn a_missing_baseline_is_found_out_before_the_first_seed() {
+    let text = SMALL.to_owned() + "baseline = { file = \"kept.json\" }\n";
+    let scenario = ScenarioFile::new(&text);
+    let out = scenario.beside("sweep");
+    let refused = run(&mut sweep(&scenario.path, &out, &["--seeds", "1..2"]));
+    assert_eq!(refused.code, 64, "{}", refused.stdout);
+    let told = format!(
+        "error: {}: no file of",
+        scenario.beside("kept.json").display()
+    );
+    assert!(refused.stderr.starts_with(&told), "{}", refused.stderr);
+    assert!(!out.exists(), "nothing was made");
+}
+
 #[test]
 fn what_does_not_fit_together_is_refused() {
     let scenario = ScenarioFile::new(SMALL);

@@ -39,10 +39,11 @@ pub struct Figure {
 /// By name, as in objectives where there is one: `latency.lock.acquire.p95`.
 pub type Figures = BTreeMap<String, Figure>;
 
-/// What runs of one scenario showed.
+/// What runs of one scenario, and of one variant of it, showed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Baseline {
+    /// With its variant, if it has any: `NAME-VARIANT`.
     pub scenario: String,
     pub backend: String,
     /// How many runs.

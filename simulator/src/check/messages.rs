@@ -3,10 +3,7 @@
 
 use indexmap::IndexMap;
 
-use crate::history::{Action, Delivered, Operation, Outcome};
-
-/// Dead letters of queue `q` go to `q.dead`, the service's default.
-const DEAD_LETTER_SUFFIX: &str = ".dead";
+use crate::history::{Action, Delivered, Operation, Outcome, dead_letters_of};
 
 #[derive(Debug, Default)]
 pub(super) struct Messages<'a> {
@@ -78,7 +75,7 @@ impl<'a> Messages<'a> {
 
     /// The queue of `queue`'s dead letters, if the history mentions it.
     pub(super) fn dead_letters(&self, queue: &str) -> Option<&'a str> {
-        let name = format!("{queue}{DEAD_LETTER_SUFFIX}");
+        let name = dead_letters_of(queue);
         self.receives
             .get_key_value(name.as_str())
             .map(|(&name, _)| name)
@@ -94,12 +91,6 @@ impl Message<'_> {
             _ => None,
         }
     }
-}
-
-/// The queue that a message found in `queue` may have been published to instead: where
-/// it was dead-lettered from.
-pub(super) fn dead_lettered_from(queue: &str) -> Option<&str> {
-    queue.strip_suffix(DEAD_LETTER_SUFFIX)
 }
 
 /// How long a receive hides what it hands out, in microseconds.

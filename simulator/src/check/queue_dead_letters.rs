@@ -12,11 +12,11 @@
 
 use std::collections::BTreeMap;
 
-use super::messages::{Message, dead_lettered_from};
+use super::messages::Message;
 use super::result::{CheckResult, Judge};
 use super::view::{View, certain};
 use super::words;
-use crate::history::Action;
+use crate::history::{Action, dead_lettered_from};
 
 pub(super) fn check(view: &View) -> CheckResult {
     let mut judge = Judge::new("queue_dead_letters", "Q5");

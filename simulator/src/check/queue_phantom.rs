@@ -5,11 +5,11 @@
 //! answer may appear; one that certainly failed may not. Dead letters appear in
 //! `<queue>.dead`, under whatever id. Not checked: the payload beyond its value.
 
-use super::messages::{Message, dead_lettered_from};
+use super::messages::Message;
 use super::result::{CheckResult, Judge};
 use super::view::View;
 use super::words;
-use crate::history::Outcome;
+use crate::history::{Outcome, dead_lettered_from};
 
 pub(super) fn check(view: &View) -> CheckResult {
     let mut judge = Judge::new("queue_phantom", "Q2");

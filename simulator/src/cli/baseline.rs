@@ -10,7 +10,7 @@ use super::{print, tell};
 use crate::baseline::{Baseline, Figures, File, FileError, Reference, Standing, Tolerance};
 use crate::report::RunVerdict;
 use crate::run::Context;
-use crate::run_dir::RunDir;
+use crate::run_dir::{RunDir, run_name};
 use crate::scenario::Scenario;
 use crate::scenario::unit::Share;
 use crate::sweep::{Ending, store};
@@ -28,7 +28,8 @@ Examples:
 A figure is a regression if it is worse than every run of the baseline by more than the
 tolerance: 20 % of latencies and stages, 10 % of throughput, 50 % of election, downtime and
 recovery times, one percentage point of shares. A baseline of several seeds is therefore a
-better yardstick than one of a single run. Exit code 2 on a regression.";
+better yardstick than one of a single run. A variant of a scenario has a baseline of its own,
+NAME-VARIANT. Exit code 2 on a regression.";
 
 #[derive(Debug, ClapArgs)]
 pub struct BaselineArgs {
@@ -50,7 +51,7 @@ enum Command {
 struct SaveArgs {
     /// Directory of a run or of a sweep.
     dir: PathBuf,
-    /// Name in the file [default: that of the scenario].
+    /// Name in the file [default: that of the scenario, with -VARIANT if it has variants].
     #[arg(long)]
     name: Option<String>,
     #[arg(long, default_value = DEFAULT_FILE)]
@@ -72,7 +73,7 @@ struct ShowArgs {
 struct CompareArgs {
     /// Directory of a run.
     run_dir: PathBuf,
-    /// Name in the file [default: that of the scenario].
+    /// Name in the file [default: that of the scenario, with -VARIANT if it has variants].
     #[arg(long)]
     name: Option<String>,
     #[arg(long, default_value = DEFAULT_FILE)]
@@ -105,26 +106,28 @@ pub(super) fn context(
         return Ok(Context::default());
     };
     let name = written.and_then(|written| written.name.as_ref());
-    let name = name.unwrap_or(scenario.name.get_ref());
+    let run_name = scenario.run_name();
+    let name = name.unwrap_or(&run_name);
     let reference = Reference {
         name: name.clone(),
         tolerance: written.map_or_else(Tolerance::default, |written| written.tolerance.0),
         baseline: File::load(&file)?.get(&file, name)?.clone(),
     };
-    must_be_of(&reference, scenario.name.get_ref())?;
+    must_be_of(&reference, &run_name)?;
     Ok(Context {
         reference: Some(reference),
         ..Context::default()
     })
 }
 
-/// Figures of another scenario are no yardstick.
-fn must_be_of(reference: &Reference, scenario: &str) -> Result<(), Failure> {
+/// Figures of another scenario, or of another variant, are no yardstick.
+fn must_be_of(reference: &Reference, run_name: &str) -> Result<(), Failure> {
     let of = &reference.baseline.scenario;
-    match of == scenario {
+    match of == run_name {
         true => Ok(()),
         false => Err(Failure::usage(format!(
-            "baseline {} is of the scenario {of}, not of {scenario}",
+            "baseline {} is of {of}, not of {run_name}: save one of that with `squall baseline \
+             save`, or set both side by side with `squall compare`",
             reference.name
         ))),
     }
@@ -157,12 +160,15 @@ fn save(args: &SaveArgs) -> Result<u8, Failure> {
 
 /// Runs that broke a promise, or came to no verdict, are no yardstick for anything.
 fn of_run(dir: &Path) -> Result<Baseline, Failure> {
-    let (dir, _) = RunDir::open(dir)?;
+    let (dir, manifest) = RunDir::open(dir)?;
     let report = dir.report()?;
     match report.verdict {
         RunVerdict::Pass | RunVerdict::ObjectiveMissed => {
-            let runs = [report.figures];
-            Ok(Baseline::of(&report.scenario, &report.backend, &runs))
+            let (runs, name) = (
+                [report.figures],
+                run_name(&report.scenario, &manifest.settings),
+            );
+            Ok(Baseline::of(&name, &report.backend, &runs))
         }
         RunVerdict::Violation | RunVerdict::Inconclusive => Err(Failure::usage(format!(
             "{}: {} is no yardstick: {}",
@@ -188,7 +194,8 @@ fn of_sweep(dir: &Path) -> Result<Vec<Baseline>, Failure> {
                 scenario.name
             )));
         }
-        found.push(Baseline::of(&scenario.name, "sim", &runs));
+        let name = run_name(&scenario.name, &spec.settings);
+        found.push(Baseline::of(&name, "sim", &runs));
     }
     Ok(found)
 }
@@ -227,16 +234,17 @@ fn shown(name: &str, baseline: &Baseline) -> String {
 }
 
 fn compare(args: &CompareArgs) -> Result<u8, Failure> {
-    let (dir, _) = RunDir::open(&args.run_dir)?;
+    let (dir, manifest) = RunDir::open(&args.run_dir)?;
     let report = dir.report()?;
-    let name = args.name.as_ref().unwrap_or(&report.scenario);
+    let run_name = run_name(&report.scenario, &manifest.settings);
+    let name = args.name.as_ref().unwrap_or(&run_name);
     let tolerance = args.tolerance.map(|share| Tolerance::uniform(share.0));
     let reference = Reference {
         name: name.clone(),
         tolerance: tolerance.unwrap_or_default(),
         baseline: File::load(&args.file)?.get(&args.file, name)?.clone(),
     };
-    must_be_of(&reference, &report.scenario)?;
+    must_be_of(&reference, &run_name)?;
     if reference.baseline.backend != report.backend {
         tell(&format!(
             "warning: the baseline is of the backend {}, the run of {}",

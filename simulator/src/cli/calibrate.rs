@@ -80,8 +80,7 @@ pub(super) fn calibrate(args: &CalibrateArgs) -> Result<u8, Failure> {
     let version = env!("CARGO_PKG_VERSION");
     let date = Stopwatch::date_and_time();
     let text = calibrate::profile(&calibration, &place, &date, version);
-    std::fs::write(&args.out, &text)
-        .map_err(|e| Failure::harness(format!("{}: {e}", args.out.display())))?;
+    std::fs::write(&args.out, &text).map_err(|e| Failure::at(&args.out, &e))?;
     print(&text);
     tell(&format!("written to {}", args.out.display()));
     Ok(Exit::Pass as u8)

@@ -14,7 +14,7 @@ use crate::history::History;
 use crate::plan::Plan;
 use crate::report;
 use crate::run;
-use crate::run_dir::RunDir;
+use crate::run_dir::{HISTORY, RunDir};
 use crate::stopwatch::Stopwatch;
 
 /// Larger files are refused; they would not fit into memory anyhow.
@@ -58,7 +58,7 @@ fn run_directory(args: &CheckArgs) -> Result<u8, Failure> {
         false => manifest.reproduce(),
     };
     let context = dir.context()?;
-    let judged = super::judge(&manifest.backend, &plan, &history, &context, &reproduce);
+    let judged = super::judge(&manifest, &plan, &history, &context, &reproduce);
     if let Some(file) = &args.picture {
         match first_violation(&history, args.timeout) {
             Some(violation) => draw(&violation, file)?,
@@ -108,7 +108,13 @@ fn history(args: &CheckArgs, model: Model) -> Result<u8, Failure> {
         Model::Counter => external::Model::Counter,
     };
     let path = match args.path.is_dir() {
-        true => args.path.join("history.jsonl"),
+        true => {
+            // Any directory with a history will do, but a run may say why it has none.
+            if RunDir::is_at(&args.path) {
+                RunDir::open(&args.path)?.0.must_have_verdict()?;
+            }
+            args.path.join(HISTORY)
+        }
         false => args.path.clone(),
     };
     let at = |e: &dyn std::fmt::Display| Failure::usage(format!("{}: {e}", path.display()));
@@ -124,7 +130,7 @@ fn history(args: &CheckArgs, model: Model) -> Result<u8, Failure> {
     if let Some(file) = &args.picture {
         match &judged.violation {
             Some(violation) => draw(violation, file)?,
-            None => eprintln!("no picture: no violation"),
+            None => tell("no picture: no violation"),
         }
     }
     Ok(match judged.verdict {
@@ -193,7 +199,7 @@ fn told(judged: &Judgement, path: &Path, took: Duration) -> String {
 
 fn draw(violation: &Violation, file: &Path) -> Result<(), Failure> {
     let page = violation.scene.to_html();
-    std::fs::write(file, page).map_err(|e| Failure::harness(format!("{}: {e}", file.display())))?;
-    eprintln!("picture: {}", file.display());
+    std::fs::write(file, page).map_err(|e| Failure::at(file, &e))?;
+    tell(&format!("picture: {}", file.display()));
     Ok(())
 }

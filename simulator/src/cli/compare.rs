@@ -13,7 +13,8 @@ Examples:
   squall compare runs/leader-kill-1 runs/leader-kill-on-containers
   squall compare sweeps/leader-kill-1-to-200 trials --format markdown
 
-Each side is a run directory, a directory that holds several, or a sweep. Columns give the
+Each side is a run directory, a directory that holds several, or a sweep. Variants of a
+scenario are compared each with its own kind, as NAME-VARIANT. Columns give the
 number of values, their median, p90 and p99 on each side, the ratio of the medians, and which
 share of A's values the median of B is not below: its percentile in A.";
 

@@ -1,5 +1,9 @@
 //! Exit codes, documented once and the same for every command.
 
+use std::io;
+use std::path::Path;
+
+use crate::history::jsonl::HistoryError;
 use crate::run::RunError;
 use crate::run_dir::RunDirError;
 use crate::scenario::ScenarioError;
@@ -19,6 +23,8 @@ pub enum Exit {
     Usage = 64,
     /// The harness failed, not the cluster.
     Harness = 70,
+    /// As a shell reports a program that was interrupted.
+    Interrupted = 130,
 }
 
 /// For `--help`.
@@ -29,7 +35,8 @@ Exit codes:
    2  recovery or an objective missed
    3  inconclusive: too little happened to tell
   64  bad usage or scenario
-  70  harness failure";
+  70  harness failure
+ 130  interrupted; where a first Ctrl-C ends the work cleanly, by a second one";
 
 /// A command that could not do its work.
 #[derive(Debug)]
@@ -52,6 +59,11 @@ impl Failure {
             message: message.to_string(),
         }
     }
+
+    /// What the disk says of a file.
+    pub(super) fn at(path: &Path, error: &io::Error) -> Self {
+        Self::harness(format!("{}: {error}", path.display()))
+    }
 }
 
 impl From<ScenarioError> for Failure {
@@ -63,7 +75,11 @@ impl From<ScenarioError> for Failure {
 impl From<RunDirError> for Failure {
     fn from(error: RunDirError) -> Self {
         match error {
-            RunDirError::Io { .. } => Failure::harness(error),
+            RunDirError::Io { .. }
+            | RunDirError::History {
+                source: HistoryError::Write(_) | HistoryError::Read { .. },
+                ..
+            } => Failure::harness(error),
             _ => Failure::usage(error),
         }
     }
@@ -76,5 +92,29 @@ impl From<RunError> for Failure {
             RunError::Refused(why) => Failure::usage(why),
             RunError::Sim(_) | RunError::Docker(_) => Failure::harness(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A disk that fills up is no mistake of whoever typed the command; a history that
+    /// somebody has damaged is none of the machine's.
+    #[test]
+    fn what_the_disk_refuses_is_the_machines_fault() {
+        let exit = |source: HistoryError| {
+            let path = "run/history.jsonl".into();
+            Failure::from(RunDirError::History { path, source }).exit
+        };
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        assert_eq!(exit(HistoryError::Write(full())), Exit::Harness);
+        let read = HistoryError::Read {
+            line: 7,
+            source: full(),
+        };
+        assert_eq!(exit(read), Exit::Harness);
+        assert_eq!(exit(HistoryError::Empty), Exit::Usage);
+        assert_eq!(exit(HistoryError::Truncated { line: 7 }), Exit::Usage);
     }
 }

@@ -6,10 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use super::exit::Failure;
-
-/// As a shell reports a program that was interrupted.
-const INTERRUPTED: i32 = 130;
+use super::exit::{Exit, Failure};
 
 /// Whether someone wants the work to end.
 #[derive(Clone)]
@@ -21,7 +18,7 @@ impl Interrupt {
         let asked = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             // In this order: the second signal finds the flag that the first has set.
-            flag::register_conditional_shutdown(signal, INTERRUPTED, asked.clone())
+            flag::register_conditional_shutdown(signal, Exit::Interrupted as i32, asked.clone())
                 .and_then(|_| flag::register(signal, asked.clone()))
                 .map_err(Failure::harness)?;
         }

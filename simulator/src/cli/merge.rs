@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::exit::Failure;
 use super::sweep::{exit_code, show, write_summary};
 use super::sweep_args::MergeArgs;
+use super::tell;
 use crate::sweep::failures::{dir_name, kept};
 use crate::sweep::store::{self, Results, failure_path};
 use crate::sweep::{Shard, Spec, Summary, Wall};
@@ -89,28 +90,32 @@ fn whole(parts: &BTreeMap<Shard, Part>) -> Result<Spec, Failure> {
             ))
         })?;
         for difference in first.spec.environment.differences(&part.spec.environment) {
-            eprintln!("warning: {place} was made by another program: {difference}");
+            tell(&format!(
+                "warning: {place} was made by another program: {difference}"
+            ));
         }
         let (done, planned) = (part.results.len() as u64, part.spec.planned());
         if done < planned {
-            eprintln!("warning: {place} has done {done} of {planned} runs");
+            tell(&format!(
+                "warning: {place} has done {done} of {planned} runs"
+            ));
         }
     }
     let missing = (1..=first_shard.of).filter(|part| !parts.keys().any(|s| s.part == *part));
     let missing: Vec<String> = missing.map(|part| part.to_string()).collect();
     if !missing.is_empty() {
         let missing = missing.join(", ");
-        eprintln!(
+        tell(&format!(
             "warning: of {} shards, {missing} is not there",
             first_shard.of
-        );
+        ));
     }
     Ok(whole)
 }
 
 /// A new or empty directory, as nothing that exists is to be mixed with the result.
 fn make_room(out: &Path) -> Result<(), Failure> {
-    let at = |e| Failure::harness(format!("{}: {e}", out.display()));
+    let at = |e| Failure::at(out, &e);
     fs::create_dir_all(out).map_err(at)?;
     match fs::read_dir(out).map_err(at)?.next() {
         None => Ok(()),
@@ -119,7 +124,7 @@ fn make_room(out: &Path) -> Result<(), Failure> {
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
-    let at = |e| Failure::harness(format!("{}: {e}", from.display()));
+    let at = |e| Failure::at(from, &e);
     if !from.is_dir() {
         // Its shard was told to keep fewer.
         return Ok(());

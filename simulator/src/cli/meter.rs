@@ -94,7 +94,7 @@ impl Meter {
 
     /// Says a line above the bar.
     pub(super) fn say(&self, line: &str) {
-        self.bar.suspend(|| eprintln!("{line}"));
+        self.bar.suspend(|| super::tell(line));
     }
 
     pub(super) fn finish(&self) {

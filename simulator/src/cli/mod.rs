@@ -3,6 +3,10 @@
 //! Results go to standard output, everything else to standard error. Exit codes are the same
 //! for every command; see [`exit`].
 
+// A reader that has gone is no error: `print` and `tell` say so, these macros panic.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
+mod again;
 mod args;
 mod baseline;
 mod calibrate;
@@ -20,6 +24,7 @@ mod report;
 mod run;
 mod schema;
 mod shrink;
+mod stored;
 mod sweep;
 mod sweep_args;
 mod variants;
@@ -35,11 +40,15 @@ use clap::Parser;
 use crate::history::History;
 use crate::plan::Plan;
 use crate::report::{Report, Style};
-use crate::run::{Context, Judged, RunError};
+use crate::run::{Context, Judged, RunError, Wall};
+use crate::run_dir::Manifest;
 use crate::scenario::Scenario;
 use crate::system::System;
 use args::{Args, Command};
 use exit::{Exit, Failure};
+
+/// In front of what a command could not do.
+const ERROR: &str = "error: ";
 
 /// What this program simulates instead of Squall's own cluster: decided once, by its `main`.
 static SYSTEM: OnceLock<Arc<dyn System>> = OnceLock::new();
@@ -67,14 +76,18 @@ fn simulate(
 
 /// Judges a stored history of whatever this program simulates.
 fn judge(
-    backend: &str,
+    manifest: &Manifest,
     plan: &Plan,
     history: &History,
     context: &Context,
     reproduce: &str,
 ) -> Report {
     // The run itself was timed when it was made.
-    let wall = Duration::ZERO;
+    let wall = Wall {
+        started: manifest.started.clone(),
+        elapsed: Duration::ZERO,
+    };
+    let backend = &manifest.backend;
     match SYSTEM.get() {
         Some(_) => crate::run::judge_system(plan, history, context, reproduce, wall),
         None => crate::run::judge_on(backend, plan, history, context, reproduce, wall),
@@ -112,7 +125,7 @@ pub fn main() -> u8 {
         Command::Worker(args) => worker::work(&args),
     };
     result.unwrap_or_else(|failure| {
-        tell(&format!("error: {}", failure.message));
+        tell(&format!("{ERROR}{}", failure.message));
         failure.exit as u8
     })
 }

@@ -1,28 +1,23 @@
 //! `squall report --html`: the page of a run, of a sweep, or of several runs side by side.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use super::exit::Failure;
 use super::print;
 use crate::report::{Report, html};
-use crate::run_dir::RunDir;
+use crate::run_dir::{PAGE, RESOURCES, RunDir, RunDirError};
 use crate::sweep::{self, store};
-
-const PAGE: &str = "report.html";
-/// What a container run measured of its nodes.
-const RESOURCES: &str = "resources.csv";
 
 /// Writes the page of whatever the directory holds, and prints where it is.
 pub(super) fn write(dir: &Path, out: Option<&Path>) -> Result<(), Failure> {
     let page = match store::is_sweep(dir) {
         true => of_sweep(dir)?,
-        false if dir.join("run.json").is_file() => of_run(dir)?,
+        false if RunDir::is_at(dir) => of_run(dir)?,
         false => of_variants(dir)?,
     };
     let out = out.map_or_else(|| dir.join(PAGE), PathBuf::from);
-    fs::write(&out, page).map_err(|e| at(&out, &e))?;
+    fs::write(&out, page).map_err(|e| Failure::at(&out, &e))?;
     print(&format!("{}\n", out.display()));
     Ok(())
 }
@@ -37,7 +32,7 @@ fn of_run(path: &Path) -> Result<String, Failure> {
             path.display()
         )));
     }
-    let samples = optional(&path.join(RESOURCES))?;
+    let samples = dir.samples()?;
     let malformed = |e| Failure::usage(format!("{}: {e}", path.join(RESOURCES).display()));
     html::run_page(&report, &history, samples.as_deref()).map_err(malformed)
 }
@@ -58,13 +53,16 @@ fn of_variants(dir: &Path) -> Result<String, Failure> {
     let entries =
         fs::read_dir(dir).map_err(|e| Failure::usage(format!("{}: {e}", dir.display())))?;
     for entry in entries {
-        let path = entry.map_err(|e| at(dir, &e))?.path();
-        if path.join("run.json").is_file() {
+        let path = entry.map_err(|e| Failure::at(dir, &e))?.path();
+        if RunDir::is_at(&path) {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             variants.push((name.into_owned(), RunDir::open(&path)?.0.report()?));
         }
     }
     let Some((_, first)) = variants.first() else {
+        if let Err(unfinished @ RunDirError::Unfinished(_)) = RunDir::open(dir) {
+            return Err(unfinished.into());
+        }
         return Err(Failure::usage(format!(
             "{}: neither a run directory, nor a sweep, nor a directory that holds runs",
             dir.display()
@@ -72,16 +70,4 @@ fn of_variants(dir: &Path) -> Result<String, Failure> {
     };
     let title = first.scenario.clone();
     Ok(html::scalability_page(&title, &variants))
-}
-
-fn optional(path: &Path) -> Result<Option<String>, Failure> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(at(path, &e)),
-    }
-}
-
-fn at(path: &Path, error: &io::Error) -> Failure {
-    Failure::harness(format!("{}: {error}", path.display()))
 }

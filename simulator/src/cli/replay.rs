@@ -1,29 +1,25 @@
 //! `squall replay`.
 
+use super::again::{Scratch, must_be_repeatable};
 use super::args::ReplayArgs;
 use super::exit::{Exit, Failure};
 use super::{print, progress, verify};
 use crate::environment::Environment;
-use crate::run_dir::{Manifest, RunDir, RunDirError};
+use crate::run_dir::{Manifest, RunDir};
 
 /// Runs the stored scenario again, into a directory beside the first, and compares.
 pub(super) fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
     let (dir, manifest) = RunDir::open(&args.run_dir)?;
-    if !manifest.is_repeatable() {
-        return Err(Failure::usage(format!(
-            "{} was made on containers, where nothing happens twice in the same way; to do \
-             the like again: {}",
-            args.run_dir.display(),
-            manifest.reproduce()
-        )));
-    }
+    must_be_repeatable(&args.run_dir, &manifest)?;
     let scenario = dir.scenario(&manifest)?;
     super::run::plant(manifest.planted.as_deref())?;
     progress(&format!("replaying seed {} …", manifest.seed));
     let crash = dir.crash();
-    if let Some(why) = &crash {
+    match &crash {
         // If it happens again, this process does not come back to tell.
-        print(&format!("the run came to no verdict: {why}\n"));
+        Some(why) => print(&format!("the run came to no verdict: {why}\n")),
+        // That there is a place beside it is found out before an hour of simulation.
+        None => drop(Scratch::beside(dir.path())?),
     }
     let reproduce = format!("squall replay {}", args.run_dir.display());
     let judged = super::simulate(&scenario, manifest.seed, &reproduce, dir.context()?)?;
@@ -32,14 +28,11 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
         print(&differences(&manifest));
         return Ok(Exit::Violation as u8);
     }
-    let beside = args.run_dir.with_extension("replay");
-    let again = RunDir::create(&beside)?;
+    let scratch = Scratch::beside(dir.path())?;
+    let again = RunDir::create(scratch.path())?;
     again.write(&manifest, &scenario, &judged)?;
     let difference = verify::first_difference(dir.path(), again.path())?;
-    std::fs::remove_dir_all(&beside).map_err(|source| RunDirError::Io {
-        path: beside.display().to_string(),
-        source,
-    })?;
+    drop(scratch);
     match difference {
         None => {
             print(&format!(

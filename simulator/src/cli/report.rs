@@ -97,15 +97,11 @@ fn of_sweep(args: &ReportArgs) -> Result<(), Failure> {
 
 /// Writes the files into the directory, which is made if need be.
 fn write_all(out: &Path, files: &[(&str, String)]) -> Result<(), Failure> {
-    std::fs::create_dir_all(out).map_err(|e| at(out, &e))?;
+    std::fs::create_dir_all(out).map_err(|e| Failure::at(out, &e))?;
     for (name, text) in files {
         let path = out.join(name);
-        std::fs::write(&path, text).map_err(|e| at(&path, &e))?;
+        std::fs::write(&path, text).map_err(|e| Failure::at(&path, &e))?;
     }
     tell(&format!("{} files in {}", files.len(), out.display()));
     Ok(())
-}
-
-fn at(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::harness(format!("{}: {error}", path.display()))
 }

@@ -41,7 +41,7 @@ pub(super) fn run_one(
         super::baseline::context(scenario, &args.scenario.scenario, args.baseline.as_deref())?;
     let out = out_dir(args, scenario);
     let dir = RunDir::create(&out)?;
-    let manifest = manifest(args);
+    let mut manifest = manifest(args);
     let judged = {
         let _live = live(args, scenario)?;
         match args.backend {
@@ -49,6 +49,7 @@ pub(super) fn run_one(
             Backend::Docker => on_containers(args, scenario, &manifest, context)?,
         }
     };
+    manifest.started = Some(judged.report.sim.started.clone());
     dir.write(&manifest, scenario, &judged)?;
     if shows {
         show(args.format, &judged, dir.path());
@@ -133,13 +134,9 @@ pub(super) fn plant(id: Option<&str>) -> Result<(), Failure> {
 }
 
 pub(super) fn out_dir(args: &RunArgs, scenario: &Scenario) -> PathBuf {
-    args.out.clone().unwrap_or_else(|| {
-        let name = match scenario.variant() {
-            Some(variant) => format!("{}-{variant}-{}", scenario.name.get_ref(), args.seed),
-            None => format!("{}-{}", scenario.name.get_ref(), args.seed),
-        };
-        Path::new("runs").join(name)
-    })
+    args.out
+        .clone()
+        .unwrap_or_else(|| Path::new("runs").join(format!("{}-{}", scenario.run_name(), args.seed)))
 }
 
 fn manifest(args: &RunArgs) -> Manifest {
@@ -151,6 +148,7 @@ fn manifest(args: &RunArgs) -> Manifest {
         planted: args.planted.clone(),
         profile: args.scenario.profile_path(),
         version: env!("CARGO_PKG_VERSION").into(),
+        started: None,
         environment: Some(Environment::current()),
     }
 }

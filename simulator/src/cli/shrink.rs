@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use clap::Args as ClapArgs;
 
+use super::again::must_be_repeatable;
 use super::exit::{Exit, Failure};
 use super::interrupt::Interrupt;
 use super::meter::Meter;
+use super::stored::{Stored, reference};
 use super::sweep::processors;
 use super::worker::{self, Errand};
 use super::{print, run};
+use crate::baseline::{File, Reference};
 use crate::environment::Environment;
 use crate::plan::Plan;
 use crate::report::count;
@@ -20,6 +23,10 @@ use crate::shrink::{self, Failing, Oracle, Over, Shrunk, document};
 use crate::stopwatch::Stopwatch;
 use crate::sweep::pool::{self, Go, Limits};
 use crate::sweep::{Cause, Ending, SeedResult};
+
+/// What the result is compared with, if it is with anything: beside its scenario, so that it
+/// fails by itself wherever it is taken.
+const BASELINES: &str = "baselines.json";
 
 pub(super) const SHRINK_HELP: &str = "\
 The result is a run directory like any other: its scenario.toml fails by itself, and
@@ -48,7 +55,9 @@ pub struct ShrinkArgs {
 
 pub(super) fn shrink(args: &ShrinkArgs) -> Result<u8, Failure> {
     let (dir, manifest) = RunDir::open(&args.run_dir)?;
+    must_be_repeatable(&args.run_dir, &manifest)?;
     let scenario = dir.scenario(&manifest)?;
+    let reference = reference(&dir, &manifest, &scenario)?;
     run::plant(manifest.planted.as_deref())?;
     let plan = Plan::resolve(&scenario, manifest.seed)?;
     let out = args
@@ -59,6 +68,7 @@ pub(super) fn shrink(args: &ShrinkArgs) -> Result<u8, Failure> {
         program: std::env::current_exe().map_err(Failure::harness)?,
         args,
         manifest: &manifest,
+        stored: Stored::of(&dir),
         out: &out,
         // Proves that the place can be used before minutes of search.
         dir: RunDir::create(&out)?,
@@ -73,9 +83,17 @@ pub(super) fn shrink(args: &ShrinkArgs) -> Result<u8, Failure> {
         was_cut: false,
         failure: None,
     };
-    let original = scenario.document();
+    let baselines = out.join(BASELINES);
+    let (mut original, mut document) = (scenario.document(), document::explicit(&scenario, &plan));
+    if let Some(Reference { name, baseline, .. }) = reference {
+        let mut file = File::default();
+        file.baselines.insert(name.clone(), baseline);
+        file.save(&baselines)?;
+        for document in [&mut original, &mut document] {
+            *document = document::with_baseline(document, BASELINES, &name);
+        }
+    }
     search.establish(&shrink::write(&original))?;
-    let document = document::explicit(&scenario, &plan);
     let shrunk = shrink::shrink(document, manifest.seed, &mut search);
     search.meter.finish();
     if let Some(failure) = search.failure.take() {
@@ -88,6 +106,9 @@ pub(super) fn shrink(args: &ShrinkArgs) -> Result<u8, Failure> {
         }));
     };
     let confirmed = search.confirm(&shrunk)?;
+    if !document::has_baseline(&shrunk.document) {
+        let _ = std::fs::remove_file(&baselines);
+    }
     print(&search.told(&shrunk, &confirmed));
     Ok(Exit::Pass as u8)
 }
@@ -97,6 +118,7 @@ struct Search<'a> {
     program: PathBuf,
     args: &'a ShrinkArgs,
     manifest: &'a Manifest,
+    stored: Option<Stored>,
     out: &'a Path,
     dir: RunDir,
     interrupt: Interrupt,
@@ -123,6 +145,11 @@ impl Search<'_> {
         self.failure.is_some() || (is_asked && !self.is_confirming)
     }
 
+    /// Whether what runs is a candidate, which may be no scenario at all.
+    fn is_trying(&self) -> bool {
+        self.cause.is_some() && !self.is_confirming
+    }
+
     fn candidate_path(&self) -> PathBuf {
         self.out.join("candidate.toml")
     }
@@ -140,8 +167,7 @@ impl Search<'_> {
         is_wanted: impl Fn(&SeedResult) -> bool,
     ) -> Result<Option<SeedResult>, Failure> {
         let path = self.candidate_path();
-        let at = |e| Failure::harness(format!("{}: {e}", path.display()));
-        std::fs::write(&path, text).map_err(at)?;
+        std::fs::write(&path, text).map_err(|e| Failure::at(&path, &e))?;
         let known_as = self.scenario_path().display().to_string();
         let work = seeds.iter().enumerate().map(|(index, seed)| {
             let errand = Errand {
@@ -184,6 +210,12 @@ impl Search<'_> {
             },
             |index, end| match worker::result("", seeds[index], limits, end) {
                 Ok(result) => results.borrow_mut()[index] = result,
+                Err(e) if e.exit == Exit::Usage && self.is_trying() => {
+                    // Cut so that it makes no plan any more, which is not the failure wanted.
+                    let ending = Ending::Crashed;
+                    let none = SeedResult::without_run("", seeds[index], ending, e.message);
+                    results.borrow_mut()[index] = Some(none);
+                }
                 Err(e) => *failure.borrow_mut() = Some(e),
             },
         );
@@ -202,12 +234,22 @@ impl Search<'_> {
         let result = self.run(text, &seeds, None, |_| true)?;
         let result = result
             .ok_or_else(|| Failure::harness("interrupted before the failure had shown again"))?;
-        let Some(cause) = result.cause() else {
+        let Some(first) = result.cause() else {
             return Err(Failure::usage(format!(
                 "{}: the run passes, so there is nothing to shrink",
                 self.args.run_dir.display()
             )));
         };
+        let stored = self.stored.as_ref();
+        let known = stored.and_then(|stored| stored.cause_of(&result));
+        if let (Some(stored), None) = (stored, known) {
+            self.meter.say(&format!(
+                "warning: the run directory says: {}; run again it is another failure, and that \
+                 is what is shrunk",
+                stored.reason
+            ));
+        }
+        let cause = known.unwrap_or(first);
         self.meter.say(&format!("shrinking {cause}"));
         self.cause = Some((result.ending, cause.clone()));
         self.first.1 = operations(&result);
@@ -237,6 +279,7 @@ impl Search<'_> {
             seed: shrunk.failing.seed,
             settings: Vec::new(),
             profile: None,
+            started: None,
             environment: Some(Environment::current()),
             ..self.manifest.clone()
         };

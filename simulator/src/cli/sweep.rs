@@ -8,11 +8,13 @@ use super::args::Format;
 use super::exit::{Exit, Failure};
 use super::interrupt::Interrupt;
 use super::meter::Meter;
-use super::print;
 use super::sweep_args::SweepArgs;
 use super::worker::{self, Errand, ProfileFile};
+use super::{print, tell};
 use crate::environment::Environment;
 use crate::report::Seconds;
+use crate::run::SIM;
+use crate::run_dir::{Manifest, RunDir};
 use crate::scenario::{Profile, Scenario};
 use crate::stopwatch::Stopwatch;
 use crate::sweep::pool::{self, Go, Limits};
@@ -41,10 +43,10 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<u8, Failure> {
     let watch = Stopwatch::start();
     let before = store.results().len() as u64;
     if before > 0 {
-        eprintln!(
+        tell(&format!(
             "going on: {before} of {} runs were done before",
             spec.planned()
-        );
+        ));
     }
     let jobs = args.jobs.unwrap_or_else(processors).max(1);
     let mut sweep = Sweep {
@@ -74,7 +76,7 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<u8, Failure> {
     let is_whole = args.budget.is_some() || summary.sweep.done == summary.sweep.planned;
     show(args.format, &summary, &out);
     if interrupt.is_asked() {
-        eprintln!("interrupted; the same command goes on where this one stopped");
+        tell("interrupted; the same command goes on where this one stopped");
     }
     Ok(exit_code(&summary, is_whole))
 }
@@ -126,8 +128,7 @@ pub(super) fn write_summary(
         ("seeds.csv", sweep::csv::seeds(results)),
     ] {
         let path = out.join(name);
-        let at = |e| Failure::harness(format!("{}: {e}", path.display()));
-        std::fs::write(&path, text).map_err(at)?;
+        std::fs::write(&path, text).map_err(|e| Failure::at(&path, &e))?;
     }
     Ok(())
 }
@@ -148,6 +149,8 @@ fn spec(args: &SweepArgs) -> Result<Spec, Failure> {
                 path.display()
             )));
         }
+        // Once, instead of by every seed in turn.
+        super::baseline::context(&scenario, path, None)?;
         scenarios.push(SweptScenario {
             name,
             path: path.display().to_string(),
@@ -311,18 +314,19 @@ impl Sweep<'_> {
         let scenario = scenarios
             .find(|scenario| scenario.name == result.scenario)
             .expect("results are of the sweep's own scenarios");
-        let manifest = crate::run_dir::Manifest {
+        let manifest = Manifest {
             scenario: scenario.path.clone(),
             seed: result.seed,
-            backend: "sim".into(),
+            backend: SIM.into(),
             settings: self.spec.settings.clone(),
             planted: self.spec.planted.clone(),
             profile: self.spec.profile.as_ref().map(|p| p.path.clone()),
             version: self.spec.environment.version.clone(),
+            started: None,
             environment: Some(self.spec.environment.clone()),
         };
         let dir = self.store.working_dir(&result.scenario, result.seed);
-        let dir = crate::run_dir::RunDir::create(&dir)?;
+        let dir = RunDir::create(&dir)?;
         let profile = self.spec.profile.as_ref();
         let profile = profile.map(|profile| profile.text.as_str());
         Ok(dir.write_crash(&manifest, &scenario.text, profile, &result.reason)?)

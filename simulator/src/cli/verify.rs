@@ -8,10 +8,12 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::again::Scratch;
 use super::args::RunArgs;
 use super::exit::Failure;
 use super::{progress, tell};
 use crate::history::Event;
+use crate::run_dir::HISTORY;
 
 /// Lines shown before the first that differs.
 const CONTEXT: usize = 3;
@@ -25,10 +27,9 @@ pub(super) fn verify(args: &RunArgs, original: &Path) -> Result<bool, Failure> {
         progress(&format!(
             "verifying: run {run} of {RUNS} in a fresh process …"
         ));
-        let again = original.with_extension(format!("verify-{run}"));
-        repeat(args, &again)?;
-        let difference = first_difference(original, &again)?;
-        std::fs::remove_dir_all(&again).map_err(Failure::harness)?;
+        let again = Scratch::beside(original)?;
+        repeat(args, again.path())?;
+        let difference = first_difference(original, again.path())?;
         if let Some(text) = difference {
             tell(&format!(
                 "not deterministic: two runs of seed {} differ\n{text}",
@@ -73,11 +74,10 @@ fn repeat(args: &RunArgs, out: &Path) -> Result<(), Failure> {
 /// The first difference between the histories of two run directories, with what came before
 /// it, or `None` if they are identical.
 pub(super) fn first_difference(a: &Path, b: &Path) -> Result<Option<String>, Failure> {
-    let open = |dir: &Path| {
-        let path = dir.join("history.jsonl");
-        File::open(&path)
-            .map(BufReader::new)
-            .map_err(|e| Failure::harness(format!("{}: {e}", path.display())))
+    let open = |dir: &Path| -> Result<_, Failure> {
+        let path = dir.join(HISTORY);
+        let file = File::open(&path).map_err(|e| Failure::at(&path, &e))?;
+        Ok(BufReader::new(file))
     };
     compare(open(a)?, open(b)?).map_err(Failure::harness)
 }
@@ -97,7 +97,7 @@ fn compare(a: impl BufRead, b: impl BufRead) -> std::io::Result<Option<String>> 
             context.push(describe(Some(same)));
             continue;
         }
-        let mut text = format!("first diverging event, line {line} of history.jsonl:\n");
+        let mut text = format!("first diverging event, line {line} of {HISTORY}:\n");
         for same in &context {
             text += &format!("    both   {same}\n");
         }

@@ -10,9 +10,10 @@ use std::process::Command;
 use clap::Args as ClapArgs;
 
 use super::exit::{Exit, Failure};
-use super::print;
+use super::{ERROR, print};
 use crate::environment::Environment;
 use crate::report::RunVerdict;
+use crate::run::SIM;
 use crate::run_dir::{Manifest, RunDir};
 use crate::scenario::{Profile, Scenario};
 use crate::sweep::pool::{End, Exited, Limits, limit_this_process, ran_out_of_memory};
@@ -98,11 +99,12 @@ pub(super) fn work(args: &WorkerArgs) -> Result<u8, Failure> {
     let manifest = Manifest {
         scenario: args.known_as.clone(),
         seed: args.seed,
-        backend: "sim".into(),
+        backend: SIM.into(),
         settings: args.set.clone(),
         planted: args.planted.clone(),
         profile: args.profile_known_as.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
+        started: None,
         environment: None,
     };
     let context = super::baseline::context(&scenario, Path::new(&args.known_as), None)?;
@@ -110,9 +112,9 @@ pub(super) fn work(args: &WorkerArgs) -> Result<u8, Failure> {
     if let Some(keep) = &args.keep
         && judged.report.verdict != RunVerdict::Pass
     {
-        let environment = Some(Environment::current());
         let manifest = Manifest {
-            environment,
+            started: Some(judged.report.sim.started.clone()),
+            environment: Some(Environment::current()),
             ..manifest
         };
         RunDir::create(keep)?.write(&manifest, &scenario, &judged)?;
@@ -124,7 +126,7 @@ pub(super) fn work(args: &WorkerArgs) -> Result<u8, Failure> {
 /// What came of a seed; `None` if its process was stopped from outside and must run again.
 ///
 /// # Errors
-/// The program could not be started.
+/// The program could not be started, or refuses what it is asked, as it would for any seed.
 pub(super) fn result(
     scenario: &str,
     seed: u64,
@@ -145,6 +147,10 @@ pub(super) fn result(
         }
         End::Exited(exited) => match serde_json::from_str(&exited.stdout) {
             Ok(result) if exited.status.success() => Some(result),
+            _ if exited.status.code() == Some(Exit::Usage as i32) => {
+                let told = exited.stderr.trim();
+                return Err(Failure::usage(told.strip_prefix(ERROR).unwrap_or(told)));
+            }
             _ if ran_out_of_memory(&exited) => {
                 without(Ending::OutOfMemory, last_line(&exited.stderr))
             }
@@ -226,6 +232,18 @@ mod tests {
         // The kernel's own doing, when the whole machine is short of memory.
         assert_eq!(of(9, "", "").ending, Ending::OutOfMemory);
         assert_eq!(of(11, "", "").ending, Ending::Crashed);
+    }
+
+    #[test]
+    fn a_refusal_is_no_result_of_the_seed() {
+        let exited = Exited {
+            status: std::process::ExitStatus::from_raw(64 << 8),
+            stdout: String::new(),
+            stderr: "error: b.json: no file of baselines\n".into(),
+        };
+        let refused = result("a", 7, LIMITS, End::Exited(exited)).expect_err("it was refused");
+        assert_eq!(refused.exit, Exit::Usage);
+        assert_eq!(refused.message, "b.json: no file of baselines");
     }
 
     #[test]

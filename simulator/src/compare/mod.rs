@@ -2,7 +2,7 @@
 //!
 //! A side is a run directory, a directory of run directories, or a sweep; all of them are
 //! [`SeedResult`]s in the end ([`side`]), so one sample is compared with a distribution, or
-//! a distribution with another, by the same code. [`figure`] says what is compared,
+//! a distribution with another, by the same code. Variants are compared each by itself. [`figure`] says what is compared,
 //! [`render`] lays it out. What one side does not show stays open; it is never a zero.
 //!
 //! Not here: any judgement of whether the difference is good.
@@ -17,10 +17,12 @@ use serde::{Deserialize, Serialize};
 
 pub use figure::Unit;
 pub use render::{markdown, text};
+use side::{Made, Part};
 pub use side::{Side, SideError};
 
 use crate::measure::distribution::nearest_rank;
 use crate::report::{Fixed, Percent};
+use crate::run_dir::VARIANT;
 use crate::sweep::SeedResult;
 
 /// Both sides' figures of one scenario.
@@ -38,10 +40,11 @@ pub struct Comparison {
 pub struct Head {
     /// As it was given.
     pub path: String,
+    /// With its variant, if it has any: `NAME-VARIANT`.
     pub scenario: String,
     /// `sim` or `docker`.
     pub backend: String,
-    /// Path of the hardware profile, if there was one.
+    /// Path of the hardware profile, if there was one; of all, if runs had several.
     pub profile: Option<String>,
     /// Runs with a report, and runs without.
     pub runs: u64,
@@ -92,48 +95,62 @@ impl Values {
 /// # Errors
 /// There is nothing to compare, in words.
 pub fn compare(a: &Side, b: &Side) -> Result<Vec<Comparison>, String> {
-    let (of_a, of_b) = (a.scenarios(), b.scenarios());
-    let common: Vec<&str> = of_a.iter().filter(|s| of_b.contains(s)).copied().collect();
+    let (of_a, of_b) = (a.parts(), b.parts());
+    let in_b = |name: &str| of_b.iter().find(|part| part.name == name);
+    let common = of_a.iter();
+    let common = common.filter_map(|part| Some(pair(part, in_b(part.name)?)));
+    let common: Vec<Comparison> = common.collect();
     match (common.is_empty(), &of_a[..], &of_b[..]) {
-        (false, ..) => Ok(common.iter().map(|name| pair(a, name, b, name)).collect()),
-        (true, [name_a], [name_b]) => Ok(vec![pair(a, name_a, b, name_b)]),
-        (true, ..) => Err(format!(
-            "no scenario in common: {} has {}, {} has {}",
-            a.path,
-            of_a.join(", "),
-            b.path,
-            of_b.join(", ")
-        )),
+        (false, ..) => Ok(common),
+        (true, [part_a], [part_b]) => Ok(vec![pair(part_a, part_b)]),
+        (true, ..) => {
+            let names = |parts: &[Part]| {
+                let names: Vec<&str> = parts.iter().map(|part| part.name).collect();
+                names.join(", ")
+            };
+            Err(format!(
+                "no scenario in common: {} has {}, {} has {}",
+                a.path,
+                names(&of_a),
+                b.path,
+                names(&of_b)
+            ))
+        }
     }
 }
 
-fn pair(a: &Side, scenario_a: &str, b: &Side, scenario_b: &str) -> Comparison {
-    let (runs_a, runs_b) = (a.of(scenario_a), b.of(scenario_b));
-    let mut warnings = Vec::new();
+fn pair(a: &Part, b: &Part) -> Comparison {
+    let mut warnings = mixed(a);
+    if a.path != b.path {
+        warnings.extend(mixed(b));
+    }
     let mut differ = |what: &str, differs: bool| {
         if differs {
             warnings.push(format!("{what}; the figures may not be comparable"));
         }
     };
-    match scenario_a == scenario_b {
+    match a.name == b.name {
         true => {
-            let differs = a.text(scenario_a) != b.text(scenario_b);
-            differ(&format!("the texts of {scenario_a} differ"), differs);
+            let text = |made: &Made| made.text.clone();
+            let differs = a.all(text) != b.all(text);
+            differ(&format!("the texts of {} differ", a.name), differs);
         }
-        false => differ(
-            &format!("A is {scenario_a}, B is {scenario_b}: not the same scenario"),
-            true,
-        ),
+        false => {
+            let what = format!("A is {}, B is {}: not the same scenario", a.name, b.name);
+            differ(&what, true);
+        }
     }
-    differ("the overrides (--set) differ", a.settings != b.settings);
-    if let Some(backend) = [a, b].into_iter().find(|side| side.backend == "mixed") {
-        let path = &backend.path;
+    let differs = a.all(overrides) != b.all(overrides);
+    differ("the overrides (--set) differ", differs);
+    if let Some(side) = [a, b].into_iter().find(|side| side.backend == "mixed") {
+        let path = side.path;
         differ(&format!("{path} holds runs of several backends"), true);
     }
-    let figures = figure::all(runs_a.iter().chain(&runs_b).copied());
+    let figures = figure::all(a.results().chain(b.results()));
+    let (runs_a, runs_b): (Vec<_>, Vec<_>) = (a.results().collect(), b.results().collect());
     Comparison {
-        a: head(a, scenario_a, &runs_a),
-        b: head(b, scenario_b, &runs_b),
+        a: head(a),
+        b: head(b),
         warnings,
         rows: figures
             .iter()
@@ -142,15 +159,53 @@ fn pair(a: &Side, scenario_a: &str, b: &Side, scenario_b: &str) -> Comparison {
     }
 }
 
-fn head(side: &Side, scenario: &str, runs: &[&SeedResult]) -> Head {
-    let reported = runs.iter().filter(|result| result.run.is_some()).count();
+/// What was set beside the variant, which is in the name.
+fn overrides(made: &Made) -> Vec<(String, String)> {
+    let settings = made.settings.iter();
+    let others = settings.filter(|(key, _)| key != VARIANT);
+    others.cloned().collect()
+}
+
+/// Why the runs of one side are not one distribution, if they are not.
+fn mixed(side: &Part) -> Vec<String> {
+    let ways = [
+        (
+            "texts of the scenario",
+            side.all(|made| made.text.clone()).len(),
+        ),
+        ("overrides (--set)", side.all(overrides).len()),
+        (
+            "hardware profiles",
+            side.all(|made| made.profile.clone()).len(),
+        ),
+    ];
+    let several = ways.iter().filter(|(_, count)| *count > 1);
+    let several = several.map(|(what, _)| {
+        format!(
+            "{} holds runs of {} with different {what}, taken together here; keep each kind \
+             in a directory of its own",
+            side.path, side.name
+        )
+    });
+    several.collect()
+}
+
+fn head(side: &Part) -> Head {
+    let (reported, without): (Vec<&SeedResult>, Vec<&SeedResult>) =
+        side.results().partition(|result| result.run.is_some());
+    let profiles = side.all(|made| made.profile.clone());
+    let is_used = profiles.iter().any(Option::is_some);
+    let profiles = profiles.into_iter();
+    let profiles: Vec<String> = profiles
+        .map(|profile| profile.unwrap_or_else(|| "none".to_owned()))
+        .collect();
     Head {
-        path: side.path.clone(),
-        scenario: scenario.into(),
-        backend: side.backend.clone(),
-        profile: side.profile.clone(),
-        runs: reported as u64,
-        without_report: (runs.len() - reported) as u64,
+        path: side.path.into(),
+        scenario: side.name.into(),
+        backend: side.backend.into(),
+        profile: is_used.then(|| profiles.join(", ")),
+        runs: reported.len() as u64,
+        without_report: without.len() as u64,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::run_dir::{RunDir, RunDirError};
+use crate::run_dir::{RunDir, RunDirError, run_name};
 use crate::sweep::{SeedResult, StoreError, store};
 
 /// Mentioned where runs of several backends lie together.
@@ -36,12 +36,32 @@ pub struct Side {
     /// As it was given.
     pub(super) path: String,
     pub(super) backend: String,
+    /// By scenario, and by variant where there are any: `NAME-VARIANT`.
+    runs: BTreeMap<String, Runs>,
+}
+
+/// Runs of one name, and every way in which they were made.
+#[derive(Debug, Default)]
+struct Runs {
+    results: Vec<SeedResult>,
+    made: BTreeSet<Made>,
+}
+
+/// What a side has of one name.
+pub(super) struct Part<'a> {
+    pub(super) path: &'a str,
+    pub(super) backend: &'a str,
+    pub(super) name: &'a str,
+    runs: &'a Runs,
+}
+
+/// How a run was made. Only runs that were made alike are one distribution.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Made {
+    /// Of the scenario.
+    pub(super) text: String,
     pub(super) settings: Vec<(String, String)>,
     pub(super) profile: Option<String>,
-    /// By scenario.
-    results: BTreeMap<String, Vec<SeedResult>>,
-    /// Texts of the scenarios.
-    texts: BTreeMap<String, String>,
 }
 
 impl Side {
@@ -61,7 +81,7 @@ impl Side {
             }
             Side::of_runs(path, &runs)?
         };
-        let mut results = side.results.values().flatten();
+        let mut results = side.runs.values().flat_map(|runs| &runs.results);
         match results.any(|result| result.run.is_some()) {
             true => Ok(side),
             false => Err(SideError::Empty(side.path)),
@@ -72,14 +92,21 @@ impl Side {
         let (spec, results) = store::read(path)?;
         let mut side = Side {
             backend: "sim".into(),
-            settings: spec.settings,
-            profile: spec.profile.map(|profile| profile.path),
             ..Side::empty(&path.display().to_string())
         };
         let texts = spec.scenarios.into_iter();
-        side.texts = texts.map(|swept| (swept.name, swept.text)).collect();
+        let texts: BTreeMap<_, _> = texts.map(|swept| (swept.name, swept.text)).collect();
+        let profile = spec.profile.map(|profile| profile.path);
         for result in results.into_values() {
-            side.add(result);
+            let text = texts.get(&result.scenario).cloned();
+            side.add(
+                result,
+                Made {
+                    text: text.unwrap_or_default(),
+                    settings: spec.settings.clone(),
+                    profile: profile.clone(),
+                },
+            );
         }
         Ok(side)
     }
@@ -91,8 +118,12 @@ impl Side {
             let (dir, manifest) = RunDir::open(dir)?;
             let report = dir.report()?;
             backends.insert(report.backend.clone());
-            side.add_with_text(SeedResult::of(&report), &dir.scenario_text()?);
-            (side.settings, side.profile) = (manifest.settings, manifest.profile);
+            let made = Made {
+                text: dir.scenario_text()?,
+                settings: manifest.settings,
+                profile: manifest.profile,
+            };
+            side.add(SeedResult::of(&report), made);
         }
         side.backend = match backends.len() {
             1 => backends.pop_first().expect("there is one"),
@@ -105,34 +136,38 @@ impl Side {
         Side {
             path: path.into(),
             backend: String::new(),
-            settings: Vec::new(),
-            profile: None,
-            results: BTreeMap::new(),
-            texts: BTreeMap::new(),
+            runs: BTreeMap::new(),
         }
     }
 
-    /// Adds a run whose scenario has this text.
-    pub(super) fn add_with_text(&mut self, result: SeedResult, text: &str) {
-        self.texts.insert(result.scenario.clone(), text.into());
-        self.add(result);
+    pub(super) fn add(&mut self, result: SeedResult, made: Made) {
+        let name = run_name(&result.scenario, &made.settings);
+        let runs = self.runs.entry(name).or_default();
+        runs.results.push(result);
+        runs.made.insert(made);
     }
 
-    fn add(&mut self, result: SeedResult) {
-        let of_it = self.results.entry(result.scenario.clone());
-        of_it.or_default().push(result);
+    /// By name.
+    pub(super) fn parts(&self) -> Vec<Part<'_>> {
+        let runs = self.runs.iter();
+        let parts = runs.map(|(name, runs)| Part {
+            path: &self.path,
+            backend: &self.backend,
+            name,
+            runs,
+        });
+        parts.collect()
+    }
+}
+
+impl<'a> Part<'a> {
+    pub(super) fn results(&self) -> impl Iterator<Item = &'a SeedResult> + use<'a> {
+        self.runs.results.iter()
     }
 
-    pub(super) fn scenarios(&self) -> Vec<&str> {
-        self.results.keys().map(String::as_str).collect()
-    }
-
-    pub(super) fn of(&self, scenario: &str) -> Vec<&SeedResult> {
-        self.results.get(scenario).into_iter().flatten().collect()
-    }
-
-    pub(super) fn text(&self, scenario: &str) -> Option<&str> {
-        self.texts.get(scenario).map(String::as_str)
+    /// Every value that occurs of something that runs are made with.
+    pub(super) fn all<T: Ord>(&self, what: impl Fn(&Made) -> T) -> BTreeSet<T> {
+        self.runs.made.iter().map(what).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::side::Side;
+use super::side::{Made, Side};
 use super::{Comparison, Row, compare, markdown, text};
 use crate::sweep::result::{LatencyQuantiles, Measure, RunFacts, Sampled, Warmup};
 use crate::sweep::{Ending, SeedResult};
@@ -44,9 +44,20 @@ fn side(path: &str, backend: &str, runs: Vec<SeedResult>) -> Side {
     let mut side = Side::empty(path);
     side.backend = backend.into();
     for run in runs {
-        side.add_with_text(run, "the scenario");
+        side.add(run, made("the scenario", &[]));
     }
     side
+}
+
+fn made(text: &str, settings: &[(&str, &str)]) -> Made {
+    let settings = settings.iter();
+    Made {
+        text: text.into(),
+        settings: settings
+            .map(|(key, to)| ((*key).into(), (*to).into()))
+            .collect(),
+        profile: None,
+    }
 }
 
 fn one(a: &Side, b: &Side) -> Comparison {
@@ -129,8 +140,9 @@ fn a_zero_has_no_ratio_and_a_single_run_no_percentiles() {
 #[test]
 fn what_is_not_the_same_is_compared_with_a_warning() {
     let a = side("a", "sim", vec![run("leader-kill", 1, &[900], None)]);
-    let mut b = side("b", "docker", vec![run("quiet", 1, &[950], None)]);
-    b.settings = vec![("phases.chaos".into(), "5s".into())];
+    let mut b = side("b", "docker", Vec::new());
+    let longer = made("the scenario", &[("phases.chaos", "5s")]);
+    b.add(run("quiet", 1, &[950], None), longer);
     let comparison = one(&a, &b);
     assert_eq!(
         comparison.warnings,
@@ -140,7 +152,10 @@ fn what_is_not_the_same_is_compared_with_a_warning() {
         ]
     );
     let mut changed = side("c", "sim", Vec::new());
-    changed.add_with_text(run("leader-kill", 1, &[900], None), "another text");
+    changed.add(
+        run("leader-kill", 1, &[900], None),
+        made("another text", &[]),
+    );
     let comparison = one(&a, &changed);
     assert!(comparison.warnings[0].starts_with("the texts of leader-kill differ"));
     assert!(markdown(&comparison).contains("- **Warning:** the texts of leader-kill differ"));
@@ -159,4 +174,52 @@ fn sweeps_are_compared_scenario_by_scenario() {
         why,
         "no scenario in common: a has leader-kill, quiet, c has power-loss"
     );
+}
+
+#[test]
+fn variants_are_compared_each_by_itself() {
+    let variants = |path: &str, names: &[&str]| {
+        let mut side = side(path, "sim", Vec::new());
+        for (name, election_ms) in names.iter().zip([900, 1_900]) {
+            let variant = made("the scenario", &[("variant", name)]);
+            side.add(run("scalability", 1, &[election_ms], None), variant);
+        }
+        side
+    };
+    let (a, b) = (variants("a", &["3", "5"]), variants("b", &["3", "5"]));
+    let comparisons = compare(&a, &b).expect("there is something to compare");
+    let names: Vec<&str> = comparisons.iter().map(|c| c.a.scenario.as_str()).collect();
+    assert_eq!(names, ["scalability-3", "scalability-5"]);
+    for comparison in &comparisons {
+        assert_eq!(comparison.warnings, Vec::<String>::new());
+        let election = row(comparison, "election");
+        assert_eq!(election.a.expect("measured").count, 1);
+        assert_eq!(election.a, election.b);
+    }
+    // Two variants may be compared, if that is what was asked for.
+    let comparison = one(&variants("a", &["3"]), &variants("b", &["5"]));
+    assert_eq!(comparison.warnings.len(), 1, "{:?}", comparison.warnings);
+    assert!(comparison.warnings[0].starts_with("A is scalability-3, B is scalability-5"));
+}
+
+#[test]
+fn runs_that_were_not_made_alike_are_no_distribution_without_a_warning() {
+    let mut a = side("a", "sim", vec![run("leader-kill", 1, &[900], None)]);
+    let slow = made("the scenario", &[("network.latency", "20ms")]);
+    a.add(run("leader-kill", 2, &[950], None), slow.clone());
+    let profile = Some("fast.toml".to_owned());
+    a.add(
+        run("leader-kill", 3, &[990], None),
+        Made { profile, ..slow },
+    );
+    let comparison = one(&a, &a);
+    let told = |what: &str| {
+        format!(
+            "a holds runs of leader-kill with different {what}, taken together here; keep each \
+             kind in a directory of its own"
+        )
+    };
+    let warnings = ["overrides (--set)", "hardware profiles"].map(told);
+    assert_eq!(comparison.warnings, warnings);
+    assert_eq!(comparison.a.profile.as_deref(), Some("none, fast.toml"));
 }

@@ -14,13 +14,17 @@ pub mod jsonl;
 mod line;
 pub mod operation;
 pub mod recorder;
+pub mod resources;
 pub mod window;
 
 pub use event::{
     Event, EventKind, FaultEvent, FaultStatus, LoadEvent, LoadUnit, MAJORITY_AGAIN, NO_MAJORITY,
     NodeEvent, Phase, Served, StreamEvent, StressLimit, Timed, UNFINISHED, Work,
 };
-pub use operation::{Action, Delivered, Found, Holder, Operation, Outcome, Service, operations};
+pub use operation::{
+    Action, Delivered, Found, Holder, Operation, Outcome, PROBE, Service, dead_lettered_from,
+    dead_letters_of, operations,
+};
 pub use recorder::{Observed, Observer, Recorder};
 pub use window::Window;
 

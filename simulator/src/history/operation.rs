@@ -25,6 +25,9 @@ impl Service {
     }
 }
 
+/// Names of the harness's own clients, which ask to measure downtime, begin with this.
+pub const PROBE: &str = "probe-";
+
 /// What a client asks. Every written value is unique within a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "f", rename_all = "snake_case")]
@@ -164,6 +167,20 @@ pub enum Action {
         key: String,
         by: i64,
     },
+}
+
+/// What a queue's name ends with that holds dead letters, unless it was configured otherwise,
+/// which no workload does.
+const DEAD_LETTERS: &str = ".dead";
+
+/// Where the dead letters of a queue go.
+pub fn dead_letters_of(queue: &str) -> String {
+    format!("{queue}{DEAD_LETTERS}")
+}
+
+/// Whose dead letters a queue holds, if it is one for them.
+pub fn dead_lettered_from(queue: &str) -> Option<&str> {
+    queue.strip_suffix(DEAD_LETTERS)
 }
 
 fn is_zero(number: &u64) -> bool {

@@ -102,7 +102,7 @@ pub fn operation_name(action: &Action) -> &'static str {
 }
 
 /// A histogram, with what it would round kept exactly.
-struct Recorder {
+pub(super) struct Recorder {
     histogram: Histogram<u64>,
     min_us: u64,
     max_us: u64,
@@ -110,7 +110,7 @@ struct Recorder {
 }
 
 impl Recorder {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let histogram = Histogram::new(3).expect("three significant digits are supported");
         Self {
             histogram,
@@ -120,7 +120,7 @@ impl Recorder {
         }
     }
 
-    fn record(&mut self, latency_us: u64) {
+    pub(super) fn record(&mut self, latency_us: u64) {
         self.histogram
             .record(latency_us)
             .expect("the histogram grows to any latency of a run");
@@ -129,7 +129,7 @@ impl Recorder {
         self.sum_us += u128::from(latency_us);
     }
 
-    fn summary(&self) -> LatencySummary {
+    pub(super) fn summary(&self) -> LatencySummary {
         let count = self.histogram.len();
         let mean_us = self.sum_us / u128::from(count.max(1));
         // A bucket's upper bound may lie above the largest value recorded.

@@ -8,14 +8,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{Action, Operation, Outcome, Phase, Service};
+use crate::history::{Action, Operation, Outcome, PROBE, Phase, Service};
 
 use super::distribution::nearest_rank;
 use super::latency::operation_name;
 use super::timeline::{Span, Timeline, count_in};
 
-/// Clients of the harness begin with this.
-const PROBE: &str = "probe-";
 /// Throughput is counted by whole ones.
 const SECOND_US: u64 = 1_000_000;
 

@@ -25,7 +25,7 @@
 
 use indexmap::{IndexMap, IndexSet};
 
-use crate::history::{Action, Operation, Outcome, Phase};
+use crate::history::{Action, Operation, Outcome, Phase, dead_lettered_from};
 
 use super::timeline::{Class, Timeline};
 
@@ -165,7 +165,7 @@ fn queue_loss<'a>(timeline: &'a Timeline<'a>, tally: &mut Tally) {
             .is_some_and(|at_us| message.last_receive_us > Some(at_us));
         tally.loss.duplicated += u64::from(message.is_double || again);
         // What was published to one queue turns up in another as a dead letter.
-        let origin = queue.strip_suffix(".dead");
+        let origin = dead_lettered_from(queue);
         let is_dead_letter = origin.is_some_and(|queue| messages.contains_key(&(queue, *value)));
         tally.loss.phantom += u64::from(received && !message.issued && !is_dead_letter);
     }

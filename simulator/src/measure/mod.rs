@@ -21,6 +21,7 @@ pub mod misses;
 pub mod recovery;
 pub mod resources;
 pub mod series;
+pub mod sizes;
 pub mod slowest;
 pub mod steps;
 #[cfg(test)]
@@ -42,7 +43,7 @@ pub use recovery::{Recovery, Spell};
 pub use resources::Resources;
 pub use steps::{LoadMeasure, Overall, StepMeasure, StressEnd};
 pub use throughput::{Series, Throughput};
-pub use timeline::{Class, Reign, SERVICES, Span, service_name};
+pub use timeline::{Class, Reign, SERVICES, Span};
 pub use totals::Totals;
 pub use work::{Breakdown, Stages};
 
@@ -65,6 +66,8 @@ pub struct Measures {
     /// How often each mark was met, in the order of [`marks::all`].
     pub marks: Vec<(&'static str, u64)>,
     pub latency: Vec<LatencyRow>,
+    /// Of writes, by size, where sizes differ.
+    pub sizes: Vec<sizes::SizeRow>,
     pub throughput: Throughput,
     pub operations: Counts,
     /// What workloads were given, over any stretch.
@@ -126,6 +129,7 @@ pub fn measure(history: &History) -> Measures {
         recovery: recovery::recovery(&timeline, &baselines, &spans, &elections),
         loss: loss::loss(&timeline),
         latency: latency::latency(&timeline),
+        sizes: sizes::by_size(&timeline),
         throughput: throughput::throughput(&timeline),
         operations: counts(&timeline),
         levels: Levels::of(&timeline),

@@ -1,13 +1,10 @@
 //! Resources of nodes: memory and processor time, from samples that a backend took.
 //!
-//! Only a backend that runs real processes can know them; the samples come as the text of
-//! `resources.csv`, with the head [`HEAD`]: time and counters since the process began, in
-//! microseconds and bytes, a row a node and sample.
+//! Only a backend that runs real processes can know them.
 
 use std::collections::BTreeMap;
 
-/// The columns that are read; more may follow.
-pub const HEAD: &str = "at_us,node,cpu_us,memory_bytes";
+use crate::history::resources::{ResourceSample, from_csv};
 
 /// What nodes used. `None` where there are too few samples to tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,36 +39,27 @@ impl Resources {
     /// # Errors
     /// It is none: which line, and why.
     pub fn parse(csv: &str) -> Result<Self, String> {
-        let mut lines = csv.lines();
-        let head = lines.next().unwrap_or_default();
-        if !head.starts_with(HEAD) {
-            return Err(format!("line 1: expected the columns {HEAD}"));
-        }
-        let mut samples: BTreeMap<&str, Vec<Sample>> = BTreeMap::new();
-        for (number, line) in (2..).zip(lines) {
-            let cells: Vec<&str> = line.split(',').collect();
-            // What could not be read is left empty.
-            if cells.iter().skip(2).take(2).any(|cell| cell.is_empty()) {
-                continue;
-            }
-            let cell = |place: usize| -> Result<u64, String> {
-                let text = cells.get(place).copied().unwrap_or_default();
-                let parsed = text.parse();
-                parsed.map_err(|_| format!("line {number}: `{text}` is no count"))
-            };
-            let sample = Sample {
-                at_us: cell(0)?,
-                cpu_us: cell(2)?,
-                memory_bytes: cell(3)?,
-            };
-            samples.entry(cells[1]).or_default().push(sample);
-        }
-        let nodes = samples.into_iter();
-        let nodes = nodes.map(|(node, samples)| (node.to_owned(), of_node(&samples)));
-        Ok(Self::of(nodes.collect()))
+        Ok(Self::of(&from_csv(csv)?))
     }
 
-    fn of(nodes: BTreeMap<String, NodeResources>) -> Self {
+    pub fn of(samples: &[ResourceSample]) -> Self {
+        let mut nodes: BTreeMap<&str, Vec<Sample>> = BTreeMap::new();
+        for sample in samples {
+            // A node that is down uses nothing that could be read.
+            if let (Some(cpu_us), Some(memory_bytes)) = (sample.cpu_us, sample.memory_bytes) {
+                nodes.entry(&sample.node).or_default().push(Sample {
+                    at_us: sample.at_us,
+                    cpu_us,
+                    memory_bytes,
+                });
+            }
+        }
+        let nodes = nodes.into_iter();
+        let nodes = nodes.map(|(node, samples)| (node.to_owned(), of_node(&samples)));
+        Self::of_nodes(nodes.collect())
+    }
+
+    fn of_nodes(nodes: BTreeMap<String, NodeResources>) -> Self {
         let all = || nodes.values();
         Self {
             memory_max_bytes: all().map(|node| node.memory_max_bytes).max(),
@@ -116,28 +104,26 @@ mod tests {
 
     #[test]
     fn the_node_with_the_most_counts() {
-        let mut csv = format!("{HEAD},disk_read_bytes\n");
-        for sample in 0..=20_u64 {
-            let at_us = sample * 100_000;
-            csv += &format!(
-                "{at_us},node-1,{},{},0\n",
-                sample * 50_000,
-                1_000 + sample * 10
-            );
-            csv += &format!("{at_us},node-2,{},{},0\n", sample * 20_000, 5_000);
+        let sample = |at_us, node: &str, used: Option<(u64, u64)>| ResourceSample {
+            at_us,
+            node: node.into(),
+            cpu_us: used.map(|(cpu_us, _)| cpu_us),
+            memory_bytes: used.map(|(_, bytes)| bytes),
+            ..ResourceSample::default()
+        };
+        let mut samples = Vec::new();
+        for n in 0..=20_u64 {
+            let at_us = n * 100_000;
+            samples.push(sample(at_us, "node-1", Some((n * 50_000, 1_000 + n * 10))));
+            samples.push(sample(at_us, "node-2", Some((n * 20_000, 5_000))));
+            // One that never came up.
+            samples.push(sample(at_us, "node-3", None));
         }
-        let resources = Resources::parse(&csv).expect("it is well-formed");
+        let resources = Resources::of(&samples);
+        assert_eq!(resources.nodes.len(), 2);
         assert_eq!(resources.memory_max_bytes, Some(5_000));
         assert_eq!(resources.cpu_max_ppm, Some(500_000));
         // From a mean of 1,005 bytes to one of 1,195.
         assert_eq!(resources.memory_growth_ppm, Some(189_054));
-    }
-
-    #[test]
-    fn what_is_no_sample_is_named() {
-        let wrong = Resources::parse("time,cpu\n").expect_err("the head is another");
-        assert!(wrong.starts_with("line 1: expected"), "{wrong}");
-        let wrong = Resources::parse(&format!("{HEAD}\n1,node-1,x,2\n")).expect_err("x");
-        assert_eq!(wrong, "line 2: `x` is no count");
     }
 }

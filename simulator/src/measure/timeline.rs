@@ -15,11 +15,6 @@ use crate::history::{
 /// The services in the order in which they are reported.
 pub const SERVICES: [Service; 3] = [Service::Lock, Service::Queue, Service::Cache];
 
-/// The name of a service in reports.
-pub fn service_name(service: Service) -> &'static str {
-    service.name()
-}
-
 /// What a client knows of an operation after its return.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
@@ -144,7 +139,6 @@ impl<'a> Timeline<'a> {
         }
     }
 
-    /// The stretch of a phase, if the run reached it.
     /// Operations that the cluster was asked, with what was measured of each. What a client
     /// answers from its own cache is none of them.
     pub fn asked(&self) -> impl Iterator<Item = (&Operation<'a>, &Sample<'a>)> {
@@ -152,6 +146,7 @@ impl<'a> Timeline<'a> {
         operations.zip(&self.samples)
     }
 
+    /// The stretch of a phase, if the run reached it.
     pub fn phase(&self, phase: Phase) -> Option<Span> {
         let index = self.phases.iter().position(|(p, _)| *p == phase)?;
         let to_us = self

@@ -4,13 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::history::{Action, EventKind, History, Outcome, StreamEvent};
+use crate::history::{Action, EventKind, History, Outcome, StreamEvent, dead_lettered_from};
 
 use super::distribution::Distribution;
 use super::timeline::Timeline;
-
-/// Dead letters of queue `q` go to `q.dead`, the service's default.
-const DEAD_LETTER_SUFFIX: &str = ".dead";
 
 /// Over the whole run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,7 +78,7 @@ fn queue(timeline: &Timeline<'_>) -> Option<QueueTotals> {
             }
             (Action::Receive { queue, .. }, Outcome::Received { messages }) => {
                 totals.delivered += messages.len() as u64;
-                if queue.ends_with(DEAD_LETTER_SUFFIX) {
+                if dead_lettered_from(queue).is_some() {
                     dead.extend(messages.iter().map(|message| message.value.as_str()));
                 }
             }

@@ -396,10 +396,10 @@ fn numbered(written: Vec<PlannedFault>, drawn: Vec<PlannedFault>) -> Vec<Planned
 
 fn baseline(scenario: &Scenario) -> Option<BaselinePlan> {
     let written = scenario.objectives.baseline.as_ref()?;
-    let name = written.name.as_ref().unwrap_or(scenario.name.get_ref());
+    let name = written.name.clone();
     Some(BaselinePlan {
         file: written.file.clone(),
-        name: name.clone(),
+        name: name.unwrap_or_else(|| scenario.run_name()),
         tolerance: written.tolerance.0,
     })
 }

@@ -13,7 +13,7 @@ use crate::measure::{Breakdown, Measures, Resources, Stages};
 use crate::objective::{Service, Unit};
 
 use super::Percent;
-use super::tables::{count, duration};
+use super::words::{count, duration};
 
 /// Operations of a service that its stages must be means of.
 const LEAST_OPERATIONS: u64 = 50;

@@ -102,10 +102,10 @@ fn nodes_that_are_busy_or_grow_are_found_where_that_is_known() {
     let csv = (0..=100_u64).map(|sample| {
         let at_us = sample * 100_000;
         let (busy_us, memory) = (at_us * 9 / 10, 1_000_000 + sample * 10_000);
-        format!("{at_us},node-1,{busy_us},{memory}\n{at_us},node-2,{sample},1000\n")
+        format!("{at_us},node-1,{busy_us},{memory},,,,\n{at_us},node-2,{sample},1000,,,,\n")
     });
     let csv: String = csv.collect();
-    let head = crate::measure::resources::HEAD;
+    let head = crate::history::resources::HEADER;
     let resources = Resources::parse(&format!("{head}\n{csv}")).expect("it is well-formed");
     let found = bottlenecks(&run(Work::default()), Some(&resources));
     let told: Vec<_> = found.iter().map(|b| (b.rule, b.subject.as_str())).collect();

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::baseline::Reference;
 use crate::check;
 use crate::history::{Phase, Service};
-use crate::measure::{self, Distribution, FaultMeasure, Measures, Resources, service_name};
+use crate::measure::latency::LatencySummary;
+use crate::measure::{self, Distribution, FaultMeasure, Measures, Resources};
 use crate::objective::Objective;
 
 use super::bottlenecks::bottlenecks;
@@ -131,6 +132,7 @@ pub fn build(input: &Input, measures: &Measures, checks: &[check::CheckResult]) 
         recovery_ms: recovery(measures),
         data_loss: data_loss(measures),
         latency_us: latency(measures),
+        latency_by_payload: payload::rows(measures),
         throughput: throughput(measures),
         operations: operations(measures),
         overall: overall(measures),
@@ -164,7 +166,7 @@ fn load(input: &Input, measures: &Measures) -> Vec<(String, u64)> {
                 .map_or(0, |rate| rate.acked)
         };
         (
-            service_name(*service).to_owned(),
+            service.name().to_owned(),
             of(Phase::Chaos) + of(Phase::Serve),
         )
     };
@@ -253,7 +255,7 @@ fn downtime(measures: &Measures) -> DowntimeMs {
 fn gaps(measures: &Measures) -> Vec<GapMs> {
     let gaps = measures.downtime.gaps.iter();
     gaps.map(|gap| GapMs {
-        service: service_name(gap.service).into(),
+        service: gap.service.name().into(),
         from_ms: Ms::of(gap.from_us),
         to_ms: Ms::of(gap.to_us),
     })
@@ -288,21 +290,8 @@ fn data_loss(measures: &Measures) -> Loss {
 fn latency(measures: &Measures) -> BTreeMap<String, BTreeMap<String, OperationLatency>> {
     let mut services: BTreeMap<String, BTreeMap<String, OperationLatency>> = BTreeMap::new();
     for row in &measures.latency {
-        let summary = row.summary;
-        let latency = Latency {
-            count: summary.count,
-            min: summary.min_us,
-            p50: summary.p50_us,
-            p90: summary.p90_us,
-            p95: summary.p95_us,
-            p99: summary.p99_us,
-            p999: summary.p999_us,
-            max: summary.max_us,
-            mean: summary.mean_us,
-        };
-        let operations = services
-            .entry(service_name(row.service).into())
-            .or_default();
+        let latency = quantiles(&row.summary);
+        let operations = services.entry(row.service.name().into()).or_default();
         let phases = operations.entry(row.operation.into()).or_default();
         phases
             .entry(row.phase)
@@ -310,6 +299,20 @@ fn latency(measures: &Measures) -> BTreeMap<String, BTreeMap<String, OperationLa
             .insert(row.class, latency);
     }
     services
+}
+
+pub(super) fn quantiles(summary: &LatencySummary) -> Latency {
+    Latency {
+        count: summary.count,
+        min: summary.min_us,
+        p50: summary.p50_us,
+        p90: summary.p90_us,
+        p95: summary.p95_us,
+        p99: summary.p99_us,
+        p999: summary.p999_us,
+        max: summary.max_us,
+        mean: summary.mean_us,
+    }
 }
 
 fn throughput(measures: &Measures) -> BTreeMap<String, BTreeMap<Phase, Rate>> {
@@ -326,7 +329,7 @@ fn throughput(measures: &Measures) -> BTreeMap<String, BTreeMap<Phase, Rate>> {
     };
     let services = measures.throughput.services.iter();
     services
-        .map(|(service, phases)| (service_name(*service).to_owned(), rates(phases)))
+        .map(|(service, phases)| (service.name().to_owned(), rates(phases)))
         .chain([("all".to_owned(), rates(&measures.throughput.all))])
         .collect()
 }
@@ -367,7 +370,7 @@ fn timeline(measures: &Measures) -> TimelineData {
         end_ms: Ms::of(measures.end_us),
         bucket_ms: Ms::of(measures.series.bucket_us),
         acked: series
-            .map(|(service, acked)| (service_name(*service).into(), acked.clone()))
+            .map(|(service, acked)| (service.name().into(), acked.clone()))
             .collect(),
         phases: phases
             .map(|(phase, us)| PhaseStart {
@@ -409,7 +412,7 @@ fn stages(measures: &Measures) -> BTreeMap<String, BTreeMap<String, u64>> {
     services
         .map(|(service, stages)| {
             let means = stages.all().map(|(stage, us)| (stage.to_owned(), us));
-            (service_name(*service).to_owned(), means.into())
+            (service.name().to_owned(), means.into())
         })
         .collect()
 }
@@ -443,7 +446,7 @@ fn cache(totals: measure::totals::CacheTotals, misses: &measure::Misses) -> Cach
 fn errors(measures: &Measures) -> Vec<ErrorRow> {
     let rows = measures.errors.iter();
     rows.map(|row| ErrorRow {
-        service: service_name(row.service).into(),
+        service: row.service.name().into(),
         operation: row.operation.into(),
         outcome: row.class,
         why: row.why.clone(),
@@ -455,7 +458,7 @@ fn errors(measures: &Measures) -> Vec<ErrorRow> {
 fn slowest(measures: &Measures) -> Vec<SlowRow> {
     let rows = measures.slowest.iter();
     rows.map(|row| SlowRow {
-        service: service_name(row.service).into(),
+        service: row.service.name().into(),
         operation: row.operation.into(),
         client: row.client.clone(),
         at_ms: Ms::of(row.at_us),

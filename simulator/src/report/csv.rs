@@ -13,6 +13,7 @@ pub use over_time::series;
 pub fn files(report: &Report) -> Vec<(&'static str, String)> {
     vec![
         ("latency.csv", latency(report)),
+        ("payload.csv", payload(report)),
         ("throughput.csv", throughput(report)),
         ("acknowledged.csv", acknowledged(report)),
         ("faults.csv", faults(report)),
@@ -71,7 +72,19 @@ fn latency(report: &Report) -> String {
     out
 }
 
-fn latency_line(names: [&str; 4], latency: &Latency) -> String {
+fn payload(report: &Report) -> String {
+    let mut out = String::from(
+        "service,operation,up_to_bytes,count,min_us,p50_us,p90_us,p95_us,p99_us,p999_us,max_us,\
+         mean_us\n",
+    );
+    for row in &report.latency_by_payload {
+        let names = [&row.service, &row.operation, &row.up_to_bytes.to_string()];
+        out += &latency_line(names.map(String::as_str), &row.latency_us);
+    }
+    out
+}
+
+fn latency_line<const N: usize>(names: [&str; N], latency: &Latency) -> String {
     let Latency {
         count,
         min,

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::history::{LoadUnit, Phase, StressLimit};
 use crate::measure::{Measures, StepMeasure, StressEnd};
 
-use super::tables::{NOTHING, Table, Tone, count, duration, or_nothing};
+use super::tables::{NOTHING, Table, Tone, or_nothing};
+use super::words::{count, duration};
 use super::{Bound, Ms, ObjectiveResult, PerSecond, Percent, Status, Unit};
 
 /// Steps in order of time, and the end of a stress test.
@@ -113,11 +114,13 @@ fn stress(steps: &[LoadStep], end: StressEnd, unknown: &[StressLimit]) -> Stress
     let summary = match breaking {
         Some(step) => {
             let broke = step.broke.expect("that is why it was found");
-            let held = or_nothing(steps.iter().rfind(|s| s.step < step.step), level);
+            let before = steps.iter().rfind(|s| s.step < step.step);
+            let held = before.map(|held| format!("; the step before, {}, holds", level(held)));
             format!(
-                "breaks at {}: {}; the step before, {held}, holds",
+                "breaks at {}: {}{}",
                 level(step),
-                broke.text()
+                broke.text(),
+                held.unwrap_or_default()
             )
         }
         // The last step is the way back.
@@ -255,5 +258,48 @@ fn result(name: &str, unit: Unit, limit: u64, measured: Option<u64>) -> Objectiv
         grace_ms: None,
         missed_for_ms: None,
         note: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(step: u64, broke: Option<Broke>) -> LoadStep {
+        LoadStep {
+            step,
+            users: Some(step * 100),
+            rate: None,
+            from_ms: Ms::of(0),
+            to_ms: Ms::of(1_000_000),
+            acknowledged: 1,
+            errors: 0,
+            pending: 0,
+            per_second: PerSecond::of(1_000),
+            p50_us: None,
+            p95_us: None,
+            p99_us: None,
+            max_us: None,
+            broke,
+        }
+    }
+
+    #[test]
+    fn the_step_before_is_named_where_there_was_one() {
+        let broke = Some(Broke {
+            limit: StressLimit::P99,
+            measured: 80_000,
+            allowed: 50_000,
+        });
+        let said = |steps: &[LoadStep]| stress(steps, StressEnd::Recovered, &[]).summary;
+        assert_eq!(
+            said(&[step(1, None), step(2, broke), step(3, None)]),
+            "breaks at 200 users: p99 is 80.0 ms, limit 50.0 ms; the step before, 100 users, \
+             holds; recovers when the load falls"
+        );
+        assert_eq!(
+            said(&[step(1, broke), step(2, None)]),
+            "breaks at 100 users: p99 is 80.0 ms, limit 50.0 ms; recovers when the load falls"
+        );
     }
 }

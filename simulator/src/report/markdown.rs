@@ -6,8 +6,9 @@
 //! byte-identical for a seed.
 
 use super::parts::{self, Facts};
-use super::tables::{Table, Tone, data_loss, tables};
+use super::tables::{Table, Tone, tables};
 use super::timeline::timeline;
+use super::words::data_loss;
 use super::*;
 
 /// Tables that have a part of their own.

@@ -19,11 +19,13 @@ pub mod load;
 mod markdown;
 mod objectives;
 mod parts;
+pub mod payload;
 mod tables;
 mod text;
 mod timeline;
 pub mod variants;
 mod verdict;
+mod words;
 
 use std::collections::BTreeMap;
 
@@ -39,11 +41,12 @@ pub use figures::figures;
 pub use load::Load;
 pub use markdown::markdown;
 pub use objectives::{ObjectiveResult, Status};
+pub use payload::PayloadRow;
 pub(crate) use tables::{Table, Tone};
-pub use tables::{count, duration};
 pub use text::{Style, text};
 pub use variants::Variants;
 pub use verdict::{RECOVERY_CHECKS, RunVerdict};
+pub use words::{count, duration};
 
 use crate::history::Phase;
 use crate::measure::{Class, SpanStatus};
@@ -71,12 +74,16 @@ pub struct Report {
     pub downtime_ms: DowntimeMs,
     /// Every stretch in which a service was down.
     pub gaps: Vec<GapMs>,
-    /// Percent of the stretch from chaos to serve in which no service was down.
+    /// Percent of the stretch from the start of chaos to the end of serve in which no service
+    /// was down.
     pub availability: Option<Percent>,
     pub recovery_ms: RecoveryMs,
     pub data_loss: Loss,
     /// Service → operation → phase → outcome.
     pub latency_us: BTreeMap<String, BTreeMap<String, OperationLatency>>,
+    /// Of writes whose payloads differ by a power of ten; left out where none do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latency_by_payload: Vec<PayloadRow>,
     /// Service, or `all` → phase.
     pub throughput: BTreeMap<String, BTreeMap<Phase, Rate>>,
     pub operations: Operations,
@@ -173,7 +180,9 @@ pub struct SlowRow {
     pub service: String,
     pub operation: String,
     pub client: String,
+    /// When it was meant to start; of a client that asks at no rate, when it was sent.
     pub at_ms: Ms,
+    /// From `at_ms` to the answer.
     pub latency_ms: Ms,
 }
 
@@ -249,11 +258,16 @@ pub struct DowntimeMs {
     pub any: Option<ServiceDowntimeMs>,
 }
 
+/// From the start of chaos to the end of serve; a gap that goes beyond either is cut there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceDowntimeMs {
+    /// All gaps together.
     pub total: Ms,
+    /// The longest gap.
     pub max: Ms,
+    /// How many gaps.
     pub count: u64,
+    /// Percent of that stretch without a gap.
     pub availability: Percent,
 }
 
@@ -282,15 +296,26 @@ pub struct Spell {
     pub unseen: u64,
 }
 
+/// Writes are publishes and writes to the cache, of the whole run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Loss {
     /// Acknowledged writes.
     pub acked: u64,
+    /// Acknowledged writes whose effect the audit missed.
     pub lost: u64,
+    /// Payload of the lost writes, bytes.
     pub lost_bytes: u64,
+    /// The first of the lost writes is sent → the last of them is acknowledged: the recovery
+    /// point objective (RPO) that the run would have needed; 0 if none is lost.
     pub window_ms: Ms,
+    /// Messages stored twice, or delivered after their acknowledgement was confirmed, and
+    /// increments that count more than once.
     pub duplicated: u64,
+    /// Values that clients were given though nobody wrote them, or only a write that failed
+    /// for certain.
     pub phantom: u64,
+    /// Acknowledged writes of which nobody can say whether they are lost: the audit did not
+    /// come to their key or to the end of their queue.
     pub unaudited: u64,
 }
 
@@ -319,11 +344,17 @@ pub struct Rate {
     pub lowest: Option<u64>,
 }
 
+/// What the cluster was asked in the whole run, by probes and the audit too.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Operations {
+    /// Started: the sum of the others.
     pub invoked: u64,
+    /// Answered, whatever the answer.
     pub acknowledged: u64,
+    /// Certainly without effect.
     pub failed: u64,
+    /// Without a usable answer, so that they may have had an effect: timed out, broken off,
+    /// or outstanding at the end.
     pub unknown: u64,
 }
 
@@ -352,7 +383,10 @@ pub enum CheckVerdict {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TimelineData {
     pub end_ms: Ms,
+    /// Length of a bucket.
     pub bucket_ms: Ms,
+    /// Service → operations acknowledged in each bucket, the first of which starts with the
+    /// run; by when the client had the answer.
     pub acked: BTreeMap<String, Vec<u64>>,
     pub phases: Vec<PhaseStart>,
     pub leaders: Vec<Leader>,
@@ -385,7 +419,7 @@ pub struct Sim {
     pub wall_seconds: Seconds,
     /// Seconds of the run's clock for each second of wall clock; differs between runs.
     pub speed: PerSecond,
-    /// Date and time; differs between runs.
+    /// UTC, RFC 3339, when the run began, or `unknown`; differs between runs.
     pub started: String,
     /// Of the program; differs between builds.
     pub version: String,

@@ -1,6 +1,7 @@
 //! What a page and a Markdown document say in the same words: facts, tables and sentences.
 
-use super::tables::{Table, Tone, count, duration, or_nothing};
+use super::tables::{Table, Tone, or_nothing};
+use super::words::{count, duration};
 use super::*;
 
 /// Names and values. What is not known is left out.

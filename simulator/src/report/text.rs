@@ -1,8 +1,9 @@
 //! The report on a terminal: the run at a glance, the figures, and last, where the eye
 //! rests, the verdict with its evidence and the command that runs it again.
 
-use super::tables::{Table, Tone, count, data_loss, duration, tables};
+use super::tables::{Table, Tone, tables};
 use super::timeline::timeline;
+use super::words::{count, data_loss, duration};
 use super::*;
 
 /// Lines of evidence that are printed; the rest is in `report.json`.

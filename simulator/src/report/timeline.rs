@@ -7,7 +7,8 @@
 use crate::history::Phase;
 use crate::measure::SpanStatus;
 
-use super::tables::{count, duration, targets};
+use super::tables::targets;
+use super::words::{count, duration};
 use super::*;
 
 /// Columns of the drawing, without labels.

@@ -3,8 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::tables::{Table, Tone, count, duration, or_nothing};
-use super::{CheckVerdict, PerSecond, Percent, Report, RunVerdict, Style, Unit, markdown, text};
+use super::tables::{Table, Tone, or_nothing};
+use super::words::{count, duration};
+use super::{CheckVerdict, PerSecond, Percent, Report, RunVerdict, Style, Unit};
+use super::{markdown, parts, text};
 
 /// `variants.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -18,6 +20,10 @@ pub struct Variants {
     /// How throughput changes with the number of nodes, in one line; `null` if that is the
     /// same in all.
     pub scaling: Option<String>,
+    /// What bounds throughput and latency, as in the reports; left out if that is the machine
+    /// that ran, or not the same in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounded_by: Option<String>,
 }
 
 /// One run. Throughput and latency are those of the chaos phase, of all operations but long
@@ -70,6 +76,7 @@ impl Variants {
             backend: first.backend.clone(),
             verdict: worst.expect("there is one"),
             scaling: scaling(&rows),
+            bounded_by: bounded_by(runs),
             variants: rows,
         }
     }
@@ -103,16 +110,21 @@ impl Variants {
             self.scenario, self.seed, self.verdict
         );
         out += &markdown::laid_out(&self.table());
-        let notes: Vec<&str> = self.notes().collect();
+        let notes: Vec<String> = self.notes().collect();
         out += &notes.join("\n\n");
         out += "\n";
         out
     }
 
     /// What the table cannot say.
-    pub(super) fn notes(&self) -> impl Iterator<Item = &str> {
-        let unknown = (self.backend == "sim").then_some(UNKNOWN_IN_SIMULATION);
-        self.scaling.as_deref().into_iter().chain(unknown)
+    pub(super) fn notes(&self) -> impl Iterator<Item = String> {
+        let unknown = (self.backend == "sim").then(|| parts::NO_RESOURCES.to_owned());
+        let bounded = self
+            .bounded_by
+            .iter()
+            .map(|bounded| parts::sentence(bounded));
+        let scaling = self.scaling.iter().cloned();
+        scaling.chain(unknown).chain(bounded)
     }
 
     pub(super) fn table(&self) -> Table {
@@ -180,9 +192,6 @@ fn data(row: &VariantRow) -> String {
     }
 }
 
-const UNKNOWN_IN_SIMULATION: &str = "CPU and memory of nodes are not simulated; throughput and \
-                                     latency are bounded by the modelled network and disk alone.";
-
 fn severity(verdict: RunVerdict) -> u8 {
     match verdict {
         RunVerdict::Pass => 0,
@@ -219,6 +228,12 @@ fn row(name: &str, report: &Report) -> VariantRow {
             .max(),
         checks: (held.count() as u64, report.checks.len() as u64),
     }
+}
+
+fn bounded_by(runs: &[(String, Report)]) -> Option<String> {
+    let mut bounds = runs.iter().map(|(_, report)| &report.bounded_by);
+    let first = bounds.next()?;
+    bounds.all(|other| other == first).then(|| first.clone())?
 }
 
 /// Compares the fewest nodes with the most. Throughput that keeps within a tenth of growing
@@ -299,10 +314,12 @@ mod tests {
             verdict: RunVerdict::Pass,
             variants: vec![row(3, 1_000), row(5, 900)],
             scaling: None,
+            bounded_by: Some("only its cores bound it".into()),
         };
         let text = variants.to_text(Style::default());
         assert!(text.contains("5-nodes") && text.contains("90 %"), "{text}");
-        assert!(text.contains("not simulated"), "{text}");
+        assert!(text.contains("not known on this backend"), "{text}");
+        assert!(text.contains("\nOnly its cores bound it.\n"), "{text}");
         assert!(text.contains("nothing lost"), "{text}");
     }
 }

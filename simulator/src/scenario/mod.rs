@@ -168,9 +168,12 @@ impl Scenario {
 
     /// The variant that was chosen, if one was.
     pub fn variant(&self) -> Option<&str> {
-        let settings = self.source.settings.iter().rev();
-        let mut chosen = settings.filter(|(key, _)| key == variant::VARIANT);
-        chosen.next().map(|(_, name)| name.as_str())
+        variant::chosen(&self.source.settings)
+    }
+
+    /// See [`variant::run_name`].
+    pub fn run_name(&self) -> String {
+        variant::run_name(self.name.get_ref(), &self.source.settings)
     }
 
     /// The same file, profile and overrides, with this variant.

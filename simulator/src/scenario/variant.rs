@@ -17,6 +17,21 @@ use super::source::{Problem, Source};
 /// The override that chooses a variant.
 pub const VARIANT: &str = "variant";
 
+/// The variant that overrides choose, if they choose one.
+pub fn chosen(settings: &[(String, String)]) -> Option<&str> {
+    let mut chosen = settings.iter().rev().filter(|(key, _)| key == VARIANT);
+    chosen.next().map(|(_, name)| name.as_str())
+}
+
+/// What runs of a scenario with these overrides are called: `NAME-VARIANT`, or `NAME` where
+/// no variant is chosen. Runs of two variants are runs of two things.
+pub fn run_name(scenario: &str, settings: &[(String, String)]) -> String {
+    match chosen(settings) {
+        Some(variant) => format!("{scenario}-{variant}"),
+        None => scenario.to_owned(),
+    }
+}
+
 /// A variant as it was written.
 struct Written<'s> {
     name: Spanned<String>,

@@ -15,6 +15,9 @@ use crate::plan::{Plan, PlannedFault};
 use crate::scenario::Scenario;
 use crate::scenario::unit::Duration;
 
+/// Where a scenario names earlier runs to be compared with.
+const BASELINE: [&str; 2] = ["objectives", "baseline"];
+
 /// The scenario with the faults of its plan, and nothing left to draw about them.
 pub fn explicit(scenario: &Scenario, plan: &Plan) -> Table {
     let mut document = scenario.document();
@@ -38,6 +41,22 @@ pub fn explicit(scenario: &Scenario, plan: &Plan) -> Table {
         .map(|fault| Value::Table(table(fault, plan)));
     set_tables(&mut document, "fault", faults.collect());
     document
+}
+
+/// The scenario, compared with a baseline of this name in a file beside it. Its tolerance
+/// stays.
+pub fn with_baseline(document: &Table, file: &str, name: &str) -> Table {
+    let written = get(document, &BASELINE).and_then(Value::as_table);
+    let mut baseline = written.cloned().unwrap_or_default();
+    for (key, value) in [("file", file), ("name", name)] {
+        baseline.insert(key.to_owned(), value.into());
+    }
+    with(document, &BASELINE, baseline.into())
+}
+
+/// Whether the scenario is compared with a baseline.
+pub fn has_baseline(document: &Table) -> bool {
+    get(document, &BASELINE).is_some()
 }
 
 /// The elements of an array of tables; none if it is not there.

@@ -9,7 +9,7 @@ use super::measures::{Durations, RunReport};
 use super::{Simulation, Wishes, Written};
 use crate::environment::Environment;
 use crate::report::RunVerdict;
-use crate::run::Judged;
+use crate::run::{Judged, SIM};
 use crate::run_dir::{Manifest, RunDir};
 use crate::scenario::Scenario;
 use crate::sweep::{Measure, SeedResult};
@@ -216,11 +216,12 @@ fn leave(
     let manifest = Manifest {
         scenario: scenario_file.display().to_string(),
         seed: failed.seed,
-        backend: "sim".into(),
+        backend: SIM.into(),
         settings: simulation.settings.clone(),
         planted: None,
         profile: None,
         version: env!("CARGO_PKG_VERSION").into(),
+        started: (failed.judged.as_ref()).map(|judged| judged.report.sim.started.clone()),
         environment: Some(Environment::current()),
     };
     match &failed.judged {

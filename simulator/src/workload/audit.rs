@@ -14,7 +14,7 @@ use squall_cluster::world::{Instant, World};
 use tokio::sync::Notify;
 
 use super::{Caller, Setting, cache, lock, probe, queue};
-use crate::history::{Action, Outcome};
+use crate::history::{Action, Outcome, dead_letters_of};
 use crate::plan::{Plan, WorkloadKind};
 
 /// From so many keys on, several are read at a time.
@@ -147,7 +147,7 @@ fn queues(plan: &Plan) -> Vec<String> {
         if let WorkloadKind::Queue { queues, mix, .. } = &workload.kind {
             for number in 0..(*queues).max(1) {
                 let name = queue::queue_name(&workload.name, number);
-                let dead_letters = (mix.max_deliveries > 0).then(|| format!("{name}.dead"));
+                let dead_letters = (mix.max_deliveries > 0).then(|| dead_letters_of(&name));
                 names.push(name);
                 names.extend(dead_letters);
             }
@@ -292,4 +292,63 @@ async fn ask<W: World>(
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use squall_cluster::state::State;
+    use squall_cluster::state::command::{
+        Applied, Command, NewMessage, QueueCommand, QueueSettings, Reply, Request, Stamp,
+    };
+
+    use crate::history::{dead_lettered_from, dead_letters_of};
+
+    #[test]
+    fn dead_letters_are_looked_for_where_the_cluster_puts_them() {
+        let mut state = State::new(Default::default());
+        let mut index = 0;
+        let mut apply = |command: QueueCommand| -> Applied {
+            index += 1;
+            let request = Request {
+                time_ms: 0,
+                once: None,
+                command: Command::Queue(command),
+            };
+            state.apply(Stamp { index, time_ms: 0 }, &request)
+        };
+        let queue = || "q".to_owned();
+        apply(QueueCommand::Configure {
+            queue: queue(),
+            settings: QueueSettings {
+                max_deliveries: 1,
+                ..QueueSettings::default()
+            },
+        });
+        apply(QueueCommand::Publish {
+            queue: queue(),
+            messages: vec![NewMessage {
+                payload: "a".into(),
+                delay_ms: 0,
+                priority: 0,
+                group: None,
+                dedup: None,
+            }],
+        });
+        let received = apply(QueueCommand::Receive {
+            queue: queue(),
+            count: 1,
+            visibility_ms: None,
+        });
+        let Reply::Messages(messages) = received.reply else {
+            panic!("a receive answers with messages");
+        };
+        let failed = apply(QueueCommand::Nack {
+            queue: queue(),
+            receipt: messages[0].receipt,
+            delay_ms: 0,
+        });
+        assert_eq!(failed.ready_queues, [dead_letters_of("q")]);
+        assert_eq!(dead_lettered_from(&failed.ready_queues[0]), Some("q"));
+        assert_eq!(dead_lettered_from("q"), None);
+    }
 }

@@ -16,7 +16,7 @@ use squall_cluster::state::command::{
 use squall_cluster::world::World;
 
 use super::{Caller, Setting, cache, queue};
-use crate::history::{Action, Outcome, Service};
+use crate::history::{Action, Outcome, PROBE, Service};
 use crate::plan::{Plan, ProbePlan};
 
 /// Probes taking turns, a service.
@@ -81,7 +81,7 @@ pub fn start<W: World>(setting: &Rc<Setting>, plan: &Plan, probe: &ProbePlan) {
         for lane in 0..LANES {
             let caller = Caller::<W>::of_harness(
                 setting.clone(),
-                format!("probe-{}-{}", word(service), lane + 1),
+                format!("{PROBE}{}-{}", word(service), lane + 1),
                 plan.stream("probe"),
                 patience_us(plan, probe),
                 lane,

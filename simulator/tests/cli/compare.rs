@@ -1,6 +1,6 @@
 //! `squall compare` on what real runs left behind.
 
-use crate::command::{SmallRun, squall_run, squall_with};
+use crate::command::{SMALL, ScenarioFile, SmallRun, squall_run, squall_with};
 
 #[test]
 fn a_run_compared_with_itself_shows_no_difference() {
@@ -49,6 +49,58 @@ fn runs_with_other_settings_are_compared_with_a_warning() {
         "{}",
         compared.stdout
     );
+    let told = "runs of small with different overrides (--set), taken together here; keep each";
+    assert!(compared.stderr.contains(told), "{}", compared.stderr);
+}
+
+#[test]
+fn variants_are_never_taken_together() {
+    let variants = "[[variant]]\nname = \"near\"\n\n[[variant]]\nname = \"far\"\nset = { network.latency = \"20ms\" }\n";
+    let scenario = ScenarioFile::new(&format!("{SMALL}\n{variants}"));
+    let all = scenario.beside("all");
+    let ran = squall_run(&scenario.path, &all, &[]);
+    assert!(matches!(ran.code, 0..=3), "{}", ran.stderr);
+    let all = all.to_str().expect("a plain path");
+    let compared = squall_with(&["compare", all, all]);
+    assert_eq!((compared.code, compared.stderr.as_str()), (0, ""));
+    for name in ["small-near", "small-far"] {
+        let head = format!("A: {name} on sim, 1 run");
+        assert!(compared.stdout.contains(&head), "{}", compared.stdout);
+    }
+    let (near, far) = (format!("{all}/near"), format!("{all}/far"));
+    let compared = squall_with(&["compare", &near, &far]);
+    assert_eq!(compared.code, 0, "{}", compared.stderr);
+    let warning = "warning: A is small-near, B is small-far: not the same scenario";
+    assert!(compared.stderr.starts_with(warning), "{}", compared.stderr);
+    assert_eq!(compared.stderr.lines().count(), 1, "{}", compared.stderr);
+
+    // Nor is one the yardstick of another.
+    let file = scenario.beside("baselines.json");
+    let file = file.to_str().expect("a plain path");
+    let saved = squall_with(&["baseline", "save", &near, "--file", file]);
+    assert_eq!(saved.code, 0, "{}", saved.stderr);
+    assert!(saved.stderr.starts_with("small-near: "), "{}", saved.stderr);
+    let same = squall_with(&["baseline", "compare", &near, "--file", file]);
+    assert_eq!(same.code, 0, "{}{}", same.stdout, same.stderr);
+    let other = ["baseline", "compare", &far, "--file", file];
+    let unknown = squall_with(&other);
+    assert_eq!(unknown.code, 64, "{}", unknown.stdout);
+    assert!(
+        unknown.stderr.contains("no baseline small-far"),
+        "{}",
+        unknown.stderr
+    );
+    let refused = squall_with(&[&other[..], &["--name", "small-near"]].concat());
+    assert_eq!(refused.code, 64, "{}", refused.stdout);
+    let told = "baseline small-near is of small-near, not of small-far: save one";
+    assert!(refused.stderr.contains(told), "{}", refused.stderr);
+    let again = scenario.beside("again");
+    let more = ["--set", "variant=near", "--baseline", file];
+    let ran = squall_run(&scenario.path, &again, &more);
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    let more = ["--set", "variant=far", "--baseline", file];
+    let refused = squall_run(&scenario.path, &again, &more);
+    assert_eq!(refused.code, 64, "{}{}", refused.stdout, refused.stderr);
 }
 
 #[test]

@@ -69,6 +69,9 @@ fn a_run_with_a_profile_is_deterministic_and_can_be_replayed_without_it() {
     );
     let again = format!("--profile {}", files.profile());
     assert!(run.stdout.contains(&again), "{}", run.stdout);
+    let modelled = "its profile models processors, network latency, disk syncs\n";
+    assert!(run.stdout.contains(modelled), "{}", run.stdout);
+    assert!(!run.stdout.contains("no hardware"), "{}", run.stdout);
     std::fs::remove_file(&files.profile).expect("the file is ours");
     let replay = squall_with(&["replay", dir.to_str().expect("a plain path")]);
     assert_eq!(replay.code, 0, "{}{}", replay.stdout, replay.stderr);
@@ -79,6 +82,18 @@ fn a_run_with_a_profile_is_deterministic_and_can_be_replayed_without_it() {
     );
     let check = squall_with(&["check", dir.to_str().expect("a plain path")]);
     assert_eq!(check.code, 0, "{}{}", check.stdout, check.stderr);
+}
+
+#[test]
+fn a_report_says_what_the_profile_leaves_out() {
+    let files = Files::new(
+        "[hardware.network]\nlatency = { min = \"20us\", p50 = \"50us\", max = \"1ms\" }\n",
+    );
+    let dir = files.scenario.beside("run");
+    let run = squall_run(&files.scenario.path, &dir, &["--profile", files.profile()]);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    let modelled = "its profile models network latency, and processing takes no time\n";
+    assert!(run.stdout.contains(modelled), "{}", run.stdout);
 }
 
 #[test]

@@ -50,6 +50,33 @@ fn a_stored_run_reads_as_it_did_when_it_was_made() {
 }
 
 #[test]
+fn a_run_began_when_it_began_however_late_it_is_judged() {
+    let run = SmallRun::new();
+    let started = |report: &str| -> serde_json::Value {
+        let report: serde_json::Value = serde_json::from_str(report).expect("a report is JSON");
+        report["sim"]["started"].clone()
+    };
+    let judged_again = || {
+        let checked = squall_with(&["check", path(&run.dir), "--format", "json"]);
+        assert_eq!(checked.code, 0, "{}", checked.stderr);
+        started(&checked.stdout)
+    };
+    let manifest = run.read("run.json");
+    let mut manifest: serde_json::Value = serde_json::from_str(&manifest).expect("JSON");
+    assert_eq!(manifest["started"], started(&run.read("report.json")));
+    manifest["started"] = "2020-02-29T12:00:00Z".into();
+    run.write("run.json", &manifest.to_string());
+    assert_eq!(judged_again(), "2020-02-29T12:00:00Z");
+    // As the first version left it behind.
+    manifest
+        .as_object_mut()
+        .expect("an object")
+        .remove("started");
+    run.write("run.json", &manifest.to_string());
+    assert_eq!(judged_again(), "unknown");
+}
+
+#[test]
 fn every_csv_file_has_a_head_and_rows_as_wide() {
     let run = SmallRun::new();
     let out = run.scenario.beside("csv");

@@ -1,13 +1,19 @@
 //! Stored runs: judged again, played again, and refused when they are damaged.
 
-use crate::command::{Finished, SmallRun, without_wall_clock};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::command::{
+    self, Finished, SMALL, ScenarioFile, SmallRun, squall, squall_run, without_wall_clock,
+};
 use crate::verdicts::with_a_value_nobody_wrote;
 
 #[test]
 fn checking_again_gives_the_same_report() {
     let run = SmallRun::new();
-    let checked = crate::command::run(
-        crate::command::squall()
+    let checked = command::run(
+        squall()
             .arg("check")
             .arg(&run.dir)
             .args(["--format", "json"]),
@@ -45,7 +51,148 @@ fn a_replay_shows_where_a_history_differs() {
     let told = "the replay differs from the run\nfirst diverging event, line ";
     assert!(replayed.stdout.starts_with(told), "{}", replayed.stdout);
     assert!(replayed.stdout.contains("nobody.1"), "{}", replayed.stdout);
-    assert!(!run.scenario.beside("run.replay").exists(), "cleaned up");
+    assert_eq!(beside(&run), ["run", "small.toml"], "cleaned up");
+}
+
+/// `.` has no name that another could be made from.
+#[test]
+fn a_replay_from_within_leaves_the_run_as_it_is() {
+    let run = SmallRun::new();
+    let aside = run.scenario.beside("run.replay");
+    std::fs::create_dir(&aside).expect("the directory is ours");
+    std::fs::write(aside.join("chapter-1"), "words").expect("the file is ours");
+    let [mut files, mut again] = [(); 2].map(|()| Vec::new());
+    for found in [&mut files, &mut again] {
+        let mut replay = squall();
+        let replayed = command::run(replay.current_dir(&run.dir).args(["replay", "."]));
+        assert_eq!(replayed.code, 0, "{}", replayed.stderr);
+        let told = "identical: ";
+        assert!(replayed.stdout.starts_with(told), "{}", replayed.stdout);
+        *found = names(&run.dir);
+    }
+    assert!(files.contains(&"history.jsonl".to_owned()), "{files:?}");
+    assert_eq!(files, again);
+    assert_eq!(names(&aside), ["chapter-1"]);
+
+    run.write(
+        "history.jsonl",
+        &with_a_value_nobody_wrote(&run.read("history.jsonl")),
+    );
+    let mut replay = squall();
+    let replayed = command::run(replay.current_dir(&run.dir).args(["replay", "."]));
+    assert_eq!(replayed.code, 1, "it is not compared with itself");
+    assert_eq!(beside(&run), ["run", "run.replay", "small.toml"]);
+}
+
+#[test]
+fn a_run_into_the_current_directory_is_verified_against_others() {
+    let scenario = ScenarioFile::new(SMALL);
+    let here = scenario.beside("here");
+    std::fs::create_dir(&here).expect("the directory is ours");
+    let mut squall = squall();
+    let verified = command::run(
+        (squall.current_dir(&here).arg("run"))
+            .arg(&scenario.path)
+            .args(["--out", ".", "--verify"]),
+    );
+    assert_eq!(verified.code, 0, "{}", verified.stderr);
+    assert!(here.join("history.jsonl").is_file(), "it is still there");
+    assert_eq!(names(scenario.dir.path()), ["here", "small.toml"]);
+}
+
+/// As after Ctrl-C: the process is gone before anything of the run was written.
+#[test]
+fn an_interrupted_run_may_be_made_again() {
+    let run = SmallRun::new();
+    run.write("report.html", "of the first run");
+    run.write("notes.txt", "ours");
+    let of_the_first = [
+        "run.json",
+        "report.json",
+        "report.md",
+        "report.html",
+        "history.jsonl",
+    ];
+    let mut child = endless(&run.scenario.path, &run.dir);
+    wait_until("nothing tells of the first run any more", || {
+        !of_the_first.iter().any(|name| run.dir.join(name).exists())
+    });
+    child.kill().expect("it still runs");
+    child.wait().expect("it ends");
+
+    let told = format!(
+        "error: {}: the run has not ended, or was",
+        run.dir.display()
+    );
+    for command in ["check", "replay", "report"] {
+        refuses(&run.squall(command), &told);
+    }
+    let page = squall().args(["report", "--html"]).arg(&run.dir).output();
+    refuses(&command::finished(page.expect("the program starts")), &told);
+    let again = squall_run(&run.scenario.path, &run.dir, &[]);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    assert_eq!(run.squall("check").code, 0);
+    assert_eq!(run.read("notes.txt"), "ours");
+    let left = names(&run.dir);
+    assert!(left.iter().all(|name| !name.starts_with('.')), "{left:?}");
+}
+
+#[test]
+fn a_new_directory_of_an_interrupted_run_may_be_used_again() {
+    let scenario = ScenarioFile::new(SMALL);
+    let out = scenario.beside("run");
+    let mut child = endless(&scenario.path, &out);
+    wait_until("the directory is made", || out.join("nodes").is_dir());
+    let told = format!("error: {}: another run is at work there", out.display());
+    refuses(&squall_run(&scenario.path, &out, &[]), &told);
+    child.kill().expect("it still runs");
+    child.wait().expect("it ends");
+    let again = squall_run(&scenario.path, &out, &[]);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+}
+
+/// A run that would take hours.
+fn endless(scenario: &Path, out: &Path) -> Child {
+    let mut command = squall();
+    (command.arg("run").arg(scenario).arg("--out").arg(out))
+        .args(["--set", "phases.chaos=1000h"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.spawn().expect("the program starts")
+}
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    #[allow(clippy::disallowed_methods)] // a limit to the test itself
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_run_without_a_verdict_says_why_and_what_to_do() {
+    let run = SmallRun::new();
+    for gone in ["history.jsonl", "report.json", "report.md"] {
+        std::fs::remove_file(run.dir.join(gone)).expect("the file is ours");
+    }
+    run.write("crash.txt", "panicked at raft.rs:7: log not found\n");
+    let dir = run.dir.display();
+    let told = format!(
+        "error: {dir}: came to no verdict: panicked at raft.rs:7: log not found; \
+         `squall replay {dir}` runs it again\n"
+    );
+    for more in [
+        &["check"][..],
+        &["check", "--model", "lock"],
+        &["report"],
+        &["report", "--markdown"],
+        &["report", "--html"],
+    ] {
+        let (command, options) = more.split_first().expect("one is named");
+        let refused = command::run(squall().arg(command).arg(&run.dir).args(options));
+        refuses(&refused, &told);
+    }
 }
 
 #[test]
@@ -97,6 +244,21 @@ fn a_damaged_run_directory_is_refused() {
     for command in ["check", "replay"] {
         refuses(&run.squall(command), &told);
     }
+}
+
+/// What a directory holds, in order.
+fn names(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).expect("it is there");
+    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.expect("an entry").file_name();
+    let names = entries.map(|entry| name(entry).into_string().expect("our names are UTF-8"));
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
+}
+
+/// What stands beside the run directory, and the run directory.
+fn beside(run: &SmallRun) -> Vec<String> {
+    names(run.scenario.dir.path())
 }
 
 /// One line, with exit code 64.

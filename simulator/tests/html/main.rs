@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use browser::Browser;
 use command::{SMALL, ScenarioFile, SmallRun, squall_with};
 use serde_json::Value;
+use squall::history::resources::HEADER;
 
 const WIDTHS: [u32; 2] = [400, 1_600];
 /// A4 less its margins, in pixels of 1/96 inch.
@@ -106,15 +107,18 @@ fn page_of(dir: &Path) -> PathBuf {
     page
 }
 
-/// What the first container run would leave behind, for a run of this length.
+/// What a container run would leave behind, for a run of this length: the third node is
+/// down for its second quarter.
 fn samples(end_us: u64) -> String {
-    let mut csv = "at_us,node,cpu_us,memory_bytes,disk_read_bytes,disk_written_bytes,\
-                   net_received_bytes,net_sent_bytes\n"
-        .to_owned();
+    let mut csv = format!("{HEADER}\n");
     for at_us in (0..end_us).step_by(100_000) {
         for node in 1..=3 {
             let (cpu_us, memory) = (at_us / (4 * node), 20_000_000 + at_us * node);
             let bytes = at_us / 10 * node;
+            if node == 3 && (end_us / 4..end_us / 2).contains(&at_us) {
+                csv += &format!("{at_us},node-{node},,,,,{bytes},{bytes}\n");
+                continue;
+            }
             csv += &format!("{at_us},node-{node},{cpu_us},{memory},0,{bytes},{bytes},{bytes}\n");
         }
     }

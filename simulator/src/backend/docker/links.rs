@@ -1,6 +1,6 @@
 //! Links between machines: cut, made worse, mended; each time seen to be so.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::Ipv4Addr;
@@ -10,7 +10,8 @@ use tokio::sync::Mutex;
 use super::netns::NetNs;
 use super::observe::{Observer, Way};
 use super::packets::PacketQueue;
-use super::{proof, rules};
+use super::proof;
+use super::rules::{self, Rules};
 use crate::backend::link::Link;
 use crate::fault::{LinkChange, node_name};
 use crate::plan::Seed;
@@ -25,6 +26,8 @@ pub(super) struct Links {
     bad: RefCell<BTreeMap<usize, (Vec<Way>, LinkChange)>>,
     /// By receiving node; one that was opened stays.
     queues: RefCell<BTreeMap<usize, PacketQueue>>,
+    /// Until it turns out that it cannot.
+    kernel_loses: Cell<bool>,
     seed: Seed,
     /// One change at a time.
     turn: Mutex<()>,
@@ -48,6 +51,7 @@ impl Links {
             cuts: RefCell::default(),
             bad: RefCell::default(),
             queues: RefCell::default(),
+            kernel_loses: Cell::new(true),
             seed,
             turn: Mutex::default(),
         })
@@ -153,20 +157,25 @@ impl Links {
     }
 
     async fn lay_at(&self, to: usize) -> io::Result<()> {
-        let (mut cut, mut queued) = (BTreeSet::new(), BTreeMap::new());
-        for from in (0..self.ips.len()).filter(|from| *from != to) {
-            let change = self.change_of((from, to));
-            if self.is_cut((from, to)) {
-                cut.insert(self.ips[from]);
-            } else if change != LinkChange::default() {
-                let mut link = Link::perfect();
-                link.degrade(&change);
-                queued.insert(self.ips[from], link);
+        let changes: Vec<Arrival> = (0..self.ips.len())
+            .filter(|from| *from != to)
+            .map(|from| Arrival {
+                from: self.ips[from],
+                is_cut: self.is_cut((from, to)),
+                change: self.change_of((from, to)),
+            })
+            .collect();
+        let (mut rules, mut queued) = sort(&changes, self.kernel_loses.get());
+        if !rules.lossy.is_empty() {
+            self.fill_queue(to, queued)?;
+            if rules::write(&self.namespaces[to], &rules).await.is_ok() {
+                return Ok(());
             }
+            self.kernel_loses.set(false);
+            (rules, queued) = sort(&changes, false);
         }
-        let sources: BTreeSet<Ipv4Addr> = queued.keys().copied().collect();
         self.fill_queue(to, queued)?;
-        rules::write(&self.namespaces[to], &cut, &sources).await
+        rules::write(&self.namespaces[to], &rules).await
     }
 
     /// Has packets that arrive at `to` held up as these links want it.
@@ -184,6 +193,42 @@ impl Links {
     }
 }
 
+/// What is to happen to the packets of one sender.
+struct Arrival {
+    from: Ipv4Addr,
+    is_cut: bool,
+    change: LinkChange,
+}
+
+/// Who does it: the kernel, or the packet queue for these links.
+fn sort(arrivals: &[Arrival], kernel_loses: bool) -> (Rules, BTreeMap<Ipv4Addr, Link>) {
+    let (mut rules, mut links) = (Rules::default(), BTreeMap::new());
+    for Arrival {
+        from,
+        is_cut,
+        change,
+    } in arrivals
+    {
+        let only_loss = LinkChange {
+            loss_ppm: change.loss_ppm,
+            ..LinkChange::default()
+        };
+        if *is_cut {
+            rules.cut.insert(*from);
+        } else if *change == LinkChange::default() {
+            continue;
+        } else if *change == only_loss && kernel_loses {
+            rules.lossy.insert(*from, change.loss_ppm);
+        } else {
+            let mut link = Link::perfect();
+            link.degrade(change);
+            links.insert(*from, link);
+            rules.queued.insert(*from);
+        }
+    }
+    (rules, links)
+}
+
 /// Two changes of one link together, as [`Link::degrade`] has it.
 fn add(a: LinkChange, b: &LinkChange) -> LinkChange {
     let kept = u64::from(1_000_000 - a.loss_ppm) * u64::from(1_000_000 - b.loss_ppm);
@@ -195,5 +240,56 @@ fn add(a: LinkChange, b: &LinkChange) -> LinkChange {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sorted(kernel_loses: bool) -> (Rules, Vec<Ipv4Addr>) {
+        let changes = [
+            (true, LinkChange::default()),
+            (false, LinkChange::default()),
+            (
+                false,
+                LinkChange {
+                    loss_ppm: 100_000,
+                    ..LinkChange::default()
+                },
+            ),
+            (
+                false,
+                LinkChange {
+                    loss_ppm: 100_000,
+                    latency_us: 50_000,
+                    ..LinkChange::default()
+                },
+            ),
+        ];
+        let arrivals = changes.into_iter().zip(1..);
+        let arrivals = arrivals.map(|((is_cut, change), number)| Arrival {
+            from: [10, 0, 0, number].into(),
+            is_cut,
+            change,
+        });
+        let (rules, links) = sort(&arrivals.collect::<Vec<_>>(), kernel_loses);
+        (rules, links.into_keys().collect())
+    }
+
+    #[test]
+    fn the_kernel_does_what_it_can() {
+        let address = |number| Ipv4Addr::from([10, 0, 0, number]);
+        let (rules, links) = sorted(true);
+        assert_eq!(rules.cut, [address(1)].into());
+        assert_eq!(rules.lossy, [(address(3), 100_000)].into());
+        assert_eq!(
+            (rules.queued, links),
+            ([address(4)].into(), vec![address(4)])
+        );
+        let (rules, links) = sorted(false);
+        assert!(rules.lossy.is_empty());
+        assert_eq!(rules.queued, [address(3), address(4)].into());
+        assert_eq!(links, [address(3), address(4)]);
     }
 }

@@ -12,7 +12,7 @@ use squall_cluster::world::{RealWorld, World};
 
 use super::clock::Clock;
 use super::machine::Machine;
-use crate::backend::resources::ResourceSample;
+use crate::history::resources::ResourceSample;
 
 const EVERY: Duration = Duration::from_millis(100);
 const CGROUPS: &str = "/sys/fs/cgroup";

@@ -45,8 +45,9 @@ use lab::Lab;
 pub use lend::{Lent, lend};
 pub use refusal::refusal;
 
-use super::resources::{self, ResourceSample};
+use super::resources;
 use crate::history::History;
+use crate::history::resources::ResourceSample;
 use crate::plan::Plan;
 
 /// How often a wish to end the run is looked for.

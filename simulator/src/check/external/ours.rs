@@ -11,10 +11,9 @@ use super::object::{Explanation, Finding, Object, Shown, found};
 use super::{Limits, Model};
 use crate::check::linearizability::{Bounds, Verdict};
 use crate::check::log_order::{Answer, lock, queue};
-use crate::check::messages::dead_lettered_from;
 use crate::check::view::{View, certain};
 use crate::check::{cache_linearizable, cache_versions, words};
-use crate::history::{Operation, Service};
+use crate::history::{Operation, Service, dead_lettered_from};
 
 /// The objects of the model's service, and what was left out.
 pub(super) fn objects<'v>(

@@ -3,6 +3,7 @@
 //! It is told every event as it is recorded and tells nobody anything back, so that a run
 //! that is looked at is, to the byte, the run that is not. It belongs to standard error.
 
+mod levels;
 mod state;
 
 use std::cell::RefCell;
@@ -17,6 +18,7 @@ use crate::objective::{Figure, Quantile};
 use crate::plan::Plan;
 use crate::report::duration;
 use crate::stopwatch::Stopwatch;
+use levels::Levels;
 use state::{Limits, Standing, State};
 
 /// Events between two looks at the clock, which costs more than most events do.
@@ -47,7 +49,7 @@ impl Live {
         let display = Display {
             title: format!("{} seed {}", plan.scenario, plan.seed),
             planned_us: phases.warmup_us + phases.chaos_us + phases.serve_us,
-            state: State::new(limits),
+            state: State::new(limits, Levels::of(&plan.objectives)),
             watch: Stopwatch::start(),
             shown: Duration::ZERO,
             events: 0,

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::history::{Action, Event, EventKind, FaultStatus, NodeEvent, Outcome, Phase, Service};
+use super::levels::Levels;
+use crate::history::{
+    Action, Event, EventKind, FaultStatus, NodeEvent, Outcome, PROBE, Phase, Service,
+};
 
 /// Rates and percentiles are those of this stretch before now.
 const RECENT_US: u64 = 1_000_000;
@@ -21,6 +24,8 @@ struct Asked {
     start_us: u64,
     /// The client did not ask to be kept waiting, so its latency tells of the service.
     is_prompt: bool,
+    /// Of a workload: probes are the harness's own.
+    is_load: bool,
 }
 
 /// What has been answered by one service.
@@ -34,6 +39,7 @@ struct Answering {
 #[derive(Default)]
 pub(super) struct State {
     limits: Limits,
+    levels: Levels,
     at_us: u64,
     phase: Option<Phase>,
     /// Node and term.
@@ -77,23 +83,31 @@ pub(super) struct Risk {
 }
 
 impl State {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits, levels: Levels) -> Self {
         Self {
             limits,
+            levels,
             ..Self::default()
         }
     }
 
     pub(super) fn take_in(&mut self, event: &Event) {
         self.at_us = event.at_us;
+        self.levels.move_to(event.at_us);
         match &event.kind {
-            EventKind::Phase { phase } => self.phase = Some(*phase),
+            EventKind::Phase { phase } => {
+                self.phase = Some(*phase);
+                self.levels.enter(*phase, event.at_us);
+            }
             EventKind::Invoke {
                 op,
+                client,
                 intended_us,
                 action,
-                ..
-            } if action.is_remote() => self.invoked(*op, *intended_us, action),
+            } if action.is_remote() => {
+                let is_load = !client.starts_with(PROBE);
+                self.invoked(*op, *intended_us, action, is_load);
+            }
             EventKind::Return { op, outcome } => self.returned(*op, outcome),
             EventKind::Fault(fault) => match fault.status {
                 FaultStatus::Installed => {
@@ -107,7 +121,10 @@ impl State {
         }
     }
 
-    fn invoked(&mut self, op: u64, intended_us: Option<u64>, action: &Action) {
+    fn invoked(&mut self, op: u64, intended_us: Option<u64>, action: &Action, is_load: bool) {
+        if is_load {
+            self.levels.asked();
+        }
         let service = action.service();
         let answering = self.services.entry(service).or_default();
         if answering.outstanding == 0 {
@@ -123,6 +140,7 @@ impl State {
             service,
             start_us: intended_us.map_or(self.at_us, |at| at.min(self.at_us)),
             is_prompt: !waits,
+            is_load,
         };
         self.asked.insert(op, asked);
     }
@@ -133,6 +151,9 @@ impl State {
         };
         let answering = self.services.entry(asked.service).or_default();
         answering.outstanding = answering.outstanding.saturating_sub(1);
+        if asked.is_load {
+            self.levels.ended(outcome.is_acknowledged());
+        }
         match outcome {
             Outcome::Failed { .. } => self.failed += 1,
             Outcome::Unknown { .. } => self.unknown += 1,
@@ -216,13 +237,8 @@ impl State {
         let down = self.services.iter();
         let down = down.filter(|(_, answering)| answering.outstanding > 0);
         let down = down.map(|(service, answering)| {
-            let name = match service {
-                Service::Lock => "lock",
-                Service::Queue => "queue",
-                Service::Cache => "cache",
-            };
             (
-                format!("{name} down"),
+                format!("{} down", service.name()),
                 answering.heard_us,
                 self.limits.downtime_us,
             )
@@ -239,6 +255,7 @@ impl State {
                     limit_us,
                 })
             })
+            .chain(self.levels.at_risk())
             .collect()
     }
 }
@@ -249,10 +266,11 @@ mod tests {
     use crate::history::FaultEvent;
 
     fn state(events: Vec<(u64, EventKind)>) -> State {
-        let mut state = State::new(Limits {
+        let limits = Limits {
             downtime_us: Some(1_000_000),
             election_us: Some(600_000),
-        });
+        };
+        let mut state = State::new(limits, Levels::default());
         for (at_us, kind) in events {
             state.take_in(&Event { at_us, kind });
         }

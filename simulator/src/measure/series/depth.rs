@@ -12,13 +12,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{Action, Operation, Outcome};
+use crate::history::{Action, Operation, Outcome, dead_lettered_from};
 
 use super::windows::Windows;
 use crate::measure::timeline::Class;
-
-/// Dead letters of queue `q` go to `q.dead`, the service's default.
-const DEAD_LETTER_SUFFIX: &str = ".dead";
 
 /// Messages in a queue, in one window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -113,7 +110,7 @@ fn messages<'a>(operations: &[Operation<'a>]) -> BTreeMap<&'a str, Message<'a>> 
         if let Some((queue, ..)) = message.deliveries.first()
             && message.queue.is_empty()
         {
-            message.queue = queue.strip_suffix(DEAD_LETTER_SUFFIX).unwrap_or(queue);
+            message.queue = dead_lettered_from(queue).unwrap_or(queue);
         }
     }
     messages

@@ -1,28 +1,18 @@
 //! What each node used, from the samples of a container run.
 //!
-//! `resources.csv` holds cumulative counters, a line a node and sample:
-//! `at_us,node,cpu_us,memory_bytes,disk_read_bytes,disk_written_bytes,net_received_bytes,net_sent_bytes`.
 //! Between two samples of a node the difference of a counter, over the time between them, is
 //! a rate; a counter that fell began again from zero, as it does when a container restarts.
-//! A simulation charges no processing time and has no such file.
+//! While a node is down its figures are unknown, and so is what it used until the next one.
+//! In a simulation machines are models, and there are no samples.
 
 use std::collections::BTreeMap;
+
+use crate::history::resources::{ResourceSample, from_csv};
 
 use super::windows::Windows;
 
 /// Longer than this without a sample, a node was away, and no rate is drawn over it.
 const AWAY_US: u64 = 1_000_000;
-
-const COLUMNS: [&str; 8] = [
-    "at_us",
-    "node",
-    "cpu_us",
-    "memory_bytes",
-    "disk_read_bytes",
-    "disk_written_bytes",
-    "net_received_bytes",
-    "net_sent_bytes",
-];
 
 /// One node, window by window; `None` where it was not sampled.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,28 +31,14 @@ pub struct NodeResources {
 /// By node name.
 pub type Resources = BTreeMap<String, NodeResources>;
 
-/// Time, memory, and the counters of processor, disk and network in the order of the file.
-#[derive(Clone, Copy)]
-struct Sample {
-    at_us: u64,
-    memory_bytes: u64,
-    counters: [u64; 5],
-}
-
 /// Reads the samples into the windows of the run.
 ///
 /// # Errors
-/// The text is not such a file; with the line and what is wrong.
+/// The text is no table of samples; with the line and what is wrong.
 pub fn resources(csv: &str, windows: &Windows) -> Result<Resources, String> {
-    let mut nodes: BTreeMap<String, Vec<Sample>> = BTreeMap::new();
-    let mut lines = (1..).zip(csv.lines());
-    let header = lines.next().map_or("", |(_, line)| line);
-    if header.split(',').map(str::trim).ne(COLUMNS) {
-        return Err(format!("line 1: not the columns {}", COLUMNS.join(",")));
-    }
-    for (number, line) in lines.filter(|(_, line)| !line.is_empty()) {
-        let (node, sample) = sample(line).map_err(|e| format!("line {number}: {e}"))?;
-        nodes.entry(node).or_default().push(sample);
+    let mut nodes: BTreeMap<String, Vec<ResourceSample>> = BTreeMap::new();
+    for sample in from_csv(csv)? {
+        nodes.entry(sample.node.clone()).or_default().push(sample);
     }
     let nodes = nodes.into_iter();
     Ok(nodes
@@ -70,82 +46,57 @@ pub fn resources(csv: &str, windows: &Windows) -> Result<Resources, String> {
         .collect())
 }
 
-fn sample(line: &str) -> Result<(String, Sample), String> {
-    let fields: Vec<&str> = line.split(',').map(str::trim).collect();
-    let [at, node, cpu, memory, read, written, received, sent] = fields[..] else {
-        return Err(format!(
-            "{} fields instead of {}",
-            fields.len(),
-            COLUMNS.len()
-        ));
-    };
-    let number = |text: &str| {
-        let number = text.parse::<u64>();
-        number.map_err(|_| format!("`{text}` is no whole number"))
-    };
-    let sample = Sample {
-        at_us: number(at)?,
-        memory_bytes: number(memory)?,
-        counters: [
-            number(cpu)?,
-            number(read)?,
-            number(written)?,
-            number(received)?,
-            number(sent)?,
-        ],
-    };
-    Ok((node.to_owned(), sample))
-}
+type Counter = fn(&ResourceSample) -> Option<u64>;
 
-fn of_node(mut samples: Vec<Sample>, windows: &Windows) -> NodeResources {
+fn of_node(mut samples: Vec<ResourceSample>, windows: &Windows) -> NodeResources {
     samples.sort_by_key(|sample| sample.at_us);
     let mut memory_bytes = vec![None; windows.count];
     for sample in &samples {
         let most = &mut memory_bytes[windows.at(sample.at_us)];
-        *most = (*most).max(Some(sample.memory_bytes));
+        *most = (*most).max(sample.memory_bytes);
     }
+    let rate = |counter: Counter| rates(&samples, windows, counter);
+    NodeResources {
+        cpu_ppm: rate(|sample| sample.cpu_us),
+        disk_read: rate(|sample| sample.disk_read_bytes),
+        disk_written: rate(|sample| sample.disk_written_bytes),
+        net_received: rate(|sample| sample.net_received_bytes),
+        net_sent: rate(|sample| sample.net_sent_bytes),
+        memory_bytes,
+    }
+}
+
+/// By how much a counter rises in a second, window by window.
+fn rates(samples: &[ResourceSample], windows: &Windows, counter: Counter) -> Vec<Option<u64>> {
     // Of each window: how much, and over which time.
-    let mut sums = vec![([0_u64; 5], 0_u64); windows.count];
+    let mut sums = vec![(0_u64, 0_u64); windows.count];
     for pair in samples.windows(2) {
         let length_us = pair[1].at_us - pair[0].at_us;
+        let known = counter(&pair[0]).zip(counter(&pair[1]));
+        let Some((before, after)) = known else {
+            continue;
+        };
         if length_us > AWAY_US.max(windows.length_us) {
             continue;
         }
         let (sum, over_us) = &mut sums[windows.at(pair[1].at_us)];
+        *sum += after.checked_sub(before).unwrap_or(after);
         *over_us += length_us;
-        for (sum, (before, after)) in sum
-            .iter_mut()
-            .zip(pair[0].counters.iter().zip(pair[1].counters))
-        {
-            *sum += after.checked_sub(*before).unwrap_or(after);
-        }
     }
-    let rate = |counter: usize| {
-        let rates = sums.iter();
-        rates
-            .map(|(sum, over_us)| {
-                let scaled = u128::from(sum[counter]) * 1_000_000;
-                let rate = scaled.checked_div(u128::from(*over_us))?;
-                u64::try_from(rate).ok()
-            })
-            .collect()
+    let rate = |(sum, over_us): (u64, u64)| {
+        let rate = (u128::from(sum) * 1_000_000).checked_div(u128::from(over_us))?;
+        u64::try_from(rate).ok()
     };
-    NodeResources {
-        cpu_ppm: rate(0),
-        memory_bytes,
-        disk_read: rate(1),
-        disk_written: rate(2),
-        net_received: rate(3),
-        net_sent: rate(4),
-    }
+    sums.into_iter().map(rate).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::resources::HEADER;
 
     fn text(lines: &[&str]) -> String {
-        format!("{}\n{}\n", COLUMNS.join(","), lines.join("\n"))
+        format!("{HEADER}\n{}\n", lines.join("\n"))
     }
 
     #[test]
@@ -179,14 +130,30 @@ mod tests {
         assert!(cpu[2..].iter().all(Option::is_none));
     }
 
+    /// As a container run writes them when a node is killed: its network is still there.
     #[test]
-    fn what_is_wrong_is_named_with_its_line() {
-        let error = |csv: &str| resources(csv, &Windows::of(1)).expect_err("malformed");
-        assert!(error("").starts_with("line 1: not the columns at_us,node"));
+    fn while_a_node_is_down_its_figures_are_unknown_and_not_zero() {
+        let csv = text(&[
+            "0,node-1,1000,500,0,0,0,0",
+            "100000,node-1,51000,900,10,1000,0,7",
+            "200000,node-1,,,,,50,7",
+            "300000,node-1,20,100,0,4,50,7",
+            "400000,node-1,1020,100,0,4,50,7",
+        ]);
+        let seen = resources(&csv, &Windows::of(500_000)).expect("well formed");
+        let node = &seen["node-1"];
         assert_eq!(
-            error(&text(&["0,node-1,x,0,0,0,0,0"])),
-            "line 2: `x` is no whole number"
+            node.memory_bytes,
+            [Some(500), Some(900), None, Some(100), Some(100)]
         );
-        assert_eq!(error(&text(&["0,node-1"])), "line 2: 2 fields instead of 8");
+        assert_eq!(
+            node.cpu_ppm,
+            [None, Some(500_000), None, None, Some(10_000)]
+        );
+        assert_eq!(node.disk_written, [None, Some(10_000), None, None, Some(0)]);
+        assert_eq!(
+            node.net_received,
+            [None, Some(0), Some(500), Some(0), Some(0)]
+        );
     }
 }

@@ -3,7 +3,6 @@
 use super::{line, or_empty};
 use crate::history::History;
 use crate::measure::series::{Curve, Depth, Flow, OverTime, Windows, over_time};
-use crate::measure::service_name;
 use crate::report::Ms;
 
 /// Names and texts of all files, as [`super::files`] has them. Windows are those of the
@@ -27,7 +26,7 @@ fn windows(seen: &OverTime) -> String {
     let mut out =
         String::from("from_ms,service,acknowledged,failed,unknown,p50_us,p95_us,p99_us,max_us\n");
     let services = seen.services.iter();
-    let services = services.map(|(service, flow)| (service_name(*service), flow));
+    let services = services.map(|(service, flow)| (service.name(), flow));
     for (service, flow) in services.chain([("all", &seen.all)]) {
         for window in 0..seen.windows.count {
             out += &window_line(from_ms(&seen.windows, window), service, flow, window);
@@ -92,7 +91,7 @@ fn percentiles(curves: &[Curve]) -> String {
     for curve in curves {
         for (share, latency_us) in &curve.points {
             out += &line(&[
-                service_name(curve.service).to_owned(),
+                curve.service.name().to_owned(),
                 curve.operation.to_owned(),
                 format!("{:.5}", share * 100.0),
                 latency_us.to_string(),

@@ -7,7 +7,8 @@ use maud::{Markup, html};
 
 use crate::history::Phase;
 use crate::measure::SpanStatus;
-use crate::report::tables::{duration, targets};
+use crate::report::tables::targets;
+use crate::report::words::duration;
 use crate::report::{Leader, Report};
 
 use super::plot::{Grid, ticks, view};

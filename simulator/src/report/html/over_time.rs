@@ -2,7 +2,6 @@
 
 use crate::history::Service;
 use crate::measure::series::{Depth, Flow, OverTime, WindowLatency, Windows};
-use crate::measure::service_name;
 use crate::report::Report;
 
 use super::plot::{Line, Plot, peak};
@@ -32,7 +31,7 @@ pub(super) fn plots(report: &Report, seen: &OverTime) -> Vec<Plot> {
 /// All services together, and each, if there is more than one.
 pub(super) fn choices(seen: &OverTime) -> Vec<(&'static str, &Flow)> {
     let services = seen.services.iter();
-    let services = services.map(|(service, flow)| (service_name(*service), flow));
+    let services = services.map(|(service, flow)| (service.name(), flow));
     match seen.services.len() {
         1 => services.collect(),
         _ => [("all", &seen.all)].into_iter().chain(services).collect(),
@@ -51,8 +50,8 @@ fn throughput(seen: &OverTime) -> Plot {
             .map(|window| Some(milli(window, flow.acked[window])))
             .collect();
         Line {
-            name: service_name(*service).into(),
-            class: service_name(*service).into(),
+            name: service.name().into(),
+            class: service.name().into(),
             band: band(windows, flow),
             rest: peak(Unit::PerSecond, &values),
             values,

@@ -1,8 +1,8 @@
 //! Latency by percentile, as users of HdrHistogram know it: the axis is logarithmic in the
 //! distance to 100 %, so that the tail is as wide as the body.
 
+use crate::measure::SERVICES;
 use crate::measure::series::{Curve, OverTime};
-use crate::measure::{SERVICES, service_name};
 
 use super::plot::{Grid, Line, Plot};
 use super::scale::{Scale, Unit};
@@ -53,8 +53,8 @@ pub(super) fn plots(seen: &OverTime, grid: &Grid) -> Vec<Plot> {
         let of_it = seen.curves.iter().filter(|curve| curve.service == service);
         let lines: Vec<Line> = of_it.enumerate().map(|(i, c)| line(i, c, grid)).collect();
         (!lines.is_empty()).then(|| Plot {
-            id: format!("percentiles-{}", service_name(service)),
-            title: format!("Latency by percentile, {}", service_name(service)),
+            id: format!("percentiles-{}", service.name()),
+            title: format!("Latency by percentile, {}", service.name()),
             note: "Acknowledged operations of the whole run, waits that the client asked for \
                    included. A line ends at its largest latency."
                 .into(),

@@ -6,7 +6,8 @@ use crate::history::History;
 use crate::measure::series::{OverTime, Resources, over_time as measured, resources};
 use crate::report::parts;
 use crate::report::tables::{self, Table};
-use crate::report::{CheckVerdict, Report, load, tables::data_loss};
+use crate::report::words::data_loss;
+use crate::report::{CheckVerdict, Report, load};
 
 use super::page::{Graphs, graphs, page, section, table};
 use super::plot::Plot;

@@ -7,8 +7,9 @@ use maud::{Markup, html};
 
 use crate::history::Phase;
 use crate::measure::Class;
-use crate::report::tables::{Table, Tone, count, duration};
+use crate::report::tables::{Table, Tone};
 use crate::report::variants::Variants;
+use crate::report::words::{count, duration};
 use crate::report::{Latency, Report, RunVerdict};
 
 use super::page::{Graphs, graphs, page, section, table};

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use crate::history::Phase;
 use crate::report::parts;
-use crate::report::tables::{count, duration};
+use crate::report::words::{count, duration};
 use crate::report::{Report, RunVerdict};
 
 use super::findings;

@@ -1,0 +1,75 @@
+//! What a run was made of, and the command that makes it again.
+
+use serde::{Deserialize, Serialize};
+
+use crate::environment::Environment;
+use crate::run::DOCKER;
+
+/// What a replay needs beside the scenario.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Path of the scenario as it was given.
+    pub scenario: String,
+    pub seed: u64,
+    pub backend: String,
+    /// Overrides, in order.
+    pub settings: Vec<(String, String)>,
+    /// Id of the planted bug that was active, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planted: Option<String>,
+    /// Path of the profile as it was given, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// Of the program that made the run.
+    pub version: String,
+    /// UTC, RFC 3339, when the run began; runs of version 0.1.0 may lack it, and none that
+    /// came to no verdict has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<String>,
+    /// What made the run; runs of version 0.1.0 may lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
+}
+
+impl Manifest {
+    /// The command that does the same again.
+    pub fn reproduce(&self) -> String {
+        let command = run_command(
+            &self.scenario,
+            self.seed,
+            self.profile.as_deref(),
+            &self.settings,
+            self.planted.as_deref(),
+        );
+        match self.is_repeatable() {
+            true => command,
+            false => format!("{command} --backend {}", self.backend),
+        }
+    }
+
+    /// Whether the same happens when it is run again.
+    pub fn is_repeatable(&self) -> bool {
+        self.backend != DOCKER
+    }
+}
+
+/// `squall run SCENARIO --seed N` with everything that matters.
+pub fn run_command(
+    scenario: &str,
+    seed: u64,
+    profile: Option<&str>,
+    settings: &[(String, String)],
+    planted: Option<&str>,
+) -> String {
+    let mut command = format!("squall run {scenario} --seed {seed}");
+    if let Some(path) = profile {
+        command += &format!(" --profile {path}");
+    }
+    for (key, value) in settings {
+        command += &format!(" --set '{key}={value}'");
+    }
+    if let Some(id) = planted {
+        command += &format!(" --planted {id}");
+    }
+    command
+}
