@@ -46,7 +46,7 @@ pub(super) fn run(args: &RunArgs, scenario: &Scenario) -> Result<u8, Failure> {
 
 /// The directory of all, unless something else is there.
 fn create(out: &Path) -> Result<(), Failure> {
-    let at = |e: std::io::Error| Failure::harness(format!("{}: {e}", out.display()));
+    let at = |e| Failure::at(out, &e);
     fs::create_dir_all(out).map_err(at)?;
     let is_empty = fs::read_dir(out).map_err(at)?.next().is_none();
     if !is_empty && !out.join(DATA).is_file() {

@@ -72,7 +72,7 @@ impl Side {
     pub fn load(path: &Path) -> Result<Side, SideError> {
         let side = if path.join("sweep.json").is_file() {
             Side::of_sweep(path)?
-        } else if path.join("run.json").is_file() {
+        } else if RunDir::is_at(path) {
             Side::of_runs(path, &[path.to_owned()])?
         } else {
             let runs = run_dirs(path)?;
@@ -180,7 +180,7 @@ fn run_dirs(path: &Path) -> Result<Vec<PathBuf>, SideError> {
     let mut dirs = Vec::new();
     for entry in fs::read_dir(path).map_err(io)? {
         let dir = entry.map_err(io)?.path();
-        if dir.join("run.json").is_file() && dir.join("report.json").is_file() {
+        if RunDir::is_at(&dir) && dir.join("report.json").is_file() {
             dirs.push(dir);
         }
     }
