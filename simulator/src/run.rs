@@ -7,8 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use crate::backend::docker::Options as DockerOptions;
-use crate::backend::docker::{self, DockerError};
+use crate::backend::docker;
+pub use crate::backend::docker::{DockerError, Options as DockerOptions};
 use crate::backend::sim::system::System;
 use crate::backend::sim::{self, SimError};
 use crate::baseline::Reference;

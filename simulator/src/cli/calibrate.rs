@@ -9,7 +9,7 @@ use super::exit::{Exit, Failure};
 use super::interrupt::Interrupt;
 use super::{print, tell};
 use crate::calibrate::{self, CalibrateError, Effort, Measurements, Target};
-use crate::run::DockerOptions;
+use crate::run::{DockerError, DockerOptions};
 use crate::scenario::unit::Duration as Time;
 use crate::stopwatch::Stopwatch;
 
@@ -113,6 +113,7 @@ impl From<CalibrateError> for Failure {
     fn from(error: CalibrateError) -> Self {
         match error {
             CalibrateError::Target(_) => Failure::usage(error),
+            CalibrateError::Containers(DockerError::Interrupted) => Failure::interrupted(),
             _ => Failure::harness(error),
         }
     }

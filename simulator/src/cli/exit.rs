@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use crate::history::jsonl::HistoryError;
-use crate::run::RunError;
+use crate::run::{DockerError, RunError};
 use crate::run_dir::RunDirError;
 use crate::scenario::ScenarioError;
 
@@ -36,7 +36,7 @@ Exit codes:
    3  inconclusive: too little happened to tell
   64  bad usage or scenario
   70  harness failure
- 130  interrupted; where a first Ctrl-C ends the work cleanly, by a second one";
+ 130  interrupted; a sweep or search, which ends cleanly at a first Ctrl-C, by a second one";
 
 /// A command that could not do its work.
 #[derive(Debug)]
@@ -57,6 +57,14 @@ impl Failure {
         Self {
             exit: Exit::Harness,
             message: message.to_string(),
+        }
+    }
+
+    /// Containers were interrupted, and are removed.
+    pub(super) fn interrupted() -> Self {
+        Self {
+            exit: Exit::Interrupted,
+            message: DockerError::Interrupted.to_string(),
         }
     }
 
@@ -90,6 +98,7 @@ impl From<RunError> for Failure {
         match error {
             RunError::Scenario(error) => error.into(),
             RunError::Refused(why) => Failure::usage(why),
+            RunError::Docker(DockerError::Interrupted) => Failure::interrupted(),
             RunError::Sim(_) | RunError::Docker(_) => Failure::harness(error),
         }
     }
@@ -98,6 +107,13 @@ impl From<RunError> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn interrupted_containers_are_no_failure_of_the_harness() {
+        let exit = |error: DockerError| Failure::from(RunError::Docker(error)).exit;
+        assert_eq!(exit(DockerError::Interrupted), Exit::Interrupted);
+        assert_eq!(exit(DockerError::Run("no leader".into())), Exit::Harness);
+    }
 
     /// A disk that fills up is no mistake of whoever typed the command; a history that
     /// somebody has damaged is none of the machine's.
