@@ -213,12 +213,7 @@ pub fn judge_on(
     reproduce: &str,
     wall: Wall,
 ) -> Report {
-    let mut input = input(plan, history, context, reproduce, wall);
-    if backend != SIM {
-        input.backend = backend.into();
-        input.configuration = plan.text_on_machines();
-        input.bounded_by = None;
-    }
+    let input = input(backend, plan, history, context, reproduce, wall);
     let checks = check::check_all(history);
     report::build(&input, &measure::measure(history), &checks)
 }
@@ -238,7 +233,7 @@ pub fn judge_system(
         let is_of_raft = properties.any(|property| matches!(property, "raft" | "R2" | "R5"));
         !is_of_raft || check.checked > 0
     });
-    let input = input(plan, history, context, reproduce, wall);
+    let input = input(SIM, plan, history, context, reproduce, wall);
     report::build(&input, &measure::measure(history), &checks)
 }
 
@@ -248,7 +243,15 @@ pub fn header(plan: &Plan) -> Header {
     Header::new(&plan.scenario, plan.seed, nodes.collect())
 }
 
-fn input(plan: &Plan, history: &History, context: &Context, reproduce: &str, wall: Wall) -> Input {
+fn input(
+    backend: &str,
+    plan: &Plan,
+    history: &History,
+    context: &Context,
+    reproduce: &str,
+    wall: Wall,
+) -> Input {
+    let is_simulated = backend == SIM;
     let services = plan.workloads.iter().map(|workload| match workload.kind {
         WorkloadKind::Lock { .. } => Service::Lock,
         WorkloadKind::Queue { .. } => Service::Queue,
@@ -257,7 +260,7 @@ fn input(plan: &Plan, history: &History, context: &Context, reproduce: &str, wal
     Input {
         scenario: plan.scenario.clone(),
         seed: plan.seed,
-        backend: SIM.into(),
+        backend: backend.into(),
         cluster: Cluster {
             nodes: plan.cluster.nodes as u64,
             heartbeat_ms: Ms::of(plan.cluster.heartbeat_ms * 1_000),
@@ -266,13 +269,16 @@ fn input(plan: &Plan, history: &History, context: &Context, reproduce: &str, wal
                 max: Ms::of(plan.cluster.election_max_ms * 1_000),
             },
         },
-        configuration: plan.to_string(),
+        configuration: match is_simulated {
+            true => plan.to_string(),
+            false => plan.text_on_machines(),
+        },
         services: services.collect(),
         objectives: plan.objectives.clone(),
         completion_us: plan.is_limited().then_some(plan.phases.chaos_us),
         reference: context.reference.clone(),
         resources: context.resources.clone(),
-        bounded_by: Some(bounded_by(plan)),
+        bounded_by: is_simulated.then(|| bounded_by(plan)),
         excuse: excuse(plan, history),
         drawn_faults: (plan.faults.iter())
             .filter(|fault| fault.drawn)

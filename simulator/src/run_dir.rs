@@ -103,7 +103,7 @@ impl RunDir {
         let at = |e| io_error(path, e);
         if path.exists() {
             let is_empty = fs::read_dir(path).map_err(at)?.next().is_none();
-            let is_ours = [MANIFEST, MARKER].iter().any(|name| dir.has(name));
+            let is_ours = Self::is_at(path) || dir.has(MARKER);
             if !is_empty && !is_ours {
                 return Err(RunDirError::NotOurs(path.display().to_string()));
             }

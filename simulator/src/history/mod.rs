@@ -23,7 +23,7 @@ pub use event::{
 };
 pub use operation::{
     Action, Delivered, Found, Holder, Operation, Outcome, PROBE, Service, dead_lettered_from,
-    dead_letters_of, operations,
+    dead_letters_of, operations, start_us,
 };
 pub use recorder::{Observed, Observer, Recorder};
 pub use window::Window;

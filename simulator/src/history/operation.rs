@@ -188,6 +188,17 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl Action {
+    /// Size of the payload of a write that was given one: of each message, or of the value.
+    pub fn payload_bytes(&self) -> Option<u64> {
+        match self {
+            Action::Publish { bytes, .. }
+            | Action::PublishBatch { bytes, .. }
+            | Action::Set { bytes, .. }
+            | Action::SetVolatile { bytes, .. } => Some(*bytes),
+            _ => None,
+        }
+    }
+
     /// Whether the cluster is asked at all: what a client answers itself says nothing about
     /// the cluster's availability.
     pub fn is_remote(&self) -> bool {
@@ -356,6 +367,19 @@ pub struct Operation<'a> {
     /// Positions of the two events in the history; real-time order at equal timestamps.
     pub invoke_pos: usize,
     pub return_pos: Option<usize>,
+}
+
+impl Operation<'_> {
+    /// When it was meant to start; see [`start_us`].
+    pub fn start_us(&self) -> u64 {
+        start_us(self.intended_us, self.invoked_us)
+    }
+}
+
+/// When an operation was meant to start: what was asked too late, in an open loop, counts from
+/// when it should have been, so that a stall of the driver is not hidden.
+pub fn start_us(intended_us: Option<u64>, sent_us: u64) -> u64 {
+    intended_us.map_or(sent_us, |at_us| at_us.min(sent_us))
 }
 
 /// Pairs invocations with returns, in order of invocation. A return that answers no

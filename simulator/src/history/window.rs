@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Action, Event, EventKind, Outcome};
+use super::{Action, Event, EventKind, Outcome, start_us};
 
 /// Operations that were meant to start within a stretch of time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Window {
                     action,
                     ..
                 } => {
-                    let start_us = intended_us.unwrap_or(event.at_us).min(event.at_us);
+                    let start_us = start_us(*intended_us, event.at_us);
                     if (from_us..to_us).contains(&start_us) && counts(action) {
                         outstanding.insert(*op, start_us);
                     }

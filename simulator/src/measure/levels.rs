@@ -66,8 +66,7 @@ impl Levels {
     }
 
     fn add(&mut self, operation: &Operation<'_>) {
-        let sent_us = operation.invoked_us;
-        let start_us = operation.intended_us.unwrap_or(sent_us).min(sent_us);
+        let start_us = operation.start_us();
         let outcome = operation
             .outcome
             .filter(|outcome| outcome.is_acknowledged());

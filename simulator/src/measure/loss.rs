@@ -66,7 +66,7 @@ struct Tally {
 impl Tally {
     fn lose(&mut self, operation: &Operation<'_>) {
         self.loss.lost += 1;
-        self.loss.lost_bytes += payload_bytes(operation.action);
+        self.loss.lost_bytes += written_bytes(operation.action);
         let (from_us, to_us) = self.window.unwrap_or((u64::MAX, 0));
         let returned_us = operation.returned_us.unwrap_or(operation.invoked_us);
         self.window = Some((from_us.min(operation.invoked_us), to_us.max(returned_us)));
@@ -76,14 +76,11 @@ impl Tally {
 /// An increment moves one 64-bit number.
 const COUNTER_BYTES: u64 = 8;
 
-fn payload_bytes(action: &Action) -> u64 {
+fn written_bytes(action: &Action) -> u64 {
     match action {
-        Action::Publish { bytes, .. }
-        | Action::PublishBatch { bytes, .. }
-        | Action::Set { bytes, .. } => *bytes,
         Action::CompareAndSet { value, .. } => value.len() as u64,
         Action::Increment { .. } => COUNTER_BYTES,
-        _ => 0,
+        _ => action.payload_bytes().unwrap_or(0),
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{Action, Operation, Outcome};
+use crate::history::{Action, Outcome};
 
 use super::distribution::Distribution;
 use super::timeline::Timeline;
@@ -37,7 +37,7 @@ pub fn misses(timeline: &Timeline<'_>) -> Misses {
     // What each client found nothing for, in its last operation, and when it asked.
     let mut missed: BTreeMap<&str, (&str, u64)> = BTreeMap::new();
     for operation in &timeline.operations {
-        let start_us = start_us(operation);
+        let start_us = operation.start_us();
         let before = missed.remove(operation.client);
         let (Some(outcome), Some(end_us)) = (operation.outcome, operation.returned_us) else {
             continue;
@@ -66,12 +66,6 @@ pub fn misses(timeline: &Timeline<'_>) -> Misses {
         hits: Distribution::of(hits_us),
         filled: Distribution::of(filled_us),
     }
-}
-
-/// When it was meant to start.
-fn start_us(operation: &Operation<'_>) -> u64 {
-    let sent_us = operation.invoked_us;
-    operation.intended_us.unwrap_or(sent_us).min(sent_us)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{Action, Phase, Service};
+use crate::history::{Phase, Service};
 
 use super::latency::{LatencySummary, Recorder, operation_name};
 use super::timeline::{Class, Timeline};
@@ -29,7 +29,7 @@ pub fn by_size(timeline: &Timeline<'_>) -> Vec<SizeRow> {
     let mut operations: BTreeMap<_, BTreeMap<u64, Recorder>> = BTreeMap::new();
     let counted = |class, phase| class == Class::Ok && phase == Phase::Chaos;
     for sample in (timeline.samples.iter()).filter(|s| counted(s.class, s.phase)) {
-        let (Some(end_us), Some(bytes)) = (sample.end_us, payload_bytes(sample.action)) else {
+        let (Some(end_us), Some(bytes)) = (sample.end_us, sample.action.payload_bytes()) else {
             continue;
         };
         let key = (sample.service, operation_name(sample.action));
@@ -54,17 +54,6 @@ pub fn by_size(timeline: &Timeline<'_>) -> Vec<SizeRow> {
         .collect()
 }
 
-/// Of each message or value that is written.
-fn payload_bytes(action: &Action) -> Option<u64> {
-    match action {
-        Action::Publish { bytes, .. }
-        | Action::PublishBatch { bytes, .. }
-        | Action::Set { bytes, .. }
-        | Action::SetVolatile { bytes, .. } => Some(*bytes),
-        _ => None,
-    }
-}
-
 fn class_of(bytes: u64) -> u64 {
     let mut up_to_bytes = SMALLEST_CLASS_BYTES;
     while up_to_bytes < bytes {
@@ -76,7 +65,7 @@ fn class_of(bytes: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::Outcome;
+    use crate::history::{Action, Outcome};
     use crate::measure::testing::Script;
 
     fn set(bytes: u64) -> Action {

@@ -187,10 +187,7 @@ pub fn count_in(times: &[u64], span: Span) -> u64 {
 }
 
 fn sample<'a>(operation: &Operation<'a>, phases: &[(Phase, u64)]) -> Sample<'a> {
-    let start_us = operation
-        .intended_us
-        .unwrap_or(operation.invoked_us)
-        .min(operation.invoked_us);
+    let start_us = operation.start_us();
     let begun = phases.partition_point(|(_, at_us)| *at_us <= start_us);
     let wait_ms = match operation.action {
         Action::Acquire { wait_ms, .. } | Action::Receive { wait_ms, .. } => *wait_ms,

@@ -118,6 +118,13 @@ pub struct ClockPlan {
     pub drift_ppm: i32,
 }
 
+impl ClockPlan {
+    /// Whether it shows the true time.
+    pub fn is_exact(&self) -> bool {
+        self.offset_us == 0 && self.drift_ppm == 0
+    }
+}
+
 /// Lengths; of `converge_us` and `audit_us`, deadlines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PhasePlan {

@@ -150,7 +150,7 @@ fn cores(processors: &ProcessorPlan) -> String {
 
 fn clocks(clocks: &[ClockPlan]) -> String {
     let off = clocks.iter().enumerate();
-    let off = off.filter(|(_, clock)| clock.offset_us != 0 || clock.drift_ppm != 0);
+    let off = off.filter(|(_, clock)| !clock.is_exact());
     let texts: Vec<String> = off
         .map(|(node, clock)| {
             let (offset, drift) = (clock.offset_us, clock.drift_ppm);

@@ -55,11 +55,11 @@ fn word<T: Serialize>(value: &T) -> String {
     written.as_str().unwrap_or_default().to_owned()
 }
 
+/// Columns of [`latency_line`], behind the names.
+const LATENCY: &str = "count,min_us,p50_us,p90_us,p95_us,p99_us,p999_us,max_us,mean_us";
+
 fn latency(report: &Report) -> String {
-    let mut out = String::from(
-        "service,operation,phase,outcome,count,min_us,p50_us,p90_us,p95_us,p99_us,p999_us,max_us,\
-         mean_us\n",
-    );
+    let mut out = format!("service,operation,phase,outcome,{LATENCY}\n");
     for (service, operations) in &report.latency_us {
         for (operation, phases) in operations {
             for (phase, outcomes) in phases {
@@ -73,10 +73,7 @@ fn latency(report: &Report) -> String {
 }
 
 fn payload(report: &Report) -> String {
-    let mut out = String::from(
-        "service,operation,up_to_bytes,count,min_us,p50_us,p90_us,p95_us,p99_us,p999_us,max_us,\
-         mean_us\n",
-    );
+    let mut out = format!("service,operation,up_to_bytes,{LATENCY}\n");
     for row in &report.latency_by_payload {
         let names = [&row.service, &row.operation, &row.up_to_bytes.to_string()];
         out += &latency_line(names.map(String::as_str), &row.latency_us);

@@ -157,7 +157,7 @@ impl Links {
     }
 
     async fn lay_at(&self, to: usize) -> io::Result<()> {
-        let changes: Vec<Arrival> = (0..self.ips.len())
+        let arrivals: Vec<Arrival> = (0..self.ips.len())
             .filter(|from| *from != to)
             .map(|from| Arrival {
                 from: self.ips[from],
@@ -165,17 +165,14 @@ impl Links {
                 change: self.change_of((from, to)),
             })
             .collect();
-        let (mut rules, mut queued) = sort(&changes, self.kernel_loses.get());
-        if !rules.lossy.is_empty() {
+        loop {
+            let (rules, queued) = sort(&arrivals, self.kernel_loses.get());
             self.fill_queue(to, queued)?;
-            if rules::write(&self.namespaces[to], &rules).await.is_ok() {
-                return Ok(());
+            match rules::write(&self.namespaces[to], &rules).await {
+                Err(_) if !rules.lossy.is_empty() => self.kernel_loses.set(false),
+                written => return written,
             }
-            self.kernel_loses.set(false);
-            (rules, queued) = sort(&changes, false);
         }
-        self.fill_queue(to, queued)?;
-        rules::write(&self.namespaces[to], &rules).await
     }
 
     /// Has packets that arrive at `to` held up as these links want it.

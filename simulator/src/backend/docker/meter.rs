@@ -66,15 +66,16 @@ fn group(groups: &str, controller: &str) -> Option<(PathBuf, u8)> {
             .lines()
             .filter_map(|line| line.split_once(':')?.1.split_once(':'))
     };
-    let inside = |root: &str, path: &str| Path::new(root).join(path.trim_start_matches('/'));
+    let inside = |root: &str, path: &str| {
+        let own = path.trim_matches('/');
+        (!own.is_empty()).then(|| Path::new(root).join(own))
+    };
     let is_its = |names: &str| names.split(',').any(|name| name == controller);
     if let Some((_, path)) = lines().find(|(names, _)| is_its(names)) {
-        let is_own = !path.trim_matches('/').is_empty();
-        return is_own.then(|| (inside(&format!("{CGROUPS}/{controller}"), path), 1));
+        return Some((inside(&format!("{CGROUPS}/{controller}"), path)?, 1));
     }
     let (_, path) = lines().find(|(names, _)| names.is_empty())?;
-    let is_own = !path.trim_matches('/').is_empty();
-    is_own.then(|| (inside(CGROUPS, path), 2))
+    Some((inside(CGROUPS, path)?, 2))
 }
 
 fn cpu_us(groups: &str) -> Option<u64> {

@@ -27,8 +27,7 @@ pub fn refusal(plan: &Plan) -> Option<String> {
 /// left as they are: nearly every scenario has them, to be what a machine is like.
 fn machines(plan: &Plan) -> Option<&'static str> {
     let (network, disk) = (&plan.network, &plan.disk);
-    let is_wrong = |clock: &ClockPlan| clock.offset_us != 0 || clock.drift_ppm != 0;
-    if plan.clocks.iter().any(is_wrong) {
+    if !plan.clocks.iter().all(ClockPlan::is_exact) {
         return Some(
             "cannot set clocks wrong ([clock]): containers share the machine's; leave it out",
         );

@@ -1,6 +1,7 @@
 //! Packet rules of one machine: which senders it hears nothing of, whose packets are lost at
-//! times, and whose are held up. They are written into the machine's own namespace, all of them at once, at the
-//! receiving end: there a packet is lost as on a wire, and the sender's kernel does not know.
+//! times, and whose are held up. They are written into the machine's own namespace, all of
+//! them at once, at the receiving end: there a packet is lost as on a wire, and the sender's
+//! kernel does not know.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::levels::Levels;
 use crate::history::{
-    Action, Event, EventKind, FaultStatus, NodeEvent, Outcome, PROBE, Phase, Service,
+    Action, Event, EventKind, FaultStatus, NodeEvent, Outcome, PROBE, Phase, Service, start_us,
 };
 
 /// Rates and percentiles are those of this stretch before now.
@@ -138,7 +138,7 @@ impl State {
         };
         let asked = Asked {
             service,
-            start_us: intended_us.map_or(self.at_us, |at| at.min(self.at_us)),
+            start_us: start_us(intended_us, self.at_us),
             is_prompt: !waits,
             is_load,
         };
