@@ -208,10 +208,9 @@ mod tests {
         run
     }
 
-    fn verdicts(history: &History) -> Vec<(&'static str, Verdict)> {
-        let results = check_all(history);
+    fn verdicts(history: &History) -> Vec<(String, Verdict)> {
+        let results = check_all(history).into_iter();
         results
-            .iter()
             .map(|result| (result.name, result.verdict))
             .collect()
     }
@@ -224,7 +223,7 @@ mod tests {
 
     #[test]
     fn names_are_unique() {
-        let mut names: Vec<_> = verdicts(&good().end()).iter().map(|v| v.0).collect();
+        let mut names: Vec<_> = verdicts(&good().end()).into_iter().map(|v| v.0).collect();
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), CHECKS.len() + 1);

@@ -4,12 +4,13 @@
 //! violations and doubts, and turns them into a [`CheckResult`] in one place, so that no
 //! check can forget that a doubt is not a pass.
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// Most lines of evidence that a result carries.
 pub const EVIDENCE_LIMIT: usize = 20;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Pass,
@@ -18,19 +19,20 @@ pub enum Verdict {
     Unknown,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckResult {
     /// File name of the check: `lock_exclusion`.
-    pub name: &'static str,
+    pub name: String,
     /// The property's number: `L1`.
-    pub property: &'static str,
+    pub property: String,
     pub verdict: Verdict,
     /// One line.
     pub detail: String,
-    /// One line an operation or event, at most [`EVIDENCE_LIMIT`].
-    pub evidence: Vec<String>,
     /// How many operations or events were looked at.
     pub checked: u64,
+    /// One line an operation or event, at most [`EVIDENCE_LIMIT`]; left out when there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
 }
 
 /// The verdict of all checks together: `Fail` beats `Unknown` beats `Pass`. No results
@@ -116,8 +118,8 @@ impl Judge {
             (None, None) => (Verdict::Pass, format!("{} {counted} judged", self.checked)),
         };
         CheckResult {
-            name: self.name,
-            property: self.property,
+            name: self.name.to_owned(),
+            property: self.property.to_owned(),
             verdict,
             detail,
             evidence: self.evidence,

@@ -198,7 +198,7 @@ pub struct FaultEvent {
     pub status: FaultStatus,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum FaultStatus {
     /// In force, and seen to be.

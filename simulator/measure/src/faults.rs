@@ -3,25 +3,7 @@
 //! A fault that flaps is installed and healed several times under one number; every
 //! installation is an occurrence of its own, since each can cost the cluster its leader.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use squall_history::{EventKind, FaultEvent, FaultStatus, History};
-
-/// How an occurrence stands at the end of the history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "status", rename_all = "snake_case")]
-pub enum SpanStatus {
-    /// In force to the end of the history.
-    Installed,
-    Healed,
-    Skipped {
-        why: String,
-    },
-    Uncertain {
-        why: String,
-    },
-}
 
 /// One occurrence of a fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +17,8 @@ pub struct FaultSpan {
     /// When it took effect; `None` if it was never seen to.
     pub installed_us: Option<u64>,
     pub healed_us: Option<u64>,
-    pub status: SpanStatus,
+    /// As it stands at the end of the history; installed: in force to its end.
+    pub status: FaultStatus,
 }
 
 /// How a fault silences a node for the others.
@@ -86,7 +69,7 @@ pub fn spans(history: &History) -> Vec<FaultSpan> {
 fn record(spans: &mut Vec<FaultSpan>, at_us: u64, event: &FaultEvent) {
     let open = spans
         .iter()
-        .rposition(|span| span.fault == event.fault && span.status == SpanStatus::Installed);
+        .rposition(|span| span.fault == event.fault && span.status == FaultStatus::Installed);
     let index = open
         .filter(|_| event.status != FaultStatus::Installed)
         .unwrap_or_else(|| {
@@ -97,23 +80,17 @@ fn record(spans: &mut Vec<FaultSpan>, at_us: u64, event: &FaultEvent) {
                 at_us,
                 installed_us: None,
                 healed_us: None,
-                status: SpanStatus::Installed,
+                status: FaultStatus::Installed,
             });
             spans.len() - 1
         });
     let span = &mut spans[index];
-    span.status = match &event.status {
-        FaultStatus::Installed => {
-            span.installed_us = Some(at_us);
-            SpanStatus::Installed
-        }
-        FaultStatus::Healed => {
-            span.healed_us = Some(at_us);
-            SpanStatus::Healed
-        }
-        FaultStatus::Skipped { why } => SpanStatus::Skipped { why: why.clone() },
-        FaultStatus::Uncertain { why } => SpanStatus::Uncertain { why: why.clone() },
-    };
+    match &event.status {
+        FaultStatus::Installed => span.installed_us = Some(at_us),
+        FaultStatus::Healed => span.healed_us = Some(at_us),
+        FaultStatus::Skipped { .. } | FaultStatus::Uncertain { .. } => {}
+    }
+    span.status = event.status.clone();
 }
 
 #[cfg(test)]
@@ -135,9 +112,9 @@ mod tests {
         assert_eq!(
             seen,
             [
-                (0, Some(10), Some(20), &SpanStatus::Healed),
-                (1, Some(15), None, &SpanStatus::Installed),
-                (0, Some(30), Some(40), &SpanStatus::Healed),
+                (0, Some(10), Some(20), &FaultStatus::Healed),
+                (1, Some(15), None, &FaultStatus::Installed),
+                (0, Some(30), Some(40), &FaultStatus::Healed),
             ]
         );
     }
@@ -157,9 +134,9 @@ mod tests {
         script.fault_status(1, "link", &[], 30, FaultStatus::Uncertain { why: why() });
         let spans = spans(&script.end(50));
         assert_eq!(spans[0].installed_us, None);
-        assert_eq!(spans[0].status, SpanStatus::Skipped { why: why() });
+        assert_eq!(spans[0].status, FaultStatus::Skipped { why: why() });
         assert_eq!((spans[1].at_us, spans[1].installed_us), (20, Some(20)));
-        assert_eq!(spans[1].status, SpanStatus::Uncertain { why: why() });
+        assert_eq!(spans[1].status, FaultStatus::Uncertain { why: why() });
         assert!(spans[1].names("node-1") && spans[1].names("node-2"));
         assert!(!spans[1].names("node"));
     }

@@ -5,8 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::columns;
 use crate::document::{Block, Document, Table, Tone, Value, number, rate, share, us};
+use crate::report::Report;
+use crate::verdict::RunVerdict;
 use crate::words::sentence;
-use crate::{PerSecond, Percent, Report, RunVerdict, Style, sections, write};
+use crate::write::text::Style;
+use crate::{sections, write};
+use squall_objective::fixed::{PerSecond, Percent};
 
 /// `variants.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

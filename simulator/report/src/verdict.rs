@@ -22,9 +22,12 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use squall_measure::SpanStatus;
+use squall_history::FaultStatus;
 
-use super::{CheckRow, CheckVerdict, Comparison, Decision, FaultRow, ObjectiveResult, Status};
+use crate::faults::FaultRow;
+use crate::objectives::{ObjectiveResult, Status};
+use squall_check::{CheckResult, Verdict};
+use squall_objective::baseline::Comparison;
 
 /// Checks whose failure means that the cluster did not recover, rather than that it lied.
 pub const RECOVERY_CHECKS: [&str; 1] = ["liveness"];
@@ -64,9 +67,23 @@ impl fmt::Display for RunVerdict {
     }
 }
 
+/// Whether to go on with what was tested.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Decision {
+    pub go: bool,
+    /// Of a no-go, all that speaks against it; of a go, what it rests on.
+    pub reasons: Vec<String>,
+}
+
+impl Decision {
+    pub fn word(&self) -> &'static str {
+        if self.go { "go" } else { "no-go" }
+    }
+}
+
 /// What the verdict is composed from.
 pub(super) struct Grounds<'a> {
-    pub(super) checks: &'a [CheckRow],
+    pub(super) checks: &'a [CheckResult],
     /// Those that were asked for: a drawn fault may be skipped, but see the check of faults.
     pub(super) faults: &'a [FaultRow],
     pub(super) objectives: &'a [ObjectiveResult],
@@ -106,7 +123,7 @@ impl Grounds<'_> {
         let failed: Vec<_> = self
             .checks
             .iter()
-            .filter(|check| check.verdict == CheckVerdict::Fail)
+            .filter(|check| check.verdict == Verdict::Fail)
             .filter(|check| RECOVERY_CHECKS.contains(&check.name.as_str()) == of_recovery)
             .collect();
         let first = failed.first()?;
@@ -153,11 +170,11 @@ impl Grounds<'_> {
 
     fn idle_fault(&self) -> Option<String> {
         self.faults.iter().find_map(|fault| match &fault.status {
-            SpanStatus::Skipped { why } => Some(format!("{} was skipped: {why}", fault.kind)),
-            SpanStatus::Uncertain { why } => {
+            FaultStatus::Skipped { why } => Some(format!("{} was skipped: {why}", fault.kind)),
+            FaultStatus::Uncertain { why } => {
                 Some(format!("{} may not have taken effect: {why}", fault.kind))
             }
-            SpanStatus::Installed | SpanStatus::Healed => None,
+            FaultStatus::Installed | FaultStatus::Healed => None,
         })
     }
 
@@ -165,7 +182,7 @@ impl Grounds<'_> {
         let check = self
             .checks
             .iter()
-            .find(|check| check.verdict == CheckVerdict::Unknown)?;
+            .find(|check| check.verdict == Verdict::Unknown)?;
         Some(format!(
             "{} {} cannot tell: {}",
             check.property, check.name, check.detail
@@ -223,7 +240,7 @@ impl Grounds<'_> {
             };
         }
         let failed = self.checks.iter();
-        let failed = failed.filter(|check| check.verdict == CheckVerdict::Fail);
+        let failed = failed.filter(|check| check.verdict == Verdict::Fail);
         let failed =
             failed.map(|check| format!("{} {}: {}", check.property, check.name, check.detail));
         let unsure = [

@@ -100,7 +100,7 @@ impl Tables<'_> {
                         .map(|result| target_row(name, result)),
                 );
                 let held = report.checks.iter();
-                let held = held.filter(|c| c.verdict == squall::report::CheckVerdict::Pass);
+                let held = held.filter(|c| c.verdict == squall::report::Verdict::Pass);
                 let checks = format!("{} of {}", held.count(), report.checks.len());
                 let cells = [name, "checks that hold", "all", &checks, NOTHING];
                 let mut row: Vec<String> = cells.map(str::to_owned).to_vec();

@@ -6,8 +6,9 @@ use squall_history::History;
 use squall_measure::series::{OverTime, Resources, over_time as measured, resources};
 
 use crate::document::{Block, Section, Table};
+use crate::report::Report;
 use crate::words::data_loss;
-use crate::{Report, sections, tables};
+use crate::{sections, tables};
 
 use super::page::{Graphs, facts, graphs, page, section};
 use super::plot::Plot;

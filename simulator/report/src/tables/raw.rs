@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use squall_history::Phase;
 use squall_measure::Class;
 
+use crate::bottlenecks::Bottleneck;
 use crate::columns;
 use crate::document::{Table, number, rate, us, word};
-use crate::{Bottleneck, GapMs, Latency, Leader, Ms, Rate, Report};
+use crate::report::Report;
+use squall_measure::{Gap, Latency, Leader, Rate};
+use squall_objective::fixed::Ms;
 
 pub(crate) fn latencies_by_phase(report: &Report) -> Table {
     let columns = columns! { row: (&String, &String, &Phase, &Class, &Latency);
@@ -80,8 +83,8 @@ pub(crate) fn acknowledged(report: &Report) -> Vec<Vec<String>> {
 }
 
 pub(crate) fn gaps(report: &Report) -> Table {
-    let columns = columns! { gap: GapMs;
-        text "" "service" &gap.service;
+    let columns = columns! { gap: Gap;
+        text "" "service" gap.service.name();
         number "" "from_ms" gap.from_ms;
         number "" "to_ms" gap.to_ms;
     };
