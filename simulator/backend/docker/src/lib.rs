@@ -19,6 +19,7 @@ use futures_util::future::{Either, select};
 use squall_world::{RealWorld, World};
 use tokio::task::LocalSet;
 
+mod backend;
 mod clock;
 mod cluster;
 mod engine;
@@ -35,15 +36,14 @@ mod owner;
 mod packets;
 mod process;
 mod proof;
-mod refusal;
 mod rules;
 mod site;
 
+pub use backend::{DockerBackend, INFO};
 use cluster::Cluster;
 use engine::Engine;
 use lab::Lab;
 pub use lend::{Lent, lend};
-pub use refusal::refusal;
 
 use squall_backend::resources;
 use squall_history::History;
@@ -84,7 +84,7 @@ pub enum DockerError {
     Interrupted,
 }
 
-/// Executes the plan, which [`refusal`] does not refuse.
+/// Executes the plan, which [`DockerBackend`] does not refuse.
 ///
 /// # Errors
 /// The engine cannot be used, or the cluster did not form; or the run was interrupted.
@@ -104,7 +104,7 @@ fn in_lab<T>(
     block_on(async {
         let engine = Engine::connect().await?;
         lab::sweep(&engine).await?;
-        if refusal::has_link_faults(plan) {
+        if backend::has_link_faults(plan) {
             links_can_be_broken().map_err(|why| {
                 DockerError::Run(format!("faults of links are not possible: {why}"))
             })?;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use squall_cluster::raft::node_name;
 
+mod backend;
 mod clock;
 pub mod cluster;
 pub mod disk;
@@ -28,6 +29,7 @@ pub mod system;
 mod timers;
 pub mod world;
 
+pub use backend::{INFO, SimBackend};
 use cluster::Cluster;
 use executor::{Executor, HostId};
 use network::Network;
