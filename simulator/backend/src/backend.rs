@@ -1,14 +1,14 @@
 //! The seam to a backend: a place in which a plan is played and becomes a history.
 //!
 //! A backend says what it is called ([`BackendInfo`]), what it cannot do ([`Lacks`],
-//! [`Backend::cannot`]) and plays plans that ask for nothing of that. How it was set up (a
+//! [`Backend::missing`]) and plays plans that ask for nothing of that. How it was set up (a
 //! system of one's own, the program to put into containers) is its own constructor's matter.
 //! Most backends do little but implement the traits of [`crate::site`] over their machines;
 //! phases, nemesis and operator are the same for all.
 
 use std::error::Error;
 
-use squall_fault::FaultAction;
+use squall_fault::{Action, Capability, Target};
 use squall_history::resources::ResourceSample;
 pub use squall_history::{BackendInfo, History};
 use squall_plan::plan::{ClockPlan, Plan};
@@ -30,7 +30,7 @@ use squall_plan::plan::{ClockPlan, Plan};
 ///     fn lacks(&self) -> Lacks {
 ///         Lacks { clock_skew: Some("has no clocks; leave [clock] out"), ..Lacks::default() }
 ///     }
-///     fn cannot(&self, _: &squall_fault::FaultAction) -> Option<&'static str> {
+///     fn missing(&self, _: squall_fault::Capability) -> Option<&'static str> {
 ///         Some("nothing is there to break")
 ///     }
 ///     fn run(&self, _: &Plan) -> Result<RunOutput, BackendError> {
@@ -47,8 +47,14 @@ pub trait Backend {
     /// What a plan may ask of machines and is not to be had here.
     fn lacks(&self) -> Lacks;
 
-    /// Why a fault cannot be done here, whatever its targets; `None`: it can.
-    fn cannot(&self, action: &FaultAction) -> Option<&'static str>;
+    /// Why what a fault needs cannot be done here; `None`: it can.
+    fn missing(&self, needed: Capability) -> Option<&'static str>;
+
+    /// Why this fault cannot be done here, whatever its targets; `None`: it can. That is what
+    /// it needs, and what a backend finds beyond that.
+    fn cannot(&self, action: &Action<Target>) -> Option<&'static str> {
+        self.missing(action.kind().info().needs)
+    }
 
     /// Plays a plan that is not refused, and gives what was recorded.
     ///

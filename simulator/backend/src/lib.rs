@@ -11,3 +11,4 @@ pub mod operator;
 pub mod phases;
 pub mod resources;
 pub mod site;
+pub mod wait;

@@ -1,7 +1,7 @@
 //! Containers as a [`Backend`]: what they can do, and what only a simulation can.
 
 use squall_backend::backend::{Backend, BackendError, BackendInfo, Lacks, RunOutput};
-use squall_fault::FaultAction;
+use squall_fault::Capability;
 use squall_plan::plan::Plan;
 
 use super::{DockerError, Options, run};
@@ -48,24 +48,15 @@ impl Backend for DockerBackend {
         }
     }
 
-    fn cannot(&self, action: &FaultAction) -> Option<&'static str> {
-        match action {
-            FaultAction::PowerLoss { .. } => Some("what was not synced outlives a process"),
-            FaultAction::Clock { .. } => Some("containers share the machine's clock"),
-            FaultAction::Disk { .. } => Some("containers share the machine's disk"),
-            FaultAction::Kill { .. }
-            | FaultAction::Stop { .. }
-            | FaultAction::Pause { .. }
-            | FaultAction::Isolate { .. }
-            | FaultAction::Partition { .. }
-            | FaultAction::Bridge { .. }
-            | FaultAction::Link { .. }
-            | FaultAction::Transfer { .. }
-            | FaultAction::Wipe { .. }
-            | FaultAction::CrashLoop { .. }
-            | FaultAction::RollingRestart { .. }
-            | FaultAction::Member { .. }
-            | FaultAction::Client { .. } => None,
+    fn missing(&self, needed: Capability) -> Option<&'static str> {
+        match needed {
+            Capability::Processes
+            | Capability::Links
+            | Capability::Membership
+            | Capability::Clients => None,
+            Capability::Power => Some("what was not synced outlives a process"),
+            Capability::Disks => Some("containers share the machine's disk"),
+            Capability::Clocks => Some("containers share the machine's clock"),
         }
     }
 
@@ -83,13 +74,6 @@ impl Backend for DockerBackend {
 
 /// Whether the plan does anything to links.
 pub(super) fn has_link_faults(plan: &Plan) -> bool {
-    plan.faults.iter().any(|fault| {
-        matches!(
-            fault.action,
-            FaultAction::Isolate { .. }
-                | FaultAction::Partition { .. }
-                | FaultAction::Bridge { .. }
-                | FaultAction::Link { .. }
-        )
-    })
+    let mut kinds = plan.faults.iter().map(|fault| fault.action.kind());
+    kinds.any(|kind| kind.info().needs == Capability::Links)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use squall_backend::backend::{Backend, BackendError, BackendInfo, Lacks, RunOutput};
-use squall_fault::FaultAction;
+use squall_fault::Capability;
 use squall_plan::plan::Plan;
 
 use super::run_system;
@@ -33,7 +33,7 @@ impl Backend for SimBackend {
         Lacks::default()
     }
 
-    fn cannot(&self, _action: &FaultAction) -> Option<&'static str> {
+    fn missing(&self, _needed: Capability) -> Option<&'static str> {
         None
     }
 

@@ -17,8 +17,7 @@ pub mod cluster;
 pub mod disk;
 mod disk_fault;
 pub mod executor;
-mod install;
-mod install_disk;
+mod machines;
 pub mod network;
 mod process;
 pub mod processor;
@@ -136,6 +135,7 @@ pub fn run_system(plan: &Plan, system: Option<&Arc<dyn System>>) -> Result<SimRu
         executor: executor.clone(),
         network: network.clone(),
         cluster: cluster.clone(),
+        setting: setting.clone(),
         clients,
     });
     let stage = Stage {

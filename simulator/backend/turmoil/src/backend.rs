@@ -1,7 +1,7 @@
 //! Classic `turmoil` as a [`Backend`]: what it models, and what it does not.
 
 use squall_backend::backend::{Backend, BackendError, BackendInfo, Lacks, RunOutput};
-use squall_fault::FaultAction;
+use squall_fault::{Action, Capability, NodeFault, Target};
 use squall_plan::plan::Plan;
 
 use super::run;
@@ -32,26 +32,28 @@ impl Backend for TurmoilBackend {
         }
     }
 
-    fn cannot(&self, action: &FaultAction) -> Option<&'static str> {
+    fn missing(&self, needed: Capability) -> Option<&'static str> {
+        match needed {
+            Capability::Processes
+            | Capability::Links
+            | Capability::Membership
+            | Capability::Clients => None,
+            Capability::Power => Some("a host that crashes loses its process alone"),
+            Capability::Disks => Some("its disks are sound"),
+            Capability::Clocks => Some("all hosts share one clock"),
+        }
+    }
+
+    fn cannot(&self, action: &Action<Target>) -> Option<&'static str> {
         match action {
-            FaultAction::Pause { .. } => Some("a host runs or is crashed, nothing in between"),
-            FaultAction::PowerLoss { .. } => Some("a host that crashes loses its process alone"),
-            FaultAction::Disk { .. } => Some("its disks are sound"),
-            FaultAction::Clock { .. } => Some("all hosts share one clock"),
-            FaultAction::Link { change, .. } => {
-                (change.bandwidth_bytes_per_s.is_some()).then_some("it models no bandwidth")
+            Action::Nodes {
+                does: NodeFault::Pause,
+                ..
+            } => Some("a host runs or is crashed, nothing in between"),
+            Action::Link { change, .. } if change.bandwidth_bytes_per_s.is_some() => {
+                Some("it models no bandwidth")
             }
-            FaultAction::Kill { .. }
-            | FaultAction::Stop { .. }
-            | FaultAction::Isolate { .. }
-            | FaultAction::Partition { .. }
-            | FaultAction::Bridge { .. }
-            | FaultAction::Transfer { .. }
-            | FaultAction::Wipe { .. }
-            | FaultAction::CrashLoop { .. }
-            | FaultAction::RollingRestart { .. }
-            | FaultAction::Member { .. }
-            | FaultAction::Client { .. } => None,
+            _ => self.missing(action.kind().info().needs),
         }
     }
 

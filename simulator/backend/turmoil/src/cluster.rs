@@ -54,7 +54,7 @@ pub(super) enum Order {
     Start(usize),
     Kill(usize),
     /// Sets latencies and losses as [`Links`] has them.
-    ApplyLinks,
+    SetLinks,
 }
 
 /// All nodes. Hosts `0..len` are theirs; the clients and the harness share the one after.
@@ -69,7 +69,7 @@ pub(super) struct Cluster {
     disks: DiskPlan,
     setting: Rc<Setting>,
     pub links: RefCell<Links>,
-    orders: RefCell<Vec<(Order, oneshot::Sender<()>)>>,
+    orders: RefCell<Vec<(Vec<Order>, oneshot::Sender<()>)>>,
     /// Nodes that ended by themselves.
     exited: RefCell<Vec<usize>>,
     /// Notified when a node refuses to start because its storage is damaged.
@@ -161,7 +161,7 @@ impl Cluster {
     }
 
     /// Why what the node had stored is gone, if it is.
-    pub(super) fn lost(&self, node: usize) -> Option<String> {
+    pub(super) fn data_loss(&self, node: usize) -> Option<String> {
         self.machines[node].lost.borrow().clone()
     }
 
@@ -181,13 +181,15 @@ impl Cluster {
         self.record(node, NodeEvent::Replaced);
     }
 
-    /// Has something done between two ticks, and waits for it.
-    pub(super) async fn order(&self, order: Order) {
-        if let Order::Start(node) = order {
-            self.machines[node].is_up.set(true);
+    /// Has things done between the same two ticks, and waits for that.
+    pub(super) async fn order(&self, orders: Vec<Order>) {
+        for order in &orders {
+            if let Order::Start(node) = order {
+                self.machines[*node].is_up.set(true);
+            }
         }
         let (done, is_done) = oneshot::channel();
-        self.orders.borrow_mut().push((order, done));
+        self.orders.borrow_mut().push((orders, done));
         // A driver that is gone has ended the simulation.
         let _ = is_done.await;
     }
@@ -295,22 +297,26 @@ impl Cluster {
         for node in self.exited.take() {
             self.end_process(sim, entered, node);
         }
-        for (order, done) in self.orders.take() {
-            match order {
-                // `run_process` is called anew.
-                Order::Start(node) => sim.bounce(node_name(node as u64 + 1)),
-                Order::Kill(node) => {
-                    if self.is_up(node) {
-                        self.note_end(node, "killed");
-                    }
-                    self.end_process(sim, entered, node);
-                }
-                Order::ApplyLinks => self.links.borrow_mut().apply(sim),
-            }
+        for (orders, done) in self.orders.take() {
+            (orders.into_iter()).for_each(|order| self.carry_out(sim, entered, order));
             // Who ordered it may have stopped waiting.
             let _ = done.send(());
         }
         self.links.borrow().assert_cuts(sim);
+    }
+
+    fn carry_out(&self, sim: &mut Sim<'_>, entered: &Entered, order: Order) {
+        match order {
+            // `run_process` is called anew.
+            Order::Start(node) => sim.bounce(node_name(node as u64 + 1)),
+            Order::Kill(node) => {
+                if self.is_up(node) {
+                    self.note_end(node, "killed");
+                }
+                self.end_process(sim, entered, node);
+            }
+            Order::SetLinks => self.links.borrow_mut().set(sim),
+        }
     }
 
     fn end_process(&self, sim: &mut Sim<'_>, entered: &Entered, node: usize) {

@@ -96,7 +96,7 @@ pub fn run(plan: &Plan) -> Result<TurmoilRun, TurmoilError> {
         start_us,
         outcome.clone(),
     );
-    cluster.links.borrow_mut().apply(&mut sim);
+    cluster.links.borrow_mut().set(&mut sim);
     let driven = drive(&mut sim, &plan, &cluster, &entered, &outcome);
 
     let simulated = sim.elapsed();

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use turmoil::Sim;
 
-use squall_fault::LinkChange;
+use squall_backend::site::{Direction, LinkEffect};
 use squall_plan::plan::NetworkPlan;
 
 /// What a link is like, latency one way.
@@ -26,12 +26,10 @@ struct Quality {
 pub(super) struct Links {
     names: Vec<String>,
     plan: NetworkPlan,
-    /// How many faults cut each directed link.
-    cuts: BTreeMap<(usize, usize), u32>,
-    /// What each fault makes worse.
-    degraded: BTreeMap<usize, (Vec<(usize, usize)>, LinkChange)>,
+    /// What each fault in force does to which links.
+    effects: BTreeMap<usize, (Vec<Direction>, LinkEffect)>,
     /// As they were last set.
-    set: BTreeMap<(usize, usize), Quality>,
+    current: BTreeMap<(usize, usize), Quality>,
 }
 
 impl Links {
@@ -40,45 +38,51 @@ impl Links {
         Self {
             names,
             plan: plan.clone(),
-            cuts: BTreeMap::new(),
-            degraded: BTreeMap::new(),
-            set: BTreeMap::new(),
+            effects: BTreeMap::new(),
+            current: BTreeMap::new(),
         }
     }
 
-    /// Cuts a direction for one more fault. Only inside the simulation.
-    pub(super) fn cut(&mut self, from: usize, to: usize) {
-        *self.cuts.entry((from, to)).or_default() += 1;
-        turmoil::partition_oneway(self.names[from].as_str(), self.names[to].as_str());
-    }
-
-    /// Takes one cut of a direction back. Only inside the simulation.
-    pub(super) fn join(&mut self, from: usize, to: usize) {
-        let count = self.cuts.get_mut(&(from, to));
-        let count = count.expect("only what was cut is joined");
-        *count -= 1;
-        if *count == 0 {
-            self.cuts.remove(&(from, to));
-            turmoil::repair_oneway(self.names[from].as_str(), self.names[to].as_str());
+    /// Puts what a fault does in force: a cut at once, anything else after [`Self::set`]. Only
+    /// inside the simulation.
+    pub(super) fn apply(&mut self, fault: usize, links: &[Direction], effect: LinkEffect) {
+        self.effects.insert(fault, (links.to_vec(), effect));
+        if effect == LinkEffect::Cut {
+            for (from, to) in links {
+                turmoil::partition_oneway(self.name(*from), self.name(*to));
+            }
         }
     }
 
-    /// Makes links worse; in force after [`Self::apply`].
-    pub(super) fn degrade(&mut self, fault: usize, links: &[(usize, usize)], change: LinkChange) {
-        self.degraded.insert(fault, (links.to_vec(), change));
+    /// Takes it back, likewise.
+    pub(super) fn remove(&mut self, fault: usize) {
+        if let Some((links, LinkEffect::Cut)) = self.effects.remove(&fault) {
+            let still: BTreeSet<Direction> = self.cut().collect();
+            for (from, to) in links.iter().filter(|link| !still.contains(link)) {
+                turmoil::repair_oneway(self.name(*from), self.name(*to));
+            }
+        }
     }
 
-    /// Takes back what a fault made worse; in force after [`Self::apply`].
-    pub(super) fn restore(&mut self, fault: usize) {
-        self.degraded.remove(&fault);
+    /// Directions that a fault cuts.
+    fn cut(&self) -> impl Iterator<Item = Direction> {
+        let cuts = self
+            .effects
+            .values()
+            .filter(|(_, effect)| *effect == LinkEffect::Cut);
+        cuts.flat_map(|(links, _)| links.iter().copied())
+    }
+
+    fn name(&self, host: usize) -> &str {
+        &self.names[host]
     }
 
     /// Sets all links as the plan and the faults want them.
-    pub(super) fn apply(&mut self, sim: &mut Sim<'_>) {
+    pub(super) fn set(&mut self, sim: &mut Sim<'_>) {
         for b in 1..self.names.len() {
             for a in 0..b {
                 let quality = self.quality(a, b);
-                if self.set.insert((a, b), quality) == Some(quality) {
+                if self.current.insert((a, b), quality) == Some(quality) {
                     continue;
                 }
                 let (a, b) = (self.names[a].as_str(), self.names[b].as_str());
@@ -93,11 +97,11 @@ impl Links {
     /// Cuts again what is cut: a lost message breaks a link in both directions, and its
     /// repair mends both.
     pub(super) fn assert_cuts(&self, sim: &Sim<'_>) {
-        if self.set.values().all(|quality| quality.loss_ppm == 0) {
+        if self.current.values().all(|quality| quality.loss_ppm == 0) {
             return;
         }
-        for (from, to) in self.cuts.keys() {
-            sim.partition_oneway(self.names[*from].as_str(), self.names[*to].as_str());
+        for (from, to) in self.cut() {
+            sim.partition_oneway(self.name(from), self.name(to));
         }
     }
 
@@ -118,7 +122,10 @@ impl Links {
             latency_max_us: max_us + plan.jitter_us,
             loss_ppm: plan.loss_ppm,
         };
-        for (links, change) in self.degraded.values() {
+        for (links, effect) in self.effects.values() {
+            let LinkEffect::Degrade(change) = effect else {
+                continue;
+            };
             if links.contains(&(a, b)) || links.contains(&(b, a)) {
                 quality.latency_min_us += change.latency_us;
                 quality.latency_max_us += change.latency_us + change.jitter_us;
@@ -132,7 +139,7 @@ impl Links {
     }
 
     /// Those of `links` whose opposite direction is not among them, and gets worse with them.
-    pub(super) fn one_way(links: &[(usize, usize)]) -> Vec<(usize, usize)> {
+    pub(super) fn one_way(links: &[Direction]) -> Vec<Direction> {
         let all: BTreeSet<_> = links.iter().copied().collect();
         let lonely = links
             .iter()

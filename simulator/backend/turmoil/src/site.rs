@@ -8,9 +8,11 @@ use squall_world::World;
 use super::cluster::{Cluster, Order, node_address};
 use super::links::Links;
 use super::world::{TurmoilWorld, as_host};
-use squall_backend::nemesis::Nemesis;
-use squall_backend::site::{Change, Configuration, Miss, Site};
-use squall_fault::{LinkChange, ResolvedAction, node_name};
+use squall_backend::site::{
+    Change, Configuration, Direction, InstallError, Installed, LinkEffect, Machines, Membership,
+    Observation, Processes, Site,
+};
+use squall_fault::node_name;
 use squall_workload::Setting;
 
 /// How often to look whether a node has answered.
@@ -25,9 +27,15 @@ pub(crate) struct TurmoilSite {
     pub(super) setting: Rc<Setting>,
 }
 
-impl Site for TurmoilSite {
-    type World = TurmoilWorld;
+impl TurmoilSite {
+    fn now(&self) -> Installed {
+        Installed {
+            at_us: self.setting.recorder.now_us(),
+        }
+    }
+}
 
+impl Processes for TurmoilSite {
     fn members(&self) -> usize {
         self.cluster.members
     }
@@ -40,6 +48,77 @@ impl Site for TurmoilSite {
         self.cluster.is_up(node)
     }
 
+    fn data_loss(&self, node: usize) -> Option<String> {
+        self.cluster.data_loss(node)
+    }
+
+    async fn startup_failure(&self) {
+        self.cluster.refused.notified().await;
+    }
+
+    async fn start(&self, node: usize) {
+        self.cluster.order(vec![Order::Start(node)]).await;
+    }
+
+    async fn kill(&self, nodes: &[usize]) -> Installed {
+        let kills = nodes.iter().map(|node| Order::Kill(*node));
+        self.cluster.order(kills.collect()).await;
+        self.now()
+    }
+
+    async fn stop(&self, node: usize) {
+        if let Some(handle) = self.cluster.node(node) {
+            let done = self.cluster.run_on(node, async move {
+                handle.stop("asked to by the nemesis").await;
+            });
+            let deadline = TurmoilWorld::now() + STOP_LIMIT;
+            while done.take().is_none() && self.is_up(node) && TurmoilWorld::now() < deadline {
+                TurmoilWorld::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        self.cluster.order(vec![Order::Kill(node)]).await;
+    }
+
+    async fn set_paused(&self, _nodes: &[usize], _paused: bool) -> Result<(), InstallError> {
+        unreachable!("a plan that pauses is refused")
+    }
+
+    fn lose_disk(&self, node: usize, why: &str) {
+        self.cluster.lose_disk(node, why);
+    }
+
+    async fn replace(&self, node: usize) {
+        self.cluster.replace(node);
+    }
+}
+
+impl squall_backend::site::Links for TurmoilSite {
+    async fn apply(
+        &self,
+        fault: usize,
+        links: &[Direction],
+        effect: LinkEffect,
+    ) -> Result<Installed, InstallError> {
+        self.cluster.links.borrow_mut().apply(fault, links, effect);
+        if let LinkEffect::Degrade(_) = effect {
+            for (from, to) in Links::one_way(links) {
+                let (from, to) = (node_name(from), node_name(to));
+                let text = format!("fault {fault}: {to}->{from} as well, links are symmetric");
+                self.setting.recorder.note(text);
+            }
+            self.cluster.order(vec![Order::SetLinks]).await;
+        }
+        Ok(self.now())
+    }
+
+    async fn remove(&self, fault: usize) -> Result<(), String> {
+        self.cluster.links.borrow_mut().remove(fault);
+        self.cluster.order(vec![Order::SetLinks]).await;
+        Ok(())
+    }
+}
+
+impl Membership for TurmoilSite {
     fn leader(&self) -> Option<usize> {
         self.cluster.leader()
     }
@@ -57,55 +136,6 @@ impl Site for TurmoilSite {
 
     fn voters(&self) -> Vec<bool> {
         self.cluster.voters()
-    }
-
-    fn applied(&self, node: usize) -> Option<u64> {
-        self.cluster.node(node).map(|node| node.applied_index())
-    }
-
-    fn lost(&self, node: usize) -> Option<String> {
-        self.cluster.lost(node)
-    }
-
-    async fn refusal(&self) {
-        self.cluster.refused.notified().await;
-    }
-
-    async fn start(&self, node: usize) {
-        self.cluster.order(Order::Start(node)).await;
-    }
-
-    async fn kill(&self, nodes: &[usize]) -> Option<u64> {
-        let was_up = nodes.iter().any(|node| self.is_up(*node));
-        for node in nodes {
-            self.cluster.order(Order::Kill(*node)).await;
-        }
-        was_up.then(|| self.setting.recorder.now_us())
-    }
-
-    async fn stop(&self, node: usize) {
-        if let Some(handle) = self.cluster.node(node) {
-            let done = self.cluster.run_on(node, async move {
-                handle.stop("asked to by the nemesis").await;
-            });
-            let deadline = TurmoilWorld::now() + STOP_LIMIT;
-            while done.take().is_none() && self.is_up(node) && TurmoilWorld::now() < deadline {
-                TurmoilWorld::sleep(Duration::from_millis(1)).await;
-            }
-        }
-        self.cluster.order(Order::Kill(node)).await;
-    }
-
-    async fn set_paused(&self, _nodes: &[usize], _paused: bool) -> Result<(), Miss> {
-        unreachable!("a plan that pauses is refused")
-    }
-
-    fn lose_disk(&self, node: usize, why: &str) {
-        self.cluster.lose_disk(node, why);
-    }
-
-    async fn replace(&self, node: usize) {
-        self.cluster.replace(node);
     }
 
     async fn transfer_leader(&self, to: usize) -> Result<(), String> {
@@ -141,61 +171,23 @@ impl Site for TurmoilSite {
         }
         Err(format!("{} did not answer", node_name(leader)))
     }
+}
 
-    async fn cut(&self, _fault: usize, links: &[(usize, usize)]) -> Result<Option<u64>, Miss> {
-        let mut all = self.cluster.links.borrow_mut();
-        links.iter().for_each(|(from, to)| all.cut(*from, *to));
-        Ok(None)
-    }
-
-    async fn join(&self, links: &[(usize, usize)]) -> Result<(), String> {
-        let mut all = self.cluster.links.borrow_mut();
-        links.iter().for_each(|(from, to)| all.join(*from, *to));
-        Ok(())
-    }
-
-    async fn degrade(
-        &self,
-        fault: usize,
-        links: &[(usize, usize)],
-        change: LinkChange,
-    ) -> Result<Option<u64>, Miss> {
-        for (from, to) in Links::one_way(links) {
-            let (from, to) = (node_name(from), node_name(to));
-            let text = format!("fault {fault}: {to}->{from} as well, links are symmetric");
-            self.setting.recorder.note(text);
-        }
-        (self.cluster.links.borrow_mut()).degrade(fault, links, change);
-        self.cluster.order(Order::ApplyLinks).await;
-        Ok(None)
-    }
-
-    async fn restore(&self, fault: usize) -> Result<(), String> {
-        self.cluster.links.borrow_mut().restore(fault);
-        self.cluster.order(Order::ApplyLinks).await;
-        Ok(())
-    }
-
-    async fn install_special(
-        _nemesis: &Nemesis<Self>,
-        _fault: usize,
-        action: &ResolvedAction,
-        _ends_us: u64,
-    ) -> Result<Option<u64>, Miss> {
-        unreachable!("{action:?} is refused before a run")
-    }
-
-    async fn heal_special(
-        _nemesis: &Nemesis<Self>,
-        _fault: usize,
-        action: &ResolvedAction,
-    ) -> Result<(), String> {
-        unreachable!("{action:?} is refused before a run")
+impl Observation for TurmoilSite {
+    fn applied(&self, node: usize) -> Option<u64> {
+        self.cluster.node(node).map(|node| node.applied_index())
     }
 
     async fn emit_digests(&self) {
         self.cluster.emit_digests();
     }
+}
+
+/// Power, disks and clocks do not fail here.
+impl Machines for TurmoilSite {}
+
+impl Site for TurmoilSite {
+    type World = TurmoilWorld;
 
     fn among_clients<R>(&self, work: impl FnOnce() -> R) -> R {
         as_host(self.cluster.len(), work)
