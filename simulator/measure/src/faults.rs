@@ -3,6 +3,7 @@
 //! A fault that flaps is installed and healed several times under one number; every
 //! installation is an occurrence of its own, since each can cost the cluster its leader.
 
+use squall_fault::FaultKind;
 use squall_history::{EventKind, FaultEvent, FaultStatus, History};
 
 /// One occurrence of a fault.
@@ -10,43 +11,18 @@ use squall_history::{EventKind, FaultEvent, FaultStatus, History};
 pub struct FaultSpan {
     /// Number of the fault in the plan.
     pub fault: usize,
-    pub kind: String,
+    pub kind: FaultKind,
     pub targets: Vec<String>,
     /// First event of the occurrence.
     pub at_us: u64,
     /// When it took effect; `None` if it was never seen to.
     pub installed_us: Option<u64>,
     pub healed_us: Option<u64>,
-    /// As it stands at the end of the history; installed: in force to its end.
+    /// How it stands at the end of the history; `Installed` is in force to the end.
     pub status: FaultStatus,
 }
 
-/// How a fault silences a node for the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Silence {
-    /// The process ends; the node is back when it starts again.
-    Process,
-    /// The process ends and starts again and again, or in its turn: it is away from each end
-    /// until the next start.
-    Turns,
-    /// The process cannot be heard; the node is back when the fault is healed.
-    CutOff,
-}
-
 impl FaultSpan {
-    /// `None` for faults that leave their targets running and heard, though perhaps badly.
-    pub fn silence(&self) -> Option<Silence> {
-        match self.kind.as_str() {
-            "rolling_restart" | "crash_loop" => Some(Silence::Turns),
-            "kill" | "stop" | "restart" | "power_loss" | "wipe" | "failing_sync" | "read_error"
-            | "write_error" | "disk_full" | "bit_rot" | "misdirected_write" | "torn_tail" => {
-                Some(Silence::Process)
-            }
-            "pause" | "isolate" => Some(Silence::CutOff),
-            _ => None,
-        }
-    }
-
     /// Whether the node is a target, or an end of a targeted link `a->b`.
     pub fn names(&self, node: &str) -> bool {
         self.targets
@@ -75,7 +51,7 @@ fn record(spans: &mut Vec<FaultSpan>, at_us: u64, event: &FaultEvent) {
         .unwrap_or_else(|| {
             spans.push(FaultSpan {
                 fault: event.fault,
-                kind: event.kind.clone(),
+                kind: event.kind,
                 targets: event.targets.clone(),
                 at_us,
                 installed_us: None,
@@ -85,12 +61,14 @@ fn record(spans: &mut Vec<FaultSpan>, at_us: u64, event: &FaultEvent) {
             spans.len() - 1
         });
     let span = &mut spans[index];
-    match &event.status {
-        FaultStatus::Installed => span.installed_us = Some(at_us),
+    span.status = event.status.clone();
+    match event.status {
+        FaultStatus::Installed => {
+            span.installed_us = Some(at_us);
+        }
         FaultStatus::Healed => span.healed_us = Some(at_us),
         FaultStatus::Skipped { .. } | FaultStatus::Uncertain { .. } => {}
     }
-    span.status = event.status.clone();
 }
 
 #[cfg(test)]

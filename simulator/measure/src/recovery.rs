@@ -26,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use squall_fault::kind::Silence;
 use squall_history::NodeEvent;
 
 use super::baseline::Baselines;
@@ -105,7 +106,7 @@ pub fn recovery(
         .collect();
     let healed = spans
         .iter()
-        .filter(|span| span.silence().is_some() && span.healed_us.is_some());
+        .filter(|span| span.kind.info().silence != Silence::None && span.healed_us.is_some());
     let recovered = |leader: &NewLeader| acks.recovered(leader.at_us, baselines);
     let after_fault = |election: &Election| {
         Some(election.elected_us? + recovered(election.new_leader.as_ref()?)?)

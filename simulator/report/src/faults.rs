@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use squall_fault::FaultKind;
 use squall_history::FaultStatus;
 use squall_measure::FaultMeasure;
 use squall_objective::fixed::Ms;
@@ -10,7 +11,8 @@ use squall_objective::fixed::Ms;
 /// One occurrence of a fault.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FaultRow {
-    pub kind: String,
+    #[schemars(with = "String")]
+    pub kind: FaultKind,
     pub targets: Vec<String>,
     /// When it took effect, or was given up.
     pub at_ms: Ms,
@@ -32,7 +34,7 @@ impl From<&FaultMeasure> for FaultRow {
         let election = election.as_ref();
         let new_leader = election.and_then(|election| election.new_leader.as_ref());
         FaultRow {
-            kind: span.kind.clone(),
+            kind: span.kind,
             targets: span.targets.clone(),
             at_ms: Ms::of(span.installed_us.unwrap_or(span.at_us)),
             healed_ms: span.healed_us.map(Ms::of),

@@ -273,7 +273,7 @@ fn facts(report: &Report) -> RunFacts {
 fn faults(report: &Report) -> BTreeMap<String, FaultCounts> {
     let mut kinds: BTreeMap<String, FaultCounts> = BTreeMap::new();
     for fault in &report.faults {
-        let counts = kinds.entry(fault.kind.clone()).or_default();
+        let counts = kinds.entry(fault.kind.to_string()).or_default();
         match fault.status {
             FaultStatus::Installed | FaultStatus::Healed => counts.injected += 1,
             FaultStatus::Skipped { .. } => counts.skipped += 1,

@@ -22,7 +22,7 @@ pub(crate) fn targets(fault: &FaultRow) -> String {
 }
 
 const FAULTS: &[Column<FaultRow>] = &columns! { fault: FaultRow;
-    text "fault" "fault" &fault.kind;
+    text "fault" "fault" fault.kind.name();
     text "targets" "" targets(fault);
     text "" "targets" fault.targets.join(" ");
     number "at" "at_ms" Value::At(fault.at_ms);

@@ -131,13 +131,13 @@ pub(crate) fn every_time(report: &Report) -> Table {
         number "" "us" us(*row.1);
     };
     let samples = &report.samples_us;
-    let times = BTreeMap::from([
+    let times = [
         ("detection", &samples.detection),
         ("election", &samples.election),
         ("recovery_throughput", &samples.recovery_throughput),
         ("recovery_members", &samples.recovery_members),
         ("recovery_rejoin", &samples.recovery_rejoin),
-    ]);
+    ];
     let rows = times
         .iter()
         .flat_map(|(name, all_us)| all_us.iter().map(move |us| (name, us)));
