@@ -253,7 +253,7 @@ mod tests {
         let mut run = Run::new();
         run.call("cache-1", set("k", "a"), stored(5));
         run.call("cache-1", get("k"), absent());
-        assert!(verdicts(&run.cut()).contains(&("cache_linearizable", Verdict::Fail)));
+        assert!(verdicts(&run.cut()).contains(&("cache_linearizable".into(), Verdict::Fail)));
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub fn html(summary: &Summary, results: &Results) -> String {
     let faults = Block::Table(tables::faults(summary));
     let marks = vec![
         Block::Note(MARKS.into()),
-        Block::Table(tables::marks(summary)),
+        Block::Table(tables::marks(summary).without(&["mark"])),
     ];
     sections.push(Section::new("faults", "Faults by kind", vec![faults]));
     sections.push(Section::new("marks", "Marks", marks));
