@@ -147,7 +147,7 @@ fn faults(report: &Report) -> String {
             SpanStatus::Uncertain { why } => ("uncertain", why.as_str()),
         };
         out += &line(&[
-            fault.kind.clone(),
+            fault.kind.to_string(),
             fault.targets.join(" "),
             fault.at_ms.to_string(),
             or_empty(fault.healed_ms),

@@ -48,6 +48,7 @@ pub use variants::Variants;
 pub use verdict::{RECOVERY_CHECKS, RunVerdict};
 pub use words::{count, duration};
 
+use squall_fault::FaultKind;
 use squall_history::Phase;
 use squall_measure::{Class, SpanStatus};
 
@@ -210,7 +211,8 @@ pub struct Overall {
 /// One occurrence of a fault.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FaultRow {
-    pub kind: String,
+    #[schemars(with = "String")]
+    pub kind: FaultKind,
     pub targets: Vec<String>,
     /// When it took effect, or was given up.
     pub at_ms: Ms,

@@ -4,6 +4,7 @@
 //! A column of throughput is the mean over its time, on a scale of its own for each
 //! service; a dot is no acknowledgement at all.
 
+use squall_fault::FaultKind;
 use squall_history::Phase;
 use squall_measure::SpanStatus;
 
@@ -142,7 +143,7 @@ fn downtime(axis: &Axis, gaps: &[GapMs]) -> Vec<char> {
 
 fn fault_line(axis: &Axis, fault: &FaultRow) -> Line {
     let mut columns = vec![' '; WIDTH];
-    let is_instant = fault.kind == "transfer";
+    let is_instant = fault.kind == FaultKind::Transfer;
     let mark = match fault.status {
         SpanStatus::Skipped { .. } => '○',
         SpanStatus::Uncertain { .. } => '?',
@@ -155,7 +156,7 @@ fn fault_line(axis: &Axis, fault: &FaultRow) -> Line {
         _ => fault.at_ms,
     };
     axis.fill(&mut columns, fault.at_ms, end, mark);
-    line(&fault.kind, columns, targets(fault))
+    line(fault.kind.name(), columns, targets(fault))
 }
 
 fn leaders(axis: &Axis, data: &TimelineData) -> Vec<char> {

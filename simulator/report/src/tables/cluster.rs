@@ -36,7 +36,7 @@ pub fn faults(report: &Report) -> Table {
             format!("{old} → {new}")
         });
         let cells = vec![
-            fault.kind.clone(),
+            fault.kind.to_string(),
             targets(fault),
             moment(fault.at_ms),
             healed,
