@@ -51,17 +51,23 @@ fn machines(plan: &Plan) -> Option<&'static str> {
     )
 }
 
+/// What can be done to containers; whatever else a fault needs is refused.
+const CAPABILITIES: [Capability; 4] = [
+    Capability::Processes,
+    Capability::Links,
+    Capability::Membership,
+    Capability::Clients,
+];
+
 /// Why containers cannot do what a fault needs; `None` if they can.
-fn lacks(capability: Capability) -> Option<&'static str> {
-    match capability {
-        Capability::Processes
-        | Capability::Links
-        | Capability::Membership
-        | Capability::Clients => None,
-        Capability::Power => Some("what was not synced outlives a process"),
-        Capability::Disks => Some("containers share the machine's disk"),
-        Capability::Clocks => Some("containers share the machine's clock"),
-    }
+fn lacks(needed: Capability) -> Option<&'static str> {
+    let why = match needed {
+        Capability::Power => "what was not synced outlives a process",
+        Capability::Disks => "containers share the machine's disk",
+        Capability::Clocks => "containers share the machine's clock",
+        _ => "containers have no means for it",
+    };
+    (!CAPABILITIES.contains(&needed)).then_some(why)
 }
 
 /// Whether the plan does anything to links.

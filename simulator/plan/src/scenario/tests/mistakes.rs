@@ -146,6 +146,9 @@ fn mistakes_about_disks_clocks_members_and_clients() {
     let message = error(spares);
     let expected = "t.toml:6:18: `node-1` is no spare: those are node-6 to node-6";
     assert_eq!(message, expected);
+    let message = error("[chaos]\nkinds = [\"kill\", \"link\"]");
+    let expected = "t.toml:3:18: `link` is not drawn, but latency, jitter, loss, bandwidth are";
+    assert_eq!(message, expected);
     let message = error("[chaos]\nkinds = [\"add_member\"]");
     let expected = "t.toml:3:10: `add_member` needs a machine to add: set `spares` in [cluster]";
     assert_eq!(message, expected);
