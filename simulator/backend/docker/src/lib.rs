@@ -35,8 +35,8 @@ use cluster::Cluster;
 use engine::Engine;
 use lab::Lab;
 pub use lend::{Lent, lend};
-pub use squall_linux::links_can_be_broken;
 use machine::Machine;
+pub use squall_linux::links_can_be_broken;
 
 use squall_backend::resources;
 use squall_history::History;
