@@ -13,19 +13,21 @@
 mod bottlenecks;
 mod build;
 pub mod csv;
+pub mod document;
 mod figures;
 pub mod html;
 pub mod load;
 mod markdown;
 mod objectives;
-mod parts;
 pub mod payload;
+mod sections;
 mod tables;
 mod text;
 mod timeline;
 pub mod variants;
 mod verdict;
 mod words;
+pub mod write;
 
 use std::collections::BTreeMap;
 
@@ -42,11 +44,11 @@ pub use payload::PayloadRow;
 pub use squall_objective::baseline::Comparison;
 pub use squall_objective::fixed::{Fixed, Ms, Number, PerSecond, Percent, Seconds, SignedPercent};
 pub use squall_objective::objective::{Bound, Unit};
-pub use tables::{Table, Tone};
-pub use text::{Style, text};
+pub use text::text;
 pub use variants::Variants;
 pub use verdict::{RECOVERY_CHECKS, RunVerdict};
 pub use words::{count, duration};
+pub use write::text::Style;
 
 use squall_fault::FaultKind;
 use squall_history::Phase;
@@ -130,6 +132,12 @@ pub struct Decision {
     pub go: bool,
     /// Of a no-go, all that speaks against it; of a go, what it rests on.
     pub reasons: Vec<String>,
+}
+
+impl Decision {
+    pub fn word(&self) -> &'static str {
+        if self.go { "go" } else { "no-go" }
+    }
 }
 
 /// Messages, as clients were told; see [`squall_measure::totals`].

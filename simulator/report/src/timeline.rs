@@ -8,9 +8,9 @@ use squall_fault::FaultKind;
 use squall_history::Phase;
 use squall_measure::SpanStatus;
 
-use super::tables::targets;
-use super::words::{count, duration};
-use super::*;
+use crate::tables::targets;
+use crate::words::{count, duration};
+use crate::{FaultRow, GapMs, Ms, Report, TimelineData};
 
 /// Columns of the drawing, without labels.
 const WIDTH: usize = 60;
@@ -59,6 +59,18 @@ pub(super) fn timeline(report: &Report) -> Vec<Line> {
         "node and term".to_owned(),
     ));
     lines
+}
+
+/// Each line with its label, which has so many columns.
+pub(super) fn drawing(report: &Report, label: usize) -> String {
+    let lines = timeline(report).into_iter().map(|line| {
+        let drawn = format!(
+            "{:<label$} {:<60}  {}",
+            line.label, line.columns, line.remark
+        );
+        drawn.trim_end().to_owned() + "\n"
+    });
+    lines.collect()
 }
 
 fn line(label: &str, columns: Vec<char>, remark: String) -> Line {
