@@ -33,7 +33,10 @@ const SIMULATOR: &[Rule] = &[
     ("track_record", &["run"]),
     ("environment", &[]),
     ("run_dir", &["backends", "environment", "run"]),
-    ("sweep", &["backends", "environment", "run_dir", "stopwatch"]),
+    (
+        "sweep",
+        &["backends", "environment", "run_dir", "stopwatch"],
+    ),
     ("calibrate", &["stopwatch"]),
     ("compare", &["run_dir", "sweep"]),
     ("shrink", &[]),
