@@ -237,7 +237,7 @@ fn input(
     Input {
         scenario: plan.scenario.clone(),
         seed: plan.seed,
-        backend: backend.name.into(),
+        backend,
         cluster: Cluster {
             nodes: plan.cluster.nodes as u64,
             heartbeat_ms: Ms::of(plan.cluster.heartbeat_ms * 1_000),

@@ -21,8 +21,8 @@ use super::*;
 pub struct Input {
     pub scenario: String,
     pub seed: u64,
-    /// `sim` or `docker`.
-    pub backend: String,
+    /// What made the history.
+    pub backend: BackendInfo,
     pub cluster: Cluster,
     /// The plan in words.
     pub configuration: String,
@@ -82,7 +82,7 @@ pub fn build(input: &Input, measures: &Measures, checks: &[squall_check::CheckRe
     let evidence = Evidence {
         measures,
         resources,
-        backend: &input.backend,
+        backend: input.backend.name,
     };
     let steps = Load::of(measures);
     let mut objectives = evaluate(&input.objectives, &evidence);
@@ -113,7 +113,8 @@ pub fn build(input: &Input, measures: &Measures, checks: &[squall_check::CheckRe
     Report {
         scenario: input.scenario.clone(),
         seed: input.seed,
-        backend: input.backend.clone(),
+        backend: input.backend.name.into(),
+        made_on: Some(input.backend),
         verdict,
         reason,
         decision,

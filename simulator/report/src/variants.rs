@@ -14,6 +14,10 @@ pub struct Variants {
     pub scenario: String,
     pub seed: u64,
     pub backend: String,
+    /// Whether the backend cannot say what nodes use.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub(crate) lacks_resources: bool,
     /// The worst of all.
     pub verdict: RunVerdict,
     pub variants: Vec<VariantRow>,
@@ -74,6 +78,7 @@ impl Variants {
             scenario: first.scenario.clone(),
             seed: first.seed,
             backend: first.backend.clone(),
+            lacks_resources: first.cannot_know_resources(),
             verdict: worst.expect("there is one"),
             scaling: scaling(&rows),
             bounded_by: bounded_by(runs),
@@ -118,7 +123,9 @@ impl Variants {
 
     /// What the table cannot say.
     pub(super) fn notes(&self) -> impl Iterator<Item = String> {
-        let unknown = (self.backend == "sim").then(|| sections::NO_RESOURCES.to_owned());
+        let unknown = self
+            .lacks_resources
+            .then(|| sections::NO_RESOURCES.to_owned());
         let bounded = self.bounded_by.iter().map(|bounded| sentence(bounded));
         let scaling = self.scaling.iter().cloned();
         scaling.chain(unknown).chain(bounded)
@@ -284,6 +291,7 @@ mod tests {
             scenario: "s".into(),
             seed: 1,
             backend: "sim".into(),
+            lacks_resources: true,
             verdict: RunVerdict::Pass,
             variants: vec![row(3, 1_000), row(5, 900)],
             scaling: None,

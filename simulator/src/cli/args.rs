@@ -125,7 +125,7 @@ pub enum Format {
 }
 
 /// Takes the names that [`backends::ALL`] has.
-fn backend() -> impl TypedValueParser<Value = &'static Registered> {
+pub(super) fn backend() -> impl TypedValueParser<Value = &'static Registered> {
     let names = backends::ALL.iter();
     let names = names.map(|known| PossibleValue::new(known.info.name).help(known.summary));
     PossibleValuesParser::new(names)

@@ -183,7 +183,7 @@ fn resources_of(report: &Report, used: Option<&Graphs<'_>>) -> Section {
             let table = (!table.is_empty()).then_some(Block::Table(table));
             [graphs].into_iter().chain(table).collect()
         }
-        None if report.backend == "sim" => vec![Block::Note(sections::NO_RESOURCES.into())],
+        None if report.cannot_know_resources() => vec![Block::Note(sections::NO_RESOURCES.into())],
         None => {
             let why = "Not known: the run directory has no resources.csv.";
             vec![Block::Note(why.into())]
