@@ -217,8 +217,7 @@ pub fn judge_on(
     report::build(&input, &measure::measure(history), &checks)
 }
 
-/// Judges a history of another system. Checks of Raft that found nothing to look at say
-/// nothing about a system that has no log, and are left out.
+/// Judges a history of another system, whose nodes may say nothing of Raft.
 pub fn judge_system(
     plan: &Plan,
     history: &History,
@@ -226,12 +225,7 @@ pub fn judge_system(
     reproduce: &str,
     wall: Wall,
 ) -> Report {
-    let mut checks = check::check_all(history);
-    checks.retain(|check| {
-        let mut properties = check.property.split(' ');
-        let is_of_raft = properties.any(|property| matches!(property, "raft" | "R2" | "R5"));
-        !is_of_raft || check.checked > 0
-    });
+    let checks = check::check_system(history);
     let input = input(SIM, plan, history, context, reproduce, wall);
     report::build(&input, &measure::measure(history), &checks)
 }
@@ -279,6 +273,7 @@ fn input(
         resources: context.resources.clone(),
         bounded_by: is_simulated.then(|| bounded_by(plan)),
         excuse: excuse(plan, history),
+        must_judge: plan.must_judge.clone(),
         drawn_faults: (plan.faults.iter())
             .filter(|fault| fault.drawn)
             .map(|fault| fault.id)

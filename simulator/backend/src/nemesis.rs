@@ -20,7 +20,9 @@ use super::moments::Moments;
 use super::operator::Operator;
 use super::site::{Miss, Site};
 use squall_fault::{FaultAction, ResolvedAction, Roles, Target, node_name, resolve};
-use squall_history::{EventKind, FaultEvent, FaultStatus, MAJORITY_AGAIN, NO_MAJORITY, Recorder};
+use squall_history::{
+    EventKind, FaultEvent, FaultStatus, HarnessEvent, MAJORITY_AGAIN, NO_MAJORITY, Recorder,
+};
 use squall_plan::plan::{Plan, PlannedFault};
 use squall_workload::{Control, Setting};
 
@@ -179,7 +181,8 @@ impl<S: Site> Nemesis<S> {
         }
         self.look_for_majority();
         if let Err(why) = undone {
-            self.recorder().note(format!("fault {}: {why}", fault.id));
+            let fault = fault.id;
+            self.recorder().missed(HarnessEvent::Undo { fault, why });
         }
     }
 

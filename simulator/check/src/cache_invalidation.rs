@@ -21,13 +21,12 @@
 
 use std::collections::BTreeMap;
 
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::View;
 use super::words;
 use squall_history::{Action, EventKind, Operation, Outcome, StreamEvent};
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("cache_invalidation", "C8");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     let changes = changes(view);
     let mut listeners: BTreeMap<&str, Listener> = BTreeMap::new();
     for (pos, event) in view.history.events.iter().enumerate() {
@@ -36,7 +35,7 @@ pub(super) fn check(view: &View) -> CheckResult {
             event: said,
         } = &event.kind
         {
-            judge.looked();
+            judge.count_checked();
             let listener = listeners.entry(client).or_default();
             let line = || format!("{} {client}: stream: {said:?}", words::seconds(event.at_us));
             for (what, change) in listener.hear(pos, said, &changes) {
@@ -49,9 +48,8 @@ pub(super) fn check(view: &View) -> CheckResult {
         }
     }
     for (client, listener) in &listeners {
-        judge_copies(view, &mut judge, client, listener);
+        judge_copies(view, judge, client, listener);
     }
-    judge.finish("messages of streams and reads from copies")
 }
 
 /// Known changes: by index, the key and an operation that was told the version.
@@ -187,7 +185,7 @@ fn judge_copies(view: &View, judge: &mut Judge, client: &str, listener: &Listene
         else {
             continue;
         };
-        judge.looked();
+        judge.count_checked();
         let mut earlier = fills.get(key.as_str()).into_iter().flatten().rev();
         let Some(fill) = earlier.find(|fill| fill.outcome == Some(outcome)) else {
             let what = format!("{client}: {key}: a copy was served that it never read");

@@ -13,22 +13,20 @@
 
 use super::messages::Message;
 use super::queue_group_order::has_limit;
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::{View, may_have_effect};
 use super::words;
 use squall_history::{Action, Operation, Outcome, Phase};
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("queue_depth", "Q10");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     for (queue, messages) in &view.messages.queues {
-        judge_batches(view, &mut judge, queue);
+        judge_batches(view, judge, queue);
         if let Some(limit) = limit(view, queue) {
             let messages: Vec<&Message> = messages.values().collect();
-            judge_most(view, &mut judge, queue, &messages, limit);
-            judge_refusals(view, &mut judge, queue, &messages, limit);
+            judge_most(view, judge, queue, &messages, limit);
+            judge_refusals(view, judge, queue, &messages, limit);
         }
     }
-    judge.finish("limits and batches")
 }
 
 /// The queue's depth limit, if it has one and only one.
@@ -74,7 +72,7 @@ fn judge_most(view: &View, judge: &mut Judge, queue: &str, messages: &[&Message]
     steps.sort_unstable();
     let mut inside = 0;
     for (_, step, index) in steps {
-        judge.looked();
+        judge.count_checked();
         inside += step;
         if step > 0 && inside > limit as i64 {
             judge.violation(
@@ -88,7 +86,7 @@ fn judge_most(view: &View, judge: &mut Judge, queue: &str, messages: &[&Message]
 /// Nobody is refused while there is surely room.
 fn judge_refusals(view: &View, judge: &mut Judge, queue: &str, messages: &[&Message], limit: u64) {
     for refused in view.operations.iter().filter(|o| is_refusal(o, queue)) {
-        judge.looked();
+        judge.count_checked();
         let possible = messages.iter().filter(|message| {
             let publish = message.publish.map(|index| &view.operations[index]);
             let may_be_in = publish
@@ -145,7 +143,7 @@ fn judge_batches(view: &View, judge: &mut Judge, queue: &str) {
         if other != queue {
             continue;
         }
-        judge.looked();
+        judge.count_checked();
         let came = |value: &&String| {
             let dead = view.messages.dead_letters(queue);
             let places = [Some(queue), dead].into_iter().flatten();

@@ -45,7 +45,7 @@ pub use squall_objective::objective::{Bound, Unit};
 pub use tables::{Table, Tone};
 pub use text::{Style, text};
 pub use variants::Variants;
-pub use verdict::{RECOVERY_CHECKS, RunVerdict};
+pub use verdict::{RECOVERY_CHECKS, RunVerdict, check_counts};
 pub use words::{count, duration};
 
 use squall_history::Phase;
@@ -377,6 +377,8 @@ pub enum CheckVerdict {
     Pass,
     Fail,
     Unknown,
+    /// There was nothing to judge; the row's detail says why.
+    NotJudged,
 }
 
 /// For drawing: acknowledged operations by bucket, leaderships and phases.

@@ -47,15 +47,10 @@ pub fn text(report: &Report, style: Style, run_dir: Option<&str>) -> String {
     if let Some(stress) = &report.load.stress {
         out += &format!("{}      {}\n", style.paint(BOLD, "stress"), stress.summary);
     }
-    let held = report
-        .checks
-        .iter()
-        .filter(|c| c.verdict == CheckVerdict::Pass)
-        .count();
-    let total = report.checks.len();
     out += &format!(
-        "{}      {held} of {total} hold\n",
-        style.paint(BOLD, "checks")
+        "{}      {}\n",
+        style.paint(BOLD, "checks"),
+        check_counts(&report.checks)
     );
     out += &decision(report, style);
     out.push('\n');

@@ -51,7 +51,7 @@ pub struct VariantRow {
     /// Most that any node held; left out where it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_max_bytes: Option<u64>,
-    /// Checks that hold, and all of them.
+    /// Checks that hold, and all that had something to judge.
     pub checks: (u64, u64),
 }
 
@@ -207,6 +207,8 @@ fn row(name: &str, report: &Report) -> VariantRow {
         .checks
         .iter()
         .filter(|check| check.verdict == CheckVerdict::Pass);
+    let judged = report.checks.iter();
+    let judged = judged.filter(|check| check.verdict != CheckVerdict::NotJudged);
     VariantRow {
         name: name.to_owned(),
         dir: name.to_owned(),
@@ -226,7 +228,7 @@ fn row(name: &str, report: &Report) -> VariantRow {
         memory_max_bytes: (report.resources.values())
             .map(|used| used.memory_max_bytes)
             .max(),
-        checks: (held.count() as u64, report.checks.len() as u64),
+        checks: (held.count() as u64, judged.count() as u64),
     }
 }
 

@@ -44,6 +44,17 @@ pub fn markdown(summary: &Summary) -> String {
         let cells = [counts.injected, counts.skipped, counts.uncertain].map(count);
         out += &format!("| {kind} | {} |\n", cells.join(" | "));
     }
+    out += "\n## checks\n\n| property | check | runs that judged it | judged |\n";
+    out += "| --- | --- | ---: | ---: |\n";
+    for check in &summary.checks {
+        let cells = [check.runs, check.judged].map(count);
+        out += &format!(
+            "| {} | {} | {} |\n",
+            check.property,
+            check.check,
+            cells.join(" | ")
+        );
+    }
     out += "\n## marks\n\n| mark | runs | times | first | meaning |\n";
     out += "| --- | ---: | ---: | --- | --- |\n";
     for mark in &summary.marks {
@@ -102,6 +113,9 @@ pub fn text(summary: &Summary) -> String {
         "marks never met",
         never.iter().map(|mark| mark.mark.clone()).collect(),
     );
+    let unjudged = summary.checks.iter().filter(|check| check.runs == 0);
+    let unjudged = unjudged.map(|check| format!("{} {}", check.property, check.check));
+    out += &wrapped("checks that judged nothing in any run", unjudged.collect());
     for group in summary.failures.iter().take(SHOWN_CAUSES) {
         out += &failure(group);
     }

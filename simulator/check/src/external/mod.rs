@@ -26,8 +26,8 @@ use thiserror::Error;
 
 use super::linearizability::Bounds;
 use super::result::Verdict;
+use super::table::CHECKS;
 use super::view::View;
-use super::well_formed;
 use object::{Finding, Object, shortest_wrong};
 use records::Records;
 use scene::{Shade, faults, nemesis, story};
@@ -212,11 +212,11 @@ pub fn judge_history(
     model: Model,
     limits: &Limits,
 ) -> Result<Judgement, InputError> {
-    let formed = well_formed::check(history);
-    if formed.verdict != Verdict::Pass {
+    let view = View::new(history);
+    let formed = super::run(&CHECKS[0], &view);
+    if formed.verdict == Verdict::Unknown {
         return Err(InputError::Malformed(formed.detail));
     }
-    let view = View::new(history);
     let (objects, left_out) = ours::objects(&view, model);
     if objects.is_empty() {
         return Err(InputError::Empty);

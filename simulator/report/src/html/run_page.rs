@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::parts;
 use crate::tables::{self, Table};
 use crate::words::data_loss;
-use crate::{CheckVerdict, Report, load};
+use crate::{CheckVerdict, Report, check_counts, load};
 use squall_history::History;
 use squall_measure::series::{OverTime, Resources, over_time as measured, resources};
 
@@ -191,11 +191,7 @@ fn shown(id: &str, title: &str, shown: &Table) -> Markup {
 }
 
 fn checks(report: &Report) -> Markup {
-    let held = report.checks.iter();
-    let held = held
-        .filter(|check| check.verdict == CheckVerdict::Pass)
-        .count();
-    let title = format!("Checks: {held} of {} hold", report.checks.len());
+    let title = format!("Checks: {}", check_counts(&report.checks));
     section("checks", &title, &table(&tables::checks(report, true)))
 }
 

@@ -153,6 +153,7 @@ pub fn checks(report: &Report, all: bool) -> Table {
             CheckVerdict::Pass => (Tone::Plain, "holds"),
             CheckVerdict::Fail => (Tone::Bad, "broken"),
             CheckVerdict::Unknown => (Tone::Doubtful, "unknown"),
+            CheckVerdict::NotJudged => (Tone::Plain, "nothing to judge"),
         };
         let cells = vec![
             check.property.clone(),
@@ -163,7 +164,8 @@ pub fn checks(report: &Report, all: bool) -> Table {
         ];
         (tone, cells)
     };
-    let shown = |check: &&CheckRow| all || check.verdict != CheckVerdict::Pass;
+    let is_fine = |verdict| matches!(verdict, CheckVerdict::Pass | CheckVerdict::NotJudged);
+    let shown = |check: &&CheckRow| all || !is_fine(check.verdict);
     Table {
         title: "checks",
         columns: vec!["property", "check", "verdict", ">checked", "detail"],
