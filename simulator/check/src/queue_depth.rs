@@ -6,15 +6,16 @@
 //! Source: `max-length` with `reject-publish` of RabbitMQ, taken exactly. Counted are messages
 //! in whatever place: ready, delayed, in flight. From outside a message is surely in the queue
 //! from the answer to its publish until somebody tries to ack it, and surely gone once an ack
-//! was confirmed.
+//! was confirmed. Where deliveries are limited, a message may have left as a dead letter from
+//! its first delivery on, and every receive without an answer may have been the last delivery
+//! of as many messages as it asked for.
 //!
-//! Not checked: queues configured with several limits; what left as a dead letter counts as
-//! perhaps gone from its first delivery on.
+//! Not checked: queues configured with several limits.
 
 use super::messages::Message;
 use super::queue_group_order::has_limit;
 use super::result::Judge;
-use super::view::{View, may_have_effect};
+use super::view::{View, certain, may_have_effect};
 use super::words;
 use squall_history::{Action, Operation, Outcome, Phase};
 
@@ -67,6 +68,15 @@ fn judge_most(view: &View, judge: &mut Judge, queue: &str, messages: &[&Message]
         if left.is_none_or(|left| left > from) {
             steps.push((from, 1, index));
             steps.extend(left.map(|left| (left, -1, index)));
+        }
+    }
+    let receives = view.messages.receives.get(queue).into_iter().flatten();
+    for &index in receives.filter(|_| dies) {
+        let receive = &view.operations[index];
+        if let Action::Receive { max, .. } = receive.action
+            && !certain(receive)
+        {
+            steps.push((receive.invoke_pos, -i64::from(*max), index));
         }
     }
     steps.sort_unstable();
@@ -205,6 +215,29 @@ mod tests {
         fails(
             check,
             &run.end(),
+            "queue q holds 3 messages, its limit is 2",
+        );
+    }
+
+    /// The first message was delivered to somebody who never heard of it, and is a dead letter.
+    #[test]
+    fn a_delivery_that_nobody_heard_of_may_have_been_the_last() {
+        let filled = |max_deliveries| {
+            let mut run = Run::new();
+            run.call("queue-1", configure("q", 2, max_deliveries), Configured);
+            run.call(
+                "queue-1",
+                publish_batch("q", &["m1", "m2"]),
+                published(&[1, 2]),
+            );
+            run.call("queue-2", receive("q"), unknown());
+            run.call("queue-1", publish("q", "m3"), Published { id: 3 });
+            run.end()
+        };
+        passes(check, &filled(1));
+        fails(
+            check,
+            &filled(0),
             "queue q holds 3 messages, its limit is 2",
         );
     }
