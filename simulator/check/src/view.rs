@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use indexmap::{IndexMap, IndexSet};
+use squall_fault::FaultKind;
 
 use super::locks::Locks;
 use super::messages::Messages;
@@ -43,11 +44,6 @@ pub(super) struct View<'a> {
     /// Intervals in which some clock ran at a wrong rate.
     wrong_rates: Vec<(u64, u64)>,
 }
-
-/// The kind of fault that changes the rate of a clock. Log time counts with the leader's
-/// rate; clocks that are off or jump move no deadline, since a new leader carries every
-/// deadline along.
-const CLOCK_DRIFT: &str = "clock_drift";
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PhaseStart {
@@ -153,7 +149,9 @@ fn disturbances_us(history: &History) -> Vec<u64> {
     events.filter(disturbs).map(|event| event.at_us).collect()
 }
 
-/// From when a drift was installed, or may have been, until it was over.
+/// From when a drift was installed, or may have been, until it was over. Log time counts with
+/// the leader's rate; clocks that are off or jump move no deadline, since a new leader carries
+/// every deadline along.
 fn wrong_rates(history: &History) -> Vec<(u64, u64)> {
     let mut open: BTreeMap<usize, usize> = BTreeMap::new();
     let mut wrong: Vec<(u64, u64)> = Vec::new();
@@ -162,7 +160,7 @@ fn wrong_rates(history: &History) -> Vec<(u64, u64)> {
             continue;
         };
         match fault.status {
-            _ if fault.kind != CLOCK_DRIFT => {}
+            _ if fault.kind != FaultKind::ClockDrift => {}
             FaultStatus::Installed | FaultStatus::Uncertain { .. } => {
                 open.insert(fault.fault, wrong.len());
                 wrong.push((event.at_us, u64::MAX));

@@ -123,7 +123,7 @@ fn checks_that_judged_nothing_in_any_run_are_named() {
     let counts = |name: &str| find(name).map(|check| (check.runs, check.judged));
     assert_eq!(counts("lock_tokens"), Some((9, 45)));
     assert_eq!(counts("cache_invalidation"), Some((0, 0)));
-    let text = crate::sweep::markdown::text(&summary);
+    let text = crate::sweep::render::text(&summary);
     let line = text.split("checks that judged nothing in any run").nth(1);
     assert!(
         line.is_some_and(|line| line.contains("C8 cache_invalidation")),

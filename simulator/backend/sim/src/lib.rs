@@ -11,13 +11,13 @@ use std::sync::Arc;
 
 use squall_cluster::raft::node_name;
 
+mod backend;
 mod clock;
 pub mod cluster;
 pub mod disk;
 mod disk_fault;
 pub mod executor;
-mod install;
-mod install_disk;
+mod machines;
 pub mod network;
 mod process;
 pub mod processor;
@@ -28,6 +28,7 @@ pub mod system;
 mod timers;
 pub mod world;
 
+pub use backend::{INFO, SimBackend};
 use cluster::Cluster;
 use executor::{Executor, HostId};
 use network::Network;
@@ -134,6 +135,7 @@ pub fn run_system(plan: &Plan, system: Option<&Arc<dyn System>>) -> Result<SimRu
         executor: executor.clone(),
         network: network.clone(),
         cluster: cluster.clone(),
+        setting: setting.clone(),
         clients,
     });
     let stage = Stage {
