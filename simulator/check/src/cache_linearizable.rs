@@ -6,9 +6,9 @@
 //! search that exceeds its bound is `Unknown`. Read-your-writes and monotonic reads (C3)
 //! follow from linearizability.
 //!
-//! Not checked: reads in other than linearizable mode, which a history does not mark;
-//! TTL and eviction, which no scenario that is judged here uses, so a key that vanishes
-//! without a delete is a violation.
+//! Not checked: reads from one node or a client's own copies (`cache_staleness`,
+//! `cache_session`, `cache_invalidation`), and keys that may vanish by themselves
+//! (`cache_lifetime`). Reads on a leader's lease are judged like all others.
 
 use super::cache_specification::{CacheKey, KeyCall};
 use super::cache_versions;
