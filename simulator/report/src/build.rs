@@ -39,6 +39,8 @@ pub struct Input {
     pub bounded_by: Option<String>,
     /// Whether unavailability was legitimate, if the faults make that a question.
     pub excuse: Option<String>,
+    /// Properties or checks without which the run does not count.
+    pub must_judge: Vec<String>,
     /// Numbers of the faults that may be skipped: nobody asked for them by name.
     pub drawn_faults: BTreeSet<usize>,
     pub history_sha256: String,
@@ -102,6 +104,7 @@ pub fn build(input: &Input, measures: &Measures, checks: &[squall_check::CheckRe
         .collect();
     let grounds = Grounds {
         checks: &checks,
+        must_judge: &input.must_judge,
         faults: &asked,
         objectives: &objectives,
         comparison: comparison.as_ref(),
@@ -216,6 +219,7 @@ fn check_row(result: &squall_check::CheckResult) -> CheckRow {
             squall_check::Verdict::Pass => CheckVerdict::Pass,
             squall_check::Verdict::Fail => CheckVerdict::Fail,
             squall_check::Verdict::Unknown => CheckVerdict::Unknown,
+            squall_check::Verdict::NotJudged => CheckVerdict::NotJudged,
         },
         detail: result.detail.clone(),
         checked: result.checked,

@@ -46,7 +46,7 @@ pub use squall_objective::fixed::{Fixed, Ms, Number, PerSecond, Percent, Seconds
 pub use squall_objective::objective::{Bound, Unit};
 pub use text::text;
 pub use variants::Variants;
-pub use verdict::{RECOVERY_CHECKS, RunVerdict};
+pub use verdict::{RECOVERY_CHECKS, RunVerdict, check_counts};
 pub use words::{count, duration};
 pub use write::text::Style;
 
@@ -392,6 +392,8 @@ pub enum CheckVerdict {
     Pass,
     Fail,
     Unknown,
+    /// There was nothing to judge; the row's detail says why.
+    NotJudged,
 }
 
 /// For drawing: acknowledged operations by bucket, leaderships and phases.

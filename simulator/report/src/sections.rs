@@ -50,14 +50,6 @@ pub(crate) fn evidence(report: &Report) -> impl Iterator<Item = &str> {
         .map(String::as_str)
 }
 
-/// How many checks hold.
-pub(crate) fn held(report: &Report) -> usize {
-    let checks = report.checks.iter();
-    checks
-        .filter(|check| check.verdict == CheckVerdict::Pass)
-        .count()
-}
-
 /// What the cluster ran on.
 pub(crate) fn environment(report: &Report) -> Facts {
     let cluster = &report.cluster;
