@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-use squall_history::{Phase, Service};
+use squall_history::{BackendInfo, Phase, Service};
 use squall_measure::{Measures, Resources};
 use squall_objective::baseline::Reference;
 use squall_objective::objective::Objective;
@@ -23,8 +23,8 @@ use squall_objective::fixed::{PerSecond, Seconds};
 pub struct Input {
     pub scenario: String,
     pub seed: u64,
-    /// `sim` or `docker`.
-    pub backend: String,
+    /// What made the history.
+    pub backend: BackendInfo,
     pub cluster: Cluster,
     /// The plan in words.
     pub configuration: String,
@@ -41,6 +41,8 @@ pub struct Input {
     pub bounded_by: Option<String>,
     /// Whether unavailability was legitimate, if the faults make that a question.
     pub excuse: Option<String>,
+    /// Properties or checks without which the run does not count.
+    pub must_judge: Vec<String>,
     /// Numbers of the faults that may be skipped: nobody asked for them by name.
     pub drawn_faults: BTreeSet<usize>,
     pub history_sha256: String,
@@ -70,7 +72,7 @@ pub fn build(input: &Input, measures: &Measures, checks: &[CheckResult]) -> Repo
     let evidence = Evidence {
         measures,
         resources,
-        backend: &input.backend,
+        backend: input.backend.name,
     };
     let load = Load::of(measures);
     let mut objectives = evaluate(&input.objectives, &evidence);
@@ -85,6 +87,7 @@ pub fn build(input: &Input, measures: &Measures, checks: &[CheckResult]) -> Repo
         .collect();
     let grounds = Grounds {
         checks,
+        must_judge: &input.must_judge,
         faults: &asked,
         objectives: &objectives,
         comparison: comparison.as_ref(),
@@ -97,7 +100,8 @@ pub fn build(input: &Input, measures: &Measures, checks: &[CheckResult]) -> Repo
     Report {
         scenario: input.scenario.clone(),
         seed: input.seed,
-        backend: input.backend.clone(),
+        backend: input.backend.name.into(),
+        made_on: Some(input.backend),
         verdict,
         reason,
         decision,

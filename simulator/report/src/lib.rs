@@ -40,7 +40,7 @@ pub use squall_objective::fixed::{Fixed, Ms, Number, PerSecond, Percent, Seconds
 pub use squall_objective::objective::{Bound, Unit};
 pub use text::text;
 pub use variants::Variants;
-pub use verdict::{Decision, RECOVERY_CHECKS, RunVerdict};
+pub use verdict::{Decision, RECOVERY_CHECKS, RunVerdict, check_counts};
 pub use words::{count, duration};
 pub use write::text::Style;
 
@@ -54,3 +54,20 @@ pub use squall_measure::{
 
 #[cfg(test)]
 mod tests;
+
+impl Report {
+    /// The backend for people: `containers`.
+    pub(crate) fn backend_title(&self) -> &str {
+        self.made_on.map_or(&self.backend, |backend| backend.title)
+    }
+
+    /// Whether a seed has one history on the backend.
+    pub(crate) fn is_simulated(&self) -> bool {
+        self.made_on.is_some_and(|backend| backend.simulated)
+    }
+
+    /// Whether the backend is one that cannot say what nodes use.
+    pub(crate) fn cannot_know_resources(&self) -> bool {
+        self.made_on.is_some_and(|backend| !backend.knows_resources)
+    }
+}

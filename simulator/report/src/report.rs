@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use squall_check::CheckResult;
+use squall_history::BackendInfo;
 use squall_measure::{
     CacheReport, Downtime, ErrorRow, Gap, Latencies, Loss, Operations, Overall, PayloadRow,
     QueueReport, Recovery, ResourceRow, Samples, SlowRow, Throughput, TimelineData, Times,
@@ -30,8 +31,13 @@ use crate::verdict::{Decision, RunVerdict};
 pub struct Report {
     pub scenario: String,
     pub seed: u64,
-    /// `sim` or `docker`.
+    /// Name of the backend, as `--backend` takes it.
     pub backend: String,
+    /// What is known of that backend. Whoever reads a stored report puts it in; `None`: this
+    /// program does not have the backend.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub made_on: Option<BackendInfo>,
     pub verdict: RunVerdict,
     /// Why, in one line.
     pub reason: String,

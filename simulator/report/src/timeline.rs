@@ -4,7 +4,6 @@
 //! A column of throughput is the mean over its time, on a scale of its own for each
 //! service; a dot is no acknowledgement at all.
 
-use squall_fault::FaultKind;
 use squall_history::FaultStatus;
 use squall_history::Phase;
 
@@ -158,7 +157,7 @@ fn downtime(axis: &Axis, gaps: &[Gap]) -> Vec<char> {
 
 fn fault_line(axis: &Axis, fault: &FaultRow) -> Line {
     let mut columns = vec![' '; WIDTH];
-    let is_instant = fault.kind == FaultKind::Transfer;
+    let is_instant = fault.kind.is_instant();
     let mark = match fault.status {
         FaultStatus::Skipped { .. } => '○',
         FaultStatus::Uncertain { .. } => '?',

@@ -10,6 +10,7 @@ use crate::verdict::RunVerdict;
 use crate::words::sentence;
 use crate::write::text::Style;
 use crate::{sections, write};
+use squall_check::Verdict;
 use squall_objective::fixed::{PerSecond, Percent};
 
 /// `variants.json`.
@@ -18,6 +19,10 @@ pub struct Variants {
     pub scenario: String,
     pub seed: u64,
     pub backend: String,
+    /// Whether the backend cannot say what nodes use.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub(crate) lacks_resources: bool,
     /// The worst of all.
     pub verdict: RunVerdict,
     pub variants: Vec<VariantRow>,
@@ -55,7 +60,7 @@ pub struct VariantRow {
     /// Most that any node held; left out where it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_max_bytes: Option<u64>,
-    /// Checks that hold, and all of them.
+    /// Checks that hold, and all that had something to judge.
     pub checks: (u64, u64),
 }
 
@@ -78,6 +83,7 @@ impl Variants {
             scenario: first.scenario.clone(),
             seed: first.seed,
             backend: first.backend.clone(),
+            lacks_resources: first.cannot_know_resources(),
             verdict: worst.expect("there is one"),
             scaling: scaling(&rows),
             bounded_by: bounded_by(runs),
@@ -122,7 +128,9 @@ impl Variants {
 
     /// What the table cannot say.
     pub(super) fn notes(&self) -> impl Iterator<Item = String> {
-        let unknown = (self.backend == "sim").then(|| sections::NO_RESOURCES.to_owned());
+        let unknown = self
+            .lacks_resources
+            .then(|| sections::NO_RESOURCES.to_owned());
         let bounded = self.bounded_by.iter().map(|bounded| sentence(bounded));
         let scaling = self.scaling.iter().cloned();
         scaling.chain(unknown).chain(bounded)
@@ -183,7 +191,14 @@ fn severity(verdict: RunVerdict) -> u8 {
 }
 
 fn row(name: &str, report: &Report) -> VariantRow {
+    use Verdict::{Fail, Pass, Unknown};
     let overall = report.overall.as_ref();
+    let with = |verdicts: &[Verdict]| {
+        let checks = report.checks.iter();
+        checks
+            .filter(|check| verdicts.contains(&check.verdict))
+            .count() as u64
+    };
     VariantRow {
         name: name.to_owned(),
         dir: name.to_owned(),
@@ -203,7 +218,7 @@ fn row(name: &str, report: &Report) -> VariantRow {
         memory_max_bytes: (report.resources.values())
             .map(|used| used.memory_max_bytes)
             .max(),
-        checks: (sections::held(report) as u64, report.checks.len() as u64),
+        checks: (with(&[Pass]), with(&[Pass, Fail, Unknown])),
     }
 }
 
@@ -288,6 +303,7 @@ mod tests {
             scenario: "s".into(),
             seed: 1,
             backend: "sim".into(),
+            lacks_resources: true,
             verdict: RunVerdict::Pass,
             variants: vec![row(3, 1_000), row(5, 900)],
             scaling: None,

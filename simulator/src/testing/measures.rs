@@ -81,7 +81,8 @@ impl RunReport {
         *times.unwrap_or_else(|| panic!("no mark is called {name}"))
     }
 
-    /// Whether a check, `cache_linearizable` say, holds; `None` if it cannot tell.
+    /// Whether a check, `cache_linearizable` say, holds; `None` if it cannot tell, or had
+    /// nothing to judge.
     ///
     /// # Panics
     /// There is no such check.
@@ -94,7 +95,7 @@ impl RunReport {
         {
             Verdict::Pass => Some(true),
             Verdict::Fail => Some(false),
-            Verdict::Unknown => None,
+            Verdict::Unknown | Verdict::NotJudged => None,
         }
     }
 

@@ -7,6 +7,7 @@ use squall_measure::series::{OverTime, Resources, over_time as measured, resourc
 
 use crate::document::{Block, Section, Table};
 use crate::report::Report;
+use crate::verdict::check_counts;
 use crate::words::data_loss;
 use crate::{sections, tables};
 
@@ -184,7 +185,7 @@ fn resources_of(report: &Report, used: Option<&Graphs<'_>>) -> Section {
             let table = (!table.is_empty()).then_some(Block::Table(table));
             [graphs].into_iter().chain(table).collect()
         }
-        None if report.backend == "sim" => vec![Block::Note(sections::NO_RESOURCES.into())],
+        None if report.cannot_know_resources() => vec![Block::Note(sections::NO_RESOURCES.into())],
         None => {
             let why = "Not known: the run directory has no resources.csv.";
             vec![Block::Note(why.into())]
@@ -194,8 +195,7 @@ fn resources_of(report: &Report, used: Option<&Graphs<'_>>) -> Section {
 }
 
 fn checks(report: &Report) -> Section {
-    let (held, all) = (sections::held(report), report.checks.len());
-    let title = format!("Checks: {held} of {all} hold");
+    let title = format!("Checks: {}", check_counts(&report.checks));
     let table = Block::Table(tables::checks(report, true));
     Section::new("checks", title, vec![table])
 }

@@ -3,7 +3,6 @@
 
 use crate::faults::FaultRow;
 use crate::report::Report;
-use squall_fault::FaultKind;
 use squall_history::FaultStatus;
 use squall_measure::series::Windows;
 use squall_objective::fixed::Ms;
@@ -53,7 +52,7 @@ pub(super) fn in_force(fault: &FaultRow, end: Ms) -> Option<(f64, f64)> {
     let until = match (&fault.status, fault.healed_ms) {
         (FaultStatus::Skipped { .. }, _) => return None,
         (_, Some(healed)) => healed,
-        (_, None) if fault.kind == FaultKind::Transfer => fault.at_ms,
+        (_, None) if fault.kind.is_instant() => fault.at_ms,
         (_, None) => end,
     };
     Some((milliseconds(fault.at_ms), milliseconds(until)))

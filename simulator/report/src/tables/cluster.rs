@@ -147,15 +147,17 @@ fn label(verdict: Verdict) -> &'static str {
         Verdict::Pass => "holds",
         Verdict::Fail => "broken",
         Verdict::Unknown => "unknown",
+        Verdict::NotJudged => "nothing to judge",
     }
 }
 
-/// With `all`, also those that hold.
+/// With `all`, also those that hold or had nothing to judge.
 pub(crate) fn checks(report: &Report, all: bool) -> Table {
-    let shown = |check: &&CheckResult| all || check.verdict != Verdict::Pass;
+    let is_fine = |verdict| matches!(verdict, Verdict::Pass | Verdict::NotJudged);
+    let shown = |check: &&CheckResult| all || !is_fine(check.verdict);
     let checks = report.checks.iter().filter(shown);
     Table::toned("checks", CHECKS, checks, |check| match check.verdict {
-        Verdict::Pass => Tone::Plain,
+        Verdict::Pass | Verdict::NotJudged => Tone::Plain,
         Verdict::Fail => Tone::Bad,
         Verdict::Unknown => Tone::Doubtful,
     })
