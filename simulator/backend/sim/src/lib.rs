@@ -18,6 +18,7 @@ mod disk_fault;
 pub mod executor;
 mod install;
 mod install_disk;
+pub mod log;
 pub mod network;
 mod process;
 pub mod processor;
@@ -149,6 +150,7 @@ pub fn run_system(plan: &Plan, system: Option<&Arc<dyn System>>) -> Result<SimRu
             let formed = stage.form().await;
             if formed.is_ok() {
                 start_ns.set(executor.now());
+                log::run_starts(executor.now());
                 stage.play().await;
             }
             *outcome.borrow_mut() = Some(formed);
@@ -229,6 +231,7 @@ fn add_hosts(executor: &Executor, plan: &Plan) {
 fn record_node_events(setting: &Rc<Setting>) {
     let setting = setting.clone();
     world::set_event_sink(Some(Rc::new(move |host, event| {
+        log::observe(host, &event);
         setting.recorder.record(EventKind::Node {
             node: node_name(host.0 as u64 + 1),
             event,
