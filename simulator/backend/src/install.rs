@@ -9,7 +9,7 @@ use rand::RngExt;
 
 use super::nemesis::{INSTANT_PATIENCE_US, LOOK_AGAIN, Nemesis};
 use super::site::{Miss, Site, uncertain};
-use squall_fault::{ClientFault, MemberChange, ResolvedAction, node_name};
+use squall_fault::{Action, ClientFault, Cycle, MemberChange, NodeFault, node_name};
 use squall_plan::plan::PlannedFault;
 
 impl<S: Site> Nemesis<S> {
@@ -18,78 +18,70 @@ impl<S: Site> Nemesis<S> {
     pub async fn install(
         &self,
         fault: usize,
-        action: &ResolvedAction,
+        action: &Action<usize>,
         ends_us: u64,
     ) -> Result<Option<u64>, Miss> {
         match action {
-            ResolvedAction::Kill { nodes } | ResolvedAction::CrashLoop { nodes, .. } => {
-                let at_us = self.site.kill(nodes).await;
-                return self.all_down(nodes).map(|()| at_us);
-            }
-            ResolvedAction::Stop { nodes } => {
-                for node in nodes {
-                    self.site.stop(*node).await;
+            Action::Nodes {
+                does,
+                targets: nodes,
+            } => match does {
+                NodeFault::Kill | NodeFault::CrashLoop(_) => {
+                    let at_us = self.site.kill(nodes).await;
+                    return self.all_down(nodes).map(|()| at_us);
                 }
-                self.all_down(nodes)?;
-            }
-            ResolvedAction::Pause { nodes } => self.site.set_paused(nodes, true).await?,
-            ResolvedAction::Wipe { nodes } => {
-                for node in nodes {
-                    self.operator.speak_for(*node, true);
-                    self.site.kill(&[*node]).await;
-                    self.site.lose_disk(*node, "its disk was wiped");
+                NodeFault::Stop => {
+                    for node in nodes {
+                        self.site.stop(*node).await;
+                    }
+                    self.all_down(nodes)?;
                 }
-                self.all_down(nodes)?;
+                NodeFault::Pause => self.site.set_paused(nodes, true).await?,
+                NodeFault::Wipe => {
+                    for node in nodes {
+                        self.operator.speak_for(*node, true);
+                        self.site.kill(&[*node]).await;
+                        self.site.lose_disk(*node, "its disk was wiped");
+                    }
+                    self.all_down(nodes)?;
+                }
+                NodeFault::RollingRestart(_) => {}
+                NodeFault::Isolate => return self.cut(fault, action).await,
+                _ => return S::install_special(self, fault, action, ends_us).await,
+            },
+            Action::Partition { .. } => return self.cut(fault, action).await,
+            Action::Link { change, .. } => {
+                return self.site.degrade(fault, &action.links(), *change).await;
             }
-            ResolvedAction::RollingRestart { .. } => {}
-            ResolvedAction::Isolate { .. }
-            | ResolvedAction::Partition { .. }
-            | ResolvedAction::Bridge { .. } => {
-                let links = action.cut_links(self.site.len());
-                return self.site.cut(fault, &links).await;
-            }
-            ResolvedAction::Link { links, change } => {
-                return self.site.degrade(fault, links, *change).await;
-            }
-            ResolvedAction::Transfer { to } => self.transfer(*to).await?,
-            ResolvedAction::PowerLoss { .. }
-            | ResolvedAction::Disk { .. }
-            | ResolvedAction::Clock { .. } => {
-                return S::install_special(self, fault, action, ends_us).await;
-            }
-            ResolvedAction::Member { node, change } => {
+            Action::Transfer(to) => self.transfer(*to).await?,
+            Action::Member(change) => {
                 let done = match change {
-                    MemberChange::Add => self.operator.add(*node).await,
-                    MemberChange::Remove => self.operator.remove(*node).await,
-                    MemberChange::Replace => self.operator.replace(*node).await,
+                    MemberChange::Add(node) => self.operator.add(*node).await,
+                    MemberChange::Remove(node) => self.operator.remove(*node).await,
+                    MemberChange::Replace(node) => self.operator.replace(*node).await,
                 };
                 done.map_err(Miss::Skipped)?;
             }
-            ResolvedAction::Client { fault: misdeed } => {
-                self.bother_clients(fault, *misdeed, ends_us).await?;
+            Action::Client(client_fault) => {
+                self.bother_clients(fault, *client_fault, ends_us).await?;
             }
         }
         Ok(None)
     }
 
     /// Keeps the fault in force until its end.
-    pub async fn hold(&self, fault: &PlannedFault, action: &ResolvedAction, ends_us: u64) {
+    pub async fn hold(&self, fault: &PlannedFault, action: &Action<usize>, ends_us: u64) {
         match action {
-            ResolvedAction::CrashLoop {
-                nodes,
-                up_us,
-                down_us,
-            } => self.crash_loop(nodes, *up_us, *down_us, ends_us).await,
-            ResolvedAction::RollingRestart {
-                nodes,
-                up_us,
-                down_us,
-            } => self.restart_in_turn(fault, nodes, *up_us, *down_us).await,
+            Action::Nodes {
+                does: NodeFault::CrashLoop(cycle),
+                targets,
+            } => self.crash_loop(targets, *cycle, ends_us).await,
+            Action::Nodes {
+                does: NodeFault::RollingRestart(cycle),
+                targets,
+            } => self.restart_in_turn(fault, targets, *cycle).await,
             // Over when it is done.
-            ResolvedAction::Member {
-                change: MemberChange::Replace,
-                ..
-            } => {}
+            Action::Member(MemberChange::Replace(_)) => {}
             _ => self.sleep_until_us(ends_us).await,
         }
     }
@@ -98,41 +90,37 @@ impl<S: Site> Nemesis<S> {
     ///
     /// # Errors
     /// What could not be undone; the harness tries again when all faults are over.
-    pub async fn heal(&self, fault: usize, action: &ResolvedAction) -> Result<(), String> {
+    pub async fn heal(&self, fault: usize, action: &Action<usize>) -> Result<(), String> {
         match action {
-            ResolvedAction::Kill { nodes }
-            | ResolvedAction::Stop { nodes }
-            | ResolvedAction::CrashLoop { nodes, .. }
-            | ResolvedAction::RollingRestart { nodes, .. } => self.revive_all(nodes).await,
-            ResolvedAction::Pause { nodes } => {
-                let undone = self.site.set_paused(nodes, false).await;
-                return undone.map_err(Miss::into_text);
-            }
-            ResolvedAction::Isolate { .. }
-            | ResolvedAction::Partition { .. }
-            | ResolvedAction::Bridge { .. } => {
-                return self.site.join(&action.cut_links(self.site.len())).await;
-            }
-            ResolvedAction::Link { .. } => return self.site.restore(fault).await,
-            ResolvedAction::Wipe { nodes } => return self.repair(nodes).await,
-            ResolvedAction::PowerLoss { .. }
-            | ResolvedAction::Disk { .. }
-            | ResolvedAction::Clock { .. } => return S::heal_special(self, fault, action).await,
-            ResolvedAction::Member { node, change } => match change {
-                MemberChange::Add => return self.operator.remove(*node).await,
-                MemberChange::Remove => return self.operator.add(*node).await,
-                MemberChange::Replace => {}
-            },
-            ResolvedAction::Client { .. } => {
-                let clients = self.storms.borrow_mut().remove(&fault);
-                if let (Some(clients), ResolvedAction::Client { fault: misdeed }) =
-                    (clients, action)
-                    && matches!(misdeed, ClientFault::RetryStorm { .. })
-                {
-                    clients.iter().for_each(|client| client.storm(false));
+            Action::Nodes {
+                does,
+                targets: nodes,
+            } => match does {
+                NodeFault::Kill
+                | NodeFault::Stop
+                | NodeFault::CrashLoop(_)
+                | NodeFault::RollingRestart(_) => self.revive_all(nodes).await,
+                NodeFault::Pause => {
+                    let undone = self.site.set_paused(nodes, false).await;
+                    return undone.map_err(Miss::into_text);
                 }
+                NodeFault::Wipe => return self.repair(nodes).await,
+                NodeFault::Isolate => return self.join(action).await,
+                _ => return S::heal_special(self, fault, action).await,
+            },
+            Action::Partition { .. } => return self.join(action).await,
+            Action::Link { .. } => return self.site.restore(fault).await,
+            Action::Member(change) => match change {
+                MemberChange::Add(node) => return self.operator.remove(*node).await,
+                MemberChange::Remove(node) => return self.operator.add(*node).await,
+                MemberChange::Replace(_) => {}
+            },
+            Action::Client(ClientFault::RetryStorm(_)) => {
+                let clients = self.storms.borrow_mut().remove(&fault);
+                let clients = clients.into_iter().flatten();
+                clients.for_each(|client| client.storm(false));
             }
-            ResolvedAction::Transfer { .. } => {}
+            Action::Client(ClientFault::Crash(_)) | Action::Transfer(_) => {}
         }
         Ok(())
     }
@@ -149,6 +137,15 @@ impl<S: Site> Nemesis<S> {
         join_all(nodes.iter().map(|node| self.revive(*node))).await;
     }
 
+    async fn cut(&self, fault: usize, action: &Action<usize>) -> Result<Option<u64>, Miss> {
+        let links = action.cut_links(self.site.len());
+        self.site.cut(fault, &links).await
+    }
+
+    async fn join(&self, action: &Action<usize>) -> Result<(), String> {
+        self.site.join(&action.cut_links(self.site.len())).await
+    }
+
     async fn transfer(&self, to: usize) -> Result<(), Miss> {
         (self.site.transfer_leader(to).await).map_err(Miss::Skipped)?;
         let deadline_us = self.recorder().now_us() + INSTANT_PATIENCE_US;
@@ -163,12 +160,12 @@ impl<S: Site> Nemesis<S> {
         }
     }
 
-    async fn crash_loop(&self, nodes: &[usize], up_us: u64, down_us: u64, ends_us: u64) {
+    async fn crash_loop(&self, nodes: &[usize], cycle: Cycle, ends_us: u64) {
         loop {
-            self.sleep_until_us((self.recorder().now_us() + down_us).min(ends_us))
+            self.sleep_until_us((self.recorder().now_us() + cycle.down_us).min(ends_us))
                 .await;
             self.revive_all(nodes).await;
-            self.sleep_until_us((self.recorder().now_us() + up_us).min(ends_us))
+            self.sleep_until_us((self.recorder().now_us() + cycle.up_us).min(ends_us))
                 .await;
             if self.recorder().now_us() >= ends_us {
                 return;
@@ -179,16 +176,10 @@ impl<S: Site> Nemesis<S> {
 
     /// Stops and starts one node after the other. A drawn one waits before each node until
     /// the budget allows for it, and leaves out whom it cannot afford in time.
-    async fn restart_in_turn(
-        &self,
-        fault: &PlannedFault,
-        nodes: &[usize],
-        up_us: u64,
-        down_us: u64,
-    ) {
+    async fn restart_in_turn(&self, fault: &PlannedFault, nodes: &[usize], cycle: Cycle) {
         for node in nodes {
             let is_affordable = || !fault.drawn || self.afford(&[*node].into()).is_ok();
-            let deadline_us = self.recorder().now_us() + up_us;
+            let deadline_us = self.recorder().now_us() + cycle.up_us;
             if !self
                 .wait_until(deadline_us, LOOK_AGAIN, is_affordable)
                 .await
@@ -200,11 +191,12 @@ impl<S: Site> Nemesis<S> {
             }
             self.impair(fault.id, &[*node]);
             self.site.stop(*node).await;
-            self.sleep_until_us(self.recorder().now_us() + down_us)
+            self.sleep_until_us(self.recorder().now_us() + cycle.down_us)
                 .await;
             self.revive(*node).await;
             self.relieve(fault.id, *node);
-            self.sleep_until_us(self.recorder().now_us() + up_us).await;
+            self.sleep_until_us(self.recorder().now_us() + cycle.up_us)
+                .await;
         }
     }
 

@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use super::moments::Moments;
 use super::operator::Operator;
 use super::site::{Miss, Site};
-use squall_fault::{FaultAction, ResolvedAction, Roles, Target, node_name, resolve};
+use squall_fault::{Action, Roles, Target, node_name, resolve};
 use squall_history::{EventKind, FaultEvent, FaultStatus, MAJORITY_AGAIN, NO_MAJORITY, Recorder};
 use squall_plan::plan::{Plan, PlannedFault};
 use squall_workload::{Control, Setting};
@@ -150,7 +150,7 @@ impl<S: Site> Nemesis<S> {
         let installed = self.install(fault.id, &action, ends_us).await;
         let targets = match self.storms.borrow().get(&fault.id) {
             Some(clients) => clients.iter().map(|client| client.name()).collect(),
-            None => action.targets(),
+            None => action.names(),
         };
         let mut took_effect_us = None;
         let status = match installed {
@@ -205,7 +205,7 @@ impl<S: Site> Nemesis<S> {
     ) {
         let event = FaultEvent {
             fault: fault.id,
-            kind: fault.action.kind().into(),
+            kind: fault.action.kind(),
             targets,
             status,
         };
@@ -230,7 +230,7 @@ impl<S: Site> Nemesis<S> {
         Ok(())
     }
 
-    async fn await_targets(&self, fault: &PlannedFault) -> Result<ResolvedAction, String> {
+    async fn await_targets(&self, fault: &PlannedFault) -> Result<Action<usize>, String> {
         let patience_us = match fault.action.is_instant() {
             true => INSTANT_PATIENCE_US,
             false => fault.until_us - fault.at_us,
@@ -262,7 +262,7 @@ impl<S: Site> Nemesis<S> {
         }
     }
 
-    fn resolve(&self, action: &FaultAction) -> Result<ResolvedAction, String> {
+    fn resolve(&self, action: &Action<Target>) -> Result<Action<usize>, String> {
         let nodes = self.site.len();
         let roles = Roles {
             leader: self.site.leader(),

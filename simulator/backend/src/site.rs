@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use squall_world::World;
 
 use super::nemesis::Nemesis;
-use squall_fault::{LinkChange, ResolvedAction};
+use squall_fault::{Action, LinkChange};
 
 /// Why a fault is not seen to be in force.
 pub enum Miss {
@@ -115,14 +115,14 @@ pub trait Site: Sized + 'static {
     async fn install_special(
         nemesis: &Nemesis<Self>,
         fault: usize,
-        action: &ResolvedAction,
+        action: &Action<usize>,
         ends_us: u64,
     ) -> Result<Option<u64>, Miss>;
     /// Ends a fault that only some worlds have.
     async fn heal_special(
         nemesis: &Nemesis<Self>,
         fault: usize,
-        action: &ResolvedAction,
+        action: &Action<usize>,
     ) -> Result<(), String>;
 
     /// Has every running node report the digest of its state, and waits for the reports.

@@ -124,8 +124,8 @@ pub(super) fn write_summary(
     for (name, text) in [
         ("summary.json", summary.to_json()),
         ("summary.md", sweep::markdown(summary)),
-        ("summary.csv", sweep::csv::summary(summary)),
-        ("seeds.csv", sweep::csv::seeds(results)),
+        ("summary.csv", sweep::csv(summary)),
+        ("seeds.csv", sweep::seeds_csv(results)),
     ] {
         let path = out.join(name);
         std::fs::write(&path, text).map_err(|e| Failure::at(&path, &e))?;

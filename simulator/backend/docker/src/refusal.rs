@@ -1,6 +1,6 @@
 //! What containers cannot do: found when the plan is made, and never skipped silently.
 
-use squall_fault::FaultAction;
+use squall_fault::Capability;
 use squall_plan::plan::{ClockPlan, Plan};
 
 /// Why the plan cannot be played on containers: the first thing that they cannot do.
@@ -8,18 +8,17 @@ pub fn refusal(plan: &Plan) -> Option<String> {
     if let Some(why) = machines(plan) {
         return Some(format!("the docker backend {why}, or run in simulation"));
     }
-    let fault = plan
-        .faults
-        .iter()
-        .find(|fault| !is_possible(&fault.action))?;
+    let (fault, why) = plan.faults.iter().find_map(|fault| {
+        let why = lacks(fault.action.kind().info().needs)?;
+        Some((fault, why))
+    })?;
     let (id, kind) = (fault.id, fault.action.kind());
     let way_out = match fault.drawn {
         true => "name the kinds to draw from in [chaos], or run in simulation",
         false => "leave it out, or run in simulation",
     };
     Some(format!(
-        "the docker backend cannot do fault {id} ({kind}): {}; {way_out}",
-        reason(&fault.action)
+        "the docker backend cannot do fault {id} ({kind}): {why}; {way_out}"
     ))
 }
 
@@ -52,30 +51,21 @@ fn machines(plan: &Plan) -> Option<&'static str> {
     )
 }
 
-fn is_possible(action: &FaultAction) -> bool {
-    !matches!(
-        action,
-        FaultAction::PowerLoss { .. } | FaultAction::Disk { .. } | FaultAction::Clock { .. }
-    )
-}
-
-fn reason(action: &FaultAction) -> &'static str {
-    match action {
-        FaultAction::PowerLoss { .. } => "what was not synced outlives a process",
-        FaultAction::Clock { .. } => "containers share the machine's clock",
-        _ => "containers share the machine's disk",
+/// Why containers cannot do what a fault needs; `None` if they can.
+fn lacks(capability: Capability) -> Option<&'static str> {
+    match capability {
+        Capability::Processes
+        | Capability::Links
+        | Capability::Membership
+        | Capability::Clients => None,
+        Capability::Power => Some("what was not synced outlives a process"),
+        Capability::Disks => Some("containers share the machine's disk"),
+        Capability::Clocks => Some("containers share the machine's clock"),
     }
 }
 
 /// Whether the plan does anything to links.
 pub(super) fn has_link_faults(plan: &Plan) -> bool {
-    plan.faults.iter().any(|fault| {
-        matches!(
-            fault.action,
-            FaultAction::Isolate { .. }
-                | FaultAction::Partition { .. }
-                | FaultAction::Bridge { .. }
-                | FaultAction::Link { .. }
-        )
-    })
+    let mut kinds = plan.faults.iter().map(|fault| fault.action.kind());
+    kinds.any(|kind| kind.info().needs == Capability::Links)
 }

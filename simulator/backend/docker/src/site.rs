@@ -12,7 +12,7 @@ use super::links::Links;
 use super::machine::{Common, Machine};
 use squall_backend::nemesis::Nemesis;
 use squall_backend::site::{Change, Configuration, Miss, Site, uncertain};
-use squall_fault::{LinkChange, ResolvedAction, node_name};
+use squall_fault::{Action, LinkChange, node_name};
 
 /// A leader gets this long for one step before the step is tried again.
 const STEP: Duration = Duration::from_secs(5);
@@ -217,7 +217,7 @@ impl Site for DockerSite {
     async fn install_special(
         _nemesis: &Nemesis<Self>,
         _fault: usize,
-        action: &ResolvedAction,
+        action: &Action<usize>,
         _ends_us: u64,
     ) -> Result<Option<u64>, Miss> {
         unreachable!("{action:?} is refused before a run")
@@ -226,7 +226,7 @@ impl Site for DockerSite {
     async fn heal_special(
         _nemesis: &Nemesis<Self>,
         _fault: usize,
-        action: &ResolvedAction,
+        action: &Action<usize>,
     ) -> Result<(), String> {
         unreachable!("{action:?} is refused before a run")
     }

@@ -9,7 +9,7 @@ use super::executor::HostId;
 use super::site::SimSite;
 use squall_backend::nemesis::Nemesis;
 use squall_backend::site::{Miss, uncertain};
-use squall_fault::{ClockFault, ResolvedAction};
+use squall_fault::{Action, ClockFault, NodeFault};
 
 /// The nemesis of a simulation, with the faults that no other world has.
 pub(super) struct SimFaults<'a>(pub(super) &'a Nemesis<SimSite>);
@@ -27,30 +27,34 @@ impl SimFaults<'_> {
     pub(super) async fn install_in_simulation(
         &self,
         fault: usize,
-        action: &ResolvedAction,
+        action: &Action<usize>,
         ends_us: u64,
     ) -> Result<(), Miss> {
-        match action {
-            ResolvedAction::PowerLoss { nodes } => {
-                (nodes.iter()).for_each(|node| self.site.cluster.lose_power(*node));
-                self.all_down(nodes)
+        let Action::Nodes { does, targets } = action else {
+            unreachable!("every world has the others")
+        };
+        match does {
+            NodeFault::PowerLoss => {
+                (targets.iter()).for_each(|node| self.site.cluster.lose_power(*node));
+                self.all_down(targets)
             }
-            ResolvedAction::Disk {
-                nodes,
-                fault: damage,
-            } => {
-                for node in nodes {
+            NodeFault::Disk(damage) => {
+                for node in targets {
                     self.break_disk(fault, *node, *damage, ends_us).await?;
                 }
                 Ok(())
             }
-            ResolvedAction::Clock {
-                nodes,
-                fault: change,
-            } => nodes
-                .iter()
-                .try_for_each(|node| self.set_clock(*node, *change)),
-            _ => unreachable!("every world has the others"),
+            NodeFault::Clock(change) => {
+                let mut nodes = targets.iter();
+                nodes.try_for_each(|node| self.set_clock(*node, *change))
+            }
+            NodeFault::Kill
+            | NodeFault::Stop
+            | NodeFault::Pause
+            | NodeFault::Isolate
+            | NodeFault::Wipe
+            | NodeFault::CrashLoop(_)
+            | NodeFault::RollingRestart(_) => unreachable!("every world has the others"),
         }
     }
 
@@ -58,18 +62,15 @@ impl SimFaults<'_> {
     pub(super) async fn heal_in_simulation(
         &self,
         fault: usize,
-        action: &ResolvedAction,
+        action: &Action<usize>,
     ) -> Result<(), String> {
-        match action {
-            ResolvedAction::PowerLoss { nodes } => self.revive_all(nodes).await,
-            ResolvedAction::Disk {
-                nodes,
-                fault: damage,
-            } => return self.mend_disks(fault, nodes, *damage).await,
-            ResolvedAction::Clock {
-                nodes,
-                fault: change,
-            } => self.unset_clocks(nodes, *change),
+        let Action::Nodes { does, targets } = action else {
+            unreachable!("every world has the others")
+        };
+        match does {
+            NodeFault::PowerLoss => self.revive_all(targets).await,
+            NodeFault::Disk(damage) => return self.mend_disks(fault, targets, *damage).await,
+            NodeFault::Clock(change) => self.unset_clocks(targets, *change),
             _ => unreachable!("every world has the others"),
         }
         Ok(())
@@ -108,7 +109,7 @@ impl SimFaults<'_> {
 /// Change of the wall clock in microseconds, and of its rate in parts per million.
 fn parts(change: ClockFault) -> (i64, i32) {
     match change {
-        ClockFault::Offset { by_us } | ClockFault::Jump { by_us } => (by_us, 0),
-        ClockFault::Drift { by_ppm } => (0, by_ppm),
+        ClockFault::Offset(by_us) | ClockFault::Jump(by_us) => (by_us, 0),
+        ClockFault::Drift(by_ppm) => (0, by_ppm),
     }
 }

@@ -12,7 +12,7 @@ use super::network::Network;
 use super::world::SimWorld;
 use squall_backend::nemesis::Nemesis;
 use squall_backend::site::{Change, Configuration, Miss, Site, uncertain};
-use squall_fault::{LinkChange, ResolvedAction, node_name};
+use squall_fault::{Action, LinkChange, node_name};
 
 /// How often to look whether a leader has answered.
 const LOOK: Nanos = 20_000_000;
@@ -183,7 +183,7 @@ impl Site for SimSite {
     async fn install_special(
         nemesis: &Nemesis<Self>,
         fault: usize,
-        action: &ResolvedAction,
+        action: &Action<usize>,
         ends_us: u64,
     ) -> Result<Option<u64>, Miss> {
         let faults = SimFaults(nemesis);
@@ -194,7 +194,7 @@ impl Site for SimSite {
     async fn heal_special(
         nemesis: &Nemesis<Self>,
         fault: usize,
-        action: &ResolvedAction,
+        action: &Action<usize>,
     ) -> Result<(), String> {
         SimFaults(nemesis).heal_in_simulation(fault, action).await
     }

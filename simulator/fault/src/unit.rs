@@ -8,15 +8,18 @@
 //! Sizes follow SI and IEC: `KB`, `MB`, `GB` are powers of 1,000; `KiB`, `MiB`, `GiB` are
 //! powers of 1,024.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::ser::{Serialize, Serializer};
 
-pub use squall_fault::text::{duration_text, fine_duration_text, share_text};
+pub use crate::text::{duration_text, fine_duration_text, offset_text, share_text};
 
-/// Declares a quantity: its newtype, how it is parsed, and how serde reads it.
+/// Declares a quantity: its newtype, how it is parsed and printed, and its serde form.
 macro_rules! quantity {
-    ($(#[$doc:meta])* $name:ident($inner:ty) = $dimension:expr) => {
+    ($(#[$doc:meta])* $name:ident($inner:ty) = $dimension:expr, $text:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
         pub struct $name(pub $inner);
@@ -37,43 +40,94 @@ macro_rules! quantity {
                 text.parse().map_err(D::Error::custom)
             }
         }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str(&$text(self.0))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl From<$inner> for $name {
+            fn from(value: $inner) -> Self {
+                Self(value)
+            }
+        }
+
+        impl From<$name> for $inner {
+            fn from(quantity: $name) -> Self {
+                quantity.0
+            }
+        }
     };
 }
 
 quantity!(
     /// Microseconds, zero or more, at most 1,000 hours.
-    Duration(u64) = DURATION
+    Duration(u64) = DURATION, duration_text
 );
 quantity!(
     /// Nanoseconds, zero or more, at most an hour: what hardware takes.
-    FineDuration(u64) = FINE_DURATION
+    FineDuration(u64) = FINE_DURATION, fine_duration_text
 );
 quantity!(
     /// Microseconds, negative ones too, at most 1,000 hours either way.
-    Offset(i64) = OFFSET
+    Offset(i64) = OFFSET, offset_text
 );
 quantity!(
     /// Bytes, at most 1 TB.
-    Size(u64) = SIZE
+    Size(u64) = SIZE, |bytes| format!("{bytes}B")
 );
 quantity!(
     /// Bytes a second, at least one, at most 1 TB/s.
-    Bandwidth(u64) = BANDWIDTH
+    Bandwidth(u64) = BANDWIDTH, |bytes| format!("{bytes}B/s")
 );
 quantity!(
     /// Operations an hour, so that `/s`, `/m` and `/h` are all exact; at least one an
     /// hour and at most 100,000 a second.
-    Rate(u64) = RATE
+    Rate(u64) = RATE, |an_hour| format!("{an_hour}/h")
 );
 quantity!(
     /// Parts per million, 0 to 1,000,000.
-    Share(u32) = SHARE
+    Share(u32) = SHARE, share_text
 );
 quantity!(
     /// Parts per million by which a clock runs fast (or slow, when negative), at most
     /// 10% either way.
-    Drift(i32) = DRIFT
+    Drift(i32) = DRIFT, |ppm| format!("{ppm}ppm")
 );
+
+/// The serde form of a bare number: the text of the quantity `Q`, as in
+/// `#[serde(with = "As::<Duration>")]`.
+pub struct As<Q>(PhantomData<Q>);
+
+impl<Q> As<Q> {
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<N, S>(number: &N, serializer: S) -> Result<S::Ok, S::Error>
+    where
+        N: Copy,
+        Q: From<N> + Serialize,
+        S: Serializer,
+    {
+        Q::from(*number).serialize(serializer)
+    }
+
+    /// # Errors
+    /// The text is no such quantity.
+    pub fn deserialize<'de, N, D>(deserializer: D) -> Result<N, D::Error>
+    where
+        Q: Into<N> + Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        Q::deserialize(deserializer).map(Q::into)
+    }
+}
 
 impl Rate {
     /// Microseconds between operations, to the nearest.
@@ -137,7 +191,7 @@ struct BoundsTable<T> {
 impl<'de, T: Deserialize<'de> + FromStr<Err = String> + Copy> Visitor<'de> for BoundsVisitor<T> {
     type Value = Bounds<T>;
 
-    fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("bounds such as { min = \"1ms\", max = \"5ms\" }, or one value")
     }
 
@@ -324,7 +378,7 @@ struct Text(&'static str);
 impl Visitor<'_> for Text {
     type Value = String;
 
-    fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(self.0)
     }
 
