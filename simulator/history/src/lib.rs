@@ -9,6 +9,7 @@
 //! Sources: Jepsen's operation histories (invoke / ok / fail / info) and Herlihy & Wing,
 //! "Linearizability" (1990).
 
+mod backend_info;
 pub mod event;
 pub mod jsonl;
 mod line;
@@ -17,6 +18,7 @@ pub mod recorder;
 pub mod resources;
 pub mod window;
 
+pub use backend_info::BackendInfo;
 pub use event::{
     Event, EventKind, FaultEvent, FaultStatus, LoadEvent, LoadUnit, MAJORITY_AGAIN, NO_MAJORITY,
     NodeEvent, Phase, Served, StreamEvent, StressLimit, Timed, UNFINISHED, Work,

@@ -11,9 +11,9 @@ use super::meter::Meter;
 use super::sweep_args::SweepArgs;
 use super::worker::{self, Errand, ProfileFile};
 use super::{print, tell};
+use crate::backends;
 use crate::environment::Environment;
 use crate::report::Seconds;
-use crate::run::SIM;
 use crate::run_dir::{Manifest, RunDir};
 use crate::scenario::{Profile, Scenario};
 use crate::stopwatch::Stopwatch;
@@ -317,7 +317,7 @@ impl Sweep<'_> {
         let manifest = Manifest {
             scenario: scenario.path.clone(),
             seed: result.seed,
-            backend: SIM.into(),
+            backend: backends::DEFAULT.info.name.into(),
             settings: self.spec.settings.clone(),
             planted: self.spec.planted.clone(),
             profile: self.spec.profile.as_ref().map(|p| p.path.clone()),

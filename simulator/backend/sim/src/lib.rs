@@ -11,14 +11,14 @@ use std::sync::Arc;
 
 use squall_cluster::raft::node_name;
 
+mod backend;
 mod clock;
 pub mod cluster;
 pub mod disk;
 mod disk_fault;
 pub mod executor;
-mod install;
-mod install_disk;
 pub mod log;
+mod machines;
 pub mod network;
 mod process;
 pub mod processor;
@@ -29,6 +29,7 @@ pub mod system;
 mod timers;
 pub mod world;
 
+pub use backend::{INFO, SimBackend};
 use cluster::Cluster;
 use executor::{Executor, HostId};
 use network::Network;
@@ -135,6 +136,7 @@ pub fn run_system(plan: &Plan, system: Option<&Arc<dyn System>>) -> Result<SimRu
         executor: executor.clone(),
         network: network.clone(),
         cluster: cluster.clone(),
+        setting: setting.clone(),
         clients,
     });
     let stage = Stage {
