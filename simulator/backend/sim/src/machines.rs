@@ -10,8 +10,8 @@ use std::time::Duration;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::executor::HostId;
 use super::site::SimSite;
+use super::time::HostId;
 use super::world::SimWorld;
 use squall_backend::nemesis::LOOK_AGAIN;
 use squall_backend::site::{InstallError, Machines, Processes, Site, all_down};

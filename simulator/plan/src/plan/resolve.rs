@@ -59,6 +59,9 @@ pub(super) fn resolve(scenario: &Scenario, seed: Seed) -> Plan {
         chaos,
         phases,
         objectives: scenario.objectives.list(),
+        must_judge: (scenario.must_judge.iter())
+            .map(|id| id.get_ref().clone())
+            .collect(),
         baseline: baseline(scenario),
     }
 }

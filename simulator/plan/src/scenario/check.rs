@@ -3,6 +3,7 @@
 //! Every check answers with a place and one sentence. The first problem found is the one
 //! reported; the order is that of the tables in a file.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::Range;
 
@@ -14,6 +15,7 @@ use super::unit::{Bounds, Duration, duration_text};
 use super::{
     Scenario, check_fault, check_load, check_region, check_workload, hardware, limits, objectives,
 };
+use squall_check::CHECKS;
 use squall_fault::FaultKind;
 use squall_fault::kind::{Aim, Drawn};
 
@@ -37,6 +39,7 @@ pub(super) fn written_place(places: &[Place]) -> Place {
 
 pub(super) fn check(scenario: &Scenario) -> Checked {
     check_name(&scenario.name)?;
+    check_must_judge(&scenario.must_judge)?;
     check_cluster(scenario)?;
     check_bounds(
         "latency",
@@ -80,6 +83,25 @@ pub(super) fn check(scenario: &Scenario) -> Checked {
     }
     check_chaos(scenario)?;
     objectives::check(&scenario.objectives)
+}
+
+/// Every name is that of a property or of a check.
+fn check_must_judge(must_judge: &[Spanned<String>]) -> Checked {
+    let is_known = |id: &str| CHECKS.iter().any(|check| check.is_called(id));
+    match must_judge.iter().find(|id| !is_known(id.get_ref())) {
+        None => Ok(()),
+        Some(id) => {
+            let properties = CHECKS.iter().flat_map(|check| check.property.split(' '));
+            let properties: BTreeSet<&str> = properties.collect();
+            let properties: Vec<&str> = properties.into_iter().collect();
+            let message = format!(
+                "no property or check is called `{}`; properties are {}",
+                id.get_ref(),
+                properties.join(", ")
+            );
+            problem(id.span(), message)
+        }
+    }
 }
 
 fn check_chaos(scenario: &Scenario) -> Checked {

@@ -163,6 +163,15 @@ fn mistakes_about_disks_clocks_members_and_clients() {
 }
 
 #[test]
+fn must_judge_names_properties_or_checks() {
+    let message = error("must_judge = [\"C8\", \"C17\"]");
+    let expected = "t.toml:2:21: no property or check is called `C17`; properties are C1, ";
+    assert!(message.starts_with(expected), "{message}");
+    let known = parse_with("must_judge = [\"C8\", \"lock_fairness\"]", &[]);
+    assert_eq!(known.map(|scenario| scenario.must_judge.len()), Ok(2));
+}
+
+#[test]
 fn mistakes_of_meaning() {
     check_errors(&[
         (
