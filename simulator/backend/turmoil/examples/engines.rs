@@ -27,6 +27,20 @@ use squall_sim::SimBackend;
 use squall_turmoil::TurmoilBackend;
 
 const SCENARIOS: [&str; 2] = ["leader-kill", "minority-partition"];
+/// Scenarios whose load alone takes minutes of virtual time.
+const LONG: [&str; 11] = [
+    "cache-performance",
+    "load",
+    "lock-performance",
+    "queue-performance",
+    "ramp",
+    "records",
+    "scalability",
+    "soak",
+    "spike",
+    "stress",
+    "volume",
+];
 const KEPT: &str = "runs/engines.jsonl";
 const THREADS: usize = 2;
 /// Marks around the section of the document.
