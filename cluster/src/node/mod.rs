@@ -24,9 +24,11 @@ use crate::storage::OpenError;
 
 mod admin;
 mod client_server;
+mod connection;
 mod info;
 mod leadership;
 mod peer_server;
+mod pipeline;
 #[cfg(feature = "planted")]
 mod planted;
 mod read;

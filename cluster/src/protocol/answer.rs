@@ -124,6 +124,7 @@ fn command_reply(command: &Command, frame: &Frame) -> Option<Reply> {
         Command::Lock(command) => lock_reply(command, frame),
         Command::Queue(command) => queue_reply(command, frame),
         Command::Cache(command) => cache_reply(command, frame),
+        Command::String(_) | Command::Transaction { .. } => None,
     }
 }
 
@@ -222,6 +223,10 @@ fn query_reply(query: &Query, frame: &Frame) -> Option<Reply> {
                 ttl => Some(u64::try_from(ttl).ok()?),
             },
         }),
+        Query::ExpireTime { .. }
+        | Query::Keys { .. }
+        | Query::Scan { .. }
+        | Query::RandomKey { .. } => None,
     }
 }
 

@@ -72,6 +72,14 @@ pub enum ReplyStyle {
     TypeName,
     /// A lifetime in seconds, rounded to the nearest: `TTL`.
     Seconds,
+    /// The length of the value: `STRLEN`.
+    Length,
+    /// A part of the value: `GETRANGE`.
+    Range { first: i64, last: i64 },
+    /// How Redis would keep the value: `OBJECT ENCODING`.
+    Encoding,
+    /// 0 if there is a value: `OBJECT IDLETIME`.
+    Zero,
 }
 
 /// Answered by the node from what it knows of itself and of the connection.

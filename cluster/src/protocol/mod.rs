@@ -40,9 +40,10 @@ pub use node_error::{CLUSTER_DOWN, moved, try_again, unknown_outcome};
 pub use parse::{COMMAND_NAMES, parse};
 pub use push::{MAX_PUSHED_KEYS, Push, write_ping, write_track};
 pub use redis_protocol::resp2::types::BytesFrame;
-pub use reply::{encode, encode_hello};
+pub use reply::{REDIS_VERSION, encode, encode_hello};
 pub use request::{encode_call, read_query, write_command};
 pub use slot::{SLOTS, slot};
+pub use wire::RespVersion;
 
 #[cfg(test)]
 mod tests;

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 use super::generate::{answer_to, command, once, query, read_mode, refusal, reply_to};
 use crate::protocol::{
-    Asked, BytesFrame, Call, Decoder, ReplyError, ReplyStyle, decode_reply, encode, next_frame,
-    parse, read_query, write_command,
+    Asked, BytesFrame, Call, Decoder, ReplyError, ReplyStyle, RespVersion, decode_reply, encode,
+    next_frame, parse, read_query, write_command,
 };
 use crate::state::command::{Command, Query, QueueCommand, Reply};
 
@@ -27,7 +27,7 @@ fn answered<'a>(
     reply: &Reply,
 ) -> Result<Reply, ReplyError> {
     let mut stream = BytesMut::new();
-    encode(&mut stream, style, reply);
+    encode(&mut stream, RespVersion::Two, style, reply);
     let frame = next_frame(&mut stream)
         .expect("a node writes well-formed replies")
         .expect("a node writes whole replies");
