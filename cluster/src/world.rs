@@ -74,6 +74,10 @@ pub trait World: Copy + Default + Debug + Eq + Ord + 'static {
     async fn listen(address: &str) -> io::Result<Self::Listener>;
     async fn accept(listener: &mut Self::Listener) -> io::Result<Self::Stream>;
     async fn connect(address: &str) -> io::Result<Self::Stream>;
+    /// Where a connection comes from, for people; empty if this world does not tell.
+    fn peer_name(_: &Self::Stream) -> String {
+        String::new()
+    }
 
     /// Makes a structured event of this node known to whoever observes it.
     fn emit(event: NodeEvent);

@@ -18,7 +18,7 @@ use squall_cluster::state::command::{
 };
 use squall_cluster::world::{RealWorld, World, timeout_at};
 
-use nodes::{Cluster, PATIENCE, run, soon};
+use nodes::{Cluster, run, soon};
 
 async fn write(client: &mut Client<RealWorld>, command: Command) -> Reply {
     let reply = client.write(None, &command, 0, soon()).await;

@@ -15,11 +15,12 @@ use bytes::BytesMut;
 use futures_util::future::{Either, select};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::connection::{Arrived, Connection, Reads, Then};
+use super::connection::{Connection, Reads, Then};
 use super::pipeline::Gathered;
 use super::{Node, tracking};
 use crate::protocol::{Decoder, wire};
 use crate::raft::RaftWorld;
+use crate::world;
 
 /// Replies are sent when this much has gathered, even if more commands wait.
 const FLUSH_BYTES: usize = 64 * 1024;
@@ -27,6 +28,8 @@ const FLUSH_BYTES: usize = 64 * 1024;
 const MOST_BEHIND_BYTES: usize = 64 * 1024;
 /// Read buffers grow by at least this much.
 pub(super) const READ_BYTES: usize = 1024;
+/// A client that takes nothing of an answer for so long is given up.
+const WRITE_LIMIT: Duration = Duration::from_secs(60);
 /// Rest after a failed accept (out of file descriptors, say), before the next.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
@@ -34,12 +37,32 @@ pub(super) async fn serve<W: RaftWorld>(node: Node<W>, mut listener: W::Listener
     loop {
         let stream = accept::<W>(&mut listener).await;
         let id = node.inner.counters.note_connection();
-        let connection = Connection::new(node.clone(), id);
+        if node.inner.clients.count() as u64 >= node.inner.settings.max_clients() {
+            node.inner.counters.note_rejected();
+            W::spawn(turn_away::<W>(stream));
+            continue;
+        }
+        let address = W::peer_name(&stream);
+        let client = node.inner.clients.add(id, address, W::now());
+        let connection = Connection::new(node.clone(), client);
+        let node = node.clone();
         W::spawn(async move {
-            // A broken connection is its client's affair.
+            // A connection that breaks is gone, and nobody is left to tell.
             let _ = connection.run(stream).await;
+            node.inner.clients.remove(id);
         });
     }
+}
+
+/// Tells a client that there are too many.
+async fn turn_away<W: RaftWorld>(mut stream: W::Stream) {
+    let text = b"-ERR max number of clients reached (--max-clients, CONFIG SET maxclients)\r\n";
+    let told = async {
+        stream.write_all(text).await?;
+        stream.shutdown().await
+    };
+    // Whether it listened or not: it is gone.
+    let _ = world::timeout::<W, _>(WRITE_LIMIT, told).await;
 }
 
 /// The next connection; errors of single connections are waited out.
@@ -59,6 +82,8 @@ pub(super) async fn accept<W: RaftWorld>(listener: &mut W::Listener) -> W::Strea
 enum Woken {
     Answers,
     Read(io::Result<usize>),
+    /// Somebody ended the connection, or it was idle for too long.
+    Ended,
 }
 
 impl<W: RaftWorld> Connection<W> {
@@ -83,7 +108,7 @@ impl<W: RaftWorld> Connection<W> {
                 continue;
             }
             if !output.is_empty() {
-                stream.write_all(&output).await?;
+                self.write(&mut stream, &output).await?;
                 output.clear();
             }
             if answered {
@@ -102,6 +127,7 @@ impl<W: RaftWorld> Connection<W> {
             match self.wait(&mut stream, &mut input, &mut output).await {
                 Woken::Answers => {}
                 Woken::Read(Ok(1..)) => {}
+                Woken::Ended => return Ok(()),
                 // Whoever waited for others is gone; what was begun is answered, for a client
                 // that has only ended its own side.
                 Woken::Read(_) if self.pipeline.is_waiting() => return Ok(()),
@@ -122,16 +148,46 @@ impl<W: RaftWorld> Connection<W> {
         if reads {
             input.reserve(READ_BYTES.max(input.len()));
         }
-        let (pipeline, version) = (&mut self.pipeline, self.version);
-        let answers = poll_fn(|cx| pipeline.poll_answers(cx, version, output, FLUSH_BYTES));
+        let is_idle = self.pipeline.is_empty();
+        let idle_timeout = self.node.inner.settings.idle_timeout();
+        let (pipeline, version, client) = (&mut self.pipeline, self.version, &self.client);
+        let answers = poll_fn(|cx| {
+            if client.poll_killed(cx).is_ready() {
+                return Poll::Ready(Woken::Ended);
+            }
+            let polled = pipeline.poll_answers(cx, version, output, FLUSH_BYTES);
+            polled.map(|()| Woken::Answers)
+        });
         if !reads {
-            answers.await;
-            return Woken::Answers;
+            return answers.await;
         }
-        match select(answers, pin!(stream.read_buf(input))).await {
-            Either::Left(_) => Woken::Answers,
-            Either::Right((read, _)) => Woken::Read(read),
+        let both = async {
+            match select(answers, pin!(stream.read_buf(input))).await {
+                Either::Left((woken, _)) => woken,
+                Either::Right((read, _)) => Woken::Read(read),
+            }
+        };
+        match idle_timeout.filter(|_| is_idle) {
+            None => both.await,
+            Some(limit) => (world::timeout::<W, _>(limit, both).await).unwrap_or(Woken::Ended),
         }
+    }
+
+    /// Writes all of it, as long as the client takes some of it now and then.
+    async fn write(&self, stream: &mut W::Stream, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let killed = poll_fn(|cx| self.client.poll_killed(cx));
+            let written = world::timeout::<W, _>(WRITE_LIMIT, stream.write(bytes));
+            match select(pin!(written), killed).await {
+                Either::Left((Ok(written), _)) => match written? {
+                    0 => return Err(io::ErrorKind::WriteZero.into()),
+                    count => bytes = &bytes[count..],
+                },
+                Either::Left((Err(_), _)) => return Err(io::ErrorKind::TimedOut.into()),
+                Either::Right(_) => return Err(io::ErrorKind::ConnectionAborted.into()),
+            }
+        }
+        Ok(())
     }
 
     /// Begins whatever the client has sent and may begin now. What may not is held, with
@@ -149,7 +205,7 @@ impl<W: RaftWorld> Connection<W> {
             let next = match self.held.take() {
                 Some(held) => Ok(Some(held)),
                 None if !self.pipeline.has_space() => break,
-                None => decoder.next(input).map(|args| args.map(Arrived::new)),
+                None => (decoder.next(input)).map(|args| args.map(|args| self.arrive(args))),
             };
             match next {
                 Ok(None) => break,

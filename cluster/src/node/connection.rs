@@ -1,13 +1,19 @@
-//! One connection: what it remembers, and how each of its commands is begun or answered.
+//! One connection: what it remembers, and how each of its commands is begun.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::task::Context;
 
 use bytes::{Bytes, BytesMut};
 
 use super::Node;
+use super::access::User;
+use super::clients::Client;
 use super::pipeline::{Asked, Gathered, Kind, Outcome, Pipeline, Work};
+use super::transaction::Transaction;
 use crate::protocol::{
-    self, Call, CommandError, ConnectionCall, ReadMode, ReplyStyle, RespVersion, wire,
+    self, Call, CommandError, ConnectionCall, Flags, ReadMode, ReplyMode, ReplyStyle, RespVersion,
+    ScriptCall, Spec, TransactionCall, wire,
 };
 use crate::raft::RaftWorld;
 use crate::state::command::{Command, LockCommand, Query, Reply};
@@ -25,12 +31,18 @@ pub(super) enum Then {
 
 pub(super) struct Connection<W: RaftWorld> {
     pub(super) node: Node<W>,
-    pub(super) id: u64,
-    /// Set by `CLIENT SETNAME`.
-    name: Bytes,
+    pub(super) client: Rc<Client>,
+    /// `None`: nobody yet.
+    pub(super) user: Option<User>,
     pub(super) version: RespVersion,
     /// How reads are served unless a command says otherwise.
-    mode: ReadMode,
+    pub(super) mode: ReadMode,
+    /// A node that does not lead answers reads as it stands.
+    pub(super) is_read_only: bool,
+    pub(super) replies: ReplyMode,
+    pub(super) transaction: Option<Transaction>,
+    /// Keys and their versions, for the next transaction.
+    pub(super) watched: Rc<RefCell<Vec<(Bytes, u64)>>>,
     pub(super) pipeline: Pipeline,
     /// The next command, which may not begin yet.
     pub(super) held: Option<Arrived>,
@@ -41,15 +53,8 @@ pub(super) struct Connection<W: RaftWorld> {
 
 /// A command that has arrived.
 pub(super) struct Arrived {
-    args: Vec<Bytes>,
-    call: Result<Call, CommandError>,
-}
-
-impl Arrived {
-    pub(super) fn new(args: Vec<Bytes>) -> Self {
-        let call = protocol::parse(&args);
-        Self { args, call }
-    }
+    pub(super) args: Vec<Bytes>,
+    pub(super) call: Result<Call, String>,
 }
 
 /// Reads of one mode that are going to be answered from one moment of the state.
@@ -61,18 +66,78 @@ pub(super) struct Reads {
 }
 
 impl<W: RaftWorld> Connection<W> {
-    pub(super) fn new(node: Node<W>, id: u64) -> Self {
+    pub(super) fn new(node: Node<W>, client: Rc<Client>) -> Self {
+        let user = node.access().anybody().cloned();
         Self {
             node,
-            id,
-            name: Bytes::new(),
+            client,
+            user,
             version: RespVersion::default(),
             mode: ReadMode::Linearizable,
+            is_read_only: false,
+            replies: ReplyMode::On,
+            transaction: None,
+            watched: Rc::default(),
             pipeline: Pipeline::default(),
             held: None,
             then: Then::Continue,
             is_ending: false,
         }
+    }
+
+    /// Understands a command and decides whether this client may give it.
+    pub(super) fn arrive(&self, args: Vec<Bytes>) -> Arrived {
+        let counters = &self.node.inner.counters;
+        counters.note_command();
+        let call = self.allow(&args).and_then(|()| {
+            let call = match protocol::parse(&args).map_err(|e| e.to_string())? {
+                Call::Connection(ConnectionCall::Script(ScriptCall::Evaluate { digest, args })) => {
+                    let script = self.node.inner.scripts.find(&digest);
+                    let script = script.ok_or(CommandError::NoScript.to_string())?;
+                    script.call(&args).map_err(|e| e.to_string())?
+                }
+                Call::Read {
+                    query: Query::RandomKey { .. },
+                    mode,
+                    style,
+                } => Call::Read {
+                    query: Query::RandomKey {
+                        salt: counters.commands(),
+                    },
+                    mode,
+                    style,
+                },
+                call => call,
+            };
+            Ok(call)
+        });
+        Arrived { args, call }
+    }
+
+    /// An error for what this client may not do; what is no command is for the parser to say.
+    fn allow(&self, args: &[Bytes]) -> Result<(), String> {
+        let Some(spec) = args.first().and_then(|name| Spec::find(name)) else {
+            return Ok(());
+        };
+        self.client.last.set((W::now(), spec.name));
+        if self.node.access().is_open() || spec.flags.has(Flags::NO_AUTH) {
+            return Ok(());
+        }
+        let Some(user) = &self.user else {
+            return Err("NOAUTH Authentication required.".into());
+        };
+        if !user.may_run(spec) {
+            return Err(format!(
+                "NOPERM User {} has no permissions to run the '{}' command",
+                user.name, spec.name
+            ));
+        }
+        let mut keys = spec.keys_of(args).into_iter();
+        let sees_all = spec.flags.has(Flags::SLOW) && !user.may_touch_all();
+        if sees_all || !keys.all(|key| user.may_touch(key)) {
+            return Err("NOPERM No permissions to access a key".into());
+        }
+        Ok(())
     }
 
     /// Begins a command, or holds it if it may not begin yet.
@@ -84,7 +149,7 @@ impl<W: RaftWorld> Connection<W> {
         reads: &mut Reads,
         output: &mut BytesMut,
     ) {
-        let kind = kind_of(&arrived);
+        let kind = self.kind_of(&arrived);
         if kind != Some(Kind::Write) {
             self.propose(cx, writes);
         }
@@ -95,19 +160,28 @@ impl<W: RaftWorld> Connection<W> {
             self.held = Some(arrived);
             return;
         }
-        self.node.inner.counters.note_command();
-        let args = arrived.args;
+        let is_silent = self.replies != ReplyMode::On;
+        if self.replies == ReplyMode::Skip {
+            self.replies = ReplyMode::On;
+        }
+        let asked = |style| Asked {
+            args: arrived.args,
+            style,
+            is_silent,
+        };
+        if self.transaction.is_some() && kind.is_none() {
+            let asked = asked(ReplyStyle::Full);
+            return self.gather(arrived.call, asked, output);
+        }
         match arrived.call {
-            Err(e) => self
-                .pipeline
-                .answer(output, |out| wire::error(out, &e.to_string())),
+            Err(text) => self.say(is_silent, output, |out| wire::error(out, &text)),
             Ok(Call::Write {
                 once,
                 command,
                 style,
                 wait_ms,
             }) => {
-                let asked = Asked { args, style };
+                let asked = asked(style);
                 if once.is_none() && Gathered::may_share(&command, style) {
                     if !writes.takes(&asked) {
                         self.propose(cx, writes);
@@ -124,13 +198,13 @@ impl<W: RaftWorld> Connection<W> {
                 self.pipeline.begin(cx, kind, vec![asked], Box::pin(work));
             }
             Ok(Call::Read { mode, query, style }) => {
-                let mode = mode.unwrap_or(self.mode);
+                let mode = mode.unwrap_or_else(|| self.read_mode());
                 if reads.mode.is_some_and(|other| other != mode) {
                     self.look_up(cx, reads);
                 }
                 reads.mode = Some(mode);
                 reads.queries.push(query);
-                reads.asked.push(Asked { args, style });
+                reads.asked.push(asked(style));
             }
             Ok(Call::Admin(call)) => {
                 let node = self.node.clone();
@@ -140,21 +214,37 @@ impl<W: RaftWorld> Connection<W> {
                     super::info::encode_lines(&mut answer, &lines);
                     Ok(Outcome::Written(answer))
                 };
-                self.begin_alone(cx, args, Box::pin(work));
+                self.begin_alone(cx, asked(ReplyStyle::Full), Box::pin(work));
             }
-            Ok(Call::Connection(call)) => {
-                let mut answer = BytesMut::new();
-                self.answer(call, &mut answer);
-                self.pipeline.answer(output, |out| out.unsplit(answer));
-            }
+            Ok(Call::Connection(call)) => match self.work_of(call) {
+                Ok(work) => self.begin_alone(cx, asked(ReplyStyle::Full), work),
+                Err(call) => {
+                    let mut answer = BytesMut::new();
+                    self.answer(call, &mut answer);
+                    // `CLIENT REPLY ON` is answered, `OFF` and `SKIP` are not.
+                    let is_silent = is_silent && self.replies != ReplyMode::On
+                        || self.replies == ReplyMode::Off;
+                    self.say(is_silent, output, |out| out.unsplit(answer));
+                }
+            },
             Ok(Call::Track { from }) => self.then = Then::Track { from },
         }
     }
 
-    fn begin_alone(&mut self, cx: &mut Context<'_>, args: Vec<Bytes>, work: Work) {
-        let style = ReplyStyle::Full;
-        let asked = vec![Asked { args, style }];
-        self.pipeline.begin(cx, Kind::Alone, asked, work);
+    /// Answers in turn, whatever else is on its way.
+    pub(super) fn say(
+        &mut self,
+        is_silent: bool,
+        output: &mut BytesMut,
+        write: impl FnOnce(&mut BytesMut),
+    ) {
+        if !is_silent {
+            self.pipeline.answer(output, write);
+        }
+    }
+
+    pub(super) fn begin_alone(&mut self, cx: &mut Context<'_>, asked: Asked, work: Work) {
+        self.pipeline.begin(cx, Kind::Alone, vec![asked], work);
     }
 
     /// Proposes the gathered writes, in one entry if they are several.
@@ -186,71 +276,46 @@ impl<W: RaftWorld> Connection<W> {
             .begin(cx, Kind::Read, reads.asked, Box::pin(work));
     }
 
-    /// Commands that concern the connection or this node alone.
-    fn answer(&mut self, call: ConnectionCall, out: &mut BytesMut) {
+    pub(super) fn read_mode(&self) -> ReadMode {
+        let follows = self.node.leading_term() == 0;
+        if self.is_read_only && follows && self.mode == ReadMode::Linearizable {
+            return ReadMode::Local;
+        }
+        self.mode
+    }
+
+    /// `None`: answered in its turn, whatever else is on its way.
+    fn kind_of(&self, arrived: &Arrived) -> Option<Kind> {
+        let call = arrived.call.as_ref().ok()?;
+        if self.transaction.is_some() && !ends_transaction(call) {
+            return None;
+        }
         match call {
-            ConnectionCall::Ping(None) => wire::simple(out, "PONG"),
-            ConnectionCall::Ping(Some(text)) | ConnectionCall::Echo(text) => wire::bulk(out, &text),
-            ConnectionCall::Quit => {
-                wire::simple(out, "OK");
-                self.then = Then::Close;
-            }
-            ConnectionCall::Hello { name } => {
-                self.name = name.unwrap_or_else(|| self.name.clone());
-                let role = if self.node.is_leading() {
-                    "master"
-                } else {
-                    "replica"
-                };
-                protocol::encode_hello(out, self.version, self.id, role);
-            }
-            ConnectionCall::ClientSetName(name) => {
-                self.name = name;
-                wire::simple(out, "OK");
-            }
-            ConnectionCall::Select | ConnectionCall::ClientSetInfo => wire::simple(out, "OK"),
-            ConnectionCall::ClientGetName => wire::bulk(out, &self.name),
-            ConnectionCall::ClientId => wire::integer(out, self.id as i64),
-            ConnectionCall::CommandTable => wire::array(out, 0),
-            ConnectionCall::CommandCount => {
-                wire::integer(out, protocol::COMMAND_NAMES.len() as i64);
-            }
-            ConnectionCall::ConfigGet(names) => {
-                wire::array(out, names.len() * 2);
-                for name in names {
-                    wire::bulk(out, &name);
-                    wire::bulk(out, b"");
-                }
-            }
-            ConnectionCall::Consistency(mode) => {
-                self.mode = mode;
-                wire::simple(out, "OK");
-            }
-            ConnectionCall::Info { sections } => {
-                wire::bulk(out, self.node.info(&sections).as_bytes());
-            }
-            ConnectionCall::Cluster(call) => self.node.describe_cluster(&call, out),
-            ConnectionCall::Time => {
-                let now_ms = W::wall_clock_ms();
-                wire::array(out, 2);
-                wire::bulk(out, (now_ms / 1_000).to_string().as_bytes());
-                wire::bulk(out, (now_ms % 1_000 * 1_000).to_string().as_bytes());
-            }
+            Call::Write {
+                command, wait_ms, ..
+            } if *wait_ms > 0 || waits(command) => Some(Kind::Alone),
+            Call::Write { .. } => Some(Kind::Write),
+            Call::Read { .. } => Some(Kind::Read),
+            Call::Connection(
+                ConnectionCall::Ping(_)
+                | ConnectionCall::Echo(_)
+                | ConnectionCall::Fixed(_)
+                | ConnectionCall::Transaction(TransactionCall::Begin),
+            ) => None,
+            Call::Connection(_) | Call::Admin(_) | Call::Track { .. } => Some(Kind::Alone),
         }
     }
 }
 
-/// `None`: answered in its turn, whatever else is on its way.
-fn kind_of(arrived: &Arrived) -> Option<Kind> {
-    match arrived.call.as_ref().ok()? {
-        Call::Write {
-            command, wait_ms, ..
-        } if *wait_ms > 0 || waits(command) => Some(Kind::Alone),
-        Call::Write { .. } => Some(Kind::Write),
-        Call::Read { .. } => Some(Kind::Read),
-        Call::Connection(ConnectionCall::Ping(_) | ConnectionCall::Echo(_)) => None,
-        Call::Connection(_) | Call::Admin(_) | Call::Track { .. } => Some(Kind::Alone),
-    }
+fn ends_transaction(call: &Call) -> bool {
+    matches!(
+        call,
+        Call::Connection(
+            ConnectionCall::Quit
+                | ConnectionCall::Reset
+                | ConnectionCall::Transaction(TransactionCall::Execute | TransactionCall::Discard)
+        )
+    )
 }
 
 fn waits(command: &Command) -> bool {

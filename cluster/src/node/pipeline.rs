@@ -43,6 +43,8 @@ pub(super) struct Asked {
     /// The name first.
     pub(super) args: Vec<Bytes>,
     pub(super) style: ReplyStyle,
+    /// It is not to be answered.
+    pub(super) is_silent: bool,
 }
 
 impl Asked {
@@ -193,18 +195,24 @@ impl Pipeline {
         if self.jobs == 0 {
             self.kind = None;
         }
+        let is_silent = job.asked.iter().any(|asked| asked.is_silent);
         let replies: Vec<(ReplyStyle, Reply)> = match outcome {
             Ok(Outcome::Replies(replies)) => {
-                let styles = job.asked.iter().map(|asked| asked.style);
-                styles.zip(replies).collect()
+                let all = job.asked.iter().zip(replies);
+                let answered = all.filter(|(asked, _)| !asked.is_silent);
+                answered
+                    .map(|(asked, reply)| (asked.style, reply))
+                    .collect()
             }
+            // What is more than one reply, or none, has a job to itself.
+            Ok(Outcome::Array(_) | Outcome::Written(_)) if is_silent => return,
             Ok(Outcome::Array(replies)) => {
                 wire::array(out, replies.len());
                 replies
             }
             Ok(Outcome::Written(answer)) => return out.unsplit(answer),
             Err(e) => {
-                for asked in &job.asked {
+                for asked in job.asked.iter().filter(|asked| !asked.is_silent) {
                     wire::error(out, &e.to_resp(asked.slot()));
                 }
                 return;

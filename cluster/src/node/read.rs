@@ -93,6 +93,9 @@ impl<W: RaftWorld> Node<W> {
             Ok(Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(_)))) => {
                 Err(self.redirect())
             }
+            Ok(Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(_)))) => {
+                Err(NodeError::NotNow("no quorum confirmed this read".into()))
+            }
             Ok(Err(e)) => Err(NodeError::NotNow(e.to_string())),
         }
     }

@@ -21,7 +21,7 @@ const QUEUE_LIMIT: &str = " messages and its limit is ";
 pub(super) const NOT_AN_INTEGER: &str = "ERR value is not an integer or out of range";
 const OVERFLOW: &str = "ERR increment or decrement would overflow";
 const TOO_LARGE: &str = "TOOLARGE the value is larger than the cache may hold";
-const OUT_OF_RANGE: &str = "OUTOFRANGE a duration or count is outside its range";
+pub(super) const OUT_OF_RANGE: &str = "OUTOFRANGE a duration or count is outside its range";
 /// Also the text for an argument that is no float.
 pub(super) const NOT_A_FLOAT: &str = "ERR value is not a valid float";
 const NOT_FINITE: &str = "ERR increment would produce NaN or Infinity";

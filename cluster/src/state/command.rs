@@ -136,13 +136,22 @@ pub enum StringCommand {
     /// Deletes the key if it has this value: how a lock of one key is released.
     DeleteIf { key: Bytes, value: Bytes },
     /// Changes the lifetime of the key if it has this value: how such a lock is extended.
-    /// `add`: by so much beyond what is left, which must be a lifetime.
     ExpireIf {
         key: Bytes,
         value: Bytes,
         ttl_ms: u64,
-        add: bool,
+        how: Extension,
     },
+}
+
+/// How [`StringCommand::ExpireIf`] changes a lifetime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Extension {
+    Set,
+    /// Only of a key that has a lifetime.
+    Replace,
+    /// To what is left, of a key that has a lifetime.
+    Add,
 }
 
 /// How long a key lives from an entry on.
@@ -168,6 +177,8 @@ pub enum ExpireCondition {
     IfSome,
     IfLater,
     IfEarlier,
+    /// Earlier than one that there is.
+    IfSomeEarlier,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

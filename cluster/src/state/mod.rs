@@ -149,6 +149,16 @@ impl State {
         self.cache.stats()
     }
 
+    /// How many keys there are that fit.
+    pub fn count_keys(&self, fits: impl Fn(&[u8]) -> bool) -> u64 {
+        self.cache.count(self.served_ms(), fits)
+    }
+
+    /// How many keys end by themselves.
+    pub fn keys_with_lifetime(&self) -> u64 {
+        self.cache.with_lifetime()
+    }
+
     /// Log time of the earliest deadline of anything, sessions included. It may already have
     /// passed: sessions end only by an entry of their own.
     pub fn next_due_ms(&self) -> Option<u64> {

@@ -9,7 +9,9 @@
 use bytes::{Bytes, BytesMut};
 
 use super::cache::Cache;
-use super::command::{ExpireCondition, Expiry, Refusal, Reply, SetCondition, StringCommand};
+use super::command::{
+    ExpireCondition, Expiry, Extension, Refusal, Reply, SetCondition, StringCommand,
+};
 use super::limits::Limits;
 use super::{Effects, Moment};
 
@@ -100,9 +102,9 @@ impl Cache {
                 key,
                 value,
                 ttl_ms,
-                add,
+                how,
             } => Ok(Reply::Flag(
-                self.value(key).as_ref() == Some(value) && self.extend(key, *ttl_ms, *add, entry),
+                self.value(key).as_ref() == Some(value) && self.extend(key, *ttl_ms, *how, entry),
             )),
         }
     }
@@ -258,18 +260,20 @@ impl Cache {
             ExpireCondition::IfSome => present.is_some(),
             ExpireCondition::IfLater => present.is_some_and(|present| wanted > present),
             ExpireCondition::IfEarlier => present.is_none_or(|present| wanted < present),
+            ExpireCondition::IfSomeEarlier => present.is_some_and(|present| wanted < present),
         };
         holds && self.expire(key, expiry, entry)
     }
 
-    fn extend(&mut self, key: &Bytes, ttl_ms: u64, add: bool, entry: &mut Entry<'_>) -> bool {
-        let left_ms = match self.value_and_deadline(key) {
-            Some((_, Some(ends_ms))) => ends_ms - entry.now.served_ms,
-            // A lock that never ends has nothing that could be added to.
-            Some((_, None)) if add => return false,
-            _ => 0,
+    fn extend(&mut self, key: &Bytes, ttl_ms: u64, how: Extension, entry: &mut Entry<'_>) -> bool {
+        let ends_ms = self
+            .value_and_deadline(key)
+            .and_then(|(_, ends_ms)| ends_ms);
+        let before_ms = match (how, ends_ms) {
+            (Extension::Set, _) | (Extension::Replace, Some(_)) => 0,
+            (Extension::Add, Some(ends_ms)) => ends_ms.saturating_sub(entry.now.served_ms),
+            (Extension::Replace | Extension::Add, None) => return false,
         };
-        let before_ms = if add { left_ms } else { 0 };
         let ms = before_ms.saturating_add(ttl_ms);
         self.expire(key, Expiry::After { ms }, entry)
     }

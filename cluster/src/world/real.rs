@@ -87,6 +87,11 @@ impl World for RealWorld {
         Ok(stream)
     }
 
+    fn peer_name(stream: &TcpStream) -> String {
+        let peer = stream.peer_addr();
+        peer.map_or(String::new(), |address| address.to_string())
+    }
+
     /// One JSON object a line on standard output, stamped with the wall clock and with the
     /// machine's monotonic clock, which all processes of a machine share.
     fn emit(event: NodeEvent) {

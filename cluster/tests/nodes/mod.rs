@@ -6,7 +6,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use squall_cluster::client::Client;
-use squall_cluster::node::{Node, NodeOptions};
+use squall_cluster::node::{ClientOptions, Node, NodeOptions};
 use squall_cluster::raft::{Members, RaftOptions};
 use squall_cluster::state::Limits;
 use squall_cluster::storage::RealDisk;
@@ -59,6 +59,7 @@ impl Cluster {
                 members: members.clone(),
                 raft: RaftOptions::default(),
                 limits: Limits::default(),
+                clients: ClientOptions::default(),
             };
             let disk = RealDisk::open(directory.path().join(id.to_string()));
             let disk = disk.expect("a fresh directory is free");

@@ -12,7 +12,7 @@ use squall::history::Recorder;
 use squall::measure;
 use squall::plan::Plan;
 use squall::workload::{self, Setting};
-use squall_cluster::node::{Node, NodeOptions};
+use squall_cluster::node::{ClientOptions, Node, NodeOptions};
 use squall_cluster::raft::{RaftOptions, node_name};
 use squall_cluster::state::Limits;
 use squall_cluster::world::World;
@@ -136,6 +136,7 @@ fn options(plan: &Plan, node: usize) -> NodeOptions {
             snapshot_every: plan.cluster.snapshot_every,
         },
         limits: Limits::default(),
+        clients: ClientOptions::default(),
     }
 }
 

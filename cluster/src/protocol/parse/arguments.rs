@@ -145,9 +145,7 @@ pub(super) fn address(argument: &[u8]) -> Result<String, CommandError> {
     let valid = std::str::from_utf8(argument).ok().filter(|address| {
         address.len() <= MAX_NAME_BYTES
             && address.bytes().all(|byte| byte.is_ascii_graphic())
-            && address.rsplit_once(':').is_some_and(|(host, port)| {
-                !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
-            })
+            && crate::raft::peer_address(address).is_some()
     });
     match valid {
         Some(address) => Ok(address.to_owned()),

@@ -55,6 +55,17 @@ impl Cache {
         }
     }
 
+    /// Keys that are there and fit.
+    pub(in crate::state) fn count(&self, served_ms: u64, fits: impl Fn(&[u8]) -> bool) -> u64 {
+        let all = self.entries.iter();
+        all.filter(|(_, entry)| lives(entry, served_ms) && fits(&entry.key))
+            .count() as u64
+    }
+
+    pub(in crate::state) fn with_lifetime(&self) -> u64 {
+        self.deadlines.len() as u64
+    }
+
     pub(in crate::state) fn random_key(&self, served_ms: u64, salt: u64) -> Option<Bytes> {
         let (oldest, _) = self.entries.iter().next()?;
         let newest = self.entries.next_order(0);
