@@ -13,11 +13,12 @@
 //! - [`node`]: the composition root; [`client`]: the other end of the wire.
 
 pub mod client;
-pub mod event;
 pub mod node;
 pub mod planted;
 pub mod protocol;
 pub mod raft;
 pub mod state;
 pub mod storage;
-pub mod world;
+
+pub use squall_world as world;
+pub use squall_world::event;

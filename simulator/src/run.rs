@@ -7,10 +7,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backend::docker;
-pub use crate::backend::docker::{DockerError, Options as DockerOptions};
-use crate::backend::sim::system::System;
-use crate::backend::sim::{self, SimError};
 use crate::baseline::Reference;
 use crate::check;
 use crate::history::jsonl::Header;
@@ -21,6 +17,9 @@ use crate::plan::{Plan, WorkloadKind};
 use crate::report::{self, Cluster, ElectionTimeout, Input, Machine, Ms, Report, WallInput};
 use crate::scenario::{Scenario, ScenarioError};
 use crate::stopwatch::Stopwatch;
+pub use squall_docker::{DockerError, Options as DockerOptions};
+use squall_sim::SimError;
+use squall_sim::system::System;
 
 /// What a report says of the throughput and latency of a simulation without a profile.
 const UNMODELLED: &str = "no hardware is modelled: throughput and latency are bounded by the \
@@ -113,7 +112,7 @@ pub fn run_in(
         plan.probe = None;
     }
     let began = Began::now();
-    let history = sim::run_system(&plan, system)?.history;
+    let history = squall_sim::run_system(&plan, system)?.history;
     let wall = began.wall();
     let report = match system {
         None => judge(&plan, &history, &context, reproduce, wall),
@@ -141,7 +140,7 @@ pub fn run_docker(
 ) -> Result<Judged, RunError> {
     let plan = plan_for_docker(scenario, seed)?;
     let began = Began::now();
-    let run = docker::run(&plan, options)?;
+    let run = squall_docker::run(&plan, options)?;
     let wall = began.wall();
     context.resources = Some(Resources::of(&run.resources));
     let report = judge_on(DOCKER, &plan, &run.history, &context, reproduce, wall);
@@ -183,7 +182,7 @@ impl Began {
 /// The scenario makes no plan, or one that containers cannot play.
 pub fn plan_for_docker(scenario: &Scenario, seed: u64) -> Result<Plan, RunError> {
     let plan = Plan::resolve(scenario, seed)?;
-    match docker::refusal(&plan) {
+    match squall_docker::refusal(&plan) {
         Some(why) => Err(RunError::Refused(why)),
         None => Ok(plan),
     }

@@ -15,7 +15,7 @@ use squall::workload::{self, Setting};
 use squall_cluster::node::{ClientOptions, Node, NodeOptions};
 use squall_cluster::raft::{RaftOptions, node_name};
 use squall_cluster::state::Limits;
-use squall_cluster::world::World;
+use squall_world::World;
 use turmoil::Sim;
 
 use crate::engine;

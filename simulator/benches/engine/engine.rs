@@ -1,6 +1,5 @@
 //! A part on our own engine: the whole way from scenario to report, as `squall run` goes it.
 
-use squall::backend::sim;
 use squall::check::{self, Verdict};
 use squall::measure;
 use squall::plan::Plan;
@@ -30,7 +29,7 @@ pub fn plan(text: &str, settings: &[(&str, &str)]) -> Result<Plan, String> {
 pub fn run(text: &str, settings: &[(&str, &str)]) -> Result<Figures, String> {
     let plan = plan(text, settings)?;
     let watch = Watch::start();
-    let (simulated, simulate) = timed(|| sim::run(&plan));
+    let (simulated, simulate) = timed(|| squall_sim::run(&plan));
     let simulated = simulated.map_err(|e| e.to_string())?;
     // Judging includes measuring and checking, which are timed once more by themselves below.
     let report = run::judge(

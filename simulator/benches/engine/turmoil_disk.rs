@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use squall::plan::DiskPlan;
 use squall_cluster::storage::{Disk, DiskFile, MemoryDisk};
-use squall_cluster::world::World;
+use squall_world::World;
 
 use crate::turmoil_world::TurmoilWorld;
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use squall_cluster::event::NodeEvent;
-use squall_cluster::world::{Instant, World};
+use squall_world::event::NodeEvent;
+use squall_world::{Instant, World};
 use turmoil::net::{TcpListener, TcpStream};
 
 use crate::turmoil_disk::TurmoilDisk;

@@ -157,7 +157,7 @@ fn what_a_killed_run_leaves_behind_the_next_command_removes() {
         Vec::<String>::new(),
         "SIGKILL cleans nothing"
     );
-    assert!(squall::backend::docker::clean().expect("an engine") > 0);
+    assert!(squall_docker::clean().expect("an engine") > 0);
     assert_eq!(left_of(child.id()), Vec::<String>::new());
     assert_eq!(owner::rules_of_this_machine(), own_rules);
 }

@@ -62,7 +62,7 @@ pub fn run(scenario: &Scenario, planted: Option<&str>) -> Run {
 
 /// Whether containers can be run here; says why not.
 pub fn engine() -> Option<()> {
-    match squall::backend::docker::clean() {
+    match squall_docker::clean() {
         Ok(_) => Some(()),
         Err(error) => skip(&error.to_string()),
     }
@@ -71,7 +71,7 @@ pub fn engine() -> Option<()> {
 /// Whether links of containers can be broken here; says why not.
 pub fn links_can_be_broken() -> Option<()> {
     engine()?;
-    match squall::backend::docker::links_can_be_broken() {
+    match squall_docker::links_can_be_broken() {
         Ok(()) => Some(()),
         Err(why) => skip(&why),
     }

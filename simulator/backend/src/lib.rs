@@ -1,0 +1,12 @@
+//! Leads a plan through its phases in any world: [`phases`], [`nemesis`] with [`install`], and
+//! [`operator`], over whatever machines a world offers ([`site`]). Nothing flows back: a run
+//! ends as a history.
+
+pub mod install;
+pub mod link;
+pub mod moments;
+pub mod nemesis;
+pub mod operator;
+pub mod phases;
+pub mod resources;
+pub mod site;
