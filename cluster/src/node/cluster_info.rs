@@ -32,18 +32,26 @@ impl<W: RaftWorld> Node<W> {
         }
     }
 
-    /// Members, the leader first; `None` if no leader is known.
-    fn members_by_leader(&self) -> Option<Vec<(u64, String)>> {
-        let (leader, _) = self.leader()?;
+    /// The node to ask for any slot: the leader, or, while none is known, this very node, which
+    /// answers that it cannot serve. Clients give up on a cluster without an owner of slots, and
+    /// would wait in vain for one that is dead.
+    fn owner(&self) -> u64 {
+        self.leader().map_or(self.id(), |(id, _)| id)
+    }
+
+    /// Members, the owner of the slots first.
+    fn members_by_owner(&self) -> Vec<(u64, String)> {
+        let owner = self.owner();
         let mut members = self.members();
-        members.sort_by_key(|(id, _)| (*id != leader, *id));
-        Some(members)
+        members.sort_by_key(|(id, _)| (*id != owner, *id));
+        members
     }
 
     fn cluster_slots(&self, out: &mut BytesMut) {
-        let Some(members) = self.members_by_leader() else {
+        let members = self.members_by_owner();
+        if members.is_empty() {
             return wire::array(out, 0);
-        };
+        }
         wire::array(out, 1);
         wire::array(out, 2 + members.len());
         wire::integer(out, 0);
@@ -59,9 +67,10 @@ impl<W: RaftWorld> Node<W> {
     }
 
     fn cluster_shards(&self, version: RespVersion, out: &mut BytesMut) {
-        let Some(members) = self.members_by_leader() else {
+        let members = self.members_by_owner();
+        if members.is_empty() {
             return wire::array(out, 0);
-        };
+        }
         wire::array(out, 1);
         wire::map(out, version, 2);
         wire::bulk(out, b"slots");
@@ -93,21 +102,16 @@ impl<W: RaftWorld> Node<W> {
     }
 
     fn cluster_nodes(&self) -> String {
-        let leader = self.leader().map(|(id, _)| id);
+        let owner = self.owner();
         let mut text = String::new();
         for (id, address) in self.members() {
             let (host, port) = host_port(&address);
             let bus = u32::from(port) + u32::from(PEER_PORT_OFFSET);
             let myself = if id == self.id() { "myself," } else { "" };
-            let role = match leader {
-                Some(leader) if leader == id => "master -".to_owned(),
-                Some(leader) => format!("slave {}", long_id(leader)),
-                None => "slave -".to_owned(),
-            };
-            let slots = if leader == Some(id) {
-                format!(" 0-{}", SLOTS - 1)
+            let (role, slots) = if id == owner {
+                ("master -".to_owned(), format!(" 0-{}", SLOTS - 1))
             } else {
-                String::new()
+                (format!("slave {}", long_id(owner)), String::new())
             };
             let _ = writeln!(
                 text,

@@ -50,6 +50,32 @@ impl Counters {
         self.commands.get()
     }
 
+    /// Counters by name, and what they count.
+    pub(super) fn totals(&self) -> [(&'static str, &'static str, u64); 4] {
+        [
+            (
+                "connections_total",
+                "Connections of clients ever.",
+                self.connections.get(),
+            ),
+            (
+                "rejected_total",
+                "Connections turned away.",
+                self.rejected.get(),
+            ),
+            (
+                "cache_hits_total",
+                "Keys looked up and found.",
+                self.hits.get(),
+            ),
+            (
+                "cache_misses_total",
+                "Keys looked up in vain.",
+                self.misses.get(),
+            ),
+        ]
+    }
+
     /// A connection was turned away.
     pub(super) fn note_rejected(&self) {
         self.rejected.set(self.rejected.get() + 1);

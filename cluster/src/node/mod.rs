@@ -32,6 +32,7 @@ mod connection;
 mod describe;
 mod info;
 mod leadership;
+mod metrics;
 mod peer_server;
 mod pipeline;
 #[cfg(feature = "planted")]
@@ -179,6 +180,9 @@ impl<W: RaftWorld> Node<W> {
                 stop_done: Notify::new(),
             }),
         };
+        if let Some(address) = &node.inner.options.clients.metrics {
+            metrics::start(&node, address).await?;
+        }
         W::spawn(peer_server::serve(node.clone(), peers));
         W::spawn(client_server::serve(node.clone(), clients));
         W::spawn(leadership::announce(node.clone()));

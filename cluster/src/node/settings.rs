@@ -18,6 +18,8 @@ pub struct ClientOptions {
     /// Connections that ask nothing for so many seconds are closed; 0: never.
     pub idle_timeout_s: u64,
     pub access: Access,
+    /// Where to answer Prometheus, `host:port`.
+    pub metrics: Option<String>,
 }
 
 impl Default for ClientOptions {
@@ -26,6 +28,7 @@ impl Default for ClientOptions {
             max_clients: 10_000,
             idle_timeout_s: 0,
             access: Access::default(),
+            metrics: None,
         }
     }
 }

@@ -44,6 +44,11 @@ pub struct Cluster {
 impl Cluster {
     /// Starts `count` nodes and waits until one of them serves.
     pub async fn start(count: u16) -> Self {
+        Self::start_with(count, ClientOptions::default()).await
+    }
+
+    /// The same, with these options for clients.
+    pub async fn start_with(count: u16, clients: ClientOptions) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let addresses: Vec<String> = ports::free(count)
             .into_iter()
@@ -59,7 +64,7 @@ impl Cluster {
                 members: members.clone(),
                 raft: RaftOptions::default(),
                 limits: Limits::default(),
-                clients: ClientOptions::default(),
+                clients: clients.clone(),
             };
             let disk = RealDisk::open(directory.path().join(id.to_string()));
             let disk = disk.expect("a fresh directory is free");

@@ -109,14 +109,17 @@ struct Args {
     /// A user and his rights, in the words of Redis' ACL; may be given several times
     #[arg(long, value_name = "NAME RULE…")]
     user: Vec<String>,
+    /// Where to give figures to Prometheus, HOST:PORT
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "local")]
+    metrics: Option<String>,
     /// Let anybody in who reaches this node, although that is not only this machine
     #[arg(long)]
     insecure: bool,
     /// Stop when standard input ends, as --local has its nodes do
     #[arg(long)]
     stop_on_eof: bool,
-    /// Ask the node at ADDRESS whether it serves, and exit: 0 if it does, 70 if not. For health
-    /// checks in images that have no other program
+    /// Ask the node at ADDRESS whether it can serve, which takes a leader with a quorum, and exit:
+    /// 0 if it can, 70 if not. For health checks in images that have no other program
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "127.0.0.1:7001", exclusive = true)]
     health: Option<String>,
     /// Run no node, and wait to be stopped: keeps a container's network alive while nodes in it
@@ -250,6 +253,7 @@ impl Args {
             max_clients: self.max_clients,
             idle_timeout_s: self.timeout,
             access,
+            metrics: self.metrics.clone(),
         })
     }
 
