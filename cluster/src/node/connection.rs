@@ -9,11 +9,11 @@ use bytes::{Bytes, BytesMut};
 use super::Node;
 use super::access::User;
 use super::clients::Client;
-use super::pipeline::{Asked, Gathered, Kind, Outcome, Pipeline, Work};
+use super::pipeline::{Asked, Gathered, Kind, Outcome, Pipeline};
 use super::transaction::Transaction;
 use crate::protocol::{
-    self, Call, CommandError, ConnectionCall, Flags, ReadMode, ReplyMode, ReplyStyle, RespVersion,
-    ScriptCall, Spec, TransactionCall, wire,
+    self, Call, ClientCall, CommandError, ConnectionCall, Flags, ReadMode, ReplyMode, ReplyStyle,
+    RespVersion, ScriptCall, Spec, TransactionCall, wire,
 };
 use crate::raft::RaftWorld;
 use crate::state::command::{Command, LockCommand, Query, Reply};
@@ -214,16 +214,25 @@ impl<W: RaftWorld> Connection<W> {
                     super::info::encode_lines(&mut answer, &lines);
                     Ok(Outcome::Written(answer))
                 };
-                self.begin_alone(cx, asked(ReplyStyle::Full), Box::pin(work));
+                let kind = kind.expect("an operator's command has a kind");
+                let asked = vec![asked(ReplyStyle::Full)];
+                self.pipeline.begin(cx, kind, asked, Box::pin(work));
             }
             Ok(Call::Connection(call)) => match self.work_of(call) {
-                Ok(work) => self.begin_alone(cx, asked(ReplyStyle::Full), work),
+                Ok(work) => {
+                    let kind = kind.expect("what is work has a kind");
+                    let asked = vec![asked(ReplyStyle::Full)];
+                    self.pipeline.begin(cx, kind, asked, work);
+                }
                 Err(call) => {
+                    let turns = matches!(call, ConnectionCall::Client(ClientCall::Reply(_)));
                     let mut answer = BytesMut::new();
                     self.answer(call, &mut answer);
-                    // `CLIENT REPLY ON` is answered, `OFF` and `SKIP` are not.
-                    let is_silent = is_silent && self.replies != ReplyMode::On
-                        || self.replies == ReplyMode::Off;
+                    let is_silent = if turns {
+                        self.replies != ReplyMode::On
+                    } else {
+                        is_silent
+                    };
                     self.say(is_silent, output, |out| out.unsplit(answer));
                 }
             },
@@ -241,10 +250,6 @@ impl<W: RaftWorld> Connection<W> {
         if !is_silent {
             self.pipeline.answer(output, write);
         }
-    }
-
-    pub(super) fn begin_alone(&mut self, cx: &mut Context<'_>, asked: Asked, work: Work) {
-        self.pipeline.begin(cx, Kind::Alone, vec![asked], work);
     }
 
     /// Proposes the gathered writes, in one entry if they are several.
@@ -293,7 +298,7 @@ impl<W: RaftWorld> Connection<W> {
         match call {
             Call::Write {
                 command, wait_ms, ..
-            } if *wait_ms > 0 || waits(command) => Some(Kind::Alone),
+            } if *wait_ms > 0 || waits(command) => Some(Kind::Waiting),
             Call::Write { .. } => Some(Kind::Write),
             Call::Read { .. } => Some(Kind::Read),
             Call::Connection(
@@ -302,6 +307,7 @@ impl<W: RaftWorld> Connection<W> {
                 | ConnectionCall::Fixed(_)
                 | ConnectionCall::Transaction(TransactionCall::Begin),
             ) => None,
+            Call::Connection(ConnectionCall::Wait { .. }) => Some(Kind::Waiting),
             Call::Connection(_) | Call::Admin(_) | Call::Track { .. } => Some(Kind::Alone),
         }
     }

@@ -34,8 +34,16 @@ pub(super) enum Kind {
     /// Writes that end with their entry.
     Write,
     Read,
-    /// Nothing else: what may wait for others, and what concerns the connection or the node.
+    /// Nothing else: what concerns the connection or the node, and transactions.
     Alone,
+    /// Nothing else, and it may wait for other clients: it ends with its own.
+    Waiting,
+}
+
+impl Kind {
+    fn shares(self) -> bool {
+        matches!(self, Self::Write | Self::Read)
+    }
 }
 
 /// A command, as much of it as its answer needs.
@@ -106,14 +114,14 @@ impl Pipeline {
 
     pub(super) fn may_begin(&self, kind: Kind) -> bool {
         match self.kind {
-            None => kind != Kind::Alone || self.is_empty(),
-            Some(running) => running == kind && kind != Kind::Alone,
+            None => kind.shares() || self.is_empty(),
+            Some(running) => running == kind && kind.shares(),
         }
     }
 
     /// Whether what is on its way may wait for other clients.
     pub(super) fn is_waiting(&self) -> bool {
-        self.kind == Some(Kind::Alone)
+        self.kind == Some(Kind::Waiting)
     }
 
     /// An answer that is known already, in its turn.

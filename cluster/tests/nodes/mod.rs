@@ -49,14 +49,21 @@ impl Cluster {
 
     /// The same, with these options for clients.
     pub async fn start_with(count: u16, clients: ClientOptions) -> Self {
+        let cluster = Self::start_some(count, count, clients).await;
+        cluster.leader().await;
+        cluster
+    }
+
+    /// Starts the first of the members of a cluster: all, or so few that none can lead.
+    pub async fn start_some(members: u16, started: u16, clients: ClientOptions) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
-        let addresses: Vec<String> = ports::free(count)
+        let addresses: Vec<String> = ports::free(members)
             .into_iter()
             .map(|port| format!("127.0.0.1:{port}"))
             .collect();
         let members: Members = (1..).zip(addresses.iter().cloned()).collect();
         let mut nodes = Vec::new();
-        for (id, address) in &members {
+        for (id, address) in members.iter().take(started.into()) {
             let options = NodeOptions {
                 id: *id,
                 address: address.clone(),
@@ -71,13 +78,11 @@ impl Cluster {
             let node = Node::start(options, disk).await;
             nodes.push(node.expect("the ports are free and the disk is empty"));
         }
-        let cluster = Self {
+        Self {
             nodes,
             addresses,
             _directory: directory,
-        };
-        cluster.leader().await;
-        cluster
+        }
     }
 
     /// Waits until a node leads and serves; its position.

@@ -161,7 +161,7 @@ pub static COMMANDS: &[Spec] = &[
     spec("dbsize", 1, R, NONE, "the number of keys", cache::size),
     spec("keys", 2, R.and(Flags::SLOW), NONE, "the keys that match a pattern", strings::keys_of),
     spec("scan", -2, R.and(Flags::SLOW), NONE, "the keys, step by step", strings::scan),
-    spec("randomkey", 1, R, NONE, "some key", strings::random_key),
+    spec("randomkey", 1, R.and(Flags::SLOW), NONE, "some key", strings::random_key),
 
     spec("set", -3, G, ONE, "sets a key", |a| cache::set("set", a, cache::Offer::Redis, ReplyStyle::Status)),
     spec("setnx", 3, G, ONE, "sets a key that is not there", cache::set_if_absent),
@@ -206,7 +206,7 @@ pub static COMMANDS: &[Spec] = &[
     spec("cache.put", -3, G, ONE, "sets a key and gives its version", |a| cache::set("cache.put", a, cache::Offer::All, ReplyStyle::Full)),
     spec("cache.cas", -4, G, ONE, "sets a key that has this version", cache::compare_and_set),
     spec("cache.incrby", 3, G, ONE, "adds a number and gives the version", |a| cache::increment_by("cache.incrby", a, ReplyStyle::Full)),
-    spec("cache.track", 3, R, NONE, "a stream of the keys that change", cache::track),
+    spec("cache.track", 3, R.and(Flags::SLOW), NONE, "a stream of the keys that change", cache::track),
 
     spec("lock.acquire", -3, G.and(Flags::BLOCKING), ONE, "takes a lock", lock::acquire),
     spec("lock.release", 4, W, ONE, "gives a lock up", lock::release),
