@@ -2,39 +2,41 @@
 //!
 //! A fault of a process or a link is seen at once. A fault of a client is seen when it met a
 //! request. One that nothing met within its time was not there, and is reported as skipped.
-//! Faults that only some worlds have are theirs to do ([`Site::install_special`]).
+//! How machines, links and clocks are broken is the backend's matter ([`super::site`]).
 
 use futures_util::future::join_all;
 use rand::RngExt;
 
 use super::nemesis::{INSTANT_PATIENCE_US, LOOK_AGAIN, Nemesis};
-use super::site::{Miss, Site, uncertain};
-use squall_fault::{Action, ClientFault, Cycle, MemberChange, NodeFault, node_name};
+use super::site::{InstallError, Installed, LinkEffect, Site, all_down};
+use squall_fault::{Action, ClientFault, Cycle, DiskFault, MemberChange, NodeFault, node_name};
 use squall_plan::plan::PlannedFault;
 
 impl<S: Site> Nemesis<S> {
-    /// Does it, and looks whether it took. When it took effect, microseconds of the run;
-    /// `None`: just now.
+    /// Does it, and looks whether it took effect.
+    ///
+    /// # Errors
+    /// It is not seen to be in force.
     pub async fn install(
         &self,
         fault: usize,
         action: &Action<usize>,
         ends_us: u64,
-    ) -> Result<Option<u64>, Miss> {
+    ) -> Result<Installed, InstallError> {
         match action {
             Action::Nodes {
                 does,
                 targets: nodes,
             } => match does {
                 NodeFault::Kill | NodeFault::CrashLoop(_) => {
-                    let at_us = self.site.kill(nodes).await;
-                    return self.all_down(nodes).map(|()| at_us);
+                    let installed = self.site.kill(nodes).await;
+                    return all_down(&*self.site, nodes).map(|()| installed);
                 }
                 NodeFault::Stop => {
                     for node in nodes {
                         self.site.stop(*node).await;
                     }
-                    self.all_down(nodes)?;
+                    all_down(&*self.site, nodes)?;
                 }
                 NodeFault::Pause => self.site.set_paused(nodes, true).await?,
                 NodeFault::Wipe => {
@@ -43,15 +45,24 @@ impl<S: Site> Nemesis<S> {
                         self.site.kill(&[*node]).await;
                         self.site.lose_disk(*node, "its disk was wiped");
                     }
-                    self.all_down(nodes)?;
+                    all_down(&*self.site, nodes)?;
                 }
                 NodeFault::RollingRestart(_) => {}
                 NodeFault::Isolate => return self.cut(fault, action).await,
-                _ => return S::install_special(self, fault, action, ends_us).await,
+                NodeFault::Disk(what) => {
+                    for node in nodes {
+                        if what.loses_data() {
+                            self.operator.speak_for(*node, true);
+                        }
+                        self.site.break_disk(fault, *node, *what, ends_us).await?;
+                    }
+                }
+                few_worlds_can => self.site.inflict(fault, nodes, *few_worlds_can)?,
             },
             Action::Partition { .. } => return self.cut(fault, action).await,
             Action::Link { change, .. } => {
-                return self.site.degrade(fault, &action.links(), *change).await;
+                let effect = LinkEffect::Degrade(*change);
+                return self.site.apply(fault, &action.links(), effect).await;
             }
             Action::Transfer(to) => self.transfer(*to).await?,
             Action::Member(change) => {
@@ -60,13 +71,15 @@ impl<S: Site> Nemesis<S> {
                     MemberChange::Remove(node) => self.operator.remove(*node).await,
                     MemberChange::Replace(node) => self.operator.replace(*node).await,
                 };
-                done.map_err(Miss::Skipped)?;
+                done.map_err(InstallError::Skipped)?;
             }
             Action::Client(client_fault) => {
                 self.bother_clients(fault, *client_fault, ends_us).await?;
             }
         }
-        Ok(None)
+        Ok(Installed {
+            at_us: self.recorder().now_us(),
+        })
     }
 
     /// Keeps the fault in force until its end.
@@ -98,18 +111,21 @@ impl<S: Site> Nemesis<S> {
             } => match does {
                 NodeFault::Kill
                 | NodeFault::Stop
+                | NodeFault::PowerLoss
                 | NodeFault::CrashLoop(_)
-                | NodeFault::RollingRestart(_) => self.revive_all(nodes).await,
+                | NodeFault::RollingRestart(_) => self.restart_all(nodes).await,
                 NodeFault::Pause => {
                     let undone = self.site.set_paused(nodes, false).await;
-                    return undone.map_err(Miss::into_text);
+                    return undone.map_err(InstallError::into_text);
                 }
                 NodeFault::Wipe => return self.repair(nodes).await,
-                NodeFault::Isolate => return self.join(action).await,
-                _ => return S::heal_special(self, fault, action).await,
+                NodeFault::Isolate => return self.site.remove(fault).await,
+                NodeFault::Disk(what) => return self.mend_disks(fault, nodes, *what).await,
+                few_worlds_can => self.site.relieve(nodes, *few_worlds_can),
             },
-            Action::Partition { .. } => return self.join(action).await,
-            Action::Link { .. } => return self.site.restore(fault).await,
+            Action::Partition { .. } | Action::Link { .. } => {
+                return self.site.remove(fault).await;
+            }
             Action::Member(change) => match change {
                 MemberChange::Add(node) => return self.operator.remove(*node).await,
                 MemberChange::Remove(node) => return self.operator.add(*node).await,
@@ -125,35 +141,43 @@ impl<S: Site> Nemesis<S> {
         Ok(())
     }
 
-    pub fn all_down(&self, nodes: &[usize]) -> Result<(), Miss> {
-        match nodes.iter().find(|node| self.site.is_up(**node)) {
-            None => Ok(()),
-            Some(node) => Err(uncertain(format!("{} still runs", node_name(*node)))),
-        }
-    }
-
-    pub async fn revive_all(&self, nodes: &[usize]) {
+    async fn restart_all(&self, nodes: &[usize]) {
         // Real machines take a while to start, and do so at the same time.
-        join_all(nodes.iter().map(|node| self.revive(*node))).await;
+        join_all(nodes.iter().map(|node| self.site.restart(*node))).await;
     }
 
-    async fn cut(&self, fault: usize, action: &Action<usize>) -> Result<Option<u64>, Miss> {
+    async fn cut(&self, fault: usize, action: &Action<usize>) -> Result<Installed, InstallError> {
         let links = action.cut_links(self.site.len());
-        self.site.cut(fault, &links).await
+        self.site.apply(fault, &links, LinkEffect::Cut).await
     }
 
-    async fn join(&self, action: &Action<usize>) -> Result<(), String> {
-        self.site.join(&action.cut_links(self.site.len())).await
+    async fn mend_disks(
+        &self,
+        fault: usize,
+        nodes: &[usize],
+        what: DiskFault,
+    ) -> Result<(), String> {
+        for node in nodes {
+            let mut rng = self.rng.borrow_mut();
+            self.site.mend_disk(fault, *node, what, &mut rng);
+        }
+        if what.loses_data() {
+            self.repair(nodes).await?;
+        }
+        if !matches!(what, DiskFault::SlowSync(_)) {
+            self.restart_all(nodes).await;
+        }
+        Ok(())
     }
 
-    async fn transfer(&self, to: usize) -> Result<(), Miss> {
-        (self.site.transfer_leader(to).await).map_err(Miss::Skipped)?;
+    async fn transfer(&self, to: usize) -> Result<(), InstallError> {
+        (self.site.transfer_leader(to).await).map_err(InstallError::Skipped)?;
         let deadline_us = self.recorder().now_us() + INSTANT_PATIENCE_US;
         let leads = || self.site.leader() == Some(to);
         match self.wait_until(deadline_us, LOOK_AGAIN, leads).await {
             true => Ok(()),
             // Other faults may be in its way, and then nothing has changed.
-            false => Err(Miss::Skipped(format!(
+            false => Err(InstallError::Skipped(format!(
                 "{} did not take over",
                 node_name(to)
             ))),
@@ -164,7 +188,7 @@ impl<S: Site> Nemesis<S> {
         loop {
             self.sleep_until_us((self.recorder().now_us() + cycle.down_us).min(ends_us))
                 .await;
-            self.revive_all(nodes).await;
+            self.restart_all(nodes).await;
             self.sleep_until_us((self.recorder().now_us() + cycle.up_us).min(ends_us))
                 .await;
             if self.recorder().now_us() >= ends_us {
@@ -193,7 +217,7 @@ impl<S: Site> Nemesis<S> {
             self.site.stop(*node).await;
             self.sleep_until_us(self.recorder().now_us() + cycle.down_us)
                 .await;
-            self.revive(*node).await;
+            self.site.restart(*node).await;
             self.relieve(fault.id, *node);
             self.sleep_until_us(self.recorder().now_us() + cycle.up_us)
                 .await;
@@ -216,7 +240,7 @@ impl<S: Site> Nemesis<S> {
         fault: usize,
         misdeed: ClientFault,
         ends_us: u64,
-    ) -> Result<(), Miss> {
+    ) -> Result<(), InstallError> {
         let mut pool = self.setting.clients();
         let mut picked = Vec::new();
         while !pool.is_empty() && (picked.len() as u64) < misdeed.clients() {
@@ -224,7 +248,7 @@ impl<S: Site> Nemesis<S> {
             picked.push(pool.remove(index));
         }
         if picked.is_empty() {
-            return Err(Miss::Skipped("there is no client".into()));
+            return Err(InstallError::Skipped("there is no client".into()));
         }
         self.storms.borrow_mut().insert(fault, picked.clone());
         match misdeed {
@@ -241,7 +265,7 @@ impl<S: Site> Nemesis<S> {
                     .await
                 {
                     true => Ok(()),
-                    false => Err(Miss::Skipped("no client sent anything".into())),
+                    false => Err(InstallError::Skipped("no client sent anything".into())),
                 }
             }
         }

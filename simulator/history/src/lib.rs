@@ -9,6 +9,7 @@
 //! Sources: Jepsen's operation histories (invoke / ok / fail / info) and Herlihy & Wing,
 //! "Linearizability" (1990).
 
+mod backend_info;
 pub mod event;
 pub mod jsonl;
 mod line;
@@ -17,9 +18,10 @@ pub mod recorder;
 pub mod resources;
 pub mod window;
 
+pub use backend_info::BackendInfo;
 pub use event::{
-    Event, EventKind, FaultEvent, FaultStatus, LoadEvent, LoadUnit, MAJORITY_AGAIN, NO_MAJORITY,
-    NodeEvent, Phase, Served, StreamEvent, StressLimit, Timed, UNFINISHED, Work,
+    Event, EventKind, FaultEvent, FaultStatus, HarnessEvent, LoadEvent, LoadUnit, MAJORITY_AGAIN,
+    NO_MAJORITY, NodeEvent, Phase, Served, StreamEvent, StressLimit, Timed, UNFINISHED, Work,
 };
 pub use operation::{
     Action, Delivered, Found, Holder, Operation, Outcome, PROBE, Service, dead_lettered_from,

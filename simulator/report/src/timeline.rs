@@ -4,13 +4,12 @@
 //! A column of throughput is the mean over its time, on a scale of its own for each
 //! service; a dot is no acknowledgement at all.
 
-use squall_fault::FaultKind;
 use squall_history::Phase;
 use squall_measure::SpanStatus;
 
-use super::tables::targets;
-use super::words::{count, duration};
-use super::*;
+use crate::tables::targets;
+use crate::words::{count, duration};
+use crate::{FaultRow, GapMs, Ms, Report, TimelineData};
 
 /// Columns of the drawing, without labels.
 const WIDTH: usize = 60;
@@ -59,6 +58,18 @@ pub(super) fn timeline(report: &Report) -> Vec<Line> {
         "node and term".to_owned(),
     ));
     lines
+}
+
+/// Each line with its label, which has so many columns.
+pub(super) fn drawing(report: &Report, label: usize) -> String {
+    let lines = timeline(report).into_iter().map(|line| {
+        let drawn = format!(
+            "{:<label$} {:<60}  {}",
+            line.label, line.columns, line.remark
+        );
+        drawn.trim_end().to_owned() + "\n"
+    });
+    lines.collect()
 }
 
 fn line(label: &str, columns: Vec<char>, remark: String) -> Line {
@@ -143,7 +154,7 @@ fn downtime(axis: &Axis, gaps: &[GapMs]) -> Vec<char> {
 
 fn fault_line(axis: &Axis, fault: &FaultRow) -> Line {
     let mut columns = vec![' '; WIDTH];
-    let is_instant = fault.kind == FaultKind::Transfer;
+    let is_instant = fault.kind.is_instant();
     let mark = match fault.status {
         SpanStatus::Skipped { .. } => '○',
         SpanStatus::Uncertain { .. } => '?',

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use super::baseline::{BASELINE_HELP, BaselineArgs};
@@ -13,6 +14,8 @@ use super::schema::{SCHEMA_HELP, SchemaArgs};
 use super::shrink::{SHRINK_HELP, ShrinkArgs};
 use super::sweep_args::{MergeArgs, SWEEP_HELP, SweepArgs};
 use super::worker::WorkerArgs;
+use crate::backends::{self, Registered};
+use crate::fault::unit::Duration;
 use crate::scenario::{Profile, Scenario};
 
 /// Breaks a replicated service on purpose, in deterministic simulation or in containers, and
@@ -122,22 +125,12 @@ pub enum Format {
     Json,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Backend {
-    /// Deterministic simulation in virtual time.
-    Sim,
-    /// Real nodes in containers on this machine's Docker engine, in real time.
-    Docker,
-}
-
-impl Backend {
-    /// In manifests and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Backend::Sim => crate::run::SIM,
-            Backend::Docker => crate::run::DOCKER,
-        }
-    }
+/// Takes the names that [`backends::ALL`] has.
+pub(super) fn backend() -> impl TypedValueParser<Value = &'static Registered> {
+    let names = backends::ALL.iter();
+    let names = names.map(|known| PossibleValue::new(known.info.name).help(known.summary));
+    PossibleValuesParser::new(names)
+        .map(|name| backends::named(&name).expect("the parser takes only known names"))
 }
 
 #[derive(Debug, Clone, ClapArgs)]
@@ -148,8 +141,8 @@ pub struct RunArgs {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Where the cluster runs.
-    #[arg(long, value_enum, default_value_t = Backend::Sim)]
-    pub backend: Backend,
+    #[arg(long, value_parser = backend(), default_value = backends::DEFAULT.info.name)]
+    pub backend: &'static Registered,
     /// Run directory [default: runs/SCENARIO-SEED].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -180,8 +173,8 @@ pub struct PlanArgs {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Where the plan is to be played: what that cannot do is refused.
-    #[arg(long, value_enum, default_value_t = Backend::Sim)]
-    pub backend: Backend,
+    #[arg(long, value_parser = backend(), default_value = backends::DEFAULT.info.name)]
+    pub backend: &'static Registered,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 }
@@ -190,6 +183,16 @@ pub struct PlanArgs {
 pub struct ReplayArgs {
     /// Directory of the run.
     pub run_dir: PathBuf,
+    /// Show what nodes log, and keep it in RUN_DIR/nodes/NODE.log: a level, or targets with
+    /// their levels, of all nodes or of one. May be given once for all and once for each node.
+    #[arg(long = "log", value_name = "[NODE=]FILTER")]
+    pub logs: Vec<String>,
+    /// Only lines from this time of the run on, such as 12.3s.
+    #[arg(long, value_name = "TIME", requires = "logs")]
+    pub from: Option<Duration>,
+    /// Only lines up to this time of the run.
+    #[arg(long, value_name = "TIME", requires = "logs")]
+    pub to: Option<Duration>,
 }
 
 const CHECK_HELP: &str = "\
@@ -198,8 +201,8 @@ Examples:
   squall check etcd.log --model register --picture violation.html
   squall check runs/leader-kill-7 --model lock
 
-With --model, only linearizability on that model is judged: exit code 0 if the history is
-linearizable, 1 if it is not, 3 if the search reached a bound, 64 if the file is no history.
+With --model, only that model is judged: exit code 0 if the history is right, 1 if it is not,
+3 if that cannot be told (the search reached a bound), 64 if the file is no history.
 Formats and models are described in docs/checks.md.";
 
 #[derive(Debug, ClapArgs)]
@@ -209,10 +212,22 @@ pub struct CheckArgs {
     /// What the history file is a history of.
     #[arg(long, value_enum)]
     pub model: Option<Model>,
-    /// Of a run: how to print, text or json. Of a history: how it is written, squall, jepsen
-    /// or edn [default: text; as the first line looks].
+    /// Of a run: how to print, text or json. Of a history: how it is written, squall, jepsen,
+    /// edn or json [default: text; as the beginning looks].
     #[arg(long, value_enum)]
     pub format: Option<CheckFormat>,
+    /// What a failed compare-and-set or release of a history means: it did not happen
+    /// (dropped), or the object answered no (compared) [default: compared for jepsen, dropped
+    /// for edn and json].
+    #[arg(long, value_enum, requires = "model")]
+    pub fail: Option<Fail>,
+    /// Steps after which the search of one object of a history is given up [default: 5000000,
+    /// and 100 an operation].
+    #[arg(long, value_name = "NUMBER", requires = "model")]
+    pub steps: Option<u64>,
+    /// Memory after which it is given up, in MiB [default: 1024].
+    #[arg(long, value_name = "MIB", requires = "model")]
+    pub memory: Option<u32>,
     /// Draw the first linearizability violation as an HTML page.
     #[arg(long, value_name = "FILE")]
     pub picture: Option<PathBuf>,
@@ -228,6 +243,13 @@ pub enum Model {
     Lock,
     Queue,
     Counter,
+    Set,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Fail {
+    Dropped,
+    Compared,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

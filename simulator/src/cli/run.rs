@@ -4,16 +4,17 @@ use std::path::{Path, PathBuf};
 
 use squall_cluster::planted::{self, Bug};
 
-use super::args::{Backend, Format, RunArgs};
+use super::args::{Format, RunArgs};
 use super::exit::{Exit, Failure};
 use super::interrupt::Interrupt;
 use super::live::Live;
-use super::{print, style, variants, verify};
+use super::{print, progress, style, variants, verify};
+use crate::backends::{Backend, LogFilter, LogLine, Logs, Options};
 use crate::environment::Environment;
 use crate::plan::Plan;
 use crate::report;
-use crate::run::{self, Context, DockerOptions, Judged};
-use crate::run_dir::{Manifest, RunDir};
+use crate::run::{self, Judged};
+use crate::run_dir::{Manifest, RunDir, log_name};
 use crate::scenario::Scenario;
 
 pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
@@ -44,15 +45,22 @@ pub(super) fn run_one(
     let mut manifest = manifest(args);
     let judged = {
         let _live = live(args, scenario)?;
-        match args.backend {
-            Backend::Sim => super::simulate(scenario, args.seed, &manifest.reproduce(), context)?,
-            Backend::Docker => on_containers(args, scenario, &manifest, context)?,
-        }
+        let backend = backend(args)?;
+        run::run_on(
+            &*backend,
+            scenario,
+            args.seed,
+            &manifest.reproduce(),
+            context,
+        )?
     };
     manifest.started = Some(judged.report.sim.started.clone());
     dir.write(&manifest, scenario, &judged)?;
     if shows {
         show(args.format, &judged, dir.path());
+    }
+    if judged.report.verdict.exit_code() != Exit::Pass as u8 {
+        show_last_lines(&judged.logs, dir.path());
     }
     let is_repeatable = !args.verify || verify::verify(args, dir.path())?;
     Ok((judged, is_repeatable))
@@ -60,37 +68,34 @@ pub(super) fn run_one(
 
 /// Refuses what the chosen backend cannot do, before a directory is made.
 pub(super) fn check_backend(args: &RunArgs, scenario: &Scenario) -> Result<(), Failure> {
-    match args.backend {
-        Backend::Sim if args.node_binary.is_some() => Err(Failure::usage(
-            "--node-binary is for containers: add --backend docker",
-        )),
-        Backend::Sim => Ok(()),
-        Backend::Docker if super::SYSTEM.get().is_some() => Err(Failure::usage(
-            "only Squall's own nodes run in containers; leave --backend out",
-        )),
-        Backend::Docker if args.verify => Err(Failure::usage(
-            "--verify is for simulation: on containers nothing happens twice in the same way",
-        )),
-        Backend::Docker => Ok(run::plan_for_docker(scenario, args.seed).map(drop)?),
+    let backend = super::open(args.backend, options(args))?;
+    let info = backend.info();
+    if args.verify && !info.simulated {
+        return Err(Failure::usage(format!(
+            "--verify is for simulation: on {} nothing happens twice in the same way",
+            info.title
+        )));
     }
+    Ok(run::plan_for(&*backend, scenario, args.seed).map(drop)?)
 }
 
-fn on_containers(
-    args: &RunArgs,
-    scenario: &Scenario,
-    manifest: &Manifest,
-    context: Context,
-) -> Result<Judged, Failure> {
-    let interrupt = Interrupt::listen()?;
-    let options = DockerOptions {
+/// The backend, ready to run. Where time is real, it looks for a wish to end early.
+fn backend(args: &RunArgs) -> Result<Box<dyn Backend>, Failure> {
+    let mut options = options(args);
+    if !args.backend.info.simulated {
+        let interrupt = Interrupt::listen()?;
+        options.interrupted = Some(Box::new(move || interrupt.is_asked()));
+    }
+    super::open(args.backend, options)
+}
+
+fn options(args: &RunArgs) -> Options {
+    Options {
+        log: Some(LogFilter::warnings()),
         node_binary: args.node_binary.clone(),
         planted: args.planted.clone(),
-        interrupted: Some(Box::new(move || interrupt.is_asked())),
-    };
-    let reproduce = manifest.reproduce();
-    Ok(run::run_docker(
-        scenario, args.seed, &reproduce, &options, context,
-    )?)
+        ..Options::default()
+    }
 }
 
 /// Shows how the run stands for as long as what is returned lives.
@@ -109,6 +114,19 @@ fn show(format: Format, judged: &Judged, dir: &Path) {
             print(&report::text(&judged.report, style(), Some(&dir)));
         }
         Format::Json => print(&judged.report.to_json()),
+    }
+}
+
+/// Shows the last warnings and errors that each node logged, and where the others are.
+fn show_last_lines(logs: &Logs, dir: &Path) {
+    const SHOWN: usize = 5;
+    for (node, lines) in logs.by_node() {
+        let file = dir.join(log_name(node));
+        let earlier = lines.len().saturating_sub(SHOWN);
+        progress(&format!("{node} logged last ({}):", file.display()));
+        lines[earlier..].iter().for_each(|line: &&LogLine| {
+            progress(&format!("  {line}"));
+        });
     }
 }
 
@@ -143,7 +161,7 @@ fn manifest(args: &RunArgs) -> Manifest {
     Manifest {
         scenario: args.scenario.scenario.display().to_string(),
         seed: args.seed,
-        backend: args.backend.name().into(),
+        backend: args.backend.info.name.into(),
         settings: args.scenario.set.clone(),
         planted: args.planted.clone(),
         profile: args.scenario.profile_path(),

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::backends;
 use crate::environment::Environment;
-use crate::run::DOCKER;
 
 /// What a replay needs beside the scenario.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,22 +34,19 @@ pub struct Manifest {
 impl Manifest {
     /// The command that does the same again.
     pub fn reproduce(&self) -> String {
-        let command = run_command(
+        run_command(
             &self.scenario,
             self.seed,
+            &self.backend,
             self.profile.as_deref(),
             &self.settings,
             self.planted.as_deref(),
-        );
-        match self.is_repeatable() {
-            true => command,
-            false => format!("{command} --backend {}", self.backend),
-        }
+        )
     }
 
     /// Whether the same happens when it is run again.
     pub fn is_repeatable(&self) -> bool {
-        self.backend != DOCKER
+        backends::named(&self.backend).is_some_and(|backend| backend.info.simulated)
     }
 }
 
@@ -57,6 +54,7 @@ impl Manifest {
 pub fn run_command(
     scenario: &str,
     seed: u64,
+    backend: &str,
     profile: Option<&str>,
     settings: &[(String, String)],
     planted: Option<&str>,
@@ -70,6 +68,9 @@ pub fn run_command(
     }
     if let Some(id) = planted {
         command += &format!(" --planted {id}");
+    }
+    if backend != backends::DEFAULT.info.name {
+        command += &format!(" --backend {backend}");
     }
     command
 }

@@ -1,19 +1,19 @@
-//! The disk of a node on classic `turmoil`: in memory, with a sync that takes its time.
+//! The disk of a node on classic `turmoil`: in memory, with syncs that take their time.
 //!
 //! A write that waits for the disk is batched with those that come meanwhile, so a disk
-//! that costs nothing would compare another cluster. Tokio's clock rounds the cost up to a
+//! that costs nothing would make another cluster. Tokio's clock rounds the cost up to a
 //! millisecond.
 
 use std::io;
 use std::time::Duration;
 
-use squall::plan::DiskPlan;
-use squall_cluster::storage::{Disk, DiskFile, MemoryDisk};
 use squall_world::World;
+use squall_world::disk::{CrashMode, Disk, DiskFile, MemoryDisk};
 
-use crate::turmoil_world::TurmoilWorld;
+use super::world::TurmoilWorld;
+use squall_plan::plan::DiskPlan;
 
-/// Clones are the same disk.
+/// A disk that outlives processes. Clones are the same disk.
 #[derive(Clone)]
 pub struct TurmoilDisk {
     memory: MemoryDisk,
@@ -22,12 +22,17 @@ pub struct TurmoilDisk {
 }
 
 impl TurmoilDisk {
-    pub fn new(plan: &DiskPlan) -> Self {
+    pub(super) fn new(plan: &DiskPlan) -> Self {
         Self {
             memory: MemoryDisk::new(),
             sync_min_us: plan.sync_min_us,
             sync_max_us: plan.sync_max_us,
         }
+    }
+
+    /// The process that used the disk was killed; the machine lives on.
+    pub(super) fn process_ended(&self) {
+        self.memory.crash(CrashMode::Kill);
     }
 
     async fn sync_cost(&self) {

@@ -7,7 +7,8 @@
 
 use std::time::Duration;
 
-use super::observe::{Arrivals, Observer, Train, Way};
+use super::observe::{Arrivals, Observer, Train};
+use squall_backend::site::Direction;
 use squall_fault::{LinkChange, node_name};
 
 const SMALL: usize = 64;
@@ -23,7 +24,7 @@ const SLACK_US: u64 = 15_000;
 const SILENCE: Duration = Duration::from_millis(100);
 
 /// Every link delivers.
-pub(super) async fn carries(observer: &Observer, ways: &[Way]) -> Result<(), String> {
+pub(super) async fn carries(observer: &Observer, ways: &[Direction]) -> Result<(), String> {
     let train = Train {
         packets: 5,
         bytes: SMALL,
@@ -41,8 +42,8 @@ pub(super) async fn carries(observer: &Observer, ways: &[Way]) -> Result<(), Str
 /// says so.
 pub(super) async fn is_silent(
     observer: &Observer,
-    cut: &[Way],
-    open: &[Way],
+    cut: &[Direction],
+    open: &[Direction],
 ) -> Result<String, String> {
     let train = Train {
         packets: 3,
@@ -74,19 +75,19 @@ pub(super) async fn is_silent(
 /// `changed` alone.
 pub(super) async fn measures(
     observer: &Observer,
-    changed: &[Way],
-    expected: &[(Way, LinkChange)],
+    changed: &[Direction],
+    expected: &[(Direction, LinkChange)],
 ) -> Result<String, String> {
     let mut told = vec![latency(observer, expected).await?];
     let on_changed = expected.iter().filter(|(way, _)| changed.contains(way));
-    let lossy: Vec<(Way, u32)> = (on_changed.clone())
+    let lossy: Vec<(Direction, u32)> = (on_changed.clone())
         .filter(|(_, change)| change.loss_ppm > 0)
         .map(|(way, change)| (*way, change.loss_ppm))
         .collect();
     if !lossy.is_empty() {
         told.push(loss(observer, &lossy).await?);
     }
-    let narrow: Vec<(Way, u64)> = on_changed
+    let narrow: Vec<(Direction, u64)> = on_changed
         .filter(|(_, change)| change.loss_ppm == 0)
         .filter_map(|(way, change)| Some((*way, change.bandwidth_bytes_per_s?)))
         .collect();
@@ -98,13 +99,16 @@ pub(super) async fn measures(
 }
 
 /// The quickest of several packets took as long as the link adds, on each link.
-async fn latency(observer: &Observer, expected: &[(Way, LinkChange)]) -> Result<String, String> {
+async fn latency(
+    observer: &Observer,
+    expected: &[(Direction, LinkChange)],
+) -> Result<String, String> {
     let train = Train {
         packets: 8,
         bytes: SMALL,
         spacing: MILLISECOND * 4,
     };
-    let ways: Vec<Way> = expected.iter().map(|(way, _)| *way).collect();
+    let ways: Vec<Direction> = expected.iter().map(|(way, _)| *way).collect();
     let longest_us = (expected.iter())
         .map(|(_, change)| change.latency_us + change.jitter_us)
         .max();
@@ -140,7 +144,7 @@ async fn latency(observer: &Observer, expected: &[(Way, LinkChange)]) -> Result<
 }
 
 /// About as many packets are lost as should be.
-async fn loss(observer: &Observer, lossy: &[(Way, u32)]) -> Result<String, String> {
+async fn loss(observer: &Observer, lossy: &[(Direction, u32)]) -> Result<String, String> {
     let least_ppm = lossy
         .iter()
         .map(|(_, ppm)| *ppm)
@@ -153,7 +157,7 @@ async fn loss(observer: &Observer, lossy: &[(Way, u32)]) -> Result<String, Strin
         bytes: SMALL,
         spacing: Duration::from_micros(u64::from(500_000 / packets)),
     };
-    let ways: Vec<Way> = lossy.iter().map(|(way, _)| *way).collect();
+    let ways: Vec<Direction> = lossy.iter().map(|(way, _)| *way).collect();
     let arrived = observer.send(&ways, train, WORKING / 6, |_| false).await;
     let mut told = Vec::new();
     for ((way, ppm), arrivals) in lossy.iter().zip(&arrived) {
@@ -176,7 +180,7 @@ fn is_plausible(packets: u32, lost: u32, ppm: u32) -> bool {
 }
 
 /// No more passes than may.
-async fn bandwidth(observer: &Observer, narrow: &[(Way, u64)]) -> Result<String, String> {
+async fn bandwidth(observer: &Observer, narrow: &[(Direction, u64)]) -> Result<String, String> {
     let packet = LARGE as u64 + HEADERS;
     let least = narrow
         .iter()
@@ -195,7 +199,7 @@ async fn bandwidth(observer: &Observer, narrow: &[(Way, u64)]) -> Result<String,
         bytes: LARGE,
         spacing: Duration::ZERO,
     };
-    let ways: Vec<Way> = narrow.iter().map(|(way, _)| *way).collect();
+    let ways: Vec<Direction> = narrow.iter().map(|(way, _)| *way).collect();
     let usual_us = u64::from(packets) * packet * 1_000_000 / least.max(1);
     let limit = Duration::from_micros(4 * usual_us).min(WORKING * 3) + WORKING / 6;
     let whole = |arrived: &[Arrivals]| arrived.iter().all(|way| way.count() == packets);
@@ -215,7 +219,7 @@ async fn bandwidth(observer: &Observer, narrow: &[(Way, u64)]) -> Result<String,
     Ok(told.join(", "))
 }
 
-fn name((from, to): Way) -> String {
+fn name((from, to): Direction) -> String {
     format!("{}->{}", node_name(from), node_name(to))
 }
 

@@ -16,15 +16,13 @@ use squall_world::{Instant, RealWorld, World};
 use tokio::net::UdpSocket;
 
 use super::netns::NetNs;
+use squall_backend::site::Direction;
 
 /// Where probes are sent to, on every machine.
 const PORT: u16 = 7_999;
 /// Number of the probe, of the packet in it, and when it was sent.
 const HEADER_BYTES: usize = 8 + 4 + 8;
 const MOST_BYTES: usize = 1_400;
-
-/// A directed link.
-pub(super) type Way = (usize, usize);
 
 /// What is sent along each link.
 #[derive(Debug, Clone, Copy)]
@@ -93,7 +91,7 @@ impl Observer {
     /// says so of all of them, or at `limit` after the last packet was sent.
     pub(super) async fn send(
         &self,
-        ways: &[Way],
+        ways: &[Direction],
         train: Train,
         limit: Duration,
         done: impl Fn(&[Arrivals]) -> bool,
@@ -126,7 +124,7 @@ impl Observer {
     }
 
     /// Every directed link between the machines.
-    pub(super) fn all(&self) -> Vec<Way> {
+    pub(super) fn all(&self) -> Vec<Direction> {
         let count = self.ips.len();
         let ways = (0..count).flat_map(|from| (0..count).map(move |to| (from, to)));
         ways.filter(|(from, to)| from != to).collect()

@@ -7,23 +7,23 @@ use std::net::Ipv4Addr;
 
 use tokio::sync::Mutex;
 
+use super::link_probe;
 use super::netns::NetNs;
-use super::observe::{Observer, Way};
+use super::observe::Observer;
 use super::packets::PacketQueue;
-use super::proof;
 use super::rules::{self, Rules};
 use squall_backend::link::Link;
+use squall_backend::site::{Direction, LinkEffect};
 use squall_fault::{LinkChange, node_name};
 use squall_plan::plan::Seed;
 
-pub(super) struct Links {
+/// All links between machines that are network namespaces of this one.
+pub struct Links {
     namespaces: Vec<NetNs>,
     ips: Vec<Ipv4Addr>,
     observer: Observer,
-    /// How many faults cut each link.
-    cuts: RefCell<BTreeMap<Way, u32>>,
-    /// What each fault does to links.
-    bad: RefCell<BTreeMap<usize, (Vec<Way>, LinkChange)>>,
+    /// What each fault in force does to which links.
+    effects: RefCell<BTreeMap<usize, (Vec<Direction>, LinkEffect)>>,
     /// By receiving node; one that was opened stays.
     queues: RefCell<BTreeMap<usize, PacketQueue>>,
     /// Until it turns out that it cannot.
@@ -38,7 +38,7 @@ impl Links {
     ///
     /// # Errors
     /// Their namespaces cannot be entered.
-    pub(super) async fn open(pids: &[i32], ips: Vec<String>, seed: Seed) -> io::Result<Self> {
+    pub async fn open(pids: &[i32], ips: Vec<String>, seed: Seed) -> io::Result<Self> {
         let namespaces: io::Result<Vec<NetNs>> = pids.iter().map(|pid| NetNs::of(*pid)).collect();
         let namespaces = namespaces?;
         let addresses: Result<Vec<Ipv4Addr>, _> = ips.iter().map(|ip| ip.parse()).collect();
@@ -48,8 +48,7 @@ impl Links {
             namespaces,
             ips: addresses,
             observer,
-            cuts: RefCell::default(),
-            bad: RefCell::default(),
+            effects: RefCell::default(),
             queues: RefCell::default(),
             kernel_loses: Cell::new(true),
             seed,
@@ -58,67 +57,53 @@ impl Links {
     }
 
     /// Sees that every link carries packets before anything is done to it.
-    pub(super) async fn must_work(&self) -> Result<(), String> {
-        proof::carries(&self.observer, &self.observer.all()).await
+    ///
+    /// # Errors
+    /// One does not.
+    pub async fn must_work(&self) -> Result<(), String> {
+        link_probe::carries(&self.observer, &self.observer.all()).await
     }
 
-    /// Cuts links and calls `done` when that is in force; then looks whether it is. Returns
-    /// what was seen, in words.
-    pub(super) async fn cut(&self, ways: &[Way], done: impl FnOnce()) -> Result<String, String> {
-        let _turn = self.turn.lock().await;
-        for way in ways {
-            *self.cuts.borrow_mut().entry(*way).or_default() += 1;
-        }
-        self.lay(ways).await?;
-        done();
-        // A link that loses packets may lose all of a few.
-        let open = |way: &Way| !self.is_cut(*way) && self.change_of(*way).loss_ppm == 0;
-        let mut open_ways = self.observer.all();
-        open_ways.retain(open);
-        proof::is_silent(&self.observer, ways, &open_ways).await
-    }
-
-    /// Takes a cut back, and looks whether packets pass that should.
-    pub(super) async fn join(&self, ways: &[Way]) -> Result<(), String> {
-        let _turn = self.turn.lock().await;
-        for way in ways {
-            let mut cuts = self.cuts.borrow_mut();
-            let count = cuts.get_mut(way).expect("what was cut is joined");
-            *count -= 1;
-            if *count == 0 {
-                cuts.remove(way);
-            }
-        }
-        self.lay(ways).await?;
-        self.see_open(ways).await
-    }
-
-    /// Makes links worse on behalf of a fault and calls `done` when that is in force; then
-    /// measures all links. Returns what was measured, in words.
-    pub(super) async fn degrade(
+    /// Does something to links on behalf of a fault, on top of what other faults do to them,
+    /// asks the clock `now_us` when that is in force, and looks whether it is.
+    ///
+    /// # Errors
+    /// What is not as it should be.
+    pub async fn apply(
         &self,
         fault: usize,
-        ways: &[Way],
-        change: LinkChange,
-        done: impl FnOnce(),
-    ) -> Result<String, String> {
+        ways: &[Direction],
+        effect: LinkEffect,
+        now_us: impl FnOnce() -> u64,
+    ) -> Result<Seen, String> {
         let _turn = self.turn.lock().await;
-        (self.bad.borrow_mut()).insert(fault, (ways.to_vec(), change));
+        (self.effects.borrow_mut()).insert(fault, (ways.to_vec(), effect));
         self.lay(ways).await?;
-        done();
+        let at_us = now_us();
         let mut open = self.observer.all();
         open.retain(|way| !self.is_cut(*way));
-        let expected: Vec<(Way, LinkChange)> = open
-            .iter()
-            .map(|way| (*way, self.change_of(*way)))
-            .collect();
-        proof::measures(&self.observer, ways, &expected).await
+        let text = match effect {
+            LinkEffect::Cut => {
+                // A link that loses packets may lose all of a few.
+                open.retain(|way| self.change_of(*way).loss_ppm == 0);
+                link_probe::is_silent(&self.observer, ways, &open).await?
+            }
+            LinkEffect::Degrade(_) => {
+                let expected = open.iter().map(|way| (*way, self.change_of(*way)));
+                let expected: Vec<(Direction, LinkChange)> = expected.collect();
+                link_probe::measures(&self.observer, ways, &expected).await?
+            }
+        };
+        Ok(Seen { at_us, text })
     }
 
-    /// Takes back what a fault did, and looks whether packets pass.
-    pub(super) async fn restore(&self, fault: usize) -> Result<(), String> {
+    /// Takes back what a fault did, and looks whether packets pass that should.
+    ///
+    /// # Errors
+    /// What is not as it should be.
+    pub async fn remove(&self, fault: usize) -> Result<(), String> {
         let _turn = self.turn.lock().await;
-        let taken = self.bad.borrow_mut().remove(&fault);
+        let taken = self.effects.borrow_mut().remove(&fault);
         let Some((ways, _)) = taken else {
             return Ok(());
         };
@@ -126,25 +111,31 @@ impl Links {
         self.see_open(&ways).await
     }
 
-    async fn see_open(&self, ways: &[Way]) -> Result<(), String> {
+    async fn see_open(&self, ways: &[Direction]) -> Result<(), String> {
         let mut open = ways.to_vec();
         open.retain(|way| !self.is_cut(*way) && self.change_of(*way) == LinkChange::default());
-        proof::carries(&self.observer, &open).await
+        link_probe::carries(&self.observer, &open).await
     }
 
-    fn is_cut(&self, way: Way) -> bool {
-        self.cuts.borrow().contains_key(&way)
+    fn is_cut(&self, way: Direction) -> bool {
+        let effects = self.effects.borrow();
+        let mut on_way = effects.values().filter(|(ways, _)| ways.contains(&way));
+        on_way.any(|(_, effect)| *effect == LinkEffect::Cut)
     }
 
-    /// All that faults do to a link together.
-    fn change_of(&self, way: Way) -> LinkChange {
-        let bad = self.bad.borrow();
-        let on_way = bad.values().filter(|(ways, _)| ways.contains(&way));
-        on_way.fold(LinkChange::default(), |sum, (_, change)| add(sum, change))
+    /// By how much faults make a link worse together.
+    fn change_of(&self, way: Direction) -> LinkChange {
+        let effects = self.effects.borrow();
+        let on_way = effects.values().filter(|(ways, _)| ways.contains(&way));
+        let changes = on_way.filter_map(|(_, effect)| match effect {
+            LinkEffect::Cut => None,
+            LinkEffect::Degrade(change) => Some(change),
+        });
+        changes.fold(LinkChange::default(), add)
     }
 
     /// Writes the rules of every receiver of these links.
-    async fn lay(&self, ways: &[Way]) -> Result<(), String> {
+    async fn lay(&self, ways: &[Direction]) -> Result<(), String> {
         let receivers: BTreeSet<usize> = ways.iter().map(|(_, to)| *to).collect();
         let laid = receivers.iter().map(|to| self.lay_at(*to));
         for (to, laid) in receivers
@@ -188,6 +179,15 @@ impl Links {
         }
         Ok(())
     }
+}
+
+/// A fault of links, as probes have seen it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// When it was in force, by the clock that was asked.
+    pub at_us: u64,
+    /// What the probes saw, in words.
+    pub text: String,
 }
 
 /// What is to happen to the packets of one sender.

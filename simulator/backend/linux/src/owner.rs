@@ -9,7 +9,7 @@ use std::fs;
 
 /// A process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Owner {
+pub struct Owner {
     boot: String,
     /// The space in which `pid` means something.
     pid_space: String,
@@ -20,7 +20,7 @@ pub(super) struct Owner {
 
 /// What is known of an owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Life {
+pub enum Life {
     Alive,
     Dead,
     /// It cannot be told from here.
@@ -29,7 +29,7 @@ pub(super) enum Life {
 
 impl Owner {
     /// This process.
-    pub(super) fn me() -> Self {
+    pub fn me() -> Self {
         let pid = std::process::id();
         Self {
             boot: boot(),
@@ -40,7 +40,7 @@ impl Owner {
     }
 
     /// For a label.
-    pub(super) fn to_text(&self) -> String {
+    pub fn to_text(&self) -> String {
         let Self {
             boot,
             pid_space,
@@ -51,7 +51,7 @@ impl Owner {
     }
 
     /// Of a label; `None`: written by nobody that is known here.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let mut words = text.split(' ');
         let owner = Self {
             boot: words.next()?.to_owned(),
@@ -62,7 +62,7 @@ impl Owner {
         words.next().is_none().then_some(owner)
     }
 
-    pub(super) fn life(&self) -> Life {
+    pub fn life(&self) -> Life {
         if self.boot != boot() {
             return Life::Dead;
         }

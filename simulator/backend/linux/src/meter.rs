@@ -1,6 +1,5 @@
-//! Reading what containers use, from the kernel's own accounts: control groups of either
-//! version, and the network devices of the machine's namespace. The engine's statistics say
-//! the same once a second.
+//! Reads what processes use from the kernel's own accounts: control groups of either version,
+//! and the network devices of a namespace.
 
 use std::cell::RefCell;
 use std::fs;
@@ -11,23 +10,32 @@ use std::time::Duration;
 use squall_world::{RealWorld, World};
 
 use super::clock::Clock;
-use super::machine::Machine;
 use squall_history::resources::ResourceSample;
 
 const EVERY: Duration = Duration::from_millis(100);
 const CGROUPS: &str = "/sys/fs/cgroup";
 
-pub(super) type Samples = Rc<RefCell<Vec<ResourceSample>>>;
+/// What was seen so far, in order of time.
+pub type Samples = Rc<RefCell<Vec<ResourceSample>>>;
 
-/// Looks at all machines, for ever.
-pub(super) fn start(machines: &[Rc<Machine>], clock: &Clock) -> Samples {
+/// One node to look at.
+pub struct Metered {
+    pub name: String,
+    /// A process in the node's network namespace.
+    pub network_pid: i32,
+    /// The node's own process, while it runs.
+    pub pid: Option<i32>,
+}
+
+/// Looks at all nodes, for ever.
+pub fn start(clock: &Clock, nodes: impl Fn() -> Vec<Metered> + 'static) -> Samples {
     let samples = Samples::default();
-    let (machines, clock, into) = (machines.to_vec(), clock.clone(), samples.clone());
+    let (clock, into) = (clock.clone(), samples.clone());
     RealWorld::spawn(async move {
         let mut next = RealWorld::now();
         loop {
             let at_us = clock.now_us();
-            let looked = machines.iter().map(|machine| look(machine, at_us));
+            let looked = nodes().into_iter().map(|node| look(node, at_us));
             into.borrow_mut().extend(looked);
             // A look that came late does not make the next ones late, nor come in a crowd.
             next = (next + EVERY).max(RealWorld::now());
@@ -37,16 +45,16 @@ pub(super) fn start(machines: &[Rc<Machine>], clock: &Clock) -> Samples {
     samples
 }
 
-fn look(machine: &Machine, at_us: u64) -> ResourceSample {
-    let (received, sent) = network(machine.holder.pid).unzip();
+fn look(node: Metered, at_us: u64) -> ResourceSample {
+    let (received, sent) = network(node.network_pid).unzip();
     let mut sample = ResourceSample {
         at_us,
-        node: machine.name(),
+        node: node.name,
         net_received_bytes: received,
         net_sent_bytes: sent,
         ..ResourceSample::default()
     };
-    if let Some(pid) = machine.pid() {
+    if let Some(pid) = node.pid {
         let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
         sample.cpu_us = cpu_us(&groups);
         sample.memory_bytes = memory_bytes(&groups);
