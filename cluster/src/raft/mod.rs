@@ -192,8 +192,7 @@ pub const PEER_PORT_OFFSET: u16 = 10_000;
 /// stands for every interface.
 pub fn peer_address(address: &str) -> Option<String> {
     let (host, port) = address.rsplit_once(':')?;
-    let is_bare_v6 = host.contains(':') && !host.starts_with('[');
-    if is_bare_v6 || matches!(host, "" | "*" | "0.0.0.0" | "[::]" | "[]" | "0") {
+    if !crate::world::is_reachable(host) {
         return None;
     }
     let port: u16 = port.parse().ok().filter(|port| *port > 0)?;

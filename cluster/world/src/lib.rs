@@ -55,6 +55,13 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// Whether somebody can be reached under this host: not under one that is empty or stands for
+/// every interface. An IPv6 host has brackets.
+pub fn is_reachable(host: &str) -> bool {
+    let is_bare_v6 = host.contains(':') && !host.starts_with('[');
+    !is_bare_v6 && !matches!(host, "" | "*" | "0" | "0.0.0.0" | "[::]" | "[]")
+}
+
 /// Time, tasks, randomness and sockets, as one node sees them.
 #[allow(async_fn_in_trait)] // single-threaded by design: no future here needs `Send`
 pub trait World: Copy + Default + Debug + Eq + Ord + 'static {

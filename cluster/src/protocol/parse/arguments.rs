@@ -145,7 +145,9 @@ pub(super) fn address(argument: &[u8]) -> Result<String, CommandError> {
     let valid = std::str::from_utf8(argument).ok().filter(|address| {
         address.len() <= MAX_NAME_BYTES
             && address.bytes().all(|byte| byte.is_ascii_graphic())
-            && crate::raft::peer_address(address).is_some()
+            && address.rsplit_once(':').is_some_and(|(host, port)| {
+                crate::world::is_reachable(host) && port.parse::<u16>().is_ok_and(|port| port > 0)
+            })
     });
     match valid {
         Some(address) => Ok(address.to_owned()),
