@@ -22,18 +22,31 @@ use crate::raft::{Members, NodeId, Raft, RaftOptions, RaftWorld, peer_address};
 use crate::state::Limits;
 use crate::storage::OpenError;
 
+mod access;
 mod admin;
+mod answers;
 mod client_server;
+mod clients;
+mod cluster_info;
+mod connection;
+mod describe;
 mod info;
 mod leadership;
+mod metrics;
 mod peer_server;
+mod pipeline;
 #[cfg(feature = "planted")]
 mod planted;
 mod read;
+mod scripts;
+mod settings;
 mod tracking;
+mod transaction;
 mod work;
 mod write;
 
+pub use access::{Access, AccessError};
+pub use settings::ClientOptions;
 pub use write::NodeError;
 
 /// How to start a node.
@@ -49,6 +62,7 @@ pub struct NodeOptions {
     pub members: Members,
     pub raft: RaftOptions,
     pub limits: Limits,
+    pub clients: ClientOptions,
 }
 
 /// Why a node does not start.
@@ -94,6 +108,9 @@ struct Inner<W: RaftWorld> {
     /// Keys read since the last `Touch`, while the cache is nearly full.
     touched: RefCell<Vec<bytes::Bytes>>,
     counters: info::Counters,
+    clients: clients::Clients,
+    scripts: scripts::Scripts,
+    settings: settings::Settings,
     work: work::Meter,
     /// What the mistakes of planted bugs remember.
     #[cfg(feature = "planted")]
@@ -139,6 +156,7 @@ impl<W: RaftWorld> Node<W> {
         .await
         .map_err(|e| StartError::Raft(e.to_string()))?;
 
+        let settings = settings::Settings::new(&options.clients);
         let node = Self {
             inner: Rc::new(Inner {
                 options,
@@ -151,6 +169,9 @@ impl<W: RaftWorld> Node<W> {
                 read_point: Cell::default(),
                 touched: RefCell::default(),
                 counters: info::Counters::new(W::now()),
+                clients: clients::Clients::default(),
+                scripts: scripts::Scripts::default(),
+                settings,
                 work: work::Meter::new(W::now()),
                 #[cfg(feature = "planted")]
                 mistakes: planted::Memory::default(),
@@ -159,6 +180,9 @@ impl<W: RaftWorld> Node<W> {
                 stop_done: Notify::new(),
             }),
         };
+        if let Some(address) = &node.inner.options.clients.metrics {
+            metrics::start(&node, address).await?;
+        }
         W::spawn(peer_server::serve(node.clone(), peers));
         W::spawn(client_server::serve(node.clone(), clients));
         W::spawn(leadership::announce(node.clone()));

@@ -17,7 +17,8 @@ use crate::planted::{self, Bug};
 use crate::protocol::ReadMode;
 use crate::raft::wire::{PeerRequest, PeerResponse};
 use crate::raft::{RaftWorld, peer_address};
-use crate::state::command::{CacheCommand, Command, Query, Reply};
+use crate::state::LARGEST_REPLY;
+use crate::state::command::{CacheCommand, Command, Query, Refusal, Reply};
 use crate::world::{self, Instant};
 
 /// A leader or follower gives up on a read after this long.
@@ -33,8 +34,32 @@ pub(super) struct ReadPoint {
 }
 
 impl<W: RaftWorld> Node<W> {
-    pub(super) async fn read(&self, mode: ReadMode, query: &Query) -> Result<Reply, NodeError> {
+    /// Answers each of the queries, from one moment of the state.
+    pub(super) async fn read(
+        &self,
+        mode: ReadMode,
+        queries: &[Query],
+    ) -> Result<Vec<Reply>, NodeError> {
         let arrived = W::now();
+        self.make_recent(mode).await?;
+        let replies = queries.iter().map(|query| {
+            if let Query::Get { keys } = query {
+                self.inner.counters.note_gets(keys.len() as u64);
+            }
+            let reply = self.inner.machine.state().read(query);
+            self.note_read(query, &reply);
+            self.inner.work.note_read(query, W::now() - arrived);
+            self.tell_work();
+            if reply.payload_bytes() > LARGEST_REPLY {
+                return Reply::Refused(Refusal::ReplyTooLarge);
+            }
+            reply
+        });
+        Ok(replies.collect())
+    }
+
+    /// Makes sure that this node's state is as recent as the mode asks for.
+    async fn make_recent(&self, mode: ReadMode) -> Result<(), NodeError> {
         match mode {
             ReadMode::Linearizable => {
                 let leads = self.inner.machine.leading_term() != 0;
@@ -56,14 +81,7 @@ impl<W: RaftWorld> Node<W> {
             }
             ReadMode::Local => {}
         }
-        if let Query::Get { keys } = query {
-            self.inner.counters.note_gets(keys.len() as u64);
-        }
-        let reply = self.inner.machine.state().read(query);
-        self.note_read(query, &reply);
-        self.inner.work.note_read(query, W::now() - arrived);
-        self.tell_work();
-        Ok(reply)
+        Ok(())
     }
 
     /// Makes sure that this node leads and has applied all that was committed; the index.
@@ -74,6 +92,9 @@ impl<W: RaftWorld> Node<W> {
             Ok(Ok(read)) => Ok(read.index()),
             Ok(Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(_)))) => {
                 Err(self.redirect())
+            }
+            Ok(Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(_)))) => {
+                Err(NodeError::NotNow("no quorum confirmed this read".into()))
             }
             Ok(Err(e)) => Err(NodeError::NotNow(e.to_string())),
         }

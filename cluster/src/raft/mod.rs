@@ -188,9 +188,13 @@ pub fn node_name(id: NodeId) -> String {
 pub const PEER_PORT_OFFSET: u16 = 10_000;
 
 /// Where nodes reach the node whose clients use `address`; `None` if that is no `host:port`
-/// with a port below 55,536.
+/// with a port below 55,536, or if nobody can be reached under the host: one that is empty, or
+/// stands for every interface.
 pub fn peer_address(address: &str) -> Option<String> {
     let (host, port) = address.rsplit_once(':')?;
+    if !crate::world::is_reachable(host) {
+        return None;
+    }
     let port: u16 = port.parse().ok().filter(|port| *port > 0)?;
     Some(format!("{host}:{}", port.checked_add(PEER_PORT_OFFSET)?))
 }

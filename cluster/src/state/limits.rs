@@ -12,6 +12,8 @@ pub const LONGEST_MS: u64 = 24 * 60 * 60 * 1000;
 pub const SHORTEST_SESSION_MS: u64 = 100;
 /// Most messages published, received or acknowledged by one request.
 pub const LARGEST_BATCH: usize = 1000;
+/// No further message is received by a request that has so many bytes of payload already.
+pub const ENOUGH_DELIVERED_BYTES: usize = 16 * 1024 * 1024;
 /// Sequences remembered for each producer of a queue.
 pub const DEDUP_WINDOW: usize = 1024;
 /// Most sessions that one proposed `Expire` ends, which bounds the size of the log entry.

@@ -16,19 +16,23 @@
 
 mod cache;
 pub mod command;
+pub mod glob;
 mod limits;
 mod lock;
 mod queue;
 mod session;
 mod snapshot;
+mod strings;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
 pub use cache::CacheStats;
 pub use limits::{
     DEDUP_WINDOW, LARGEST_BATCH, LARGEST_EXPIRE, LONGEST_MS, Limits, SHORTEST_SESSION_MS,
 };
 pub use snapshot::DecodeError;
+pub use transaction::LARGEST_REPLY;
 
 #[cfg(feature = "planted")]
 use crate::planted::{self, Bug};
@@ -110,6 +114,18 @@ impl State {
             Query::Session { session } => Reply::SessionInfo {
                 ttl_ms: self.sessions.ttl_ms(*session),
             },
+            Query::ExpireTime { key } => {
+                Reply::Lifetime(self.cache.expire_time(served_ms, self.unserved_ms, key))
+            }
+            Query::Keys { pattern } => Reply::Keys(self.cache.keys(served_ms, pattern)),
+            Query::Scan {
+                cursor,
+                count,
+                pattern,
+            } => self
+                .cache
+                .scan(served_ms, *cursor, *count, pattern.as_deref()),
+            Query::RandomKey { salt } => Reply::Text(self.cache.random_key(served_ms, *salt)),
         }
     }
 
@@ -131,6 +147,16 @@ impl State {
     /// Counters of the cache since the first entry.
     pub fn cache_stats(&self) -> CacheStats {
         self.cache.stats()
+    }
+
+    /// How many keys there are that fit.
+    pub fn count_keys(&self, fits: impl Fn(&[u8]) -> bool) -> u64 {
+        self.cache.count(self.served_ms(), fits)
+    }
+
+    /// How many keys end by themselves.
+    pub fn keys_with_lifetime(&self) -> u64 {
+        self.cache.with_lifetime()
     }
 
     /// Log time of the earliest deadline of anything, sessions included. It may already have
@@ -222,6 +248,12 @@ impl State {
             Command::Lock(command) => self.locks.apply(now, &self.sessions, command, effects),
             Command::Queue(command) => self.queues.apply(now, command, effects),
             Command::Cache(command) => self.cache.apply(now, &self.limits, command, effects),
+            Command::String(command) => {
+                (self.cache).apply_string(now, &self.limits, command, effects)
+            }
+            Command::Transaction { watched, steps } => {
+                self.execute_transaction(now, watched, steps, effects)
+            }
         }
     }
 
@@ -264,7 +296,10 @@ impl Command {
     /// Whether exactly-once bookkeeping applies. Session commands are idempotent, and what
     /// leaders propose belongs to no session.
     fn is_recorded(&self) -> bool {
-        matches!(self, Self::Lock(_) | Self::Queue(_) | Self::Cache(_))
+        matches!(
+            self,
+            Self::Lock(_) | Self::Queue(_) | Self::Cache(_) | Self::String(_)
+        )
     }
 }
 

@@ -1,6 +1,7 @@
 //! `squall-node` processes on loopback, and `redis-cli` to talk to them.
 
 #![allow(clippy::disallowed_methods)] // real processes, waited for in real time
+#![allow(dead_code)] // each test binary uses a part of it
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -17,16 +18,21 @@ use crate::ports;
 const PATIENCE: Duration = Duration::from_secs(20);
 const REST: Duration = Duration::from_millis(30);
 
-/// Whether there is a `redis-cli`. Without one a test has nothing to say, which must not go
-/// unnoticed where it counts.
+/// Whether there is a `redis-cli`.
 pub fn redis_cli_is_there() -> bool {
-    let there = Command::new("redis-cli").arg("--version").output().is_ok();
+    is_there("redis-cli", Command::new("redis-cli").arg("--version"))
+}
+
+/// Whether a program runs and succeeds. Without it a test has nothing to say, which must not go
+/// unnoticed where it counts.
+pub fn is_there(name: &str, probe: &mut Command) -> bool {
+    let there = probe.output().is_ok_and(|output| output.status.success());
     if !there {
-        eprintln!("skipped: redis-cli is not installed");
+        eprintln!("skipped: {name} is not installed");
         assert_ne!(
             std::env::var("CI").as_deref(),
             Ok("true"),
-            "redis-cli must be there when CI=true"
+            "{name} must be there when CI=true"
         );
     }
     there

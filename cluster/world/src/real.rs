@@ -18,6 +18,11 @@ use crate::event::NodeEvent;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RealWorld;
 
+/// Silence after which the other end of a connection is asked whether it is there, and the time
+/// between two such questions, of which the system sends nine.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+
 /// Start of the process's monotonic clock.
 #[allow(clippy::disallowed_methods)] // the seam itself
 fn start() -> tokio::time::Instant {
@@ -78,6 +83,10 @@ impl World for RealWorld {
     async fn accept(listener: &mut TcpListener) -> io::Result<TcpStream> {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
+        // Who is gone without a word, for lack of power or network, is found out.
+        rustix::net::sockopt::set_socket_keepalive(&stream, true)?;
+        rustix::net::sockopt::set_tcp_keepidle(&stream, KEEPALIVE_IDLE)?;
+        rustix::net::sockopt::set_tcp_keepintvl(&stream, KEEPALIVE_INTERVAL)?;
         Ok(stream)
     }
 
@@ -85,6 +94,11 @@ impl World for RealWorld {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(stream)
+    }
+
+    fn peer_name(stream: &TcpStream) -> String {
+        let peer = stream.peer_addr();
+        peer.map_or(String::new(), |address| address.to_string())
     }
 
     /// One JSON object a line on standard output, stamped with the wall clock and with the

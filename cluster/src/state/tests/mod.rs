@@ -16,6 +16,7 @@ mod queue;
 mod queue_order;
 mod session;
 mod snapshot;
+mod strings;
 
 use super::command::*;
 use super::{Limits, State};

@@ -47,6 +47,21 @@ fn messages_are_delivered_in_publish_order_and_settled_by_receipt() {
 }
 
 #[test]
+fn a_request_receives_no_more_messages_once_it_has_enough_bytes() {
+    let mut bench = Bench::new();
+    let large = NewMessage {
+        payload: vec![b'x'; 7 * 1024 * 1024].into(),
+        ..message("large")
+    };
+    bench.run(publish(
+        "q",
+        vec![large.clone(), large.clone(), large.clone(), large],
+    ));
+    assert_eq!(bench.receive("q", 1_000).len(), 3);
+    assert_eq!(bench.receive("q", 1_000).len(), 1);
+}
+
+#[test]
 fn visibility_ends_exactly_at_its_deadline_and_voids_the_receipt() {
     let mut bench = Bench::new();
     bench.run(configure("q", settings()));
