@@ -21,16 +21,20 @@ use crate::raft::state_machine::StateMachine;
 use crate::raft::{Members, NodeId, Raft, RaftOptions, RaftWorld, peer_address};
 use crate::state::Limits;
 use crate::storage::OpenError;
+use crate::world::Instant;
 
 mod admin;
 mod client_server;
 mod info;
 mod leadership;
+mod log_clock;
+mod membership;
 mod peer_server;
 #[cfg(feature = "planted")]
 mod planted;
 mod read;
 mod tracking;
+mod transfer;
 mod work;
 mod write;
 
@@ -86,9 +90,11 @@ struct Inner<W: RaftWorld> {
     log: LogStore<W>,
     network: Network<W>,
     /// The clock that stamps entries while this node leads.
-    log_clock: Cell<leadership::LogClock>,
+    log_clock: Cell<log_clock::LogClock>,
     /// Rings when this node starts or stops to lead.
     leading_changed: Rc<Notify>,
+    /// When this node, as a follower, last got a call from a leader that it accepted.
+    leader_heard_at: Cell<Option<Instant>>,
     /// The last read index obtained from the leader, for bounded-stale reads.
     read_point: Cell<Option<read::ReadPoint>>,
     /// Keys read since the last `Touch`, while the cache is nearly full.
@@ -148,6 +154,7 @@ impl<W: RaftWorld> Node<W> {
                 network,
                 log_clock: Cell::default(),
                 leading_changed,
+                leader_heard_at: Cell::default(),
                 read_point: Cell::default(),
                 touched: RefCell::default(),
                 counters: info::Counters::new(W::now()),
@@ -161,6 +168,7 @@ impl<W: RaftWorld> Node<W> {
         };
         W::spawn(peer_server::serve(node.clone(), peers));
         W::spawn(client_server::serve(node.clone(), clients));
+        W::spawn(log_clock::watch_quorum(node.clone()));
         W::spawn(leadership::announce(node.clone()));
         W::spawn(leadership::expire(node.clone()));
         W::spawn(bootstrap(node.clone()));
@@ -233,48 +241,6 @@ impl<W: RaftWorld> Node<W> {
             Err(fatal) => format!("raft ended: {fatal}"),
             Ok(()) => "raft ended without a reason".into(),
         }
-    }
-
-    async fn hand_over(&self) {
-        let limit = Duration::from_millis(self.inner.options.raft.election_max_ms);
-        let deadline = W::now() + limit;
-        let Some(successor) = self.best_successor() else {
-            return;
-        };
-        if self
-            .inner
-            .raft
-            .trigger()
-            .transfer_leader(successor)
-            .await
-            .is_err()
-        {
-            return;
-        }
-        while self.inner.machine.leading_term() != 0 && W::now() < deadline {
-            W::sleep(Duration::from_millis(1)).await;
-        }
-    }
-
-    /// The voter whose log reaches furthest, of those that have answered lately if any has;
-    /// `None` if this node leads nobody.
-    fn best_successor(&self) -> Option<NodeId> {
-        if self.inner.machine.leading_term() == 0 {
-            return None;
-        }
-        let metrics = self.inner.raft.metrics();
-        let metrics = metrics.borrow_watched();
-        let voters = metrics.membership_config.membership().voter_ids();
-        let (replication, answers) = (metrics.replication.as_ref()?, metrics.heartbeat.as_ref()?);
-        let lately = Duration::from_millis(self.inner.options.raft.election_min_ms);
-        let answers_lately = |id: &NodeId| {
-            let last = answers.get(id).and_then(Option::as_ref);
-            last.is_some_and(|last| W::now() - last.0 < lately)
-        };
-        let reaches = |id: &NodeId| replication.get(id).copied().flatten().map(|log| log.index);
-        voters
-            .filter(|id| *id != self.inner.options.id)
-            .max_by_key(|id| (answers_lately(id), reaches(id)))
     }
 }
 

@@ -1,11 +1,13 @@
 //! The other nodes' side of this node: answers their calls, one connection a task.
 
 use openraft::ReadPolicy;
+use openraft::raft::AppendEntriesResponse;
 
 use super::Node;
 use crate::event::NodeEvent;
 use crate::raft::wire::{Connection, PeerRequest, PeerResponse};
 use crate::raft::{RaftWorld, Snapshot};
+use crate::world::Instant;
 
 pub(super) async fn serve<W: RaftWorld>(node: Node<W>, mut listener: W::Listener) {
     loop {
@@ -28,14 +30,24 @@ async fn answer<W: RaftWorld>(node: Node<W>, mut connection: Connection<W::Strea
 }
 
 impl<W: RaftWorld> Node<W> {
+    /// A call arrived at `at` from a leader that this node follows.
+    fn note_leader(&self, at: Instant) {
+        let heard_at = self.inner.leader_heard_at.get();
+        self.inner.leader_heard_at.set(heard_at.max(Some(at)));
+    }
+
     async fn answer_peer(&self, request: PeerRequest<W>) -> PeerResponse<W> {
         let raft = &self.inner.raft;
         let failed = |e: String| PeerResponse::Failed(e);
         match request {
             PeerRequest::Append(rpc) => {
-                let begun = (!rpc.entries.is_empty()).then(W::now);
+                let begun = W::now();
+                let carries_entries = !rpc.entries.is_empty();
                 let result = raft.append_entries(rpc).await;
-                if let Some(begun) = begun {
+                if !matches!(result, Err(_) | Ok(AppendEntriesResponse::HigherVote(_))) {
+                    self.note_leader(begun);
+                }
+                if carries_entries {
                     self.inner.work.note_handled(W::now() - begun);
                     self.tell_work();
                 }

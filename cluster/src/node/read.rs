@@ -160,12 +160,22 @@ impl<W: RaftWorld> Node<W> {
         state.cache_stats().entries >= capacity - capacity / 10
     }
 
-    /// The leader's id and client address, as this node knows them.
+    /// The leader's id and client address. `None` once its lease has ended: then it may well
+    /// lead nobody any more, and whoever is sent to it finds no service.
     pub(super) fn leader(&self) -> Option<(u64, String)> {
-        let metrics = self.inner.raft.server_metrics();
-        let metrics = metrics.borrow_watched();
-        let id = metrics.current_leader?;
-        let membership = metrics.membership_config.membership();
-        Some((id, membership.get_node(&id)?.addr.clone()))
+        let (id, address) = {
+            let metrics = self.inner.raft.server_metrics();
+            let metrics = metrics.borrow_watched();
+            let id = metrics.current_leader?;
+            let membership = metrics.membership_config.membership();
+            (id, membership.get_node(&id)?.addr.clone())
+        };
+        let heard_at = self.inner.leader_heard_at.get();
+        let holds = if id == self.id() {
+            self.has_quorum()
+        } else {
+            heard_at.is_some_and(|at| W::now() - at <= self.lease())
+        };
+        holds.then_some((id, address))
     }
 }

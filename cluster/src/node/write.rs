@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use openraft::async_runtime::watch::WatchReceiver;
 use openraft::error::{ClientWriteError, RaftError};
 
 use super::Node;
@@ -118,7 +117,7 @@ impl<W: RaftWorld> Node<W> {
         command: Command,
     ) -> Result<(Reply, Stages), NodeError> {
         let request = Request {
-            time_ms: self.inner.log_clock.get().now_ms::<W>(),
+            time_ms: self.log_time_ms(),
             once,
             command,
         };
@@ -178,16 +177,10 @@ impl<W: RaftWorld> Node<W> {
 
     /// Where to go instead.
     pub(super) fn redirect(&self) -> NodeError {
-        let metrics = self.inner.raft.server_metrics();
-        let metrics = metrics.borrow_watched();
-        let leader = metrics
-            .current_leader
-            .filter(|id| *id != self.inner.options.id);
-        let node = leader.and_then(|id| {
-            let membership = metrics.membership_config.membership();
-            membership.get_node(&id).cloned()
-        });
-        node.map_or(NodeError::NoLeader, |node| NodeError::NotLeader(node.addr))
+        let other = self.leader().filter(|(id, _)| *id != self.id());
+        other.map_or(NodeError::NoLeader, |(_, address)| {
+            NodeError::NotLeader(address)
+        })
     }
 }
 

@@ -30,6 +30,7 @@ use crate::planted::{self, Bug};
 use crate::state::command::{Applied, Command, Reply, Request, Stamp, Wake};
 use crate::state::{Limits, State};
 use crate::storage::{OpenError, SnapshotStore};
+use crate::world::Instant;
 
 /// An [`NodeEvent::Applied`] is emitted at every multiple of this index …
 const DIGEST_EVERY: u64 = 256;
@@ -74,6 +75,8 @@ struct Shared<W: RaftWorld> {
     queue_ready: Notify,
     /// The term in which this node has applied its own `NewLeader`; 0 before.
     leader_ready_term: Cell<u64>,
+    /// When that was.
+    leader_ready_at: Cell<Instant>,
     /// The term that this node leads, told by the log store; 0 when it does not.
     leading_term: Cell<u64>,
     /// Wakes whoever watches the state's deadlines.
@@ -139,6 +142,7 @@ impl<W: RaftWorld> StateMachine<W> {
                 waiting: RefCell::default(),
                 queue_ready: Notify::new(),
                 leader_ready_term: Cell::new(0),
+                leader_ready_at: Cell::default(),
                 leading_term: Cell::new(0),
                 applied_some: Notify::new(),
             }),
@@ -175,6 +179,11 @@ impl<W: RaftWorld> StateMachine<W> {
     /// The term in which this node, as leader, may serve writes.
     pub fn leader_ready_term(&self) -> u64 {
         self.shared.leader_ready_term.get()
+    }
+
+    /// When this node applied the first entry of the last term that it led; zero before.
+    pub fn leader_ready_at(&self) -> Instant {
+        self.shared.leader_ready_at.get()
     }
 
     /// Tells which term this node leads (0: none), so that its first commit can be reported.
@@ -317,6 +326,7 @@ impl<W: RaftWorld> Shared<W> {
         if client_here && request.command == Command::NewLeader {
             // Proposed by this node, and only leaders propose it.
             self.leader_ready_term.set(term_of::<W>(id));
+            self.leader_ready_at.set(W::now());
         }
         Ok(reply)
     }

@@ -12,6 +12,9 @@ pub const LONGEST_MS: u64 = 24 * 60 * 60 * 1000;
 pub const SHORTEST_SESSION_MS: u64 = 100;
 /// Most messages published, received or acknowledged by one request.
 pub const LARGEST_BATCH: usize = 1000;
+/// One receive hands out no further message once it holds this many bytes of payload, so that
+/// its reply stays within reason. The first message is handed out whatever its size.
+pub const LARGEST_RECEIVE_BYTES: usize = 16 * 1024 * 1024;
 /// Sequences remembered for each producer of a queue.
 pub const DEDUP_WINDOW: usize = 1024;
 /// Most sessions that one proposed `Expire` ends, which bounds the size of the log entry.

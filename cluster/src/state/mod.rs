@@ -26,7 +26,8 @@ mod tests;
 
 pub use cache::CacheStats;
 pub use limits::{
-    DEDUP_WINDOW, LARGEST_BATCH, LARGEST_EXPIRE, LONGEST_MS, Limits, SHORTEST_SESSION_MS,
+    DEDUP_WINDOW, LARGEST_BATCH, LARGEST_EXPIRE, LARGEST_RECEIVE_BYTES, LONGEST_MS, Limits,
+    SHORTEST_SESSION_MS,
 };
 pub use snapshot::DecodeError;
 
@@ -141,6 +142,12 @@ impl State {
             .map(|served_ms| served_ms.saturating_add(self.unserved_ms));
         let session = self.sessions.first_deadline();
         [session, other].into_iter().flatten().min()
+    }
+
+    /// Whether any deadline is kept in served time, which a new leader's first entry moves on
+    /// by all the time since the entry before it.
+    pub fn counts_served_time(&self) -> bool {
+        self.first_served_deadline().is_some()
     }
 
     /// The entry that a leader should propose at its log time `now_ms`, if anything is due

@@ -77,6 +77,28 @@ pub fn cli_with_input(port: u16, command: &[&str], input: &[u8]) -> String {
     String::from_utf8_lossy(&text).trim().to_owned()
 }
 
+/// A command of words without spaces, without a Redis client; the lines of the answer. No
+/// redirection is followed; `refused` if nobody listens.
+pub fn ask(port: u16, line: &str) -> Vec<String> {
+    if TcpStream::connect(("127.0.0.1", port)).is_err() {
+        return vec!["refused".into()];
+    }
+    let mut raw = Raw::connect(port);
+    raw.send(format!("{line}\r\n").as_bytes());
+    let first = raw.line();
+    match first.strip_prefix('*') {
+        // Bulk strings: a line of length before each.
+        Some(count) => (0..count.parse::<usize>().expect("a length"))
+            .map(|_| {
+                raw.line();
+                raw.line()
+            })
+            .collect(),
+        None if first.starts_with('$') => vec![raw.line()],
+        None => vec![first],
+    }
+}
+
 /// A connection without a Redis client, for what a Redis client would not send.
 pub struct Raw(TcpStream);
 

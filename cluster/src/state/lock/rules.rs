@@ -171,9 +171,10 @@ impl Lock {
         dead
     }
 
-    /// A fenced resource's check: accepts `token` unless it accepted a larger one before.
+    /// A fenced resource's check: accepts `token` unless it accepted a larger one before, or
+    /// no such token was ever granted.
     pub(super) fn accept(&mut self, token: Token) -> bool {
-        if token < self.accepted_token {
+        if token < self.accepted_token || token > self.last_token {
             return false;
         }
         self.accepted_token = token;

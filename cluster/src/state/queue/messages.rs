@@ -20,6 +20,7 @@ use crate::state::Moment;
 use crate::state::command::{
     Delivery, MessageId, NewMessage, QueueInfo, QueueSettings, Receipt, Refusal,
 };
+use crate::state::limits::LARGEST_RECEIVE_BYTES;
 use crate::state::snapshot::{DecodeError, LARGEST_COUNTER, ensure};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -154,7 +155,7 @@ impl Queue {
         self.put_back(now, id, delay_ms);
     }
 
-    /// Hands out up to `count` messages.
+    /// Hands out up to `count` messages, and none after [`LARGEST_RECEIVE_BYTES`] of payload.
     pub(super) fn receive(
         &mut self,
         now: Moment,
@@ -164,7 +165,11 @@ impl Queue {
         let visibility_ms = visibility_ms.unwrap_or(self.settings.visibility_ms);
         let until_ms = now.served_after(visibility_ms);
         let mut deliveries = Vec::new();
+        let mut bytes = 0;
         for _ in 0..count {
+            if bytes >= LARGEST_RECEIVE_BYTES {
+                break;
+            }
             let Some(id) = self.take_ready() else {
                 break;
             };
@@ -179,6 +184,7 @@ impl Queue {
             message.place = Place::InFlight { receipt, until_ms };
             self.index.in_flight.insert(receipt, id);
             self.index.deadlines.insert((until_ms, id));
+            bytes += message.content.payload.len();
             deliveries.push(Delivery {
                 id,
                 receipt,

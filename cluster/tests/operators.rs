@@ -1,0 +1,130 @@
+//! What operators do to a cluster of real processes, mistakes included.
+
+#![allow(clippy::disallowed_methods)] // real processes, waited for in real time
+
+mod ports;
+#[allow(dead_code)] // shared with the tests through redis-cli, which use the rest
+mod processes;
+
+use std::time::{Duration, Instant};
+
+use processes::{Cluster, ask, eventually};
+
+/// The line of the node's `RAFT.STATUS` that begins with `start`.
+fn status_line(port: u16, start: &str) -> Option<String> {
+    let lines = ask(port, "RAFT.STATUS");
+    lines.into_iter().find(|line| line.starts_with(start))
+}
+
+#[test]
+fn a_transfer_to_the_leader_itself_is_done_at_once_and_changes_nothing() {
+    let cluster = Cluster::start(1);
+    let port = cluster.port(1);
+    let term = status_line(port, "term:");
+    assert_eq!(ask(port, "RAFT.TRANSFER 1"), ["+OK"]);
+    assert_eq!(ask(port, "SET a b"), ["+OK"]);
+    assert_eq!(status_line(port, "term:"), term, "nobody was elected");
+    let answer = ask(port, "RAFT.TRANSFER 2");
+    assert_eq!(answer, ["-ERR node-2 has no vote"]);
+}
+
+#[test]
+fn a_member_that_nobody_answers_for_is_refused_and_the_cluster_goes_on() {
+    let cluster = Cluster::start(1);
+    let port = cluster.port(1);
+    let nobody = ports::free(1)[0];
+    for command in ["RAFT.ADD 2", "RAFT.REPLACE 1 2"] {
+        let answer = ask(port, &format!("{command} 127.0.0.1:{nobody}"));
+        assert!(
+            answer[0].starts_with("-TRYAGAIN node-2 does not answer at"),
+            "{answer:?}"
+        );
+        assert_eq!(ask(port, "SET a b"), ["+OK"]);
+        assert_eq!(
+            status_line(port, "member:node-2"),
+            None,
+            "it was taken back"
+        );
+        assert_eq!(
+            status_line(port, "membership:").unwrap(),
+            "membership:uniform"
+        );
+    }
+}
+
+#[test]
+fn a_leader_says_how_far_the_others_are_and_hands_over_to_none_that_is_dead() {
+    let mut cluster = Cluster::start(3);
+    let leader = cluster.leader(1);
+    let port = cluster.port(leader);
+    let dead = cluster.other_than(&[leader]);
+    let name = format!("lag:node-{dead},");
+    eventually("the follower has caught up", || {
+        let line = status_line(port, &name).ok_or("no line")?;
+        line.contains("entries=0,").then_some(()).ok_or(line)
+    });
+    cluster.kill(dead);
+    // On a busy machine the others may elect anew meanwhile.
+    let alive = cluster.other_than(&[dead]);
+    let port = eventually("the transfer is refused", || {
+        let port = cluster.port(cluster.leader(alive));
+        let answer = ask(port, &format!("RAFT.TRANSFER {dead}")).remove(0);
+        let refused = answer.contains("does not answer now");
+        refused.then_some(port).ok_or(answer)
+    });
+    cluster.await_serving(alive);
+    let line = status_line(port, &name).expect("it is a member");
+    assert!(!line.contains("entries=0,"), "{line}");
+}
+
+#[test]
+fn without_a_quorum_nobody_is_named_as_the_leader() {
+    let mut cluster = Cluster::start(3);
+    let leader = cluster.leader(1);
+    let survivor = cluster.other_than(&[leader]);
+    let other = cluster.other_than(&[leader, survivor]);
+    assert!(ask(cluster.port(survivor), "GET a")[0].starts_with("-MOVED"));
+    cluster.kill(leader);
+    cluster.kill(other);
+    let port = cluster.port(survivor);
+    let killed = Instant::now();
+    eventually("the follower names no leader", || {
+        let answer = ask(port, "GET a").remove(0);
+        answer
+            .starts_with("-CLUSTERDOWN")
+            .then_some(())
+            .ok_or(answer)
+    });
+    assert!(killed.elapsed() < Duration::from_secs(5));
+    assert_eq!(ask(port, "CLUSTER SLOTS"), [""; 0]);
+    assert_eq!(status_line(port, "leader:").unwrap(), "leader:none");
+    let raw = ask(port, "READ STALE 1 GET a").remove(0);
+    assert!(raw.starts_with("-CLUSTERDOWN"), "{raw}");
+}
+
+#[test]
+fn a_session_outlives_the_time_in_which_its_leader_has_no_quorum() {
+    let mut cluster = Cluster::start(3);
+    let leader = cluster.leader(1);
+    let port = cluster.port(leader);
+    let opened = ask(port, "SESSION.OPEN 2000").remove(0);
+    let session: u64 = opened.trim_start_matches(':').parse().expect("a session");
+    let followers: Vec<usize> = (1..=3).filter(|id| *id != leader).collect();
+    for id in &followers {
+        cluster.kill(*id);
+    }
+    std::thread::sleep(Duration::from_secs(4));
+    for id in &followers {
+        cluster.start_node(*id);
+    }
+    eventually("the session is renewed", || {
+        for id in 1..=3 {
+            let answer = ask(cluster.port(id), &format!("SESSION.KEEPALIVE {session}")).remove(0);
+            assert!(!answer.starts_with("-NOSESSION"), "it has ended");
+            if answer == ":2000" {
+                return Ok(());
+            }
+        }
+        Err("no node answers".to_owned())
+    });
+}
