@@ -8,7 +8,7 @@ mod processes;
 
 use std::time::{Duration, Instant};
 
-use processes::{Cluster, ask, eventually};
+use processes::{Cluster, Raw, ask, eventually};
 
 /// The line of the node's `RAFT.STATUS` that begins with `start`.
 fn status_line(port: u16, start: &str) -> Option<String> {
@@ -127,4 +127,65 @@ fn a_session_outlives_the_time_in_which_its_leader_has_no_quorum() {
         }
         Err("no node answers".to_owned())
     });
+}
+
+/// Sets keys of so many bytes, at whoever leads.
+fn set_large(cluster: &Cluster, asked: usize, keys: usize, bytes: usize) {
+    let value = "v".repeat(bytes);
+    for key in 0..keys {
+        eventually("the write is served", || {
+            let mut raw = Raw::connect(cluster.port(cluster.leader(asked)));
+            let head = format!("*3\r\n$3\r\nSET\r\n$4\r\nk{key:03}\r\n${bytes}\r\n");
+            raw.send(format!("{head}{value}\r\n").as_bytes());
+            let answer = raw.line();
+            (answer == "+OK").then_some(()).ok_or(answer)
+        });
+    }
+}
+
+#[test]
+fn a_follower_that_is_behind_by_large_entries_catches_up() {
+    let mut cluster = Cluster::start(3);
+    let absent = cluster.other_than(&[cluster.leader(1)]);
+    let asked = cluster.other_than(&[absent]);
+    cluster.kill(absent);
+    set_large(&cluster, asked, 12, 4 << 20);
+    cluster.start_node(absent);
+    eventually("the node answers", || {
+        cluster.status(absent, "applied").map(drop)
+    });
+    cluster.await_caught_up(absent, cluster.leader(asked));
+    let value = ask(cluster.port(absent), "READ LOCAL GET k011").remove(0);
+    assert_eq!(value.len(), 4 << 20);
+}
+
+#[test]
+fn a_node_joins_by_a_snapshot_of_many_pieces() {
+    let mut cluster = Cluster::start(1);
+    set_large(&cluster, 1, 24, 4 << 20);
+    // The log is cut off by bytes, so there is no way around the snapshot.
+    eventually("a snapshot is there", || {
+        let index = cluster.status(1, "snapshot")?;
+        (index != "0").then_some(()).ok_or(index)
+    });
+    let second = cluster.start_joining();
+    eventually("the new node answers", || {
+        cluster.status(second, "state").map(drop)
+    });
+    let address = cluster.address(second);
+    assert_eq!(
+        ask(cluster.port(1), &format!("RAFT.ADD {second} {address}")),
+        ["+node-2 added"]
+    );
+    assert!(
+        cluster
+            .events(second)
+            .contains(r#""is":"snapshot_installed""#),
+        "{}",
+        cluster.events(second)
+    );
+    for key in ["k000", "k023"] {
+        let value = ask(cluster.port(second), &format!("READ LOCAL GET {key}")).remove(0);
+        assert_eq!(value.len(), 4 << 20, "{key}");
+    }
 }

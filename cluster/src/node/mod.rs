@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use crate::event::NodeEvent;
 use crate::raft::log_store::LogStore;
 use crate::raft::network::Network;
+use crate::raft::snapshot::Arriving;
 use crate::raft::state_machine::StateMachine;
 use crate::raft::{Members, NodeId, Raft, RaftOptions, RaftWorld, peer_address};
 use crate::state::Limits;
@@ -25,6 +26,7 @@ use crate::world::Instant;
 
 mod admin;
 mod client_server;
+mod compaction;
 mod info;
 mod leadership;
 mod log_clock;
@@ -95,6 +97,8 @@ struct Inner<W: RaftWorld> {
     leading_changed: Rc<Notify>,
     /// When this node, as a follower, last got a call from a leader that it accepted.
     leader_heard_at: Cell<Option<Instant>>,
+    /// A snapshot that is on its way from the leader.
+    arriving: RefCell<Option<Arriving<W>>>,
     /// The last read index obtained from the leader, for bounded-stale reads.
     read_point: Cell<Option<read::ReadPoint>>,
     /// Keys read since the last `Touch`, while the cache is nearly full.
@@ -155,6 +159,7 @@ impl<W: RaftWorld> Node<W> {
                 log_clock: Cell::default(),
                 leading_changed,
                 leader_heard_at: Cell::default(),
+                arriving: RefCell::default(),
                 read_point: Cell::default(),
                 touched: RefCell::default(),
                 counters: info::Counters::new(W::now()),
@@ -171,6 +176,7 @@ impl<W: RaftWorld> Node<W> {
         W::spawn(log_clock::watch_quorum(node.clone()));
         W::spawn(leadership::announce(node.clone()));
         W::spawn(leadership::expire(node.clone()));
+        W::spawn(compaction::run(node.clone()));
         W::spawn(bootstrap(node.clone()));
         Ok(node)
     }

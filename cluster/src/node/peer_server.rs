@@ -1,11 +1,15 @@
 //! The other nodes' side of this node: answers their calls, one connection a task.
 
+use std::io;
+
 use openraft::ReadPolicy;
-use openraft::raft::AppendEntriesResponse;
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::raft::{AppendEntriesResponse, SnapshotResponse};
 
 use super::Node;
 use crate::event::NodeEvent;
-use crate::raft::wire::{Connection, PeerRequest, PeerResponse};
+use crate::raft::snapshot::{Arriving, Payload, SnapshotData};
+use crate::raft::wire::{Connection, PeerRequest, PeerResponse, SnapshotPiece};
 use crate::raft::{RaftWorld, Snapshot};
 use crate::world::Instant;
 
@@ -61,17 +65,9 @@ impl<W: RaftWorld> Node<W> {
                 .vote(rpc)
                 .await
                 .map_or_else(|e| failed(e.to_string()), PeerResponse::Vote),
-            PeerRequest::Snapshot { vote, meta, data } => {
-                W::emit(NodeEvent::SnapshotArrived {
-                    index: meta.last_log_id.map_or(0, |id| id.index),
-                });
-                let snapshot = Snapshot::<W> {
-                    meta,
-                    snapshot: data,
-                };
-                raft.install_full_snapshot(vote, snapshot)
-                    .await
-                    .map_or_else(|e| failed(e.to_string()), PeerResponse::Snapshot)
+            PeerRequest::SnapshotPiece(piece) => {
+                let taken = self.take_piece(piece).await;
+                taken.unwrap_or_else(|e| failed(e.to_string()))
             }
             PeerRequest::TransferLeader(rpc) => match raft.handle_transfer_leader(rpc).await {
                 Ok(Ok(())) => PeerResponse::TransferLeader,
@@ -83,5 +79,43 @@ impl<W: RaftWorld> Node<W> {
                 .await
                 .map_or_else(|e| failed(e.to_string()), PeerResponse::ReadIndex),
         }
+    }
+    /// Takes in a piece of a snapshot, and installs it when it is complete.
+    async fn take_piece(&self, piece: SnapshotPiece<W>) -> io::Result<PeerResponse<W>> {
+        let known = self.inner.raft.metrics().borrow_watched().vote;
+        if known > piece.vote {
+            return Ok(PeerResponse::Snapshot(SnapshotResponse::new(known)));
+        }
+        self.note_leader(W::now());
+        let arrived = {
+            let mut arriving = self.inner.arriving.borrow_mut();
+            let kept = arriving.take().filter(|kept| kept.is_of(&piece));
+            let mut all = kept.unwrap_or_else(|| Arriving::new(&piece.meta, piece.total));
+            all.add(&piece);
+            if !all.is_complete() {
+                let have = all.len();
+                *arriving = Some(all);
+                return Ok(PeerResponse::SnapshotUpTo(have));
+            }
+            all.into_bytes()
+        };
+        W::emit(NodeEvent::SnapshotArrived {
+            index: piece.meta.last_log_id.map_or(0, |id| id.index),
+        });
+        let decoding =
+            W::compute(move || Payload::decode(&arrived).map(|payload| (arrived, payload)));
+        let (bytes, payload) = decoding.await?;
+        let snapshot = Snapshot::<W> {
+            meta: piece.meta,
+            snapshot: SnapshotData::Arrived { bytes, payload },
+        };
+        let installed = self
+            .inner
+            .raft
+            .install_full_snapshot(piece.vote, snapshot)
+            .await;
+        installed
+            .map(PeerResponse::Snapshot)
+            .map_err(io::Error::other)
     }
 }

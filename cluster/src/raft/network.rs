@@ -12,7 +12,6 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use openraft::error::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::impls::BasicNode;
 use openraft::network::RPCOption;
@@ -21,12 +20,20 @@ use openraft::raft::{
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use openraft::vote::RaftLeaderId;
-use openraft::{RaftNetworkFactory, RaftNetworkV2};
+use openraft::{EntryPayload, RaftNetworkFactory, RaftNetworkV2};
 
-use super::wire::{Connection, PeerRequest, PeerResponse};
-use super::{NodeId, RaftWorld, Snapshot, TypeConfig, Vote};
+use super::snapshot::{PIECE_BYTES, SnapshotData};
+use super::wire::{Connection, PeerRequest, PeerResponse, SnapshotPiece};
+use super::{LogEntry, NodeId, RaftWorld, Snapshot, TypeConfig, Vote};
 use crate::event::{NodeEvent, Timed};
 use crate::world;
+
+/// How long a peer may take for a piece of a snapshot, beyond what its bytes need.
+const PIECE_LIMIT: Duration = Duration::from_secs(4);
+/// Bytes that any call may carry without being given more time.
+const FREE_BYTES: u64 = 64 << 10;
+/// Time for each byte above: a megabyte a second.
+const US_PER_BYTE: u64 = 1;
 
 type Idle<W> = Vec<Connection<<W as world::World>::Stream>>;
 
@@ -155,16 +162,82 @@ impl<W: RaftWorld> PeerClient<W> {
     }
 }
 
+impl<W: RaftWorld> PeerClient<W> {
+    /// Sends the snapshot in pieces, from where the peer has it already. There is no limit to
+    /// the whole, only to how long the peer may take for a piece.
+    async fn send_snapshot(
+        &self,
+        vote: Vote<W>,
+        snapshot: Snapshot<W>,
+    ) -> Result<SnapshotResponse<TypeConfig<W>>, RpcError<W>> {
+        let SnapshotData::Stored(file) = snapshot.snapshot else {
+            return Err(network_error(
+                io::ErrorKind::InvalidInput,
+                "it is not stored",
+            ));
+        };
+        let total = file.len();
+        // A small one is there before its receiver could say that it has some of it.
+        let mut asks = total > PIECE_BYTES;
+        let mut offset = 0;
+        loop {
+            let bytes = if asks {
+                0
+            } else {
+                PIECE_BYTES.min(total - offset)
+            };
+            let data = file.read_at(offset, bytes as usize).await;
+            let piece = SnapshotPiece {
+                vote,
+                meta: snapshot.meta.clone(),
+                total,
+                offset,
+                data: data
+                    .map_err(|e| RPCError::Network(NetworkError::new(&e)))?
+                    .into(),
+            };
+            // The last piece is answered when all of it is decoded, saved and installed.
+            let is_last = offset + bytes == total;
+            let limit = PIECE_LIMIT + transfer_time(if is_last { total } else { bytes });
+            match self.call(PeerRequest::SnapshotPiece(piece), limit).await? {
+                PeerResponse::Snapshot(response) => return Ok(response),
+                PeerResponse::SnapshotUpTo(have) if have < total && (asks || have > offset) => {
+                    asks = false;
+                    offset = have;
+                }
+                _ => return Err(confused()),
+            }
+        }
+    }
+}
+
+/// Bytes that the entries carry.
+fn bytes_of<W: RaftWorld>(entries: &[LogEntry<W>]) -> u64 {
+    let bytes = entries.iter().map(|entry| match &entry.payload {
+        EntryPayload::Normal(proposal) => proposal.0.len() as u64,
+        EntryPayload::Blank | EntryPayload::Membership(_) => 0,
+    });
+    bytes.sum()
+}
+
+/// How long so many bytes may take over a slow link and onto a slow disk, beyond what any call
+/// may take.
+fn transfer_time(bytes: u64) -> Duration {
+    Duration::from_micros(bytes.saturating_sub(FREE_BYTES) * US_PER_BYTE)
+}
+
+fn network_error<W: RaftWorld>(kind: io::ErrorKind, why: &str) -> RpcError<W> {
+    RPCError::Network(NetworkError::new(&io::Error::new(kind, why)))
+}
+
 /// The peer answered something that does not belong to the question.
 fn confused<W: RaftWorld>() -> RpcError<W> {
-    RPCError::Network(NetworkError::new(&io::Error::new(
-        io::ErrorKind::InvalidData,
-        "the peer's answer does not match the request",
-    )))
+    let why = "the peer's answer does not match the request";
+    network_error(io::ErrorKind::InvalidData, why)
 }
 
 impl<W: RaftWorld> RaftNetworkV2<TypeConfig<W>> for PeerClient<W> {
-    type SnapshotData = Bytes;
+    type SnapshotData = SnapshotData<W>;
 
     async fn append_entries(
         &mut self,
@@ -173,12 +246,13 @@ impl<W: RaftWorld> RaftNetworkV2<TypeConfig<W>> for PeerClient<W> {
     ) -> Result<AppendEntriesResponse<TypeConfig<W>>, RpcError<W>> {
         // openraft allots one heartbeat interval, which bounds how soon a silent follower is
         // noticed. Entries may take longer than that over a slow network: as long as an
-        // election would leave them.
+        // election would leave them, and more if they are large.
         let carries_entries = !rpc.entries.is_empty();
-        let limit = match carries_entries {
-            false => option.soft_ttl(),
-            true => option.soft_ttl().max(self.network.entries_limit),
-        };
+        let mut limit = option.soft_ttl();
+        if carries_entries {
+            limit =
+                limit.max(self.network.entries_limit) + transfer_time(bytes_of::<W>(&rpc.entries));
+        }
         let begun = W::now();
         let response = self.call(PeerRequest::Append(rpc), limit).await?;
         if carries_entries {
@@ -224,24 +298,15 @@ impl<W: RaftWorld> RaftNetworkV2<TypeConfig<W>> for PeerClient<W> {
         vote: Vote<W>,
         snapshot: Snapshot<W>,
         cancel: impl Future<Output = ReplicationClosed> + 'static,
-        option: RPCOption,
+        _option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig<W>>, StreamingError<TypeConfig<W>>> {
         use openraft::async_runtime::AsyncRuntime;
         use openraft::async_runtime::Select2;
 
-        let request = PeerRequest::Snapshot {
-            vote,
-            meta: snapshot.meta,
-            data: snapshot.snapshot,
-        };
-        let call = self.call(request, option.soft_ttl());
-        let answer = match super::runtime::Runtime::<W>::select2(call, Box::pin(cancel)).await {
-            Select2::First(answer) => answer?,
-            Select2::Second(closed) => return Err(closed.into()),
-        };
-        match answer {
-            PeerResponse::Snapshot(response) => Ok(response),
-            _ => Err(confused::<W>().into()),
+        let sending = Box::pin(self.send_snapshot(vote, snapshot));
+        match super::runtime::Runtime::<W>::select2(sending, Box::pin(cancel)).await {
+            Select2::First(answer) => Ok(answer?),
+            Select2::Second(closed) => Err(closed.into()),
         }
     }
 

@@ -9,38 +9,40 @@ use std::cell::{Cell, Ref, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use openraft::EntryPayload;
 use openraft::impls::BasicNode;
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
-use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, futures::Notified, oneshot};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::invalidations::Invalidations;
+use super::snapshot::{Payload, SnapshotData};
 use super::{
     LogId, NodeId, Proposal, RaftWorld, Response, Snapshot, SnapshotMeta, StoredMembership,
-    TypeConfig, encode, node_name,
+    TypeConfig, node_name,
 };
+use crate::encode;
 use crate::event::NodeEvent;
 #[cfg(feature = "planted")]
 use crate::planted::{self, Bug};
 use crate::state::command::{Applied, Command, Reply, Request, Stamp, Wake};
 use crate::state::{Limits, State};
-use crate::storage::{OpenError, SnapshotStore};
+use crate::storage::{OpenError, SnapshotReader, SnapshotStore};
 use crate::world::Instant;
 
 /// An [`NodeEvent::Applied`] is emitted at every multiple of this index …
 const DIGEST_EVERY: u64 = 256;
 /// … and includes the digest of the whole state at every multiple of this one.
 const STATE_DIGEST_EVERY: u64 = 4_096;
-/// Most encoded replies are smaller; so is most snapshots' metadata.
-const REPLY_BYTES: usize = 64;
+/// Most snapshots' metadata is smaller.
 const META_BYTES: usize = 512;
-/// What a snapshot's payload takes beyond the state.
-const PAYLOAD_HEADER_BYTES: usize = 16;
+/// Digests of the whole state are given unasked only while it is smaller than this, bytes.
+const SMALL_STATE_BYTES: u64 = 16 << 20;
+/// An answer that nobody has asked for after this long is forgotten.
+const ANSWER_KEPT: Duration = Duration::from_secs(10);
 
 /// Who belongs to the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +69,7 @@ impl<W: RaftWorld> Clone for StateMachine<W> {
 struct Shared<W: RaftWorld> {
     machine: RefCell<Machine<W>>,
     snapshots: tokio::sync::Mutex<SnapshotStore<W::Disk>>,
+    saved: SnapshotReader<W::Disk>,
     /// Answers on their way to clients of this node, by waiter id.
     waiting: RefCell<BTreeMap<u64, Waiting>>,
     /// The latest changes of the cache.
@@ -90,8 +93,8 @@ struct Waiting {
     /// How many have not asked for the answer yet: entries are applied in batches, and the
     /// answer may be applied before the client's task runs again.
     expected: u32,
-    /// The answer, kept for those.
-    answer: Option<Reply>,
+    /// The answer, kept for those, and when it came.
+    answer: Option<(Reply, Instant)>,
 }
 
 struct Machine<W: RaftWorld> {
@@ -100,13 +103,21 @@ struct Machine<W: RaftWorld> {
     membership: StoredMembership<W>,
     /// Hash over every applied entry and its reply, in order.
     chain: u64,
+    /// Index and encoded bytes of the last snapshot that was begun or installed.
+    snapshot_index: u64,
+    snapshot_bytes: u64,
+    /// Bytes of the entries applied since.
+    bytes_since: u64,
 }
 
-/// The snapshot's payload: the state and the chained hash that led to it.
-#[derive(Serialize, Deserialize)]
-struct Payload {
-    chain: u64,
-    state: Bytes,
+/// What has been applied since the last snapshot, and how large that was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SinceSnapshot {
+    pub entries: u64,
+    /// Encoded bytes of those entries.
+    pub bytes: u64,
+    /// Encoded bytes of the snapshot; 0 before the first.
+    pub snapshot_bytes: u64,
 }
 
 impl<W: RaftWorld> StateMachine<W> {
@@ -120,6 +131,9 @@ impl<W: RaftWorld> StateMachine<W> {
             last_applied: None,
             membership: StoredMembership::<W>::default(),
             chain: 0,
+            snapshot_index: 0,
+            snapshot_bytes: 0,
+            bytes_since: 0,
         };
         if let Some(found) = snapshots.load_latest().await? {
             let damaged = |detail: String| OpenError::Damaged {
@@ -129,15 +143,16 @@ impl<W: RaftWorld> StateMachine<W> {
             };
             let meta: SnapshotMeta<W> =
                 postcard::from_bytes(&found.meta).map_err(|e| damaged(e.to_string()))?;
-            machine
-                .restore(&meta, &found.data)
-                .map_err(|e| damaged(e.to_string()))?;
+            let bytes = found.data.len() as u64;
+            let payload = Payload::decode(&found.data).map_err(|e| damaged(e.to_string()))?;
+            machine.restore(&meta, payload, bytes);
         }
         let floor = machine.last_applied.map_or(0, |id| id.index);
         Ok(Self {
             shared: Rc::new(Shared {
                 invalidations: RefCell::new(Invalidations::after(floor)),
                 machine: RefCell::new(machine),
+                saved: snapshots.reader(),
                 snapshots: tokio::sync::Mutex::new(snapshots),
                 waiting: RefCell::default(),
                 queue_ready: Notify::new(),
@@ -204,7 +219,7 @@ impl<W: RaftWorld> StateMachine<W> {
         let entry = waiting.entry(waiter).or_default();
         entry.expected = entry.expected.saturating_sub(1);
         let (sender, receiver) = oneshot::channel();
-        if let Some(answer) = entry.answer.clone() {
+        if let Some((answer, _)) = entry.answer.clone() {
             sender.send(answer).expect("the receiver is right here");
             if entry.expected == 0 {
                 waiting.remove(&waiter);
@@ -232,6 +247,17 @@ impl<W: RaftWorld> StateMachine<W> {
         self.shared.applied_some.notified()
     }
 
+    /// How much was applied since the last snapshot.
+    pub fn since_snapshot(&self) -> SinceSnapshot {
+        let machine = self.shared.machine.borrow();
+        let applied = machine.last_applied.map_or(0, |id| id.index);
+        SinceSnapshot {
+            entries: applied - machine.snapshot_index,
+            bytes: machine.bytes_since,
+            snapshot_bytes: machine.snapshot_bytes,
+        }
+    }
+
     /// Reports the present digest, whatever the index.
     pub fn emit_digest(&self) {
         let machine = self.shared.machine.borrow();
@@ -242,13 +268,25 @@ impl<W: RaftWorld> StateMachine<W> {
 }
 
 impl<W: RaftWorld> Machine<W> {
-    fn restore(&mut self, meta: &SnapshotMeta<W>, data: &[u8]) -> io::Result<()> {
-        let payload: Payload = postcard::from_bytes(data).map_err(io::Error::other)?;
-        self.state = State::decode(&payload.state).map_err(io::Error::other)?;
+    fn restore(&mut self, meta: &SnapshotMeta<W>, payload: Payload, bytes: u64) {
+        self.state = payload.state;
         self.chain = payload.chain;
         self.last_applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
-        Ok(())
+        self.note_snapshot(bytes);
+    }
+
+    /// A snapshot of so many bytes is that of the state as it stands.
+    fn note_snapshot(&mut self, bytes: u64) {
+        self.snapshot_index = self.last_applied.map_or(0, |id| id.index);
+        self.snapshot_bytes = bytes;
+        self.bytes_since = 0;
+    }
+
+    /// Whether the state is surely small: it holds nothing but what was in the last snapshot
+    /// and in the entries since.
+    fn is_small(&self) -> bool {
+        self.snapshot_bytes + self.bytes_since < SMALL_STATE_BYTES
     }
 
     fn digest_event(&self, id: &LogId<W>, whole_state: bool) -> NodeEvent {
@@ -273,8 +311,8 @@ impl<W: RaftWorld> Machine<W> {
     fn extend_chain(&mut self, id: &LogId<W>, payload: &[u8], reply: &Reply) {
         let mut hash = xxh3_64_with_seed(payload, self.chain);
         hash ^= term_of::<W>(id).rotate_left(32) ^ id.index;
-        let reply = encode::plain(reply, REPLY_BYTES);
-        self.chain = xxh3_64_with_seed(&reply, hash);
+        self.chain = encode::hash(reply, hash);
+        self.bytes_since += payload.len() as u64;
     }
 }
 
@@ -290,9 +328,15 @@ impl<W: RaftWorld> Shared<W> {
         }
         if entry.expected == 0 {
             waiting.remove(&wake.waiter);
-        } else {
-            entry.answer = Some(wake.reply);
+            return;
         }
+        let now = W::now();
+        entry.answer = Some((wake.reply, now));
+        // Who gave up on its entry before it was applied never asks for the answer.
+        waiting.retain(|_, entry| {
+            let answered = entry.answer.as_ref();
+            answered.is_none_or(|(_, at)| now - *at < ANSWER_KEPT)
+        });
     }
 
     /// Applies one request and passes on the answers it gives to others.
@@ -373,7 +417,8 @@ impl<W: RaftWorld> Shared<W> {
             }
         }
         if id.index.is_multiple_of(DIGEST_EVERY) {
-            W::emit(machine.digest_event(id, id.index.is_multiple_of(STATE_DIGEST_EVERY)));
+            let whole_state = id.index.is_multiple_of(STATE_DIGEST_EVERY) && machine.is_small();
+            W::emit(machine.digest_event(id, whole_state));
         }
         Ok(reply)
     }
@@ -385,7 +430,7 @@ pub fn term_of<W: RaftWorld>(id: &LogId<W>) -> u64 {
 }
 
 impl<W: RaftWorld> RaftStateMachine<TypeConfig<W>> for StateMachine<W> {
-    type SnapshotData = Bytes;
+    type SnapshotData = SnapshotData<W>;
     type SnapshotBuilder = Self;
 
     async fn applied_state(&mut self) -> io::Result<(Option<LogId<W>>, StoredMembership<W>)> {
@@ -414,14 +459,17 @@ impl<W: RaftWorld> RaftStateMachine<TypeConfig<W>> for StateMachine<W> {
         self.clone()
     }
 
-    async fn install_snapshot(&mut self, meta: &SnapshotMeta<W>, data: Bytes) -> io::Result<()> {
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta<W>,
+        data: SnapshotData<W>,
+    ) -> io::Result<()> {
         // Decoded before it is saved: a snapshot that does not decode must not replace one
         // that does.
-        let payload: Payload = postcard::from_bytes(&data).map_err(io::Error::other)?;
-        State::decode(&payload.state).map_err(io::Error::other)?;
-        self.save(meta, &data).await?;
+        let (bytes, payload) = data.load().await?;
+        self.save(meta, &bytes).await?;
         let mut machine = self.shared.machine.borrow_mut();
-        machine.restore(meta, &data)?;
+        machine.restore(meta, payload, bytes.len() as u64);
         if let Some(id) = &meta.last_log_id {
             // What changed before the snapshot is not known here.
             *self.shared.invalidations.borrow_mut() = Invalidations::after(id.index);
@@ -431,17 +479,19 @@ impl<W: RaftWorld> RaftStateMachine<TypeConfig<W>> for StateMachine<W> {
             });
             W::emit(machine.membership_event(id.index));
         }
+        drop(machine);
+        self.shared.applied_some.notify_waiters();
         Ok(())
     }
 
     async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot<W>>> {
-        let snapshots = self.shared.snapshots.lock().await;
-        let Some(found) = snapshots.load_latest().await.map_err(io::Error::other)? else {
+        let newest = self.shared.saved.newest().await;
+        let Some(file) = newest.map_err(io::Error::other)? else {
             return Ok(None);
         };
         Ok(Some(Snapshot::<W> {
-            meta: postcard::from_bytes(&found.meta).map_err(io::Error::other)?,
-            snapshot: found.data.into(),
+            meta: postcard::from_bytes(&file.meta).map_err(io::Error::other)?,
+            snapshot: SnapshotData::Stored(file),
         }))
     }
 }
@@ -482,34 +532,42 @@ impl<W: RaftWorld> StateMachine<W> {
 }
 
 impl<W: RaftWorld> RaftSnapshotBuilder<TypeConfig<W>> for StateMachine<W> {
-    type SnapshotData = Bytes;
+    type SnapshotData = SnapshotData<W>;
 
     async fn build_snapshot(&mut self) -> io::Result<Snapshot<W>> {
-        let (meta, data) = {
-            let machine = self.shared.machine.borrow();
+        let (meta, payload, usual_bytes) = {
+            let mut machine = self.shared.machine.borrow_mut();
             let meta = SnapshotMeta::<W> {
                 last_log_id: machine.last_applied,
                 last_membership: machine.membership.clone(),
             };
+            // A copy of what is small; the values themselves are shared.
             let payload = Payload {
                 chain: machine.chain,
-                state: machine.state.encode().into(),
+                state: machine.state.clone(),
             };
-            let usual_bytes = payload.state.len() + PAYLOAD_HEADER_BYTES;
-            (meta, Bytes::from(encode::plain(&payload, usual_bytes)))
+            let bytes = machine.snapshot_bytes;
+            machine.note_snapshot(bytes);
+            (meta, payload, bytes + bytes / 8)
         };
+        let encoded = W::compute(move || payload.encode(usual_bytes as usize)).await;
+        let data = &encoded.0[encoded.1..];
+        self.shared.machine.borrow_mut().snapshot_bytes = data.len() as u64;
         #[cfg(feature = "planted")]
-        let meta = self.mistaken_meta(meta, &data).await?;
-        self.save(&meta, &data).await?;
+        let meta = self.mistaken_meta(meta, data).await?;
+        self.save(&meta, data).await?;
+        drop(encoded);
         if let Some(id) = &meta.last_log_id {
             W::emit(NodeEvent::Snapshot {
                 term: term_of::<W>(id),
                 index: id.index,
             });
         }
+        let stored = self.shared.saved.newest().await.map_err(io::Error::other)?;
+        let stored = stored.ok_or_else(|| io::Error::other("the snapshot just saved is gone"))?;
         Ok(Snapshot::<W> {
             meta,
-            snapshot: data,
+            snapshot: SnapshotData::Stored(stored),
         })
     }
 }

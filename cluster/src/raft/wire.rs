@@ -14,10 +14,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::{RaftWorld, SnapshotMeta, TypeConfig, Vote, encode};
+use super::{RaftWorld, SnapshotMeta, TypeConfig, Vote};
+use crate::encode;
 
-/// Largest frame accepted: a snapshot travels in one.
-const MAX_FRAME_BYTES: usize = 1 << 30;
+/// Largest frame, sent or accepted: the largest single entry, and something around it.
+/// Anything larger travels in several.
+const MAX_FRAME_BYTES: usize = 128 << 20;
 /// Most frames are smaller.
 const FRAME_BYTES: usize = 512;
 /// Read buffers grow by at least this much; most messages are far smaller.
@@ -29,14 +31,25 @@ pub enum PeerRequest<W: RaftWorld> {
     Append(AppendEntriesRequest<TypeConfig<W>>),
     PreVote(VoteRequest<TypeConfig<W>>),
     Vote(VoteRequest<TypeConfig<W>>),
-    Snapshot {
-        vote: Vote<W>,
-        meta: SnapshotMeta<W>,
-        data: Bytes,
-    },
+    SnapshotPiece(SnapshotPiece<W>),
     TransferLeader(TransferLeaderRequest<TypeConfig<W>>),
     /// The leader's read index, for bounded-stale reads on followers.
     ReadIndex,
+}
+
+/// Some bytes of a snapshot. Pieces of the same snapshot, whoever sends them, have the same
+/// `meta` and `total`.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct SnapshotPiece<W: RaftWorld> {
+    pub vote: Vote<W>,
+    pub meta: SnapshotMeta<W>,
+    /// Bytes of the whole snapshot.
+    pub total: u64,
+    /// Where in it `data` begins.
+    pub offset: u64,
+    /// None, to ask how much is there already.
+    pub data: Bytes,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -45,10 +58,19 @@ pub enum PeerResponse<W: RaftWorld> {
     Append(AppendEntriesResponse<TypeConfig<W>>),
     Vote(VoteResponse<TypeConfig<W>>),
     Snapshot(SnapshotResponse<TypeConfig<W>>),
+    /// The snapshot is there up to this byte; the rest may follow.
+    SnapshotUpTo(u64),
     TransferLeader,
     ReadIndex(u64),
     /// The node cannot answer: it is stopping, damaged, or not the leader.
     Failed(String),
+}
+
+fn too_large(bytes: usize) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("a frame of {bytes} bytes is larger than {MAX_FRAME_BYTES}"),
+    )
 }
 
 /// One framed connection.
@@ -69,7 +91,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut frame = Vec::with_capacity(FRAME_BYTES);
         frame.extend_from_slice(&[0; 4]);
         let mut frame = encode::append(frame, message).map_err(io::Error::other)?;
-        let length = u32::try_from(frame.len() - 4).map_err(io::Error::other)?;
+        let bytes = frame.len() - 4;
+        if bytes > MAX_FRAME_BYTES {
+            return Err(too_large(bytes));
+        }
+        let length = u32::try_from(bytes).map_err(io::Error::other)?;
         frame[..4].copy_from_slice(&length.to_le_bytes());
         self.stream.write_all(&frame).await
     }
@@ -89,10 +115,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if let Some(length) = self.read.first_chunk::<4>() {
                 let length = u32::from_le_bytes(*length) as usize;
                 if length > MAX_FRAME_BYTES {
-                    return Err(io::Error::new(
-                        io::ErrorKind::InvalidData,
-                        format!("a frame of {length} bytes is over the limit"),
-                    ));
+                    return Err(too_large(length));
                 }
                 if self.read.len() >= 4 + length {
                     self.read.advance(4);

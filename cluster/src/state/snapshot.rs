@@ -9,6 +9,7 @@
 //! `apply` relies on are checked. It does not compress, split or store anything.
 
 use super::State;
+use crate::encode;
 #[cfg(feature = "planted")]
 use crate::planted::{self, Bug};
 use xxhash_rust::xxh3::xxh3_64;
@@ -38,16 +39,23 @@ pub enum DecodeError {
 impl State {
     /// The whole state as a snapshot.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![FORMAT; HEADER_BYTES];
+        self.encode_behind(0, 0)
+    }
+
+    /// The same with `free` bytes in front of it, for whoever puts something there, in a
+    /// buffer for `usual_bytes`.
+    pub fn encode_behind(&self, free: usize, usual_bytes: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(usual_bytes.max(free + HEADER_BYTES));
+        bytes.resize(free + HEADER_BYTES, FORMAT);
         #[cfg(feature = "planted")]
         let mistaken = self.with_omissions();
         #[cfg(feature = "planted")]
         let this = mistaken.as_ref().unwrap_or(self);
         #[cfg(not(feature = "planted"))]
         let this = self;
-        bytes = postcard::to_extend(this, bytes).expect("writing plain data to memory cannot fail");
-        let digest = xxh3_64(&bytes[HEADER_BYTES..]);
-        bytes[1..HEADER_BYTES].copy_from_slice(&digest.to_le_bytes());
+        bytes = encode::append(bytes, this).expect("writing plain data to memory cannot fail");
+        let digest = xxh3_64(&bytes[free + HEADER_BYTES..]);
+        bytes[free + 1..free + HEADER_BYTES].copy_from_slice(&digest.to_le_bytes());
         bytes
     }
 
@@ -78,8 +86,7 @@ impl State {
     /// A digest of the whole replicated state. Replicas at the same applied index have the
     /// same digest, whether they got there by the log or by a snapshot.
     pub fn digest(&self) -> u64 {
-        let body = postcard::to_stdvec(self).expect("writing plain data to memory cannot fail");
-        xxh3_64(&body)
+        encode::hash(self, 0)
     }
 
     /// What is written by a snapshot that leaves something out.

@@ -34,5 +34,5 @@ pub use memory::{CrashMode, MemoryDisk};
 pub use real::RealDisk;
 pub use record::Record;
 pub use recovery::Recovered;
-pub use snapshot::{Snapshot, SnapshotStore};
+pub use snapshot::{Snapshot, SnapshotFile, SnapshotReader, SnapshotStore};
 pub use wal::Wal;

@@ -87,6 +87,21 @@ impl World for RealWorld {
         Ok(stream)
     }
 
+    #[allow(clippy::disallowed_methods)] // the seam itself
+    async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+        // A planted bug is active on the thread that chose it.
+        #[cfg(feature = "planted")]
+        let work = {
+            let bug = crate::planted::current();
+            move || {
+                crate::planted::activate(bug);
+                work()
+            }
+        };
+        let done = tokio::task::spawn_blocking(work).await;
+        done.expect("the work does not panic, and the runtime outlives its tasks")
+    }
+
     /// One JSON object a line on standard output, stamped with the wall clock and with the
     /// machine's monotonic clock, which all processes of a machine share.
     fn emit(event: NodeEvent) {

@@ -9,7 +9,8 @@ use openraft::storage::IOFlushed;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
-use crate::raft::{LogEntry, LogId, RaftWorld, TypeConfig, Vote, encode};
+use crate::encode;
+use crate::raft::{LogEntry, LogId, RaftWorld, TypeConfig, Vote};
 use crate::storage::{OpenError, Record, Recovered};
 use crate::world::Instant;
 
@@ -235,5 +236,29 @@ impl<W: RaftWorld> Log<W> {
             .range(from..to)
             .map(|stored| stored.entry.clone())
             .collect()
+    }
+
+    /// The first entries of the range that together have at most `most_bytes` encoded, but
+    /// one at least.
+    pub fn range_within(&self, range: Range<u64>, most_bytes: u64) -> Vec<LogEntry<W>> {
+        let from = range.start.saturating_sub(self.first) as usize;
+        let mut bytes = 0;
+        let stored = self.entries.iter().skip(from).take_while(|stored| {
+            let is_first = bytes == 0;
+            bytes += stored.bytes;
+            stored.entry.log_id.index < range.end && (is_first || bytes <= most_bytes)
+        });
+        stored.map(|stored| stored.entry.clone()).collect()
+    }
+
+    /// Index up to which the log must be purged to keep at most `most_bytes` encoded.
+    pub fn purge_point(&self, most_bytes: u64) -> Option<u64> {
+        let mut excess = self.live_bytes.checked_sub(most_bytes)?;
+        let gone = self.entries.iter().take_while(|stored| {
+            let goes = excess > 0;
+            excess = excess.saturating_sub(stored.bytes);
+            goes
+        });
+        gone.last().map(|stored| stored.entry.log_id.index)
     }
 }

@@ -26,6 +26,9 @@ use memory::{Log, OnFlush, encoded, position};
 
 pub use memory::Moments;
 
+/// Most encoded bytes of entries in one call to a follower, unless a single one has more.
+const APPEND_BYTES: u64 = 1 << 20;
+
 /// The log of one node. Clones share the same log.
 pub struct LogStore<W: RaftWorld> {
     shared: Rc<Shared<W>>,
@@ -82,6 +85,12 @@ impl<W: RaftWorld> LogStore<W> {
         (log.first + log.entries.len() as u64).saturating_sub(1)
     }
 
+    /// Index up to which the log must be purged to hold at most `most_bytes`; `None` if it
+    /// holds no more already.
+    pub fn purge_point(&self, most_bytes: u64) -> Option<u64> {
+        self.shared.log.borrow().purge_point(most_bytes)
+    }
+
     /// How far the entry at `index` got and when; `None` once it is purged.
     pub fn moments(&self, index: u64) -> Option<Moments> {
         let log = self.shared.log.borrow();
@@ -121,6 +130,16 @@ impl<W: RaftWorld> RaftLogReader<TypeConfig<W>> for LogStore<W> {
         range: RB,
     ) -> io::Result<Vec<LogEntry<W>>> {
         Ok(self.shared.log.borrow().range(range))
+    }
+
+    /// What one call to a follower carries: large entries go in several calls.
+    async fn limited_get_log_entries(
+        &mut self,
+        start: u64,
+        end: u64,
+    ) -> io::Result<Vec<LogEntry<W>>> {
+        let log = self.shared.log.borrow();
+        Ok(log.range_within(start..end, APPEND_BYTES))
     }
 
     async fn read_vote(&mut self) -> io::Result<Option<Vote<W>>> {
@@ -180,11 +199,11 @@ impl<W: RaftWorld> RaftLogStorage<TypeConfig<W>> for LogStore<W> {
                 });
                 let data = encoded(&entry);
                 log.begin_at(entry.log_id.index);
-                assert_eq!(
-                    entry.log_id.index,
-                    log.first + log.entries.len() as u64,
-                    "openraft appends without gaps"
-                );
+                let due = log.first + log.entries.len() as u64;
+                if index != due {
+                    let why = format!("entry {index} was to be appended where {due} is due");
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+                }
                 let bytes = data.len() as u64;
                 log.pending.push(Record::Entry {
                     index: position(entry.log_id.index),

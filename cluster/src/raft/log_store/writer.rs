@@ -83,7 +83,7 @@ async fn write_one<W: RaftWorld>(
     on_flush: Vec<OnFlush<W>>,
 ) -> io::Result<()> {
     let mut on_flush = on_flush;
-    let mut result = wal.write(batch).await;
+    let mut result = wal.write_all(batch).await;
     if planted::active(Bug::FlushUnsynced) {
         for waiting in on_flush.drain(..) {
             waiting.complete(Ok(()));
