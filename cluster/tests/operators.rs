@@ -189,3 +189,87 @@ fn a_node_joins_by_a_snapshot_of_many_pieces() {
         assert_eq!(value.len(), 4 << 20, "{key}");
     }
 }
+
+#[test]
+fn a_log_that_lost_its_end_is_caught_up_and_one_without_its_vote_is_refused() {
+    let mut cluster = Cluster::start(3);
+    let cut = cluster.other_than(&[cluster.leader(1)]);
+    let asked = cluster.other_than(&[cut]);
+    eventually("a snapshot is there", || {
+        ask(cluster.port(cut), "RAFT.SNAPSHOT");
+        let index = cluster.status(cut, "snapshot")?;
+        (index != "0").then_some(()).ok_or(index)
+    });
+    set_large(&cluster, asked, 3, 1_000);
+    cluster.await_caught_up(cut, cluster.leader(asked));
+    cluster.stop(cut);
+    let wal = cluster.directory(cut).join("wal");
+    let bytes = std::fs::metadata(&wal).expect("there is a log").len();
+    let file = std::fs::File::options().write(true).open(&wal);
+    let file = file.expect("the node has stopped");
+    file.set_len(bytes - 1_200).expect("a file can be cut");
+    cluster.start_node(cut);
+    eventually("the node answers", || {
+        cluster.status(cut, "applied").map(drop)
+    });
+    cluster.await_caught_up(cut, cluster.leader(asked));
+
+    cluster.stop(cut);
+    std::fs::remove_file(&wal).expect("there is a log");
+    cluster.start_node(cut);
+    let (code, why) = cluster.ended(cut);
+    assert_eq!(code, Some(70), "{why}");
+    assert!(why.contains("its last vote is of term 0"), "{why}");
+}
+
+#[test]
+fn a_node_does_not_start_on_the_directory_of_another() {
+    let mut cluster = Cluster::start(2);
+    let [one, two] = [1, 2].map(|id| {
+        cluster.stop(id);
+        cluster.directory(id)
+    });
+    let aside = one.with_extension("aside");
+    for (from, to) in [(&one, &aside), (&two, &one), (&aside, &two)] {
+        std::fs::rename(from, to).expect("nobody uses it");
+    }
+    cluster.start_node(1);
+    let (code, why) = cluster.ended(1);
+    assert_eq!(code, Some(70), "{why}");
+    assert!(
+        why.contains("belongs to node-2, and this is node-1"),
+        "{why}"
+    );
+}
+
+#[test]
+fn a_voter_that_comes_back_without_its_data_has_no_vote_until_it_is_added_again() {
+    let mut cluster = Cluster::start(3);
+    let wiped = 1;
+    let asked = 2;
+    set_large(&cluster, asked, 3, 100);
+    cluster.kill(wiped);
+    std::fs::remove_dir_all(cluster.directory(wiped)).expect("nobody uses it");
+    cluster.await_serving(asked);
+    cluster.start_node(wiped);
+    eventually("it says why it does not take part", || {
+        let log = cluster.log(wiped);
+        let says = log.contains("not forming a new cluster: node-1 has lost its data");
+        says.then_some(()).ok_or(log)
+    });
+    assert_eq!(cluster.status(wiped, "applied"), Ok("0".into()));
+    assert_eq!(cluster.status(wiped, "leader"), Ok("none".into()));
+
+    let address = cluster.address(wiped);
+    for (command, done) in [
+        (format!("RAFT.REMOVE {wiped}"), "+node-1 removed"),
+        (format!("RAFT.ADD {wiped} {address}"), "+node-1 added"),
+    ] {
+        eventually(&command, || {
+            let leader = cluster.leader(asked);
+            let answer = ask(cluster.port(leader), &command).remove(0);
+            (answer == done).then_some(()).ok_or(answer)
+        });
+    }
+    cluster.await_caught_up(wiped, cluster.leader(asked));
+}

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
-use openraft::impls::BasicNode;
 use tokio::sync::Notify;
 
 use crate::event::NodeEvent;
+use crate::raft::hello::Acquaintances;
 use crate::raft::log_store::LogStore;
 use crate::raft::network::Network;
 use crate::raft::snapshot::Arriving;
@@ -27,6 +27,7 @@ use crate::world::Instant;
 mod admin;
 mod client_server;
 mod compaction;
+mod identity;
 mod info;
 mod leadership;
 mod log_clock;
@@ -68,6 +69,8 @@ pub enum StartError {
     Config(#[from] openraft::ConfigError),
     #[error("address {0}: expected host:port with a port from 1 to 55535")]
     Address(String),
+    #[error("{0}")]
+    Identity(String),
     #[error("raft: {0}")]
     Raft(String),
 }
@@ -91,6 +94,7 @@ struct Inner<W: RaftWorld> {
     machine: StateMachine<W>,
     log: LogStore<W>,
     network: Network<W>,
+    acquaintances: Rc<Acquaintances<W>>,
     /// The clock that stamps entries while this node leads.
     log_clock: Cell<log_clock::LogClock>,
     /// Rings when this node starts or stops to lead.
@@ -123,14 +127,24 @@ impl<W: RaftWorld> Node<W> {
 
         let machine = StateMachine::open(disk.clone(), options.limits).await?;
         let leading_changed = Rc::new(Notify::new());
-        let log = LogStore::open(disk, options.id, {
+        let has_data = Rc::new(Cell::new(false));
+        let log = LogStore::open(disk.clone(), options.id, machine.last_applied(), {
             let (machine, changed) = (machine.clone(), leading_changed.clone());
+            let has_data = has_data.clone();
             move |term| {
+                has_data.set(true);
                 machine.set_leading_term(term);
                 changed.notify_one();
             }
         })
         .await?;
+        has_data.set(log.has_vote());
+        let acquaintances = Rc::new(Acquaintances::new(
+            machine.clone(),
+            identity::establish(&disk, options.id, log.has_vote()).await?,
+            has_data,
+            options.raft.election_max_ms,
+        ));
         W::emit(NodeEvent::Started {
             last_log: log.last_index(),
             applied: machine.applied_index(),
@@ -138,7 +152,8 @@ impl<W: RaftWorld> Node<W> {
 
         let peers = listen::<W>(&peer_address).await?;
         let clients = listen::<W>(&client_address).await?;
-        let network = Network::new(Duration::from_millis(options.raft.election_min_ms));
+        let entries_limit = Duration::from_millis(options.raft.election_min_ms);
+        let network = Network::new(entries_limit, acquaintances.clone());
         let raft = Raft::<W>::new(
             options.id,
             config,
@@ -156,6 +171,7 @@ impl<W: RaftWorld> Node<W> {
                 machine,
                 log,
                 network,
+                acquaintances,
                 log_clock: Cell::default(),
                 leading_changed,
                 leader_heard_at: Cell::default(),
@@ -177,7 +193,10 @@ impl<W: RaftWorld> Node<W> {
         W::spawn(leadership::announce(node.clone()));
         W::spawn(leadership::expire(node.clone()));
         W::spawn(compaction::run(node.clone()));
-        W::spawn(bootstrap(node.clone()));
+        W::spawn(identity::bootstrap(node.clone()));
+        W::spawn(identity::keep(node.clone(), disk));
+        W::spawn(identity::meet(node.clone()));
+        W::spawn(identity::raise_level(node.clone()));
         Ok(node)
     }
 
@@ -247,28 +266,6 @@ impl<W: RaftWorld> Node<W> {
             Err(fatal) => format!("raft ended: {fatal}"),
             Ok(()) => "raft ended without a reason".into(),
         }
-    }
-}
-
-/// Forms the cluster that the options describe, unless the node already belongs to one.
-/// The member with the lowest id does it at once, the others only if it does not.
-async fn bootstrap<W: RaftWorld>(node: Node<W>) {
-    let inner = &node.inner;
-    let members = &inner.options.members;
-    let Some(rank) = members.keys().position(|id| *id == inner.options.id) else {
-        return;
-    };
-    let patience = Duration::from_millis(inner.options.raft.election_max_ms * 4);
-    W::sleep(patience * rank as u32).await;
-    if inner.raft.is_initialized().await.unwrap_or(true) {
-        return;
-    }
-    let members: std::collections::BTreeMap<NodeId, BasicNode> = members
-        .iter()
-        .map(|(id, address)| (*id, BasicNode::new(address)))
-        .collect();
-    if let Err(e) = inner.raft.initialize(members).await {
-        tracing::info!("not forming a new cluster: {e}");
     }
 }
 

@@ -8,9 +8,10 @@ use openraft::raft::{AppendEntriesResponse, SnapshotResponse};
 
 use super::Node;
 use crate::event::NodeEvent;
+use crate::raft::hello::Greeting;
 use crate::raft::snapshot::{Arriving, Payload, SnapshotData};
-use crate::raft::wire::{Connection, PeerRequest, PeerResponse, SnapshotPiece};
-use crate::raft::{RaftWorld, Snapshot};
+use crate::raft::wire::{Connection, First, PeerRequest, PeerResponse, SnapshotPiece};
+use crate::raft::{RaftWorld, Snapshot, node_name};
 use crate::world::Instant;
 
 pub(super) async fn serve<W: RaftWorld>(node: Node<W>, mut listener: W::Listener) {
@@ -21,19 +22,59 @@ pub(super) async fn serve<W: RaftWorld>(node: Node<W>, mut listener: W::Listener
 }
 
 async fn answer<W: RaftWorld>(node: Node<W>, mut connection: Connection<W::Stream>) {
-    // A connection that breaks or talks nonsense is dropped; the peer opens another.
-    while let Ok(Some(request)) = connection.receive::<PeerRequest<W>>().await {
+    let Some((cluster, mut first)) = node.greet(&mut connection).await else {
+        return;
+    };
+    loop {
+        let request = match first.take() {
+            Some(request) => Ok(Some(request)),
+            None => connection.receive::<PeerRequest<W>>().await,
+        };
+        // A connection that breaks or talks nonsense is dropped; the peer opens another.
+        let Ok(Some(request)) = request else {
+            return;
+        };
         if node.inner.stopping.get() && matches!(request, PeerRequest::ReadIndex) {
             return;
         }
         let response = node.answer_peer(request).await;
-        if connection.send(&response).await.is_err() {
+        if matches!(response, PeerResponse::Snapshot(_)) {
+            // The log that would say so is not sent any more.
+            node.inner.acquaintances.join_cluster(cluster);
+        }
+        if connection.send(None, &response).await.is_err() {
             return;
         }
     }
 }
 
 impl<W: RaftWorld> Node<W> {
+    /// The cluster of whoever has opened the connection, and the first request of one that
+    /// does not greet; `None` if nothing more is to be said.
+    async fn greet(
+        &self,
+        connection: &mut Connection<W::Stream>,
+    ) -> Option<(u64, Option<PeerRequest<W>>)> {
+        let acquaintances = &self.inner.acquaintances;
+        let hello = match connection.receive_first().await {
+            Ok(Some(First::Hello(hello))) => hello,
+            Ok(Some(First::Request(request))) if acquaintances.serves_unknown() => {
+                return Some((0, Some(request)));
+            }
+            _ => return None,
+        };
+        let checked = acquaintances.check(&hello);
+        let greeting = match &checked {
+            Ok(()) => Greeting::Hello(acquaintances.hello(hello.from)),
+            Err(why) => {
+                tracing::warn!("refused {}: {why}", node_name(hello.from));
+                Greeting::Refused(why.clone())
+            }
+        };
+        connection.answer_greeting(&greeting).await.ok()?;
+        checked.ok().map(|()| (hello.cluster, None))
+    }
+
     /// A call arrived at `at` from a leader that this node follows.
     fn note_leader(&self, at: Instant) {
         let heard_at = self.inner.leader_heard_at.get();
@@ -65,6 +106,17 @@ impl<W: RaftWorld> Node<W> {
                 .vote(rpc)
                 .await
                 .map_or_else(|e| failed(e.to_string()), PeerResponse::Vote),
+            PeerRequest::Snapshot { vote, meta, data } => {
+                let whole = SnapshotPiece {
+                    vote,
+                    meta,
+                    total: data.len() as u64,
+                    offset: 0,
+                    data,
+                };
+                let taken = self.take_piece(whole).await;
+                taken.unwrap_or_else(|e| failed(e.to_string()))
+            }
             PeerRequest::SnapshotPiece(piece) => {
                 let taken = self.take_piece(piece).await;
                 taken.unwrap_or_else(|e| failed(e.to_string()))

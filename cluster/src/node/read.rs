@@ -16,7 +16,7 @@ use super::{Node, NodeError};
 use crate::planted::{self, Bug};
 use crate::protocol::ReadMode;
 use crate::raft::wire::{PeerRequest, PeerResponse};
-use crate::raft::{RaftWorld, peer_address};
+use crate::raft::{NodeId, RaftWorld, peer_address};
 use crate::state::command::{CacheCommand, Command, Query, Reply};
 use crate::world::{self, Instant};
 
@@ -47,7 +47,13 @@ impl<W: RaftWorld> Node<W> {
             #[cfg(feature = "planted")]
             ReadMode::Lease if self.has_kept_lease() => {}
             ReadMode::Lease => {
-                self.confirm(ReadPolicy::LeaseRead).await?;
+                // A voter with a shorter timeout may elect another while this lease lasts.
+                let policy = if self.inner.acquaintances.leases_agree() {
+                    ReadPolicy::LeaseRead
+                } else {
+                    ReadPolicy::ReadIndex
+                };
+                self.confirm(policy).await?;
                 #[cfg(feature = "planted")]
                 self.keep_lease();
             }
@@ -98,24 +104,23 @@ impl<W: RaftWorld> Node<W> {
 
     async fn ask_read_point(&self) -> Result<ReadPoint, NodeError> {
         let asked_at = W::now();
-        let index = match self.redirect() {
-            _ if self.inner.machine.leading_term() != 0 => {
-                self.confirm(ReadPolicy::ReadIndex).await?
-            }
-            NodeError::NotLeader(leader) => self.ask_leader(&leader).await?,
-            error => return Err(error),
+        let index = if self.inner.machine.leading_term() != 0 {
+            self.confirm(ReadPolicy::ReadIndex).await?
+        } else {
+            let (id, leader) = self.leader().ok_or(NodeError::NoLeader)?;
+            self.ask_leader(id, &leader).await?
         };
         let point = ReadPoint { index, asked_at };
         self.inner.read_point.set(Some(point));
         Ok(point)
     }
 
-    async fn ask_leader(&self, leader: &str) -> Result<u64, NodeError> {
+    async fn ask_leader(&self, id: NodeId, leader: &str) -> Result<u64, NodeError> {
         let address = peer_address(leader).ok_or(NodeError::NoLeader)?;
         let call = self
             .inner
             .network
-            .call(&address, &PeerRequest::ReadIndex, READ_LIMIT);
+            .call(id, &address, &PeerRequest::ReadIndex, READ_LIMIT);
         match call.await {
             Ok(PeerResponse::ReadIndex(index)) => Ok(index),
             Ok(_) => Err(NodeError::NotNow("the leader's answer is confused".into())),

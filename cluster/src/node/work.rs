@@ -115,7 +115,7 @@ fn of_command<'w>(work: &'w mut Work, command: &Command) -> Option<&'w mut Serve
         Command::Session(_) | Command::Lock(_) => Some(&mut work.lock),
         Command::Queue(_) => Some(&mut work.queue),
         Command::Cache(_) => Some(&mut work.cache),
-        Command::NewLeader | Command::Expire { .. } => None,
+        Command::NewLeader | Command::Expire { .. } | Command::Raise { .. } => None,
     }
 }
 

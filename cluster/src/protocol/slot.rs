@@ -60,7 +60,8 @@ fn command_key(command: &Command) -> Option<&[u8]> {
         Command::Cache(CacheCommand::Flush)
         | Command::Session(_)
         | Command::NewLeader
-        | Command::Expire { .. } => None,
+        | Command::Expire { .. }
+        | Command::Raise { .. } => None,
     }
 }
 

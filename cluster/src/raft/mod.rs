@@ -21,6 +21,7 @@ use crate::state::command::{Reply, Request};
 use crate::world::World;
 
 pub mod channel;
+pub mod hello;
 pub mod invalidations;
 pub mod log_store;
 pub mod network;
@@ -166,6 +167,9 @@ impl RaftOptions {
             snapshot_policy: openraft::SnapshotPolicy::Never,
             max_in_snapshot_log_to_keep: self.snapshot_every / 5,
             replication_lag_threshold: self.snapshot_every + self.snapshot_every / 5,
+            // A follower whose log has lost its end, which a disk that lies or a foreign hand can
+            // do, is sent it again instead of being asked for ever.
+            allow_log_reversion: Some(true),
             // Retry an unreachable peer about as often as its heartbeat is due.
             backoff: format!("{0}ms {0}ms {0}ms ...{0}ms", self.heartbeat_ms),
             ..openraft::Config::default()

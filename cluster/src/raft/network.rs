@@ -22,10 +22,14 @@ use openraft::raft::{
 use openraft::vote::RaftLeaderId;
 use openraft::{EntryPayload, RaftNetworkFactory, RaftNetworkV2};
 
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::hello::{Acquaintances, Greeting, refused};
 use super::snapshot::{PIECE_BYTES, SnapshotData};
 use super::wire::{Connection, PeerRequest, PeerResponse, SnapshotPiece};
-use super::{LogEntry, NodeId, RaftWorld, Snapshot, TypeConfig, Vote};
+use super::{LogEntry, NodeId, RaftWorld, Snapshot, SnapshotMeta, TypeConfig, Vote};
 use crate::event::{NodeEvent, Timed};
+use crate::storage::{Disk, SnapshotFile};
 use crate::world;
 
 /// How long a peer may take for a piece of a snapshot, beyond what its bytes need.
@@ -46,6 +50,7 @@ pub struct Network<W: RaftWorld> {
     campaign: Rc<Cell<(u64, bool)>>,
     /// Answered calls that carried entries.
     appends: Rc<Cell<Timed>>,
+    acquaintances: Rc<Acquaintances<W>>,
 }
 
 impl<W: RaftWorld> Clone for Network<W> {
@@ -55,6 +60,7 @@ impl<W: RaftWorld> Clone for Network<W> {
             entries_limit: self.entries_limit,
             campaign: self.campaign.clone(),
             appends: self.appends.clone(),
+            acquaintances: self.acquaintances.clone(),
         }
     }
 }
@@ -62,12 +68,13 @@ impl<W: RaftWorld> Clone for Network<W> {
 impl<W: RaftWorld> Network<W> {
     /// `entries_limit`: how long a call that carries log entries may take at most, if that is
     /// longer than openraft allots.
-    pub fn new(entries_limit: Duration) -> Self {
+    pub fn new(entries_limit: Duration, acquaintances: Rc<Acquaintances<W>>) -> Self {
         Self {
             pool: Rc::default(),
             entries_limit,
             campaign: Rc::default(),
             appends: Rc::default(),
+            acquaintances,
         }
     }
 
@@ -76,9 +83,10 @@ impl<W: RaftWorld> Network<W> {
         self.appends.get()
     }
 
-    /// Calls the node at `address`; the whole call, connecting included, is bounded.
+    /// Calls the node `id` at `address`; the whole call, connecting included, is bounded.
     pub async fn call(
         &self,
+        id: NodeId,
         address: &str,
         request: &PeerRequest<W>,
         limit: Duration,
@@ -89,16 +97,13 @@ impl<W: RaftWorld> Network<W> {
             .get_mut(address)
             .and_then(|connections| connections.pop());
         let exchange = async {
-            let mut connection = match idle {
-                Some(connection) => connection,
-                None => Connection::new(W::connect(address).await?),
-            };
-            connection.send(request).await?;
-            let response = connection
-                .receive()
-                .await?
-                .ok_or(io::ErrorKind::UnexpectedEof)?;
-            Ok((connection, response))
+            match idle {
+                Some(mut connection) => {
+                    connection.send(None, request).await?;
+                    answer_of(connection).await
+                }
+                None => self.begin(id, address, request).await,
+            }
         };
         let (connection, response) = world::timeout::<W, _>(limit, exchange)
             .await
@@ -114,6 +119,54 @@ impl<W: RaftWorld> Network<W> {
         }
     }
 
+    /// Greets the node `id` at `address`, on a connection that is not used for anything else.
+    ///
+    /// # Errors
+    /// `PermissionDenied` if nothing may pass between the two; others if there is no answer.
+    pub async fn greet(&self, id: NodeId, address: &str, limit: Duration) -> io::Result<()> {
+        let begun = self.greeted(id, address, &PeerRequest::ReadIndex);
+        let greeted = world::timeout::<W, _>(limit, begun).await;
+        let greeted = greeted.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        greeted.map(drop)
+    }
+
+    /// The first call of a connection.
+    async fn begin(
+        &self,
+        id: NodeId,
+        address: &str,
+        request: &PeerRequest<W>,
+    ) -> io::Result<Answered<W::Stream, W>> {
+        match self.greeted(id, address, request).await {
+            Ok(connection) => answer_of(connection).await,
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Err(e),
+            // A node that does not greet takes the greeting for nonsense and hangs up.
+            Err(_) if self.acquaintances.serves_unknown() => {
+                let mut connection = Connection::new(W::connect(address).await?);
+                connection.send(None, request).await?;
+                answer_of(connection).await
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// A connection on which greetings have been exchanged and the request was sent.
+    async fn greeted(
+        &self,
+        id: NodeId,
+        address: &str,
+        request: &PeerRequest<W>,
+    ) -> io::Result<Connection<W::Stream>> {
+        let mut connection = Connection::new(W::connect(address).await?);
+        let hello = self.acquaintances.hello(id);
+        connection.send(Some(&hello), request).await?;
+        match connection.receive_greeting().await? {
+            Greeting::Hello(hello) => self.acquaintances.check(&hello).map_err(refused)?,
+            Greeting::Refused(why) => return Err(refused(why)),
+        }
+        Ok(connection)
+    }
+
     /// Reports an election once, however many peers are asked.
     fn note_campaign(&self, vote: &Vote<W>, pre_vote: bool) {
         let term = vote.leader_id().term();
@@ -123,12 +176,22 @@ impl<W: RaftWorld> Network<W> {
     }
 }
 
+type Answered<S, W> = (Connection<S>, PeerResponse<W>);
+
+async fn answer_of<S: AsyncRead + AsyncWrite + Unpin, W: RaftWorld>(
+    mut connection: Connection<S>,
+) -> io::Result<Answered<S, W>> {
+    let response = connection.receive().await?;
+    Ok((connection, response.ok_or(io::ErrorKind::UnexpectedEof)?))
+}
+
 impl<W: RaftWorld> RaftNetworkFactory<TypeConfig<W>> for Network<W> {
     type Network = PeerClient<W>;
 
-    async fn new_client(&mut self, _target: NodeId, node: &BasicNode) -> PeerClient<W> {
+    async fn new_client(&mut self, target: NodeId, node: &BasicNode) -> PeerClient<W> {
         PeerClient {
             network: self.clone(),
+            target,
             // Addresses are checked when a node is added; a bad one is simply unreachable.
             address: super::peer_address(&node.addr).unwrap_or_else(|| node.addr.clone()),
         }
@@ -138,6 +201,7 @@ impl<W: RaftWorld> RaftNetworkFactory<TypeConfig<W>> for Network<W> {
 /// Calls one peer on behalf of openraft.
 pub struct PeerClient<W: RaftWorld> {
     network: Network<W>,
+    target: NodeId,
     address: String,
 }
 
@@ -150,7 +214,7 @@ impl<W: RaftWorld> PeerClient<W> {
         limit: Duration,
     ) -> Result<PeerResponse<W>, RpcError<W>> {
         self.network
-            .call(&self.address, &request, limit)
+            .call(self.target, &self.address, &request, limit)
             .await
             .map_err(|e| match e.kind() {
                 // Not there at all: openraft backs off before it tries again.
@@ -177,6 +241,10 @@ impl<W: RaftWorld> PeerClient<W> {
             ));
         };
         let total = file.len();
+        let acquaintances = &self.network.acquaintances;
+        if acquaintances.greeting_of(self.target).is_none() && acquaintances.serves_unknown() {
+            return self.send_whole(vote, snapshot.meta, &file).await;
+        }
         // A small one is there before its receiver could say that it has some of it.
         let mut asks = total > PIECE_BYTES;
         let mut offset = 0;
@@ -218,6 +286,29 @@ fn bytes_of<W: RaftWorld>(entries: &[LogEntry<W>]) -> u64 {
         EntryPayload::Blank | EntryPayload::Membership(_) => 0,
     });
     bytes.sum()
+}
+
+impl<W: RaftWorld> PeerClient<W> {
+    /// Sends the snapshot to a node of the release before, which knows no pieces.
+    async fn send_whole(
+        &self,
+        vote: Vote<W>,
+        meta: SnapshotMeta<W>,
+        file: &SnapshotFile<<W::Disk as Disk>::File>,
+    ) -> Result<SnapshotResponse<TypeConfig<W>>, RpcError<W>> {
+        let data = file.read_at(0, file.len() as usize).await;
+        let data = data.map_err(|e| RPCError::Network(NetworkError::new(&e)))?;
+        let request = PeerRequest::Snapshot {
+            vote,
+            meta,
+            data: data.into(),
+        };
+        let limit = PIECE_LIMIT + transfer_time(file.len());
+        match self.call(request, limit).await? {
+            PeerResponse::Snapshot(response) => Ok(response),
+            _ => Err(confused()),
+        }
+    }
 }
 
 /// How long so many bytes may take over a slow link and onto a slow disk, beyond what any call

@@ -29,7 +29,7 @@ use crate::event::NodeEvent;
 #[cfg(feature = "planted")]
 use crate::planted::{self, Bug};
 use crate::state::command::{Applied, Command, Reply, Request, Stamp, Wake};
-use crate::state::{Limits, State};
+use crate::state::{LEVEL, Limits, State};
 use crate::storage::{OpenError, SnapshotReader, SnapshotStore};
 use crate::world::Instant;
 
@@ -167,6 +167,11 @@ impl<W: RaftWorld> StateMachine<W> {
     /// The state as of the last applied entry.
     pub fn state(&self) -> Ref<'_, State> {
         Ref::map(self.shared.machine.borrow(), |machine| &machine.state)
+    }
+
+    /// The last applied entry.
+    pub fn last_applied(&self) -> Option<LogId<W>> {
+        self.shared.machine.borrow().last_applied
     }
 
     /// Index of the last applied entry, 0 before the first.
@@ -342,7 +347,13 @@ impl<W: RaftWorld> Shared<W> {
     /// Applies one request and passes on the answers it gives to others.
     fn apply_request(&self, id: &LogId<W>, payload: &[u8], client_here: bool) -> io::Result<Reply> {
         let request: Request = postcard::from_bytes(payload)
-            .map_err(|e| io::Error::other(format!("entry {} does not decode: {e}", id.index)))?;
+            .map_err(|e| of_newer_release(id.index, &format!("it does not decode ({e})")))?;
+        if let Command::Raise { level } = request.command
+            && level > LEVEL
+        {
+            let why = format!("it raises the rules to level {level}, this one knows {LEVEL}");
+            return Err(of_newer_release(id.index, &why));
+        }
         let mut machine = self.machine.borrow_mut();
         let stamp = Stamp {
             index: id.index,
@@ -422,6 +433,13 @@ impl<W: RaftWorld> Shared<W> {
         }
         Ok(reply)
     }
+}
+
+/// A committed entry that this node cannot apply, at this or any later start.
+fn of_newer_release(index: u64, why: &str) -> io::Error {
+    io::Error::other(format!(
+        "entry {index} is of a newer release than this node: {why}. Upgrade the node"
+    ))
 }
 
 /// The term in which an entry was proposed.

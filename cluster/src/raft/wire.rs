@@ -1,7 +1,8 @@
 //! Messages between nodes and their framing.
 //!
 //! A frame is a 32-bit little-endian length and a postcard-encoded message, written with one
-//! call. A connection carries one request at a time, answered in order.
+//! call. A connection begins with a greeting ([`super::hello`]) and carries one request at a
+//! time, answered in order. Messages are only ever added behind the last one.
 
 use std::io;
 
@@ -14,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use super::hello::{Greeting, Hello, MAGIC};
 use super::{RaftWorld, SnapshotMeta, TypeConfig, Vote};
 use crate::encode;
 
@@ -31,10 +33,16 @@ pub enum PeerRequest<W: RaftWorld> {
     Append(AppendEntriesRequest<TypeConfig<W>>),
     PreVote(VoteRequest<TypeConfig<W>>),
     Vote(VoteRequest<TypeConfig<W>>),
-    SnapshotPiece(SnapshotPiece<W>),
+    /// A whole snapshot in one message, as nodes send and expect it that do not greet.
+    Snapshot {
+        vote: Vote<W>,
+        meta: SnapshotMeta<W>,
+        data: Bytes,
+    },
     TransferLeader(TransferLeaderRequest<TypeConfig<W>>),
     /// The leader's read index, for bounded-stale reads on followers.
     ReadIndex,
+    SnapshotPiece(SnapshotPiece<W>),
 }
 
 /// Some bytes of a snapshot. Pieces of the same snapshot, whoever sends them, have the same
@@ -58,12 +66,33 @@ pub enum PeerResponse<W: RaftWorld> {
     Append(AppendEntriesResponse<TypeConfig<W>>),
     Vote(VoteResponse<TypeConfig<W>>),
     Snapshot(SnapshotResponse<TypeConfig<W>>),
-    /// The snapshot is there up to this byte; the rest may follow.
-    SnapshotUpTo(u64),
     TransferLeader,
     ReadIndex(u64),
     /// The node cannot answer: it is stopping, damaged, or not the leader.
     Failed(String),
+    /// The snapshot is there up to this byte; the rest may follow.
+    SnapshotUpTo(u64),
+}
+
+/// Whatever follows is of a later version that has more to say.
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
+    let decoded = postcard::take_from_bytes(bytes);
+    let (message, _) = decoded.map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+    Ok(message)
+}
+
+fn append_frame<T: Serialize>(bytes: Vec<u8>, head: &[u8], message: &T) -> io::Result<Vec<u8>> {
+    let start = bytes.len();
+    let mut bytes = bytes;
+    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(head);
+    let mut bytes = encode::append(bytes, message).map_err(io::Error::other)?;
+    let length = bytes.len() - start - 4;
+    if length > MAX_FRAME_BYTES {
+        return Err(too_large(length));
+    }
+    bytes[start..start + 4].copy_from_slice(&(length as u32).to_le_bytes());
+    Ok(bytes)
 }
 
 fn too_large(bytes: usize) -> io::Error {
@@ -79,6 +108,13 @@ pub struct Connection<S> {
     read: BytesMut,
 }
 
+/// What comes first on a connection.
+pub enum First<T> {
+    Hello(Hello),
+    /// A request of a node that does not greet.
+    Request(T),
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub fn new(stream: S) -> Self {
         Self {
@@ -87,17 +123,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    pub async fn send<T: Serialize>(&mut self, message: &T) -> io::Result<()> {
-        let mut frame = Vec::with_capacity(FRAME_BYTES);
-        frame.extend_from_slice(&[0; 4]);
-        let mut frame = encode::append(frame, message).map_err(io::Error::other)?;
-        let bytes = frame.len() - 4;
-        if bytes > MAX_FRAME_BYTES {
-            return Err(too_large(bytes));
+    /// Sends a message; the greeting in front of it, on a connection that begins with one.
+    pub async fn send<T: Serialize>(
+        &mut self,
+        greeting: Option<&Hello>,
+        message: &T,
+    ) -> io::Result<()> {
+        let mut frames = Vec::with_capacity(FRAME_BYTES);
+        if let Some(hello) = greeting {
+            frames = append_frame(frames, MAGIC, hello)?;
         }
-        let length = u32::try_from(bytes).map_err(io::Error::other)?;
-        frame[..4].copy_from_slice(&length.to_le_bytes());
+        let frames = append_frame(frames, &[], message)?;
+        self.stream.write_all(&frames).await
+    }
+
+    /// Answers a greeting.
+    pub async fn answer_greeting(&mut self, greeting: &Greeting) -> io::Result<()> {
+        let frame = append_frame(Vec::new(), MAGIC, greeting)?;
         self.stream.write_all(&frame).await
+    }
+
+    /// The answer to a greeting.
+    pub async fn receive_greeting(&mut self) -> io::Result<Greeting> {
+        let frame = self.receive_frame().await?;
+        let frame = frame.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let greeting = frame.strip_prefix(MAGIC.as_slice());
+        decode(greeting.ok_or(io::ErrorKind::InvalidData)?)
+    }
+
+    /// The first message of a connection that another has opened.
+    pub async fn receive_first<T: DeserializeOwned>(&mut self) -> io::Result<Option<First<T>>> {
+        let Some(frame) = self.receive_frame().await? else {
+            return Ok(None);
+        };
+        Ok(Some(match frame.strip_prefix(MAGIC.as_slice()) {
+            Some(hello) => First::Hello(decode(hello)?),
+            None => First::Request(decode(&frame)?),
+        }))
     }
 
     /// The next message, or `None` when the peer closed the connection between messages.
@@ -105,9 +167,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let Some(frame) = self.receive_frame().await? else {
             return Ok(None);
         };
-        postcard::from_bytes(&frame)
-            .map(Some)
-            .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
+        decode(&frame).map(Some)
     }
 
     async fn receive_frame(&mut self) -> io::Result<Option<BytesMut>> {

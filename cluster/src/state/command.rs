@@ -63,6 +63,11 @@ pub enum Command {
     Lock(LockCommand),
     Queue(QueueCommand),
     Cache(CacheCommand),
+    /// From here on the rules of this level hold; proposed by a leader once every member
+    /// knows them. Never lowers it.
+    Raise {
+        level: u32,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -76,9 +76,14 @@ impl Locks {
                 Reply::Done
             }
             LockCommand::Check { name, token } => {
+                if now.level == 0 {
+                    return Reply::TokenAccepted(self.lock_mut(name).accept(*token));
+                }
                 // A name that was never locked has no token to accept, and gets no record.
                 let lock = self.locks.get_mut(name);
-                Reply::TokenAccepted(lock.is_some_and(|lock| lock.accept(*token)))
+                Reply::TokenAccepted(
+                    lock.is_some_and(|lock| lock.has_granted(*token) && lock.accept(*token)),
+                )
             }
         }
     }

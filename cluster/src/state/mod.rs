@@ -26,8 +26,8 @@ mod tests;
 
 pub use cache::CacheStats;
 pub use limits::{
-    DEDUP_WINDOW, LARGEST_BATCH, LARGEST_EXPIRE, LARGEST_RECEIVE_BYTES, LONGEST_MS, Limits,
-    SHORTEST_SESSION_MS,
+    DEDUP_WINDOW, LARGEST_BATCH, LARGEST_EXPIRE, LARGEST_RECEIVE_BYTES, LEVEL, LONGEST_MS,
+    LONGEST_NAME_BYTES, Limits, SHORTEST_SESSION_MS,
 };
 pub use snapshot::DecodeError;
 
@@ -54,6 +54,10 @@ pub struct State {
     locks: Locks,
     queues: Queues,
     cache: Cache,
+    /// Of the rules; see [`LEVEL`]. In the snapshot it stands behind all the rest, and only
+    /// above 0, so that a node of the release before reads what it knows.
+    #[serde(skip)]
+    level: u32,
 }
 
 impl State {
@@ -68,6 +72,7 @@ impl State {
             locks: Locks::default(),
             queues: Queues::default(),
             cache: Cache::default(),
+            level: 0,
         }
     }
 
@@ -122,6 +127,11 @@ impl State {
     /// Index of the last entry applied; 0 at first.
     pub fn applied_index(&self) -> u64 {
         self.applied_index
+    }
+
+    /// Level of the rules that are in force; see [`LEVEL`].
+    pub fn level(&self) -> u32 {
+        self.level
     }
 
     /// What the state was created with.
@@ -179,6 +189,7 @@ impl State {
             index: stamp.index,
             clock_ms: self.clock_ms,
             served_ms: self.served_ms(),
+            level: self.level,
         }
     }
 
@@ -223,6 +234,10 @@ impl State {
             Command::Expire { sessions } => {
                 let ended = self.sessions.expire(now, sessions);
                 self.locks.end(now, &self.sessions, &ended, effects);
+                Reply::Done
+            }
+            Command::Raise { level } => {
+                self.level = self.level.max(*level);
                 Reply::Done
             }
             Command::Session(command) => self.execute_session(now, command, effects),
@@ -281,6 +296,8 @@ struct Moment {
     index: u64,
     clock_ms: u64,
     served_ms: u64,
+    /// Of the rules.
+    level: u32,
 }
 
 impl Moment {

@@ -182,12 +182,12 @@ impl Queues {
         }
         #[cfg(feature = "planted")]
         if planted::active(Bug::DeadLetterApart) {
-            let target = self.queues[number].dead_letter_name();
+            let target = self.queues[number].dead_letter_name(now.level);
             let letters = letters.map(|letter| (target.clone(), letter.content.into_new()));
             self.outbox.extend(letters);
             return;
         }
-        let target = self.number_or_new(&self.queues[number].dead_letter_name());
+        let target = self.number_or_new(&self.queues[number].dead_letter_name(now.level));
         self.change_numbered(target, effects, |queue| {
             for letter in letters {
                 queue.add(now, letter.content, 0);

@@ -18,6 +18,7 @@ mod error;
 mod extent;
 mod frame;
 mod fuse;
+mod identity;
 mod memory;
 mod real;
 mod record;
@@ -30,6 +31,7 @@ mod tests;
 
 pub use disk::{Disk, DiskFile};
 pub use error::OpenError;
+pub use identity::Identity;
 pub use memory::{CrashMode, MemoryDisk};
 pub use real::RealDisk;
 pub use record::Record;

@@ -215,6 +215,18 @@ impl Cluster {
         assert!(status.success(), "node {id}: {status}\n{}", self.log(id));
     }
 
+    /// Where the node keeps its log and snapshots.
+    pub fn directory(&self, id: usize) -> PathBuf {
+        self.path(&format!("node-{id}"))
+    }
+
+    /// What a node that ended by itself wrote to standard error, and its exit code.
+    pub fn ended(&mut self, id: usize) -> (Option<i32>, String) {
+        let mut child = self.running[id - 1].take().expect("the node was started");
+        let status = child.wait().expect("a process ends");
+        (status.code(), self.log(id))
+    }
+
     pub fn is_running(&mut self, id: usize) -> bool {
         let child = self.running[id - 1].as_mut();
         child.is_some_and(|child| child.try_wait().is_ok_and(|ended| ended.is_none()))
@@ -234,7 +246,7 @@ impl Cluster {
         read.expect("the node was started")
     }
 
-    fn log(&self, id: usize) -> String {
+    pub fn log(&self, id: usize) -> String {
         let read = std::fs::read_to_string(self.path(&format!("log-{id}")));
         read.expect("the node was started")
     }

@@ -5,12 +5,15 @@ use std::io;
 use std::ops::{Bound, Range, RangeBounds};
 
 use bytes::Bytes;
+use openraft::EntryPayload;
 use openraft::storage::IOFlushed;
+use openraft::vote::RaftLeaderId;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
 use crate::encode;
-use crate::raft::{LogEntry, LogId, RaftWorld, TypeConfig, Vote};
+use crate::raft::state_machine::term_of;
+use crate::raft::{LogEntry, LogId, NodeId, RaftWorld, TypeConfig, Vote};
 use crate::storage::{OpenError, Record, Recovered};
 use crate::world::Instant;
 
@@ -132,6 +135,37 @@ impl<W: RaftWorld> Log<W> {
         Ok(log)
     }
 
+    /// Refuses a log that has lost what it must have held. A node votes in a term before it
+    /// has entries of that term or a snapshot with such, so a log without the vote was cut
+    /// off or replaced, and may have forgotten whom it voted for. And what was purged is in
+    /// the snapshot.
+    pub fn check_against(&self, applied: Option<LogId<W>>) -> Result<(), OpenError> {
+        let damaged = |detail: String| OpenError::Damaged {
+            file: "wal".into(),
+            offset: 0,
+            detail,
+        };
+        let known = applied.max(self.last_log_id());
+        let term = known.as_ref().map_or(0, term_of::<W>);
+        let voted = self.vote.as_ref().map_or(0, |vote| vote.leader_id().term());
+        if voted < term {
+            return Err(damaged(format!(
+                "this node has entries of term {term}, and its last vote is of term {voted}: \
+                 the log is missing or has lost its end. Remove the node from its cluster, and \
+                 add it again with an empty directory"
+            )));
+        }
+        let purged = self.purged.map(|id| id.index);
+        let saved = applied.map(|id| id.index);
+        if purged > saved {
+            return Err(damaged(format!(
+                "entries up to {} are in a snapshot only, and that is missing",
+                purged.unwrap_or(0)
+            )));
+        }
+        Ok(())
+    }
+
     pub fn check(&self) -> io::Result<()> {
         match &self.failed {
             Some(why) => Err(io::Error::other(why.clone())),
@@ -249,6 +283,21 @@ impl<W: RaftWorld> Log<W> {
             stored.entry.log_id.index < range.end && (is_first || bytes <= most_bytes)
         });
         stored.map(|stored| stored.entry.clone()).collect()
+    }
+
+    /// A hash of the first members and their addresses, never 0.
+    pub fn founded_cluster(&self) -> Option<u64> {
+        let first = &self.entries.front()?.entry;
+        match &first.payload {
+            EntryPayload::Membership(membership) if first.log_id.index == 0 => {
+                let members: Vec<(NodeId, &str)> = membership
+                    .nodes()
+                    .map(|(id, node)| (*id, node.addr.as_str()))
+                    .collect();
+                Some(encode::hash(&members, 0).max(1))
+            }
+            _ => None,
+        }
     }
 
     /// Index up to which the log must be purged to keep at most `most_bytes` encoded.

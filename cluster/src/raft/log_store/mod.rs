@@ -53,11 +53,14 @@ struct Shared<W: RaftWorld> {
 }
 
 impl<W: RaftWorld> LogStore<W> {
-    /// Recovers the log from `disk` and starts its writer task.
+    /// Recovers the log from `disk` and starts its writer task. `applied` is the last entry in
+    /// the snapshot beside it, which the log must know of.
+    ///
     /// `on_leading` is told the term that this node leads, or 0, at every durable vote.
     pub async fn open(
         disk: W::Disk,
         node: NodeId,
+        applied: Option<LogId<W>>,
         on_leading: impl Fn(u64) + 'static,
     ) -> Result<Self, OpenError> {
         let (wal, recovered) = Wal::open(disk).await?;
@@ -65,6 +68,7 @@ impl<W: RaftWorld> LogStore<W> {
             tracing::info!(bytes = recovered.torn_bytes, "cut off a torn log tail");
         }
         let log = Log::recover(recovered)?;
+        log.check_against(applied)?;
         let store = Self {
             shared: Rc::new(Shared {
                 node,
@@ -83,6 +87,17 @@ impl<W: RaftWorld> LogStore<W> {
     pub fn last_index(&self) -> u64 {
         let log = self.shared.log.borrow();
         (log.first + log.entries.len() as u64).saturating_sub(1)
+    }
+
+    /// Whether a vote is there.
+    pub fn has_vote(&self) -> bool {
+        self.shared.log.borrow().vote.is_some()
+    }
+
+    /// The cluster that the log's first entry founds, as a number; `None` if that entry is
+    /// not there any more, or not yet.
+    pub fn founded_cluster(&self) -> Option<u64> {
+        self.shared.log.borrow().founded_cluster()
     }
 
     /// Index up to which the log must be purged to hold at most `most_bytes`; `None` if it

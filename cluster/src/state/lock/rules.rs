@@ -171,10 +171,14 @@ impl Lock {
         dead
     }
 
-    /// A fenced resource's check: accepts `token` unless it accepted a larger one before, or
-    /// no such token was ever granted.
+    /// Whether the token may have been granted: none was that is larger than the last one.
+    pub(super) fn has_granted(&self, token: Token) -> bool {
+        token <= self.last_token
+    }
+
+    /// A fenced resource's check: accepts `token` unless it accepted a larger one before.
     pub(super) fn accept(&mut self, token: Token) -> bool {
-        if token < self.accepted_token || token > self.last_token {
+        if token < self.accepted_token {
             return false;
         }
         self.accepted_token = token;
