@@ -4,12 +4,18 @@
 //! the log saves, so it must first have been outweighed: a snapshot is then due when the log
 //! since the last one has half its bytes. And a log of large entries is cut off by bytes,
 //! however few they are.
+//!
+//! A disk that is nearly full is noticed before it is: the node then lets the state grow no
+//! more, because a log that cannot be written ends it.
+
+use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
 
 use super::Node;
 use crate::raft::RaftWorld;
 use crate::raft::state_machine::SinceSnapshot;
+use crate::storage::Disk;
 
 /// Snapshots up to this size are taken by the count of entries alone.
 const SMALL_SNAPSHOT_BYTES: u64 = 4 << 20;
@@ -17,6 +23,11 @@ const SMALL_SNAPSHOT_BYTES: u64 = 4 << 20;
 const LARGE_LOG_BYTES: u64 = 64 << 20;
 /// Bytes of the log that are kept behind a snapshot for followers that lag.
 const KEPT_LOG_BYTES: u64 = 64 << 20;
+
+/// Below this much free space, and that of a snapshot, the state may not grow.
+const LEAST_FREE_BYTES: u64 = 128 << 20;
+/// Rest between two looks at the free space.
+const SPACE_LOOK: Duration = Duration::from_secs(1);
 
 /// Takes snapshots when they are due.
 pub(super) async fn run<W: RaftWorld>(node: Node<W>) {
@@ -30,6 +41,23 @@ pub(super) async fn run<W: RaftWorld>(node: Node<W>) {
         if let Some(upto) = node.purge_point() {
             let _ = node.inner.raft.trigger().purge_log(upto).await;
         }
+    }
+}
+
+/// Notes when the disk has too little space. A disk that does not know its space has enough.
+pub(super) async fn watch_space<W: RaftWorld>(node: Node<W>, disk: W::Disk) {
+    while let Ok(Some(free)) = disk.free_bytes().await {
+        if node.inner.stopping.get() {
+            return;
+        }
+        // The next snapshot is written beside the last.
+        let snapshot = node.inner.machine.since_snapshot().snapshot_bytes;
+        let lacks = free < LEAST_FREE_BYTES + snapshot;
+        let before = node.inner.lacks_space.replace(lacks.then_some(free));
+        if lacks && before.is_none() {
+            tracing::warn!("the disk is nearly full: {} MiB are free", free >> 20);
+        }
+        W::sleep(SPACE_LOOK).await;
     }
 }
 

@@ -101,6 +101,8 @@ struct Inner<W: RaftWorld> {
     leading_changed: Rc<Notify>,
     /// When this node, as a follower, last got a call from a leader that it accepted.
     leader_heard_at: Cell<Option<Instant>>,
+    /// Bytes that are free on the disk, if they are too few to let the state grow.
+    lacks_space: Cell<Option<u64>>,
     /// A snapshot that is on its way from the leader.
     arriving: RefCell<Option<Arriving<W>>>,
     /// The last read index obtained from the leader, for bounded-stale reads.
@@ -175,6 +177,7 @@ impl<W: RaftWorld> Node<W> {
                 log_clock: Cell::default(),
                 leading_changed,
                 leader_heard_at: Cell::default(),
+                lacks_space: Cell::default(),
                 arriving: RefCell::default(),
                 read_point: Cell::default(),
                 touched: RefCell::default(),
@@ -194,6 +197,7 @@ impl<W: RaftWorld> Node<W> {
         W::spawn(leadership::expire(node.clone()));
         W::spawn(compaction::run(node.clone()));
         W::spawn(identity::bootstrap(node.clone()));
+        W::spawn(compaction::watch_space(node.clone(), disk.clone()));
         W::spawn(identity::keep(node.clone(), disk));
         W::spawn(identity::meet(node.clone()));
         W::spawn(identity::raise_level(node.clone()));

@@ -74,8 +74,8 @@ struct Shared<W: RaftWorld> {
     waiting: RefCell<BTreeMap<u64, Waiting>>,
     /// The latest changes of the cache.
     invalidations: RefCell<Invalidations>,
-    /// Wakes long polls: some queue has a message to hand out.
-    queue_ready: Notify,
+    /// Wakes long polls, by queue: it has a message to hand out.
+    queue_ready: RefCell<BTreeMap<String, Rc<Notify>>>,
     /// The term in which this node has applied its own `NewLeader`; 0 before.
     leader_ready_term: Cell<u64>,
     /// When that was.
@@ -155,7 +155,7 @@ impl<W: RaftWorld> StateMachine<W> {
                 saved: snapshots.reader(),
                 snapshots: tokio::sync::Mutex::new(snapshots),
                 waiting: RefCell::default(),
-                queue_ready: Notify::new(),
+                queue_ready: RefCell::default(),
                 leader_ready_term: Cell::new(0),
                 leader_ready_at: Cell::default(),
                 leading_term: Cell::new(0),
@@ -240,11 +240,22 @@ impl<W: RaftWorld> StateMachine<W> {
     /// This node no longer leads: its waiting clients must ask elsewhere.
     pub fn abandon_waiters(&self) {
         self.shared.waiting.borrow_mut().clear();
+        for ready in self.shared.queue_ready.borrow().values() {
+            ready.notify_waiters();
+        }
     }
 
-    /// Resolves when, from now on, some queue gains a message to hand out.
-    pub fn queue_ready(&self) -> Notified<'_> {
-        self.shared.queue_ready.notified()
+    /// Notified, one waiter at a time, when the queue gains a message to hand out.
+    pub fn queue_ready(&self, queue: &str) -> Rc<Notify> {
+        let mut waited_for = self.shared.queue_ready.borrow_mut();
+        // Those that nobody waits for any more.
+        waited_for.retain(|name, ready| Rc::strong_count(ready) > 1 || name == queue);
+        waited_for.entry(queue.to_owned()).or_default().clone()
+    }
+
+    /// Wakes the first that waits for the queue.
+    pub fn wake_one(&self, queue: &str) {
+        self.shared.wake_one(queue);
     }
 
     /// Resolves when, from now on, entries have been applied or leadership has changed.
@@ -322,6 +333,12 @@ impl<W: RaftWorld> Machine<W> {
 }
 
 impl<W: RaftWorld> Shared<W> {
+    fn wake_one(&self, queue: &str) {
+        if let Some(ready) = self.queue_ready.borrow().get(queue) {
+            ready.notify_one();
+        }
+    }
+
     fn answer_waiting(&self, wake: Wake) {
         let mut waiting = self.waiting.borrow_mut();
         let Some(entry) = waiting.get_mut(&wake.waiter) else {
@@ -375,8 +392,8 @@ impl<W: RaftWorld> Shared<W> {
         for wake in wakes {
             self.answer_waiting(wake);
         }
-        if !ready_queues.is_empty() {
-            self.queue_ready.notify_waiters();
+        for queue in &ready_queues {
+            self.wake_one(queue);
         }
         if client_here && request.command == Command::NewLeader {
             // Proposed by this node, and only leaders propose it.

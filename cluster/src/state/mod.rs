@@ -154,6 +154,11 @@ impl State {
         [session, other].into_iter().flatten().min()
     }
 
+    /// Whether the queue has a message to hand out.
+    pub fn has_deliverable(&self, queue: &str) -> bool {
+        self.queues.has_deliverable(queue)
+    }
+
     /// Whether any deadline is kept in served time, which a new leader's first entry moves on
     /// by all the time since the entry before it.
     pub fn counts_served_time(&self) -> bool {

@@ -110,6 +110,11 @@ impl Queues {
         self.deadlines.first().map(|&(deadline_ms, _)| deadline_ms)
     }
 
+    pub(super) fn has_deliverable(&self, name: &str) -> bool {
+        let number = self.numbers.get(name);
+        number.is_some_and(|number| self.queues[*number].has_deliverable())
+    }
+
     pub(super) fn info(&self, name: &str) -> Option<QueueInfo> {
         let number = *self.numbers.get(name)?;
         Some(self.queues[number].info())

@@ -304,6 +304,11 @@ impl Queue {
         std::mem::take(&mut self.gained)
     }
 
+    /// Whether a receive would find a message.
+    pub(super) fn has_deliverable(&self) -> bool {
+        !self.index.ready.is_empty()
+    }
+
     pub(super) fn info(&self) -> QueueInfo {
         let in_flight = self.index.in_flight.len() as u64;
         let delayed = self.index.deadlines.len() as u64 - in_flight;
