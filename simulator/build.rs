@@ -12,9 +12,24 @@ use std::process::Command;
 
 const VARIABLE: &str = "SQUALL_COMMIT";
 
+/// The crates that the program is made of, beside this one.
+const CRATES: [&str; 11] = [
+    "../cluster/src",
+    "../cluster/world",
+    "backend",
+    "check",
+    "fault",
+    "history",
+    "measure",
+    "objective",
+    "plan",
+    "report",
+    "workload",
+];
+
 fn main() {
     println!("cargo::rerun-if-env-changed={VARIABLE}");
-    for path in ["build.rs", "Cargo.toml", "src", "../cluster/src"] {
+    for path in ["build.rs", "Cargo.toml", "src"].into_iter().chain(CRATES) {
         watch(Path::new(path));
     }
     let given = std::env::var(VARIABLE).ok();

@@ -14,11 +14,12 @@
 
 pub mod client;
 mod encode;
-pub mod event;
 pub mod node;
 pub mod planted;
 pub mod protocol;
 pub mod raft;
 pub mod state;
 pub mod storage;
-pub mod world;
+
+pub use squall_world as world;
+pub use squall_world::event;

@@ -10,7 +10,6 @@ use std::path::Path;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use made::made;
-use squall::backend::sim;
 use squall::check::external::{Limits, Model, judge_history};
 use squall::check::{Verdict, check_all};
 use squall::history::History;
@@ -67,7 +66,9 @@ fn run() -> History {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/failure-recovery.toml");
     let scenario = Scenario::load(&file).expect("the repository's scenario is valid");
     let plan = Plan::resolve(&scenario, 1).expect("the scenario can be planned");
-    sim::run(&plan).expect("the simulation works").history
+    squall_sim::run(&plan)
+        .expect("the simulation works")
+        .history
 }
 
 criterion_group!(benches, linearizability, of_a_run);

@@ -7,10 +7,10 @@
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use squall::backend::sim::{self, solo, world::SimWorld};
 use squall::plan::{Plan, Seed};
 use squall::scenario::Scenario;
-use squall_cluster::world::World;
+use squall_sim::{solo, world::SimWorld};
+use squall_world::World;
 use tokio::sync::mpsc;
 
 /// The allocator of the `squall` command.
@@ -65,7 +65,7 @@ fn clusters(criterion: &mut Criterion) {
     ];
     for (name, text) in parts {
         let plan = plan(text);
-        let run = || sim::run(&plan).expect("the simulation works");
+        let run = || squall_sim::run(&plan).expect("the simulation works");
         group.throughput(Throughput::Elements(run().simulated_ns / 1_000_000_000));
         group.bench_function(name, |bencher| bencher.iter(run));
     }

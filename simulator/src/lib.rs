@@ -16,29 +16,28 @@
 //! - [`run`]: a scenario's way to its verdict
 //! - [`report`]: plain data, then renderers
 //! - [`check`]: one property, one file · [`measure`]: election, downtime, recovery, loss
-//! - [`backend`]: the worlds that execute a plan
+//! - [`backends`]: the worlds that execute a plan
 //! - [`workload`]: clients · [`history`]: what happened
 //! - [`plan`]: what will happen · [`fault`]: the vocabulary · [`scenario`]: what was written
 //! - [`baseline`]: figures of earlier runs to compare with
 //! - [`objective`]: what a run must achieve · [`fixed`]: numbers that print alike everywhere
 
-pub mod backend;
-pub mod baseline;
+pub use squall_check as check;
+pub use squall_fault as fault;
+pub use squall_history as history;
+pub use squall_measure as measure;
+pub use squall_objective::{baseline, fixed, objective};
+pub use squall_plan::{plan, scenario};
+pub use squall_report as report;
+pub use squall_workload as workload;
+
+pub mod backends;
 pub mod calibrate;
-pub mod check;
 pub mod cli;
 pub mod compare;
 pub mod environment;
-pub mod fault;
-pub mod fixed;
-pub mod history;
-pub mod measure;
-pub mod objective;
-pub mod plan;
-pub mod report;
 pub mod run;
 pub mod run_dir;
-pub mod scenario;
 pub mod shrink;
 mod stopwatch;
 pub mod sweep;
@@ -46,4 +45,3 @@ pub mod system;
 pub mod testing;
 #[cfg(feature = "planted")]
 pub mod track_record;
-pub mod workload;

@@ -9,10 +9,10 @@
 //! crate `examples/primary-backup`.
 
 pub use squall_cluster::storage::{Disk, DiskFile};
-pub use squall_cluster::world::{Instant, World, timeout, timeout_at};
+pub use squall_world::{Instant, World, timeout, timeout_at};
 
-pub use crate::backend::sim::disk::SimDisk;
-pub use crate::backend::sim::system::{CallFailed, NodeContext, System, call};
-pub use crate::backend::sim::world::SimWorld;
 pub use crate::history::{Action, Delivered, NodeEvent, Outcome};
 pub use crate::workload::{Issuer, LocalFuture};
+pub use squall_sim::disk::SimDisk;
+pub use squall_sim::system::{CallFailed, NodeContext, System, call};
+pub use squall_sim::world::SimWorld;

@@ -3,10 +3,6 @@
 
 use openraft::StorageError;
 use openraft::testing::log::{StoreBuilder, Suite};
-use squall::backend::sim::disk::SimDisk;
-use squall::backend::sim::executor;
-use squall::backend::sim::solo;
-use squall::backend::sim::world::SimWorld;
 use squall::fault::DiskFault;
 use squall::plan::{DiskPlan, Seed};
 use squall_cluster::raft::TypeConfig;
@@ -15,6 +11,10 @@ use squall_cluster::raft::state_machine::StateMachine;
 use squall_cluster::state::Limits;
 use squall_cluster::storage::contract::check_disk_contract;
 use squall_cluster::storage::{Disk, DiskFile, OpenError, Record, Recovered, Wal};
+use squall_sim::disk::SimDisk;
+use squall_sim::executor;
+use squall_sim::solo;
+use squall_sim::world::SimWorld;
 
 fn disk() -> SimDisk {
     let plan = DiskPlan {
@@ -213,7 +213,7 @@ fn reads_fail_and_syncs_drag_while_the_fault_lasts() {
         assert!(matches!(refused, Err(OpenError::Io(_))), "{refused:?}");
         assert!(disk.lift(1) > 0);
         let by_us = 50_000;
-        disk.install(2, DiskFault::SlowSync { by_us });
+        disk.install(2, DiskFault::SlowSync(by_us));
         let (mut wal, _) = Wal::open(disk.clone()).await.expect("readable again");
         let before = executor::current().now();
         wal.sync().await.expect("slow is not broken");

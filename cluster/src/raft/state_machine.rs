@@ -585,7 +585,15 @@ impl<W: RaftWorld> RaftSnapshotBuilder<TypeConfig<W>> for StateMachine<W> {
             machine.note_snapshot(bytes);
             (meta, payload, bytes + bytes / 8)
         };
-        let encoded = W::compute(move || payload.encode(usual_bytes as usize)).await;
+        #[cfg(feature = "planted")]
+        let bug = planted::current();
+        let encoded = W::compute(move || {
+            // A bug is active on the thread that chose it.
+            #[cfg(feature = "planted")]
+            planted::activate(bug);
+            payload.encode(usual_bytes as usize)
+        });
+        let encoded = encoded.await;
         let data = &encoded.0[encoded.1..];
         self.shared.machine.borrow_mut().snapshot_bytes = data.len() as u64;
         #[cfg(feature = "planted")]

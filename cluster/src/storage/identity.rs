@@ -11,10 +11,10 @@
 
 use bytes::{Buf, BufMut};
 
-use super::disk::{Disk, DiskFile};
 use super::error::OpenError;
 use super::frame;
 use super::wal::read_all;
+use squall_world::disk::{Disk, DiskFile};
 
 const NAME: &str = "node";
 const UNFINISHED: &str = "node.tmp";

@@ -11,16 +11,11 @@
 //! entries and snapshots are opaque), it caches nothing, and it shares nothing between
 //! tasks. One owner holds the [`Wal`], one the [`SnapshotStore`].
 
-pub mod contract;
-#[allow(clippy::len_without_is_empty)] // `DiskFile::len` is asynchronous and can fail
-mod disk;
 mod error;
 mod extent;
 mod frame;
 mod fuse;
 mod identity;
-mod memory;
-mod real;
 mod record;
 mod recovery;
 mod snapshot;
@@ -29,12 +24,10 @@ mod wal;
 #[cfg(test)]
 mod tests;
 
-pub use disk::{Disk, DiskFile};
 pub use error::OpenError;
 pub use identity::Identity;
-pub use memory::{CrashMode, MemoryDisk};
-pub use real::RealDisk;
 pub use record::Record;
 pub use recovery::Recovered;
 pub use snapshot::{Snapshot, SnapshotFile, SnapshotReader, SnapshotStore};
+pub use squall_world::disk::{CrashMode, Disk, DiskFile, MemoryDisk, RealDisk, contract};
 pub use wal::Wal;

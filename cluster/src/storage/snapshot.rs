@@ -18,11 +18,11 @@ use std::rc::Rc;
 
 use bytes::{Buf, BufMut};
 
-use super::disk::{Disk, DiskFile};
 use super::error::OpenError;
 use super::frame;
 use super::fuse::Fuse;
 use super::wal::read_all;
+use super::{Disk, DiskFile};
 
 const MAGIC: &[u8; 8] = b"SQUALLSN";
 const VERSION: u32 = 1;

@@ -10,12 +10,12 @@
 
 use std::io;
 
-use super::disk::{Disk, DiskFile};
 use super::error::OpenError;
 use super::frame::{self, Tail};
 use super::fuse::Fuse;
 use super::record::Record;
 use super::recovery::{self, Recovered, Replay};
+use super::{Disk, DiskFile};
 
 pub(super) const LOG: &str = "wal";
 pub(super) const NEW_LOG: &str = "wal.new";

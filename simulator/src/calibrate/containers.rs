@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{CalibrateError, Effort, Measurements, Shape, Target, measure, processor, scenario};
-use crate::backend::docker::{self, Lent, Options};
+use squall_docker::{Lent, Options};
 
 /// The engine and the disk have some work left when containers have started.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -29,7 +29,7 @@ pub fn measure_containers(
     let plan = scenario::plan(nodes, shape, effort.load, None);
     let plan = plan.map_err(CalibrateError::Simulation)?;
     tell("starting containers …");
-    docker::lend(&plan, options, move |lent| {
+    squall_docker::lend(&plan, options, move |lent| {
         std::thread::sleep(SETTLE);
         measure(&target(lent), effort, &tell)
     })?

@@ -13,11 +13,10 @@ use super::load::{Load, Seen, Shape};
 use super::profile::{self, Hardware};
 use super::wire::Questions;
 use super::{CalibrateError, Measurements, scenario};
-use crate::backend::sim;
-use crate::backend::sim::processor::Usage;
 use crate::history::{EventKind, History};
 use crate::plan::Costs;
 use crate::scenario::Profile;
+use squall_sim::processor::Usage;
 
 /// Costs of system calls on a virtual machine, in proportion: wakeup, task, receive, send,
 /// sync, a KiB of log to take in and store.
@@ -146,7 +145,7 @@ fn play_all(
 fn play(measured: &Measurements, shape: Shape, profile: &Profile) -> Result<Played, String> {
     let length = measured.length.min(LONGEST);
     let plan = scenario::plan(measured.nodes, shape, length, Some(profile))?;
-    let run = sim::run(&plan).map_err(|e| e.to_string())?;
+    let run = squall_sim::run(&plan).map_err(|e| e.to_string())?;
     let leader = leader(&run.history).ok_or("no node led")?;
     let seen = Seen::of(&run.history).ok_or("nothing was acknowledged")?;
     let acknowledged = acknowledged(&run.history) as f64;
@@ -180,7 +179,7 @@ fn acknowledged(history: &History) -> u64 {
 
 /// Index of the node that led last: in an undisturbed run, all the time.
 fn leader(history: &History) -> Option<usize> {
-    use squall_cluster::event::NodeEvent;
+    use squall_world::event::NodeEvent;
     let mut events = history.events.iter().rev();
     let node = events.find_map(|event| match &event.kind {
         EventKind::Node {

@@ -6,7 +6,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use squall_cluster::world::{RealWorld, World};
+use squall_world::{RealWorld, World};
 use tokio::task::LocalSet;
 
 use super::{CalibrateError, Target, processor, scenario, wire};

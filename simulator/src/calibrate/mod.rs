@@ -25,8 +25,8 @@ mod wire;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::backend::docker::DockerError;
 use crate::plan::Costs;
+use squall_docker::DockerError;
 
 pub use containers::measure_containers;
 pub use load::{Load, Shape};

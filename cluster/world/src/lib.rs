@@ -1,0 +1,137 @@
+//! The seam between the cluster and the world it runs in.
+//!
+//! Every source of time, tasks, randomness and sockets that the cluster uses goes through
+//! [`World`]; durable files go through [`crate::storage::Disk`]. One compiled cluster serves
+//! every world by static dispatch: the real one below, the simulated one of the simulator
+//! crate, and, in its benchmarks, the classic `turmoil` engine.
+//!
+//! The functions are static because openraft's `AsyncRuntime` is: a world finds out by
+//! itself which node is running (a thread-local in simulations, the process in reality).
+//! Everything is single-threaded; no future needs `Send`.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::io;
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::disk::Disk;
+use crate::event::NodeEvent;
+
+pub mod disk;
+pub mod event;
+mod real;
+
+pub use real::{RealWorld, machine_clock_us};
+
+/// A point on a node's monotonic clock, in nanoseconds since an arbitrary start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Instant(pub u64);
+
+impl Add<Duration> for Instant {
+    type Output = Instant;
+    fn add(self, duration: Duration) -> Instant {
+        Instant(self.0.saturating_add(nanos(duration)))
+    }
+}
+
+impl Sub<Duration> for Instant {
+    type Output = Instant;
+    fn sub(self, duration: Duration) -> Instant {
+        Instant(self.0.saturating_sub(nanos(duration)))
+    }
+}
+
+impl Sub<Instant> for Instant {
+    type Output = Duration;
+    fn sub(self, earlier: Instant) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Time, tasks, randomness and sockets, as one node sees them.
+#[allow(async_fn_in_trait)] // single-threaded by design: no future here needs `Send`
+pub trait World: Copy + Default + Debug + Eq + Ord + 'static {
+    type Stream: AsyncRead + AsyncWrite + Unpin + 'static;
+    type Listener: 'static;
+    type Sleep: Future<Output = ()> + 'static;
+    type Disk: Disk;
+
+    /// The node's monotonic clock. May run fast or slow, never backwards.
+    fn now() -> Instant;
+    /// The node's wall clock, milliseconds since the Unix epoch. May jump.
+    fn wall_clock_ms() -> u64;
+    fn sleep_until(deadline: Instant) -> Self::Sleep;
+    /// Runs a task on this node until it ends or the node dies.
+    fn spawn(task: impl Future<Output = ()> + 'static);
+    fn random_u64() -> u64;
+
+    /// Listens on `address` (`host:port`).
+    async fn listen(address: &str) -> io::Result<Self::Listener>;
+    async fn accept(listener: &mut Self::Listener) -> io::Result<Self::Stream>;
+    async fn connect(address: &str) -> io::Result<Self::Stream>;
+
+    /// Makes a structured event of this node known to whoever observes it.
+    fn emit(event: NodeEvent);
+
+    /// Does pure work that takes long. Where there is another processor, the node goes on
+    /// meanwhile; in a simulation computing takes no time, and nothing comes in between.
+    async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+        work()
+    }
+
+    fn sleep(duration: Duration) -> Self::Sleep {
+        Self::sleep_until(Self::now() + duration)
+    }
+}
+
+/// The future did not finish in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("deadline has elapsed")]
+pub struct Elapsed;
+
+pin_project_lite::pin_project! {
+    /// A future with a deadline; see [`timeout_at`].
+    pub struct Timeout<W: World, F> {
+        #[pin]
+        future: F,
+        #[pin]
+        sleep: W::Sleep,
+    }
+}
+
+/// Runs `future` until `deadline`.
+pub fn timeout_at<W: World, F: Future>(deadline: Instant, future: F) -> Timeout<W, F> {
+    Timeout {
+        future,
+        sleep: W::sleep_until(deadline),
+    }
+}
+
+/// Runs `future` for at most `duration`.
+pub fn timeout<W: World, F: Future>(duration: Duration, future: F) -> Timeout<W, F> {
+    timeout_at::<W, F>(W::now() + duration, future)
+}
+
+impl<W: World, F: Future> Future for Timeout<W, F> {
+    type Output = Result<F::Output, Elapsed>;
+
+    fn poll(
+        self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Self::Output> {
+        use std::task::Poll;
+        let this = self.project();
+        // The future first: a result that is ready counts even at the deadline.
+        if let Poll::Ready(output) = this.future.poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        this.sleep.poll(cx).map(|()| Err(Elapsed))
+    }
+}

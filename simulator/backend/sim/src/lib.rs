@@ -1,0 +1,286 @@
+//! The deterministic simulation: one plan, one history, to the byte.
+//!
+//! All hosts run on one thread under the [`executor`]'s virtual clock. `turmoil-net` gives
+//! them sockets ([`network`]), `link` says when packets arrive, `turmoil-fs` gives them
+//! disks ([`disk`]); no other part of Squall names turmoil's types. [`cluster`] holds the
+//! machines, [`site`] shows them to the harness, which is the same for every backend.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use squall_cluster::raft::node_name;
+
+mod backend;
+mod clock;
+pub mod cluster;
+pub mod disk;
+mod disk_fault;
+pub mod executor;
+mod machines;
+pub mod network;
+mod process;
+pub mod processor;
+mod site;
+pub mod solo;
+mod stream;
+pub mod system;
+mod timers;
+pub mod world;
+
+pub use backend::{INFO, SimBackend};
+use cluster::Cluster;
+use executor::{Executor, HostId};
+use network::Network;
+use processor::{Processors, Usage};
+use site::SimSite;
+use system::System;
+
+use squall_backend::nemesis::Nemesis;
+use squall_backend::phases::Stage;
+use squall_history::{EventKind, History, Recorder};
+use squall_plan::plan::{Costs, Plan, ProcessorPlan};
+use squall_workload::{Issuers, Setting};
+
+/// More task switches than this at one instant mean that time will never move again.
+const LIVELOCK_POLLS: u64 = 20_000_000;
+
+/// A finished simulation.
+#[derive(Debug)]
+pub struct SimRun {
+    pub history: History,
+    /// Virtual time, forming the cluster included, nanoseconds.
+    pub simulated_ns: u64,
+    /// Task switches and packets: the work done.
+    pub events: u64,
+    /// What each process has done, nodes first and the clients last; empty where work costs
+    /// no time.
+    pub usage: Vec<Usage>,
+}
+
+/// The simulation itself failed; says nothing about the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SimError {
+    #[error("{0}")]
+    NotFormed(String),
+    #[error("nothing can happen any more at {at_us} us: every task waits")]
+    Deadlock { at_us: u64 },
+    #[error("time stands still at {at_us} us: tasks keep waking each other")]
+    Livelock { at_us: u64 },
+}
+
+thread_local! {
+    static NET_HOSTS: RefCell<Vec<turmoil_net::HostId>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Lets sockets be those of `host`.
+fn switch_network(host: HostId) {
+    NET_HOSTS.with_borrow(|hosts| {
+        // Helpers have no sockets.
+        if let Some(host) = hosts.get(host.0) {
+            turmoil_net::set_current(*host);
+        }
+    });
+}
+
+/// Executes the plan.
+///
+/// # Errors
+/// The harness failed: no leader was ever elected, or the simulation got stuck.
+pub fn run(plan: &Plan) -> Result<SimRun, SimError> {
+    run_system(plan, None)
+}
+
+/// Executes the plan on another system than Squall's own cluster, if one is given.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_system(plan: &Plan, system: Option<&Arc<dyn System>>) -> Result<SimRun, SimError> {
+    let plan = Rc::new(plan.clone());
+    let nodes = plan.cluster.nodes + plan.cluster.spares;
+    // One host for all clients, one without sockets for the harness.
+    let (clients, controller) = (HostId(nodes), HostId(nodes + 1));
+    let processors = plan.processors.as_ref();
+    let processors = processors.map(|plan| processors_of(plan, nodes, clients));
+    let (executor, entered) = Executor::enter_with(processors, switch_network);
+    let rng = plan.stream("network").rng();
+    let network = Network::new(nodes + 2, &plan.network, rng);
+    NET_HOSTS.with_borrow_mut(|hosts| *hosts = network.net_hosts().to_vec());
+    let network = Rc::new(RefCell::new(network));
+    if plan.processors.is_some() {
+        (network.borrow_mut()).mind_processors(executor.clone());
+    }
+    add_hosts(&executor, &plan);
+
+    let start_ns = Rc::new(Cell::new(0));
+    let recorder = {
+        let (executor, start_ns) = (executor.clone(), start_ns.clone());
+        Recorder::new(move || executor.now().saturating_sub(start_ns.get()) / 1_000)
+    };
+    start_ns.set(u64::MAX);
+    let addresses = (0..plan.cluster.nodes).map(cluster::node_address);
+    let addresses: Vec<String> = addresses.collect();
+    let issuers = system.map(|system| issuers(system, &addresses));
+    let setting = Setting::with_issuers(recorder, addresses, issuers);
+    record_node_events(&setting);
+
+    let cluster = Cluster::new(
+        executor.clone(),
+        network.clone(),
+        setting.clone(),
+        &plan,
+        system.cloned(),
+    );
+    let site = Rc::new(SimSite {
+        executor: executor.clone(),
+        network: network.clone(),
+        cluster: cluster.clone(),
+        setting: setting.clone(),
+        clients,
+    });
+    let stage = Stage {
+        nemesis: Nemesis::new(site.clone(), setting.clone(), &plan),
+        site,
+        setting: setting.clone(),
+        plan: plan.clone(),
+    };
+    let outcome = Rc::new(RefCell::new(None));
+    executor.spawn_on(controller, {
+        let (executor, outcome) = (executor.clone(), outcome.clone());
+        async move {
+            let formed = stage.form().await;
+            if formed.is_ok() {
+                start_ns.set(executor.now());
+                stage.play().await;
+            }
+            *outcome.borrow_mut() = Some(formed);
+        }
+    });
+    let driven = drive(&executor, &network, &cluster, &outcome);
+
+    let simulated_ns = executor.now();
+    let events = executor.polls() + network.borrow().delivered();
+    let usage = (0..=nodes).filter_map(|host| executor.usage(HostId(host)));
+    let usage = usage.collect();
+    // Sockets must go before the network that they belong to.
+    for host in 0..nodes + 2 {
+        cluster.discard(HostId(host));
+    }
+    world::set_event_sink(None);
+    setting.recorder.watch(None);
+    drop(entered);
+    driven?;
+    Ok(SimRun {
+        history: setting.recorder.take(),
+        simulated_ns,
+        events,
+        usage,
+    })
+}
+
+/// Processors on which the nodes and the clients run.
+fn processors_of(plan: &ProcessorPlan, nodes: usize, clients: HostId) -> Processors {
+    let mut processors = Processors::default();
+    processors.set_cores(plan.cores);
+    // Whoever costs nothing is still one thread, if the other is not.
+    let of_node = plan.node.unwrap_or_default();
+    for node in 0..nodes {
+        processors.charge(HostId(node), of_node);
+        let of_helper = Costs {
+            sync_ns: of_node.sync_ns,
+            ..Costs::default()
+        };
+        processors.charge(helper_of(node, nodes), of_helper);
+    }
+    processors.charge(clients, plan.client.unwrap_or_default());
+    processors
+}
+
+/// The thread of a node that has its disk sync, of `nodes` nodes: after the nodes, the clients
+/// and the harness.
+fn helper_of(node: usize, nodes: usize) -> HostId {
+    HostId(nodes + 2 + node)
+}
+
+fn issuers(system: &Arc<dyn System>, addresses: &[String]) -> Issuers {
+    let (system, addresses) = (system.clone(), addresses.to_vec());
+    Box::new(move |number| system.client(&addresses, number))
+}
+
+fn add_hosts(executor: &Executor, plan: &Plan) {
+    let nodes = plan.cluster.nodes + plan.cluster.spares;
+    for node in 0..nodes {
+        let rng = plan.stream("node").fork(&node_name(node as u64 + 1)).rng();
+        // Spares have exact clocks.
+        let clock = plan.clocks.get(node);
+        let (offset_us, drift_ppm) = clock.map_or((0, 0), |c| (c.offset_us, c.drift_ppm));
+        let host = executor.add_host(offset_us, drift_ppm, rng);
+        executor.contain_panics(host);
+    }
+    executor.add_host(0, 0, plan.stream("clients").rng());
+    executor.add_host(0, 0, plan.stream("controller").rng());
+    if plan.processors.is_some() {
+        for node in 0..nodes {
+            let helper = executor.add_host(0, 0, plan.stream("helper").rng());
+            assert_eq!(helper, helper_of(node, nodes), "hosts are added in order");
+            executor.set_helper(HostId(node), helper);
+        }
+    }
+}
+
+fn record_node_events(setting: &Rc<Setting>) {
+    let setting = setting.clone();
+    world::set_event_sink(Some(Rc::new(move |host, event| {
+        setting.recorder.record(EventKind::Node {
+            node: node_name(host.0 as u64 + 1),
+            event,
+        });
+    })));
+}
+
+/// The event loop: runs until the controller has its outcome.
+fn drive(
+    executor: &Rc<Executor>,
+    network: &Rc<RefCell<Network>>,
+    cluster: &Rc<Cluster>,
+    outcome: &RefCell<Option<Result<(), String>>>,
+) -> Result<(), SimError> {
+    let mut polls_at_instant = executor.polls();
+    stream::mark_dirty();
+    loop {
+        while executor.run_ready() {
+            if executor.polls() - polls_at_instant > LIVELOCK_POLLS {
+                let at_us = executor.now() / 1_000;
+                return Err(SimError::Livelock { at_us });
+            }
+            cluster.reap();
+        }
+        if stream::take_dirty() {
+            network.borrow_mut().collect(executor.now());
+            if executor.has_ready() {
+                continue;
+            }
+        }
+        if let Some(formed) = outcome.borrow_mut().take() {
+            return formed.map_err(SimError::NotFormed);
+        }
+        let arrival = network.borrow().next_arrival();
+        let next = match (arrival, executor.next_timer()) {
+            (Some(packet), Some(timer)) => packet.min(timer),
+            (Some(at), None) | (None, Some(at)) => at,
+            (None, None) => {
+                let at_us = executor.now() / 1_000;
+                return Err(SimError::Deadlock { at_us });
+            }
+        };
+        if next > executor.now() {
+            polls_at_instant = executor.polls();
+        }
+        let now = next.max(executor.now());
+        executor.set_time(now);
+        if network.borrow_mut().deliver_due(now) {
+            stream::mark_dirty();
+        }
+        executor.fire_due();
+    }
+}

@@ -1,0 +1,328 @@
+//! The nemesis: does to the cluster what the plan says, when it says so.
+//!
+//! Roles are resolved when a fault fires. A fault that needs someone who is not there, the
+//! leader say, waits for it within the fault's own time; if nobody turns up it is skipped,
+//! and the history says why. A fault counts as installed when its effect can be seen.
+//!
+//! Drawn faults keep to a budget: one that would leave too few nodes unharmed waits as well.
+//! This file leads a fault through its life; what each kind does is in [`super::install`].
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use rand_chacha::ChaCha8Rng;
+use squall_world::World;
+use tokio::sync::Notify;
+
+use super::moments::Moments;
+use super::operator::Operator;
+use super::site::{InstallError, Installed, Site};
+use super::wait;
+use squall_fault::{Action, Roles, Target, node_name, resolve};
+use squall_history::{EventKind, FaultEvent, FaultStatus, MAJORITY_AGAIN, NO_MAJORITY, Recorder};
+use squall_plan::plan::{Plan, PlannedFault};
+use squall_workload::{Control, Setting};
+
+/// How often a fault that waits for its target looks again.
+pub const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// An instant fault waits this long for its target.
+pub(super) const INSTANT_PATIENCE_US: u64 = 5_000_000;
+
+pub struct Nemesis<S: Site> {
+    pub(super) site: Rc<S>,
+    pub(super) setting: Rc<Setting>,
+    pub(super) operator: Rc<Operator<S>>,
+    moments: Rc<Moments>,
+    pub(super) rng: RefCell<ChaCha8Rng>,
+    /// Nodes that each fault in force impairs.
+    impaired: RefCell<BTreeMap<usize, BTreeSet<usize>>>,
+    /// Clients that each retry storm in force makes impatient.
+    pub(super) storms: RefCell<BTreeMap<usize, Vec<Rc<Control>>>>,
+    /// Most nodes that faults which keep to a budget may impair at a time.
+    budget: Option<usize>,
+    /// Whether too few nodes were left unharmed when that was last looked at.
+    lacks_majority: Cell<bool>,
+    chaos_ends_us: u64,
+    /// Faults that are not over.
+    active: Cell<usize>,
+    all_over: Notify,
+}
+
+impl<S: Site> Nemesis<S> {
+    pub fn new(site: Rc<S>, setting: Rc<Setting>, plan: &Plan) -> Rc<Self> {
+        let moments: Rc<Moments> = Rc::default();
+        if plan.faults.iter().any(|fault| fault.when.is_some()) {
+            let moments = moments.clone();
+            let watcher = Rc::new(move |kind: &EventKind| moments.observe(kind));
+            setting.recorder.watch(Some(watcher));
+        }
+        let operator = Operator::new(site.clone(), setting.clone());
+        Rc::new(Self {
+            site,
+            setting,
+            operator,
+            moments,
+            rng: RefCell::new(plan.stream("nemesis").rng()),
+            impaired: RefCell::default(),
+            storms: RefCell::default(),
+            budget: match &plan.chaos {
+                Some(chaos) => chaos.budget,
+                None => Some(Target::Minority.count(plan.cluster.nodes)),
+            },
+            lacks_majority: Cell::new(false),
+            chaos_ends_us: plan.phases.warmup_us + plan.phases.chaos_us,
+            active: Cell::new(0),
+            all_over: Notify::new(),
+        })
+    }
+
+    /// Sets every fault of the plan on its way.
+    pub fn unleash(self: &Rc<Self>, plan: &Plan) {
+        S::World::spawn(self.operator.clone().watch());
+        for fault in plan.faults.clone() {
+            let nemesis = self.clone();
+            self.active.set(self.active.get() + 1);
+            S::World::spawn(async move {
+                nemesis.live(&fault).await;
+                nemesis.impaired.borrow_mut().remove(&fault.id);
+                nemesis.active.set(nemesis.active.get() - 1);
+                if nemesis.active.get() == 0 {
+                    nemesis.all_over.notify_one();
+                }
+            });
+        }
+    }
+
+    /// Resolves when every fault is over.
+    pub async fn over(&self) {
+        while self.active.get() > 0 {
+            self.all_over.notified().await;
+        }
+    }
+
+    /// Starts every node that can be started, and brings the first members back together.
+    pub async fn restore(&self) {
+        for node in 0..self.site.len() {
+            self.site.restart(node).await;
+        }
+        self.operator.restore().await;
+        self.look_for_majority();
+    }
+
+    /// Notes when the faults leave no majority unharmed, and when they do again: what a
+    /// cluster does not answer in between, no cluster could.
+    fn look_for_majority(&self) {
+        let impaired = self.impaired_now();
+        let members = self.site.members();
+        let lacks = members - impaired.len() < Target::Majority.count(members);
+        if self.lacks_majority.replace(lacks) == lacks {
+            return;
+        }
+        let names: Vec<String> = impaired.into_iter().map(node_name).collect();
+        self.recorder().note(match lacks {
+            true => format!("{NO_MAJORITY}: {} are impaired", names.join(", ")),
+            false => MAJORITY_AGAIN.to_owned(),
+        });
+    }
+
+    pub(super) fn recorder(&self) -> &Recorder {
+        &self.setting.recorder
+    }
+
+    /// One fault from its beginning to its end.
+    async fn live(&self, fault: &PlannedFault) {
+        self.sleep_until_us(fault.at_us).await;
+        if let Err(why) = self.await_moment(fault).await {
+            self.report(fault, Vec::new(), FaultStatus::Skipped { why });
+            return;
+        }
+        let action = match self.await_targets(fault).await {
+            Ok(action) => action,
+            Err(why) => {
+                self.report(fault, Vec::new(), FaultStatus::Skipped { why });
+                return;
+            }
+        };
+        let ends_us = self.ends_us(fault);
+        let impaired = action.impaired();
+        self.impaired.borrow_mut().insert(fault.id, impaired);
+        let installed = self.install(fault.id, &action, ends_us).await;
+        let targets = match self.storms.borrow().get(&fault.id) {
+            Some(clients) => clients.iter().map(|client| client.name()).collect(),
+            None => action.names(),
+        };
+        let now_us = self.recorder().now_us();
+        let (at_us, status) = match installed {
+            Ok(Installed { at_us }) => (at_us, FaultStatus::Installed),
+            Err(InstallError::Skipped(why)) => (now_us, FaultStatus::Skipped { why }),
+            Err(InstallError::Uncertain(why)) => (now_us, FaultStatus::Uncertain { why }),
+        };
+        let is_installed = status == FaultStatus::Installed;
+        self.report_at(at_us, fault, targets.clone(), status);
+        self.look_for_majority();
+        if is_installed {
+            if fault.action.is_instant() {
+                self.storms.borrow_mut().remove(&fault.id);
+                return;
+            }
+            self.hold(fault, &action, ends_us).await;
+        }
+        let undone = self.heal(fault.id, &action).await;
+        self.impaired.borrow_mut().remove(&fault.id);
+        if is_installed {
+            self.report(fault, targets, FaultStatus::Healed);
+        }
+        self.look_for_majority();
+        if let Err(why) = undone {
+            self.recorder().note(format!("fault {}: {why}", fault.id));
+        }
+    }
+
+    /// When a fault heals that fires now.
+    fn ends_us(&self, fault: &PlannedFault) -> u64 {
+        if fault.when.is_none() && !fault.drawn {
+            return fault.until_us;
+        }
+        let lasts_us = fault.until_us - fault.at_us;
+        (self.recorder().now_us() + lasts_us).min(self.chaos_ends_us)
+    }
+
+    fn report(&self, fault: &PlannedFault, targets: Vec<String>, status: FaultStatus) {
+        self.report_at(self.recorder().now_us(), fault, targets, status);
+    }
+
+    fn report_at(
+        &self,
+        at_us: u64,
+        fault: &PlannedFault,
+        targets: Vec<String>,
+        status: FaultStatus,
+    ) {
+        let event = FaultEvent {
+            fault: fault.id,
+            kind: fault.action.kind(),
+            targets,
+            status,
+        };
+        self.recorder().record_at(at_us, EventKind::Fault(event));
+    }
+
+    /// Waits for the moment that the fault is aimed at, if it is.
+    async fn await_moment(&self, fault: &PlannedFault) -> Result<(), String> {
+        let Some(moment) = fault.when else {
+            return Ok(());
+        };
+        let rest_us = self.chaos_ends_us.saturating_sub(self.recorder().now_us());
+        let happened = self
+            .moments
+            .next::<S::World>(moment, Duration::from_micros(rest_us));
+        let what = happened
+            .await
+            .ok_or_else(|| format!("there was no {moment} in time"))?;
+        let (id, kind) = (fault.id, fault.action.kind());
+        self.recorder()
+            .note(format!("fault {id} ({kind}) fires as {what}"));
+        Ok(())
+    }
+
+    async fn await_targets(&self, fault: &PlannedFault) -> Result<Action<usize>, String> {
+        let patience_us = match fault.action.is_instant() {
+            true => INSTANT_PATIENCE_US,
+            false => fault.until_us - fault.at_us,
+        };
+        let first_us = match fault.when {
+            None => fault.at_us,
+            Some(_) => self.recorder().now_us(),
+        };
+        let deadline_us = (first_us + patience_us).min(self.chaos_ends_us);
+        loop {
+            let resolved = self.resolve(&fault.action);
+            let allowed = match fault.drawn {
+                true => resolved.and_then(|action| match self.afford(&action.impaired()) {
+                    Ok(()) => Ok(action),
+                    Err(why) => Err(why),
+                }),
+                false => resolved,
+            };
+            match allowed {
+                Ok(action) => return Ok(action),
+                Err(why) => {
+                    let next_us = self.recorder().now_us() + LOOK_AGAIN.as_micros() as u64;
+                    if next_us >= deadline_us {
+                        return Err(why);
+                    }
+                    self.sleep_until_us(next_us).await;
+                }
+            }
+        }
+    }
+
+    fn resolve(&self, action: &Action<Target>) -> Result<Action<usize>, String> {
+        let nodes = self.site.len();
+        let roles = Roles {
+            leader: self.site.leader(),
+            up: (0..nodes).map(|node| self.site.is_up(node)).collect(),
+            member: self.site.voters(),
+            nodes,
+        };
+        resolve(action, &roles, &mut *self.rng.borrow_mut())
+    }
+
+    /// Whether the budget lets these nodes be impaired on top of those that are.
+    pub(super) fn afford(&self, more: &BTreeSet<usize>) -> Result<(), String> {
+        let Some(budget) = self.budget.filter(|_| !more.is_empty()) else {
+            return Ok(());
+        };
+        let already = self.impaired_now();
+        let count = already.union(more).count();
+        if count <= budget {
+            return Ok(());
+        }
+        let names: Vec<String> = already.iter().copied().map(node_name).collect();
+        Err(format!(
+            "the budget is {budget} of the nodes, and {} are impaired already",
+            names.join(", ")
+        ))
+    }
+
+    /// The first members that cannot be counted on now, for whatever reason.
+    fn impaired_now(&self) -> BTreeSet<usize> {
+        let mut impaired: BTreeSet<usize> =
+            self.impaired.borrow().values().flatten().copied().collect();
+        impaired.extend(self.operator.busy());
+        let voters = self.site.voters();
+        let is_away = |node: &usize| !self.site.is_up(*node) || !voters[*node];
+        impaired.extend((0..self.site.members()).filter(is_away));
+        impaired.retain(|node| *node < self.site.members());
+        impaired
+    }
+
+    /// Counts `nodes` as impaired by the fault, on top of what it impairs already.
+    pub(super) fn impair(&self, fault: usize, nodes: &[usize]) {
+        let mut impaired = self.impaired.borrow_mut();
+        impaired.entry(fault).or_default().extend(nodes);
+    }
+
+    /// Takes `node` off the fault's account.
+    pub(super) fn relieve(&self, fault: usize, node: usize) {
+        if let Some(nodes) = self.impaired.borrow_mut().get_mut(&fault) {
+            nodes.remove(&node);
+        }
+    }
+
+    /// Waits until `condition` holds; whether it did before `deadline_us`.
+    pub(super) async fn wait_until(
+        &self,
+        deadline_us: u64,
+        every: Duration,
+        condition: impl Fn() -> bool,
+    ) -> bool {
+        wait::wait_until::<S::World>(self.recorder(), deadline_us, every, condition).await
+    }
+
+    pub(super) async fn sleep_until_us(&self, at_us: u64) {
+        wait::sleep_until_us::<S::World>(self.recorder(), at_us).await;
+    }
+}

@@ -1,0 +1,208 @@
+//! The phases of a run, as one task that leads the others.
+//!
+//! `warmup → chaos → heal → converge → serve → audit`: the plan sets lengths and faults;
+//! that every fault is healed, that the cluster converges in time, serves again, and is
+//! audited, is the harness's own business and the same for every run.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use squall_world::World;
+
+use super::nemesis::Nemesis;
+use super::site::Site;
+use squall_fault::node_name;
+use squall_history::{EventKind, Phase, UNFINISHED};
+use squall_plan::plan::Plan;
+use squall_workload::{Setting, audit, probe};
+
+/// A new cluster must have a leader within this time.
+const FORM_LIMIT: Duration = Duration::from_secs(60);
+/// Clients asked to stop must be done within this time: their operations time out.
+const FINISH_LIMIT: Duration = Duration::from_secs(120);
+/// How often a condition is looked at.
+const LOOK: Duration = Duration::from_millis(5);
+
+pub struct Stage<S: Site> {
+    pub site: Rc<S>,
+    pub nemesis: Rc<Nemesis<S>>,
+    pub setting: Rc<Setting>,
+    pub plan: Rc<Plan>,
+}
+
+impl<S: Site> Stage<S> {
+    /// Forms the cluster; the run's clock starts after this.
+    ///
+    /// # Errors
+    /// The cluster did not elect a leader: nothing can be measured.
+    pub async fn form(&self) -> Result<(), String> {
+        for node in 0..self.site.len() {
+            self.site.start(node).await;
+        }
+        match self
+            .wait(FORM_LIMIT, || self.converged_to().is_some())
+            .await
+        {
+            true => Ok(()),
+            false => Err(format!("the cluster did not form: {}", self.state())),
+        }
+    }
+
+    /// Plays all phases.
+    pub async fn play(&self) {
+        let phases = &self.plan.phases;
+        self.enter(Phase::Warmup);
+        self.start_clients();
+        self.nemesis.unleash(&self.plan);
+        self.sleep_us(phases.warmup_us).await;
+
+        self.enter(Phase::Chaos);
+        self.setting.count_operations();
+        self.chaos().await;
+        self.setting.close_operations();
+
+        self.enter(Phase::Heal);
+        self.nemesis.over().await;
+        self.nemesis.restore().await;
+
+        self.enter(Phase::Converge);
+        if self.converge().await {
+            self.enter(Phase::Serve);
+            self.sleep_us(phases.serve_us).await;
+            self.finish_clients().await;
+            self.enter(Phase::Audit);
+            self.audit().await;
+        }
+        self.enter(Phase::End);
+    }
+
+    /// As long as planned, or until there is nothing more to do and every fault is over.
+    async fn chaos(&self) {
+        let phases = &self.plan.phases;
+        if !self.plan.may_end_early() {
+            return self.sleep_us(phases.chaos_us).await;
+        }
+        let last_us = self.plan.faults.iter().map(|fault| fault.until_us).max();
+        let recorder = &self.setting.recorder;
+        let done = || self.setting.is_done() && last_us.is_none_or(|us| recorder.now_us() >= us);
+        let limit = Duration::from_micros(phases.chaos_us);
+        if !self.wait(limit, done).await && self.plan.is_limited() {
+            recorder.note(UNFINISHED);
+        }
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.setting.recorder.record(EventKind::Phase { phase });
+    }
+
+    fn start_clients(&self) {
+        self.site.among_clients(|| {
+            squall_workload::start::<S::World>(&self.setting, &self.plan);
+            if let Some(probes) = &self.plan.probe {
+                probe::start::<S::World>(&self.setting, &self.plan, probes);
+            }
+        });
+    }
+
+    /// All nodes up, a leader that serves, and everybody where it was when this began.
+    async fn converge(&self) -> bool {
+        let limit = Duration::from_micros(self.plan.phases.converge_us);
+        let started = S::World::now();
+        let mut target = None;
+        let converged = self
+            .wait(limit, || {
+                // What the leader has applied by the time it is known, others must reach.
+                target = target.or_else(|| self.site.leader().and_then(|l| self.site.applied(l)));
+                let reached = self.converged_to();
+                target.is_some() && reached >= target
+            })
+            .await;
+        if !converged {
+            let waited = (S::World::now() - started).as_secs();
+            let text = format!("did not converge within {waited} s: {}", self.state());
+            self.setting.recorder.note(text);
+        }
+        converged
+    }
+
+    /// The index that every node has applied, if all run and one leads.
+    fn converged_to(&self) -> Option<u64> {
+        self.site.leader()?;
+        (0..self.site.members())
+            .map(|node| self.site.applied(node))
+            .min()
+            .flatten()
+    }
+
+    /// One line on where every node stands.
+    fn state(&self) -> String {
+        let leader = match self.site.leader() {
+            Some(leader) => format!("{} leads", node_name(leader)),
+            None => "no node leads".into(),
+        };
+        let nodes: Vec<String> = (0..self.site.len())
+            .map(|node| {
+                let name = node_name(node);
+                match self.site.applied(node) {
+                    Some(index) => format!("{name} applied {index}"),
+                    None => match self.site.data_loss(node) {
+                        Some(why) => format!("{name} must be replaced ({why})"),
+                        None => format!("{name} is down"),
+                    },
+                }
+            })
+            .collect();
+        format!("{leader}; {}", nodes.join(", "))
+    }
+
+    async fn finish_clients(&self) {
+        self.setting.stop();
+        let finished = self.wait(FINISH_LIMIT, || self.setting.is_finished()).await;
+        if !finished {
+            self.setting.recorder.note("clients did not finish in time");
+        }
+    }
+
+    async fn audit(&self) {
+        let limit = Duration::from_micros(self.plan.phases.audit_us);
+        self.setting.resume();
+        self.site.among_clients(|| {
+            let (setting, plan) = (self.setting.clone(), self.plan.clone());
+            self.setting.spawn::<S::World>(async move {
+                if let Err(why) = audit::run::<S::World>(&setting, &plan, limit).await {
+                    setting.recorder.note(format!("audit: {why}"));
+                }
+            });
+        });
+        self.wait(limit + FINISH_LIMIT, || self.setting.is_finished())
+            .await;
+        // With all quiet, every node reaches the same index and can be compared whole.
+        let level = || {
+            let leader = self.site.leader().and_then(|l| self.site.applied(l));
+            leader.is_some() && self.converged_to() == leader
+        };
+        if !self.wait(FORM_LIMIT, level).await {
+            let text = format!("replicas did not level: {}", self.state());
+            self.setting.recorder.note(text);
+        }
+        self.site.emit_digests().await;
+    }
+
+    /// Waits until `condition` holds; whether it did within `limit`.
+    async fn wait(&self, limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
+        let deadline = S::World::now() + limit;
+        loop {
+            if condition() {
+                return true;
+            }
+            if S::World::now() >= deadline {
+                return false;
+            }
+            S::World::sleep(LOOK).await;
+        }
+    }
+
+    async fn sleep_us(&self, duration_us: u64) {
+        S::World::sleep(Duration::from_micros(duration_us)).await;
+    }
+}

@@ -1,0 +1,356 @@
+//! C8: invalidations come without a gap, resume exactly, and leave no stale copy.
+//!
+//! In plain words: a client that keeps copies of what it read, and drops those that it is
+//! told to drop, never serves an old one; also when its connection broke, or the leader
+//! died, between two messages. Either the stream goes on exactly where it was, or the client
+//! is told to forget everything.
+//!
+//! Versions are log indexes, so every write whose version some client was told is a known
+//! change of its key at that index. A stream that says anything of index i has passed all
+//! known changes before i; one it did not name, and that no flush covers, is a gap. A copy
+//! is served rightly if its client read it before, and was told neither to flush nor of a
+//! newer change of the key since it sent that read (the last is the stale fill: the change
+//! was announced before the older value arrived). How old copies may be at most is C2's.
+//!
+//! Source: Nishtala et al., "Scaling Memcache at Facebook" (2013), §3.2.1, on stale sets;
+//! Redis's client-side caching, whose protocol leaves the lost connection to the client; and
+//! etcd's watch, which is resumed by revision.
+//!
+//! Not checked: changes that leave no version behind (deletion, expiry, eviction), and
+//! invalidations of what did not change, which cost but do not lie.
+
+use std::collections::BTreeMap;
+
+use super::result::{CheckResult, Judge};
+use super::view::View;
+use super::words;
+use squall_history::{Action, EventKind, Operation, Outcome, StreamEvent};
+
+pub(super) fn check(view: &View) -> CheckResult {
+    let mut judge = Judge::new("cache_invalidation", "C8");
+    let changes = changes(view);
+    let mut listeners: BTreeMap<&str, Listener> = BTreeMap::new();
+    for (pos, event) in view.history.events.iter().enumerate() {
+        if let EventKind::Stream {
+            client,
+            event: said,
+        } = &event.kind
+        {
+            judge.looked();
+            let listener = listeners.entry(client).or_default();
+            let line = || format!("{} {client}: stream: {said:?}", words::seconds(event.at_us));
+            for (what, change) in listener.hear(pos, said, &changes) {
+                let change = change.map(|index| words::operation(&view.operations[index]));
+                judge.violation(
+                    format!("{client}: {what}"),
+                    change.into_iter().chain([line()]),
+                );
+            }
+        }
+    }
+    for (client, listener) in &listeners {
+        judge_copies(view, &mut judge, client, listener);
+    }
+    judge.finish("messages of streams and reads from copies")
+}
+
+/// Known changes: by index, the key and an operation that was told the version.
+type Changes<'a> = BTreeMap<u64, (&'a str, usize)>;
+
+fn changes<'a>(view: &View<'a>) -> Changes<'a> {
+    let mut changes = Changes::new();
+    for (index, operation) in view.operations.iter().enumerate() {
+        use Action::*;
+        let key = match operation.action {
+            Set { key, .. } | SetVolatile { key, .. } | CompareAndSet { key, .. } => key,
+            Increment { key, .. } | Get { key, .. } | GetFrom { key, .. } => key,
+            _ => continue,
+        };
+        use Outcome::*;
+        if let Some(Stored { version } | Counted { version, .. } | Value { version, .. }) =
+            operation.outcome
+            && *version > 0
+        {
+            changes.entry(*version).or_insert((key, index));
+        }
+    }
+    changes
+}
+
+/// What one client was told, over all its streams.
+#[derive(Debug, Default)]
+struct Listener<'a> {
+    /// Everything up to here has been said; `None` until a stream from now on says where
+    /// it begins.
+    position: Option<u64>,
+    /// Positions in the history, and indexes, at which each key was invalidated.
+    invalidated: BTreeMap<&'a str, Vec<(usize, u64)>>,
+    /// Positions in the history.
+    flushed: Vec<usize>,
+}
+
+impl<'a> Listener<'a> {
+    /// What is wrong with a message, each with the operation that shows it.
+    fn hear(
+        &mut self,
+        pos: usize,
+        said: &'a StreamEvent,
+        changes: &Changes<'a>,
+    ) -> Vec<(String, Option<usize>)> {
+        match said {
+            StreamEvent::Opened { from: 0 } => {
+                self.position = None;
+                Vec::new()
+            }
+            StreamEvent::Opened { from } => {
+                let before = self.position.replace(*from);
+                let moved = before.filter(|before| before != from);
+                let what = moved.map(|at| format!("was at {at} and resumed from {from}"));
+                what.map(|what| (what, None)).into_iter().collect()
+            }
+            StreamEvent::Invalidated { index, keys } => {
+                for key in keys {
+                    let told = self.invalidated.entry(key).or_default();
+                    told.push((pos, *index));
+                }
+                let mut wrong = self.backwards(*index, 1);
+                wrong.extend(self.gaps(index.saturating_sub(1), changes));
+                if let Some((key, operation)) = changes.get(index)
+                    && !keys.iter().any(|named| named == key)
+                {
+                    wrong.push((gap(key, *index), Some(*operation)));
+                }
+                self.position = Some(*index);
+                wrong
+            }
+            StreamEvent::Flushed { index } => {
+                self.flushed.push(pos);
+                let wrong = self.backwards(*index, 0);
+                self.position = Some(*index);
+                wrong
+            }
+            StreamEvent::UpTo { index } => {
+                let mut wrong = self.backwards(*index, 0);
+                wrong.extend(self.gaps(*index, changes));
+                self.position = Some(*index);
+                wrong
+            }
+            StreamEvent::Ended { .. } => Vec::new(),
+        }
+    }
+
+    /// An index that is not at least `step` after the position.
+    fn backwards(&self, index: u64, step: u64) -> Vec<(String, Option<usize>)> {
+        let before = self.position.filter(|at| index < at + step);
+        let what = before.map(|at| format!("the stream said {index} after {at}"));
+        what.map(|what| (what, None)).into_iter().collect()
+    }
+
+    /// Known changes after the position that were passed over.
+    fn gaps(&self, up_to: u64, changes: &Changes<'a>) -> Vec<(String, Option<usize>)> {
+        let Some(position) = self.position.filter(|at| *at < up_to) else {
+            return Vec::new();
+        };
+        let passed = changes.range(position + 1..=up_to);
+        let told = passed.map(|(index, (key, operation))| (gap(key, *index), Some(*operation)));
+        told.collect()
+    }
+
+    /// Why a copy that was asked for at `fill` must not be served at `read`.
+    fn forbids(&self, key: &str, version: u64, fill: usize, read: usize) -> Option<String> {
+        let flushed = self.flushed.partition_point(|pos| *pos < read);
+        if flushed > 0 && self.flushed[flushed - 1] > fill {
+            return Some("the client was told to forget everything".into());
+        }
+        let told = self.invalidated.get(key)?;
+        let newest = told[..told.partition_point(|(pos, _)| *pos < read)].last()?;
+        let (pos, index) = *newest;
+        let is_stale = pos > fill && index > version;
+        is_stale.then(|| format!("the client was told of a change at {index}"))
+    }
+}
+
+fn gap(key: &str, index: u64) -> String {
+    format!("a gap: nothing was said of {key}, which changed at {index}")
+}
+
+/// Whether each read from the client's own cache shows a copy that it may have had.
+fn judge_copies(view: &View, judge: &mut Judge, client: &str, listener: &Listener) {
+    let of_client = view.operations.iter().filter(|o| o.client == client);
+    let mut fills: BTreeMap<&str, Vec<&Operation>> = BTreeMap::new();
+    for operation in of_client {
+        if let Action::Get { key, .. } = operation.action {
+            fills.entry(key).or_default().push(operation);
+        }
+        let (Action::GetNear { key, .. }, Some(outcome @ Outcome::Value { version, .. })) =
+            (operation.action, operation.outcome)
+        else {
+            continue;
+        };
+        judge.looked();
+        let mut earlier = fills.get(key.as_str()).into_iter().flatten().rev();
+        let Some(fill) = earlier.find(|fill| fill.outcome == Some(outcome)) else {
+            let what = format!("{client}: {key}: a copy was served that it never read");
+            judge.violation(what, [words::operation(operation)]);
+            continue;
+        };
+        let (asked, served) = (fill.invoke_pos, operation.invoke_pos);
+        if let Some(why) = listener.forbids(key, *version, asked, served) {
+            judge.violation(
+                format!("{client}: {key}: a stale copy of version {version} was served: {why}"),
+                [*fill, operation].map(words::operation),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+    use crate::testing::*;
+    use squall_history::{Action, EventKind, StreamEvent};
+
+    fn says(run: &mut Run, event: StreamEvent) {
+        let client = "cache-near-1".into();
+        run.push(EventKind::Stream { client, event });
+    }
+
+    fn opened(run: &mut Run, from: u64) {
+        says(run, StreamEvent::Opened { from });
+    }
+
+    fn up_to(run: &mut Run, index: u64) {
+        says(run, StreamEvent::UpTo { index });
+    }
+
+    fn invalidated(run: &mut Run, index: u64, key: &str) {
+        let keys = vec![key.into()];
+        says(run, StreamEvent::Invalidated { index, keys });
+    }
+
+    fn near(key: &str) -> Action {
+        Action::GetNear {
+            key: key.into(),
+            bound_ms: 500,
+        }
+    }
+
+    /// A stream from now on, at index 5, and a copy of k at version 5.
+    fn copied() -> Run {
+        let mut run = Run::new();
+        run.call("cache-1", set("k", "a"), stored(5));
+        opened(&mut run, 0);
+        up_to(&mut run, 5);
+        run.call("cache-near-1", get("k"), value("a", 5));
+        run.call("cache-near-1", near("k"), value("a", 5));
+        run
+    }
+
+    #[test]
+    fn a_change_during_a_reconnect_that_nobody_tells() {
+        let mut run = copied();
+        says(&mut run, StreamEvent::Ended { why: "lost".into() });
+        run.call("cache-1", set("k", "b"), stored(6));
+        opened(&mut run, 5);
+        up_to(&mut run, 7);
+        fails(
+            check,
+            &run.end(),
+            "a gap: nothing was said of k, which changed at 6",
+        );
+    }
+
+    #[test]
+    fn a_change_left_out_between_two() {
+        let mut run = copied();
+        run.call("cache-1", set("j", "b"), stored(6));
+        run.call("cache-1", increment("c", 1), counted(1, 7));
+        invalidated(&mut run, 7, "c");
+        fails(
+            check,
+            &run.end(),
+            "nothing was said of j, which changed at 6",
+        );
+        let mut run = copied();
+        run.call("cache-1", set("j", "b"), stored(6));
+        invalidated(&mut run, 6, "c");
+        fails(
+            check,
+            &run.end(),
+            "nothing was said of j, which changed at 6",
+        );
+    }
+
+    #[test]
+    fn out_of_order_or_twice() {
+        let mut run = copied();
+        invalidated(&mut run, 7, "k");
+        invalidated(&mut run, 7, "k");
+        fails(check, &run.end(), "the stream said 7 after 7");
+        let mut run = copied();
+        up_to(&mut run, 4);
+        fails(check, &run.end(), "the stream said 4 after 5");
+    }
+
+    #[test]
+    fn resumed_elsewhere() {
+        let mut run = copied();
+        opened(&mut run, 6);
+        fails(check, &run.end(), "was at 5 and resumed from 6");
+    }
+
+    #[test]
+    fn a_stale_fill() {
+        let mut run = copied();
+        let op = run.invoke("cache-near-1", get("j"));
+        invalidated(&mut run, 9, "j");
+        run.returns(op, value("old", 4));
+        run.call("cache-near-1", near("j"), value("old", 4));
+        fails(
+            check,
+            &run.end(),
+            "a stale copy of version 4 was served: the client was told of a change at 9",
+        );
+    }
+
+    #[test]
+    fn a_copy_that_should_be_gone() {
+        let mut run = copied();
+        invalidated(&mut run, 6, "k");
+        run.call("cache-near-1", near("k"), value("a", 5));
+        fails(check, &run.end(), "was told of a change at 6");
+        let mut run = copied();
+        says(&mut run, StreamEvent::Flushed { index: 9 });
+        run.call("cache-near-1", near("k"), value("a", 5));
+        fails(check, &run.end(), "told to forget everything");
+        let mut run = copied();
+        run.call("cache-near-1", near("k"), value("b", 6));
+        fails(check, &run.end(), "a copy was served that it never read");
+    }
+
+    /// Told late, told of its own version, told to flush instead of everything, read again
+    /// after a change, and begun anew from now on by a cache that is empty.
+    #[test]
+    fn late_but_complete() {
+        let mut run = copied();
+        run.call("cache-1", set("k", "b"), stored(6));
+        run.call("cache-near-1", near("k"), value("a", 5));
+        invalidated(&mut run, 6, "k");
+        let op = run.invoke("cache-near-1", get("k"));
+        run.call("cache-1", set("k", "c"), stored(8));
+        invalidated(&mut run, 8, "k");
+        run.returns(op, value("c", 8));
+        run.call("cache-near-1", near("k"), value("c", 8));
+        up_to(&mut run, 8);
+        run.call("cache-1", set("k", "d"), stored(20));
+        opened(&mut run, 8);
+        says(&mut run, StreamEvent::Flushed { index: 21 });
+        up_to(&mut run, 21);
+        run.call("cache-near-1", get("k"), value("d", 20));
+        run.call("cache-near-1", near("k"), value("d", 20));
+        run.call("cache-1", set("k", "e"), stored(30));
+        opened(&mut run, 0);
+        up_to(&mut run, 31);
+        passes(check, &run.end());
+    }
+}

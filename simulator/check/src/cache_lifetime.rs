@@ -1,0 +1,232 @@
+//! C5: a lifetime is exact by log time. A key with a lifetime is there until it ends, and
+//! gone afterwards; setting the key again starts a new one, or none.
+//!
+//! In plain words: what was stored for a minute is there for a minute, not for less because
+//! of an earlier, shorter promise, and not for much more.
+//!
+//! Source: `EXPIRE` and `SET … EX` of Redis. Log time runs at most as fast as the run's clock,
+//! so a lifetime that began when the set was sent, the earliest moment, cannot end earlier
+//! than that plus its length. It ends late by the time without a leader and a moment, so the
+//! upper bound counts from the last change of leader or fault, with [`GRACE_US`] on top.
+//!
+//! Not checked: clock faults, which lengthen and shorten log time, and absence where keys may
+//! have been evicted.
+
+use std::collections::BTreeMap;
+
+use super::result::{CheckResult, Judge};
+use super::view::{STAMP_RESOLUTION_US, View, may_have_effect};
+use super::words;
+use squall_history::{Action, Operation, Outcome};
+
+/// For the leader to notice, and to commit the end.
+const GRACE_US: u64 = 2_000_000;
+
+pub(super) fn check(view: &View) -> CheckResult {
+    let mut judge = Judge::new("cache_lifetime", "C5");
+    if view.has_clock_faults() {
+        return judge.finish("reads of keys that may vanish");
+    }
+    let disturbances_us = view.disturbances_us();
+    let may_evict = may_evict(view);
+    for (key, indexes) in &view.volatile_keys {
+        let operations: Vec<&Operation> = indexes.iter().map(|&i| &view.operations[i]).collect();
+        let writes = Writes::new(&operations);
+        for read in &operations {
+            let (Action::Get { .. }, Some(Outcome::Value { value, version })) =
+                (read.action, read.outcome)
+            else {
+                continue;
+            };
+            judge.looked();
+            match value {
+                Some(_) => {
+                    judge_presence(&mut judge, key, &writes, read, *version, &disturbances_us)
+                }
+                None if !may_evict => judge_absence(&mut judge, key, &writes, read),
+                None => {}
+            }
+        }
+    }
+    judge.finish("reads of keys that may vanish")
+}
+
+/// Whether more keys were written than the cache holds.
+fn may_evict(view: &View) -> bool {
+    let capacity = view.operations.iter().find_map(|o| match o.action {
+        Action::CacheSize { capacity } => Some(*capacity),
+        _ => None,
+    });
+    let keys = view.keys.len() + view.volatile_keys.len();
+    capacity.is_some_and(|capacity| keys as u64 > capacity)
+}
+
+/// The sets of one key.
+struct Writes<'v, 'a> {
+    by_version: BTreeMap<u64, &'v Operation<'a>>,
+    /// Those without an answer.
+    unanswered: Vec<&'v Operation<'a>>,
+}
+
+impl<'v, 'a> Writes<'v, 'a> {
+    fn new(operations: &[&'v Operation<'a>]) -> Self {
+        let mut writes = Self {
+            by_version: BTreeMap::new(),
+            unanswered: Vec::new(),
+        };
+        for operation in operations {
+            match (operation.action, operation.outcome) {
+                (Action::SetVolatile { .. }, Some(Outcome::Stored { version })) => {
+                    writes.by_version.insert(*version, operation);
+                }
+                (Action::SetVolatile { .. }, _) if may_have_effect(operation) => {
+                    writes.unanswered.push(operation);
+                }
+                _ => {}
+            }
+        }
+        writes
+    }
+
+    /// The newest write that surely came before `read`.
+    fn last_before(&self, read: &Operation) -> Option<(u64, &'v Operation<'a>)> {
+        let mut newest = self.by_version.iter().rev();
+        let (&version, write) = newest.find(|(_, o)| o.return_pos < Some(read.invoke_pos))?;
+        Some((version, write))
+    }
+}
+
+fn lifetime_us(write: &Operation) -> Option<u64> {
+    match write.action {
+        Action::SetVolatile { ttl_ms, .. } => ttl_ms.map(|ms| ms.saturating_mul(1_000)),
+        _ => None,
+    }
+}
+
+/// The key is absent only if the lifetime of some write that may be the last one can be over.
+fn judge_absence(judge: &mut Judge, key: &str, writes: &Writes, read: &Operation) {
+    let Some((version, last)) = writes.last_before(read) else {
+        return;
+    };
+    let returned_us = read.returned_us.expect("an answered read has returned");
+    let later = writes.by_version.range(version..).map(|(_, write)| *write);
+    let in_doubt = writes.unanswered.iter().copied();
+    let mut candidates = later
+        .chain(in_doubt)
+        .filter(|o| Some(o.invoke_pos) < read.return_pos);
+    let can_be_over = candidates.any(|write| {
+        lifetime_us(write).is_some_and(|lifetime_us| {
+            write.invoked_us.saturating_add(lifetime_us) <= returned_us + STAMP_RESOLUTION_US
+        })
+    });
+    if !can_be_over {
+        judge.violation(
+            format!("key {key}: version {version} is gone before its lifetime is over"),
+            [last, read].map(words::operation),
+        );
+    }
+}
+
+fn judge_presence(
+    judge: &mut Judge,
+    key: &str,
+    writes: &Writes,
+    read: &Operation,
+    version: u64,
+    disturbances_us: &[u64],
+) {
+    if let Some((newest, last)) = writes.last_before(read)
+        && newest > version
+    {
+        judge.violation(
+            format!("key {key}: version {version} was read after version {newest} was stored"),
+            [last, read].map(words::operation),
+        );
+    }
+    let Some(write) = writes.by_version.get(&version) else {
+        return;
+    };
+    let (Some(lifetime_us), Some(stored_us)) = (lifetime_us(write), write.returned_us) else {
+        return;
+    };
+    let calm = disturbances_us.partition_point(|&at_us| at_us <= read.invoked_us);
+    let calm_us = disturbances_us[..calm].last().copied().unwrap_or(0);
+    let over_us = stored_us
+        .max(calm_us)
+        .saturating_add(lifetime_us + GRACE_US);
+    if read.invoked_us > over_us {
+        judge.violation(
+            format!(
+                "key {key}: version {version} is there {} us after its lifetime",
+                read.invoked_us - over_us + GRACE_US
+            ),
+            [*write, read].map(words::operation),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+    use crate::testing::*;
+
+    fn stored_for_a_second() -> Run {
+        let mut run = Run::new();
+        run.at(10)
+            .call("cache-1", set_volatile("k", "a", Some(1000)), stored(5));
+        run
+    }
+
+    #[test]
+    fn gone_too_early() {
+        let mut run = stored_for_a_second();
+        run.at(900).call("cache-1", get("k"), absent());
+        fails(
+            check,
+            &run.end(),
+            "version 5 is gone before its lifetime is over",
+        );
+        let mut run = stored_for_a_second();
+        run.call("cache-1", set_volatile("k", "b", None), stored(6));
+        run.at(1100).call("cache-1", get("k"), absent());
+        fails(
+            check,
+            &run.end(),
+            "version 6 is gone before its lifetime is over",
+        );
+    }
+
+    #[test]
+    fn there_too_long_or_back_again() {
+        let mut run = stored_for_a_second();
+        run.at(4000).call("cache-1", get("k"), value("a", 5));
+        fails(check, &run.end(), "version 5 is there");
+        let mut run = stored_for_a_second();
+        run.call("cache-1", set_volatile("k", "b", None), stored(6));
+        run.call("cache-1", get("k"), value("a", 5));
+        fails(
+            check,
+            &run.end(),
+            "version 5 was read after version 6 was stored",
+        );
+    }
+
+    /// A set without an answer may have cut the lifetime short, and an eviction may explain
+    /// any absence.
+    #[test]
+    fn gone_for_a_reason() {
+        let mut run = stored_for_a_second();
+        run.call("cache-2", set_volatile("k", "b", Some(100)), unknown());
+        run.at(500).call("cache-1", get("k"), absent());
+        passes(check, &run.end());
+        let mut run = stored_for_a_second();
+        let size = squall_history::Action::CacheSize { capacity: 0 };
+        run.call(
+            "cache-2",
+            size,
+            squall_history::Outcome::Size { entries: 0 },
+        );
+        run.call("cache-1", get("k"), absent());
+        passes(check, &run.end());
+    }
+}

@@ -1,0 +1,307 @@
+//! Linearizability of one history file, ours or another tool's, on a named model.
+//!
+//! ```text
+//! file ──read──▶ objects (register, key, lock, queue, counter) ──judge each──▶ Judgement
+//! ```
+//!
+//! What is wrong is shown by the shortest prefix of the history that is already wrong, in
+//! words, and as a [`Scene`] that can be drawn. Whatever the input, the end is an error or a
+//! verdict: lines, nesting and searches are bounded, and a search at its bound says that it
+//! cannot tell.
+//!
+//! Deliberately not here: wall time (the caller may interrupt, see [`Limits`]), files, and
+//! the other checks of our own runs.
+
+mod edn;
+mod models;
+mod object;
+mod ours;
+mod picture;
+mod records;
+mod scene;
+
+pub use scene::Scene;
+
+use thiserror::Error;
+
+use super::linearizability::Bounds;
+use super::result::Verdict;
+use super::view::View;
+use super::well_formed;
+use object::{Finding, Object, shortest_wrong};
+use records::Records;
+use scene::{Shade, faults, nemesis, story};
+use squall_history::History;
+use squall_history::jsonl::HistoryError;
+
+/// What the history is said to be one of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Model {
+    Register,
+    Kv,
+    Lock,
+    Queue,
+    Counter,
+}
+
+impl Model {
+    fn noun(self) -> &'static str {
+        match self {
+            Model::Register => "register",
+            Model::Kv => "key",
+            Model::Lock => "lock",
+            Model::Queue => "queue",
+            Model::Counter => "counter",
+        }
+    }
+}
+
+/// How a history is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Our own `history.jsonl`.
+    Squall,
+    /// A Jepsen log: `… PROCESS :TYPE :FUNCTION VALUE`.
+    Jepsen,
+    /// One EDN map a line.
+    Edn,
+}
+
+impl Format {
+    /// The format that the first line looks like.
+    pub fn detect(input: &[u8]) -> Option<Format> {
+        let lines = input.split(|&byte| byte == b'\n');
+        let mut lines = lines.map(<[u8]>::trim_ascii);
+        let first = lines.find(|line| !line.is_empty())?;
+        let has = |word: &[u8]| first.windows(word.len()).any(|window| window == word);
+        if let Some(map) = first.strip_prefix(b"{") {
+            // JSON names fields by strings, EDN by keywords.
+            Some(match map.trim_ascii_start().first() {
+                Some(b'"') => Format::Squall,
+                _ => Format::Edn,
+            })
+        } else if first.starts_with(b"#") {
+            Some(Format::Edn)
+        } else if [&b":invoke"[..], b":info", b":ok", b" - "]
+            .iter()
+            .any(|w| has(w))
+        {
+            Some(Format::Jepsen)
+        } else {
+            None
+        }
+    }
+}
+
+/// What judging may take. Where only `interrupted` depends on time, and never says so, a
+/// verdict is the same on every machine.
+#[derive(Clone, Copy)]
+pub struct Limits<'a> {
+    /// Steps of each search, and more for each operation of the object.
+    pub steps: u64,
+    pub steps_per_operation: u64,
+    /// Bytes of each search.
+    pub bytes: usize,
+    /// Leaves out what the log of our own histories tells, so that the search judges alone.
+    pub search_only: bool,
+    /// Asked now and then whether to stop.
+    pub interrupted: &'a dyn Fn() -> bool,
+}
+
+impl Default for Limits<'_> {
+    fn default() -> Self {
+        Self {
+            steps: 5_000_000,
+            steps_per_operation: 100,
+            bytes: 1 << 30,
+            search_only: false,
+            interrupted: &|| false,
+        }
+    }
+}
+
+impl Limits<'_> {
+    fn bounds(&self, operations: usize) -> Bounds {
+        Bounds {
+            steps: self.steps + self.steps_per_operation * operations as u64,
+            bytes: self.bytes,
+        }
+    }
+}
+
+/// Why a file could not be judged. Lines count from 1.
+#[derive(Debug, Error)]
+pub enum InputError {
+    #[error("the format cannot be told from the first line; say --format")]
+    UnknownFormat,
+    #[error("it holds no operations of this model")]
+    Empty,
+    #[error("line {line}: {what}")]
+    Line { line: u64, what: String },
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    #[error("{0}")]
+    Malformed(String),
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Judgement {
+    pub format: Format,
+    pub verdict: Verdict,
+    /// One line.
+    pub detail: String,
+    pub operations: usize,
+    pub objects: usize,
+    /// What of the history the model does not cover.
+    pub left_out: Vec<String>,
+    pub violation: Option<Violation>,
+}
+
+/// The earliest violation.
+#[derive(Debug)]
+pub struct Violation {
+    /// `key 7`.
+    pub object: String,
+    /// Events of the shortest prefix of the history that is wrong.
+    pub prefix: usize,
+    /// Line of the last of them.
+    pub line: u64,
+    /// Whether all shorter ones were decided within the bounds.
+    pub is_shortest: bool,
+    /// In words, a line each.
+    pub story: Vec<String>,
+    pub scene: Scene,
+}
+
+/// Judges a history file.
+///
+/// # Errors
+/// The input is no history of this format and model.
+pub fn judge(
+    input: &[u8],
+    model: Model,
+    format: Option<Format>,
+    limits: &Limits,
+) -> Result<Judgement, InputError> {
+    let format = format.or_else(|| Format::detect(input));
+    match format.ok_or(InputError::UnknownFormat)? {
+        Format::Squall => {
+            let (_, history) = History::read(input)?;
+            judge_history(&history, model, limits)
+        }
+        format => {
+            let records = Records::read(input, format)?;
+            let objects = models::objects(&records, model)?;
+            let source = Source {
+                format,
+                faults: nemesis(&records),
+                line: &|position| records.lines[position],
+            };
+            Ok(judged(&source, &objects, Vec::new(), limits))
+        }
+    }
+}
+
+/// Judges one of our own histories: the operations of the service that the model is of.
+///
+/// # Errors
+/// The history is malformed, or has no operations of that service.
+pub fn judge_history(
+    history: &History,
+    model: Model,
+    limits: &Limits,
+) -> Result<Judgement, InputError> {
+    let formed = well_formed::check(history);
+    if formed.verdict != Verdict::Pass {
+        return Err(InputError::Malformed(formed.detail));
+    }
+    let view = View::new(history);
+    let (objects, left_out) = ours::objects(&view, model);
+    if objects.is_empty() {
+        return Err(InputError::Empty);
+    }
+    let source = Source {
+        format: Format::Squall,
+        faults: faults(&view),
+        // After the header, and counted from 1.
+        line: &|position| position as u64 + 2,
+    };
+    Ok(judged(&source, &objects, left_out, limits))
+}
+
+/// What is known of the file beyond its objects.
+struct Source<'a> {
+    format: Format,
+    faults: Vec<Shade>,
+    /// The line of the event at a position.
+    line: &'a dyn Fn(usize) -> u64,
+}
+
+fn judged(
+    source: &Source,
+    objects: &[Box<dyn Object + '_>],
+    left_out: Vec<String>,
+    limits: &Limits,
+) -> Judgement {
+    let mut undecided: Option<String> = None;
+    let mut wrong: Vec<&dyn Object> = Vec::new();
+    for object in objects {
+        match object.judge(usize::MAX, limits) {
+            Finding::Right => {}
+            Finding::Wrong(_) => wrong.push(&**object),
+            Finding::Undecided(why) => {
+                undecided.get_or_insert(format!("{}: {why}", object.name()));
+            }
+        }
+    }
+    let operations = objects.iter().map(|object| object.count()).sum();
+    let violation = earliest(&wrong, source, limits);
+    let (verdict, detail) = match (&violation, undecided) {
+        (Some(violation), _) => {
+            let others = match wrong.len() - 1 {
+                0 => String::new(),
+                others => format!(", and {others} more"),
+            };
+            let what = format!("{} is not linearizable{others}", violation.object);
+            (Verdict::Fail, what)
+        }
+        (None, Some(why)) => (Verdict::Unknown, why),
+        (None, None) => (Verdict::Pass, "linearizable".into()),
+    };
+    Judgement {
+        format: source.format,
+        verdict,
+        detail,
+        operations,
+        objects: objects.len(),
+        left_out,
+        violation,
+    }
+}
+
+/// Of the objects that are wrong, the one that is so first, and since when.
+fn earliest(wrong: &[&dyn Object], source: &Source, limits: &Limits) -> Option<Violation> {
+    let mut first: Option<(&dyn Object, usize, bool)> = None;
+    for &object in wrong {
+        let before = first.map_or(usize::MAX, |(_, end, _)| end);
+        // Most are wrong only later than the first, and one judgement shows it.
+        if before < usize::MAX && !matches!(object.judge(before, limits), Finding::Wrong(_)) {
+            continue;
+        }
+        let (end, is_shortest) = shortest_wrong(object, before, limits);
+        first = Some((object, end, is_shortest));
+    }
+    let (object, prefix, is_shortest) = first?;
+    let why = object.explain(prefix, limits).unwrap_or_default();
+    let all = object.operations();
+    let scene = Scene::new(object.name(), &all, &why, prefix, &source.faults);
+    Some(Violation {
+        object: object.name().into(),
+        prefix,
+        line: (source.line)(prefix - 1),
+        is_shortest,
+        story: story(&all, &why, prefix),
+        scene,
+    })
+}

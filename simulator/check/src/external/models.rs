@@ -1,0 +1,310 @@
+//! What the functions of a history from outside mean on each model.
+//!
+//! Every record becomes a call with its answer and a call without one, for prefixes that end
+//! before the answer. A read without an answer tells nothing; a write that failed has no
+//! effect; a compare-and-set that failed without an error met another value.
+
+use std::rc::Rc;
+
+use indexmap::{IndexMap, IndexSet};
+
+use super::edn::Datum;
+use super::object::{Calls, Object, Recorded};
+use super::records::{Record, Records, Told};
+use super::{InputError, Model};
+use crate::linearizability::Specification;
+use crate::linearizability::models::counter::{Counter, CounterCall};
+use crate::linearizability::models::kv::{Kv, KvCall};
+use crate::linearizability::models::lock::{Lock, LockCall};
+use crate::linearizability::models::queue::{Queue, QueueCall};
+use crate::linearizability::models::register::{Register, RegisterCall};
+
+/// The objects of the history, each with its calls.
+///
+/// # Errors
+/// An operation that the model does not have, with its line.
+pub(super) fn objects(
+    records: &Records,
+    model: Model,
+) -> Result<Vec<Box<dyn Object + '_>>, InputError> {
+    let mut values = Values::default();
+    match model {
+        Model::Register => {
+            let initial = values.symbol(&Datum::Nil);
+            let meaning = |record: &Record| register(record, &mut values);
+            apart(records, model, meaning, move |_| {
+                Box::new(move || Register { initial })
+            })
+        }
+        Model::Kv => {
+            let meaning = |record: &Record| kv(record, &mut values);
+            let calls = grouped(records, model, meaning)?;
+            Ok(kv_objects(calls, records, &values))
+        }
+        Model::Lock => apart(
+            records,
+            model,
+            |r| lock(r, &mut values),
+            |_| Box::new(|| Lock { leases: false }),
+        ),
+        Model::Queue => apart(
+            records,
+            model,
+            |r| queue(r, &mut values),
+            |_| Box::new(|| Queue),
+        ),
+        Model::Counter => apart(records, model, counter, |_| Box::new(|| Counter)),
+    }
+}
+
+/// A call with its answer, and while it has none.
+type Meaning<O> = (Option<O>, Option<O>);
+
+/// Numbers for values.
+#[derive(Default)]
+struct Values(IndexSet<Datum>);
+
+impl Values {
+    fn symbol(&mut self, datum: &Datum) -> u32 {
+        let (place, _) = self.0.insert_full(datum.clone());
+        u32::try_from(place).expect("a history is bounded far below")
+    }
+}
+
+/// Calls by object, in order of appearance.
+fn grouped<O>(
+    records: &Records,
+    model: Model,
+    mut meaning: impl FnMut(&Record) -> Result<Meaning<O>, String>,
+) -> Result<IndexMap<String, Vec<Recorded<O>>>, InputError> {
+    let mut objects: IndexMap<String, Vec<Recorded<O>>> = IndexMap::new();
+    for (number, record) in records.records.iter().enumerate() {
+        let (answered, pending) = meaning(record).map_err(|what| InputError::Line {
+            line: record.line,
+            what,
+        })?;
+        let name = match &record.key {
+            None => format!("the {}", model.noun()),
+            Some(key) => format!("{} {key}", model.noun()),
+        };
+        let returned = record.returned.filter(|_| record.told != Told::Unknown);
+        objects.entry(name).or_default().push(Recorded {
+            answered,
+            pending,
+            invoked: record.invoked,
+            returned,
+            record: number,
+        });
+    }
+    Ok(objects)
+}
+
+fn apart<'r, S>(
+    records: &'r Records,
+    model: Model,
+    meaning: impl FnMut(&Record) -> Result<Meaning<S::Operation>, String>,
+    specification: impl Fn(&str) -> Box<dyn Fn() -> S>,
+) -> Result<Vec<Box<dyn Object + 'r>>, InputError>
+where
+    S: Specification<Operation: Clone + 'static> + 'static,
+{
+    let objects = grouped(records, model, meaning)?.into_iter();
+    let objects = objects.map(|(name, recorded)| -> Box<dyn Object + 'r> {
+        let specification = specification(&name);
+        Box::new(Calls {
+            name,
+            records,
+            recorded,
+            specification,
+        })
+    });
+    Ok(objects.collect())
+}
+
+/// `answer` if it was acknowledged; `otherwise` says what of the rest.
+fn write<O: Clone>(record: &Record, call: O) -> Meaning<O> {
+    let answered = match record.told {
+        Told::Ok(_) => Some(call.clone()),
+        Told::Fail { .. } | Told::Unknown => None,
+    };
+    (answered, Some(call))
+}
+
+fn unknown_function(record: &Record, known: &str) -> String {
+    format!(
+        "unknown function :{}; this model has {known}",
+        record.function
+    )
+}
+
+fn register(record: &Record, values: &mut Values) -> Result<Meaning<RegisterCall>, String> {
+    Ok(match &*record.function {
+        "read" => match &record.told {
+            Told::Ok(value) => (Some(RegisterCall::Read(values.symbol(value))), None),
+            Told::Fail { .. } | Told::Unknown => (None, None),
+        },
+        "write" => write(record, RegisterCall::Write(values.symbol(&record.asked))),
+        "cas" => {
+            let Datum::List(pair) = &record.asked else {
+                return Err("a cas needs [OLD NEW]".into());
+            };
+            let [old, new] = &**pair else {
+                return Err("a cas needs [OLD NEW]".into());
+            };
+            let (old, new) = (values.symbol(old), values.symbol(new));
+            let swap = RegisterCall::Swap { old, new };
+            match record.told {
+                Told::Fail { error: false } => (Some(RegisterCall::Mismatch { old }), Some(swap)),
+                _ => write(record, swap),
+            }
+        }
+        _ => return Err(unknown_function(record, ":read, :write, :cas")),
+    })
+}
+
+/// The text of a value: a string's own, nothing for nil.
+fn text(datum: &Datum) -> Datum {
+    match datum {
+        Datum::Text(_) => datum.clone(),
+        Datum::Nil => Datum::Text("".into()),
+        other => Datum::Text(other.to_string().into()),
+    }
+}
+
+fn kv(record: &Record, values: &mut Values) -> Result<Meaning<KvCall>, String> {
+    let asked = text(&record.asked);
+    Ok(match &*record.function {
+        "get" | "read" => match &record.told {
+            Told::Ok(value) => (Some(KvCall::Get(values.symbol(&text(value)))), None),
+            Told::Fail { .. } | Told::Unknown => (None, None),
+        },
+        "put" | "write" => write(record, KvCall::Put(values.symbol(&asked))),
+        "append" => write(record, KvCall::Append(values.symbol(&asked))),
+        _ => return Err(unknown_function(record, ":get, :put, :append")),
+    })
+}
+
+/// Each key gets only the texts that its own calls name.
+fn kv_objects<'r>(
+    calls: IndexMap<String, Vec<Recorded<KvCall>>>,
+    records: &'r Records,
+    values: &Values,
+) -> Vec<Box<dyn Object + 'r>> {
+    let objects = calls.into_iter().map(|(name, mut recorded)| {
+        let mut own: IndexSet<u32> = IndexSet::new();
+        for recorded in &mut recorded {
+            for call in [&mut recorded.answered, &mut recorded.pending] {
+                if let Some(KvCall::Get(text) | KvCall::Put(text) | KvCall::Append(text)) = call {
+                    let (place, _) = own.insert_full(*text);
+                    *text = u32::try_from(place).expect("fewer than all values");
+                }
+            }
+        }
+        let texts = own.iter().map(|&symbol| match &values.0[symbol as usize] {
+            Datum::Text(text) => Box::from(&**text),
+            other => unreachable!("keys have texts, not {other}"),
+        });
+        let texts: Rc<[Box<str>]> = texts.collect();
+        let object: Box<dyn Object + 'r> = Box::new(Calls {
+            name,
+            records,
+            recorded,
+            specification: Box::new(move || Kv::new(texts.to_vec())),
+        });
+        object
+    });
+    objects.collect()
+}
+
+/// A token given as a number, or in a map.
+fn token(datum: &Datum) -> Result<Option<u64>, String> {
+    match datum.get("token").unwrap_or(datum) {
+        Datum::Int(token) => match u64::try_from(*token) {
+            Ok(token) => Ok(Some(token)),
+            Err(_) => Err(format!("a token is not negative: {token}")),
+        },
+        _ => Ok(None),
+    }
+}
+
+fn lock(record: &Record, values: &mut Values) -> Result<Meaning<LockCall>, String> {
+    let owner = u64::from(values.symbol(&Datum::Text(record.client.clone())));
+    let shared = matches!(record.asked.get("shared"), Some(Datum::Bool(true)));
+    let grant = |token| LockCall::Grant {
+        owner,
+        shared: shared || &*record.function == "acquire-shared",
+        token,
+    };
+    Ok(match &*record.function {
+        "acquire" | "acquire-shared" => match &record.told {
+            Told::Ok(answer) => (Some(grant(token(answer)?)), Some(grant(None))),
+            Told::Fail { .. } | Told::Unknown => (None, Some(grant(None))),
+        },
+        "release" => {
+            let token = token(&record.asked)?;
+            let release = LockCall::Release { owner, token };
+            match record.told {
+                Told::Fail { error: false } => {
+                    (Some(LockCall::NotHeld { owner, token }), Some(release))
+                }
+                _ => write(record, release),
+            }
+        }
+        "check" => match (&record.told, token(&record.asked)?) {
+            (_, None) => return Err("a check needs a token".into()),
+            (Told::Ok(_), Some(token)) => {
+                let accepted = LockCall::Accepted { token };
+                (Some(accepted), Some(accepted))
+            }
+            (_, Some(token)) => (None, Some(LockCall::Accepted { token })),
+        },
+        _ => {
+            let known = ":acquire, :acquire-shared, :release, :check";
+            return Err(unknown_function(record, known));
+        }
+    })
+}
+
+fn queue(record: &Record, values: &mut Values) -> Result<Meaning<QueueCall>, String> {
+    Ok(match &*record.function {
+        "enqueue" => write(record, QueueCall::Enqueue(values.symbol(&record.asked))),
+        "dequeue" => {
+            let answered = match &record.told {
+                Told::Ok(Datum::Nil) => Some(QueueCall::Dequeue(None)),
+                Told::Ok(value) => Some(QueueCall::Dequeue(Some(values.symbol(value)))),
+                Told::Fail { .. } | Told::Unknown => None,
+            };
+            (answered, Some(QueueCall::LostDequeue))
+        }
+        _ => return Err(unknown_function(record, ":enqueue, :dequeue")),
+    })
+}
+
+fn counter(record: &Record) -> Result<Meaning<CounterCall>, String> {
+    let int = |datum: &Datum| match datum {
+        Datum::Int(value) => Ok(*value),
+        other => Err(format!("{other} is no number of a counter")),
+    };
+    Ok(match &*record.function {
+        "read" => match &record.told {
+            Told::Ok(value) => (Some(CounterCall::Read(int(value)?)), None),
+            Told::Fail { .. } | Told::Unknown => (None, None),
+        },
+        "add" => {
+            let by = int(&record.asked)?;
+            write(record, CounterCall::Add { by, sum: None })
+        }
+        "add-and-get" => {
+            let by = int(&record.asked)?;
+            let blind = CounterCall::Add { by, sum: None };
+            match &record.told {
+                Told::Ok(sum) => {
+                    let sum = Some(int(sum)?);
+                    (Some(CounterCall::Add { by, sum }), Some(blind))
+                }
+                _ => write(record, blind),
+            }
+        }
+        _ => return Err(unknown_function(record, ":read, :add, :add-and-get")),
+    })
+}

@@ -1,0 +1,131 @@
+//! R1: an acknowledged write survives. The last read of the audit shows each key at the
+//! largest version that was ever acknowledged, or a newer one.
+//!
+//! Source: Raft §5.4.3 and §8 (a committed entry is in the log of every later leader),
+//! and Jepsen's set checker, which reads everything back at the end. A key that was
+//! written but not read by the audit is `Unknown`. A delete that may have come after the
+//! write excuses its absence.
+//!
+//! Not checked: writes that a later one has overwritten; whether they ever were visible is
+//! C1's to judge. Messages and lock grants have their own checks (`queue_conservation`,
+//! `lost_grants`).
+
+use super::result::{CheckResult, Judge};
+use super::view::{View, end, may_have_effect};
+use super::words;
+use squall_history::{Action, Operation, Outcome, Phase};
+
+pub(super) fn check(view: &View) -> CheckResult {
+    let mut judge = Judge::new("lost_writes", "R1");
+    for (key, indexes) in &view.keys {
+        let operations = || indexes.iter().map(|&index| &view.operations[index]);
+        let written = operations().filter_map(|o| Some((version(o)?, o)));
+        let Some((newest, write)) = written.max_by_key(|&(version, _)| version) else {
+            continue;
+        };
+        judge.looked();
+        let audited = operations().rev().find_map(|o| match o.outcome {
+            Some(Outcome::Value { value, version }) if view.in_phase(o, Phase::Audit) => {
+                Some((o, value.as_ref().map(|_| *version)))
+            }
+            _ => None,
+        });
+        let lost = match audited {
+            None => {
+                judge.doubt(format!("key {key} was written but not read in the audit"));
+                continue;
+            }
+            Some((read, _)) if end(write) > read.invoke_pos => {
+                judge.doubt(format!(
+                    "key {key} was still being written when the audit read it"
+                ));
+                continue;
+            }
+            Some((read, Some(version))) => (version < newest).then_some(read),
+            Some((read, None)) => {
+                let deleted = operations().any(|o| may_have_deleted(o, write));
+                (!deleted).then_some(read)
+            }
+        };
+        if let Some(read) = lost {
+            judge.violation(
+                format!("key {key}: the acknowledged write of version {newest} is lost"),
+                [write, read].map(words::operation),
+            );
+        }
+    }
+    judge.finish("written keys")
+}
+
+/// The version of an acknowledged write.
+fn version(operation: &Operation) -> Option<u64> {
+    match operation.outcome {
+        Some(Outcome::Stored { version } | Outcome::Counted { version, .. }) => {
+            Some(*version).filter(|&version| version > 0)
+        }
+        _ => None,
+    }
+}
+
+fn may_have_deleted(operation: &Operation, write: &Operation) -> bool {
+    matches!(operation.action, Action::Delete { .. })
+        && may_have_effect(operation)
+        && end(operation) > write.invoke_pos
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+    use crate::testing::*;
+
+    fn written() -> Run {
+        let mut run = Run::new();
+        run.call("cache-1", set("k", "a"), stored(5));
+        run.call("cache-1", set("k", "b"), stored(6));
+        run
+    }
+
+    #[test]
+    fn lost_or_rolled_back() {
+        let mut run = written();
+        run.audit().call("audit", get("k"), absent());
+        fails(
+            check,
+            &run.end(),
+            "key k: the acknowledged write of version 6 is lost",
+        );
+        let mut run = written();
+        run.audit().call("audit", get("k"), value("a", 5));
+        fails(check, &run.end(), "version 6 is lost");
+    }
+
+    #[test]
+    fn a_key_that_is_not_audited_proves_nothing() {
+        let mut run = written();
+        run.call("cache-1", get("k"), value("b", 6));
+        cannot_tell(check, &run.end(), "not read in the audit");
+        let mut run = written();
+        run.audit().call("audit", get("k"), unknown());
+        cannot_tell(check, &run.end(), "not read in the audit");
+    }
+
+    #[test]
+    fn overwritten_by_an_unknown_write_or_perhaps_deleted() {
+        let mut run = written();
+        run.call("cache-1", set("k", "c"), unknown());
+        run.audit().call("audit", get("k"), value("c", 9));
+        passes(check, &run.end());
+        let mut run = written();
+        run.call("cache-1", delete("k"), unknown());
+        run.audit().call("audit", get("k"), absent());
+        passes(check, &run.end());
+    }
+
+    #[test]
+    fn an_unknown_write_need_not_survive() {
+        let mut run = Run::new();
+        run.call("cache-1", set("k", "a"), unknown());
+        run.audit().call("audit", get("k"), absent());
+        passes(check, &run.end());
+    }
+}

@@ -1,0 +1,268 @@
+//! Raft's state never goes back: a node's term rises, also over restarts; it votes once a
+//! term, also over restarts; its commit and applied indexes rise while its process lives.
+//!
+//! Source: Ongaro & Ousterhout, "In search of an understandable consensus algorithm"
+//! (2014), figure 2 (persistent and volatile state) and §5.2. A restarted process may
+//! recover to a lower commit or applied index and catch up again. A node that was replaced
+//! by an empty machine may start anew; merely losing its disk excuses nothing. A pre-vote asks about a term
+//! without entering it, so it does not count. Not checked: that indexes rise at all.
+
+use std::collections::BTreeMap;
+
+use super::result::{CheckResult, Judge};
+use super::view::View;
+use super::words::seconds;
+use squall_history::{EventKind, NodeEvent};
+
+/// Terms never fall.
+pub(super) fn terms(view: &View) -> CheckResult {
+    let mut judge = Judge::new("monotonic_term", "raft").needs_evidence();
+    let mut terms: BTreeMap<&str, Mark> = BTreeMap::new();
+    for step in steps(view) {
+        use NodeEvent::*;
+        match step.what {
+            None => {
+                terms.remove(step.node);
+            }
+            Some(
+                Election {
+                    term,
+                    pre_vote: false,
+                }
+                | Voted { term, .. }
+                | Leader { term }
+                | FirstCommit { term, .. }
+                | Follower { term, .. },
+            ) => judge_rise(&mut judge, &mut terms, &step, "term", *term),
+            Some(_) => {}
+        }
+    }
+    judge.finish("reported terms")
+}
+
+/// One vote a term.
+pub(super) fn votes(view: &View) -> CheckResult {
+    let mut judge = Judge::new("monotonic_vote", "raft").needs_evidence();
+    let mut votes: BTreeMap<(&str, u64), (&str, u64)> = BTreeMap::new();
+    for step in steps(view) {
+        match step.what {
+            None => votes.retain(|(node, _), _| *node != step.node),
+            Some(NodeEvent::Voted { term, candidate }) => {
+                judge.looked();
+                let (node, at_us) = (step.node, step.at_us);
+                let first = *votes.entry((node, *term)).or_insert((candidate, at_us));
+                if first.0 != candidate {
+                    let lines = [first, (candidate.as_str(), at_us)];
+                    judge.violation(
+                        format!(
+                            "{node} voted for {} and {candidate} in term {term}",
+                            first.0
+                        ),
+                        lines.map(|(candidate, at_us)| {
+                            format!(
+                                "{} {node}: voted for {candidate} in term {term}",
+                                seconds(at_us)
+                            )
+                        }),
+                    );
+                }
+            }
+            Some(_) => {}
+        }
+    }
+    judge.finish("votes")
+}
+
+/// Commit and applied indexes do not fall while the process lives.
+pub(super) fn indexes(view: &View) -> CheckResult {
+    let mut judge = Judge::new("monotonic_index", "raft").needs_evidence();
+    let mut committed: BTreeMap<&str, Mark> = BTreeMap::new();
+    let mut applied: BTreeMap<&str, Mark> = BTreeMap::new();
+    for step in steps(view) {
+        use NodeEvent::*;
+        match step.what {
+            None | Some(Started { .. } | Stopped { .. }) => {
+                committed.remove(step.node);
+                applied.remove(step.node);
+            }
+            Some(Committed { index, .. }) => {
+                judge_rise(&mut judge, &mut committed, &step, "commit index", *index);
+            }
+            Some(Applied { index, .. }) => {
+                judge_rise(&mut judge, &mut applied, &step, "applied index", *index);
+            }
+            Some(_) => {}
+        }
+    }
+    judge.finish("reported indexes")
+}
+
+/// The highest value reported so far, and when.
+#[derive(Clone, Copy)]
+struct Mark {
+    value: u64,
+    at_us: u64,
+}
+
+/// A node's report, or `None`: its disk is wiped.
+struct Step<'a> {
+    at_us: u64,
+    node: &'a str,
+    what: Option<&'a NodeEvent>,
+}
+
+fn steps<'a>(view: &View<'a>) -> impl Iterator<Item = Step<'a>> {
+    view.history.events.iter().flat_map(|event| {
+        let at_us = event.at_us;
+        let (node, wiped): (_, &[String]) = match &event.kind {
+            EventKind::Node {
+                node,
+                event: NodeEvent::Replaced,
+            } => (None, std::slice::from_ref(node)),
+            EventKind::Node { node, event } => (Some((node, event)), &[]),
+            _ => (None, &[]),
+        };
+        let report = node.map(|(node, what)| Step {
+            at_us,
+            node,
+            what: Some(what),
+        });
+        let wiped = wiped.iter().map(move |node| Step {
+            at_us,
+            node,
+            what: None,
+        });
+        report.into_iter().chain(wiped)
+    })
+}
+
+fn judge_rise<'a>(
+    judge: &mut Judge,
+    marks: &mut BTreeMap<&'a str, Mark>,
+    step: &Step<'a>,
+    name: &str,
+    value: u64,
+) {
+    judge.looked();
+    let now = Mark {
+        value,
+        at_us: step.at_us,
+    };
+    let mark = marks.entry(step.node).or_insert(now);
+    if mark.value <= value {
+        *mark = now;
+        return;
+    }
+    let node = step.node;
+    judge.violation(
+        format!("{node}: {name} fell from {} to {value}", mark.value),
+        [*mark, now].map(|mark| format!("{} {node}: {name} {}", seconds(mark.at_us), mark.value)),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+    use squall_history::FaultStatus;
+    use squall_history::NodeEvent::{Applied, Committed, Leader, Started, Voted};
+
+    fn voted(term: u64, candidate: &str) -> NodeEvent {
+        Voted {
+            term,
+            candidate: candidate.into(),
+        }
+    }
+
+    fn applied(index: u64) -> NodeEvent {
+        Applied {
+            term: 1,
+            index,
+            digest: "d".into(),
+            state: None,
+        }
+    }
+
+    const STARTED: NodeEvent = Started {
+        last_log: 0,
+        applied: 0,
+    };
+
+    #[test]
+    fn a_term_that_falls_over_a_restart() {
+        let mut run = Run::new();
+        run.node("node-1", Leader { term: 5 });
+        run.node("node-1", STARTED);
+        run.node("node-1", voted(4, "node-2"));
+        fails(terms, &run.end(), "node-1: term fell from 5 to 4");
+    }
+
+    #[test]
+    fn two_votes_in_a_term() {
+        let mut run = Run::new();
+        run.node("node-1", voted(5, "node-2"));
+        run.node("node-1", STARTED);
+        run.node("node-1", voted(5, "node-3"));
+        fails(
+            votes,
+            &run.end(),
+            "node-1 voted for node-2 and node-3 in term 5",
+        );
+    }
+
+    #[test]
+    fn an_index_that_falls_in_one_life() {
+        let mut run = Run::new();
+        run.node("node-1", Committed { term: 1, index: 9 });
+        run.node("node-1", applied(9)).node("node-1", applied(8));
+        fails(indexes, &run.end(), "applied index fell from 9 to 8");
+    }
+
+    #[test]
+    fn a_restart_may_lower_indexes_but_neither_term_nor_vote() {
+        let mut run = Run::new();
+        run.node("node-1", voted(5, "node-2"));
+        run.node("node-1", applied(9)).node("node-1", STARTED);
+        run.node("node-1", applied(3));
+        run.node("node-1", voted(5, "node-2"));
+        run.node("node-2", voted(4, "node-3"));
+        let history = run.end();
+        for check in [terms, votes, indexes] {
+            passes(check, &history);
+        }
+    }
+
+    #[test]
+    fn a_pre_vote_enters_no_term() {
+        let mut run = Run::new();
+        let term = 6;
+        run.node("node-1", voted(5, "node-2"));
+        let pre_vote = true;
+        run.node("node-1", NodeEvent::Election { term, pre_vote });
+        run.node("node-1", voted(5, "node-2"));
+        passes(terms, &run.end());
+    }
+
+    #[test]
+    fn a_wiped_node_starts_anew() {
+        let mut run = Run::new();
+        run.node("node-1", voted(5, "node-2"));
+        run.node("node-1", NodeEvent::Replaced);
+        run.node("node-1", voted(2, "node-3"));
+        passes(terms, &run.end());
+        passes(votes, &run.end());
+    }
+
+    #[test]
+    fn a_node_that_forgot_its_vote_and_was_not_replaced() {
+        let mut run = Run::new();
+        run.node("node-1", voted(5, "node-2"));
+        run.fault("wipe", "node-1", FaultStatus::Installed);
+        run.node("node-1", voted(5, "node-3"));
+        fails(
+            votes,
+            &run.end(),
+            "node-1 voted for node-2 and node-3 in term 5",
+        );
+    }
+}

@@ -1,0 +1,409 @@
+//! Builds small histories by hand, so that each check's tests read like the story of a
+//! run. Times are milliseconds; a call takes one.
+
+use super::view::View;
+use super::{CheckResult, Verdict};
+use squall_history::{
+    Action, Delivered, Event, EventKind, FaultEvent, FaultStatus, History, Holder, NodeEvent,
+    Outcome, Phase,
+};
+
+/// A run being told. Starts in the chaos phase at 1 ms.
+#[derive(Debug)]
+pub(super) struct Run {
+    events: Vec<Event>,
+    clock_us: u64,
+    next_op: u64,
+}
+
+impl Run {
+    pub(super) fn new() -> Self {
+        let mut run = Self::bare();
+        run.phase(Phase::Warmup).at(1).phase(Phase::Chaos);
+        run
+    }
+
+    /// A run with no event at all.
+    pub(super) fn bare() -> Self {
+        Self {
+            events: Vec::new(),
+            clock_us: 0,
+            next_op: 1,
+        }
+    }
+
+    /// Moves the clock to `ms`.
+    pub(super) fn at(&mut self, ms: u64) -> &mut Self {
+        assert!(ms * 1_000 >= self.clock_us, "the clock does not go back");
+        self.clock_us = ms * 1_000;
+        self
+    }
+
+    pub(super) fn push(&mut self, kind: EventKind) -> &mut Self {
+        self.events.push(Event {
+            at_us: self.clock_us,
+            kind,
+        });
+        self
+    }
+
+    pub(super) fn phase(&mut self, phase: Phase) -> &mut Self {
+        self.push(EventKind::Phase { phase })
+    }
+
+    pub(super) fn note(&mut self, text: &str) -> &mut Self {
+        self.push(EventKind::Note { text: text.into() })
+    }
+
+    pub(super) fn node(&mut self, node: &str, event: NodeEvent) -> &mut Self {
+        self.push(EventKind::Node {
+            node: node.into(),
+            event,
+        })
+    }
+
+    pub(super) fn fault(&mut self, kind: &str, target: &str, status: FaultStatus) -> &mut Self {
+        self.push(EventKind::Fault(FaultEvent {
+            fault: 0,
+            kind: kind.parse().expect("tests know the kinds of faults"),
+            targets: vec![target.into()],
+            status,
+        }))
+    }
+
+    pub(super) fn invoke(&mut self, client: &str, action: Action) -> u64 {
+        let op = self.next_op;
+        self.next_op += 1;
+        self.push(EventKind::Invoke {
+            op,
+            client: client.into(),
+            intended_us: None,
+            action,
+        });
+        op
+    }
+
+    pub(super) fn returns(&mut self, op: u64, outcome: Outcome) -> &mut Self {
+        self.push(EventKind::Return { op, outcome })
+    }
+
+    /// Invokes now and returns 1 ms later.
+    pub(super) fn call(&mut self, client: &str, action: Action, outcome: Outcome) -> &mut Self {
+        let op = self.invoke(client, action);
+        self.clock_us += 1_000;
+        self.returns(op, outcome)
+    }
+
+    /// Heals, converges and serves, then begins the audit.
+    pub(super) fn audit(&mut self) -> &mut Self {
+        for phase in [Phase::Heal, Phase::Converge, Phase::Serve, Phase::Audit] {
+            self.phase(phase);
+        }
+        self
+    }
+
+    /// The history as it is, without an end.
+    pub(super) fn cut(&self) -> History {
+        History {
+            events: self.events.clone(),
+        }
+    }
+
+    /// The history with whatever phases are missing until the end.
+    pub(super) fn end(&mut self) -> History {
+        let is_audit = |event: &Event| {
+            event.kind
+                == EventKind::Phase {
+                    phase: Phase::Audit,
+                }
+        };
+        if !self.events.iter().any(is_audit) {
+            self.audit();
+        }
+        self.phase(Phase::End).cut()
+    }
+}
+
+/// Judges by one check.
+pub(super) fn judge(check: fn(&View) -> CheckResult, history: &History) -> CheckResult {
+    check(&View::new(history))
+}
+
+#[track_caller]
+pub(super) fn passes(check: fn(&View) -> CheckResult, history: &History) {
+    let result = judge(check, history);
+    assert_eq!(result.verdict, Verdict::Pass, "{result:#?}");
+}
+
+/// Expects a failure with evidence whose detail contains `detail`.
+#[track_caller]
+pub(super) fn fails(check: fn(&View) -> CheckResult, history: &History, detail: &str) {
+    let result = judge(check, history);
+    assert_eq!(result.verdict, Verdict::Fail, "{result:#?}");
+    assert!(result.detail.contains(detail), "{result:#?}");
+    assert!(!result.evidence.is_empty(), "{result:#?}");
+}
+
+/// Expects "cannot tell" with a detail that contains `detail`.
+#[track_caller]
+pub(super) fn cannot_tell(check: fn(&View) -> CheckResult, history: &History, detail: &str) {
+    let result = judge(check, history);
+    assert_eq!(result.verdict, Verdict::Unknown, "{result:#?}");
+    assert!(result.detail.contains(detail), "{result:#?}");
+}
+
+pub(super) fn unknown() -> Outcome {
+    Outcome::Unknown {
+        why: "timed out".into(),
+    }
+}
+
+pub(super) fn failed(why: &str) -> Outcome {
+    Outcome::Failed { why: why.into() }
+}
+
+pub(super) fn acquire(name: &str, session: u64) -> Action {
+    Action::Acquire {
+        name: name.into(),
+        session,
+        shared: false,
+        wait_ms: 0,
+    }
+}
+
+pub(super) fn acquire_shared(name: &str, session: u64) -> Action {
+    Action::Acquire {
+        name: name.into(),
+        session,
+        shared: true,
+        wait_ms: 0,
+    }
+}
+
+pub(super) fn granted(token: u64) -> Outcome {
+    Outcome::Granted { token }
+}
+
+pub(super) fn release(name: &str, session: u64, token: u64) -> Action {
+    Action::Release {
+        name: name.into(),
+        session,
+        token,
+    }
+}
+
+pub(super) fn acquire_waiting(name: &str, session: u64, wait_ms: u64) -> Action {
+    Action::Acquire {
+        name: name.into(),
+        session,
+        shared: false,
+        wait_ms,
+    }
+}
+
+pub(super) fn inspect(name: &str) -> Action {
+    Action::Inspect { name: name.into() }
+}
+
+pub(super) fn holder(session: u64, token: u64, shared: bool) -> Holder {
+    Holder {
+        session,
+        token,
+        shared,
+    }
+}
+
+/// What a look at a lock showed; the last token is that of the last holder.
+pub(super) fn line(holders: &[Holder], waiters: &[u64]) -> Outcome {
+    Outcome::Line {
+        holders: holders.to_vec(),
+        waiters: waiters.to_vec(),
+        last_token: holders.last().map_or(0, |holder| holder.token),
+    }
+}
+
+pub(super) fn open(ttl_ms: u64) -> Action {
+    Action::OpenSession { ttl_ms }
+}
+
+pub(super) fn opened(session: u64) -> Outcome {
+    Outcome::Session { session }
+}
+
+/// A batch without delay, priority or group.
+pub(super) fn publish_batch(queue: &str, values: &[&str]) -> Action {
+    publish_with(queue, values, 0, 0, None)
+}
+
+pub(super) fn publish_with(
+    queue: &str,
+    values: &[&str],
+    delay_ms: u64,
+    priority: u64,
+    group: Option<&str>,
+) -> Action {
+    Action::PublishBatch {
+        queue: queue.into(),
+        values: values.iter().map(|value| (*value).into()).collect(),
+        bytes: 2,
+        delay_ms,
+        priority,
+        group: group.map(Into::into),
+    }
+}
+
+pub(super) fn published(ids: &[u64]) -> Outcome {
+    Outcome::PublishedBatch { ids: ids.to_vec() }
+}
+
+pub(super) fn configure(queue: &str, max_depth: u64, max_deliveries: u32) -> Action {
+    Action::Configure {
+        queue: queue.into(),
+        max_depth,
+        max_deliveries,
+    }
+}
+
+pub(super) fn depth(queue: &str) -> Action {
+    Action::Depth {
+        queue: queue.into(),
+    }
+}
+
+pub(super) fn holds(ready: u64, in_flight: u64, delayed: u64) -> Outcome {
+    Outcome::Depth {
+        ready,
+        in_flight,
+        delayed,
+    }
+}
+
+pub(super) fn get_from(key: &str, node: &str, bound_ms: Option<u64>) -> Action {
+    Action::GetFrom {
+        key: key.into(),
+        node: node.into(),
+        bound_ms,
+    }
+}
+
+pub(super) fn set_volatile(key: &str, value: &str, ttl_ms: Option<u64>) -> Action {
+    Action::SetVolatile {
+        key: key.into(),
+        value: value.into(),
+        bytes: value.len() as u64,
+        ttl_ms,
+    }
+}
+
+pub(super) fn publish(queue: &str, value: &str) -> Action {
+    Action::Publish {
+        queue: queue.into(),
+        value: value.into(),
+        bytes: value.len() as u64,
+    }
+}
+
+/// A receive of up to ten messages, hidden for 100 ms.
+pub(super) fn receive(queue: &str) -> Action {
+    Action::Receive {
+        queue: queue.into(),
+        max: 10,
+        visibility_ms: 100,
+        wait_ms: 0,
+    }
+}
+
+/// One message received: its id doubles as value number, `m7` has id 7.
+pub(super) fn received(id: u64, receipt: u64, deliveries: u32) -> Outcome {
+    Outcome::Received {
+        messages: vec![Delivered {
+            id,
+            receipt,
+            deliveries,
+            value: format!("m{id}"),
+        }],
+    }
+}
+
+pub(super) fn nothing() -> Outcome {
+    Outcome::Received {
+        messages: Vec::new(),
+    }
+}
+
+pub(super) fn ack(queue: &str, value: &str, receipt: u64) -> Action {
+    Action::Ack {
+        queue: queue.into(),
+        receipt,
+        value: value.into(),
+    }
+}
+
+pub(super) fn nack(queue: &str, value: &str, receipt: u64) -> Action {
+    Action::Nack {
+        queue: queue.into(),
+        receipt,
+        value: value.into(),
+        delay_ms: 0,
+    }
+}
+
+pub(super) fn settled() -> Outcome {
+    Outcome::Settled { valid: true }
+}
+
+pub(super) fn get(key: &str) -> Action {
+    Action::Get {
+        key: key.into(),
+        lease: false,
+    }
+}
+
+pub(super) fn value(value: &str, version: u64) -> Outcome {
+    Outcome::Value {
+        value: Some(value.into()),
+        version,
+    }
+}
+
+pub(super) fn absent() -> Outcome {
+    Outcome::Value {
+        value: None,
+        version: 0,
+    }
+}
+
+pub(super) fn set(key: &str, value: &str) -> Action {
+    Action::Set {
+        key: key.into(),
+        value: value.into(),
+        bytes: value.len() as u64,
+    }
+}
+
+pub(super) fn stored(version: u64) -> Outcome {
+    Outcome::Stored { version }
+}
+
+pub(super) fn set_if(key: &str, version: u64, value: &str) -> Action {
+    Action::CompareAndSet {
+        key: key.into(),
+        version,
+        value: value.into(),
+    }
+}
+
+pub(super) fn delete(key: &str) -> Action {
+    Action::Delete { key: key.into() }
+}
+
+pub(super) fn increment(key: &str, by: i64) -> Action {
+    Action::Increment {
+        key: key.into(),
+        by,
+    }
+}
+
+pub(super) fn counted(value: i64, version: u64) -> Outcome {
+    Outcome::Counted { value, version }
+}

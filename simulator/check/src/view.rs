@@ -1,0 +1,243 @@
+//! A history sorted for judging: operations paired, phases found, holds, sessions,
+//! messages and keys indexed. Built once and shared by all checks, in one pass each.
+//!
+//! Real-time order is the order of events in the history, by position, so that events of
+//! the same instant keep their order. Operation A precedes B if A's return stands before
+//! B's invocation. It holds references only; it judges nothing.
+
+use indexmap::{IndexMap, IndexSet};
+use squall_fault::kind::Group;
+
+use super::locks::Locks;
+use super::messages::Messages;
+use squall_history::{
+    Action, EventKind, FaultEvent, History, NodeEvent, Operation, Outcome, Phase, operations,
+};
+
+/// Nodes stamp log entries in whole milliseconds, so a deadline may seem to come up to
+/// this much early on the run's finer clock. This is rounding, not a tolerance for drift.
+pub(super) const STAMP_RESOLUTION_US: u64 = 1_000;
+
+pub(super) struct View<'a> {
+    pub(super) history: &'a History,
+    /// In order of invocation.
+    pub(super) operations: Vec<Operation<'a>>,
+    pub(super) phases: Vec<PhaseStart>,
+    pub(super) locks: Locks<'a>,
+    pub(super) messages: Messages<'a>,
+    /// Operations of each cache key that keeps its value, as positions in `operations`.
+    pub(super) keys: IndexMap<&'a str, Vec<usize>>,
+    /// Operations of each cache key that may vanish by itself.
+    pub(super) volatile_keys: IndexMap<&'a str, Vec<usize>>,
+    /// Reads of each cache key from one node or a client's own cache, which may be behind.
+    pub(super) node_reads: IndexMap<&'a str, Vec<usize>>,
+    has_clock_faults: bool,
+}
+
+fn has_clock_faults(history: &History) -> bool {
+    history.events.iter().any(|event| match &event.kind {
+        EventKind::Fault(fault) => fault.kind.info().group == Group::Clock,
+        _ => false,
+    })
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PhaseStart {
+    pub(super) phase: Phase,
+    pub(super) at_us: u64,
+    pub(super) pos: usize,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(history: &'a History) -> Self {
+        let operations = operations(history);
+        let (volatile_keys, keys) = keys(&operations);
+        Self {
+            phases: phases(history),
+            locks: Locks::new(&operations),
+            messages: Messages::new(&operations),
+            keys,
+            volatile_keys,
+            node_reads: node_reads(&operations),
+            has_clock_faults: has_clock_faults(history),
+            history,
+            operations,
+        }
+    }
+
+    pub(super) fn phase(&self, phase: Phase) -> Option<PhaseStart> {
+        self.phases.iter().copied().find(|p| p.phase == phase)
+    }
+
+    /// Whether `operation` was invoked in `phase`.
+    pub(super) fn in_phase(&self, operation: &Operation, phase: Phase) -> bool {
+        let Some(index) = self.phases.iter().position(|p| p.phase == phase) else {
+            return false;
+        };
+        let end = self.phases.get(index + 1).map_or(usize::MAX, |p| p.pos);
+        (self.phases[index].pos..end).contains(&operation.invoke_pos)
+    }
+
+    /// Node reports in order: position, time, node, what.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = (usize, u64, &'a str, &'a NodeEvent)> {
+        let events = self.history.events.iter().enumerate();
+        events.filter_map(|(pos, event)| match &event.kind {
+            EventKind::Node { node, event: what } => Some((pos, event.at_us, node.as_str(), what)),
+            _ => None,
+        })
+    }
+
+    /// Whether some clock was made to go wrong, so that log time tells nothing.
+    pub(super) fn has_clock_faults(&self) -> bool {
+        self.has_clock_faults
+    }
+
+    /// The times at which a leader came into office or a fault began or ended, in order:
+    /// what a bound that holds "once the service is available" may have to wait for.
+    pub(super) fn disturbances_us(&self) -> Vec<u64> {
+        let events = self.history.events.iter();
+        let disturbs = |event: &&squall_history::Event| match &event.kind {
+            EventKind::Fault(_) => true,
+            EventKind::Node { event, .. } => matches!(
+                event,
+                NodeEvent::FirstCommit { .. }
+                    | NodeEvent::Stopped { .. }
+                    | NodeEvent::Started { .. }
+            ),
+            _ => false,
+        };
+        events.filter(disturbs).map(|event| event.at_us).collect()
+    }
+
+    pub(super) fn faults(&self) -> impl Iterator<Item = (usize, u64, &'a FaultEvent)> {
+        let events = self.history.events.iter().enumerate();
+        events.filter_map(|(pos, event)| match &event.kind {
+            EventKind::Fault(fault) => Some((pos, event.at_us, fault)),
+            _ => None,
+        })
+    }
+}
+
+pub(super) fn phases(history: &History) -> Vec<PhaseStart> {
+    let events = history.events.iter().enumerate();
+    let start = |(pos, event): (usize, &squall_history::Event)| match event.kind {
+        EventKind::Phase { phase } => Some(PhaseStart {
+            phase,
+            at_us: event.at_us,
+            pos,
+        }),
+        _ => None,
+    };
+    events.filter_map(start).collect()
+}
+
+type Keys<'a> = IndexMap<&'a str, Vec<usize>>;
+
+/// Operations by key: of those that may vanish by themselves, and of the others.
+fn keys<'a>(operations: &[Operation<'a>]) -> (Keys<'a>, Keys<'a>) {
+    let mut keys: Keys = IndexMap::new();
+    let mut volatile: IndexSet<&str> = IndexSet::new();
+    for (index, operation) in operations.iter().enumerate() {
+        use Action::*;
+        if let SetVolatile { key, .. } = operation.action {
+            volatile.insert(key);
+        }
+        if let Get { key, .. }
+        | Set { key, .. }
+        | SetVolatile { key, .. }
+        | CompareAndSet { key, .. }
+        | Delete { key }
+        | Increment { key, .. } = operation.action
+        {
+            keys.entry(key).or_default().push(index);
+        }
+    }
+    keys.into_iter()
+        .partition(|(key, _)| volatile.contains(key))
+}
+
+fn node_reads<'a>(operations: &[Operation<'a>]) -> Keys<'a> {
+    let mut keys: Keys = IndexMap::new();
+    for (index, operation) in operations.iter().enumerate() {
+        if let Action::GetFrom { key, .. } | Action::GetNear { key, .. } = operation.action {
+            keys.entry(key).or_default().push(index);
+        }
+    }
+    keys
+}
+
+/// Position of the return, or "never" for an operation that may take effect at any time.
+pub(super) fn end(operation: &Operation) -> usize {
+    if certain(operation) {
+        operation.return_pos.unwrap_or(usize::MAX)
+    } else {
+        usize::MAX
+    }
+}
+
+/// Whether the client learnt for certain what happened.
+pub(super) fn certain(operation: &Operation) -> bool {
+    !matches!(operation.outcome, None | Some(Outcome::Unknown { .. }))
+}
+
+/// Whether the operation may have had an effect, or may still have one. An unknown
+/// outcome counts: it is neither a failure nor an acknowledgement.
+pub(super) fn may_have_effect(operation: &Operation) -> bool {
+    use Outcome::*;
+    !matches!(
+        operation.outcome,
+        Some(Failed { .. } | NotGranted | NotHeld | Mismatch | Settled { valid: false })
+    )
+}
+
+/// The largest value that was certain before a position: answers "what is the largest
+/// token that any client knew when this operation began?".
+#[derive(Debug, Default)]
+pub(super) struct RunningMax {
+    /// Position, largest value up to there, and the operation that returned it.
+    steps: Vec<(usize, u64, usize)>,
+}
+
+impl RunningMax {
+    /// From (return position, value, operation) in any order.
+    pub(super) fn new(mut known: Vec<(usize, u64, usize)>) -> Self {
+        known.sort_unstable();
+        let mut max = Self::default();
+        for (pos, value, operation) in known {
+            max.push(pos, value, operation);
+        }
+        max
+    }
+
+    /// Adds a value known from `pos` on; positions must not fall.
+    pub(super) fn push(&mut self, pos: usize, value: u64, operation: usize) {
+        let last = self.steps.last();
+        assert!(
+            last.is_none_or(|step| step.0 <= pos),
+            "positions are pushed in order"
+        );
+        if last.is_none_or(|step| step.1 < value) {
+            self.steps.push((pos, value, operation));
+        }
+    }
+
+    /// The largest value known before `pos`, with its operation.
+    pub(super) fn before(&self, pos: usize) -> Option<(u64, usize)> {
+        let count = self.steps.partition_point(|step| step.0 < pos);
+        let (_, value, operation) = *self.steps[..count].last()?;
+        Some((value, operation))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RunningMax;
+
+    #[test]
+    fn running_max_sees_only_what_was_known_before() {
+        let max = RunningMax::new(vec![(9, 3, 2), (1, 5, 0), (4, 8, 1)]);
+        assert_eq!(max.before(1), None);
+        assert_eq!(max.before(2), Some((5, 0)));
+        assert_eq!(max.before(10), Some((8, 1)));
+    }
+}

@@ -1,0 +1,240 @@
+//! Operations and events in plain words, for evidence.
+//!
+//! One line each, with times in seconds, client and outcome, so that a reader needs
+//! neither the history file nor the code to follow what went wrong.
+
+use squall_history::{Action, Delivered, Holder, Operation, Outcome};
+
+/// `3.201000 s lock-1: acquire a for session 5 -> granted token 17 (at 3.204000 s)`.
+pub(super) fn operation(operation: &Operation) -> String {
+    let asked = format!(
+        "{} {}: {}",
+        seconds(operation.invoked_us),
+        operation.client,
+        action(operation.action)
+    );
+    match (operation.outcome, operation.returned_us) {
+        (Some(told), Some(at_us)) => {
+            format!("{asked} -> {} (at {})", outcome(told), seconds(at_us))
+        }
+        _ => format!("{asked} -> no answer before the end of the history"),
+    }
+}
+
+/// What was asked and answered, without client and times.
+pub(super) fn short(operation: &Operation) -> String {
+    let asked = action(operation.action);
+    match operation.outcome {
+        Some(told) => format!("{asked} → {}", outcome(told)),
+        None => format!("{asked} ?"),
+    }
+}
+
+/// Microseconds as seconds, all digits.
+pub(super) fn seconds(us: u64) -> String {
+    format!("{}.{:06} s", us / 1_000_000, us % 1_000_000)
+}
+
+fn action(action: &Action) -> String {
+    use Action::*;
+    match action {
+        Acquire {
+            name,
+            session,
+            shared,
+            ..
+        } => {
+            let how = if *shared { "acquire shared" } else { "acquire" };
+            format!("{how} {name} for session {session}")
+        }
+        Release {
+            name,
+            session,
+            token,
+        } => format!("release {name} token {token} of session {session}"),
+        Cancel { name, session } => format!("stop waiting for {name} in session {session}"),
+        Inspect { name } => format!("look at lock {name}"),
+        Check { name, token } => format!("use {name} with token {token}"),
+        OpenSession { ttl_ms } => format!("open a session of {ttl_ms} ms"),
+        KeepAlive { session } => format!("keep session {session} alive"),
+        CloseSession { session } => format!("close session {session}"),
+        Publish { queue, value, .. } => format!("publish {value} to {queue}"),
+        PublishBatch { .. } => batch(action),
+        Configure {
+            queue,
+            max_depth,
+            max_deliveries,
+        } => format!("limit {queue} to {max_depth} messages, {max_deliveries} deliveries each"),
+        Depth { queue } => format!("ask how many messages {queue} holds"),
+        Receive {
+            queue,
+            visibility_ms,
+            ..
+        } => format!("receive from {queue}, hidden for {visibility_ms} ms"),
+        Ack {
+            queue,
+            receipt,
+            value,
+        } => format!("ack {value} in {queue} by receipt {receipt}"),
+        Nack {
+            queue,
+            receipt,
+            value,
+            delay_ms,
+        } => format!("nack {value} in {queue} by receipt {receipt}, delay {delay_ms} ms"),
+        Get { key, lease: false } => format!("get {key}"),
+        Get { key, lease: true } => format!("get {key} by lease"),
+        GetFrom {
+            key,
+            node,
+            bound_ms: Some(bound_ms),
+        } => format!("get {key} from {node}, at most {bound_ms} ms old"),
+        GetFrom { key, node, .. } => format!("get {key} from {node} as it stands"),
+        GetNear { key, bound_ms } => {
+            format!("get {key} from its own cache, at most {bound_ms} ms old")
+        }
+        GetMany { keys } => format!("get {} at once", keys.join(", ")),
+        SetVolatile {
+            key,
+            value,
+            ttl_ms: Some(ttl_ms),
+            ..
+        } => format!("set {key} to {value} for {ttl_ms} ms"),
+        SetVolatile { key, value, .. } => format!("set {key} to {value} until evicted"),
+        CacheSize { capacity } => format!("ask how many keys there are, of at most {capacity}"),
+        Set { key, value, .. } => format!("set {key} to {value}"),
+        CompareAndSet {
+            key,
+            version,
+            value,
+        } => format!("set {key} to {value} if at version {version}"),
+        Delete { key } => format!("delete {key}"),
+        Increment { key, by } => format!("add {by} to {key}"),
+    }
+}
+
+fn batch(action: &Action) -> String {
+    let Action::PublishBatch {
+        queue,
+        values,
+        delay_ms,
+        priority,
+        group,
+        ..
+    } = action
+    else {
+        unreachable!("only a batch is described here, not {action:?}")
+    };
+    let mut text = format!("publish {} to {queue}", values.join(", "));
+    if *delay_ms > 0 {
+        text += &format!(", delay {delay_ms} ms");
+    }
+    if *priority > 0 {
+        text += &format!(", priority {priority}");
+    }
+    if let Some(group) = group {
+        text += &format!(", group {group}");
+    }
+    text
+}
+
+fn line(holders: &[Holder], waiters: &[u64]) -> String {
+    let held = holders.iter().map(|holder| {
+        let how = if holder.shared { " shared" } else { "" };
+        format!(
+            "session {} with token {}{how}",
+            holder.session, holder.token
+        )
+    });
+    let held: Vec<String> = held.collect();
+    let held = match held.is_empty() {
+        true => "nobody".to_owned(),
+        false => held.join(", "),
+    };
+    format!("held by {held}; waiting: {waiters:?}")
+}
+
+fn outcome(outcome: &Outcome) -> String {
+    use Outcome::*;
+    match outcome {
+        Granted { token } => format!("granted token {token}"),
+        NotGranted => "not granted".into(),
+        Released => "released".into(),
+        Line {
+            holders, waiters, ..
+        } => line(holders, waiters),
+        PublishedBatch { ids } => format!("published as ids {ids:?}"),
+        Configured => "done".into(),
+        Depth {
+            ready,
+            in_flight,
+            delayed,
+        } => format!("{ready} ready, {in_flight} in flight, {delayed} delayed"),
+        Size { entries } => format!("{entries} keys"),
+        NotHeld => "not held".into(),
+        Checked { accepted: true } => "accepted".into(),
+        Checked { accepted: false } => "refused".into(),
+        Session { session } => format!("session {session}"),
+        Alive => "alive".into(),
+        Closed => "closed".into(),
+        Published { id } => format!("published as id {id}"),
+        Received { messages } => received(messages),
+        Settled { valid: true } => "settled".into(),
+        Settled { valid: false } => "receipt no longer valid".into(),
+        Value {
+            value: Some(value),
+            version,
+        } => format!("{value} at version {version}"),
+        Value { value: None, .. } => "absent".into(),
+        Values { values } => {
+            let values = values.iter().map(|found| match &found.value {
+                Some(value) => format!("{value} at version {}", found.version),
+                None => "absent".to_owned(),
+            });
+            values.collect::<Vec<_>>().join(", ")
+        }
+        Stored { version: 0 } => "done".into(),
+        Stored { version } => format!("stored as version {version}"),
+        Mismatch => "version did not match".into(),
+        Counted { value, version } => format!("{value} at version {version}"),
+        Failed { why } => format!("failed, no effect ({why})"),
+        Unknown { why } => format!("unknown ({why})"),
+    }
+}
+
+/// Names a few messages; a prefetch of hundreds would make no readable line.
+fn received(messages: &[Delivered]) -> String {
+    const NAMED: usize = 4;
+    if messages.is_empty() {
+        return "nothing there".into();
+    }
+    let one = |m: &Delivered| format!("{} (id {}, delivery {})", m.value, m.id, m.deliveries);
+    let named: Vec<String> = messages.iter().take(NAMED).map(one).collect();
+    match messages.len().saturating_sub(NAMED) {
+        0 => format!("received {}", named.join(", ")),
+        more => format!("received {} and {more} more", named.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Run, acquire, get};
+    use squall_history::{Outcome, operations};
+
+    #[test]
+    fn an_operation_reads_as_a_sentence() {
+        let mut run = Run::new();
+        run.at(3201)
+            .call("lock-1", acquire("a", 5), Outcome::Granted { token: 17 });
+        run.invoke("cache-1", get("k"));
+        let history = run.cut();
+        let lines: Vec<String> = operations(&history).iter().map(super::operation).collect();
+        assert_eq!(
+            lines,
+            [
+                "3.201000 s lock-1: acquire a for session 5 -> granted token 17 (at 3.202000 s)",
+                "3.202000 s cache-1: get k -> no answer before the end of the history",
+            ]
+        );
+    }
+}

@@ -1,0 +1,213 @@
+//! Events: one line of `history.jsonl` each.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use squall_fault::FaultKind;
+
+/// What a node says about itself, in the words of whoever emits it.
+pub use squall_world::event::{NodeEvent, Served, Timed, Work};
+
+use super::operation::{Action, Outcome};
+
+/// Begins a note: the faults in force leave no majority of the nodes unharmed.
+pub const NO_MAJORITY: &str = "no majority can answer";
+/// A note: they do again.
+pub const MAJORITY_AGAIN: &str = "a majority can answer again";
+
+/// A note: the chaos phase ended before all operations that were asked for.
+pub const UNFINISHED: &str = "the operations were not all done within the chaos phase";
+
+/// Something that happened at a point of the run's clock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Microseconds since the start of the run (start of warm-up).
+    #[serde(rename = "at")]
+    pub at_us: u64,
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum EventKind {
+    /// A phase begins.
+    Phase {
+        phase: Phase,
+    },
+    /// A client sends an operation.
+    Invoke {
+        /// Unique, rising.
+        op: u64,
+        /// `lock-3`, `probe-queue`: sequential, at most one operation outstanding.
+        client: String,
+        /// When an open-loop schedule wanted it sent; absent in closed loop.
+        #[serde(default, skip_serializing_if = "Option::is_none", rename = "intended")]
+        intended_us: Option<u64>,
+        action: Action,
+    },
+    /// The client learns the outcome.
+    Return {
+        op: u64,
+        outcome: Outcome,
+    },
+    /// The client sends operation `op` once more, under the same session and sequence.
+    Retry {
+        op: u64,
+    },
+    Fault(FaultEvent),
+    /// A node reports about itself.
+    Node {
+        node: String,
+        #[serde(flatten)]
+        event: NodeEvent,
+    },
+    /// A client with a cache of its own hears from its stream of invalidations.
+    Stream {
+        client: String,
+        #[serde(flatten)]
+        event: StreamEvent,
+    },
+    /// How much is asked of the cluster changes.
+    Load {
+        #[serde(flatten)]
+        event: LoadEvent,
+    },
+    /// The harness notes something that a reader of the history should know.
+    Note {
+        text: String,
+    },
+}
+
+/// The steps of a load. Levels are users, or operations an hour, as `unit` says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "load", rename_all = "snake_case")]
+pub enum LoadEvent {
+    /// A step begins; steps are numbered from 0. The load goes from one level to the other
+    /// in a straight line, and then stays.
+    Step {
+        step: usize,
+        unit: LoadUnit,
+        from: u64,
+        to: u64,
+        ramp_us: u64,
+    },
+    /// A limit of a stress test is not kept or broken, because nobody here can tell.
+    Unknown { limit: StressLimit },
+    /// A step broke a limit of a stress test. Times in microseconds, shares in millionths,
+    /// memory in bytes.
+    Broke {
+        step: usize,
+        limit: StressLimit,
+        measured: u64,
+        allowed: u64,
+    },
+    /// The load is back at the first level, and was judged again by the same limits.
+    Recovered {
+        /// What is still broken, if anything.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        broken: Option<StressLimit>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoadUnit {
+    Users,
+    PerHour,
+}
+
+/// What can break under stress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StressLimit {
+    /// Operations that failed or were never answered, of those that ended.
+    ErrorRate,
+    P99,
+    /// Operations that should have started and did not finish in their step.
+    Unserved,
+    /// Of the node that has the most.
+    Memory,
+    /// Of the busiest node.
+    Cpu,
+}
+
+/// The life of a stream of invalidations, as its client sees it. Indexes are those of the log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "said", rename_all = "snake_case")]
+pub enum StreamEvent {
+    /// It is open, and was asked for what changed after `from`; 0: from now on.
+    Opened {
+        from: u64,
+    },
+    /// The entry changed these keys.
+    Invalidated {
+        index: u64,
+        keys: Vec<String>,
+    },
+    /// Every key may have changed up to the entry.
+    Flushed {
+        index: u64,
+    },
+    /// Everything up to the entry has been said.
+    UpTo {
+        index: u64,
+    },
+    Ended {
+        why: String,
+    },
+}
+
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    Warmup,
+    Chaos,
+    Heal,
+    Converge,
+    Serve,
+    Audit,
+    /// The run is over; the last event.
+    End,
+}
+
+impl Phase {
+    /// As in the history.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Warmup => "warmup",
+            Phase::Chaos => "chaos",
+            Phase::Heal => "heal",
+            Phase::Converge => "converge",
+            Phase::Serve => "serve",
+            Phase::Audit => "audit",
+            Phase::End => "end",
+        }
+    }
+}
+
+/// A fault's life. `fault` numbers the plan's faults from 0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FaultEvent {
+    pub fault: usize,
+    /// Written by its name; a name that is unknown makes a history unreadable.
+    pub kind: FaultKind,
+    /// Node names (roles resolved), or `a->b` for links.
+    pub targets: Vec<String>,
+    #[serde(flatten)]
+    pub status: FaultStatus,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum FaultStatus {
+    /// In force, and seen to be.
+    Installed,
+    /// Over, and seen to be.
+    Healed,
+    /// Not done, with the reason (a target that did not exist at that moment).
+    Skipped { why: String },
+    /// Tried, but its effect could not be seen.
+    Uncertain { why: String },
+}

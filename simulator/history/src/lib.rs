@@ -1,0 +1,38 @@
+//! What happened: the one thing that checks and measures see.
+//!
+//! A history is a sequence of [`Event`]s in the order of the clock of record (virtual time
+//! in a simulation, the controller's clock on containers). It holds what clients asked and
+//! were told, what was done to the cluster, and what the nodes said about themselves. It
+//! knows no backend, so both worlds are judged by the same code, and a stored history can
+//! be judged again. Stored as JSON lines, one event a line ([`jsonl`]).
+//!
+//! Sources: Jepsen's operation histories (invoke / ok / fail / info) and Herlihy & Wing,
+//! "Linearizability" (1990).
+
+mod backend_info;
+pub mod event;
+pub mod jsonl;
+mod line;
+pub mod operation;
+pub mod recorder;
+pub mod resources;
+pub mod window;
+
+pub use backend_info::BackendInfo;
+pub use event::{
+    Event, EventKind, FaultEvent, FaultStatus, LoadEvent, LoadUnit, MAJORITY_AGAIN, NO_MAJORITY,
+    NodeEvent, Phase, Served, StreamEvent, StressLimit, Timed, UNFINISHED, Work,
+};
+pub use operation::{
+    Action, Delivered, Found, Holder, Operation, Outcome, PROBE, Service, dead_lettered_from,
+    dead_letters_of, operations, start_us,
+};
+pub use recorder::{Observed, Observer, Recorder};
+pub use window::Window;
+
+/// A complete recorded run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct History {
+    /// In order of `at_us`; events of the same instant in the order they happened.
+    pub events: Vec<Event>,
+}

@@ -1,0 +1,227 @@
+//! Downtime: how long clients asked a service and got no answer.
+//!
+//! A gap runs from the last acknowledged operation before it to the first one after it.
+//! Two things make a silence a gap.
+//!
+//! *It is longer than normal*: than the warm-up's p99.9 latency, and than the longest
+//! time between two acknowledgements in the warm-up, since a service that is asked once a
+//! second answers once a second. Neither is taken below [`FLOOR_US`]; with no warm-up to
+//! compare with, [`NO_BASELINE_US`] is the measure.
+//!
+//! *Someone was in distress*: an operation failed, ended unknown, or was outstanding for
+//! longer than normal within it. A service nobody asks is not down, so silence further
+//! than [`IDLE_US`] from any such operation is cut off the gap. The time for which an
+//! operation itself asked to be kept waiting does not count, so a long poll on an empty
+//! queue is not an outage. A refusal that is the service's honest answer cannot be told
+//! from an outage here, but counts only when nothing at all is acknowledged.
+//!
+//! Only chaos, heal, converge and serve count, and gaps are clipped to them. `any` is the
+//! time in which at least one service was down.
+
+use squall_history::Service;
+
+use super::baseline::{Baseline, Baselines};
+use super::timeline::{Class, SERVICES, Sample, Span, Timeline};
+
+/// No silence shorter than this is a gap.
+pub const FLOOR_US: u64 = 10_000;
+/// What a gap must exceed when the warm-up says nothing about the service.
+pub const NO_BASELINE_US: u64 = 100_000;
+/// Longer than any client waits before it tries again.
+pub const IDLE_US: u64 = 2_000_000;
+
+/// A stretch in which a service was down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    pub service: Service,
+    pub from_us: u64,
+    pub to_us: u64,
+}
+
+/// Downtime of one service, or of any.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ServiceDowntime {
+    pub total_us: u64,
+    /// The longest gap.
+    pub max_us: u64,
+    pub count: u64,
+    /// Share of the measured stretch without downtime, in millionths.
+    pub availability_ppm: u32,
+}
+
+/// `None` for services that no operation asked, and for `any` if the run had no chaos.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Downtime {
+    pub lock: Option<ServiceDowntime>,
+    pub queue: Option<ServiceDowntime>,
+    pub cache: Option<ServiceDowntime>,
+    pub any: Option<ServiceDowntime>,
+    /// In order of time, then of service.
+    pub gaps: Vec<Gap>,
+    /// Length of the stretch that counts.
+    pub measured_us: u64,
+}
+
+impl Downtime {
+    pub fn service(&self, service: Service) -> Option<ServiceDowntime> {
+        match service {
+            Service::Lock => self.lock,
+            Service::Queue => self.queue,
+            Service::Cache => self.cache,
+        }
+    }
+}
+
+/// Downtime of each service between the start of chaos and the end of serve.
+pub fn downtime(timeline: &Timeline<'_>, baselines: &Baselines) -> Downtime {
+    let Some(measured) = timeline.measured() else {
+        return Downtime::default();
+    };
+    let mut gaps = Vec::new();
+    let [lock, queue, cache] = SERVICES.map(|service| {
+        let asked = timeline.samples.iter().any(|s| s.service == service);
+        let found = gaps_of(timeline, service, baselines.service(service), measured);
+        gaps.extend(found.iter().map(|s| Gap {
+            service,
+            from_us: s.from_us,
+            to_us: s.to_us,
+        }));
+        asked.then(|| sum(&found, measured))
+    });
+    gaps.sort_by_key(|gap| (gap.from_us, gap.service));
+    let any = sum(&union(&gaps), measured);
+    Downtime {
+        lock,
+        queue,
+        cache,
+        any: Some(any),
+        gaps,
+        measured_us: measured.length_us(),
+    }
+}
+
+fn gaps_of(
+    timeline: &Timeline<'_>,
+    service: Service,
+    baseline: Baseline,
+    measured: Span,
+) -> Vec<Span> {
+    let slow_us = baseline.p999_us.unwrap_or(NO_BASELINE_US).max(FLOOR_US);
+    let least_us = slow_us.max(baseline.spacing_us.unwrap_or(NO_BASELINE_US));
+    let silences = silences(
+        &timeline.ack_times(Some(service)),
+        timeline.end_us,
+        least_us,
+    );
+    let mut distress: Vec<Vec<Span>> = vec![Vec::new(); silences.len()];
+    for sample in timeline.samples.iter().filter(|s| s.service == service) {
+        let asked = Span {
+            from_us: sample.start_us + sample.patience_us,
+            to_us: sample.end_us.unwrap_or(timeline.end_us),
+        };
+        let first = silences.partition_point(|silence| silence.to_us <= sample.start_us);
+        for (silence, found) in silences[first..].iter().zip(&mut distress[first..]) {
+            if silence.from_us >= asked.to_us {
+                break;
+            }
+            found.extend(distress_in(*silence, sample, asked, slow_us));
+        }
+    }
+    silences
+        .iter()
+        .zip(distress)
+        .flat_map(|(silence, found)| stretches(*silence, found))
+        .map(|gap| clip(gap, measured))
+        .filter(|gap| gap.length_us() > least_us)
+        .collect()
+}
+
+/// The stretches between acknowledgements that are longer than normal.
+fn silences(acks: &[u64], end_us: u64, least_us: u64) -> Vec<Span> {
+    let from = std::iter::once(0).chain(acks.iter().copied());
+    let to = acks.iter().copied().chain(std::iter::once(end_us));
+    from.zip(to)
+        .map(|(from_us, to_us)| Span { from_us, to_us })
+        .filter(|silence| silence.length_us() > least_us)
+        .collect()
+}
+
+/// The part of a silence in which this operation tells that the service was down.
+fn distress_in(silence: Span, sample: &Sample<'_>, asked: Span, slow_us: u64) -> Option<Span> {
+    let ended = sample.end_us.is_some_and(|end_us| end_us <= silence.to_us);
+    if sample.class != Class::Ok && ended {
+        // However quickly it was refused, and however long it was ready to wait.
+        return Some(clip(
+            Span {
+                from_us: sample.start_us,
+                to_us: asked.to_us,
+            },
+            silence,
+        ));
+    }
+    let outstanding = clip(asked, silence);
+    (outstanding.length_us() > slow_us).then_some(outstanding)
+}
+
+/// Joins distress that clients' back-off separates, and reaches out to the ends of the
+/// silence where they are as near.
+fn stretches(silence: Span, mut distress: Vec<Span>) -> Vec<Span> {
+    distress.sort_by_key(|span| span.from_us);
+    let mut joined: Vec<Span> = Vec::new();
+    for span in distress {
+        match joined.last_mut() {
+            Some(last) if span.from_us <= last.to_us + IDLE_US => {
+                last.to_us = last.to_us.max(span.to_us);
+            }
+            _ => joined.push(span),
+        }
+    }
+    if let Some(first) = joined.first_mut()
+        && first.from_us <= silence.from_us + IDLE_US
+    {
+        first.from_us = silence.from_us;
+    }
+    if let Some(last) = joined.last_mut()
+        && last.to_us + IDLE_US >= silence.to_us
+    {
+        last.to_us = silence.to_us;
+    }
+    joined
+}
+
+fn clip(span: Span, to: Span) -> Span {
+    Span {
+        from_us: span.from_us.max(to.from_us),
+        to_us: span.to_us.min(to.to_us),
+    }
+}
+
+fn union(gaps: &[Gap]) -> Vec<Span> {
+    let mut union: Vec<Span> = Vec::new();
+    for gap in gaps {
+        match union.last_mut() {
+            Some(last) if gap.from_us <= last.to_us => last.to_us = last.to_us.max(gap.to_us),
+            _ => union.push(Span {
+                from_us: gap.from_us,
+                to_us: gap.to_us,
+            }),
+        }
+    }
+    union
+}
+
+fn sum(gaps: &[Span], measured: Span) -> ServiceDowntime {
+    let total_us: u64 = gaps.iter().map(|gap| gap.length_us()).sum();
+    let up_us = u128::from(measured.length_us().saturating_sub(total_us));
+    let ppm = (up_us * 1_000_000).checked_div(u128::from(measured.length_us()));
+    ServiceDowntime {
+        total_us,
+        max_us: gaps.iter().map(|gap| gap.length_us()).max().unwrap_or(0),
+        count: gaps.len() as u64,
+        availability_ppm: u32::try_from(ppm.unwrap_or(1_000_000)).unwrap_or(1_000_000),
+    }
+}
+
+#[cfg(test)]
+#[path = "downtime_tests.rs"]
+mod tests;

@@ -1,0 +1,265 @@
+//! Data loss of hand-built histories.
+
+use super::*;
+use crate::testing::{Script, failed, get, unknown, value};
+use squall_history::History;
+
+fn measured(history: &History) -> DataLoss {
+    loss(&Timeline::of(history))
+}
+
+fn script() -> Script {
+    let mut script = Script::new();
+    script
+        .phase(0, Phase::Warmup)
+        .phase(100, Phase::Chaos)
+        .phase(1_000, Phase::Audit);
+    script
+}
+
+fn publish(value: &str) -> Action {
+    Action::Publish {
+        queue: "q".into(),
+        value: value.into(),
+        bytes: 100,
+    }
+}
+
+fn receive() -> Action {
+    Action::Receive {
+        queue: "q".into(),
+        max: 10,
+        visibility_ms: 1,
+        wait_ms: 0,
+    }
+}
+
+fn ack(value: &str) -> Action {
+    Action::Ack {
+        queue: "q".into(),
+        receipt: 1,
+        value: value.into(),
+    }
+}
+
+fn set(value: &str) -> Action {
+    Action::Set {
+        key: "k".into(),
+        value: value.into(),
+        bytes: 50,
+    }
+}
+
+fn published(id: u64) -> Outcome {
+    Outcome::Published { id }
+}
+
+fn stored(version: u64) -> Outcome {
+    Outcome::Stored { version }
+}
+
+#[test]
+fn acknowledged_messages_that_a_drained_queue_never_delivered_are_lost() {
+    let mut script = script();
+    for (at_us, id) in [(10, 1), (20, 2), (30, 3), (40, 4)] {
+        script.op(
+            at_us,
+            publish(&format!("m{id}")),
+            Some((at_us + 5, published(id))),
+        );
+    }
+    script
+        .op(50, publish("m5"), Some((60, unknown())))
+        .op(50, publish("m6"), None);
+    script.received(200, 210, receive(), &[(1, "m1")]);
+    script.received(1_100, 1_110, receive(), &[(4, "m4")]);
+    script.received(1_200, 1_210, receive(), &[]);
+    let expected = DataLoss {
+        acked: 4,
+        lost: 2,
+        lost_bytes: 200,
+        window_us: 15,
+        ..DataLoss::default()
+    };
+    assert_eq!(measured(&script.end(2_000)), expected);
+}
+
+#[test]
+fn without_a_completed_drain_missing_messages_are_unaudited() {
+    let mut script = script();
+    script.op(10, publish("m1"), Some((15, published(1))));
+    script.received(1_100, 1_110, receive(), &[(2, "m2")]).op(
+        20,
+        publish("m2"),
+        Some((25, published(2))),
+    );
+    let expected = DataLoss {
+        acked: 2,
+        unaudited: 1,
+        ..DataLoss::default()
+    };
+    assert_eq!(measured(&script.end(2_000)), expected);
+}
+
+#[test]
+fn stored_twice_and_delivered_after_its_ack_are_duplicates_but_redelivery_is_not() {
+    let mut script = script();
+    for (id, name) in [(1, "twice"), (2, "late"), (3, "again")] {
+        script.op(id, publish(name), Some((10 + id, published(id))));
+    }
+    script.received(
+        100,
+        110,
+        receive(),
+        &[(1, "twice"), (2, "late"), (3, "again")],
+    );
+    script.op(
+        120,
+        ack("late"),
+        Some((130, Outcome::Settled { valid: true })),
+    );
+    script.op(
+        120,
+        ack("again"),
+        Some((130, Outcome::Settled { valid: false })),
+    );
+    script.received(
+        200,
+        210,
+        receive(),
+        &[(9, "twice"), (2, "late"), (3, "again")],
+    );
+    script.received(1_200, 1_210, receive(), &[]);
+    let expected = DataLoss {
+        acked: 3,
+        duplicated: 2,
+        ..DataLoss::default()
+    };
+    assert_eq!(measured(&script.end(2_000)), expected);
+}
+
+#[test]
+fn values_never_issued_or_certainly_failed_are_phantoms() {
+    let mut script = script();
+    script.op(10, publish("refused"), Some((15, failed())));
+    script.op(10, publish("maybe"), Some((15, unknown())));
+    script.received(
+        100,
+        110,
+        receive(),
+        &[(1, "refused"), (2, "maybe"), (3, "nobody")],
+    );
+    script.op(120, get("k"), Some((130, value(Some("ghost"), 7))));
+    assert_eq!(
+        measured(&script.end(2_000)),
+        DataLoss {
+            phantom: 3,
+            ..DataLoss::default()
+        }
+    );
+}
+
+#[test]
+fn an_older_version_at_the_audit_shows_the_newer_writes_lost() {
+    let mut script = script();
+    script
+        .op(10, set("a"), Some((15, stored(5))))
+        .op(20, set("b"), Some((25, stored(6))));
+    script.op(30, set("c"), Some((45, stored(8))));
+    let cas = |version| Action::CompareAndSet {
+        key: "k".into(),
+        version,
+        value: "dd".into(),
+    };
+    script
+        .op(50, cas(5), Some((55, stored(9))))
+        .op(60, cas(1), Some((65, Outcome::Mismatch)));
+    script.op(1_100, get("k"), Some((1_110, value(Some("b"), 6))));
+    let expected = DataLoss {
+        acked: 4,
+        lost: 2,
+        lost_bytes: 52,
+        window_us: 25,
+        ..DataLoss::default()
+    };
+    assert_eq!(measured(&script.end(2_000)), expected);
+}
+
+#[test]
+fn a_delete_excuses_what_it_may_have_erased_and_no_later_write() {
+    let delete = || Action::Delete { key: "k".into() };
+    let mut script = script();
+    script.op(10, set("a"), Some((15, stored(5))));
+    script.op(20, delete(), Some((30, stored(0))));
+    script.op(40, set("b"), Some((45, stored(7))));
+    script.op(1_100, get("k"), Some((1_110, value(None, 0))));
+    let expected = DataLoss {
+        acked: 2,
+        lost: 1,
+        lost_bytes: 50,
+        window_us: 5,
+        ..DataLoss::default()
+    };
+    assert_eq!(measured(&script.end(2_000)), expected);
+
+    script = self::script();
+    script
+        .op(10, set("a"), Some((15, stored(5))))
+        .op(5, delete(), Some((7, unknown())));
+    script.op(1_100, get("k"), Some((1_110, value(None, 0))));
+    assert_eq!(
+        measured(&script.end(2_000)),
+        DataLoss {
+            acked: 1,
+            ..DataLoss::default()
+        }
+    );
+}
+
+#[test]
+fn keys_the_audit_did_not_read_are_unaudited() {
+    let mut script = script();
+    script
+        .op(10, set("a"), Some((15, stored(5))))
+        .op(1_100, get("k"), Some((1_200, unknown())));
+    let expected = DataLoss {
+        acked: 1,
+        unaudited: 1,
+        ..DataLoss::default()
+    };
+    assert_eq!(measured(&script.end(2_000)), expected);
+}
+
+#[test]
+fn a_counter_tells_lost_and_doubled_increments() {
+    let counted = |value, version| Outcome::Counted { value, version };
+    for (total, lost, duplicated) in [
+        ("4", 2, 0),
+        ("6", 1, 0),
+        ("8", 0, 0),
+        ("10", 0, 0),
+        ("12", 0, 1),
+    ] {
+        let increment = || Action::Increment {
+            key: "k".into(),
+            by: 2,
+        };
+        let mut script = script();
+        for at_us in 10..14 {
+            let number = at_us as i64 - 9;
+            script.op(
+                at_us,
+                increment(),
+                Some((at_us + 1, counted(2 * number, at_us))),
+            );
+        }
+        script.op(20, increment(), Some((25, unknown())));
+        script.op(1_100, get("k"), Some((1_110, value(Some(total), 99))));
+        let found = measured(&script.end(2_000));
+        assert_eq!(
+            (found.acked, found.lost, found.duplicated),
+            (4, lost, duplicated),
+            "{total}"
+        );
+    }
+}

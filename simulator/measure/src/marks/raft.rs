@@ -1,0 +1,233 @@
+//! Marks of the cluster: elections, leaders, snapshots, processes and faults.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Mark, Scene, is_in_force};
+use crate::timeline::Reported;
+use squall_history::NodeEvent;
+
+pub(super) const MARKS: [Mark; 14] = [
+    Mark {
+        name: "split_vote",
+        about: "two nodes or more stood for election in a term, and none of them won it",
+        count: split_votes,
+    },
+    Mark {
+        name: "rivals_for_a_term",
+        about: "two nodes or more stood for election in a term, and one of them won it",
+        count: rivals,
+    },
+    Mark {
+        name: "leader_lost_before_first_commit",
+        about: "a new leader was lost before it committed anything",
+        count: stillborn,
+    },
+    Mark {
+        name: "two_leaders_at_once",
+        about: "a leader began its term while the one before had not noticed its own end",
+        count: two_leaders,
+    },
+    Mark {
+        name: "leader_reelected",
+        about: "the node that had lost the leadership was the next to win it",
+        count: reelected,
+    },
+    Mark {
+        name: "leader_lost_without_fault",
+        about: "a leader was lost although no fault was in force or had just healed",
+        count: lost_without_fault,
+    },
+    Mark {
+        name: "quorum_down",
+        about: "too few processes ran to elect a leader",
+        count: |scene| times_down(scene, |running, nodes| running <= nodes / 2),
+    },
+    Mark {
+        name: "cluster_down",
+        about: "no process ran at all",
+        count: |scene| times_down(scene, |running, _| running == 0),
+    },
+    Mark {
+        name: "restart_without_leader",
+        about: "a process started again while there was no leader",
+        count: restarts_without_leader,
+    },
+    Mark {
+        name: "fault_without_leader",
+        about: "a fault took effect while there was no leader",
+        count: faults_without_leader,
+    },
+    Mark {
+        name: "overlapping_faults",
+        about: "a fault took effect while another was in force",
+        count: overlapping_faults,
+    },
+    Mark {
+        name: "snapshot_under_fault",
+        about: "a node made a snapshot while a fault was in force",
+        count: snapshots_under_fault,
+    },
+    Mark {
+        name: "snapshot_installed",
+        about: "a node that had fallen behind was given a snapshot",
+        count: |scene| installs(scene).count() as u64,
+    },
+    Mark {
+        name: "leader_elected_during_snapshot_transfer",
+        about: "a leader was elected after a node had come back and before its snapshot arrived",
+        count: elected_during_transfer,
+    },
+];
+
+/// Healing ends a fault, not its consequences: the same grace as for elections.
+const GRACE_US: u64 = crate::election::GRACE_US;
+
+/// Candidates of each term, pre-votes not counted.
+fn candidates<'a>(scene: &Scene<'a>) -> BTreeMap<u64, BTreeSet<&'a str>> {
+    let mut candidates: BTreeMap<u64, BTreeSet<&str>> = BTreeMap::new();
+    for report in &scene.timeline.reports {
+        if let NodeEvent::Election {
+            term,
+            pre_vote: false,
+        } = report.event
+        {
+            candidates.entry(*term).or_default().insert(report.node);
+        }
+    }
+    candidates
+}
+
+fn contested(scene: &Scene, won: bool) -> u64 {
+    let reigns = &scene.timeline.reigns;
+    let terms = candidates(scene).into_iter();
+    let terms = terms.filter(|(_, nodes)| nodes.len() > 1);
+    let terms = terms.filter(|(term, _)| reigns.iter().any(|reign| reign.term == *term) == won);
+    terms.count() as u64
+}
+
+fn split_votes(scene: &Scene) -> u64 {
+    contested(scene, false)
+}
+
+fn rivals(scene: &Scene) -> u64 {
+    contested(scene, true)
+}
+
+fn stillborn(scene: &Scene) -> u64 {
+    let reigns = scene.timeline.reigns.iter();
+    let lost = reigns.filter(|reign| reign.until_us.is_some() && reign.first_commit_us.is_none());
+    lost.count() as u64
+}
+
+fn two_leaders(scene: &Scene) -> u64 {
+    let reports = &scene.timeline.reports;
+    let pairs = scene.timeline.reigns.windows(2);
+    let unaware = pairs.filter(|pair| {
+        let (old, new) = (&pair[0], &pair[1]);
+        let noticed = |report: &Reported| {
+            report.node == old.node
+                && (old.from_us..=new.from_us).contains(&report.at_us)
+                && match report.event {
+                    NodeEvent::Stopped { .. } => true,
+                    NodeEvent::Follower { term, .. } => *term >= old.term,
+                    _ => false,
+                }
+        };
+        old.node != new.node && !reports.iter().any(noticed)
+    });
+    unaware.count() as u64
+}
+
+fn reelected(scene: &Scene) -> u64 {
+    let pairs = scene.timeline.reigns.windows(2);
+    pairs.filter(|pair| pair[0].node == pair[1].node).count() as u64
+}
+
+fn lost_without_fault(scene: &Scene) -> u64 {
+    let answers = |at_us: u64| {
+        let healed = |to_us: u64| to_us <= at_us && at_us <= to_us + GRACE_US;
+        scene.is_faulty(at_us) || scene.spans.iter().any(|s| s.healed_us.is_some_and(healed))
+    };
+    let reigns = scene.timeline.reigns.iter();
+    let lost = reigns.filter_map(|reign| reign.until_us);
+    lost.filter(|at_us| !answers(*at_us)).count() as u64
+}
+
+/// How often the processes came to be as few as `is_too_few` says, given how many run and
+/// how many there are.
+fn times_down(scene: &Scene, is_too_few: fn(usize, usize) -> bool) -> u64 {
+    let reports = &scene.timeline.reports;
+    let nodes: BTreeSet<&str> = reports.iter().map(|report| report.node).collect();
+    let mut running = BTreeSet::new();
+    let (mut formed, mut was_down, mut times) = (false, false, 0);
+    for report in reports {
+        match report.event {
+            NodeEvent::Started { .. } => running.insert(report.node),
+            NodeEvent::Stopped { .. } => running.remove(report.node),
+            _ => continue,
+        };
+        formed |= running.len() == nodes.len();
+        let is_down = is_too_few(running.len(), nodes.len());
+        times += u64::from(formed && is_down && !was_down);
+        was_down = is_down;
+    }
+    times
+}
+
+fn restarts_without_leader(scene: &Scene) -> u64 {
+    let reports = scene.timeline.reports.iter();
+    let starts = reports.filter(|report| matches!(report.event, NodeEvent::Started { .. }));
+    starts
+        .filter(|report| scene.is_vacant(report.at_us))
+        .count() as u64
+}
+
+fn faults_without_leader(scene: &Scene) -> u64 {
+    let installed = scene.spans.iter().filter_map(|span| span.installed_us);
+    // The fault that takes the leader away is at the very beginning of the vacancy.
+    let during = |at_us: u64| {
+        let within = |vacancy: &super::Span| vacancy.from_us < at_us && at_us < vacancy.to_us;
+        scene.vacancies.iter().any(within)
+    };
+    installed.filter(|at_us| during(*at_us)).count() as u64
+}
+
+fn overlapping_faults(scene: &Scene) -> u64 {
+    let spans = scene.spans.iter().enumerate();
+    let begun = spans.filter_map(|(index, span)| Some((index, span.installed_us?)));
+    let overlapping = begun.filter(|(index, at_us)| {
+        let before = scene.spans[..*index].iter();
+        before.clone().any(|other| is_in_force(other, *at_us))
+    });
+    overlapping.count() as u64
+}
+
+fn snapshots_under_fault(scene: &Scene) -> u64 {
+    let reports = scene.timeline.reports.iter();
+    let made = reports.filter(|report| matches!(report.event, NodeEvent::Snapshot { .. }));
+    made.filter(|report| scene.is_faulty(report.at_us)).count() as u64
+}
+
+fn installs<'a>(scene: &'a Scene) -> impl Iterator<Item = &'a Reported<'a>> {
+    let reports = scene.timeline.reports.iter();
+    reports.filter(|report| matches!(report.event, NodeEvent::SnapshotInstalled { .. }))
+}
+
+/// Nodes do not say when a transfer begins, but it cannot before the node is back: started,
+/// or no longer cut off.
+fn elected_during_transfer(scene: &Scene) -> u64 {
+    let during = installs(scene).filter(|install| {
+        let reports = scene.timeline.reports.iter();
+        let starts = reports.filter(|report| {
+            report.node == install.node
+                && report.at_us <= install.at_us
+                && matches!(report.event, NodeEvent::Started { .. })
+        });
+        let healed = scene.spans.iter().filter(|span| span.names(install.node));
+        let healed = healed.filter_map(|span| span.healed_us);
+        let back = starts.map(|report| report.at_us).chain(healed);
+        let back_us = back.filter(|at_us| *at_us <= install.at_us).max();
+        back_us.is_some_and(|back_us| scene.leader_changed(back_us, install.at_us))
+    });
+    during.count() as u64
+}

@@ -1,0 +1,393 @@
+//! Objectives: what a scenario's author wants of a run, figure by figure.
+//!
+//! One vocabulary for everybody: a scenario states objectives, a plan holds them, a report
+//! compares them with what was measured, and a baseline knows from them in which direction
+//! a figure gets worse. Values are integers in the small unit of the figure (see [`Unit`]).
+//!
+//! Not here: how anything is measured, and what a miss means for the verdict.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::fixed::Number;
+pub use squall_history::{Phase, Service};
+
+/// A limit of a figure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Objective {
+    #[serde(flatten)]
+    pub figure: Figure,
+    /// In the small unit of [`Figure::unit`]; whether a most or a least is
+    /// [`Figure::bound`]'s.
+    pub limit: u64,
+    /// How long the limit may be missed at a stretch; looked at second by second. `None`:
+    /// the figure of the whole stretch counts, and nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace_us: Option<u64>,
+}
+
+/// What can be limited. Unless it says otherwise, from the start of chaos to the end of serve,
+/// and of the operations of workloads; probes are the harness's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "figure", rename_all = "snake_case")]
+pub enum Figure {
+    /// Fault takes effect → a surviving node starts an election.
+    DetectionMax,
+    /// Fault takes effect → a new leader has committed its first entry.
+    Election { quantile: Quantile },
+    /// The longest stretch in which one service was down.
+    DowntimeMax,
+    /// Time in which at least one service was down.
+    DowntimeTotal,
+    /// The same for a day of which every part went like the run.
+    DowntimePerDay,
+    /// For such a month, of 30 days.
+    DowntimePerMonth,
+    /// New leader → throughput and latency as in the warm-up.
+    RecoveryMax,
+    /// Recovery time: fault takes effect → the same.
+    RecoveryTime,
+    /// Acknowledged writes whose effect is missing.
+    Lost,
+    /// Recovery point: the time that lost writes span.
+    RecoveryPoint,
+    /// Share of the time in which no service was down.
+    Availability,
+    /// Of acknowledged operations, by their name in the history.
+    Latency {
+        service: Service,
+        operation: String,
+        quantile: Quantile,
+    },
+    /// Acknowledged operations, of one service or of all.
+    Throughput {
+        service: Option<Service>,
+        rate: Rate,
+    },
+    /// Acknowledged operations of one kind, by their name in the history; the mean of the
+    /// same stretch as of throughput.
+    OperationRate { service: Service, operation: String },
+    /// Operations that failed or were never answered, of those that began in the phase.
+    ErrorRate { phase: Option<Phase> },
+    /// The other operations.
+    SuccessRate,
+    /// Reads that found a value, of those that were answered.
+    HitRate,
+    /// By how many percentage points the hit rate of the first tenth of the load and that of
+    /// the last differ.
+    HitRateChange,
+    /// The same of the error rate.
+    ErrorRateChange,
+    /// Messages published and not consumed at the end of serve.
+    BacklogEnd,
+    /// From the moment with the most messages to the next with a hundredth of them or less.
+    BacklogDrained,
+    /// By how much the median read that missed and was filled takes longer than one that hit.
+    MissPenalty,
+    /// Most memory of any node.
+    Memory,
+    /// By how much the memory of a node grew from the first tenth of the run to the last.
+    MemoryGrowth,
+    /// Mean load of the busiest node, in percent of one processor.
+    Cpu,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Quantile {
+    P50,
+    P90,
+    P95,
+    P99,
+    Max,
+}
+
+impl Quantile {
+    /// 1 to 1,000.
+    pub fn per_mille(self) -> usize {
+        match self {
+            Quantile::P50 => 500,
+            Quantile::P90 => 900,
+            Quantile::P95 => 950,
+            Quantile::P99 => 990,
+            Quantile::Max => 1_000,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Quantile::P50 => "p50",
+            Quantile::P90 => "p90",
+            Quantile::P95 => "p95",
+            Quantile::P99 => "p99",
+            Quantile::Max => "max",
+        }
+    }
+}
+
+/// Of the part of the chaos phase in which workloads sent operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rate {
+    /// Fewest in any whole second.
+    Minimum,
+    /// Mean.
+    Sustained,
+    /// Most in any whole second.
+    Peak,
+}
+
+/// How a figure is counted and printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Small unit: microseconds.
+    Ms,
+    Count,
+    /// Small unit: parts per million.
+    Percent,
+    /// Small unit: thousandths.
+    PerSecond,
+    Bytes,
+}
+
+/// On which side of the limit a figure should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    AtMost,
+    AtLeast,
+}
+
+impl Bound {
+    /// Whether the value keeps the limit; the limit itself does.
+    pub fn is_kept<T: PartialOrd>(self, value: T, limit: T) -> bool {
+        match self {
+            Bound::AtMost => value <= limit,
+            Bound::AtLeast => value >= limit,
+        }
+    }
+
+    pub fn sign(self) -> &'static str {
+        match self {
+            Bound::AtMost => "≤",
+            Bound::AtLeast => "≥",
+        }
+    }
+}
+
+impl Unit {
+    /// From the small unit.
+    pub fn number(self, value: u64) -> Number {
+        Number::of(match self {
+            Unit::Ms | Unit::PerSecond => value.saturating_mul(10),
+            Unit::Count | Unit::Bytes => value.saturating_mul(10_000),
+            Unit::Percent => value,
+        })
+    }
+
+    /// Number and unit, without needless decimals.
+    pub fn text(self, number: Number) -> String {
+        let digits = number.to_string();
+        let digits = digits.trim_end_matches('0').trim_end_matches('.');
+        match self {
+            Unit::Ms => format!("{digits} ms"),
+            Unit::Count => digits.to_owned(),
+            Unit::Percent => format!("{digits} %"),
+            Unit::PerSecond => format!("{digits}/s"),
+            Unit::Bytes => bytes(number.get() / 10_000),
+        }
+    }
+}
+
+/// In the largest decimal unit of which there is at least one, with one decimal, cut off.
+fn bytes(bytes: u64) -> String {
+    let units = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "KB")];
+    let unit = units.into_iter().find(|(size, _)| bytes >= *size);
+    unit.map_or(format!("{bytes} B"), |(size, name)| {
+        format!("{}.{} {name}", bytes / size, bytes % size * 10 / size)
+    })
+}
+
+impl Figure {
+    pub fn unit(&self) -> Unit {
+        use Figure::*;
+        match self {
+            Lost | BacklogEnd => Unit::Count,
+            Availability
+            | ErrorRate { .. }
+            | SuccessRate
+            | HitRate
+            | HitRateChange
+            | ErrorRateChange
+            | MemoryGrowth
+            | Cpu => Unit::Percent,
+            Throughput { .. } | OperationRate { .. } => Unit::PerSecond,
+            Memory => Unit::Bytes,
+            DetectionMax
+            | Election { .. }
+            | DowntimeMax
+            | DowntimeTotal
+            | DowntimePerDay
+            | DowntimePerMonth
+            | RecoveryMax
+            | RecoveryTime
+            | RecoveryPoint
+            | BacklogDrained
+            | MissPenalty
+            | Latency { .. } => Unit::Ms,
+        }
+    }
+
+    pub fn bound(&self) -> Bound {
+        use Figure::*;
+        match self {
+            Availability | Throughput { .. } | OperationRate { .. } | SuccessRate | HitRate => {
+                Bound::AtLeast
+            }
+            _ => Bound::AtMost,
+        }
+    }
+
+    /// Whether it can be looked at second by second.
+    pub fn takes_grace(&self) -> bool {
+        use Figure::*;
+        matches!(
+            self,
+            Latency { .. } | Throughput { .. } | ErrorRate { .. } | SuccessRate | HitRate
+        )
+    }
+}
+
+/// `election_p99`, `latency.lock.acquire.p95`, `throughput.queue.sustained` …
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use Figure::*;
+        let name = match self {
+            Election { quantile } => return write!(f, "election_{}", quantile.name()),
+            Latency {
+                service,
+                operation,
+                quantile,
+            } => {
+                let (service, quantile) = (service.name(), quantile.name());
+                return write!(f, "latency.{service}.{operation}.{quantile}");
+            }
+            Throughput { service, rate } => {
+                let rate = match rate {
+                    Rate::Minimum => "minimum",
+                    Rate::Sustained => "sustained",
+                    Rate::Peak => "peak",
+                };
+                return match service {
+                    Some(service) => write!(f, "throughput.{}.{rate}", service.name()),
+                    None => write!(f, "throughput.{rate}"),
+                };
+            }
+            OperationRate { service, operation } => {
+                return write!(f, "rate.{}.{operation}", service.name());
+            }
+            ErrorRate { phase: Some(phase) } => return write!(f, "error_rate.{}", phase.name()),
+            DetectionMax => "detection_max",
+            DowntimeMax => "downtime_max",
+            DowntimeTotal => "downtime_total",
+            DowntimePerDay => "downtime_per_day",
+            DowntimePerMonth => "downtime_per_month",
+            RecoveryMax => "recovery_max",
+            RecoveryTime => "recovery_time",
+            Lost => "lost",
+            RecoveryPoint => "recovery_point",
+            Availability => "availability",
+            ErrorRate { phase: None } => "error_rate",
+            SuccessRate => "success_rate",
+            HitRate => "hit_rate",
+            HitRateChange => "hit_rate_change",
+            ErrorRateChange => "error_rate_change",
+            BacklogEnd => "backlog_end",
+            BacklogDrained => "backlog_drained",
+            MissPenalty => "miss_penalty",
+            Memory => "memory",
+            MemoryGrowth => "memory_growth",
+            Cpu => "cpu",
+        };
+        f.write_str(name)
+    }
+}
+
+/// Names of the service's operations, as in the history.
+pub fn operations(service: Service) -> &'static [&'static str] {
+    match service {
+        Service::Lock => &[
+            "acquire",
+            "release",
+            "cancel",
+            "inspect",
+            "check",
+            "open_session",
+            "keep_alive",
+            "close_session",
+        ],
+        Service::Queue => &[
+            "publish",
+            "publish_batch",
+            "configure",
+            "depth",
+            "receive",
+            "ack",
+            "nack",
+        ],
+        Service::Cache => &[
+            "get",
+            "get_from",
+            "get_near",
+            "get_many",
+            "set",
+            "set_volatile",
+            "cache_size",
+            "compare_and_set",
+            "delete",
+            "increment",
+        ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_their_unit_and_no_needless_decimals() {
+        let text = |unit: Unit, value| unit.text(unit.number(value));
+        assert_eq!(text(Unit::Ms, 1_203_400), "1203.4 ms");
+        assert_eq!(text(Unit::Percent, 999_000), "99.9 %");
+        assert_eq!(text(Unit::PerSecond, 1_500), "1.5/s");
+        assert_eq!(text(Unit::Count, 30), "30");
+        assert_eq!(text(Unit::Bytes, 536_870_912), "536.8 MB");
+        assert_eq!(text(Unit::Bytes, 12), "12 B");
+    }
+
+    #[test]
+    fn a_limit_is_kept_by_itself() {
+        assert!(Bound::AtMost.is_kept(5, 5) && !Bound::AtMost.is_kept(6, 5));
+        assert!(Bound::AtLeast.is_kept(5, 5) && !Bound::AtLeast.is_kept(4, 5));
+    }
+
+    #[test]
+    fn figures_read_back_from_a_plan() {
+        let objective = Objective {
+            figure: Figure::Latency {
+                service: Service::Lock,
+                operation: "acquire".into(),
+                quantile: Quantile::P95,
+            },
+            limit: 100_000,
+            grace_us: Some(1),
+        };
+        let json = serde_json::to_string(&objective).expect("plain data");
+        let back: Objective = serde_json::from_str(&json).expect("it was just written");
+        assert_eq!(back, objective);
+        assert_eq!(back.figure.to_string(), "latency.lock.acquire.p95");
+    }
+}

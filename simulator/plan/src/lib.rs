@@ -1,0 +1,5 @@
+//! Scenarios as they are written ([`scenario`]), and plans, with every choice drawn from the
+//! seed ([`plan`]).
+
+pub mod plan;
+pub mod scenario;

@@ -1,0 +1,276 @@
+//! A plan: what will happen, decided before anything does.
+//!
+//! A scenario and a seed give one plan, always the same. It can be printed, stored as
+//! JSON, compared and shrunk, and it is all that a backend is given. All times are
+//! microseconds from the start of the run, which is the start of the warm-up. What cannot
+//! be known yet, who leads when a fault fires, stays a role
+//! ([`squall_fault::resolve`]); every draw after this one comes from a stream of the
+//! plan's seed.
+
+mod chaos;
+mod generator;
+mod hardware;
+pub mod load;
+mod mix;
+mod region;
+mod resolve;
+pub mod seed;
+pub mod spread;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use serde::{Deserialize, Serialize};
+
+use crate::scenario::{Scenario, ScenarioError};
+pub use hardware::{Costs, ProcessorPlan, Quantiles};
+pub use load::{LoadPlan, LoadStepPlan, LoadUnit, StressPlan};
+pub use mix::{CacheMix, ExactlyOnce, LockMix, QueueMix, ReadMode, Records, Retries};
+pub use region::{RegionLink, RegionPlan};
+pub use seed::Seed;
+pub use spread::{Access, KeyDraw, Payload, Popularity};
+use squall_fault::{Action, FaultKind, Target, Trigger};
+use squall_objective::baseline::Tolerance;
+use squall_objective::objective::Objective;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    pub scenario: String,
+    pub summary: String,
+    pub seed: u64,
+    pub cluster: ClusterPlan,
+    pub network: NetworkPlan,
+    pub disk: DiskPlan,
+    /// `None`: processing takes no time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processors: Option<ProcessorPlan>,
+    /// One a node, `node-1` first.
+    pub clocks: Vec<ClockPlan>,
+    pub phases: PhasePlan,
+    /// `None`: no probe runs.
+    pub probe: Option<ProbePlan>,
+    pub workloads: Vec<WorkloadPlan>,
+    /// `None`: every workload paces itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadPlan>,
+    /// `None`: every fault was written by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chaos: Option<ChaosPlan>,
+    /// In order of `at_us`; `id` is the position.
+    pub faults: Vec<PlannedFault>,
+    /// What the run must achieve.
+    pub objectives: Vec<Objective>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<BaselinePlan>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClusterPlan {
+    /// 1 to 64.
+    pub nodes: usize,
+    /// Machines beyond `nodes` that run and wait to be added.
+    #[serde(default)]
+    pub spares: usize,
+    pub heartbeat_ms: u64,
+    /// Below `election_max_ms`, and at least two heartbeats.
+    pub election_min_ms: u64,
+    pub election_max_ms: u64,
+    /// Log entries between snapshots.
+    pub snapshot_every: u64,
+    /// Most keys that the cache holds.
+    pub cache_entries: u64,
+}
+
+/// Every link between two nodes, one way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NetworkPlan {
+    pub latency_min_us: u64,
+    pub latency_max_us: u64,
+    /// Added at random to single packets, up to this much.
+    pub jitter_us: u64,
+    /// Parts per million.
+    pub loss_ppm: u32,
+    /// `None`: unlimited.
+    pub bandwidth_bytes_per_s: Option<u64>,
+    /// `None`: nodes and clients are all as far apart as above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regions: Option<RegionPlan>,
+    /// In the place of latency and jitter, where hardware was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_latency: Option<Quantiles>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DiskPlan {
+    pub sync_min_us: u64,
+    pub sync_max_us: u64,
+    /// In the place of both, where hardware was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_sync: Option<Quantiles>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClockPlan {
+    /// How far the clock is ahead at the start; negative is behind.
+    pub offset_us: i64,
+    /// How much faster it runs, in parts per million; negative is slower.
+    pub drift_ppm: i32,
+}
+
+impl ClockPlan {
+    /// Whether it shows the true time.
+    pub fn is_exact(&self) -> bool {
+        self.offset_us == 0 && self.drift_ppm == 0
+    }
+}
+
+/// Lengths; of `converge_us` and `audit_us`, deadlines.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PhasePlan {
+    pub warmup_us: u64,
+    pub chaos_us: u64,
+    pub converge_us: u64,
+    pub serve_us: u64,
+    pub audit_us: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProbePlan {
+    /// Interval around faults.
+    pub dense_us: u64,
+    /// Interval otherwise.
+    pub idle_us: u64,
+    pub timeout_us: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkloadPlan {
+    /// Unique: the service, and a number from the second of its kind on (`queue-2`).
+    pub name: String,
+    /// Seed of everything the workload draws.
+    pub seed: u64,
+    pub kind: WorkloadKind,
+    pub pacing: Pacing,
+    /// Of one operation.
+    pub timeout_us: u64,
+    /// The workload ends after so many from the start of the chaos phase; `None`: with its
+    /// phases.
+    pub operations: Option<u64>,
+    /// Of one message or value; nothing where the service has none.
+    pub payload: Payload,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "loop", rename_all = "snake_case")]
+pub enum Pacing {
+    /// Each client pauses after each operation.
+    Closed {
+        think_min_us: u64,
+        think_max_us: u64,
+    },
+    /// The whole workload starts an operation every `interval_us`, over its clients in
+    /// turn. Of a queue: the producers; consumers are a closed loop without a pause.
+    Open { interval_us: u64 },
+    /// Clients are users of the plan's load, and pause after each operation.
+    Users {
+        think_min_us: u64,
+        think_max_us: u64,
+    },
+    /// The plan's load says when operations start; whichever client is free starts the next.
+    Arrivals,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "service", rename_all = "snake_case")]
+pub enum WorkloadKind {
+    Lock {
+        clients: u64,
+        /// Names in use.
+        locks: u64,
+        /// Share of shared acquisitions, parts per million.
+        shared_ppm: u32,
+        ttl_ms: u64,
+        wait_ms: u64,
+        hold_us: u64,
+        mix: LockMix,
+    },
+    Queue {
+        producers: u64,
+        consumers: u64,
+        visibility_ms: u64,
+        /// Names in use.
+        queues: u64,
+        mix: QueueMix,
+    },
+    Cache {
+        clients: u64,
+        keys: u64,
+        /// Parts per million.
+        reads_ppm: u32,
+        mix: CacheMix,
+    },
+}
+
+/// One firing of a fault; a repeated fault is several of these.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedFault {
+    pub id: usize,
+    pub at_us: u64,
+    /// When it heals; equal to `at_us` for a fault that is over at once.
+    pub until_us: u64,
+    pub action: Action<Target>,
+    /// It waits from `at_us` on for such a moment, and lasts as long from then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<Trigger>,
+    /// Drawn for the chaos, or written as if: it keeps to the budget, and may be skipped.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drawn: bool,
+}
+
+/// What was drawn for `[chaos]`, beside the faults themselves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChaosPlan {
+    /// Kinds that this seed uses.
+    pub kinds: Vec<FaultKind>,
+    /// Most nodes that drawn faults impair at a time. `None`: no limit.
+    pub budget: Option<usize>,
+}
+
+/// Earlier runs to compare with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BaselinePlan {
+    /// From the directory of the scenario file.
+    pub file: String,
+    pub name: String,
+    pub tolerance: Tolerance,
+}
+
+impl Plan {
+    /// Draws everything that can be known before the run.
+    ///
+    /// # Errors
+    /// The scenario's own, if it was changed after it was parsed and no longer holds
+    /// together.
+    pub fn resolve(scenario: &Scenario, seed: u64) -> Result<Plan, ScenarioError> {
+        scenario.check()?;
+        Ok(resolve::resolve(scenario, Seed(seed)))
+    }
+
+    /// The stream `name` of this plan.
+    pub fn stream(&self, name: &str) -> Seed {
+        Seed(self.seed).fork(name)
+    }
+
+    /// Whether the chaos phase may be over before its time: when all that was to be done is
+    /// done, or a stress test has found what it looked for.
+    pub fn may_end_early(&self) -> bool {
+        let is_stress = self.load.as_ref().is_some_and(|load| load.stress.is_some());
+        is_stress || self.is_limited()
+    }
+
+    /// Whether every workload has an end of its own.
+    pub fn is_limited(&self) -> bool {
+        let has_end = |workload: &WorkloadPlan| workload.operations.is_some();
+        self.workloads.iter().all(has_end)
+    }
+}

@@ -1,0 +1,263 @@
+//! Checks across values: what types cannot say.
+//!
+//! Every check answers with a place and one sentence. The first problem found is the one
+//! reported; the order is that of the tables in a file.
+
+use std::fmt::Display;
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::fault::Fault;
+use super::source::Problem;
+use super::unit::{Bounds, Duration, duration_text};
+use super::{
+    Scenario, check_fault, check_load, check_region, check_workload, hardware, limits, objectives,
+};
+use squall_fault::FaultKind;
+use squall_fault::kind::Aim;
+
+pub(super) type Checked = Result<(), Problem>;
+
+/// A place in the source.
+pub(super) type Place = Range<usize>;
+
+pub(super) fn problem(place: Place, message: impl Into<String>) -> Checked {
+    Err(Problem {
+        span: place,
+        message: message.into(),
+    })
+}
+
+/// The first of the places that the author wrote.
+pub(super) fn written_place(places: &[Place]) -> Place {
+    let written = places.iter().find(|place| place.end > 0);
+    written.cloned().unwrap_or(0..0)
+}
+
+pub(super) fn check(scenario: &Scenario) -> Checked {
+    check_name(&scenario.name)?;
+    check_cluster(scenario)?;
+    check_bounds(
+        "latency",
+        &scenario.network.latency,
+        scenario.network.latency(),
+        time,
+    )?;
+    check_region::check(scenario)?;
+    check_bounds("sync", &scenario.disk.sync, scenario.disk.sync(), time)?;
+    let offset = |offset: super::unit::Offset| format!("{}us", offset.0);
+    check_bounds(
+        "offset",
+        &scenario.clock.offset,
+        scenario.clock.offset(),
+        offset,
+    )?;
+    let drift = |drift: super::unit::Drift| format!("{}ppm", drift.0);
+    check_bounds(
+        "drift",
+        &scenario.clock.drift,
+        scenario.clock.drift(),
+        drift,
+    )?;
+    if let Some(hardware) = &scenario.hardware {
+        hardware::check(hardware)?;
+    }
+    check_phases(scenario)?;
+    check_probe(scenario)?;
+    if scenario.workloads.is_empty() {
+        return problem(
+            0..0,
+            "there is no [[workload]]: a run without load proves nothing",
+        );
+    }
+    for workload in &scenario.workloads {
+        check_workload::check(workload.get_ref())?;
+    }
+    check_load::check(scenario)?;
+    for fault in &scenario.faults {
+        check_fault::check(fault, scenario)?;
+    }
+    check_chaos(scenario)?;
+    objectives::check(&scenario.objectives)
+}
+
+fn check_chaos(scenario: &Scenario) -> Checked {
+    let Some(chaos) = &scenario.chaos else {
+        return Ok(());
+    };
+    let chaos = chaos.get_ref();
+    check_bounds("gap", &chaos.gap, chaos.gap(), time)?;
+    check_bounds("for", &chaos.lasts, chaos.lasts(), time)?;
+    for (key, bounds, min) in [
+        ("gap", &chaos.gap, chaos.gap().0),
+        ("for", &chaos.lasts, chaos.lasts().0),
+    ] {
+        check_least(key, &Spanned::new(bounds.span(), min), Duration(10_000))?;
+    }
+    let Some(kinds) = &chaos.kinds else {
+        return Ok(());
+    };
+    // With faults written out that keep to the budget, `[chaos]` may be there for it alone.
+    let keeps_to_budget = |fault: &Spanned<Fault>| fault.get_ref().within_budget;
+    if kinds.get_ref().is_empty() && !scenario.faults.iter().any(keeps_to_budget) {
+        return problem(kinds.span(), "the list of kinds is empty");
+    }
+    for kind in kinds.get_ref() {
+        match kind.get_ref().info().aim {
+            Aim::Spare if *scenario.cluster.spares.get_ref() == 0 => {
+                let message = format!("`{kind}` needs a machine to add: set `spares` in [cluster]");
+                return problem(kind.span(), message);
+            }
+            Aim::Never => {
+                let drawn = FaultKind::ALL.iter().filter(|other| {
+                    other.info().recorded_as == *kind.get_ref() && other.info().aim != Aim::Never
+                });
+                let drawn: Vec<&str> = drawn.map(|kind| kind.name()).collect();
+                let message = format!("`{kind}` is not drawn, but {} are", drawn.join(", "));
+                return problem(kind.span(), message);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn time(duration: Duration) -> String {
+    duration_text(duration.us())
+}
+
+fn check_name(name: &Spanned<String>) -> Checked {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let text = name.get_ref();
+    if text.is_empty() || !text.chars().all(fits) {
+        let message = format!("name `{text}`: expected lower-case letters, digits and hyphens");
+        return problem(name.span(), message);
+    }
+    Ok(())
+}
+
+fn check_cluster(scenario: &Scenario) -> Checked {
+    let cluster = &scenario.cluster;
+    check_count("nodes", &cluster.nodes, 1, 64)?;
+    check_count("spares", &cluster.spares, 0, 16)?;
+    check_count(
+        "snapshot_every",
+        &cluster.snapshot_every,
+        limits::FEWEST_BETWEEN_SNAPSHOTS,
+        1_000_000_000,
+    )?;
+    check_count("cache_entries", &cluster.cache_entries, 1, 1_000_000_000)?;
+    let (min, max) = cluster.election_timeout();
+    let (heartbeat, election) = (&cluster.heartbeat, &cluster.election_timeout);
+    check_least("heartbeat", heartbeat, Duration(1_000))?;
+    check_whole_ms("heartbeat", heartbeat)?;
+    for bound in [min, max] {
+        check_whole_ms("election_timeout", &Spanned::new(election.span(), bound))?;
+    }
+    if min >= max {
+        let (min, max) = (time(min), time(max));
+        let message =
+            format!("election_timeout: min {min} is not below max {max}, so votes would split");
+        return problem(election.span(), message);
+    }
+    if heartbeat.get_ref().us() * 2 > min.us() {
+        let (beat, min) = (time(*heartbeat.get_ref()), time(min));
+        let message = format!("heartbeat {beat} is more than half of election_timeout min {min}");
+        return problem(written_place(&[heartbeat.span(), election.span()]), message);
+    }
+    Ok(())
+}
+
+fn check_phases(scenario: &Scenario) -> Checked {
+    let phases = &scenario.phases;
+    check_least("warmup", &phases.warmup, Duration(1_000_000))?;
+    for (key, phase) in [
+        ("chaos", &phases.chaos),
+        ("converge", &phases.converge),
+        ("serve", &phases.serve),
+        ("audit", &phases.audit),
+    ] {
+        check_least(key, phase, Duration(1_000))?;
+    }
+    Ok(())
+}
+
+fn check_probe(scenario: &Scenario) -> Checked {
+    let probe = &scenario.probe;
+    check_least("every", &probe.every, Duration(1_000))?;
+    check_least("timeout", &probe.timeout, Duration(1_000))?;
+    let (every, idle) = (probe.every.get_ref(), probe.idle.get_ref());
+    if every > idle {
+        let message = format!("every {} is above idle {}", time(*every), time(*idle));
+        return problem(
+            written_place(&[probe.every.span(), probe.idle.span()]),
+            message,
+        );
+    }
+    Ok(())
+}
+
+pub(super) fn check_count(key: &str, count: &Spanned<u64>, min: u64, max: u64) -> Checked {
+    let value = *count.get_ref();
+    if value < min {
+        return problem(
+            count.span(),
+            format!("{key} must be at least {min}, not {value}"),
+        );
+    }
+    if value > max {
+        return problem(
+            count.span(),
+            format!("{key} must be at most {max}, not {value}"),
+        );
+    }
+    Ok(())
+}
+
+pub(super) fn check_least(key: &str, duration: &Spanned<Duration>, least: Duration) -> Checked {
+    if *duration.get_ref() < least {
+        let (value, least) = (time(*duration.get_ref()), time(least));
+        return problem(
+            duration.span(),
+            format!("{key} must be at least {least}, not {value}"),
+        );
+    }
+    Ok(())
+}
+
+pub(super) fn check_most(key: &str, duration: &Spanned<Duration>, most: Duration) -> Checked {
+    if *duration.get_ref() > most {
+        let (value, most) = (time(*duration.get_ref()), time(most));
+        return problem(
+            duration.span(),
+            format!("{key} must be at most {most}, not {value}"),
+        );
+    }
+    Ok(())
+}
+
+/// The cluster counts these times in milliseconds.
+pub(super) fn check_whole_ms(key: &str, duration: &Spanned<Duration>) -> Checked {
+    if !duration.get_ref().us().is_multiple_of(1_000) {
+        let value = time(*duration.get_ref());
+        return problem(
+            duration.span(),
+            format!("{key} must be whole milliseconds, not {value}"),
+        );
+    }
+    Ok(())
+}
+
+pub(super) fn check_bounds<T: PartialOrd + Copy, S: Display>(
+    key: &str,
+    written: &Spanned<Bounds<T>>,
+    (min, max): (T, T),
+    text: impl Fn(T) -> S,
+) -> Checked {
+    if min > max {
+        let message = format!("{key}: min {} is above max {}", text(min), text(max));
+        return problem(written.span(), message);
+    }
+    Ok(())
+}

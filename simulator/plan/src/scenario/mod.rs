@@ -1,0 +1,251 @@
+//! A scenario: what an author wrote, read strictly.
+//!
+//! A scenario says what should happen in the author's words: roles instead of nodes,
+//! bounds instead of values. It draws nothing and knows no seed; [`crate::plan`] turns it
+//! into what will happen. Every mistake is refused here with its file, line and column, so
+//! that a plan made of a scenario has nothing left to refuse: unknown keys, quantities
+//! without a unit, targets that cannot exist, faults that reach beyond the chaos phase.
+//!
+//! Modules: the tables of a file ([`section`], [`workload`], [`load`], [`region`], [`fault`],
+//! [`hardware`], [`objectives`]), quantities ([`unit`], [`spread`]), overrides (`setting`,
+//! [`variant`]), checks (`check` and its kin), places (`source`).
+
+mod check;
+mod check_fault;
+mod check_load;
+mod check_region;
+mod check_target;
+mod check_workload;
+pub mod fault;
+pub mod hardware;
+mod limits;
+pub mod load;
+#[cfg(test)]
+mod load_tests;
+mod objective_list;
+mod objective_text;
+pub mod objectives;
+mod profile;
+pub mod region;
+pub mod section;
+mod setting;
+mod source;
+pub mod spread;
+#[cfg(test)]
+mod tests;
+pub mod variant;
+pub mod workload;
+
+use std::path::Path;
+
+use serde::Deserialize;
+pub use squall_fault::unit;
+use toml::Spanned;
+use toml::de::{DeTable, Deserializer};
+
+pub use fault::Fault;
+pub use hardware::Hardware;
+pub use load::{LoadStep, Stress};
+pub use objectives::Objectives;
+pub use profile::Profile;
+pub use region::Region;
+pub use section::{Chaos, Clock, Cluster, Disk, Network, Phases, Probe};
+pub use source::ScenarioError;
+pub use workload::Workload;
+
+use source::Source;
+
+/// A scenario file that passed every check.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// Lower-case letters, digits and hyphens: it names directories.
+    pub name: Spanned<String>,
+    /// One line for the catalogue.
+    #[serde(default)]
+    pub summary: String,
+    #[serde(default)]
+    pub cluster: Cluster,
+    #[serde(default)]
+    pub network: Network,
+    /// Empty: all nodes and clients are in one place.
+    #[serde(default, rename = "region")]
+    pub regions: Vec<Spanned<Region>>,
+    #[serde(default)]
+    pub disk: Disk,
+    #[serde(default)]
+    pub clock: Clock,
+    /// Absent: processing takes no time.
+    pub hardware: Option<Hardware>,
+    #[serde(default)]
+    pub phases: Phases,
+    #[serde(default)]
+    pub probe: Probe,
+    #[serde(default, rename = "workload")]
+    pub workloads: Vec<Spanned<Workload>>,
+    /// Empty: every workload runs as it says itself.
+    #[serde(default, rename = "load")]
+    pub load: Vec<Spanned<LoadStep>>,
+    /// In place of `load`.
+    pub stress: Option<Spanned<Stress>>,
+    /// Absent: nothing is drawn.
+    pub chaos: Option<Spanned<Chaos>>,
+    #[serde(default, rename = "fault")]
+    pub faults: Vec<Spanned<Fault>>,
+    #[serde(default)]
+    pub objectives: Objectives,
+    #[serde(skip)]
+    variants: Vec<String>,
+    #[serde(skip)]
+    source: Source,
+}
+
+impl Scenario {
+    /// Reads a file. Errors name the file as it was given.
+    pub fn load(path: impl AsRef<Path>) -> Result<Scenario, ScenarioError> {
+        Scenario::load_with(path, &[])
+    }
+
+    /// Reads a file and replaces values: `("phases.chaos", "10s")`.
+    pub fn load_with(
+        path: impl AsRef<Path>,
+        settings: &[(String, String)],
+    ) -> Result<Scenario, ScenarioError> {
+        Scenario::load_on(path, None, settings)
+    }
+
+    /// As [`Self::load_with`], on the hardware of a profile, if one is given.
+    pub fn load_on(
+        path: impl AsRef<Path>,
+        profile: Option<&Profile>,
+        settings: &[(String, String)],
+    ) -> Result<Scenario, ScenarioError> {
+        let (origin, text) = read_file(path.as_ref())?;
+        Scenario::parse_on(&text, &origin, profile, settings)
+    }
+
+    /// Reads a text; `origin` is what errors call it.
+    pub fn parse(text: &str, origin: &str) -> Result<Scenario, ScenarioError> {
+        Scenario::parse_with(text, origin, &[])
+    }
+
+    /// Reads a text and replaces values. An error that an override causes names it.
+    pub fn parse_with(
+        text: &str,
+        origin: &str,
+        settings: &[(String, String)],
+    ) -> Result<Scenario, ScenarioError> {
+        Scenario::parse_on(text, origin, None, settings)
+    }
+
+    /// As [`Self::parse_with`], on the hardware of a profile, if one is given.
+    pub fn parse_on(
+        text: &str,
+        origin: &str,
+        profile: Option<&Profile>,
+        settings: &[(String, String)],
+    ) -> Result<Scenario, ScenarioError> {
+        let source = Source {
+            origin: origin.to_owned(),
+            text: text.to_owned(),
+            profile: profile.map(|profile| profile.text().to_owned()),
+            settings: settings.to_vec(),
+        };
+        Scenario::of(source)
+    }
+
+    fn of(source: Source) -> Result<Scenario, ScenarioError> {
+        let mut scenario = read(&source)?;
+        scenario.source = source;
+        scenario.check()?;
+        Ok(scenario)
+    }
+
+    /// The names of the variants, in order; empty if there are none.
+    pub fn variants(&self) -> &[String] {
+        &self.variants
+    }
+
+    /// The variant that was chosen, if one was.
+    pub fn variant(&self) -> Option<&str> {
+        variant::chosen(&self.source.settings)
+    }
+
+    /// See [`variant::run_name`].
+    pub fn run_name(&self) -> String {
+        variant::run_name(self.name.get_ref(), &self.source.settings)
+    }
+
+    /// The same file, profile and overrides, with this variant.
+    ///
+    /// # Errors
+    /// There is no such variant, or what it sets makes no scenario.
+    pub fn choose(&self, variant: &str) -> Result<Scenario, ScenarioError> {
+        let mut source = self.source.clone();
+        let chosen = (variant::VARIANT.to_owned(), variant.to_owned());
+        source.settings.push(chosen);
+        Scenario::of(source)
+    }
+
+    /// The text that was read, without the overrides.
+    pub fn text(&self) -> &str {
+        &self.source.text
+    }
+
+    /// What was read, overrides included, as a document that can be changed and written.
+    pub fn document(&self) -> toml::Table {
+        let read = document(&self.source).and_then(|(document, _)| {
+            toml::Table::deserialize(Deserializer::from(document))
+                .map_err(|error| self.source.toml_error(&error))
+        });
+        read.expect("the same text was read before")
+    }
+
+    /// The overrides that were applied on top of the text.
+    pub fn settings(&self) -> &[(String, String)] {
+        &self.source.settings
+    }
+
+    /// The text of the profile that gives the hardware, if one does.
+    pub fn profile_text(&self) -> Option<&str> {
+        self.source.profile.as_deref()
+    }
+
+    /// Checks what types cannot say. Parsing does it; a scenario changed afterwards is
+    /// checked again when its plan is made.
+    pub fn check(&self) -> Result<(), ScenarioError> {
+        check::check(self).map_err(|problem| self.source.check_error(problem))
+    }
+}
+
+/// What a file is called, and what it holds.
+fn read_file(path: &Path) -> Result<(String, String), ScenarioError> {
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok((name, text)),
+        Err(error) => Err(ScenarioError::Unreadable {
+            path: name,
+            why: error.to_string(),
+        }),
+    }
+}
+
+fn read(source: &Source) -> Result<Scenario, ScenarioError> {
+    let (mut document, variants) = document(source)?;
+    fault::nest(document.get_mut()).map_err(|problem| source.error(problem))?;
+    let mut scenario = Scenario::deserialize(Deserializer::from(document))
+        .map_err(|error| source.toml_error(&error))?;
+    scenario.variants = variants;
+    Ok(scenario)
+}
+
+/// The text as a document, with the chosen variant and the overrides put into it, and the
+/// names of all variants.
+fn document(source: &Source) -> Result<(Spanned<DeTable<'_>>, Vec<String>), ScenarioError> {
+    let mut document = DeTable::parse(&source.text).map_err(|error| source.toml_error(&error))?;
+    setting::lay_profile(source, document.get_mut());
+    let variants = variant::apply(source, document.get_mut())
+        .and_then(|variants| setting::apply(source, document.get_mut()).map(|()| variants))
+        .map_err(|problem| source.error(problem))?;
+    Ok((document, variants))
+}

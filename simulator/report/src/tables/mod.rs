@@ -1,0 +1,49 @@
+//! The tables of a report: what is a column of which, said once for readers and for programs.
+
+mod cluster;
+mod goals;
+mod raw;
+mod work;
+
+use std::fmt::Display;
+
+pub(crate) use cluster::{checks, faults, resources, services, targets, times};
+pub(crate) use goals::{comparison, objectives};
+pub(crate) use raw::{
+    acknowledged, bottlenecks, every_time, gaps, latencies_by_phase, leaders, stages_in_rows,
+    throughput,
+};
+pub(crate) use work::{cached, errors, latencies, messages, payloads, slowest, stages, steps};
+
+use crate::Report;
+use crate::document::{NOTHING, Table};
+
+/// What a run's results are, in the order of reports. With `all`, also the checks that hold
+/// and the figures that are as they were.
+pub(crate) fn tables(report: &Report, all: bool) -> Vec<Table> {
+    let mut tables = vec![
+        faults(report),
+        services(report),
+        times(report),
+        latencies(report),
+        payloads(report),
+        stages(report),
+        messages(report),
+        cached(report),
+        steps(&report.load),
+        objectives(report),
+        comparison(report, all),
+        checks(report, all),
+    ];
+    tables.retain(|table| !table.is_empty());
+    tables
+}
+
+pub(crate) fn or_nothing<T>(value: Option<T>, show: impl Fn(T) -> String) -> String {
+    value.map_or_else(|| NOTHING.to_owned(), show)
+}
+
+/// `lock acquire`.
+fn operation(service: impl Display, operation: impl Display) -> String {
+    format!("{service} {operation}")
+}

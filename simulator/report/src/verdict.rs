@@ -1,0 +1,243 @@
+//! The verdict: one word for a whole run, composed in one place.
+//!
+//! In this order, the first that applies:
+//!
+//! 1. a check fails, other than those of [`RECOVERY_CHECKS`]: **violation**;
+//! 2. a check of [`RECOVERY_CHECKS`] fails: **objective missed**. A cluster that does not
+//!    come back has broken no promise about data, and it comes before "inconclusive"
+//!    because it is the very reason why little was served and little could be checked;
+//! 3. too little was served, a fault did not take effect, or a check cannot tell:
+//!    **inconclusive**, since such a run would have passed whatever the cluster did;
+//!    Likewise if an objective has nothing to be measured by;
+//! 4. an objective is missed, or a figure is worse than in earlier runs by more than the
+//!    tolerance: **objective missed**;
+//! 5. otherwise **pass**. Objectives that the backend cannot know are named, and count for
+//!    nothing.
+//!
+//! An objective that is missed is missed, but the reason says when no majority of the nodes
+//! was left to answer: nobody can blame a cluster for that.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use squall_measure::SpanStatus;
+
+use super::{CheckRow, CheckVerdict, Comparison, Decision, FaultRow, ObjectiveResult, Status};
+
+/// Checks whose failure means that the cluster did not recover, rather than that it lied.
+pub const RECOVERY_CHECKS: [&str; 1] = ["liveness"];
+
+/// Each service with a workload must acknowledge this many operations in chaos and serve.
+pub const LEAST_ACKNOWLEDGED: u64 = 10;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunVerdict {
+    Pass,
+    Violation,
+    ObjectiveMissed,
+    Inconclusive,
+}
+
+impl RunVerdict {
+    /// The exit code of `squall run`.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            RunVerdict::Pass => 0,
+            RunVerdict::Violation => 1,
+            RunVerdict::ObjectiveMissed => 2,
+            RunVerdict::Inconclusive => 3,
+        }
+    }
+}
+
+impl fmt::Display for RunVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            RunVerdict::Pass => "PASS",
+            RunVerdict::Violation => "VIOLATION",
+            RunVerdict::ObjectiveMissed => "OBJECTIVE MISSED",
+            RunVerdict::Inconclusive => "INCONCLUSIVE",
+        })
+    }
+}
+
+/// What the verdict is composed from.
+pub(super) struct Grounds<'a> {
+    pub(super) checks: &'a [CheckRow],
+    /// Those that were asked for: a drawn fault may be skipped, but see the check of faults.
+    pub(super) faults: &'a [FaultRow],
+    pub(super) objectives: &'a [ObjectiveResult],
+    pub(super) comparison: Option<&'a Comparison>,
+    /// Each service with a workload, and what it acknowledged in chaos and serve.
+    pub(super) load: &'a [(String, u64)],
+    /// Whether unavailability was legitimate, if that is a question.
+    pub(super) excuse: Option<&'a str>,
+}
+
+/// The verdict and its reason in one line.
+pub(super) fn verdict(grounds: &Grounds<'_>) -> (RunVerdict, String) {
+    let violated = grounds
+        .failed(false)
+        .map(|why| (RunVerdict::Violation, why));
+    violated
+        .or_else(|| {
+            grounds
+                .failed(true)
+                .map(|why| (RunVerdict::ObjectiveMissed, grounds.excused(why)))
+        })
+        .or_else(|| {
+            grounds
+                .inconclusive()
+                .map(|why| (RunVerdict::Inconclusive, why))
+        })
+        .or_else(|| {
+            grounds
+                .missed()
+                .map(|why| (RunVerdict::ObjectiveMissed, grounds.excused(why)))
+        })
+        .unwrap_or_else(|| (RunVerdict::Pass, grounds.passed()))
+}
+
+impl Grounds<'_> {
+    fn failed(&self, of_recovery: bool) -> Option<String> {
+        let failed: Vec<_> = self
+            .checks
+            .iter()
+            .filter(|check| check.verdict == CheckVerdict::Fail)
+            .filter(|check| RECOVERY_CHECKS.contains(&check.name.as_str()) == of_recovery)
+            .collect();
+        let first = failed.first()?;
+        let others = match failed.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        Some(format!(
+            "{} {}: {}{others}",
+            first.property, first.name, first.detail
+        ))
+    }
+
+    fn excused(&self, why: String) -> String {
+        match self.excuse {
+            Some(excuse) => format!("{why} ({excuse})"),
+            None => why,
+        }
+    }
+
+    fn inconclusive(&self) -> Option<String> {
+        self.too_little_load()
+            .or_else(|| self.idle_fault())
+            .or_else(|| self.unsure_check())
+            .or_else(|| self.unmeasured().next())
+    }
+
+    fn unmeasured(&self) -> impl Iterator<Item = String> {
+        let results = self.objectives.iter();
+        let unknown = results.filter(|result| result.status == Status::Unknown);
+        unknown.map(ToString::to_string)
+    }
+
+    fn too_little_load(&self) -> Option<String> {
+        let (service, acked) = self
+            .load
+            .iter()
+            .find(|(_, acked)| *acked < LEAST_ACKNOWLEDGED)?;
+        Some(format!(
+            "too little load: {service} acknowledged {acked} operations in chaos and serve, \
+             fewer than {LEAST_ACKNOWLEDGED}"
+        ))
+    }
+
+    fn idle_fault(&self) -> Option<String> {
+        self.faults.iter().find_map(|fault| match &fault.status {
+            SpanStatus::Skipped { why } => Some(format!("{} was skipped: {why}", fault.kind)),
+            SpanStatus::Uncertain { why } => {
+                Some(format!("{} may not have taken effect: {why}", fault.kind))
+            }
+            SpanStatus::Installed | SpanStatus::Healed => None,
+        })
+    }
+
+    fn unsure_check(&self) -> Option<String> {
+        let check = self
+            .checks
+            .iter()
+            .find(|check| check.verdict == CheckVerdict::Unknown)?;
+        Some(format!(
+            "{} {} cannot tell: {}",
+            check.property, check.name, check.detail
+        ))
+    }
+
+    fn missed(&self) -> Option<String> {
+        let missed: Vec<String> = self.misses().collect();
+        (!missed.is_empty()).then(|| missed.join("; "))
+    }
+
+    /// Missed objectives, then regressions.
+    fn misses(&self) -> impl Iterator<Item = String> {
+        let results = self.objectives.iter();
+        let missed = results.filter(|result| result.status == Status::Missed);
+        let regressions = self
+            .comparison
+            .into_iter()
+            .flat_map(Comparison::regressions);
+        let worse = regressions.map(|row| format!("regression: {row}"));
+        missed.map(ToString::to_string).chain(worse)
+    }
+
+    fn passed(&self) -> String {
+        let with = |status| {
+            let results = self.objectives.iter();
+            results.filter(|result| result.status == status).count()
+        };
+        let objectives = match (self.objectives.len(), with(Status::Met)) {
+            (0, _) => "no objectives were set".to_owned(),
+            (_, 1) => "1 objective met".to_owned(),
+            (_, count) => format!("{count} objectives met"),
+        };
+        let unsupported = match with(Status::Unsupported) {
+            0 => String::new(),
+            count => format!(", {count} not known on this backend"),
+        };
+        let compared = match self.comparison {
+            None => String::new(),
+            Some(comparison) => format!(", no regression against {}", comparison.baseline),
+        };
+        let checks = self.checks.len();
+        format!("{checks} checks hold, {objectives}{unsupported}{compared}")
+    }
+
+    /// Everything that speaks against it, or what it rests on.
+    pub(super) fn decision(&self, verdict: RunVerdict) -> Decision {
+        if verdict == RunVerdict::Pass {
+            let results = self.objectives.iter();
+            let unsupported = results.filter(|result| result.status == Status::Unsupported);
+            let unsupported = unsupported.map(ToString::to_string);
+            return Decision {
+                go: true,
+                reasons: [self.passed()].into_iter().chain(unsupported).collect(),
+            };
+        }
+        let failed = self.checks.iter();
+        let failed = failed.filter(|check| check.verdict == CheckVerdict::Fail);
+        let failed =
+            failed.map(|check| format!("{} {}: {}", check.property, check.name, check.detail));
+        let unsure = [
+            self.too_little_load(),
+            self.idle_fault(),
+            self.unsure_check(),
+        ];
+        let reasons = failed.chain(self.misses());
+        Decision {
+            go: false,
+            reasons: reasons
+                .chain(unsure.into_iter().flatten())
+                .chain(self.unmeasured())
+                .collect(),
+        }
+    }
+}

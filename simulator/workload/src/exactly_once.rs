@@ -1,0 +1,104 @@
+//! Operations that are sent again until their outcome is known, and executed once.
+//!
+//! A client that got no answer cannot know whether its request was executed; under a session
+//! and a sequence, or a producer's sequence, it may ask again without fear. To the history
+//! that is one operation, from the first attempt to the last answer; each further attempt is
+//! a `Retry`. A share of the operations loses its first answer on purpose, as a client does
+//! that crashes after sending, so that retries come without faults as well, and late.
+//!
+//! The sessions used here are not in the history: they outlive any run, and what a session
+//! promises is judged by those of lock clients.
+//!
+//! Source: Ongaro, "Consensus: Bridging Theory and Practice" (2014), §6.3.
+
+use std::time::Duration;
+
+use squall_cluster::client::CallError;
+use squall_cluster::state::command::{Command, Once, Refusal, Reply, SessionCommand};
+use squall_world::World;
+
+use super::{Caller, UNHEARD, outcome_of, random_duration, sometimes};
+use squall_history::{Action, Outcome};
+use squall_plan::plan::Retries;
+
+/// After this long without a definite answer the client gives up.
+const GIVE_UP: Duration = Duration::from_secs(20);
+/// Rest between attempts.
+const REST: Duration = Duration::from_millis(20);
+const TTL_MS: u64 = 600_000;
+
+/// Where a client stands in its session.
+pub(super) struct Session {
+    id: u64,
+    sequence: u64,
+}
+
+impl<W: World> Caller<W> {
+    /// The next position in this client's session, opened if there is none; `None` if that
+    /// did not succeed.
+    pub(super) async fn next_once(&mut self) -> Option<Once> {
+        if self.session.is_none() {
+            let open = Command::Session(SessionCommand::Open { ttl_ms: TTL_MS });
+            let deadline = self.deadline(0);
+            let opened = self.client.write(None, &open, 0, deadline).await;
+            if let Ok(Reply::SessionOpened { session: id, .. }) = opened {
+                self.session = Some(Session { id, sequence: 0 });
+            }
+        }
+        let session = self.session.as_mut()?;
+        session.sequence += 1;
+        Some(Once {
+            session: session.id,
+            sequence: session.sequence,
+        })
+    }
+
+    /// Sends a write until its outcome is known, and records it as one operation.
+    /// `once` is `None` where the command itself says what it repeats.
+    pub(super) async fn write_once(
+        &mut self,
+        intended_us: Option<u64>,
+        action: Action,
+        command: Command,
+        once: Option<Once>,
+        retries: Retries,
+    ) -> Outcome {
+        let op = (self.setting.recorder).invoke(&self.name, intended_us, action.clone());
+        let give_up_at = W::now() + GIVE_UP;
+        let mut uncertain = false;
+        if sometimes(&mut self.rng, retries.ppm) {
+            let gone_at = W::now() + UNHEARD;
+            // Whatever came back, it was not heard.
+            let _ = self.client.write(once, &command, 0, gone_at).await;
+            uncertain = true;
+            let (min, max) = (retries.after_min_us, retries.after_max_us);
+            let [min, max] = [min, max].map(Duration::from_micros);
+            W::sleep(random_duration(&mut self.rng, min, max)).await;
+            self.setting.recorder.retry(op);
+        }
+        let outcome = loop {
+            let deadline = self.deadline(0);
+            let result = self.client.write(once, &command, 0, deadline).await;
+            if let Err(CallError::Refused(Refusal::NoSession)) = &result {
+                self.session = None;
+            }
+            let outcome = outcome_of(&action, result);
+            if outcome.is_acknowledged() {
+                break outcome;
+            }
+            let refused_at_once = matches!(outcome, Outcome::Failed { .. }) && !uncertain;
+            if refused_at_once {
+                break outcome;
+            }
+            uncertain = true;
+            if W::now() >= give_up_at || self.session.is_none() && once.is_some() {
+                let why = "no attempt was answered".into();
+                break Outcome::Unknown { why };
+            }
+            W::sleep(REST).await;
+            self.setting.recorder.retry(op);
+        };
+        self.setting.recorder.complete(op, outcome.clone());
+        outcome
+    }
+}

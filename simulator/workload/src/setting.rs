@@ -1,0 +1,135 @@
+//! What all clients of a run share: the recorder, where nodes are, and whether to go on.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use squall_world::World;
+use tokio::sync::Notify;
+
+use super::load::Load;
+use super::shared::Shared;
+use super::{Control, Gauge, Issuers, Usage};
+use squall_history::Recorder;
+
+/// What all clients of a run share.
+pub struct Setting {
+    pub recorder: Recorder,
+    /// Clients of a system that is not Squall's own.
+    pub(super) issuers: Option<Issuers>,
+    /// Client addresses of the nodes.
+    pub addresses: Vec<String>,
+    stopped: Cell<bool>,
+    running: Cell<usize>,
+    /// Whether operations count for workloads that end after so many.
+    pub(super) counting: Cell<bool>,
+    pub(super) counted: Notify,
+    /// Workloads that end after so many operations.
+    pub(super) limited: RefCell<Vec<Rc<Shared>>>,
+    pub(super) load: RefCell<Option<Rc<Load>>>,
+    /// Records that a workload has made, by its name: how many numbers it has used.
+    pub(super) records: RefCell<BTreeMap<String, u64>>,
+    /// The clients of workloads, in order of their start.
+    pub(super) clients: RefCell<Vec<Rc<Control>>>,
+    pub(super) gauge: RefCell<Option<Gauge>>,
+}
+
+impl Setting {
+    pub fn new(recorder: Recorder, addresses: Vec<String>) -> Rc<Self> {
+        Self::with_issuers(recorder, addresses, None)
+    }
+
+    /// For clients of another system, if `issuers` are given.
+    pub fn with_issuers(
+        recorder: Recorder,
+        addresses: Vec<String>,
+        issuers: Option<Issuers>,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            recorder,
+            issuers,
+            addresses,
+            stopped: Cell::new(false),
+            running: Cell::new(0),
+            counting: Cell::new(false),
+            counted: Notify::new(),
+            limited: RefCell::default(),
+            load: RefCell::default(),
+            records: RefCell::default(),
+            clients: RefCell::default(),
+            gauge: RefCell::default(),
+        })
+    }
+
+    /// The clients of workloads that were started, for faults to pick from.
+    pub fn clients(&self) -> Vec<Rc<Control>> {
+        self.clients.borrow().clone()
+    }
+
+    /// Asks the clients to finish what they are at.
+    pub fn stop(&self) {
+        self.stopped.set(true);
+        self.counted.notify_waiters();
+        if let Some(load) = &*self.load.borrow() {
+            load.wake();
+        }
+    }
+
+    /// From now on operations count for workloads that end after so many.
+    pub fn count_operations(&self) {
+        self.counting.set(true);
+        self.counted.notify_waiters();
+    }
+
+    /// Workloads that end after so many operations begin no more of them.
+    pub fn close_operations(&self) {
+        let limited = self.limited.borrow();
+        limited.iter().for_each(|shared| shared.limited.close());
+    }
+
+    /// From now on it can be told what nodes use.
+    pub fn measure_by(&self, gauge: Gauge) {
+        *self.gauge.borrow_mut() = Some(gauge);
+    }
+
+    /// What nodes used from one moment to another, microseconds of the run.
+    pub(super) fn usage(&self, from_us: u64, to_us: u64) -> Usage {
+        let gauge = self.gauge.borrow();
+        gauge
+            .as_ref()
+            .map_or_else(Usage::default, |gauge| gauge(from_us, to_us))
+    }
+
+    /// Whether the workloads have nothing more to do: those that end after so many
+    /// operations have ended, or the stress test is over.
+    pub fn is_done(&self) -> bool {
+        match &*self.load.borrow() {
+            Some(load) => load.is_over(),
+            None => self.limited.borrow().iter().all(|shared| shared.is_done()),
+        }
+    }
+
+    /// Lets clients that are started from now on run.
+    pub fn resume(&self) {
+        self.stopped.set(false);
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.get()
+    }
+
+    /// Whether no client runs.
+    pub fn is_finished(&self) -> bool {
+        self.running.get() == 0
+    }
+
+    /// Runs a client as a task of the present host.
+    pub fn spawn<W: World>(self: &Rc<Self>, client: impl Future<Output = ()> + 'static) {
+        let setting = self.clone();
+        self.running.set(self.running.get() + 1);
+        W::spawn(async move {
+            client.await;
+            setting.running.set(setting.running.get() - 1);
+        });
+    }
+}

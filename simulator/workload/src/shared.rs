@@ -1,0 +1,53 @@
+//! What the clients of one workload share.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use super::limited::Limited;
+use super::load::Lane;
+use super::records;
+use squall_plan::plan::{KeyDraw, Seed, WorkloadKind, WorkloadPlan};
+
+/// What the clients of one workload share.
+pub(super) struct Shared {
+    pub(super) plan: WorkloadPlan,
+    pub(super) limited: Limited,
+    /// Its part of the load, if there is one.
+    pub(super) lane: Option<Rc<Lane>>,
+    pub(super) keys: KeyDraw,
+    /// Keys set before the rest begins.
+    pub(super) preloaded: Cell<u64>,
+    pub(super) records: RefCell<records::Live>,
+}
+
+impl Shared {
+    pub(super) fn new(plan: WorkloadPlan, lane: Option<Rc<Lane>>) -> Self {
+        let seed = Seed(plan.seed);
+        let keys = match &plan.kind {
+            WorkloadKind::Lock { locks, mix, .. } => KeyDraw::new(*locks, &mix.access, seed),
+            WorkloadKind::Cache { keys, mix, .. } => KeyDraw::new(*keys, &mix.access, seed),
+            WorkloadKind::Queue { queues, .. } => KeyDraw::new(*queues, &Default::default(), seed),
+        };
+        let preload = match &plan.kind {
+            WorkloadKind::Cache { keys, mix, .. } => mix.preload.min(*keys),
+            _ => 0,
+        };
+        Self {
+            limited: Limited::new(plan.operations, preload),
+            plan,
+            lane,
+            keys,
+            preloaded: Cell::new(0),
+            records: RefCell::default(),
+        }
+    }
+
+    /// Whether it has sent, and been answered, all that it was to; queues are empty then.
+    pub(super) fn is_done(&self) -> bool {
+        let consumers = match self.plan.kind {
+            WorkloadKind::Queue { consumers, .. } => consumers,
+            _ => 0,
+        };
+        self.limited.is_done(consumers)
+    }
+}
