@@ -32,8 +32,7 @@ impl<W: RaftWorld> Node<W> {
                 Ok(vec!["OK".into()])
             }
             AdminCall::Snapshot => {
-                (self.inner.raft.trigger().snapshot().await)
-                    .map_err(|e| NodeError::NotNow(e.to_string()))?;
+                self.snapshot().await?;
                 Ok(vec!["OK".into()])
             }
             AdminCall::Digest => {
@@ -47,6 +46,15 @@ impl<W: RaftWorld> Node<W> {
                 Ok(vec!["OK".into()])
             }
         }
+    }
+
+    /// Has the node begin a snapshot of its state.
+    ///
+    /// # Errors
+    /// The node has ended.
+    pub async fn snapshot(&self) -> Result<(), NodeError> {
+        let begun = self.inner.raft.trigger().snapshot().await;
+        begun.map_err(|e| NodeError::NotNow(e.to_string()))
     }
 
     async fn initialize(&self, members: Vec<(u64, String)>) -> Result<Vec<String>, NodeError> {

@@ -24,6 +24,8 @@ const LARGE_LOG_BYTES: u64 = 64 << 20;
 /// Bytes of the log that are kept behind a snapshot for followers that lag.
 const KEPT_LOG_BYTES: u64 = 64 << 20;
 
+/// Bytes that are purged at a time, or more.
+const PURGED_BYTES: u64 = 8 << 20;
 /// Below this much free space, and that of a snapshot, the state may not grow.
 const LEAST_FREE_BYTES: u64 = 128 << 20;
 /// Rest between two looks at the free space.
@@ -64,13 +66,18 @@ pub(super) async fn watch_space<W: RaftWorld>(node: Node<W>, disk: W::Disk) {
 impl<W: RaftWorld> Node<W> {
     /// Index up to which the log should be purged and can be, if that is not done.
     fn purge_point(&self) -> Option<u64> {
-        let upto = self.inner.log.purge_point(KEPT_LOG_BYTES)?;
+        if self.inner.log.live_bytes() < KEPT_LOG_BYTES + PURGED_BYTES {
+            return None;
+        }
         let metrics = self.inner.raft.metrics();
         let metrics = metrics.borrow_watched();
         let saved = metrics.snapshot.as_ref()?.index;
-        let upto = upto.min(saved);
         let purged = metrics.purged.as_ref().map(|id| id.index);
-        (Some(upto) > purged).then_some(upto)
+        if Some(saved) <= purged {
+            return None;
+        }
+        let upto = self.inner.log.purge_point(KEPT_LOG_BYTES)?;
+        Some(upto.min(saved))
     }
 }
 

@@ -7,12 +7,14 @@ use futures_util::future::select;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::impls::BasicNode;
 
-use super::{Node, StartError};
+use super::{Node, NodeOptions, StartError};
 use crate::raft::hello::NEWEST_VERSION;
+use crate::raft::log_store::force_membership;
+use crate::raft::state_machine::StateMachine;
 use crate::raft::{NodeId, RaftWorld, node_name, peer_address};
 use crate::state::LEVEL;
 use crate::state::command::Command;
-use crate::storage::{Disk, Identity};
+use crate::storage::{Disk, Identity, Wal};
 
 /// Rest after the identity could not be saved.
 const REST: Duration = Duration::from_secs(1);
@@ -58,11 +60,42 @@ pub(super) async fn establish<D: Disk>(
     Ok(found)
 }
 
+/// Makes the node that `options` describe the only member of a new cluster with the data in
+/// its directory, or with the snapshot that was put there. For when a majority of the old
+/// cluster is lost for good, and for restoring a backup: what only other nodes had is lost,
+/// and no node of the old cluster can join the new one before its directory is emptied.
+///
+/// # Errors
+/// As for [`Node::start`]; a directory with neither log nor snapshot is refused.
+pub async fn force_new_cluster<W: RaftWorld>(
+    options: &NodeOptions,
+    disk: W::Disk,
+) -> Result<(), StartError> {
+    let machine = StateMachine::<W>::open(disk.clone(), options.limits).await?;
+    let (wal, recovered) = Wal::open(disk.clone()).await?;
+    drop(wal);
+    let applied = machine.last_applied();
+    if applied.is_none() && recovered.entries.is_empty() {
+        let why = "there is neither a log nor a snapshot to go on from";
+        return Err(StartError::Identity(why.into()));
+    }
+    let (id, address) = (options.id, &options.address);
+    force_membership::<W>(disk.clone(), applied, id, address).await?;
+    let identity = Identity {
+        node: id,
+        cluster: W::random_u64().max(1),
+        met: Vec::new(),
+    };
+    let saved = identity.save(&disk).await;
+    saved.map_err(|e| StartError::Storage(e.into()))
+}
+
 /// Learns the cluster from the log, and keeps what is learned of it and its nodes on the disk.
 pub(super) async fn keep<W: RaftWorld>(node: Node<W>, disk: W::Disk) {
     let acquaintances = &node.inner.acquaintances;
     while !node.inner.stopping.get() {
-        if acquaintances.cluster() == 0 && acquaintances.has_data() {
+        // Others learn it from their leader, who may not be of the cluster that was founded.
+        if acquaintances.cluster() == 0 && node.leading_term() != 0 {
             acquaintances.join_cluster(node.inner.log.founded_cluster().unwrap_or(0));
         }
         if let Some(identity) = acquaintances.take_unsaved()
@@ -104,15 +137,22 @@ pub(super) async fn meet<W: RaftWorld>(node: Node<W>) {
     }
 }
 
-/// Has the cluster keep to the rules of this release once all of its members know them.
+/// Has the cluster keep to the rules of this release once all of its members know them, and
+/// to the limits of whoever leads.
 pub(super) async fn raise_level<W: RaftWorld>(node: Node<W>) {
     let look = Duration::from_millis(node.inner.options.raft.heartbeat_ms);
-    while !node.inner.stopping.get() && node.inner.machine.state().level() < LEVEL {
-        if !node.is_leading() {
+    let limits = node.inner.options.limits;
+    while !node.inner.stopping.get() {
+        let is_done = {
+            let state = node.inner.machine.state();
+            state.level() >= LEVEL && state.limits() == limits
+        };
+        if is_done || !node.is_leading() {
             node.inner.machine.applied_some().await;
         } else if node.all_have_greeted() {
+            let level = LEVEL;
             // A failure shows in the level.
-            let _ = node.propose(None, Command::Raise { level: LEVEL }).await;
+            let _ = node.propose(None, Command::Raise { level, limits }).await;
         } else {
             W::sleep(look).await;
         }

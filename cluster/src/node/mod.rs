@@ -41,6 +41,7 @@ mod transfer;
 mod work;
 mod write;
 
+pub use identity::force_new_cluster;
 pub use write::NodeError;
 
 /// How to start a node.

@@ -38,13 +38,21 @@ async fn answer<W: RaftWorld>(node: Node<W>, mut connection: Connection<W::Strea
             return;
         }
         let response = node.answer_peer(request).await;
-        if matches!(response, PeerResponse::Snapshot(_)) {
-            // The log that would say so is not sent any more.
+        if follows(&response) {
             node.inner.acquaintances.join_cluster(cluster);
         }
         if connection.send(None, &response).await.is_err() {
             return;
         }
+    }
+}
+
+/// Whether the answer is that of a node to its leader.
+fn follows<W: RaftWorld>(response: &PeerResponse<W>) -> bool {
+    match response {
+        PeerResponse::Append(AppendEntriesResponse::HigherVote(_)) => false,
+        PeerResponse::Append(_) | PeerResponse::Snapshot(_) => true,
+        _ => false,
     }
 }
 

@@ -184,6 +184,10 @@ impl<W: RaftWorld> Acquaintances<W> {
                 ));
             }
         }
+        if mine.has_data {
+            // The data is of this cluster, which had no name when it began to arrive.
+            self.join_cluster(hello.cluster);
+        }
         self.remember(hello);
         Ok(())
     }

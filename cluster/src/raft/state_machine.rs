@@ -365,7 +365,7 @@ impl<W: RaftWorld> Shared<W> {
     fn apply_request(&self, id: &LogId<W>, payload: &[u8], client_here: bool) -> io::Result<Reply> {
         let request: Request = postcard::from_bytes(payload)
             .map_err(|e| of_newer_release(id.index, &format!("it does not decode ({e})")))?;
-        if let Command::Raise { level } = request.command
+        if let Command::Raise { level, .. } = request.command
             && level > LEVEL
         {
             let why = format!("it raises the rules to level {level}, this one knows {LEVEL}");

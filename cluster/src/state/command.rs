@@ -9,6 +9,8 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::Limits;
+
 /// Position and time of a log entry, as the leader stamped it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
@@ -63,10 +65,11 @@ pub enum Command {
     Lock(LockCommand),
     Queue(QueueCommand),
     Cache(CacheCommand),
-    /// From here on the rules of this level hold; proposed by a leader once every member
-    /// knows them. Never lowers it.
+    /// From here on the rules of this level hold, and these limits; proposed by a leader once
+    /// every member knows the rules. Never lowers the level.
     Raise {
         level: u32,
+        limits: Limits,
     },
 }
 

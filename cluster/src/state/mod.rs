@@ -241,8 +241,10 @@ impl State {
                 self.locks.end(now, &self.sessions, &ended, effects);
                 Reply::Done
             }
-            Command::Raise { level } => {
+            Command::Raise { level, limits } => {
                 self.level = self.level.max(*level);
+                self.limits = *limits;
+                self.cache.evict_down_to(limits.cache_entries, effects);
                 Reply::Done
             }
             Command::Session(command) => self.execute_session(now, command, effects),

@@ -228,26 +228,25 @@ impl<W: RaftWorld> Log<W> {
         }
     }
 
-    /// Everything a fresh log file must hold.
-    pub fn records(&self) -> Vec<Record> {
-        let mut records = Vec::new();
-        records.extend(self.vote.as_ref().map(|v| Record::Vote(encoded(v))));
-        if self.first > 0 {
-            records.push(Record::Purged {
-                index: self.first,
-                data: self.purged.as_ref().map_or(NOTHING_PURGED, encoded),
-            });
-        }
-        records.extend(self.entries.iter().map(|stored| Record::Entry {
-            index: position(stored.entry.log_id.index),
-            data: encoded(&stored.entry),
-        }));
-        records.extend(
-            self.committed
-                .as_ref()
-                .map(|id| Record::Committed(encoded(id))),
-        );
-        records
+    /// Everything a fresh log file must hold. Encoded only as it is taken, so that rewriting
+    /// a large log does not keep the node from other work.
+    pub fn records(&self) -> impl Iterator<Item = Record> + use<W> {
+        let vote = self.vote.as_ref().map(|vote| Record::Vote(encoded(vote)));
+        let purged = (self.first > 0).then(|| Record::Purged {
+            index: self.first,
+            data: self.purged.as_ref().map_or(NOTHING_PURGED, encoded),
+        });
+        // They share their payloads with the log.
+        let entries: Vec<LogEntry<W>> = self.entries.iter().map(|it| it.entry.clone()).collect();
+        let entries = entries.into_iter().map(|entry| Record::Entry {
+            index: position(entry.log_id.index),
+            data: encoded(&entry),
+        });
+        let committed = self.committed.as_ref().map(encoded);
+        let committed = committed.map(Record::Committed);
+        (vote.into_iter().chain(purged))
+            .chain(entries)
+            .chain(committed)
     }
 
     pub fn range(&self, range: impl RangeBounds<u64>) -> Vec<LogEntry<W>> {

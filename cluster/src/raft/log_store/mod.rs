@@ -6,6 +6,7 @@
 //! their sync as well. Any I/O error ends the node: after a failed sync nobody knows what is
 //! on the disk (Rebello et al., "Can Applications Recover from fsync Failures?", 2020).
 
+mod force;
 mod memory;
 mod writer;
 
@@ -24,6 +25,7 @@ use crate::event::{NodeEvent, Timed};
 use crate::storage::{OpenError, Record, Wal};
 use memory::{Log, OnFlush, encoded, position};
 
+pub use force::force_membership;
 pub use memory::Moments;
 
 /// Most encoded bytes of entries in one call to a follower, unless a single one has more.
@@ -98,6 +100,11 @@ impl<W: RaftWorld> LogStore<W> {
     /// not there any more, or not yet.
     pub fn founded_cluster(&self) -> Option<u64> {
         self.shared.log.borrow().founded_cluster()
+    }
+
+    /// Encoded bytes of the entries that are in memory.
+    pub fn live_bytes(&self) -> u64 {
+        self.shared.log.borrow().live_bytes
     }
 
     /// Index up to which the log must be purged to hold at most `most_bytes`; `None` if it

@@ -125,7 +125,7 @@ async fn rewrite<W: RaftWorld>(shared: &Rc<Shared<W>>, wal: &mut Wal<W::Disk>) -
         log.pending_committed = None;
         (log.records(), std::mem::take(&mut log.on_flush))
     };
-    let result = wal.rewrite(records.into_iter()).await;
+    let result = wal.rewrite(records).await;
     complete_all(shared, on_flush, &result);
     result
 }

@@ -244,9 +244,11 @@ fn a_state_of_level_0_has_the_format_of_the_release_before() {
     assert_eq!(State::decode(&old), Ok(bench.state.clone()));
     let before = bench.state.digest();
 
-    bench.run(Command::Raise { level: LEVEL });
+    let limits = Limits::default();
+    let level = LEVEL;
+    bench.run(Command::Raise { level, limits });
     assert_eq!(bench.state.level(), LEVEL);
-    bench.run(Command::Raise { level: 0 });
+    bench.run(Command::Raise { level: 0, limits });
     assert_eq!(bench.state.level(), LEVEL, "it is never lowered");
     let new = bench.state.encode();
     assert_eq!(new[0], 2);
