@@ -36,7 +36,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 async fn open<W: RaftWorld>(disk: W::Disk) -> (LogStore<W>, StateMachine<W>) {
     let machine = StateMachine::open(disk.clone(), Limits::default()).await;
-    let log = LogStore::open(disk, 1, |_| ()).await;
+    let log = LogStore::open(disk, 1, None, |_| ()).await;
     (
         log.expect("an empty disk has no damaged log"),
         machine.expect("an empty disk has no damaged snapshot"),

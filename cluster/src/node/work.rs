@@ -123,7 +123,7 @@ fn of_command<'w>(work: &'w mut Work, command: &Command) -> Option<&'w mut Serve
         Command::Cache(_) | Command::String(_) | Command::Transaction { .. } => {
             Some(&mut work.cache)
         }
-        Command::NewLeader | Command::Expire { .. } => None,
+        Command::NewLeader | Command::Expire { .. } | Command::Raise { .. } => None,
     }
 }
 

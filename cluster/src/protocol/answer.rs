@@ -129,7 +129,9 @@ fn unexpected(frame: &Frame) -> ReplyError {
 /// `None`: the frame does not fit the command.
 fn command_reply(command: &Command, frame: &Frame) -> Option<Reply> {
     match command {
-        Command::NewLeader | Command::Expire { .. } => ok(frame, Reply::Done),
+        Command::NewLeader | Command::Expire { .. } | Command::Raise { .. } => {
+            ok(frame, Reply::Done)
+        }
         Command::Session(command) => session_reply(command, frame),
         Command::Lock(command) => lock_reply(command, frame),
         Command::Queue(command) => queue_reply(command, frame),

@@ -47,8 +47,8 @@ pub fn write_command(
         Command::Lock(command) => write_lock(call, command),
         Command::Queue(command) => write_queue(call, command, receive_wait_ms),
         Command::Cache(command) => write_cache(call, command),
-        Command::NewLeader | Command::Expire { .. } => {
-            unreachable!("only leaders propose NewLeader and Expire")
+        Command::NewLeader | Command::Expire { .. } | Command::Raise { .. } => {
+            unreachable!("only leaders propose NewLeader, Expire and Raise")
         }
         Command::String(_) | Command::Transaction { .. } => {
             unreachable!("clients of this crate have no use for them")

@@ -48,7 +48,10 @@ fn command_key(command: &Command) -> Option<&[u8]> {
             | LockCommand::Cancel { name, .. }
             | LockCommand::Check { name, .. },
         ) => Some(name.as_bytes()),
-        Command::Session(_) | Command::NewLeader | Command::Expire { .. } => None,
+        Command::Session(_)
+        | Command::NewLeader
+        | Command::Expire { .. }
+        | Command::Raise { .. } => None,
     }
 }
 

@@ -237,12 +237,7 @@ impl Cache {
         if limits.cache_entries == 0 {
             return Err(Refusal::TooLarge);
         }
-        while self.entries.len() as u64 >= limits.cache_entries {
-            let (order, evicted) = self.entries.evict();
-            self.move_deadline(order, evicted.deadline_ms, None);
-            self.evicted += 1;
-            effects.changed.keys.push(evicted.key);
-        }
+        self.evict_down_to(limits.cache_entries - 1, effects);
         let order = self.entries.next_order(now.index);
         let entry = Entry {
             key: key.clone(),
@@ -307,6 +302,16 @@ impl Cache {
         let before = std::mem::replace(&mut entry.deadline_ms, deadline_ms);
         self.move_deadline(order, before, deadline_ms);
         true
+    }
+
+    /// Evicts until there are at most so many keys.
+    pub(super) fn evict_down_to(&mut self, most_keys: u64, effects: &mut Effects) {
+        while self.entries.len() as u64 > most_keys {
+            let (order, evicted) = self.entries.evict();
+            self.move_deadline(order, evicted.deadline_ms, None);
+            self.evicted += 1;
+            effects.changed.keys.push(evicted.key);
+        }
     }
 
     fn move_deadline(&mut self, order: u64, before: Option<u64>, after: Option<u64>) {

@@ -9,6 +9,8 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::Limits;
+
 /// Position and time of a log entry, as the leader stamped it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
@@ -70,6 +72,12 @@ pub enum Command {
     Transaction {
         watched: Vec<(Bytes, u64)>,
         steps: Vec<Step>,
+    },
+    /// From here on the rules of this level hold, and these limits; proposed by a leader once
+    /// every member knows the rules. Never lowers the level.
+    Raise {
+        level: u32,
+        limits: Limits,
     },
 }
 

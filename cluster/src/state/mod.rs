@@ -29,7 +29,8 @@ mod transaction;
 
 pub use cache::CacheStats;
 pub use limits::{
-    DEDUP_WINDOW, LARGEST_BATCH, LARGEST_EXPIRE, LONGEST_MS, Limits, SHORTEST_SESSION_MS,
+    DEDUP_WINDOW, LARGEST_BATCH, LARGEST_EXPIRE, LARGEST_RECEIVE_BYTES, LEVEL, LONGEST_MS,
+    LONGEST_NAME_BYTES, Limits, SHORTEST_SESSION_MS,
 };
 pub use snapshot::DecodeError;
 pub use transaction::LARGEST_REPLY;
@@ -57,6 +58,10 @@ pub struct State {
     locks: Locks,
     queues: Queues,
     cache: Cache,
+    /// Of the rules; see [`LEVEL`]. In the snapshot it stands behind all the rest, and only
+    /// above 0, so that a node of the release before reads what it knows.
+    #[serde(skip)]
+    level: u32,
 }
 
 impl State {
@@ -71,6 +76,7 @@ impl State {
             locks: Locks::default(),
             queues: Queues::default(),
             cache: Cache::default(),
+            level: 0,
         }
     }
 
@@ -139,6 +145,11 @@ impl State {
         self.applied_index
     }
 
+    /// Level of the rules that are in force; see [`LEVEL`].
+    pub fn level(&self) -> u32 {
+        self.level
+    }
+
     /// What the state was created with.
     pub fn limits(&self) -> Limits {
         self.limits
@@ -167,6 +178,17 @@ impl State {
             .map(|served_ms| served_ms.saturating_add(self.unserved_ms));
         let session = self.sessions.first_deadline();
         [session, other].into_iter().flatten().min()
+    }
+
+    /// Whether the queue has a message to hand out.
+    pub fn has_deliverable(&self, queue: &str) -> bool {
+        self.queues.has_deliverable(queue)
+    }
+
+    /// Whether any deadline is kept in served time, which a new leader's first entry moves on
+    /// by all the time since the entry before it.
+    pub fn counts_served_time(&self) -> bool {
+        self.first_served_deadline().is_some()
     }
 
     /// The entry that a leader should propose at its log time `now_ms`, if anything is due
@@ -198,6 +220,7 @@ impl State {
             index: stamp.index,
             clock_ms: self.clock_ms,
             served_ms: self.served_ms(),
+            level: self.level,
         }
     }
 
@@ -242,6 +265,12 @@ impl State {
             Command::Expire { sessions } => {
                 let ended = self.sessions.expire(now, sessions);
                 self.locks.end(now, &self.sessions, &ended, effects);
+                Reply::Done
+            }
+            Command::Raise { level, limits } => {
+                self.level = self.level.max(*level);
+                self.limits = *limits;
+                self.cache.evict_down_to(limits.cache_entries, effects);
                 Reply::Done
             }
             Command::Session(command) => self.execute_session(now, command, effects),
@@ -309,6 +338,8 @@ struct Moment {
     index: u64,
     clock_ms: u64,
     served_ms: u64,
+    /// Of the rules.
+    level: u32,
 }
 
 impl Moment {

@@ -83,6 +83,28 @@ pub fn cli_with_input(port: u16, command: &[&str], input: &[u8]) -> String {
     String::from_utf8_lossy(&text).trim().to_owned()
 }
 
+/// A command of words without spaces, without a Redis client; the lines of the answer. No
+/// redirection is followed; `refused` if nobody listens.
+pub fn ask(port: u16, line: &str) -> Vec<String> {
+    if TcpStream::connect(("127.0.0.1", port)).is_err() {
+        return vec!["refused".into()];
+    }
+    let mut raw = Raw::connect(port);
+    raw.send(format!("{line}\r\n").as_bytes());
+    let first = raw.line();
+    match first.strip_prefix('*') {
+        // Bulk strings: a line of length before each.
+        Some(count) => (0..count.parse::<usize>().expect("a length"))
+            .map(|_| {
+                raw.line();
+                raw.line()
+            })
+            .collect(),
+        None if first.starts_with('$') => vec![raw.line()],
+        None => vec![first],
+    }
+}
+
 /// A connection without a Redis client, for what a Redis client would not send.
 pub struct Raw(TcpStream);
 
@@ -199,6 +221,18 @@ impl Cluster {
         assert!(status.success(), "node {id}: {status}\n{}", self.log(id));
     }
 
+    /// Where the node keeps its log and snapshots.
+    pub fn directory(&self, id: usize) -> PathBuf {
+        self.path(&format!("node-{id}"))
+    }
+
+    /// What a node that ended by itself wrote to standard error, and its exit code.
+    pub fn ended(&mut self, id: usize) -> (Option<i32>, String) {
+        let mut child = self.running[id - 1].take().expect("the node was started");
+        let status = child.wait().expect("a process ends");
+        (status.code(), self.log(id))
+    }
+
     pub fn is_running(&mut self, id: usize) -> bool {
         let child = self.running[id - 1].as_mut();
         child.is_some_and(|child| child.try_wait().is_ok_and(|ended| ended.is_none()))
@@ -218,7 +252,7 @@ impl Cluster {
         read.expect("the node was started")
     }
 
-    fn log(&self, id: usize) -> String {
+    pub fn log(&self, id: usize) -> String {
         let read = std::fs::read_to_string(self.path(&format!("log-{id}")));
         read.expect("the node was started")
     }

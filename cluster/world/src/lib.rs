@@ -91,6 +91,12 @@ pub trait World: Copy + Default + Debug + Eq + Ord + 'static {
     /// Makes a structured event of this node known to whoever observes it.
     fn emit(event: NodeEvent);
 
+    /// Does pure work that takes long. Where there is another processor, the node goes on
+    /// meanwhile; in a simulation computing takes no time, and nothing comes in between.
+    async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+        work()
+    }
+
     fn sleep(duration: Duration) -> Self::Sleep {
         Self::sleep_until(Self::now() + duration)
     }

@@ -321,3 +321,20 @@ fn extend(receipt: Receipt, visibility_ms: u64) -> QueueCommand {
 fn purge() -> QueueCommand {
     QueueCommand::Purge { queue: "q".into() }
 }
+
+#[test]
+fn a_receive_of_large_messages_stops_after_its_bytes() {
+    let mut bench = Bench::new();
+    let payload = Bytes::from(vec![b'x'; crate::state::LARGEST_RECEIVE_BYTES / 4 + 1]);
+    let large = NewMessage {
+        payload,
+        ..message("")
+    };
+    bench.run(publish("q", vec![large; 6]));
+    assert_eq!(bench.receive("q", 6).len(), 4);
+    assert_eq!(
+        bench.receive("q", 6).len(),
+        2,
+        "the others come with the next"
+    );
+}
