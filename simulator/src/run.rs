@@ -11,12 +11,13 @@ use crate::baseline::Reference;
 use crate::check;
 use crate::history::jsonl::Header;
 pub use crate::history::resources;
-use crate::history::{EventKind, History, MAJORITY_AGAIN, NO_MAJORITY, Service};
+use crate::history::{EventKind, History, MAJORITY_AGAIN, NO_MAJORITY};
 use crate::measure::{self, Resources};
-use crate::plan::{Plan, WorkloadKind};
+use crate::plan::Plan;
 use crate::report::{self, Cluster, ElectionTimeout, Input, Machine, Ms, Report, WallInput};
 use crate::scenario::{Scenario, ScenarioError};
 use crate::stopwatch::Stopwatch;
+use crate::workload::service::shipped;
 pub use squall_docker::{DockerError, Options as DockerOptions};
 use squall_sim::SimError;
 use squall_sim::system::System;
@@ -106,11 +107,8 @@ pub fn run_in(
     system: Option<&Arc<dyn System>>,
     context: Context,
 ) -> Result<Judged, RunError> {
-    let mut plan = Plan::resolve(scenario, seed)?;
-    if system.is_some() {
-        // Probes ask for every service, and another system need not have them all.
-        plan.probe = None;
-    }
+    let plan = Plan::resolve(scenario, seed)?;
+    check_offer(scenario, system)?;
     let began = Began::now();
     let history = squall_sim::run_system(&plan, system)?.history;
     let wall = began.wall();
@@ -125,6 +123,14 @@ pub fn run_in(
         report,
         resources: Vec::new(),
     })
+}
+
+/// Whether the cluster that will run can be asked what the workloads say.
+fn check_offer(scenario: &Scenario, system: Option<&Arc<dyn System>>) -> Result<(), ScenarioError> {
+    let services = system.map_or_else(shipped, |system| system.services());
+    let mut services: Vec<_> = services.iter().map(|service| service.name()).collect();
+    services.sort_unstable();
+    scenario.check_offer(&services, system.is_some())
 }
 
 /// Runs a scenario on containers and judges what happened, by the same measures and checks.
@@ -182,6 +188,7 @@ impl Began {
 /// The scenario makes no plan, or one that containers cannot play.
 pub fn plan_for_docker(scenario: &Scenario, seed: u64) -> Result<Plan, RunError> {
     let plan = Plan::resolve(scenario, seed)?;
+    check_offer(scenario, None)?;
     match squall_docker::refusal(&plan) {
         Some(why) => Err(RunError::Refused(why)),
         None => Ok(plan),
@@ -251,11 +258,6 @@ fn input(
     wall: Wall,
 ) -> Input {
     let is_simulated = backend == SIM;
-    let services = plan.workloads.iter().map(|workload| match workload.kind {
-        WorkloadKind::Lock { .. } => Service::Lock,
-        WorkloadKind::Queue { .. } => Service::Queue,
-        WorkloadKind::Cache { .. } => Service::Cache,
-    });
     Input {
         scenario: plan.scenario.clone(),
         seed: plan.seed,
@@ -272,7 +274,9 @@ fn input(
             true => plan.to_string(),
             false => plan.text_on_machines(),
         },
-        services: services.collect(),
+        services: (plan.workloads.iter())
+            .map(|workload| workload.kind.service())
+            .collect(),
         objectives: plan.objectives.clone(),
         completion_us: plan.is_limited().then_some(plan.phases.chaos_us),
         reference: context.reference.clone(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use squall::system::{
-    Action, CallFailed, Instant, Issuer, LocalFuture, Outcome, SimWorld, World, call,
+    Action, CallFailed, ClientDriver, Instant, LocalFuture, Outcome, SimWorld, World, call,
 };
 
 /// Rest before a node is asked again.
@@ -84,7 +84,7 @@ fn understood(reply: &str) -> Outcome {
     }
 }
 
-impl Issuer for Client {
+impl ClientDriver for Client {
     fn issue<'a>(&'a mut self, action: &'a Action, deadline: Instant) -> LocalFuture<'a, Outcome> {
         Box::pin(self.outcome(action, deadline))
     }

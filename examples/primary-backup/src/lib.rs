@@ -19,7 +19,7 @@ mod store;
 
 use std::rc::Rc;
 
-use squall::system::{Issuer, LocalFuture, NodeContext, System};
+use squall::system::{ClientDriver, LocalFuture, NodeContext, System};
 
 /// The system under test.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,7 +34,7 @@ impl System for PrimaryBackup {
         Box::pin(async move { Rc::new(node::Node::new(node, early_ack)).run().await })
     }
 
-    fn client(&self, addresses: &[String], number: usize) -> Box<dyn Issuer> {
+    fn client(&self, addresses: &[String], number: usize) -> Box<dyn ClientDriver> {
         Box::new(client::Client::new(addresses, number))
     }
 }

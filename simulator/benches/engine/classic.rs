@@ -54,7 +54,7 @@ pub fn run(text: &str, seconds: u64) -> Result<Figures, String> {
 
     let clock = || turmoil::sim_elapsed().unwrap_or_default().as_micros() as u64;
     let addresses = (0..plan.cluster.nodes).map(address_of).collect();
-    let setting = Setting::new(Recorder::new(clock), addresses);
+    let setting = Setting::new::<TurmoilWorld>(Recorder::new(clock), addresses);
     add_clients(&mut sim, &plan, &setting);
     let before = sim.elapsed();
     let watch = Watch::start();
@@ -142,7 +142,7 @@ fn options(plan: &Plan, node: usize) -> NodeOptions {
 fn add_clients(sim: &mut Sim<'_>, plan: &Plan, setting: &Rc<Setting>) {
     let (plan, setting) = (plan.clone(), setting.clone());
     sim.client("clients", async move {
-        workload::start::<TurmoilWorld>(&setting, &plan);
+        workload::start(&setting, &plan);
         while !setting.is_finished() {
             TurmoilWorld::sleep(TICK).await;
         }

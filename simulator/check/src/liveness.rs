@@ -11,7 +11,7 @@
 use super::result::{CheckResult, Judge};
 use super::view::View;
 use super::words::{self, seconds};
-use squall_history::{EventKind, Operation, Outcome, Phase, Service};
+use squall_history::{EventKind, Operation, Outcome, Phase};
 
 pub(super) fn check(view: &View) -> CheckResult {
     let mut judge = Judge::new("liveness", "R4");
@@ -43,11 +43,8 @@ pub(super) fn check(view: &View) -> CheckResult {
 
 /// Whoever asks the healed cluster is served.
 fn judge_service(view: &View, judge: &mut Judge) {
-    for (service, name) in [
-        (Service::Lock, "lock"),
-        (Service::Queue, "queue"),
-        (Service::Cache, "cache"),
-    ] {
+    for service in view.services() {
+        let name = service.name();
         let operations = view.operations.iter().filter(|o| o.action.is_remote());
         let asked =
             operations.filter(|o| o.action.service() == service && view.in_phase(o, Phase::Serve));

@@ -5,12 +5,15 @@
 //! the same instant keep their order. Operation A precedes B if A's return stands before
 //! B's invocation. It holds references only; it judges nothing.
 
+use std::collections::BTreeSet;
+
 use indexmap::{IndexMap, IndexSet};
 
 use super::locks::Locks;
 use super::messages::Messages;
 use squall_history::{
-    Action, EventKind, FaultEvent, History, NodeEvent, Operation, Outcome, Phase, operations,
+    Action, EventKind, FaultEvent, History, NodeEvent, Operation, Outcome, Phase, Service,
+    operations,
 };
 
 /// Nodes stamp log entries in whole milliseconds, so a deadline may seem to come up to
@@ -65,6 +68,12 @@ impl<'a> View<'a> {
             history,
             operations,
         }
+    }
+
+    /// The services that the cluster was asked for, in the order of reports.
+    pub(super) fn services(&self) -> BTreeSet<Service> {
+        let remote = self.operations.iter().filter(|o| o.action.is_remote());
+        remote.map(|operation| operation.action.service()).collect()
     }
 
     pub(super) fn phase(&self, phase: Phase) -> Option<PhaseStart> {

@@ -18,10 +18,12 @@
 //! Only chaos, heal, converge and serve count, and gaps are clipped to them. `any` is the
 //! time in which at least one service was down.
 
+use std::collections::BTreeMap;
+
 use squall_history::Service;
 
 use super::baseline::{Baseline, Baselines};
-use super::timeline::{Class, SERVICES, Sample, Span, Timeline};
+use super::timeline::{Class, Sample, Span, Timeline};
 
 /// No silence shorter than this is a gap.
 pub const FLOOR_US: u64 = 10_000;
@@ -49,12 +51,10 @@ pub struct ServiceDowntime {
     pub availability_ppm: u32,
 }
 
-/// `None` for services that no operation asked, and for `any` if the run had no chaos.
+/// Of the services that were asked; `any` is `None` if the run had no chaos.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Downtime {
-    pub lock: Option<ServiceDowntime>,
-    pub queue: Option<ServiceDowntime>,
-    pub cache: Option<ServiceDowntime>,
+    pub services: BTreeMap<Service, ServiceDowntime>,
     pub any: Option<ServiceDowntime>,
     /// In order of time, then of service.
     pub gaps: Vec<Gap>,
@@ -64,11 +64,7 @@ pub struct Downtime {
 
 impl Downtime {
     pub fn service(&self, service: Service) -> Option<ServiceDowntime> {
-        match service {
-            Service::Lock => self.lock,
-            Service::Queue => self.queue,
-            Service::Cache => self.cache,
-        }
+        self.services.get(&service).copied()
     }
 }
 
@@ -78,22 +74,20 @@ pub fn downtime(timeline: &Timeline<'_>, baselines: &Baselines) -> Downtime {
         return Downtime::default();
     };
     let mut gaps = Vec::new();
-    let [lock, queue, cache] = SERVICES.map(|service| {
-        let asked = timeline.samples.iter().any(|s| s.service == service);
+    let mut services = BTreeMap::new();
+    for service in timeline.services() {
         let found = gaps_of(timeline, service, baselines.service(service), measured);
         gaps.extend(found.iter().map(|s| Gap {
             service,
             from_us: s.from_us,
             to_us: s.to_us,
         }));
-        asked.then(|| sum(&found, measured))
-    });
+        services.insert(service, sum(&found, measured));
+    }
     gaps.sort_by_key(|gap| (gap.from_us, gap.service));
     let any = sum(&union(&gaps), measured);
     Downtime {
-        lock,
-        queue,
-        cache,
+        services,
         any: Some(any),
         gaps,
         measured_us: measured.length_us(),

@@ -48,10 +48,14 @@ fn a_gap_runs_from_the_last_to_the_first_acknowledgement() {
         count: 1,
         availability_ppm: 872_500,
     };
-    assert_eq!(downtime.cache, Some(expected));
+    assert_eq!(downtime.service(Service::Cache), Some(expected));
     assert_eq!(downtime.any, Some(expected));
     assert_eq!(
-        (downtime.lock, downtime.queue, downtime.measured_us),
+        (
+            downtime.service(Service::Lock),
+            downtime.service(Service::Queue),
+            downtime.measured_us
+        ),
         (None, None, 8 * SECOND)
     );
 }
@@ -121,7 +125,7 @@ fn a_long_poll_is_no_outage_until_its_own_wait_is_over() {
     };
     let queue_gaps: Vec<_> = downtime.gaps.iter().map(|g| (g.service, g.to_us)).collect();
     assert_eq!(queue_gaps, [(gap.service, gap.to_us)]);
-    assert_eq!(downtime.queue.map(|d| d.count), Some(1));
+    assert_eq!(downtime.service(Service::Queue).map(|d| d.count), Some(1));
 }
 
 #[test]
@@ -139,8 +143,14 @@ fn any_is_the_time_in_which_at_least_one_service_was_down() {
     script.op(4_500_000, check(), Some((4_500_100, checked())));
     script.op(4_600_000, check(), Some((5_500_000, checked())));
     let downtime = measured(&script.end(11 * SECOND));
-    assert_eq!(downtime.cache.map(|d| d.total_us), Some(1_100_000));
-    assert_eq!(downtime.lock.map(|d| d.total_us), Some(999_900));
+    assert_eq!(
+        downtime.service(Service::Cache).map(|d| d.total_us),
+        Some(1_100_000)
+    );
+    assert_eq!(
+        downtime.service(Service::Lock).map(|d| d.total_us),
+        Some(999_900)
+    );
     assert_eq!(
         downtime.any.map(|d| (d.total_us, d.count)),
         Some((1_495_000, 1))

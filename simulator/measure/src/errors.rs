@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use squall_history::{Outcome, Service};
 
-use super::latency::operation_name;
 use super::timeline::{Class, Timeline};
 
 /// How often one kind of operation was not acknowledged for one reason.
@@ -29,7 +28,7 @@ pub fn errors(timeline: &Timeline<'_>) -> Vec<ErrorCount> {
             Some(_) => continue,
         };
         let service = operation.action.service();
-        let key = (service, operation_name(operation.action), class, why);
+        let key = (service, operation.action.operation(), class, why);
         *counts.entry(key).or_default() += 1;
     }
     let counts = counts.into_iter();

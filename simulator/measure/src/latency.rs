@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 
-use squall_history::{Action, Phase, Service};
+use squall_history::{Phase, Service};
 
 use super::timeline::{Class, Timeline};
 
@@ -46,7 +46,7 @@ pub fn latency(timeline: &Timeline<'_>) -> Vec<LatencyRow> {
         if let Some(end_us) = sample.end_us {
             let key = (
                 sample.service,
-                operation_name(sample.action),
+                sample.action.operation(),
                 sample.phase,
                 sample.class,
             );
@@ -68,37 +68,6 @@ pub fn latency(timeline: &Timeline<'_>) -> Vec<LatencyRow> {
             },
         )
         .collect()
-}
-
-/// The name of an operation in reports; the same as in the history.
-pub fn operation_name(action: &Action) -> &'static str {
-    match action {
-        Action::Acquire { .. } => "acquire",
-        Action::Release { .. } => "release",
-        Action::Cancel { .. } => "cancel",
-        Action::Inspect { .. } => "inspect",
-        Action::Check { .. } => "check",
-        Action::OpenSession { .. } => "open_session",
-        Action::KeepAlive { .. } => "keep_alive",
-        Action::CloseSession { .. } => "close_session",
-        Action::Publish { .. } => "publish",
-        Action::PublishBatch { .. } => "publish_batch",
-        Action::Configure { .. } => "configure",
-        Action::Depth { .. } => "depth",
-        Action::Receive { .. } => "receive",
-        Action::Ack { .. } => "ack",
-        Action::Nack { .. } => "nack",
-        Action::Get { .. } => "get",
-        Action::GetFrom { .. } => "get_from",
-        Action::GetNear { .. } => "get_near",
-        Action::GetMany { .. } => "get_many",
-        Action::Set { .. } => "set",
-        Action::SetVolatile { .. } => "set_volatile",
-        Action::CacheSize { .. } => "cache_size",
-        Action::CompareAndSet { .. } => "compare_and_set",
-        Action::Delete { .. } => "delete",
-        Action::Increment { .. } => "increment",
-    }
 }
 
 /// A histogram, with what it would round kept exactly.
@@ -195,22 +164,5 @@ mod tests {
             (900_000, 900_000)
         );
         assert_eq!(rows[2].summary.max_us, 500_000);
-    }
-
-    #[test]
-    fn names_are_those_of_the_history() {
-        for action in [
-            get("k"),
-            Action::CompareAndSet {
-                key: "k".into(),
-                version: 1,
-                value: "v".into(),
-            },
-        ] {
-            let written = serde_json::to_value(&action).expect("actions serialize");
-            assert_eq!(written["f"], operation_name(&action));
-            let known = squall_objective::objective::operations(action.service());
-            assert!(known.contains(&operation_name(&action)));
-        }
     }
 }

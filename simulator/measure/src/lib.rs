@@ -43,7 +43,7 @@ pub use recovery::{Recovery, Spell};
 pub use resources::Resources;
 pub use steps::{LoadMeasure, Overall, StepMeasure, StressEnd};
 pub use throughput::{Series, Throughput};
-pub use timeline::{Class, Reign, SERVICES, Span};
+pub use timeline::{Class, Reign, Span};
 pub use totals::Totals;
 pub use work::{Breakdown, Stages};
 

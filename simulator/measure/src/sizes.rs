@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use squall_history::{Phase, Service};
 
-use super::latency::{LatencySummary, Recorder, operation_name};
+use super::latency::{LatencySummary, Recorder};
 use super::timeline::{Class, Timeline};
 
 /// Payloads up to this size are one class.
@@ -32,7 +32,7 @@ pub fn by_size(timeline: &Timeline<'_>) -> Vec<SizeRow> {
         let (Some(end_us), Some(bytes)) = (sample.end_us, sample.action.payload_bytes()) else {
             continue;
         };
-        let key = (sample.service, operation_name(sample.action));
+        let key = (sample.service, sample.action.operation());
         let classes = operations.entry(key).or_default();
         let class = classes.entry(class_of(bytes)).or_insert_with(Recorder::new);
         class.record(end_us - sample.start_us);

@@ -4,7 +4,6 @@ use std::cmp::Reverse;
 
 use squall_history::Service;
 
-use super::latency::operation_name;
 use super::timeline::Timeline;
 
 /// How many are told.
@@ -35,7 +34,7 @@ pub fn slowest(timeline: &Timeline<'_>) -> Vec<Slow> {
     slow.truncate(MOST);
     let told = |(latency_us, index): (u64, usize)| Slow {
         service: operations[index].action.service(),
-        operation: operation_name(operations[index].action),
+        operation: operations[index].action.operation(),
         client: operations[index].client.to_owned(),
         at_us: timeline.samples[index].start_us,
         latency_us,

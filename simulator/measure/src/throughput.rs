@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use squall_history::{Phase, Service};
 
-use super::timeline::{SERVICES, Span, Timeline, count_in};
+use super::timeline::{Span, Timeline, count_in};
 
 /// Length of the window of [`Rate::lowest`].
 pub const WINDOW_US: u64 = 1_000_000;
@@ -51,7 +51,9 @@ pub struct Series {
 
 pub fn throughput(timeline: &Timeline<'_>) -> Throughput {
     Throughput {
-        services: asked(timeline)
+        services: timeline
+            .services()
+            .into_iter()
             .map(|s| (s, by_phase(timeline, Some(s))))
             .collect(),
         all: by_phase(timeline, None),
@@ -65,7 +67,9 @@ pub fn series(timeline: &Timeline<'_>) -> Series {
         .next_multiple_of(STEP_US)
         .max(STEP_US);
     let count = usize::try_from(timeline.end_us / bucket_us + 1).expect("at most MOST_BUCKETS + 1");
-    let mut services: BTreeMap<Service, Vec<u64>> = asked(timeline)
+    let mut services: BTreeMap<Service, Vec<u64>> = timeline
+        .services()
+        .into_iter()
         .map(|service| (service, vec![0; count]))
         .collect();
     for (at_us, index) in &timeline.acks {
@@ -77,12 +81,6 @@ pub fn series(timeline: &Timeline<'_>) -> Series {
         bucket_us,
         services,
     }
-}
-
-fn asked(timeline: &Timeline<'_>) -> impl Iterator<Item = Service> {
-    SERVICES
-        .into_iter()
-        .filter(|service| timeline.samples.iter().any(|s| s.service == *service))
 }
 
 fn by_phase(timeline: &Timeline<'_>, service: Option<Service>) -> BTreeMap<Phase, Rate> {

@@ -244,9 +244,9 @@ fn downtime(measures: &Measures) -> DowntimeMs {
     };
     let downtime = &measures.downtime;
     DowntimeMs {
-        lock: of(downtime.lock),
-        queue: of(downtime.queue),
-        cache: of(downtime.cache),
+        lock: of(downtime.service(Service::Lock)),
+        queue: of(downtime.service(Service::Queue)),
+        cache: of(downtime.service(Service::Cache)),
         any: of(downtime.any),
     }
 }

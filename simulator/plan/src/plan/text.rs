@@ -232,6 +232,13 @@ fn workload(workload: &WorkloadPlan) -> String {
             format!("{} reads", share_text(*reads_ppm)),
             format!("payload {}{}", workload.payload.text(), mix.text()),
         ],
+        WorkloadKind::Own(own) => {
+            let keys = counted(own.keys, "key") + &own.access.text();
+            let options = own.options.iter();
+            let options = options.map(|(key, value)| format!("{key} {value}"));
+            let parts = [counted(own.clients, "client"), keys].into_iter();
+            parts.chain(options).collect()
+        }
     };
     parts.push(match &workload.pacing {
         Pacing::Closed {

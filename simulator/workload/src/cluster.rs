@@ -1,13 +1,77 @@
-//! What a client learnt, and how values travel.
+//! The driver of Squall's own cluster: actions become commands and queries, replies become
+//! outcomes.
 
-use squall_cluster::client::CallError;
-use squall_cluster::state::command::{Refusal, Reply};
+use squall_cluster::client::{CallError, Client, Tracking};
+use squall_cluster::protocol::{Push, ReadMode};
+use squall_cluster::state::command::{Command, Query, Refusal, Reply};
+use squall_world::{Instant, World};
 
+use super::driver::{Connection, Invalidations, LocalFuture, Request};
 use super::{cache, lock, queue};
-use squall_history::{Action, Outcome};
+use squall_history::{Action, Outcome, Service};
+
+/// What a node is sent.
+pub(super) enum Asked {
+    Write(Command),
+    /// Served as the mode says; `None`: linearizable.
+    Read(Option<ReadMode>, Query),
+}
+
+/// Why an operation failed whose session has ended.
+pub(super) const NO_SESSION: &str = "NoSession";
+
+/// A connection to Squall's own cluster.
+pub(super) struct Cluster<W: World>(pub(super) Client<W>);
+
+impl<W: World> Connection for Cluster<W> {
+    fn send<'a>(&'a mut self, request: Request<'a>) -> LocalFuture<'a, Outcome> {
+        Box::pin(async move {
+            let action = request.action;
+            let (once, deadline) = (request.extras.once, request.deadline);
+            let asked = match action.service() {
+                Service::Lock => lock::asked(action),
+                Service::Queue => queue::asked(action, request.extras.producer),
+                Service::Cache => cache::asked(action, request.extras.bytes),
+                Service::Own(name) => {
+                    let why = format!("squall's own cluster has no service `{}`", name.text());
+                    return Outcome::Failed { why };
+                }
+            };
+            let result = match asked {
+                Asked::Write(command) => {
+                    let wait_ms = action.wait_ms();
+                    self.0.write(once, &command, wait_ms, deadline).await
+                }
+                Asked::Read(mode, query) => self.0.read(mode, &query, deadline).await,
+            };
+            outcome_of(action, result)
+        })
+    }
+
+    fn track(
+        &mut self,
+        index: u64,
+        deadline: Instant,
+    ) -> LocalFuture<'_, Option<Box<dyn Invalidations>>> {
+        Box::pin(async move {
+            let stream = self.0.track(index, deadline).await.ok()?;
+            Some(Box::new(stream) as Box<dyn Invalidations>)
+        })
+    }
+}
+
+impl<W: World> Invalidations for Tracking<W> {
+    fn next(&mut self) -> LocalFuture<'_, Result<Push, String>> {
+        Box::pin(Tracking::next(self))
+    }
+
+    fn ping(&mut self, deadline: Instant) -> LocalFuture<'_, Result<(), String>> {
+        Box::pin(Tracking::ping(self, deadline))
+    }
+}
 
 /// What the client learnt, in the terms of the history.
-pub(super) fn outcome_of(action: &Action, result: Result<Reply, CallError>) -> Outcome {
+fn outcome_of(action: &Action, result: Result<Reply, CallError>) -> Outcome {
     let reply = match result {
         Ok(reply) => reply,
         Err(CallError::Refused(Refusal::NotHeld | Refusal::NoSession)) if is_hold(action) => {
