@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Instant;
 
+use squall::fault::FaultKind;
 use squall::report::{Report, RunVerdict, Unit, duration};
 
 use jobs::{Done, Job};
@@ -147,7 +148,7 @@ fn missing(report: &Report) -> Option<&'static str> {
         .filter(|fault| fault.old_leader.is_some())
         .collect();
     let replaced = lost.iter().filter(|fault| fault.new_leader.is_some());
-    let killed = |kind: &str| ["kill", "power_loss"].contains(&kind);
+    let killed = |kind: FaultKind| [FaultKind::Kill, FaultKind::PowerLoss].contains(&kind);
     let facts = [
         (report.operations.acknowledged > 0, "acknowledged operation"),
         (report.sim.seconds.get() > 0, "length"),
@@ -170,7 +171,7 @@ fn missing(report: &Report) -> Option<&'static str> {
             "distribution of election times",
         ),
         (
-            !lost.iter().any(|fault| killed(&fault.kind)) || downtime(report) > 0,
+            !lost.iter().any(|fault| killed(fault.kind)) || downtime(report) > 0,
             "downtime",
         ),
     ];

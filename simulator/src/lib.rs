@@ -16,7 +16,7 @@
 //! - [`run`]: a scenario's way to its verdict
 //! - [`report`]: plain data, then renderers
 //! - [`check`]: one property, one file · [`measure`]: election, downtime, recovery, loss
-//! - [`backend`]: the worlds that execute a plan
+//! - [`backends`]: the worlds that execute a plan
 //! - [`workload`]: clients · [`history`]: what happened
 //! - [`plan`]: what will happen · [`fault`]: the vocabulary · [`scenario`]: what was written
 //! - [`baseline`]: figures of earlier runs to compare with
@@ -31,6 +31,7 @@ pub use squall_plan::{plan, scenario};
 pub use squall_report as report;
 pub use squall_workload as workload;
 
+pub mod backends;
 pub mod calibrate;
 pub mod cli;
 pub mod compare;

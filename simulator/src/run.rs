@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::backends::{Backend, BackendError, BackendInfo};
 use crate::baseline::Reference;
 use crate::check;
 use crate::history::jsonl::Header;
@@ -17,9 +18,7 @@ use crate::plan::Plan;
 use crate::report::{self, Cluster, ElectionTimeout, Input, Machine, Ms, Report, WallInput};
 use crate::scenario::{Scenario, ScenarioError};
 use crate::stopwatch::Stopwatch;
-use crate::workload::service::shipped;
-pub use squall_docker::{DockerError, Options as DockerOptions};
-use squall_sim::SimError;
+use squall_sim::SimBackend;
 use squall_sim::system::System;
 
 /// What a report says of the throughput and latency of a simulation without a profile.
@@ -62,12 +61,9 @@ pub struct Context {
 pub enum RunError {
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
-    /// The harness failed; says nothing about the cluster.
-    #[error("the simulation failed: {0}")]
-    Sim(#[from] SimError),
-    /// As above, on containers.
-    #[error("the container run failed: {0}")]
-    Docker(#[from] DockerError),
+    /// The harness failed, which says nothing about the cluster; or the run was interrupted.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
     /// The plan has something that the backend cannot do.
     #[error("{0}")]
     Refused(String),
@@ -93,63 +89,31 @@ pub fn run_system(
     reproduce: &str,
     system: Option<&Arc<dyn System>>,
 ) -> Result<Judged, RunError> {
-    run_in(scenario, seed, reproduce, system, Context::default())
+    let system = system.cloned();
+    let backend = SimBackend { system };
+    run_on(&backend, scenario, seed, reproduce, Context::default())
 }
 
-/// The same, judged in a context.
+/// The same on any backend, judged in a context.
 ///
 /// # Errors
-/// As [`run`].
-pub fn run_in(
+/// As [`run`]; or the plan asks for something that the backend cannot do.
+pub fn run_on(
+    backend: &dyn Backend,
     scenario: &Scenario,
     seed: u64,
     reproduce: &str,
-    system: Option<&Arc<dyn System>>,
-    context: Context,
-) -> Result<Judged, RunError> {
-    let plan = Plan::resolve(scenario, seed)?;
-    check_offer(scenario, system)?;
-    let began = Began::now();
-    let history = squall_sim::run_system(&plan, system)?.history;
-    let wall = began.wall();
-    let report = match system {
-        None => judge(&plan, &history, &context, reproduce, wall),
-        Some(_) => judge_system(&plan, &history, &context, reproduce, wall),
-    };
-    Ok(Judged {
-        plan,
-        history,
-        context,
-        report,
-        resources: Vec::new(),
-    })
-}
-
-/// Whether the cluster that will run can be asked what the workloads say.
-fn check_offer(scenario: &Scenario, system: Option<&Arc<dyn System>>) -> Result<(), ScenarioError> {
-    let services = system.map_or_else(shipped, |system| system.services());
-    let mut services: Vec<_> = services.iter().map(|service| service.name()).collect();
-    services.sort_unstable();
-    scenario.check_offer(&services, system.is_some())
-}
-
-/// Runs a scenario on containers and judges what happened, by the same measures and checks.
-///
-/// # Errors
-/// The scenario makes no plan, or one that containers cannot play; or the harness failed.
-pub fn run_docker(
-    scenario: &Scenario,
-    seed: u64,
-    reproduce: &str,
-    options: &DockerOptions,
     mut context: Context,
 ) -> Result<Judged, RunError> {
-    let plan = plan_for_docker(scenario, seed)?;
+    let plan = plan_for(backend, scenario, seed)?;
     let began = Began::now();
-    let run = squall_docker::run(&plan, options)?;
+    let run = backend.run(&plan)?;
     let wall = began.wall();
-    context.resources = Some(Resources::of(&run.resources));
-    let report = judge_on(DOCKER, &plan, &run.history, &context, reproduce, wall);
+    if backend.info().knows_resources {
+        context.resources = Some(Resources::of(&run.resources));
+    }
+    let origin = Origin::of(backend);
+    let report = judge_on(origin, &plan, &run.history, &context, reproduce, wall);
     Ok(Judged {
         plan,
         history: run.history,
@@ -157,6 +121,22 @@ pub fn run_docker(
         report,
         resources: run.resources,
     })
+}
+
+/// The plan that a backend plays.
+///
+/// # Errors
+/// The scenario makes no plan, or one that the backend cannot play.
+pub fn plan_for(backend: &dyn Backend, scenario: &Scenario, seed: u64) -> Result<Plan, RunError> {
+    let plan = Plan::resolve(scenario, seed)?;
+    let services = backend.services();
+    let mut services: Vec<_> = services.iter().map(|service| service.name()).collect();
+    services.sort_unstable();
+    scenario.check_offer(&services, backend.runs_other_system())?;
+    match backend.refusal(&plan) {
+        Some(why) => Err(RunError::Refused(why)),
+        None => Ok(plan),
+    }
 }
 
 /// The begin of a run.
@@ -182,24 +162,24 @@ impl Began {
     }
 }
 
-/// The plan that containers play.
-///
-/// # Errors
-/// The scenario makes no plan, or one that containers cannot play.
-pub fn plan_for_docker(scenario: &Scenario, seed: u64) -> Result<Plan, RunError> {
-    let plan = Plan::resolve(scenario, seed)?;
-    check_offer(scenario, None)?;
-    match squall_docker::refusal(&plan) {
-        Some(why) => Err(RunError::Refused(why)),
-        None => Ok(plan),
+/// What made a history.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin {
+    pub backend: BackendInfo,
+    /// Whether the nodes were those of another system than Squall's own cluster.
+    pub is_other_system: bool,
+}
+
+impl Origin {
+    fn of(backend: &dyn Backend) -> Self {
+        Self {
+            backend: backend.info(),
+            is_other_system: backend.runs_other_system(),
+        }
     }
 }
 
-/// Names of the backends, in reports and manifests.
-pub const SIM: &str = "sim";
-pub const DOCKER: &str = "docker";
-
-/// Judges a history by its plan.
+/// Judges a history that the simulation of Squall's own cluster has made, by its plan.
 pub fn judge(
     plan: &Plan,
     history: &History,
@@ -207,26 +187,16 @@ pub fn judge(
     reproduce: &str,
     wall: Wall,
 ) -> Report {
-    judge_on(SIM, plan, history, context, reproduce, wall)
+    let origin = Origin::of(&SimBackend::default());
+    judge_on(origin, plan, history, context, reproduce, wall)
 }
 
-/// As [`judge`], for a history that this backend has made.
+/// Judges a history, whatever made it, by its plan.
+///
+/// Of another system, checks of Raft that found nothing to look at say nothing about a system
+/// that has no log, and are left out.
 pub fn judge_on(
-    backend: &str,
-    plan: &Plan,
-    history: &History,
-    context: &Context,
-    reproduce: &str,
-    wall: Wall,
-) -> Report {
-    let input = input(backend, plan, history, context, reproduce, wall);
-    let checks = check::check_all(history);
-    report::build(&input, &measure::measure(history), &checks)
-}
-
-/// Judges a history of another system. Checks of Raft that found nothing to look at say
-/// nothing about a system that has no log, and are left out.
-pub fn judge_system(
+    origin: Origin,
     plan: &Plan,
     history: &History,
     context: &Context,
@@ -234,12 +204,14 @@ pub fn judge_system(
     wall: Wall,
 ) -> Report {
     let mut checks = check::check_all(history);
-    checks.retain(|check| {
-        let mut properties = check.property.split(' ');
-        let is_of_raft = properties.any(|property| matches!(property, "raft" | "R2" | "R5"));
-        !is_of_raft || check.checked > 0
-    });
-    let input = input(SIM, plan, history, context, reproduce, wall);
+    if origin.is_other_system {
+        checks.retain(|check| {
+            let mut properties = check.property.split(' ');
+            let is_of_raft = properties.any(|property| matches!(property, "raft" | "R2" | "R5"));
+            !is_of_raft || check.checked > 0
+        });
+    }
+    let input = input(origin.backend, plan, history, context, reproduce, wall);
     report::build(&input, &measure::measure(history), &checks)
 }
 
@@ -250,18 +222,17 @@ pub fn header(plan: &Plan) -> Header {
 }
 
 fn input(
-    backend: &str,
+    backend: BackendInfo,
     plan: &Plan,
     history: &History,
     context: &Context,
     reproduce: &str,
     wall: Wall,
 ) -> Input {
-    let is_simulated = backend == SIM;
     Input {
         scenario: plan.scenario.clone(),
         seed: plan.seed,
-        backend: backend.into(),
+        backend: backend.name.into(),
         cluster: Cluster {
             nodes: plan.cluster.nodes as u64,
             heartbeat_ms: Ms::of(plan.cluster.heartbeat_ms * 1_000),
@@ -270,10 +241,7 @@ fn input(
                 max: Ms::of(plan.cluster.election_max_ms * 1_000),
             },
         },
-        configuration: match is_simulated {
-            true => plan.to_string(),
-            false => plan.text_on_machines(),
-        },
+        configuration: plan_text(backend, plan),
         services: (plan.workloads.iter())
             .map(|workload| workload.kind.service())
             .collect(),
@@ -281,7 +249,7 @@ fn input(
         completion_us: plan.is_limited().then_some(plan.phases.chaos_us),
         reference: context.reference.clone(),
         resources: context.resources.clone(),
-        bounded_by: is_simulated.then(|| bounded_by(plan)),
+        bounded_by: backend.simulated.then(|| bounded_by(plan)),
         excuse: excuse(plan, history),
         drawn_faults: (plan.faults.iter())
             .filter(|fault| fault.drawn)
@@ -299,6 +267,15 @@ fn input(
                 .map(str::to_owned),
             machine: machine(),
         },
+    }
+}
+
+/// The plan in words; machines that are real are as they are, whatever it says of them.
+pub fn plan_text(backend: BackendInfo, plan: &Plan) -> String {
+    if backend.simulated {
+        plan.to_string()
+    } else {
+        plan.text_on_machines()
     }
 }
 

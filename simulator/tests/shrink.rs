@@ -48,7 +48,11 @@ fn a_run_on_containers_is_not_shrunk() {
     run.write("run.json", &manifest.replace("\"sim\"", "\"docker\""));
     let [shrunk, replayed] = ["shrink", "replay"].map(|command| run.squall(command));
     assert_eq!(shrunk.code, 64, "{}", shrunk.stdout);
-    assert!(shrunk.stderr.contains("was made on containers, where"));
+    assert!(
+        shrunk
+            .stderr
+            .contains("was made on the docker backend, where")
+    );
     assert_eq!(shrunk.stderr, replayed.stderr);
     assert!(!run.dir.join("shrunk").exists(), "nothing was made");
 }

@@ -213,7 +213,7 @@ fn reads_fail_and_syncs_drag_while_the_fault_lasts() {
         assert!(matches!(refused, Err(OpenError::Io(_))), "{refused:?}");
         assert!(disk.lift(1) > 0);
         let by_us = 50_000;
-        disk.install(2, DiskFault::SlowSync { by_us });
+        disk.install(2, DiskFault::SlowSync(by_us));
         let (mut wal, _) = Wal::open(disk.clone()).await.expect("readable again");
         let before = executor::current().now();
         wal.sync().await.expect("slow is not broken");

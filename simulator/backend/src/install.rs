@@ -2,94 +2,106 @@
 //!
 //! A fault of a process or a link is seen at once. A fault of a client is seen when it met a
 //! request. One that nothing met within its time was not there, and is reported as skipped.
-//! Faults that only some worlds have are theirs to do ([`Site::install_special`]).
+//! How machines, links and clocks are broken is the backend's matter ([`super::site`]).
 
 use futures_util::future::join_all;
 use rand::RngExt;
 
 use super::nemesis::{INSTANT_PATIENCE_US, LOOK_AGAIN, Nemesis};
-use super::site::{Miss, Site, uncertain};
-use squall_fault::{ClientFault, MemberChange, ResolvedAction, node_name};
+use super::site::{InstallError, Installed, LinkEffect, Site, all_down};
+use squall_fault::{Action, ClientFault, Cycle, DiskFault, MemberChange, NodeFault, node_name};
 use squall_plan::plan::PlannedFault;
 
 impl<S: Site> Nemesis<S> {
-    /// Does it, and looks whether it took. When it took effect, microseconds of the run;
-    /// `None`: just now.
+    /// Does it, and looks whether it took effect.
+    ///
+    /// # Errors
+    /// It is not seen to be in force.
     pub async fn install(
         &self,
         fault: usize,
-        action: &ResolvedAction,
+        action: &Action<usize>,
         ends_us: u64,
-    ) -> Result<Option<u64>, Miss> {
+    ) -> Result<Installed, InstallError> {
         match action {
-            ResolvedAction::Kill { nodes } | ResolvedAction::CrashLoop { nodes, .. } => {
-                let at_us = self.site.kill(nodes).await;
-                return self.all_down(nodes).map(|()| at_us);
-            }
-            ResolvedAction::Stop { nodes } => {
-                for node in nodes {
-                    self.site.stop(*node).await;
+            Action::Nodes {
+                does,
+                targets: nodes,
+            } => match does {
+                NodeFault::Kill | NodeFault::CrashLoop(_) => {
+                    let installed = self.site.kill(nodes).await;
+                    return all_down(&*self.site, nodes).map(|()| installed);
                 }
-                self.all_down(nodes)?;
-            }
-            ResolvedAction::Pause { nodes } => self.site.set_paused(nodes, true).await?,
-            ResolvedAction::Wipe { nodes } => {
-                for node in nodes {
-                    self.operator.speak_for(*node, true);
-                    self.site.kill(&[*node]).await;
-                    self.site.lose_disk(*node, "its disk was wiped");
+                NodeFault::Stop => {
+                    for node in nodes {
+                        self.site.stop(*node).await;
+                    }
+                    all_down(&*self.site, nodes)?;
                 }
-                self.all_down(nodes)?;
+                NodeFault::Pause => self.site.set_paused(nodes, true).await?,
+                NodeFault::Wipe => {
+                    for node in nodes {
+                        self.operator.speak_for(*node, true);
+                        self.site.kill(&[*node]).await;
+                        self.site.lose_disk(*node, "its disk was wiped");
+                    }
+                    all_down(&*self.site, nodes)?;
+                }
+                NodeFault::RollingRestart(_) => {}
+                NodeFault::Isolate => return self.cut(fault, action).await,
+                NodeFault::PowerLoss => {
+                    self.site.lose_power(nodes).await?;
+                    all_down(&*self.site, nodes)?;
+                }
+                NodeFault::Disk(what) => {
+                    for node in nodes {
+                        if what.loses_data() {
+                            self.operator.speak_for(*node, true);
+                        }
+                        self.site.break_disk(fault, *node, *what, ends_us).await?;
+                    }
+                }
+                NodeFault::Clock(what) => {
+                    let mut nodes = nodes.iter();
+                    nodes.try_for_each(|node| self.site.set_clock(*node, *what))?;
+                }
+            },
+            Action::Partition { .. } => return self.cut(fault, action).await,
+            Action::Link { change, .. } => {
+                let effect = LinkEffect::Degrade(*change);
+                return self.site.apply(fault, &action.links(), effect).await;
             }
-            ResolvedAction::RollingRestart { .. } => {}
-            ResolvedAction::Isolate { .. }
-            | ResolvedAction::Partition { .. }
-            | ResolvedAction::Bridge { .. } => {
-                let links = action.cut_links(self.site.len());
-                return self.site.cut(fault, &links).await;
-            }
-            ResolvedAction::Link { links, change } => {
-                return self.site.degrade(fault, links, *change).await;
-            }
-            ResolvedAction::Transfer { to } => self.transfer(*to).await?,
-            ResolvedAction::PowerLoss { .. }
-            | ResolvedAction::Disk { .. }
-            | ResolvedAction::Clock { .. } => {
-                return S::install_special(self, fault, action, ends_us).await;
-            }
-            ResolvedAction::Member { node, change } => {
+            Action::Transfer(to) => self.transfer(*to).await?,
+            Action::Member(change) => {
                 let done = match change {
-                    MemberChange::Add => self.operator.add(*node).await,
-                    MemberChange::Remove => self.operator.remove(*node).await,
-                    MemberChange::Replace => self.operator.replace(*node).await,
+                    MemberChange::Add(node) => self.operator.add(*node).await,
+                    MemberChange::Remove(node) => self.operator.remove(*node).await,
+                    MemberChange::Replace(node) => self.operator.replace(*node).await,
                 };
-                done.map_err(Miss::Skipped)?;
+                done.map_err(InstallError::Skipped)?;
             }
-            ResolvedAction::Client { fault: misdeed } => {
-                self.bother_clients(fault, *misdeed, ends_us).await?;
+            Action::Client(client_fault) => {
+                self.bother_clients(fault, *client_fault, ends_us).await?;
             }
         }
-        Ok(None)
+        Ok(Installed {
+            at_us: self.recorder().now_us(),
+        })
     }
 
     /// Keeps the fault in force until its end.
-    pub async fn hold(&self, fault: &PlannedFault, action: &ResolvedAction, ends_us: u64) {
+    pub async fn hold(&self, fault: &PlannedFault, action: &Action<usize>, ends_us: u64) {
         match action {
-            ResolvedAction::CrashLoop {
-                nodes,
-                up_us,
-                down_us,
-            } => self.crash_loop(nodes, *up_us, *down_us, ends_us).await,
-            ResolvedAction::RollingRestart {
-                nodes,
-                up_us,
-                down_us,
-            } => self.restart_in_turn(fault, nodes, *up_us, *down_us).await,
+            Action::Nodes {
+                does: NodeFault::CrashLoop(cycle),
+                targets,
+            } => self.crash_loop(targets, *cycle, ends_us).await,
+            Action::Nodes {
+                does: NodeFault::RollingRestart(cycle),
+                targets,
+            } => self.restart_in_turn(fault, targets, *cycle).await,
             // Over when it is done.
-            ResolvedAction::Member {
-                change: MemberChange::Replace,
-                ..
-            } => {}
+            Action::Member(MemberChange::Replace(_)) => {}
             _ => self.sleep_until_us(ends_us).await,
         }
     }
@@ -98,77 +110,95 @@ impl<S: Site> Nemesis<S> {
     ///
     /// # Errors
     /// What could not be undone; the harness tries again when all faults are over.
-    pub async fn heal(&self, fault: usize, action: &ResolvedAction) -> Result<(), String> {
+    pub async fn heal(&self, fault: usize, action: &Action<usize>) -> Result<(), String> {
         match action {
-            ResolvedAction::Kill { nodes }
-            | ResolvedAction::Stop { nodes }
-            | ResolvedAction::CrashLoop { nodes, .. }
-            | ResolvedAction::RollingRestart { nodes, .. } => self.revive_all(nodes).await,
-            ResolvedAction::Pause { nodes } => {
-                let undone = self.site.set_paused(nodes, false).await;
-                return undone.map_err(Miss::into_text);
-            }
-            ResolvedAction::Isolate { .. }
-            | ResolvedAction::Partition { .. }
-            | ResolvedAction::Bridge { .. } => {
-                return self.site.join(&action.cut_links(self.site.len())).await;
-            }
-            ResolvedAction::Link { .. } => return self.site.restore(fault).await,
-            ResolvedAction::Wipe { nodes } => return self.repair(nodes).await,
-            ResolvedAction::PowerLoss { .. }
-            | ResolvedAction::Disk { .. }
-            | ResolvedAction::Clock { .. } => return S::heal_special(self, fault, action).await,
-            ResolvedAction::Member { node, change } => match change {
-                MemberChange::Add => return self.operator.remove(*node).await,
-                MemberChange::Remove => return self.operator.add(*node).await,
-                MemberChange::Replace => {}
-            },
-            ResolvedAction::Client { .. } => {
-                let clients = self.storms.borrow_mut().remove(&fault);
-                if let (Some(clients), ResolvedAction::Client { fault: misdeed }) =
-                    (clients, action)
-                    && matches!(misdeed, ClientFault::RetryStorm { .. })
-                {
-                    clients.iter().for_each(|client| client.storm(false));
+            Action::Nodes {
+                does,
+                targets: nodes,
+            } => match does {
+                NodeFault::Kill
+                | NodeFault::Stop
+                | NodeFault::PowerLoss
+                | NodeFault::CrashLoop(_)
+                | NodeFault::RollingRestart(_) => self.restart_all(nodes).await,
+                NodeFault::Pause => {
+                    let undone = self.site.set_paused(nodes, false).await;
+                    return undone.map_err(InstallError::into_text);
                 }
+                NodeFault::Wipe => return self.repair(nodes).await,
+                NodeFault::Isolate => return self.site.remove(fault).await,
+                NodeFault::Disk(what) => return self.mend_disks(fault, nodes, *what).await,
+                NodeFault::Clock(what) => {
+                    (nodes.iter()).for_each(|node| self.site.reset_clock(*node, *what));
+                }
+            },
+            Action::Partition { .. } | Action::Link { .. } => {
+                return self.site.remove(fault).await;
             }
-            ResolvedAction::Transfer { .. } => {}
+            Action::Member(change) => match change {
+                MemberChange::Add(node) => return self.operator.remove(*node).await,
+                MemberChange::Remove(node) => return self.operator.add(*node).await,
+                MemberChange::Replace(_) => {}
+            },
+            Action::Client(ClientFault::RetryStorm(_)) => {
+                let clients = self.storms.borrow_mut().remove(&fault);
+                let clients = clients.into_iter().flatten();
+                clients.for_each(|client| client.storm(false));
+            }
+            Action::Client(ClientFault::Crash(_)) | Action::Transfer(_) => {}
         }
         Ok(())
     }
 
-    pub fn all_down(&self, nodes: &[usize]) -> Result<(), Miss> {
-        match nodes.iter().find(|node| self.site.is_up(**node)) {
-            None => Ok(()),
-            Some(node) => Err(uncertain(format!("{} still runs", node_name(*node)))),
-        }
-    }
-
-    pub async fn revive_all(&self, nodes: &[usize]) {
+    async fn restart_all(&self, nodes: &[usize]) {
         // Real machines take a while to start, and do so at the same time.
-        join_all(nodes.iter().map(|node| self.revive(*node))).await;
+        join_all(nodes.iter().map(|node| self.site.restart(*node))).await;
     }
 
-    async fn transfer(&self, to: usize) -> Result<(), Miss> {
-        (self.site.transfer_leader(to).await).map_err(Miss::Skipped)?;
+    async fn cut(&self, fault: usize, action: &Action<usize>) -> Result<Installed, InstallError> {
+        let links = action.cut_links(self.site.len());
+        self.site.apply(fault, &links, LinkEffect::Cut).await
+    }
+
+    async fn mend_disks(
+        &self,
+        fault: usize,
+        nodes: &[usize],
+        what: DiskFault,
+    ) -> Result<(), String> {
+        for node in nodes {
+            let mut rng = self.rng.borrow_mut();
+            self.site.mend_disk(fault, *node, what, &mut rng);
+        }
+        if what.loses_data() {
+            self.repair(nodes).await?;
+        }
+        if !matches!(what, DiskFault::SlowSync(_)) {
+            self.restart_all(nodes).await;
+        }
+        Ok(())
+    }
+
+    async fn transfer(&self, to: usize) -> Result<(), InstallError> {
+        (self.site.transfer_leader(to).await).map_err(InstallError::Skipped)?;
         let deadline_us = self.recorder().now_us() + INSTANT_PATIENCE_US;
         let leads = || self.site.leader() == Some(to);
         match self.wait_until(deadline_us, LOOK_AGAIN, leads).await {
             true => Ok(()),
             // Other faults may be in its way, and then nothing has changed.
-            false => Err(Miss::Skipped(format!(
+            false => Err(InstallError::Skipped(format!(
                 "{} did not take over",
                 node_name(to)
             ))),
         }
     }
 
-    async fn crash_loop(&self, nodes: &[usize], up_us: u64, down_us: u64, ends_us: u64) {
+    async fn crash_loop(&self, nodes: &[usize], cycle: Cycle, ends_us: u64) {
         loop {
-            self.sleep_until_us((self.recorder().now_us() + down_us).min(ends_us))
+            self.sleep_until_us((self.recorder().now_us() + cycle.down_us).min(ends_us))
                 .await;
-            self.revive_all(nodes).await;
-            self.sleep_until_us((self.recorder().now_us() + up_us).min(ends_us))
+            self.restart_all(nodes).await;
+            self.sleep_until_us((self.recorder().now_us() + cycle.up_us).min(ends_us))
                 .await;
             if self.recorder().now_us() >= ends_us {
                 return;
@@ -179,16 +209,10 @@ impl<S: Site> Nemesis<S> {
 
     /// Stops and starts one node after the other. A drawn one waits before each node until
     /// the budget allows for it, and leaves out whom it cannot afford in time.
-    async fn restart_in_turn(
-        &self,
-        fault: &PlannedFault,
-        nodes: &[usize],
-        up_us: u64,
-        down_us: u64,
-    ) {
+    async fn restart_in_turn(&self, fault: &PlannedFault, nodes: &[usize], cycle: Cycle) {
         for node in nodes {
             let is_affordable = || !fault.drawn || self.afford(&[*node].into()).is_ok();
-            let deadline_us = self.recorder().now_us() + up_us;
+            let deadline_us = self.recorder().now_us() + cycle.up_us;
             if !self
                 .wait_until(deadline_us, LOOK_AGAIN, is_affordable)
                 .await
@@ -200,11 +224,12 @@ impl<S: Site> Nemesis<S> {
             }
             self.impair(fault.id, &[*node]);
             self.site.stop(*node).await;
-            self.sleep_until_us(self.recorder().now_us() + down_us)
+            self.sleep_until_us(self.recorder().now_us() + cycle.down_us)
                 .await;
-            self.revive(*node).await;
+            self.site.restart(*node).await;
             self.relieve(fault.id, *node);
-            self.sleep_until_us(self.recorder().now_us() + up_us).await;
+            self.sleep_until_us(self.recorder().now_us() + cycle.up_us)
+                .await;
         }
     }
 
@@ -224,7 +249,7 @@ impl<S: Site> Nemesis<S> {
         fault: usize,
         misdeed: ClientFault,
         ends_us: u64,
-    ) -> Result<(), Miss> {
+    ) -> Result<(), InstallError> {
         let mut pool = self.setting.clients();
         let mut picked = Vec::new();
         while !pool.is_empty() && (picked.len() as u64) < misdeed.clients() {
@@ -232,7 +257,7 @@ impl<S: Site> Nemesis<S> {
             picked.push(pool.remove(index));
         }
         if picked.is_empty() {
-            return Err(Miss::Skipped("there is no client".into()));
+            return Err(InstallError::Skipped("there is no client".into()));
         }
         self.storms.borrow_mut().insert(fault, picked.clone());
         match misdeed {
@@ -249,7 +274,7 @@ impl<S: Site> Nemesis<S> {
                     .await
                 {
                     true => Ok(()),
-                    false => Err(Miss::Skipped("no client sent anything".into())),
+                    false => Err(InstallError::Skipped("no client sent anything".into())),
                 }
             }
         }

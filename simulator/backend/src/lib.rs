@@ -1,7 +1,8 @@
 //! Leads a plan through its phases in any world: [`phases`], [`nemesis`] with [`install`], and
 //! [`operator`], over whatever machines a world offers ([`site`]). Nothing flows back: a run
-//! ends as a history.
+//! ends as a history. What makes a world a backend is the trait [`backend::Backend`].
 
+pub mod backend;
 pub mod install;
 pub mod link;
 pub mod moments;
@@ -10,3 +11,4 @@ pub mod operator;
 pub mod phases;
 pub mod resources;
 pub mod site;
+pub mod wait;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use squall_world::World;
 use tokio::sync::Notify;
 
-use squall_fault::Moment;
+use squall_fault::Trigger;
 use squall_history::{EventKind, NodeEvent, Outcome};
 
 /// Who waits for which moment.
@@ -29,7 +29,7 @@ struct Bell {
 }
 
 impl Moments {
-    fn bell(&self, moment: Moment) -> &Bell {
+    fn bell(&self, moment: Trigger) -> &Bell {
         &self.waiting[moment as usize]
     }
 
@@ -48,7 +48,7 @@ impl Moments {
     /// Waits for the next such moment; what it was, or `None` if there is none within `limit`.
     pub async fn next<W: World>(
         self: &Rc<Self>,
-        moment: Moment,
+        moment: Trigger,
         limit: Duration,
     ) -> Option<String> {
         let bell = self.bell(moment);
@@ -59,12 +59,12 @@ impl Moments {
     }
 }
 
-fn moment_of(kind: &EventKind) -> Option<Moment> {
+fn moment_of(kind: &EventKind) -> Option<Trigger> {
     match kind {
         EventKind::Node { event, .. } => match event {
-            NodeEvent::Election { .. } => Some(Moment::Election),
-            NodeEvent::SnapshotArrived { .. } => Some(Moment::Snapshot),
-            NodeEvent::Membership { .. } => Some(Moment::Membership),
+            NodeEvent::Election { .. } => Some(Trigger::Election),
+            NodeEvent::SnapshotArrived { .. } => Some(Trigger::Snapshot),
+            NodeEvent::Membership { .. } => Some(Trigger::Membership),
             _ => None,
         },
         EventKind::Return {
@@ -76,7 +76,7 @@ fn moment_of(kind: &EventKind) -> Option<Moment> {
                 | Outcome::Stored { .. }
                 | Outcome::Counted { .. },
             ..
-        } => Some(Moment::Acknowledgement),
+        } => Some(Trigger::Acknowledgement),
         _ => None,
     }
 }

@@ -18,8 +18,9 @@ use tokio::sync::Notify;
 
 use super::moments::Moments;
 use super::operator::Operator;
-use super::site::{Miss, Site};
-use squall_fault::{FaultAction, ResolvedAction, Roles, Target, node_name, resolve};
+use super::site::{InstallError, Installed, Site};
+use super::wait;
+use squall_fault::{Action, Roles, Target, node_name, resolve};
 use squall_history::{EventKind, FaultEvent, FaultStatus, MAJORITY_AGAIN, NO_MAJORITY, Recorder};
 use squall_plan::plan::{Plan, PlannedFault};
 use squall_workload::{Control, Setting};
@@ -27,18 +28,18 @@ use squall_workload::{Control, Setting};
 /// How often a fault that waits for its target looks again.
 pub const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// An instant fault waits this long for its target.
-pub const INSTANT_PATIENCE_US: u64 = 5_000_000;
+pub(super) const INSTANT_PATIENCE_US: u64 = 5_000_000;
 
 pub struct Nemesis<S: Site> {
-    pub site: Rc<S>,
-    pub setting: Rc<Setting>,
-    pub operator: Rc<Operator<S>>,
+    pub(super) site: Rc<S>,
+    pub(super) setting: Rc<Setting>,
+    pub(super) operator: Rc<Operator<S>>,
     moments: Rc<Moments>,
-    pub rng: RefCell<ChaCha8Rng>,
+    pub(super) rng: RefCell<ChaCha8Rng>,
     /// Nodes that each fault in force impairs.
     impaired: RefCell<BTreeMap<usize, BTreeSet<usize>>>,
     /// Clients that each retry storm in force makes impatient.
-    pub storms: RefCell<BTreeMap<usize, Vec<Rc<Control>>>>,
+    pub(super) storms: RefCell<BTreeMap<usize, Vec<Rc<Control>>>>,
     /// Most nodes that faults which keep to a budget may impair at a time.
     budget: Option<usize>,
     /// Whether too few nodes were left unharmed when that was last looked at.
@@ -104,7 +105,7 @@ impl<S: Site> Nemesis<S> {
     /// Starts every node that can be started, and brings the first members back together.
     pub async fn restore(&self) {
         for node in 0..self.site.len() {
-            self.revive(node).await;
+            self.site.restart(node).await;
         }
         self.operator.restore().await;
         self.look_for_majority();
@@ -126,7 +127,7 @@ impl<S: Site> Nemesis<S> {
         });
     }
 
-    pub fn recorder(&self) -> &Recorder {
+    pub(super) fn recorder(&self) -> &Recorder {
         &self.setting.recorder
     }
 
@@ -150,19 +151,15 @@ impl<S: Site> Nemesis<S> {
         let installed = self.install(fault.id, &action, ends_us).await;
         let targets = match self.storms.borrow().get(&fault.id) {
             Some(clients) => clients.iter().map(|client| client.name()).collect(),
-            None => action.targets(),
+            None => action.names(),
         };
-        let mut took_effect_us = None;
-        let status = match installed {
-            Ok(at_us) => {
-                took_effect_us = at_us;
-                FaultStatus::Installed
-            }
-            Err(Miss::Skipped(why)) => FaultStatus::Skipped { why },
-            Err(Miss::Uncertain(why)) => FaultStatus::Uncertain { why },
+        let now_us = self.recorder().now_us();
+        let (at_us, status) = match installed {
+            Ok(Installed { at_us }) => (at_us, FaultStatus::Installed),
+            Err(InstallError::Skipped(why)) => (now_us, FaultStatus::Skipped { why }),
+            Err(InstallError::Uncertain(why)) => (now_us, FaultStatus::Uncertain { why }),
         };
         let is_installed = status == FaultStatus::Installed;
-        let at_us = took_effect_us.unwrap_or_else(|| self.recorder().now_us());
         self.report_at(at_us, fault, targets.clone(), status);
         self.look_for_majority();
         if is_installed {
@@ -205,7 +202,7 @@ impl<S: Site> Nemesis<S> {
     ) {
         let event = FaultEvent {
             fault: fault.id,
-            kind: fault.action.kind().into(),
+            kind: fault.action.kind(),
             targets,
             status,
         };
@@ -230,7 +227,7 @@ impl<S: Site> Nemesis<S> {
         Ok(())
     }
 
-    async fn await_targets(&self, fault: &PlannedFault) -> Result<ResolvedAction, String> {
+    async fn await_targets(&self, fault: &PlannedFault) -> Result<Action<usize>, String> {
         let patience_us = match fault.action.is_instant() {
             true => INSTANT_PATIENCE_US,
             false => fault.until_us - fault.at_us,
@@ -262,7 +259,7 @@ impl<S: Site> Nemesis<S> {
         }
     }
 
-    fn resolve(&self, action: &FaultAction) -> Result<ResolvedAction, String> {
+    fn resolve(&self, action: &Action<Target>) -> Result<Action<usize>, String> {
         let nodes = self.site.len();
         let roles = Roles {
             leader: self.site.leader(),
@@ -274,7 +271,7 @@ impl<S: Site> Nemesis<S> {
     }
 
     /// Whether the budget lets these nodes be impaired on top of those that are.
-    pub fn afford(&self, more: &BTreeSet<usize>) -> Result<(), String> {
+    pub(super) fn afford(&self, more: &BTreeSet<usize>) -> Result<(), String> {
         let Some(budget) = self.budget.filter(|_| !more.is_empty()) else {
             return Ok(());
         };
@@ -303,44 +300,29 @@ impl<S: Site> Nemesis<S> {
     }
 
     /// Counts `nodes` as impaired by the fault, on top of what it impairs already.
-    pub fn impair(&self, fault: usize, nodes: &[usize]) {
+    pub(super) fn impair(&self, fault: usize, nodes: &[usize]) {
         let mut impaired = self.impaired.borrow_mut();
         impaired.entry(fault).or_default().extend(nodes);
     }
 
     /// Takes `node` off the fault's account.
-    pub fn relieve(&self, fault: usize, node: usize) {
+    pub(super) fn relieve(&self, fault: usize, node: usize) {
         if let Some(nodes) = self.impaired.borrow_mut().get_mut(&fault) {
             nodes.remove(&node);
         }
     }
 
-    /// Starts the node's process, unless it runs or must not.
-    pub async fn revive(&self, node: usize) {
-        if !self.site.is_up(node) && self.site.lost(node).is_none() {
-            self.site.start(node).await;
-        }
-    }
-
     /// Waits until `condition` holds; whether it did before `deadline_us`.
-    pub async fn wait_until(
+    pub(super) async fn wait_until(
         &self,
         deadline_us: u64,
         every: Duration,
         condition: impl Fn() -> bool,
     ) -> bool {
-        while !condition() {
-            let next_us = self.recorder().now_us() + every.as_micros() as u64;
-            if next_us >= deadline_us {
-                return false;
-            }
-            self.sleep_until_us(next_us).await;
-        }
-        true
+        wait::wait_until::<S::World>(self.recorder(), deadline_us, every, condition).await
     }
 
-    pub async fn sleep_until_us(&self, at_us: u64) {
-        let rest_us = at_us.saturating_sub(self.recorder().now_us());
-        S::World::sleep(Duration::from_micros(rest_us)).await;
+    pub(super) async fn sleep_until_us(&self, at_us: u64) {
+        wait::sleep_until_us::<S::World>(self.recorder(), at_us).await;
     }
 }

@@ -58,10 +58,10 @@ impl<S: Site> Operator<S> {
     /// Replaces nodes that refuse to start, for ever.
     pub async fn watch(self: Rc<Self>) {
         loop {
-            self.site.refusal().await;
+            self.site.startup_failure().await;
             for node in 0..self.site.len() {
                 let is_spoken_for = self.spoken_for.borrow().contains(&node);
-                if self.site.lost(node).is_some() && !is_spoken_for {
+                if self.site.data_loss(node).is_some() && !is_spoken_for {
                     let operator = self.clone();
                     S::World::spawn(async move {
                         // What could not be done now is tried again when all is healed.
@@ -90,7 +90,7 @@ impl<S: Site> Operator<S> {
     /// Replaces the node if it has lost what it had stored, and nobody has done so yet.
     pub async fn repair(&self, node: usize) -> Result<(), String> {
         let _turn = self.turn(node).await;
-        match self.site.lost(node) {
+        match self.site.data_loss(node) {
             Some(_) => self.swap(node).await,
             None => Ok(()),
         }
@@ -121,7 +121,7 @@ impl<S: Site> Operator<S> {
     /// Makes the node a voter.
     pub async fn add(&self, node: usize) -> Result<(), String> {
         let _turn = self.turn(node).await;
-        if self.site.lost(node).is_some() {
+        if self.site.data_loss(node).is_some() {
             return Err(format!("{} has lost its disk", node_name(node)));
         }
         self.change(node, Change::Add).await
@@ -131,7 +131,7 @@ impl<S: Site> Operator<S> {
     pub async fn restore(&self) {
         let members = self.site.members();
         for node in 0..self.site.len() {
-            let done = match self.site.lost(node) {
+            let done = match self.site.data_loss(node) {
                 Some(_) => self.repair(node).await,
                 None if node < members => self.add(node).await,
                 None => self.remove(node).await,

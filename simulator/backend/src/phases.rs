@@ -145,7 +145,7 @@ impl<S: Site> Stage<S> {
                 let name = node_name(node);
                 match self.site.applied(node) {
                     Some(index) => format!("{name} applied {index}"),
-                    None => match self.site.lost(node) {
+                    None => match self.site.data_loss(node) {
                         Some(why) => format!("{name} must be replaced ({why})"),
                         None => format!("{name} is down"),
                     },

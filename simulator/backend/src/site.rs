@@ -1,34 +1,60 @@
 //! What the harness needs of the machines that a backend runs nodes on.
 //!
-//! The phases of a run, the nemesis and the operator are the same in every world; this is
-//! all that they know of one. Time, tasks and sockets are the [`World`]'s. Answers say what
-//! is known now; nothing here waits unless it says so.
+//! The phases of a run, the nemesis and the operator are the same in every world; these small
+//! traits are all that they know of one. Time, tasks and sockets are the [`World`]'s. Answers
+//! say what is known now; nothing here waits unless it says so. Nodes are counted from 0;
+//! spare ones come last.
+//!
+//! An implementation is given plain data and never its caller, so it can be built and tested
+//! by itself.
+
+#![allow(async_fn_in_trait)] // single-threaded by design: no future here needs `Send`
 
 use std::collections::BTreeSet;
 
+use rand_chacha::ChaCha8Rng;
+use squall_fault::{ClockFault, DiskFault, LinkChange};
 use squall_world::World;
 
-use super::nemesis::Nemesis;
-use squall_fault::{LinkChange, ResolvedAction};
+/// A fault is in force, and was seen to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Installed {
+    /// When it took effect, microseconds of the run.
+    pub at_us: u64,
+}
 
 /// Why a fault is not seen to be in force.
-pub enum Miss {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InstallError {
     /// It was not done, or nothing met it.
     Skipped(String),
     /// It may have been done.
     Uncertain(String),
 }
 
-impl Miss {
+impl InstallError {
+    /// It may have been done, and is not seen.
+    pub fn uncertain(why: impl Into<String>) -> Self {
+        InstallError::Uncertain(why.into())
+    }
+
     /// The reason alone.
     pub fn into_text(self) -> String {
-        let (Miss::Skipped(why) | Miss::Uncertain(why)) = self;
+        let (InstallError::Skipped(why) | InstallError::Uncertain(why)) = self;
         why
     }
 }
 
-pub fn uncertain(why: impl Into<String>) -> Miss {
-    Miss::Uncertain(why.into())
+/// A directed link: from a node to another.
+pub type Direction = (usize, usize);
+
+/// What a fault does to links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkEffect {
+    /// They carry nothing.
+    Cut,
+    /// They get worse by this, on top of what they are.
+    Degrade(LinkChange),
 }
 
 /// A change of the membership.
@@ -38,7 +64,7 @@ pub enum Change {
     Remove,
 }
 
-/// A configuration, nodes counted from 0.
+/// A configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Configuration {
     pub voters: BTreeSet<usize>,
@@ -47,86 +73,158 @@ pub struct Configuration {
     pub is_changing: bool,
 }
 
-/// All machines of a run, and the processes on them. Nodes are counted from 0; spare ones
-/// come last.
-#[allow(async_fn_in_trait)] // single-threaded by design: no future here needs `Send`
-pub trait Site: Sized + 'static {
-    type World: World;
-
+/// The machines, and the processes on them.
+pub trait Processes {
     /// How many nodes form the cluster when nothing is wrong with it.
     fn members(&self) -> usize;
-    /// Machines, spare ones included.
+    /// How many machines there are, spare ones included.
+    #[allow(clippy::len_without_is_empty)] // a plan has at least one node
     fn len(&self) -> usize;
     /// Whether the node's process runs, be it paused.
     fn is_up(&self, node: usize) -> bool;
-    /// The node that leads and serves writes, as far as nodes know themselves: where two
-    /// think so, the one in the later term is right.
-    fn leader(&self) -> Option<usize>;
-    /// The configuration in force, as far as whoever leads knows; `None` if nobody does.
-    fn configuration(&self) -> Option<Configuration>;
-    /// Which nodes had a vote when that was last known.
-    fn voters(&self) -> Vec<bool>;
-    /// Index of the last entry that a node has applied; `None` while it is down.
-    fn applied(&self, node: usize) -> Option<u64>;
     /// Why what the node had stored is gone, if it is: it must not start before it is
     /// replaced.
-    fn lost(&self, node: usize) -> Option<String>;
+    fn data_loss(&self, node: usize) -> Option<String>;
     /// Resolves when, from now on, a node refuses to start because of what is on its disk.
-    async fn refusal(&self);
+    async fn startup_failure(&self);
 
     /// Starts the process of a node that is down and has lost nothing.
     async fn start(&self, node: usize);
-    /// SIGKILL to all at once, awaited until none of the processes is left. When the first
-    /// had ended, microseconds of the run; `None`: just now, or none had run.
-    async fn kill(&self, nodes: &[usize]) -> Option<u64>;
+    /// SIGKILL to all at once, awaited until none of the processes is left; in force since the
+    /// first had ended, or now, if none had run.
+    async fn kill(&self, nodes: &[usize]) -> Installed;
     /// SIGTERM, then SIGKILL if that takes long; awaited.
     async fn stop(&self, node: usize);
     /// Stops the processes where they stand, or lets them go on; seen to have happened.
-    async fn set_paused(&self, nodes: &[usize], paused: bool) -> Result<(), Miss>;
+    ///
+    /// # Errors
+    /// It is not seen.
+    async fn set_paused(&self, nodes: &[usize], paused: bool) -> Result<(), InstallError>;
     /// The disk of `node`, whose process is down, is gone for good.
     fn lose_disk(&self, node: usize, why: &str);
     /// Puts a machine with an empty disk in the place of `node`, whose process is down. It
     /// waits to be added; that the old one is no member any more is the caller's to know.
     async fn replace(&self, node: usize);
+}
 
-    /// Asks the leader to hand its office to `to`. Whether it worked shows in who leads.
-    async fn transfer_leader(&self, to: usize) -> Result<(), String>;
-    /// Asks `leader` once for a change of the membership. An error may come too early to
-    /// know.
-    async fn change_member(&self, leader: usize, node: usize, change: Change)
-    -> Result<(), String>;
-
-    /// Makes directed links carry nothing, on behalf of a fault, until they are joined as often as they were cut;
-    /// seen to have happened. When that was, microseconds of the run; `None`: just now.
-    async fn cut(&self, fault: usize, links: &[(usize, usize)]) -> Result<Option<u64>, Miss>;
-    async fn join(&self, links: &[(usize, usize)]) -> Result<(), String>;
-    /// Makes directed links worse, on behalf of a fault; seen to have happened, as [`Self::cut`]
-    /// is.
-    async fn degrade(
+/// The links between machines.
+pub trait Links {
+    /// Does something to links on behalf of a fault, on top of what other faults do to them;
+    /// seen to have happened. A fault does one thing at a time.
+    ///
+    /// # Errors
+    /// It is not seen.
+    async fn apply(
         &self,
         fault: usize,
-        links: &[(usize, usize)],
-        change: LinkChange,
-    ) -> Result<Option<u64>, Miss>;
-    /// Takes back what a fault did to links.
-    async fn restore(&self, fault: usize) -> Result<(), String>;
+        links: &[Direction],
+        effect: LinkEffect,
+    ) -> Result<Installed, InstallError>;
+    /// Takes back what a fault did to links, if it did anything.
+    ///
+    /// # Errors
+    /// What is not seen to be as it was.
+    async fn remove(&self, fault: usize) -> Result<(), String>;
+}
 
-    /// A fault that only some worlds have: does it, and looks whether it took.
-    async fn install_special(
-        nemesis: &Nemesis<Self>,
-        fault: usize,
-        action: &ResolvedAction,
-        ends_us: u64,
-    ) -> Result<Option<u64>, Miss>;
-    /// Ends a fault that only some worlds have.
-    async fn heal_special(
-        nemesis: &Nemesis<Self>,
-        fault: usize,
-        action: &ResolvedAction,
-    ) -> Result<(), String>;
+/// The cluster that the nodes form, as they know it and as it can be asked to change.
+pub trait Membership {
+    /// The node that leads and serves writes, as far as nodes know themselves: where two
+    /// think so, the one in the later term is right.
+    fn leader(&self) -> Option<usize>;
+    /// The configuration in force, as far as the leader knows; `None` without a leader.
+    fn configuration(&self) -> Option<Configuration>;
+    /// Which nodes had a vote when that was last known.
+    fn voters(&self) -> Vec<bool>;
+    /// Asks the leader to transfer its leadership to `to`. Whether it worked shows in who
+    /// leads.
+    ///
+    /// # Errors
+    /// Nobody could be asked.
+    async fn transfer_leader(&self, to: usize) -> Result<(), String>;
+    /// Asks `leader` once for a change of the membership.
+    ///
+    /// # Errors
+    /// What was answered, or that nothing was; it may come too early to know.
+    async fn change_member(&self, leader: usize, node: usize, change: Change)
+    -> Result<(), String>;
+}
 
+/// How far nodes have come.
+pub trait Observation {
+    /// Index of the last entry that a node has applied; `None` while it is down.
+    fn applied(&self, node: usize) -> Option<u64>;
     /// Has every running node report the digest of its state, and waits for the reports.
     async fn emit_digests(&self);
+}
+
+/// Machines whose power, disks and clocks can go wrong. A backend that lacks all of that
+/// refuses such plans, and implements nothing of this.
+pub trait Machines {
+    /// Switches machines off: what was not synced is gone.
+    ///
+    /// # Errors
+    /// It is not seen.
+    async fn lose_power(&self, _nodes: &[usize]) -> Result<(), InstallError> {
+        Err(not_here())
+    }
+    /// Breaks the disk of one node, and waits until an operation has met that, at most until
+    /// `ends_us`.
+    ///
+    /// # Errors
+    /// Nothing met it, or its effect is not seen.
+    async fn break_disk(
+        &self,
+        _fault: usize,
+        _node: usize,
+        _what: DiskFault,
+        _ends_us: u64,
+    ) -> Result<(), InstallError> {
+        Err(not_here())
+    }
+    /// Takes back what a fault did to the disk of one node. What a failed sync has left is
+    /// drawn from `rng`.
+    fn mend_disk(&self, _fault: usize, _node: usize, _what: DiskFault, _rng: &mut ChaCha8Rng) {}
+    /// Sets the clock of a node wrong, and reads it.
+    ///
+    /// # Errors
+    /// The clock does not show it.
+    fn set_clock(&self, _node: usize, _what: ClockFault) -> Result<(), InstallError> {
+        Err(not_here())
+    }
+    /// Takes back what [`Self::set_clock`] did.
+    fn reset_clock(&self, _node: usize, _what: ClockFault) {}
+}
+
+fn not_here() -> InstallError {
+    InstallError::Skipped("this backend cannot do it, and its plan should have been refused".into())
+}
+
+/// All of that, in one world.
+pub trait Site: Processes + Links + Membership + Observation + Machines + Sized + 'static {
+    type World: World;
+
     /// Does something where the clients are, such as starting some.
     fn among_clients<R>(&self, work: impl FnOnce() -> R) -> R;
+
+    /// Starts the node's process, unless it runs or must not.
+    async fn restart(&self, node: usize) {
+        if !self.is_up(node) && self.data_loss(node).is_none() {
+            self.start(node).await;
+        }
+    }
+}
+
+/// That none of the nodes runs.
+///
+/// # Errors
+/// One still does.
+pub fn all_down(processes: &impl Processes, nodes: &[usize]) -> Result<(), InstallError> {
+    match nodes.iter().find(|node| processes.is_up(**node)) {
+        None => Ok(()),
+        Some(node) => {
+            let name = squall_fault::node_name(*node);
+            Err(InstallError::uncertain(format!("{name} still runs")))
+        }
+    }
 }

@@ -1,6 +1,7 @@
-//! A part on our own engine: the whole way from scenario to report, as `squall run` goes it.
+//! A part on either engine: the whole way from scenario to report, as `squall run` goes it.
 
 use squall::check::{self, Verdict};
+use squall::history::History;
 use squall::measure;
 use squall::plan::Plan;
 use squall::run::{self, Context};
@@ -24,13 +25,43 @@ pub fn plan(text: &str, settings: &[(&str, &str)]) -> Result<Plan, String> {
     Plan::resolve(&scenario, SEED).map_err(|e| e.to_string())
 }
 
+/// An engine, and what it makes of a plan.
+pub type Engine = fn(&Plan) -> Result<Simulated, String>;
+
+pub struct Simulated {
+    history: History,
+    simulated_ns: u64,
+    /// 0 where the engine does not count them.
+    events: u64,
+}
+
+/// Our own engine.
+pub fn ours(plan: &Plan) -> Result<Simulated, String> {
+    let run = squall_sim::run(plan).map_err(|e| e.to_string())?;
+    Ok(Simulated {
+        history: run.history,
+        simulated_ns: run.simulated_ns,
+        events: run.events,
+    })
+}
+
+/// The classic `turmoil`.
+pub fn classic(plan: &Plan) -> Result<Simulated, String> {
+    let run = squall_turmoil::run(plan).map_err(|e| e.to_string())?;
+    Ok(Simulated {
+        history: run.history,
+        simulated_ns: run.simulated.as_nanos() as u64,
+        events: 0,
+    })
+}
+
 /// # Errors
 /// The scenario is not valid, or the simulation failed.
-pub fn run(text: &str, settings: &[(&str, &str)]) -> Result<Figures, String> {
+pub fn run(text: &str, settings: &[(&str, &str)], engine: Engine) -> Result<Figures, String> {
     let plan = plan(text, settings)?;
     let watch = Watch::start();
-    let (simulated, simulate) = timed(|| squall_sim::run(&plan));
-    let simulated = simulated.map_err(|e| e.to_string())?;
+    let (simulated, simulate) = timed(|| engine(&plan));
+    let simulated = simulated?;
     // Judging includes measuring and checking, which are timed once more by themselves below.
     let report = run::judge(
         &plan,

@@ -2,21 +2,18 @@
 //!
 //! Each part runs in a process of its own, so that its peak of memory is its own, and on one
 //! thread. The classic `turmoil` 0.7.2 runs the same nodes under the same load, as one more
-//! world of the cluster, for comparison. The output is a table of figures beside targets;
+//! backend, for comparison. The output is a table of figures beside targets;
 //! nothing here passes or fails, because a machine under load would decide.
 //!
 //! `cargo bench --bench engine -- closed idle` runs only the parts whose names contain one
 //! of the words. Without `--bench`, which cargo passes, nothing runs: `cargo test --benches`
 //! has nothing to learn from it.
 
-mod classic;
 mod engine;
 mod figures;
 mod machine;
 mod parts;
 mod table;
-mod turmoil_disk;
-mod turmoil_world;
 
 use std::process::{Command, ExitCode};
 

@@ -1,7 +1,7 @@
 //! The parts of the benchmark.
 
+use crate::engine::{self, classic, ours};
 use crate::figures::Figures;
-use crate::{classic, engine};
 
 pub struct Part {
     pub name: &'static str,
@@ -28,6 +28,13 @@ const CLOSED_LOOP: &str = include_str!("../closed-loop.toml");
 const IDLE: &str = include_str!("../idle.toml");
 const FIFTY_NODES: &str = include_str!("../fifty-nodes.toml");
 
+/// A tenth of [`FAULTS`].
+const SIXTY_SECONDS: [(&str, &str); 3] = [
+    ("phases.chaos", "60s"),
+    ("fault.0.repeat.times", "3"),
+    ("fault.1.repeat.times", "3"),
+];
+
 /// Order matters: what stands next to each other has run under about the same load of the
 /// machine, and is compared.
 pub const PARTS: [Part; 7] = [
@@ -36,48 +43,48 @@ pub const PARTS: [Part; 7] = [
         title: "five nodes, nothing to do, 600 s",
         target: None,
         rival: None,
-        run: || engine::run(IDLE, &[]),
+        run: || engine::run(IDLE, &[], ours),
     },
     Part {
         name: "fifty-nodes",
         title: "fifty nodes, five clients at 200 ms, 60 s",
         target: None,
         rival: None,
-        run: || engine::run(FIFTY_NODES, &[]),
+        run: || engine::run(FIFTY_NODES, &[], ours),
     },
     Part {
         name: "faults-probed",
         title: "as faults, with a probe every 100 ms, 10 ms around faults",
         target: None,
         rival: None,
-        run: || engine::run(FAULTS, &[("probe.enabled", "true")]),
+        run: || engine::run(FAULTS, &[("probe.enabled", "true")], ours),
     },
     Part {
         name: "faults",
         title: "five nodes, five clients at 200 ms, kill or restart every 5 s, 600 s",
         target: Some(Target::SimulatedSeconds(300.0)),
         rival: None,
-        run: || engine::run(FAULTS, &[]),
+        run: || engine::run(FAULTS, &[], ours),
     },
     Part {
         name: "faults-turmoil",
         title: "as faults, 60 s on classic turmoil 0.7.2, tick of 1 ms",
         target: None,
         rival: Some("faults"),
-        run: || classic::run(FAULTS, 60),
+        run: || engine::run(FAULTS, &SIXTY_SECONDS, classic),
     },
     Part {
         name: "closed-loop",
         title: "five nodes, twenty clients that never think, 60 s",
         target: Some(Target::Operations(40_000.0)),
         rival: None,
-        run: || engine::run(CLOSED_LOOP, &[]),
+        run: || engine::run(CLOSED_LOOP, &[], ours),
     },
     Part {
         name: "closed-loop-turmoil",
         title: "as closed-loop, 20 s on classic turmoil 0.7.2, tick of 1 ms",
         target: None,
         rival: Some("closed-loop"),
-        run: || classic::run(CLOSED_LOOP, 20),
+        run: || engine::run(CLOSED_LOOP, &[("phases.chaos", "20s")], classic),
     },
 ];

@@ -11,23 +11,8 @@ use std::collections::BTreeMap;
 use super::result::{CheckResult, Judge};
 use super::view::View;
 use super::words::seconds;
+use squall_fault::kind::Proof;
 use squall_history::{FaultEvent, FaultStatus, NodeEvent};
-
-/// Kinds that end the processes of their targets.
-const ENDING: [&str; 12] = [
-    "kill",
-    "stop",
-    "power_loss",
-    "wipe",
-    "crash_loop",
-    "failing_sync",
-    "read_error",
-    "write_error",
-    "disk_full",
-    "bit_rot",
-    "misdirected_write",
-    "torn_tail",
-];
 
 pub(super) fn check(view: &View) -> CheckResult {
     let mut judge = Judge::new("faults", "harness");
@@ -76,8 +61,9 @@ fn without_effect(
     at_us: u64,
     fault: &FaultEvent,
 ) {
-    if !ENDING.contains(&fault.kind.as_str()) {
-        return;
+    match fault.kind.info().proof {
+        Proof::ProcessEnd => {}
+        Proof::Observed => return,
     }
     let ended = |node: &str| {
         let times = stops.get(node);

@@ -65,7 +65,7 @@ impl Run {
     pub(super) fn fault(&mut self, kind: &str, target: &str, status: FaultStatus) -> &mut Self {
         self.push(EventKind::Fault(FaultEvent {
             fault: 0,
-            kind: kind.into(),
+            kind: kind.parse().expect("tests know the kinds of faults"),
             targets: vec![target.into()],
             status,
         }))

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use indexmap::{IndexMap, IndexSet};
+use squall_fault::kind::Group;
 
 use super::locks::Locks;
 use super::messages::Messages;
@@ -36,12 +37,9 @@ pub(super) struct View<'a> {
     has_clock_faults: bool,
 }
 
-/// Their kinds: a clock that is off, that drifts, that jumps.
-const CLOCK_FAULTS: [&str; 3] = ["clock_offset", "clock_drift", "clock_jump"];
-
 fn has_clock_faults(history: &History) -> bool {
     history.events.iter().any(|event| match &event.kind {
-        EventKind::Fault(fault) => CLOCK_FAULTS.contains(&fault.kind.as_str()),
+        EventKind::Fault(fault) => fault.kind.info().group == Group::Clock,
         _ => false,
     })
 }

@@ -13,8 +13,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use squall::backends::{self, Options};
 use squall::report::Report;
-use squall::run::{self, Context, DockerOptions};
+use squall::run::{self, Context};
 use squall::scenario::Scenario;
 
 use jobs::Job;
@@ -43,8 +44,8 @@ enum Backend {
 impl Backend {
     fn name(self) -> &'static str {
         match self {
-            Backend::Sim => run::SIM,
-            Backend::Docker => run::DOCKER,
+            Backend::Sim => "sim",
+            Backend::Docker => "docker",
         }
     }
 
@@ -75,11 +76,11 @@ fn update() -> Result<(), String> {
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--backend" => {
-                backend = match arguments.next().as_deref() {
-                    Some("sim") => Backend::Sim,
-                    Some("docker") => Backend::Docker,
-                    other => return Err(format!("--backend sim or docker, not {other:?}")),
-                }
+                let name = arguments.next().unwrap_or_default();
+                let known = [Backend::Sim, Backend::Docker].into_iter();
+                let mut known = known.filter(|backend| backend.name() == name);
+                let chosen = known.next();
+                backend = chosen.ok_or_else(|| format!("--backend sim or docker, not `{name}`"))?;
             }
             "--stored" => plays = false,
             name if markdown::SCENARIOS.contains(&name) => chosen.push(name.to_owned()),
@@ -133,8 +134,9 @@ fn play(backend: Backend, jobs: Vec<Job>, store: &Path) -> Result<(), String> {
 
 fn on_containers(job: &Job) -> Result<Report, String> {
     let scenario = Scenario::load_with(&job.file, &job.settings).map_err(|e| e.to_string())?;
-    let options = DockerOptions::default();
-    let judged = run::run_docker(&scenario, job.seed, "", &options, Context::default());
+    let docker = backends::named(Backend::Docker.name()).ok_or("there is no such backend")?;
+    let docker = docker.open(Options::default())?;
+    let judged = run::run_on(&*docker, &scenario, job.seed, "", Context::default());
     judged
         .map(|judged| judged.report)
         .map_err(|e| e.to_string())

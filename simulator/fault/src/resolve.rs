@@ -9,10 +9,11 @@
 
 use std::collections::BTreeSet;
 
-use super::resolved::links_between;
-use super::target::node_name;
-use super::{FaultAction, MemberChange, ResolvedAction, Target};
 use rand::{Rng, RngExt};
+
+use crate::action::Action;
+use crate::detail::MemberChange;
+use crate::target::{Target, node_name};
 
 /// Who is what when the fault fires. Nodes count from 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,134 +32,50 @@ pub struct Roles {
 /// The reason, in words, why the fault must be skipped: a role that nobody has now, a
 /// named node that does not run, or too few nodes left to pick from.
 pub fn resolve(
-    action: &FaultAction,
+    action: &Action<Target>,
     roles: &Roles,
     rng: &mut impl Rng,
-) -> Result<ResolvedAction, String> {
+) -> Result<Action<usize>, String> {
     assert_eq!(
         roles.up.len(),
         roles.nodes,
         "every node either runs or does not"
     );
-    let processes = Rules {
-        running: true,
-        overlap: false,
+    let rules = Rules {
+        running: action.kind().info().targets_run,
+        overlap: matches!(action, Action::Link { .. }),
     };
-    // Machines, whether or not their process runs.
-    let network = Rules {
-        running: false,
-        overlap: false,
-    };
-    let mut pick = |groups: &[&[Target]], rules| pick_groups(groups, roles, rules, rng);
-    let mut one = |targets: &[Target], rules| pick(&[targets], rules).map(|mut g| g.remove(0));
-    Ok(match action {
-        FaultAction::Kill { targets } => ResolvedAction::Kill {
-            nodes: one(targets, processes)?,
-        },
-        FaultAction::Stop { targets } => ResolvedAction::Stop {
-            nodes: one(targets, processes)?,
-        },
-        FaultAction::PowerLoss { targets } => ResolvedAction::PowerLoss {
-            nodes: one(targets, processes)?,
-        },
-        FaultAction::Pause { targets } => ResolvedAction::Pause {
-            nodes: one(targets, processes)?,
-        },
-        FaultAction::Isolate { targets } => ResolvedAction::Isolate {
-            nodes: one(targets, network)?,
-        },
-        FaultAction::Partition { sides, one_way } => ResolvedAction::Partition {
-            sides: pick(&slices(sides), network)?,
-            one_way: *one_way,
-        },
-        FaultAction::Bridge { sides, bridge } => {
-            let mut groups = slices(sides);
-            let bridge = [*bridge];
-            groups.push(&bridge);
-            let mut sides = pick(&groups, network)?;
-            let bridge = sides.pop().expect("the bridge was picked last")[0];
-            ResolvedAction::Bridge { sides, bridge }
+    let groups = pick_groups(&action.groups(), roles, rules, rng)?;
+    let resolved = action.with_groups(groups);
+    match &resolved {
+        Action::Link { .. } if resolved.links().is_empty() => {
+            return Err("both ends of the link are the same node".to_owned());
         }
-        FaultAction::Link { from, to, change } => {
-            let rules = Rules {
-                running: false,
-                overlap: true,
-            };
-            let ends = pick(&[from, to], rules)?;
-            let links = links_between(&ends[0], &ends[1]);
-            if links.is_empty() {
-                return Err("both ends of the link are the same node".to_owned());
-            }
-            ResolvedAction::Link {
-                links,
-                change: *change,
-            }
-        }
-        FaultAction::Wipe { targets } => ResolvedAction::Wipe {
-            nodes: one(targets, processes)?,
-        },
-        FaultAction::CrashLoop {
-            targets,
-            up_us,
-            down_us,
-        } => ResolvedAction::CrashLoop {
-            nodes: one(targets, processes)?,
-            up_us: *up_us,
-            down_us: *down_us,
-        },
-        FaultAction::RollingRestart {
-            targets,
-            up_us,
-            down_us,
-        } => ResolvedAction::RollingRestart {
-            nodes: one(targets, network)?,
-            up_us: *up_us,
-            down_us: *down_us,
-        },
-        FaultAction::Disk { targets, fault } => ResolvedAction::Disk {
-            nodes: one(targets, processes)?,
-            fault: *fault,
-        },
-        FaultAction::Clock { targets, fault } => ResolvedAction::Clock {
-            nodes: one(targets, network)?,
-            fault: *fault,
-        },
-        FaultAction::Member { target, change } => {
-            let node = one(&[*target], network)?[0];
+        Action::Member(change) => {
+            let (node, joins) = (*change.target(), matches!(change, MemberChange::Add(_)));
             let name = node_name(node);
-            match (change, roles.member[node]) {
-                (MemberChange::Add, true) => return Err(format!("{name} is a member already")),
-                (MemberChange::Remove | MemberChange::Replace, false) => {
-                    return Err(format!("{name} is no member"));
-                }
-                _ => ResolvedAction::Member {
-                    node,
-                    change: *change,
-                },
+            match (joins, roles.member[node]) {
+                (true, true) => return Err(format!("{name} is a member already")),
+                (false, false) => return Err(format!("{name} is no member")),
+                _ => {}
             }
         }
-        FaultAction::Client { fault } => ResolvedAction::Client { fault: *fault },
-        FaultAction::Transfer { to } => {
-            let to = one(&[*to], processes)?[0];
-            match roles.running_leader() {
-                None => return Err("there is no leader to hand over".to_owned()),
-                Some(leader) if leader == to => {
-                    return Err(format!("{} leads already", node_name(to)));
-                }
-                Some(_) => ResolvedAction::Transfer { to },
+        Action::Transfer(to) => match roles.running_leader() {
+            None => return Err("there is no leader to hand over".to_owned()),
+            Some(leader) if leader == *to => {
+                return Err(format!("{} leads already", node_name(leader)));
             }
-        }
-    })
+            Some(_) => {}
+        },
+        _ => {}
+    }
+    Ok(resolved)
 }
 
 impl Roles {
     fn running_leader(&self) -> Option<usize> {
         self.leader.filter(|leader| self.up[*leader])
     }
-}
-
-fn slices(sides: &[Vec<Target>]) -> Vec<&[Target]> {
-    sides.iter().map(Vec::as_slice).collect()
 }
 
 #[derive(Debug, Clone, Copy)]

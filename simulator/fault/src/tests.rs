@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::{FaultAction, LinkChange, ResolvedAction, Roles, Target, resolve};
+use super::{Action, LinkChange, NodeFault, Roles, Target, resolve};
 
 fn roles(leader: Option<usize>, up: &[usize], nodes: usize) -> Roles {
     Roles {
@@ -27,21 +27,37 @@ fn targets(text: &str) -> Vec<Target> {
     sides(text).remove(0)
 }
 
-fn run(action: FaultAction, roles: &Roles) -> Result<ResolvedAction, String> {
+fn run(action: Action<Target>, roles: &Roles) -> Result<Action<usize>, String> {
     resolve(&action, roles, &mut ChaCha8Rng::from_seed([7; 32]))
+}
+
+fn of_nodes(does: NodeFault, targets: Vec<Target>) -> Action<Target> {
+    Action::Nodes { does, targets }
 }
 
 fn kill(text: &str, roles: &Roles) -> Result<Vec<usize>, String> {
     let targets = targets(text);
-    match run(FaultAction::Kill { targets }, roles)? {
-        ResolvedAction::Kill { nodes } => Ok(nodes),
+    match run(of_nodes(NodeFault::Kill, targets), roles)? {
+        Action::Nodes {
+            does: NodeFault::Kill,
+            targets,
+        } => Ok(targets),
         other => panic!("a kill stays a kill, not {other:?}"),
     }
 }
 
-fn partition(text: &str, one_way: bool, roles: &Roles) -> ResolvedAction {
+fn partition(text: &str, one_way: bool, roles: &Roles) -> Action<usize> {
     let sides = sides(text);
-    run(FaultAction::Partition { sides, one_way }, roles).unwrap()
+    let bridge = None;
+    run(
+        Action::Partition {
+            sides,
+            one_way,
+            bridge,
+        },
+        roles,
+    )
+    .unwrap()
 }
 
 #[test]
@@ -96,7 +112,7 @@ fn reasons_to_skip() {
         kill("leader", &dead_leader),
         Err("there is no leader".to_owned())
     );
-    let transfer = |to, roles: &Roles| run(FaultAction::Transfer { to }, roles);
+    let transfer = |to, roles: &Roles| run(Action::Transfer(to), roles);
     assert_eq!(
         transfer(Target::Node(0), &three),
         Err("node-1 leads already".to_owned())
@@ -105,26 +121,18 @@ fn reasons_to_skip() {
         transfer(Target::Any, &leaderless),
         Err("there is no leader to hand over".to_owned())
     );
-    assert_eq!(
-        transfer(Target::Follower, &three),
-        Ok(ResolvedAction::Transfer { to: 1 })
-    );
+    assert_eq!(transfer(Target::Follower, &three), Ok(Action::Transfer(1)));
 }
 
 #[test]
 fn partitions_cut_between_sides() {
     let three = roles(Some(1), &[0, 1, 2], 3);
     let both = partition("leader | all", false, &three);
-    assert_eq!(both.targets(), ["node-2", "node-1", "node-3"]);
+    assert_eq!(both.names(), ["node-2", "node-1", "node-3"]);
     assert_eq!(both.cut_links(3), [(0, 1), (1, 0), (1, 2), (2, 1)]);
     let one_way = partition("all | leader", true, &three);
     assert_eq!(one_way.cut_links(3), [(0, 1), (2, 1)]);
-    let isolate = run(
-        FaultAction::Isolate {
-            targets: targets("node-1"),
-        },
-        &three,
-    );
+    let isolate = run(of_nodes(NodeFault::Isolate, targets("node-1")), &three);
     assert_eq!(
         isolate.unwrap().cut_links(3),
         [(0, 1), (0, 2), (1, 0), (2, 0)]
@@ -141,11 +149,16 @@ fn partitions_cut_between_sides() {
 fn a_bridge_is_on_no_side() {
     let three = roles(Some(0), &[0, 1, 2], 3);
     let sides = sides("leader | node-2");
-    let bridge = Target::Follower;
-    let resolved = run(FaultAction::Bridge { sides, bridge }, &three).unwrap();
-    let expected = ResolvedAction::Bridge {
+    let action = Action::Partition {
+        sides,
+        one_way: false,
+        bridge: Some(Target::Follower),
+    };
+    let resolved = run(action, &three).unwrap();
+    let expected = Action::Partition {
         sides: vec![vec![0], vec![1]],
-        bridge: 2,
+        one_way: false,
+        bridge: Some(2),
     };
     assert_eq!(resolved, expected);
     assert_eq!(resolved.cut_links(3), [(0, 1), (1, 0)]);
@@ -160,9 +173,9 @@ fn links_have_a_direction() {
             loss_ppm: 10_000,
             ..LinkChange::default()
         };
-        run(FaultAction::Link { from, to, change }, &three)
+        run(Action::Link { from, to, change }, &three)
     };
-    let names = |from, to| link(from, to).unwrap().targets();
+    let names = |from, to| link(from, to).unwrap().names();
     assert_eq!(names("leader", "all"), ["node-1->node-2", "node-1->node-3"]);
     assert_eq!(names("all", "all").len(), 6);
     assert_eq!(
@@ -178,13 +191,11 @@ fn links_have_a_direction() {
 #[test]
 fn every_choice_can_be_taken() {
     let five = roles(Some(0), &[0, 1, 2, 3, 4], 5);
-    let action = FaultAction::Kill {
-        targets: targets("follower"),
-    };
+    let action = of_nodes(NodeFault::Kill, targets("follower"));
     let mut seen = BTreeSet::new();
     let mut rng = ChaCha8Rng::from_seed([1; 32]);
     for _ in 0..200 {
-        seen.extend(resolve(&action, &five, &mut rng).unwrap().targets());
+        seen.extend(resolve(&action, &five, &mut rng).unwrap().names());
     }
     assert_eq!(seen.len(), 4, "{seen:?}");
 }
@@ -234,11 +245,11 @@ proptest! {
         targets in prop::collection::vec(any_target(), 1..4),
         seed: [u8; 32],
     ) {
-        let action = FaultAction::Kill { targets: targets.clone() };
+        let action = of_nodes(NodeFault::Kill, targets.clone());
         let first = resolve(&action, &roles, &mut ChaCha8Rng::from_seed(seed));
         let second = resolve(&action, &roles, &mut ChaCha8Rng::from_seed(seed));
         prop_assert_eq!(&first, &second);
-        let Ok(ResolvedAction::Kill { nodes }) = first else {
+        let Ok(Action::Nodes { targets: nodes, .. }) = first else {
             return Ok(());
         };
         let distinct: BTreeSet<usize> = nodes.iter().copied().collect();
@@ -259,9 +270,9 @@ proptest! {
     #[test]
     fn sides_share_no_node(roles in any_roles(), seed: [u8; 32]) {
         for text in ["leader | all", "minority | majority", "follower, leader | follower"] {
-            let action = FaultAction::Partition { sides: sides(text), one_way: false };
+            let action = Action::Partition { sides: sides(text), one_way: false, bridge: None };
             let resolved = resolve(&action, &roles, &mut ChaCha8Rng::from_seed(seed));
-            if let Ok(ResolvedAction::Partition { sides, .. }) = resolved {
+            if let Ok(Action::Partition { sides, .. }) = resolved {
                 let all = sides.concat();
                 let distinct: BTreeSet<usize> = all.iter().copied().collect();
                 prop_assert_eq!(distinct.len(), all.len());

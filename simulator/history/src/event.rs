@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use squall_fault::FaultKind;
 
 /// What a node says about itself, in the words of whoever emits it.
 pub use squall_world::event::{NodeEvent, Served, Timed, Work};
@@ -190,15 +191,15 @@ impl Phase {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FaultEvent {
     pub fault: usize,
-    /// `kill`, `partition`, `link` …
-    pub kind: String,
+    /// Written by its name; a name that is unknown makes a history unreadable.
+    pub kind: FaultKind,
     /// Node names (roles resolved), or `a->b` for links.
     pub targets: Vec<String>,
     #[serde(flatten)]
     pub status: FaultStatus,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum FaultStatus {
     /// In force, and seen to be.

@@ -253,7 +253,7 @@ mod tests {
             },
             EventKind::Fault(FaultEvent {
                 fault: 0,
-                kind: "kill".into(),
+                kind: squall_fault::FaultKind::Kill,
                 targets: vec!["node-1".into()],
                 status: FaultStatus::Skipped {
                     why: "no leader".into(),

@@ -10,6 +10,7 @@
 //! "Linearizability" (1990).
 
 mod action;
+mod backend_info;
 pub mod event;
 pub mod jsonl;
 mod line;
@@ -21,6 +22,7 @@ mod service;
 pub mod window;
 
 pub use action::{Action, Call, OPERATIONS, OperationClass, OperationInfo, operation_names};
+pub use backend_info::BackendInfo;
 pub use event::{
     Event, EventKind, FaultEvent, FaultStatus, LoadEvent, LoadUnit, MAJORITY_AGAIN, NO_MAJORITY,
     NodeEvent, Phase, Served, StreamEvent, StressLimit, Timed, UNFINISHED, Work,

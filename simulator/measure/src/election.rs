@@ -26,9 +26,10 @@
 
 use std::collections::BTreeSet;
 
+use squall_fault::kind::Silence;
 use squall_history::NodeEvent;
 
-use super::faults::{FaultSpan, Silence};
+use super::faults::FaultSpan;
 use super::timeline::{Reign, Reported, Timeline};
 
 /// How long after its healing a fault still answers for the loss of a leader, and how
@@ -89,7 +90,8 @@ fn culprit(
         .filter(|i| charged[*i].is_none() && candidate(&spans[*i]))
         .collect();
     let names_leader = |i: &&usize| spans[**i].names(&reign.node);
-    let silences_leader = |i: &&usize| names_leader(i) && spans[**i].silence().is_some();
+    let silences_leader =
+        |i: &&usize| names_leader(i) && spans[**i].kind.info().silence != Silence::None;
     let begun = |i: &&usize| spans[**i].installed_us;
     let earliest_silencing = candidates.iter().filter(silences_leader).min_by_key(begun);
     earliest_silencing
@@ -182,7 +184,7 @@ fn electing_at<'a>(reports: &[Reported<'a>], at_us: u64) -> BTreeSet<&'a str> {
 
 /// Whether a fault keeps the node down or unheard at that time.
 pub fn is_silenced(reports: &[Reported<'_>], span: &FaultSpan, node: &str, at_us: u64) -> bool {
-    let (Some(kind), Some(from_us)) = (span.silence(), span.installed_us) else {
+    let Some(from_us) = span.installed_us else {
         return false;
     };
     if at_us < from_us || !span.names(node) {
@@ -196,7 +198,8 @@ pub fn is_silenced(reports: &[Reported<'_>], span: &FaultSpan, node: &str, at_us
             .iter()
             .any(|r| r.node == node && matches!(r.event, NodeEvent::Started { .. }))
     };
-    match kind {
+    match span.kind.info().silence {
+        Silence::None => false,
         _ if healed => false,
         Silence::Process => !restarted(),
         Silence::CutOff => true,

@@ -3,67 +3,26 @@
 //! A fault that flaps is installed and healed several times under one number; every
 //! installation is an occurrence of its own, since each can cost the cluster its leader.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
+use squall_fault::FaultKind;
 use squall_history::{EventKind, FaultEvent, FaultStatus, History};
-
-/// How an occurrence stands at the end of the history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "status", rename_all = "snake_case")]
-pub enum SpanStatus {
-    /// In force to the end of the history.
-    Installed,
-    Healed,
-    Skipped {
-        why: String,
-    },
-    Uncertain {
-        why: String,
-    },
-}
 
 /// One occurrence of a fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FaultSpan {
     /// Number of the fault in the plan.
     pub fault: usize,
-    pub kind: String,
+    pub kind: FaultKind,
     pub targets: Vec<String>,
     /// First event of the occurrence.
     pub at_us: u64,
     /// When it took effect; `None` if it was never seen to.
     pub installed_us: Option<u64>,
     pub healed_us: Option<u64>,
-    pub status: SpanStatus,
-}
-
-/// How a fault silences a node for the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Silence {
-    /// The process ends; the node is back when it starts again.
-    Process,
-    /// The process ends and starts again and again, or in its turn: it is away from each end
-    /// until the next start.
-    Turns,
-    /// The process cannot be heard; the node is back when the fault is healed.
-    CutOff,
+    /// How it stands at the end of the history; `Installed` is in force to the end.
+    pub status: FaultStatus,
 }
 
 impl FaultSpan {
-    /// `None` for faults that leave their targets running and heard, though perhaps badly.
-    pub fn silence(&self) -> Option<Silence> {
-        match self.kind.as_str() {
-            "rolling_restart" | "crash_loop" => Some(Silence::Turns),
-            "kill" | "stop" | "restart" | "power_loss" | "wipe" | "failing_sync" | "read_error"
-            | "write_error" | "disk_full" | "bit_rot" | "misdirected_write" | "torn_tail" => {
-                Some(Silence::Process)
-            }
-            "pause" | "isolate" => Some(Silence::CutOff),
-            _ => None,
-        }
-    }
-
     /// Whether the node is a target, or an end of a targeted link `a->b`.
     pub fn names(&self, node: &str) -> bool {
         self.targets
@@ -86,34 +45,30 @@ pub fn spans(history: &History) -> Vec<FaultSpan> {
 fn record(spans: &mut Vec<FaultSpan>, at_us: u64, event: &FaultEvent) {
     let open = spans
         .iter()
-        .rposition(|span| span.fault == event.fault && span.status == SpanStatus::Installed);
+        .rposition(|span| span.fault == event.fault && span.status == FaultStatus::Installed);
     let index = open
         .filter(|_| event.status != FaultStatus::Installed)
         .unwrap_or_else(|| {
             spans.push(FaultSpan {
                 fault: event.fault,
-                kind: event.kind.clone(),
+                kind: event.kind,
                 targets: event.targets.clone(),
                 at_us,
                 installed_us: None,
                 healed_us: None,
-                status: SpanStatus::Installed,
+                status: FaultStatus::Installed,
             });
             spans.len() - 1
         });
     let span = &mut spans[index];
-    span.status = match &event.status {
+    span.status = event.status.clone();
+    match event.status {
         FaultStatus::Installed => {
             span.installed_us = Some(at_us);
-            SpanStatus::Installed
         }
-        FaultStatus::Healed => {
-            span.healed_us = Some(at_us);
-            SpanStatus::Healed
-        }
-        FaultStatus::Skipped { why } => SpanStatus::Skipped { why: why.clone() },
-        FaultStatus::Uncertain { why } => SpanStatus::Uncertain { why: why.clone() },
-    };
+        FaultStatus::Healed => span.healed_us = Some(at_us),
+        FaultStatus::Skipped { .. } | FaultStatus::Uncertain { .. } => {}
+    }
 }
 
 #[cfg(test)]
@@ -135,9 +90,9 @@ mod tests {
         assert_eq!(
             seen,
             [
-                (0, Some(10), Some(20), &SpanStatus::Healed),
-                (1, Some(15), None, &SpanStatus::Installed),
-                (0, Some(30), Some(40), &SpanStatus::Healed),
+                (0, Some(10), Some(20), &FaultStatus::Healed),
+                (1, Some(15), None, &FaultStatus::Installed),
+                (0, Some(30), Some(40), &FaultStatus::Healed),
             ]
         );
     }
@@ -157,9 +112,9 @@ mod tests {
         script.fault_status(1, "link", &[], 30, FaultStatus::Uncertain { why: why() });
         let spans = spans(&script.end(50));
         assert_eq!(spans[0].installed_us, None);
-        assert_eq!(spans[0].status, SpanStatus::Skipped { why: why() });
+        assert_eq!(spans[0].status, FaultStatus::Skipped { why: why() });
         assert_eq!((spans[1].at_us, spans[1].installed_us), (20, Some(20)));
-        assert_eq!(spans[1].status, SpanStatus::Uncertain { why: why() });
+        assert_eq!(spans[1].status, FaultStatus::Uncertain { why: why() });
         assert!(spans[1].names("node-1") && spans[1].names("node-2"));
         assert!(!spans[1].names("node"));
     }

@@ -23,6 +23,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use squall_fault::kind::Silence;
 use squall_history::NodeEvent;
 
 use super::baseline::Baselines;
@@ -71,7 +72,7 @@ pub fn recovery(
         .collect();
     let healed = spans
         .iter()
-        .filter(|span| span.silence().is_some() && span.healed_us.is_some());
+        .filter(|span| span.kind.info().silence != Silence::None && span.healed_us.is_some());
     Recovery {
         throughput: spell(
             leaders

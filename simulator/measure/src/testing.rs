@@ -89,7 +89,7 @@ impl Script {
             at_us,
             EventKind::Fault(FaultEvent {
                 fault,
-                kind: kind.into(),
+                kind: kind.parse().expect("tests know the kinds of faults"),
                 targets,
                 status,
             }),

@@ -194,7 +194,7 @@ fn fault_row(fault: &FaultMeasure) -> FaultRow {
     let election = fault.election.as_ref();
     let new_leader = election.and_then(|e| e.new_leader.as_ref());
     FaultRow {
-        kind: fault.span.kind.clone(),
+        kind: fault.span.kind,
         targets: fault.span.targets.clone(),
         at_ms: Ms::of(fault.span.installed_us.unwrap_or(fault.span.at_us)),
         healed_ms: fault.span.healed_us.map(Ms::of),

@@ -13,19 +13,21 @@
 mod bottlenecks;
 mod build;
 pub mod csv;
+pub mod document;
 mod figures;
 pub mod html;
 pub mod load;
 mod markdown;
 mod objectives;
-mod parts;
 pub mod payload;
+mod sections;
 mod tables;
 mod text;
 mod timeline;
 pub mod variants;
 mod verdict;
 mod words;
+pub mod write;
 
 use std::collections::BTreeMap;
 
@@ -42,12 +44,13 @@ pub use payload::PayloadRow;
 pub use squall_objective::baseline::Comparison;
 pub use squall_objective::fixed::{Fixed, Ms, Number, PerSecond, Percent, Seconds, SignedPercent};
 pub use squall_objective::objective::{Bound, Unit};
-pub use tables::{Table, Tone};
-pub use text::{Style, text};
+pub use text::text;
 pub use variants::Variants;
 pub use verdict::{RECOVERY_CHECKS, RunVerdict};
 pub use words::{count, duration};
+pub use write::text::Style;
 
+use squall_fault::FaultKind;
 use squall_history::Phase;
 use squall_measure::{Class, SpanStatus};
 
@@ -131,6 +134,12 @@ pub struct Decision {
     pub reasons: Vec<String>,
 }
 
+impl Decision {
+    pub fn word(&self) -> &'static str {
+        if self.go { "go" } else { "no-go" }
+    }
+}
+
 /// Messages, as clients were told; see [`squall_measure::totals`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QueueReport {
@@ -210,7 +219,8 @@ pub struct Overall {
 /// One occurrence of a fault.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FaultRow {
-    pub kind: String,
+    #[schemars(with = "String")]
+    pub kind: FaultKind,
     pub targets: Vec<String>,
     /// When it took effect, or was given up.
     pub at_ms: Ms,

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use squall_history::{LoadUnit, Phase, StressLimit};
 use squall_measure::{Measures, StepMeasure, StressEnd};
 
-use super::tables::{NOTHING, Table, Tone, or_nothing};
-use super::words::{count, duration};
-use super::{Bound, Ms, ObjectiveResult, PerSecond, Percent, Status, Unit};
+use crate::document::NOTHING;
+use crate::tables::or_nothing;
+use crate::words::{count, duration};
+use crate::{Bound, Ms, ObjectiveResult, PerSecond, Percent, Status, Unit};
 
 /// Steps in order of time, and the end of a stress test.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -115,10 +116,10 @@ fn stress(steps: &[LoadStep], end: StressEnd, unknown: &[StressLimit]) -> Stress
         Some(step) => {
             let broke = step.broke.expect("that is why it was found");
             let before = steps.iter().rfind(|s| s.step < step.step);
-            let held = before.map(|held| format!("; the step before, {}, holds", level(held)));
+            let held = before.map(|held| format!("; the step before, {}, holds", held.level()));
             format!(
                 "breaks at {}: {}{}",
-                level(step),
+                step.level(),
                 broke.text(),
                 held.unwrap_or_default()
             )
@@ -126,7 +127,7 @@ fn stress(steps: &[LoadStep], end: StressEnd, unknown: &[StressLimit]) -> Stress
         // The last step is the way back.
         None => {
             let top = steps.iter().rev().nth(1).or(held);
-            format!("nothing breaks up to {}", or_nothing(top, level))
+            format!("nothing breaks up to {}", or_nothing(top, LoadStep::level))
         }
     };
     let (recovered, after) = match end {
@@ -160,7 +161,7 @@ fn name(limit: StressLimit) -> &'static str {
 }
 
 impl Broke {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let show = |value: u64| match self.limit {
             StressLimit::P99 => duration(value),
             StressLimit::Memory => Unit::Bytes.text(Unit::Bytes.number(value)),
@@ -173,45 +174,14 @@ impl Broke {
     }
 }
 
-/// `500 users`, `250/s`.
-fn level(step: &LoadStep) -> String {
-    match (step.users, step.rate) {
-        (Some(users), _) => format!("{} users", count(users)),
-        (None, Some(rate)) => format!("{}/s", count(rate.get() / 1_000)),
-        (None, None) => NOTHING.to_owned(),
-    }
-}
-
-pub(super) fn steps(load: &Load) -> Table {
-    let row = |step: &LoadStep| {
-        let time = |us: Option<u64>| or_nothing(us, duration);
-        let cells = vec![
-            step.step.to_string(),
-            level(step),
-            duration(step.to_ms.get() - step.from_ms.get()),
-            count(step.acknowledged),
-            count(step.errors),
-            count(step.pending),
-            count(step.per_second.get() / 1_000),
-            time(step.p50_us),
-            time(step.p95_us),
-            time(step.p99_us),
-            time(step.max_us),
-            or_nothing(step.broke, |broke| broke.text()),
-        ];
-        let tone = match step.broke {
-            Some(_) => Tone::Doubtful,
-            None => Tone::Plain,
-        };
-        (tone, cells)
-    };
-    Table {
-        title: "load",
-        columns: vec![
-            ">step", ">level", ">held", ">ok", ">errors", ">pending", ">op/s", ">p50", ">p95",
-            ">p99", ">max", "broke",
-        ],
-        rows: load.steps.iter().map(row).collect(),
+impl LoadStep {
+    /// `500 users`, `250/s`.
+    pub(crate) fn level(&self) -> String {
+        match (self.users, self.rate) {
+            (Some(users), _) => format!("{} users", count(users)),
+            (None, Some(rate)) => format!("{}/s", count(rate.get() / 1_000)),
+            (None, None) => NOTHING.to_owned(),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::verdict::{Grounds, verdict};
 use super::*;
+
 use squall_history::{Action, History, NodeEvent, Outcome, Service};
 use squall_measure::measure;
 use squall_measure::testing::{Script, get, unknown, value};

@@ -1,66 +1,37 @@
-//! The report on a terminal: the run at a glance, the figures, and last, where the eye
-//! rests, the verdict with its evidence and the command that runs it again.
+//! The report on a terminal: the run at a glance, the figures, and at the end the verdict with
+//! its evidence and the command that runs it again.
 
-use super::tables::{Table, Tone, tables};
-use super::timeline::timeline;
-use super::words::{count, data_loss, duration};
-use super::*;
+use crate::timeline::timeline;
+use crate::words::{count, data_loss, duration};
+use crate::write::text::{BOLD, DIM, GREEN, RED, Style, YELLOW, table};
+use crate::{Report, RunVerdict, sections, tables};
 
 /// Lines of evidence that are printed; the rest is in `report.json`.
 const MOST_EVIDENCE: usize = 20;
-
-/// How to print.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Style {
-    /// With ANSI escapes.
-    pub color: bool,
-}
-
-const RED: &str = "31";
-const GREEN: &str = "32";
-const YELLOW: &str = "33";
-const BOLD: &str = "1";
-const DIM: &str = "2";
-
-impl Style {
-    fn paint(self, code: &str, text: &str) -> String {
-        if self.color && !text.is_empty() {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
-    }
-}
 
 /// The whole report. `run_dir` is where the artifacts are, if they were written.
 pub fn text(report: &Report, style: Style, run_dir: Option<&str>) -> String {
     let mut out = header(report, style);
     out += &drawing(report, style);
-    for table in tables(report, false) {
-        out += &laid_out(&table, style);
+    for shown in tables::tables(report, false) {
+        out += &table(&shown, style, "");
+        out.push('\n');
     }
-    out += &format!(
-        "{}   {}\n",
-        style.paint(BOLD, "data loss"),
-        data_loss(&report.data_loss)
-    );
+    let checks = format!("{} of {} hold", sections::held(report), report.checks.len());
+    out += &labelled(style, "data loss", &data_loss(&report.data_loss));
     if let Some(stress) = &report.load.stress {
-        out += &format!("{}      {}\n", style.paint(BOLD, "stress"), stress.summary);
+        out += &labelled(style, "stress", &stress.summary);
     }
-    let held = report
-        .checks
-        .iter()
-        .filter(|c| c.verdict == CheckVerdict::Pass)
-        .count();
-    let total = report.checks.len();
-    out += &format!(
-        "{}      {held} of {total} hold\n",
-        style.paint(BOLD, "checks")
-    );
+    out += &labelled(style, "checks", &checks);
     out += &decision(report, style);
     out.push('\n');
     out += &findings(report, style);
     out + &ending(report, style, run_dir)
+}
+
+fn labelled(style: Style, label: &str, text: &str) -> String {
+    let gap = " ".repeat(12 - label.len());
+    format!("{}{gap}{text}\n", style.paint(BOLD, label))
 }
 
 /// Bottlenecks, and what bounds the figures.
@@ -68,11 +39,8 @@ fn findings(report: &Report, style: Style) -> String {
     let mut out = String::new();
     for found in &report.bottlenecks {
         let title = format!("bottleneck  {}: {}", found.subject, found.rule.title());
-        out += &format!(
-            "{} ({} priority)\n",
-            style.paint(YELLOW, &title),
-            found.priority.label()
-        );
+        let title = style.paint(YELLOW, &title);
+        out += &format!("{title} ({} priority)\n", found.priority.label());
         for evidence in &found.evidence {
             out += &format!("  {evidence}\n");
         }
@@ -124,70 +92,23 @@ fn header(report: &Report, style: Style) -> String {
 
 fn drawing(report: &Report, style: Style) -> String {
     let lines = timeline(report);
-    let width = lines
-        .iter()
-        .map(|line| line.label.chars().count())
-        .max()
-        .unwrap_or(0);
+    let labels = lines.iter().map(|line| line.label.chars().count());
+    let width = labels.max().unwrap_or(0);
     let mut out = String::new();
     for line in &lines {
-        let columns = format!("{:<60}", line.columns);
-        let is_outage = line.label == "down";
-        let columns = if is_outage {
-            style.paint(RED, &columns)
-        } else {
-            columns
-        };
-        let drawn = format!(
-            "{:<width$}  {columns}  {}",
-            line.label,
-            style.paint(DIM, &line.remark)
-        );
+        let mut columns = format!("{:<60}", line.columns);
+        if line.label == "down" {
+            columns = style.paint(RED, &columns);
+        }
+        let remark = style.paint(DIM, &line.remark);
+        let drawn = format!("{:<width$}  {columns}  {remark}", line.label);
         out += drawn.trim_end();
         out.push('\n');
     }
-    out + if lines.is_empty() { "" } else { "\n" }
-}
-
-pub(super) fn laid_out(table: &Table, style: Style) -> String {
-    let widths: Vec<usize> = (0..table.columns.len())
-        .map(|column| {
-            let cells = table
-                .rows
-                .iter()
-                .map(|(_, cells)| cells[column].chars().count());
-            cells
-                .chain([table.columns[column]
-                    .trim_start_matches('>')
-                    .chars()
-                    .count()])
-                .max()
-        })
-        .map(|width| width.unwrap_or(0))
-        .collect();
-    let line = |cells: &[&str]| {
-        let mut line = String::new();
-        for ((cell, name), width) in cells.iter().zip(&table.columns).zip(&widths) {
-            let cell = cell.trim_start_matches('>');
-            line += &if name.starts_with('>') {
-                format!("{cell:>width$}  ")
-            } else {
-                format!("{cell:<width$}  ")
-            };
-        }
-        line.trim_end().to_owned()
-    };
-    let mut out = style.paint(BOLD, &line(&table.columns)) + "\n";
-    for (tone, cells) in &table.rows {
-        let cells: Vec<&str> = cells.iter().map(String::as_str).collect();
-        out += &match tone {
-            Tone::Plain => line(&cells),
-            Tone::Bad => style.paint(RED, &line(&cells)),
-            Tone::Doubtful => style.paint(YELLOW, &line(&cells)),
-        };
+    if !lines.is_empty() {
         out.push('\n');
     }
-    out + "\n"
+    out
 }
 
 fn ending(report: &Report, style: Style, run_dir: Option<&str>) -> String {
@@ -198,11 +119,7 @@ fn ending(report: &Report, style: Style, run_dir: Option<&str>) -> String {
     };
     let verdict = style.paint(code, &report.verdict.to_string());
     let mut out = format!("{verdict}  {}\n", report.reason);
-    let failed = report
-        .checks
-        .iter()
-        .filter(|check| check.verdict == CheckVerdict::Fail);
-    let evidence: Vec<&String> = failed.flat_map(|check| &check.evidence).collect();
+    let evidence: Vec<&str> = sections::evidence(report).collect();
     for line in evidence.iter().take(MOST_EVIDENCE) {
         out += &format!("  {line}\n");
     }
@@ -217,13 +134,9 @@ fn ending(report: &Report, style: Style, run_dir: Option<&str>) -> String {
 
 /// Go, or no-go with the reasons that the verdict's own line does not say.
 fn decision(report: &Report, style: Style) -> String {
-    let Decision { go, reasons } = &report.decision;
-    let word = if *go { "go" } else { "no-go" };
-    let mut out = format!("{}    {word}\n", style.paint(BOLD, "decision"));
-    for reason in reasons
-        .iter()
-        .filter(|reason| !report.reason.contains(*reason))
-    {
+    let mut out = labelled(style, "decision", report.decision.word());
+    let reasons = report.decision.reasons.iter();
+    for reason in reasons.filter(|reason| !report.reason.contains(*reason)) {
         out += &format!("  {reason}\n");
     }
     out

@@ -4,12 +4,13 @@
 //! A column of throughput is the mean over its time, on a scale of its own for each
 //! service; a dot is no acknowledgement at all.
 
+use squall_fault::FaultKind;
 use squall_history::Phase;
 use squall_measure::SpanStatus;
 
-use super::tables::targets;
-use super::words::{count, duration};
-use super::*;
+use crate::tables::targets;
+use crate::words::{count, duration};
+use crate::{FaultRow, GapMs, Ms, Report, TimelineData};
 
 /// Columns of the drawing, without labels.
 const WIDTH: usize = 60;
@@ -58,6 +59,18 @@ pub(super) fn timeline(report: &Report) -> Vec<Line> {
         "node and term".to_owned(),
     ));
     lines
+}
+
+/// Each line with its label, which has so many columns.
+pub(super) fn drawing(report: &Report, label: usize) -> String {
+    let lines = timeline(report).into_iter().map(|line| {
+        let drawn = format!(
+            "{:<label$} {:<60}  {}",
+            line.label, line.columns, line.remark
+        );
+        drawn.trim_end().to_owned() + "\n"
+    });
+    lines.collect()
 }
 
 fn line(label: &str, columns: Vec<char>, remark: String) -> Line {
@@ -142,7 +155,7 @@ fn downtime(axis: &Axis, gaps: &[GapMs]) -> Vec<char> {
 
 fn fault_line(axis: &Axis, fault: &FaultRow) -> Line {
     let mut columns = vec![' '; WIDTH];
-    let is_instant = fault.kind == "transfer";
+    let is_instant = fault.kind == FaultKind::Transfer;
     let mark = match fault.status {
         SpanStatus::Skipped { .. } => '○',
         SpanStatus::Uncertain { .. } => '?',
@@ -155,7 +168,7 @@ fn fault_line(axis: &Axis, fault: &FaultRow) -> Line {
         _ => fault.at_ms,
     };
     axis.fill(&mut columns, fault.at_ms, end, mark);
-    line(&fault.kind, columns, targets(fault))
+    line(fault.kind.name(), columns, targets(fault))
 }
 
 fn leaders(axis: &Axis, data: &TimelineData) -> Vec<char> {

@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::tables::{Table, Tone, or_nothing};
-use super::words::{count, duration};
-use super::{CheckVerdict, PerSecond, Percent, Report, RunVerdict, Style, Unit};
-use super::{markdown, parts, text};
+use crate::columns;
+use crate::document::{Block, Document, Table, Tone, Value, number, rate, share, us};
+use crate::words::sentence;
+use crate::{PerSecond, Percent, Report, RunVerdict, Style, sections, write};
 
 /// `variants.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -89,7 +89,7 @@ impl Variants {
 
     /// For a terminal.
     pub fn to_text(&self, style: Style) -> String {
-        let mut out = text::laid_out(&self.table(), style);
+        let mut out = write::text::table(&self.table(), style, "") + "\n";
         for note in self.notes() {
             out += &format!("{note}\n");
         }
@@ -105,79 +105,56 @@ impl Variants {
 
     /// `variants.md`.
     pub fn to_markdown(&self) -> String {
-        let mut out = format!(
-            "# {} seed {}: {}\n\n",
-            self.scenario, self.seed, self.verdict
-        );
-        out += &markdown::laid_out(&self.table());
-        let notes: Vec<String> = self.notes().collect();
-        out += &notes.join("\n\n");
-        out += "\n";
-        out
+        let notes = self.notes().map(Block::Note);
+        write::markdown::document(&Document {
+            title: format!("{} seed {}: {}", self.scenario, self.seed, self.verdict),
+            lead: [Block::Table(self.table())]
+                .into_iter()
+                .chain(notes)
+                .collect(),
+            sections: Vec::new(),
+        })
     }
 
     /// What the table cannot say.
     pub(super) fn notes(&self) -> impl Iterator<Item = String> {
-        let unknown = (self.backend == "sim").then(|| parts::NO_RESOURCES.to_owned());
-        let bounded = self
-            .bounded_by
-            .iter()
-            .map(|bounded| parts::sentence(bounded));
+        let unknown = (self.backend == "sim").then(|| sections::NO_RESOURCES.to_owned());
+        let bounded = self.bounded_by.iter().map(|bounded| sentence(bounded));
         let scaling = self.scaling.iter().cloned();
         scaling.chain(unknown).chain(bounded)
     }
 
     pub(super) fn table(&self) -> Table {
         let first = self.variants.first().map_or(0, |row| row.per_second.get());
-        let nodes_known = self.variants.iter().any(|row| row.cpu.is_some());
-        let cells = |row: &VariantRow| {
-            let relative = (row.per_second.get() * 100).checked_div(first);
-            let mut cells = vec![
-                row.name.clone(),
-                row.nodes.to_string(),
-                count(row.acknowledged),
-                count(row.per_second.get() / 1_000),
-                or_nothing(relative, |percent| format!("{percent} %")),
-                or_nothing(row.mean_us, duration),
-                or_nothing(row.p95_us, duration),
-                or_nothing(row.p99_us, duration),
-                or_nothing(row.availability, |share| format!("{share:.3} %")),
-            ];
-            if nodes_known {
-                let bytes = |bytes| Unit::Bytes.text(Unit::Bytes.number(bytes));
-                cells.push(or_nothing(row.cpu, |share| format!("{share:.1} %")));
-                cells.push(or_nothing(row.memory_max_bytes, bytes));
-            }
-            cells.push(data(row));
-            cells.push(format!("{} of {}", row.checks.0, row.checks.1));
-            cells.push(row.verdict.to_string());
-            cells
+        // With its throughput in percent of the first one's.
+        let columns = columns! { row: (&VariantRow, Option<u64>);
+            text "variant" "" &row.0.name;
+            number "nodes" "" number(row.0.nodes);
+            number "ok" "" row.0.acknowledged;
+            number "op/s" "" rate(row.0.per_second);
+            number "of the first" "" row.1.map(|percent| format!("{percent} %"));
+            number "mean" "" us(row.0.mean_us);
+            number "p95" "" us(row.0.p95_us);
+            number "p99" "" us(row.0.p99_us);
+            number "available" "" share(row.0.availability, 3);
+            number "processor" "" share(row.0.cpu, 1);
+            number "memory" "" row.0.memory_max_bytes.map_or(Value::Nothing, Value::Bytes);
+            text "data" "" data(row.0);
+            number "checks" "" format!("{} of {}", row.0.checks.0, row.0.checks.1);
+            text "verdict" "" row.0.verdict.to_string();
         };
-        let tone = |row: &VariantRow| match row.verdict {
+        let rows = self.variants.iter();
+        let rows = rows.map(|row| (row, (row.per_second.get() * 100).checked_div(first)));
+        let rows: Vec<_> = rows.collect();
+        let table = Table::toned("variants", &columns, &rows, |(row, _)| match row.verdict {
             RunVerdict::Pass => Tone::Plain,
             RunVerdict::Inconclusive => Tone::Doubtful,
             RunVerdict::Violation | RunVerdict::ObjectiveMissed => Tone::Bad,
-        };
-        let mut columns = vec![
-            "variant",
-            ">nodes",
-            ">ok",
-            ">op/s",
-            ">of the first",
-            ">mean",
-            ">p95",
-            ">p99",
-            ">available",
-        ];
-        if nodes_known {
-            columns.extend([">processor", ">memory"]);
-        }
-        columns.extend(["data", ">checks", "verdict"]);
-        let rows = self.variants.iter();
-        Table {
-            title: "variants",
-            columns,
-            rows: rows.map(|row| (tone(row), cells(row))).collect(),
+        });
+        if self.variants.iter().any(|row| row.cpu.is_some()) {
+            table
+        } else {
+            table.without(&["processor", "memory"])
         }
     }
 }
@@ -203,10 +180,6 @@ fn severity(verdict: RunVerdict) -> u8 {
 
 fn row(name: &str, report: &Report) -> VariantRow {
     let overall = report.overall.as_ref();
-    let held = report
-        .checks
-        .iter()
-        .filter(|check| check.verdict == CheckVerdict::Pass);
     VariantRow {
         name: name.to_owned(),
         dir: name.to_owned(),
@@ -226,7 +199,7 @@ fn row(name: &str, report: &Report) -> VariantRow {
         memory_max_bytes: (report.resources.values())
             .map(|used| used.memory_max_bytes)
             .max(),
-        checks: (held.count() as u64, report.checks.len() as u64),
+        checks: (sections::held(report) as u64, report.checks.len() as u64),
     }
 }
 

@@ -1,7 +1,6 @@
 //! How values are written in every form of a report.
 
-use super::tables::or_nothing;
-use super::{Loss, Ms, Seconds};
+use crate::{Loss, Ms, Seconds};
 
 /// Four significant digits or so: `412 µs`, `4.12 ms`, `412 ms`, `1.234 s`, `12.34 s`.
 pub fn duration(us: u64) -> String {
@@ -29,16 +28,15 @@ pub fn count(value: u64) -> String {
     grouped
 }
 
-pub(super) fn ms(value: Option<Ms>) -> String {
-    or_nothing(value, |ms| duration(ms.get()))
-}
-
-pub(super) fn moment(ms: Ms) -> String {
-    format!("{:.3} s", Seconds::of(ms.get()))
+/// With a capital at its beginning and a full stop at its end.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut rest = text.chars();
+    let first = rest.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(rest).chain(['.']).collect()
 }
 
 /// `0 of 1,200 acknowledged writes lost, 0 duplicated, 0 phantom`.
-pub(super) fn data_loss(loss: &Loss) -> String {
+pub(crate) fn data_loss(loss: &Loss) -> String {
     let mut line = format!(
         "{} of {} acknowledged writes lost",
         count(loss.lost),

@@ -13,9 +13,10 @@ pub(super) fn must_be_repeatable(run_dir: &Path, manifest: &Manifest) -> Result<
     match manifest.is_repeatable() {
         true => Ok(()),
         false => Err(Failure::usage(format!(
-            "{} was made on containers, where nothing happens twice in the same way; to do \
+            "{} was made on the {} backend, where nothing happens twice in the same way; to do \
              the like again: {}",
             run_dir.display(),
+            manifest.backend,
             manifest.reproduce()
         ))),
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use super::baseline::{BASELINE_HELP, BaselineArgs};
@@ -13,6 +14,7 @@ use super::schema::{SCHEMA_HELP, SchemaArgs};
 use super::shrink::{SHRINK_HELP, ShrinkArgs};
 use super::sweep_args::{MergeArgs, SWEEP_HELP, SweepArgs};
 use super::worker::WorkerArgs;
+use crate::backends::{self, Registered};
 use crate::scenario::{Profile, Scenario};
 
 /// Breaks a replicated service on purpose, in deterministic simulation or in containers, and
@@ -122,22 +124,12 @@ pub enum Format {
     Json,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Backend {
-    /// Deterministic simulation in virtual time.
-    Sim,
-    /// Real nodes in containers on this machine's Docker engine, in real time.
-    Docker,
-}
-
-impl Backend {
-    /// In manifests and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Backend::Sim => crate::run::SIM,
-            Backend::Docker => crate::run::DOCKER,
-        }
-    }
+/// Takes the names that [`backends::ALL`] has.
+fn backend() -> impl TypedValueParser<Value = &'static Registered> {
+    let names = backends::ALL.iter();
+    let names = names.map(|known| PossibleValue::new(known.info.name).help(known.summary));
+    PossibleValuesParser::new(names)
+        .map(|name| backends::named(&name).expect("the parser takes only known names"))
 }
 
 #[derive(Debug, Clone, ClapArgs)]
@@ -148,8 +140,8 @@ pub struct RunArgs {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Where the cluster runs.
-    #[arg(long, value_enum, default_value_t = Backend::Sim)]
-    pub backend: Backend,
+    #[arg(long, value_parser = backend(), default_value = backends::DEFAULT.info.name)]
+    pub backend: &'static Registered,
     /// Run directory [default: runs/SCENARIO-SEED].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -180,8 +172,8 @@ pub struct PlanArgs {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Where the plan is to be played: what that cannot do is refused.
-    #[arg(long, value_enum, default_value_t = Backend::Sim)]
-    pub backend: Backend,
+    #[arg(long, value_parser = backend(), default_value = backends::DEFAULT.info.name)]
+    pub backend: &'static Registered,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 }

@@ -195,7 +195,11 @@ fn of_sweep(dir: &Path) -> Result<Vec<Baseline>, Failure> {
             )));
         }
         let name = run_name(&scenario.name, &spec.settings);
-        found.push(Baseline::of(&name, crate::run::SIM, &runs));
+        found.push(Baseline::of(
+            &name,
+            crate::backends::DEFAULT.info.name,
+            &runs,
+        ));
     }
     Ok(found)
 }

@@ -9,9 +9,9 @@ use super::exit::{Exit, Failure};
 use super::interrupt::Interrupt;
 use super::{print, tell};
 use crate::calibrate::{self, CalibrateError, Effort, Measurements, Target};
-use crate::run::{DockerError, DockerOptions};
 use crate::scenario::unit::Duration as Time;
 use crate::stopwatch::Stopwatch;
+use squall_docker::{DockerError, Options as DockerOptions};
 
 pub(super) const CALIBRATE_HELP: &str = "\
 Examples:

@@ -58,7 +58,7 @@ fn run_directory(args: &CheckArgs) -> Result<u8, Failure> {
         false => manifest.reproduce(),
     };
     let context = dir.context()?;
-    let judged = super::judge(&manifest, &plan, &history, &context, &reproduce);
+    let judged = super::judge(&manifest, &plan, &history, &context, &reproduce)?;
     if let Some(file) = &args.picture {
         match first_violation(&history, args.timeout) {
             Some(violation) => draw(&violation, file)?,

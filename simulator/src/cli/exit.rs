@@ -3,8 +3,9 @@
 use std::io;
 use std::path::Path;
 
+use crate::backends::BackendError;
 use crate::history::jsonl::HistoryError;
-use crate::run::{DockerError, RunError};
+use crate::run::RunError;
 use crate::run_dir::RunDirError;
 use crate::scenario::ScenarioError;
 
@@ -60,11 +61,11 @@ impl Failure {
         }
     }
 
-    /// Containers were interrupted, and are removed.
+    /// A run in real time was interrupted, and what it had made is removed.
     pub(super) fn interrupted() -> Self {
         Self {
             exit: Exit::Interrupted,
-            message: DockerError::Interrupted.to_string(),
+            message: BackendError::Interrupted.to_string(),
         }
     }
 
@@ -98,8 +99,8 @@ impl From<RunError> for Failure {
         match error {
             RunError::Scenario(error) => error.into(),
             RunError::Refused(why) => Failure::usage(why),
-            RunError::Docker(DockerError::Interrupted) => Failure::interrupted(),
-            RunError::Sim(_) | RunError::Docker(_) => Failure::harness(error),
+            RunError::Backend(BackendError::Interrupted) => Failure::interrupted(),
+            RunError::Backend(error) => Failure::harness(error),
         }
     }
 }
@@ -109,10 +110,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn interrupted_containers_are_no_failure_of_the_harness() {
-        let exit = |error: DockerError| Failure::from(RunError::Docker(error)).exit;
-        assert_eq!(exit(DockerError::Interrupted), Exit::Interrupted);
-        assert_eq!(exit(DockerError::Run("no leader".into())), Exit::Harness);
+    fn interrupted_run_is_no_failure_of_the_harness() {
+        let exit = |error: BackendError| Failure::from(RunError::Backend(error)).exit;
+        assert_eq!(exit(BackendError::Interrupted), Exit::Interrupted);
+        let no_leader = io::Error::other("no leader");
+        let failed = BackendError::failed(crate::backends::DEFAULT.info, no_leader);
+        assert_eq!(exit(failed), Exit::Harness);
     }
 
     /// A disk that fills up is no mistake of whoever typed the command; a history that

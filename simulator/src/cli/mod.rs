@@ -37,10 +37,11 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use crate::backends::{self, Backend, Options, Registered};
 use crate::history::History;
 use crate::plan::Plan;
 use crate::report::{Report, Style};
-use crate::run::{Context, Judged, RunError, Wall};
+use crate::run::{Context, Judged, Origin, Wall};
 use crate::run_dir::Manifest;
 use crate::scenario::Scenario;
 use crate::system::System;
@@ -64,14 +65,35 @@ pub fn main_for(system: impl System) -> u8 {
     main()
 }
 
+/// Sets the backend up for whatever this program runs.
+fn open(backend: &Registered, mut options: Options) -> Result<Box<dyn Backend>, Failure> {
+    options.system = SYSTEM.get().cloned();
+    backend.open(options).map_err(Failure::usage)
+}
+
 /// Runs one seed of whatever this program simulates.
 fn simulate(
     scenario: &Scenario,
     seed: u64,
     reproduce: &str,
     context: Context,
-) -> Result<Judged, RunError> {
-    crate::run::run_in(scenario, seed, reproduce, SYSTEM.get(), context)
+) -> Result<Judged, Failure> {
+    let backend = open(backends::DEFAULT, Options::default())?;
+    Ok(crate::run::run_on(
+        &*backend, scenario, seed, reproduce, context,
+    )?)
+}
+
+/// The backend of this name in a run directory.
+fn stored_backend(name: &str) -> Result<&'static Registered, Failure> {
+    backends::named(name).ok_or_else(|| {
+        let known = backends::ALL.iter().map(|backend| backend.info.name);
+        let known: Vec<&str> = known.collect();
+        Failure::usage(format!(
+            "unknown backend `{name}`: this program has {}; others are features of its build",
+            known.join(", ")
+        ))
+    })
 }
 
 /// Judges a stored history of whatever this program simulates.
@@ -81,17 +103,19 @@ fn judge(
     history: &History,
     context: &Context,
     reproduce: &str,
-) -> Report {
+) -> Result<Report, Failure> {
     // The run itself was timed when it was made.
     let wall = Wall {
         started: manifest.started.clone(),
         elapsed: Duration::ZERO,
     };
-    let backend = &manifest.backend;
-    match SYSTEM.get() {
-        Some(_) => crate::run::judge_system(plan, history, context, reproduce, wall),
-        None => crate::run::judge_on(backend, plan, history, context, reproduce, wall),
-    }
+    let origin = Origin {
+        backend: stored_backend(&manifest.backend)?.info,
+        is_other_system: SYSTEM.get().is_some(),
+    };
+    Ok(crate::run::judge_on(
+        origin, plan, history, context, reproduce, wall,
+    ))
 }
 
 /// Runs the command of this process; its exit code.
@@ -137,15 +161,11 @@ fn plan(args: &args::PlanArgs) -> Result<u8, Failure> {
         let message = format!("choose a variant with --set variant=NAME: {names}");
         return Err(Failure::usage(message));
     }
-    let plan = match args.backend {
-        args::Backend::Sim => Plan::resolve(&scenario, args.seed)?,
-        args::Backend::Docker => crate::run::plan_for_docker(&scenario, args.seed)?,
-    };
+    let backend = args.backend.open(Options::default());
+    let backend = backend.map_err(Failure::usage)?;
+    let plan = crate::run::plan_for(&*backend, &scenario, args.seed)?;
     match args.format {
-        args::Format::Text => print(&match args.backend {
-            args::Backend::Sim => plan.to_string(),
-            args::Backend::Docker => plan.text_on_machines(),
-        }),
+        args::Format::Text => print(&crate::run::plan_text(args.backend.info, &plan)),
         args::Format::Json => {
             let json = serde_json::to_string_pretty(&plan).expect("a plan is plain data");
             print(&(json + "\n"))

@@ -4,7 +4,9 @@ use super::again::{Scratch, must_be_repeatable};
 use super::args::ReplayArgs;
 use super::exit::{Exit, Failure};
 use super::{print, progress, verify};
+use crate::backends::Options;
 use crate::environment::Environment;
+use crate::run;
 use crate::run_dir::{Manifest, RunDir};
 
 /// Runs the stored scenario again, into a directory beside the first, and compares.
@@ -22,7 +24,17 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
         None => drop(Scratch::beside(dir.path())?),
     }
     let reproduce = format!("squall replay {}", args.run_dir.display());
-    let judged = super::simulate(&scenario, manifest.seed, &reproduce, dir.context()?)?;
+    let backend = super::open(
+        super::stored_backend(&manifest.backend)?,
+        Options::default(),
+    )?;
+    let judged = run::run_on(
+        &*backend,
+        &scenario,
+        manifest.seed,
+        &reproduce,
+        dir.context()?,
+    )?;
     if crash.is_some() {
         print(&format!("this time it did: {}\n", judged.report.verdict));
         print(&differences(&manifest));

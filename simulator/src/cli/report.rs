@@ -81,9 +81,9 @@ fn of_sweep(args: &ReportArgs) -> Result<(), Failure> {
     };
     if let Some(out) = &args.csv {
         let files = [
-            ("summary.csv", sweep::csv::summary(&summary)),
-            ("figures.csv", sweep::csv::figures(&summary)),
-            ("seeds.csv", sweep::csv::seeds(&results)),
+            ("summary.csv", sweep::csv(&summary)),
+            ("figures.csv", sweep::figures_csv(&summary)),
+            ("seeds.csv", sweep::seeds_csv(&results)),
         ];
         return write_all(out, &files);
     }

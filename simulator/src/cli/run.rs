@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 
 use squall_cluster::planted::{self, Bug};
 
-use super::args::{Backend, Format, RunArgs};
+use super::args::{Format, RunArgs};
 use super::exit::{Exit, Failure};
 use super::interrupt::Interrupt;
 use super::live::Live;
 use super::{print, style, variants, verify};
+use crate::backends::{Backend, Options};
 use crate::environment::Environment;
 use crate::plan::Plan;
 use crate::report;
-use crate::run::{self, Context, DockerOptions, Judged};
+use crate::run::{self, Judged};
 use crate::run_dir::{Manifest, RunDir};
 use crate::scenario::Scenario;
 
@@ -44,10 +45,14 @@ pub(super) fn run_one(
     let mut manifest = manifest(args);
     let judged = {
         let _live = live(args, scenario)?;
-        match args.backend {
-            Backend::Sim => super::simulate(scenario, args.seed, &manifest.reproduce(), context)?,
-            Backend::Docker => on_containers(args, scenario, &manifest, context)?,
-        }
+        let backend = backend(args)?;
+        run::run_on(
+            &*backend,
+            scenario,
+            args.seed,
+            &manifest.reproduce(),
+            context,
+        )?
     };
     manifest.started = Some(judged.report.sim.started.clone());
     dir.write(&manifest, scenario, &judged)?;
@@ -60,37 +65,33 @@ pub(super) fn run_one(
 
 /// Refuses what the chosen backend cannot do, before a directory is made.
 pub(super) fn check_backend(args: &RunArgs, scenario: &Scenario) -> Result<(), Failure> {
-    match args.backend {
-        Backend::Sim if args.node_binary.is_some() => Err(Failure::usage(
-            "--node-binary is for containers: add --backend docker",
-        )),
-        Backend::Sim => Ok(()),
-        Backend::Docker if super::SYSTEM.get().is_some() => Err(Failure::usage(
-            "only Squall's own nodes run in containers; leave --backend out",
-        )),
-        Backend::Docker if args.verify => Err(Failure::usage(
-            "--verify is for simulation: on containers nothing happens twice in the same way",
-        )),
-        Backend::Docker => Ok(run::plan_for_docker(scenario, args.seed).map(drop)?),
+    let backend = super::open(args.backend, options(args))?;
+    let info = backend.info();
+    if args.verify && !info.simulated {
+        return Err(Failure::usage(format!(
+            "--verify is for simulation: on {} nothing happens twice in the same way",
+            info.title
+        )));
     }
+    Ok(run::plan_for(&*backend, scenario, args.seed).map(drop)?)
 }
 
-fn on_containers(
-    args: &RunArgs,
-    scenario: &Scenario,
-    manifest: &Manifest,
-    context: Context,
-) -> Result<Judged, Failure> {
-    let interrupt = Interrupt::listen()?;
-    let options = DockerOptions {
+/// The backend, ready to run. Where time is real, it looks for a wish to end early.
+fn backend(args: &RunArgs) -> Result<Box<dyn Backend>, Failure> {
+    let mut options = options(args);
+    if !args.backend.info.simulated {
+        let interrupt = Interrupt::listen()?;
+        options.interrupted = Some(Box::new(move || interrupt.is_asked()));
+    }
+    super::open(args.backend, options)
+}
+
+fn options(args: &RunArgs) -> Options {
+    Options {
         node_binary: args.node_binary.clone(),
         planted: args.planted.clone(),
-        interrupted: Some(Box::new(move || interrupt.is_asked())),
-    };
-    let reproduce = manifest.reproduce();
-    Ok(run::run_docker(
-        scenario, args.seed, &reproduce, &options, context,
-    )?)
+        ..Options::default()
+    }
 }
 
 /// Shows how the run stands for as long as what is returned lives.
@@ -143,7 +144,7 @@ fn manifest(args: &RunArgs) -> Manifest {
     Manifest {
         scenario: args.scenario.scenario.display().to_string(),
         seed: args.seed,
-        backend: args.backend.name().into(),
+        backend: args.backend.info.name.into(),
         settings: args.scenario.set.clone(),
         planted: args.planted.clone(),
         profile: args.scenario.profile_path(),

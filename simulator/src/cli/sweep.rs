@@ -11,9 +11,9 @@ use super::meter::Meter;
 use super::sweep_args::SweepArgs;
 use super::worker::{self, Errand, ProfileFile};
 use super::{print, tell};
+use crate::backends;
 use crate::environment::Environment;
 use crate::report::Seconds;
-use crate::run::SIM;
 use crate::run_dir::{Manifest, RunDir};
 use crate::scenario::{Profile, Scenario};
 use crate::stopwatch::Stopwatch;
@@ -124,8 +124,8 @@ pub(super) fn write_summary(
     for (name, text) in [
         ("summary.json", summary.to_json()),
         ("summary.md", sweep::markdown(summary)),
-        ("summary.csv", sweep::csv::summary(summary)),
-        ("seeds.csv", sweep::csv::seeds(results)),
+        ("summary.csv", sweep::csv(summary)),
+        ("seeds.csv", sweep::seeds_csv(results)),
     ] {
         let path = out.join(name);
         std::fs::write(&path, text).map_err(|e| Failure::at(&path, &e))?;
@@ -317,7 +317,7 @@ impl Sweep<'_> {
         let manifest = Manifest {
             scenario: scenario.path.clone(),
             seed: result.seed,
-            backend: SIM.into(),
+            backend: backends::DEFAULT.info.name.into(),
             settings: self.spec.settings.clone(),
             planted: self.spec.planted.clone(),
             profile: self.spec.profile.as_ref().map(|p| p.path.clone()),

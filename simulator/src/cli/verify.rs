@@ -49,6 +49,7 @@ fn repeat(args: &RunArgs, out: &Path) -> Result<(), Failure> {
     let mut command = Command::new(program);
     (command.arg("run").arg(&args.scenario.scenario))
         .args(["--seed", &args.seed.to_string(), "--format", "json"])
+        .args(["--backend", args.backend.info.name])
         .arg("--out")
         .arg(out)
         .stdout(Stdio::null());

@@ -11,9 +11,9 @@ use clap::Args as ClapArgs;
 
 use super::exit::{Exit, Failure};
 use super::{ERROR, print};
+use crate::backends;
 use crate::environment::Environment;
 use crate::report::RunVerdict;
-use crate::run::SIM;
 use crate::run_dir::{Manifest, RunDir};
 use crate::scenario::{Profile, Scenario};
 use crate::sweep::pool::{End, Exited, Limits, limit_this_process, ran_out_of_memory};
@@ -99,7 +99,7 @@ pub(super) fn work(args: &WorkerArgs) -> Result<u8, Failure> {
     let manifest = Manifest {
         scenario: args.known_as.clone(),
         seed: args.seed,
-        backend: SIM.into(),
+        backend: backends::DEFAULT.info.name.into(),
         settings: args.set.clone(),
         planted: args.planted.clone(),
         profile: args.profile_known_as.clone(),

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::backends;
 use crate::environment::Environment;
-use crate::run::DOCKER;
 
 /// What a replay needs beside the scenario.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,15 +41,16 @@ impl Manifest {
             &self.settings,
             self.planted.as_deref(),
         );
-        match self.is_repeatable() {
-            true => command,
-            false => format!("{command} --backend {}", self.backend),
+        if self.backend == backends::DEFAULT.info.name {
+            command
+        } else {
+            format!("{command} --backend {}", self.backend)
         }
     }
 
     /// Whether the same happens when it is run again.
     pub fn is_repeatable(&self) -> bool {
-        self.backend != DOCKER
+        backends::named(&self.backend).is_some_and(|backend| backend.info.simulated)
     }
 }
 

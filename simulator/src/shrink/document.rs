@@ -7,12 +7,11 @@
 
 use toml::{Table, Value};
 
-use crate::fault::text::{duration_text, offset_text, share_text};
-use crate::fault::{
-    ClientFault, ClockFault, DiskFault, FaultAction, LinkChange, MemberChange, Target,
-};
+use crate::fault::kind::Ends;
+use crate::fault::text::duration_text;
 use crate::plan::{Plan, PlannedFault};
 use crate::scenario::Scenario;
+use crate::scenario::fault::written;
 use crate::scenario::unit::Duration;
 
 /// Where a scenario names earlier runs to be compared with.
@@ -151,137 +150,15 @@ fn table(fault: &PlannedFault, plan: &Plan) -> Table {
     let time = |us: u64| Value::String(duration_text(us));
     let at_us = fault.at_us.saturating_sub(plan.phases.warmup_us);
     table.insert("at".into(), time(at_us));
-    action(&fault.action, &mut table);
-    if let Some(moment) = fault.when {
-        table.insert("when".into(), moment.to_string().into());
+    table.extend(written(&fault.action));
+    if let Some(trigger) = fault.when {
+        table.insert("when".into(), trigger.to_string().into());
     }
-    let takes_its_time = matches!(fault.action, FaultAction::RollingRestart { .. });
-    if !fault.action.is_instant() && !takes_its_time {
+    if fault.action.kind().info().ends == Ends::Healed {
         table.insert("for".into(), time(fault.until_us - fault.at_us));
     }
     if fault.drawn {
         table.insert("within_budget".into(), true.into());
     }
     table
-}
-
-fn action(action: &FaultAction, table: &mut Table) {
-    let mut put = |key: &str, value: Value| table.insert(key.to_owned(), value);
-    match action {
-        FaultAction::Kill { targets }
-        | FaultAction::Stop { targets }
-        | FaultAction::PowerLoss { targets }
-        | FaultAction::Pause { targets }
-        | FaultAction::Wipe { targets }
-        | FaultAction::Isolate { targets } => {
-            put(action.kind(), list(targets));
-        }
-        FaultAction::Partition { sides, one_way } => {
-            put(
-                "partition",
-                Value::Array(sides.iter().map(|s| list(s)).collect()),
-            );
-            if *one_way {
-                put("one_way", true.into());
-            }
-        }
-        FaultAction::Bridge { sides, bridge } => {
-            put(
-                "partition",
-                Value::Array(sides.iter().map(|s| list(s)).collect()),
-            );
-            put("bridge", bridge.to_string().into());
-        }
-        FaultAction::Link { from, to, change } => {
-            let mut link = change_table(change);
-            link.insert("from".into(), list(from));
-            link.insert("to".into(), list(to));
-            put("link", link.into());
-        }
-        FaultAction::Transfer { to } => {
-            put("transfer", to.to_string().into());
-        }
-        FaultAction::CrashLoop {
-            targets,
-            up_us,
-            down_us,
-        }
-        | FaultAction::RollingRestart {
-            targets,
-            up_us,
-            down_us,
-        } => {
-            put(action.kind(), list(targets));
-            put("up", duration_text(*up_us).into());
-            put("down", duration_text(*down_us).into());
-        }
-        FaultAction::Disk { targets, fault } => {
-            put("disk", list(targets));
-            match fault {
-                DiskFault::SlowSync { by_us } => put("slow_sync", duration_text(*by_us).into()),
-                DiskFault::Full => put("damage", "full".into()),
-                fault => put("damage", fault.kind().into()),
-            };
-        }
-        FaultAction::Clock { targets, fault } => {
-            put("clock", list(targets));
-            match fault {
-                ClockFault::Offset { by_us } => put("offset", offset_text(*by_us).into()),
-                ClockFault::Jump { by_us } => put("jump", offset_text(*by_us).into()),
-                ClockFault::Drift { by_ppm } => put("drift", format!("{by_ppm}ppm").into()),
-            };
-        }
-        FaultAction::Member { target, change } => {
-            let key = match change {
-                MemberChange::Add => "add",
-                MemberChange::Remove => "remove",
-                MemberChange::Replace => "replace",
-            };
-            put("member", single(key, target.to_string().into()));
-        }
-        FaultAction::Client { fault } => {
-            let key = match fault {
-                ClientFault::Crash { .. } => "crash",
-                ClientFault::RetryStorm { .. } => "retry_storm",
-            };
-            let clients = i64::try_from(fault.clients()).expect("a scenario counts few clients");
-            put("client", single(key, clients.into()));
-        }
-    }
-}
-
-/// A table with one key.
-fn single(key: &str, value: Value) -> Value {
-    Value::Table(Table::from_iter([(key.to_owned(), value)]))
-}
-
-fn change_table(change: &LinkChange) -> Table {
-    let mut table = Table::new();
-    let texts = [
-        (
-            "latency",
-            duration_text(change.latency_us),
-            change.latency_us > 0,
-        ),
-        (
-            "jitter",
-            duration_text(change.jitter_us),
-            change.jitter_us > 0,
-        ),
-        ("loss", share_text(change.loss_ppm), change.loss_ppm > 0),
-    ];
-    for (key, text, is_there) in texts {
-        if is_there {
-            table.insert(key.into(), text.into());
-        }
-    }
-    if let Some(bandwidth) = change.bandwidth_bytes_per_s {
-        table.insert("bandwidth".into(), format!("{bandwidth}B/s").into());
-    }
-    table
-}
-
-fn list(targets: &[Target]) -> Value {
-    let names = targets.iter().map(|target| target.to_string().into());
-    Value::Array(names.collect())
 }

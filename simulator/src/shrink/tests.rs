@@ -90,7 +90,7 @@ fn shrunk(most_asked: u64, fails: impl Fn(&Plan) -> bool) -> (Shrunk, Vec<usize>
 
 fn has_partition(plan: &Plan) -> bool {
     let mut faults = plan.faults.iter();
-    faults.any(|fault| fault.action.kind() == "partition")
+    faults.any(|fault| fault.action.kind() == crate::fault::FaultKind::Partition)
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn two_faults_that_only_fail_together_stay() {
         let kills = plan
             .faults
             .iter()
-            .filter(|fault| fault.action.kind() == "kill");
+            .filter(|fault| fault.action.kind() == crate::fault::FaultKind::Kill);
         kills.count() >= 2 && has_partition(plan)
     });
     assert_eq!(shrunk.faults(), 3, "{}", shrunk.text());

@@ -3,14 +3,16 @@
 
 use maud::{Markup, html as markup};
 
-use super::markdown::{endings, figure_rows, headline, rows, runs};
+use super::render::{endings, headline, runs};
 use super::result::{Ending, Measure};
 use super::store::Results;
 use super::summary::{ScenarioSummary, Summary};
-use crate::report::html::page::{Graphs, page, section, table};
+use super::tables;
+use crate::report::document::{Block, Section, known};
+use crate::report::html::page::{Graphs, blocks, page, section};
 use crate::report::html::plot::{Grid, Line, Plot};
 use crate::report::html::scale::{Scale, Unit, round_duration};
-use crate::report::{Table, Tone, count, duration};
+use crate::report::{count, duration};
 
 /// Durations drawn as distributions, and their classes in the style sheet.
 static DRAWN: [(Measure, &str); 4] = [
@@ -21,6 +23,9 @@ static DRAWN: [(Measure, &str); 4] = [
 ];
 /// Places on the axis for each tenfold duration.
 const STEPS: u32 = 80;
+
+const MARKS: &str = "Situations that are hard to come by, and how many runs met them. One that no \
+                     run met is a situation that these seeds say nothing about.";
 
 /// The page as one HTML document.
 pub fn html(summary: &Summary, results: &Results) -> String {
@@ -35,31 +40,24 @@ pub fn html(summary: &Summary, results: &Results) -> String {
         grid: &grid,
         plots: &plots,
     }];
+    let mut sections: Vec<Section> = summary
+        .scenarios
+        .iter()
+        .enumerate()
+        .map(|(number, of_it)| scenario(number, of_it, &plots, &grid))
+        .collect();
+    let faults = Block::Table(tables::faults(summary));
+    let marks = vec![
+        Block::Note(MARKS.into()),
+        Block::Table(tables::marks(summary)),
+    ];
+    sections.push(Section::new("faults", "Faults by kind", vec![faults]));
+    sections.push(Section::new("marks", "Marks", marks));
+    sections.push(appendix(summary));
     let body = markup! {
         (head(summary))
         @if !summary.failures.is_empty() { (failures(summary)) }
-        @for (number, scenario) in summary.scenarios.iter().enumerate() {
-            (section(&format!("scenario-{number}"), &scenario.scenario, &markup! {
-                p.note { (endings(scenario)) }
-                @for plot in plots.iter().filter(|plot| plot.id == id(number)) {
-                    (plot.markup(&grid))
-                }
-                (table(&measures(scenario)))
-                @let figures = figures(scenario);
-                @if !figures.rows.is_empty() {
-                    details.plan {
-                        summary { "Latency, throughput and stages of all runs" }
-                        (table(&figures))
-                    }
-                }
-            }))
-        }
-        (section("faults", "Faults by kind", &table(&faults(summary))))
-        (section("marks", "Marks", &markup! {
-            p.note { "Situations that are hard to come by, and how many runs met them. One that no run met is a situation that these seeds say nothing about." }
-            (table(&marks(summary)))
-        }))
-        (section("again", "How it was made, raw data", &appendix(summary)))
+        @for shown in &sections { (section(shown)) }
     };
     let title = format!("Sweep of seeds {}", summary.sweep.seeds);
     let footer = format!(
@@ -67,6 +65,28 @@ pub fn html(summary: &Summary, results: &Results) -> String {
         summary.sweep.version, summary.wall.finished
     );
     page(&title, &body, &graphs, &footer)
+}
+
+fn scenario(number: usize, scenario: &ScenarioSummary, plots: &[Plot], grid: &Grid) -> Section {
+    let plots = plots.iter().filter(|plot| plot.id == id(number));
+    let figures = tables::figures([scenario]);
+    let figures = (!figures.is_empty()).then(|| {
+        Block::Drawn(markup! {
+            details.plan {
+                summary { "Latency, throughput and stages of all runs" }
+                (blocks(&[Block::Table(figures)]))
+            }
+        })
+    });
+    let shown = [Block::Note(endings(scenario))].into_iter();
+    let shown = shown.chain(plots.map(|plot| Block::Drawn(plot.markup(grid))));
+    let measures = Block::Table(tables::measures([scenario], false));
+    let id = format!("scenario-{number}");
+    Section::new(
+        id,
+        &scenario.scenario,
+        shown.chain([measures]).chain(figures).collect(),
+    )
 }
 
 fn head(summary: &Summary) -> Markup {
@@ -232,14 +252,19 @@ fn line(
 }
 
 /// What was swept and how, and where its data is.
-fn appendix(summary: &Summary) -> Markup {
+fn appendix(summary: &Summary) -> Section {
     let sweep = &summary.sweep;
     let wall = &summary.wall;
     let settings = sweep.settings.iter();
     let settings: Vec<String> = settings
         .map(|(key, value)| format!("{key}={value}"))
         .collect();
-    let facts = [
+    let each = if sweep.verified {
+        "twice, compared"
+    } else {
+        "once"
+    };
+    let facts = known(vec![
         ("seeds", sweep.seeds.clone()),
         (
             "runs",
@@ -248,20 +273,12 @@ fn appendix(summary: &Summary) -> Markup {
         ("settings", settings.join(", ")),
         ("planted bug", sweep.planted.clone().unwrap_or_default()),
         ("shard", sweep.shard.clone()),
-        (
-            "each run",
-            if sweep.verified {
-                "twice, compared"
-            } else {
-                "once"
-            }
-            .to_owned(),
-        ),
+        ("each run", each.to_owned()),
         ("processes at a time", count(wall.jobs)),
         ("took", duration(wall.seconds.get())),
         ("finished", wall.finished.clone()),
         ("squall", sweep.version.clone()),
-    ];
+    ]);
     let files = [
         (
             "results.jsonl",
@@ -276,83 +293,17 @@ fn appendix(summary: &Summary) -> Markup {
             "run directories of failures, the first few of every cause",
         ),
     ];
-    markup! {
-        dl.facts {
-            @for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
-                dt { (name) } dd { (value) }
-            }
-        }
-        h3 { "In the sweep's directory" }
-        dl.facts.commands { @for (file, what) in files { dt { code { (file) } } dd { (what) } } }
+    let again = markup! {
         p.note {
             "Any run, the worst of a measure say, is made again with " code { "squall run SCENARIO --seed SEED" }
             ", and its page with " code { "squall report RUN_DIR --html" } "."
         }
-    }
-}
-
-fn figures(scenario: &ScenarioSummary) -> Table {
-    Table {
-        title: "figures",
-        columns: vec!["figure", ">median", ">worst"],
-        rows: figure_rows(scenario)
-            .map(|row| (Tone::Plain, row.into()))
-            .collect(),
-    }
-}
-
-fn measures(scenario: &ScenarioSummary) -> Table {
-    Table {
-        title: "measures",
-        columns: vec![
-            "measure",
-            ">count",
-            ">min",
-            ">p50",
-            ">p90",
-            ">p99",
-            ">max",
-            ">worst seed",
-            ">not seen",
-        ],
-        rows: rows(scenario)
-            .into_iter()
-            .map(|row| (Tone::Plain, row.to_vec()))
-            .collect(),
-    }
-}
-
-fn faults(summary: &Summary) -> Table {
-    let rows = summary.faults.iter().map(|(kind, counts)| {
-        let numbers = [counts.injected, counts.skipped, counts.uncertain].map(count);
-        let cells = [kind.clone()].into_iter().chain(numbers);
-        (Tone::Plain, cells.collect())
-    });
-    Table {
-        title: "faults",
-        columns: vec!["fault", ">injected", ">skipped", ">uncertain"],
-        rows: rows.collect(),
-    }
-}
-
-fn marks(summary: &Summary) -> Table {
-    let rows = summary.marks.iter().map(|mark| {
-        let tone = match mark.runs {
-            0 => Tone::Doubtful,
-            _ => Tone::Plain,
-        };
-        let first = mark.first.as_deref().unwrap_or("never");
-        let cells = vec![
-            mark.about.clone(),
-            count(mark.runs),
-            count(mark.times),
-            first.to_owned(),
-        ];
-        (tone, cells)
-    });
-    Table {
-        title: "marks",
-        columns: vec!["mark", ">runs", ">times", "first"],
-        rows: rows.collect(),
-    }
+    };
+    let blocks = vec![
+        Block::Facts(facts),
+        Block::Heading("In the sweep's directory".into()),
+        Block::Terms(files.map(|(file, what)| (file.into(), what.into())).into()),
+        Block::Drawn(again),
+    ];
+    Section::new("again", "How it was made, raw data", blocks)
 }

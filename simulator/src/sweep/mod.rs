@@ -16,20 +16,20 @@
 //! ([`crate::cli`]).
 
 pub mod cause;
-pub mod csv;
 pub mod failures;
 mod html;
-mod markdown;
 pub mod pool;
+mod render;
 pub mod result;
 pub mod seeds;
 pub mod spec;
 pub mod store;
 pub mod summary;
+mod tables;
 
 pub use cause::Cause;
 pub use html::html;
-pub use markdown::{markdown, text};
+pub use render::{csv, figures_csv, markdown, seeds_csv, text};
 pub use result::{Ending, Measure, SeedResult};
 pub use seeds::{SeedRange, Shard};
 pub use spec::{Spec, SweptProfile, SweptScenario, Task};

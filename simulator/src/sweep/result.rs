@@ -273,7 +273,7 @@ fn facts(report: &Report) -> RunFacts {
 fn faults(report: &Report) -> BTreeMap<String, FaultCounts> {
     let mut kinds: BTreeMap<String, FaultCounts> = BTreeMap::new();
     for fault in &report.faults {
-        let counts = kinds.entry(fault.kind.clone()).or_default();
+        let counts = kinds.entry(fault.kind.to_string()).or_default();
         match fault.status {
             SpanStatus::Installed | SpanStatus::Healed => counts.injected += 1,
             SpanStatus::Skipped { .. } => counts.skipped += 1,

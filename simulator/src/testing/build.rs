@@ -193,7 +193,7 @@ mod tests {
             .push(Fault::new("transfer", "follower").at("4s"));
         let scenario = Scenario::parse(&draft.text(), "the scenario").expect("it is valid");
         let plan = Plan::resolve(&scenario, 1).expect("it is valid");
-        let kinds: Vec<_> = plan.faults.iter().map(|f| f.action.kind()).collect();
+        let kinds: Vec<_> = plan.faults.iter().map(|f| f.action.kind().name()).collect();
         assert_eq!(kinds, ["partition", "kill", "transfer"]);
         assert_eq!(plan.workloads.len(), 2);
     }

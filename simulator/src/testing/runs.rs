@@ -7,9 +7,10 @@ use std::sync::{Mutex, MutexGuard};
 
 use super::measures::{Durations, RunReport};
 use super::{Simulation, Wishes, Written};
+use crate::backends;
 use crate::environment::Environment;
 use crate::report::RunVerdict;
-use crate::run::{Judged, SIM};
+use crate::run::Judged;
 use crate::run_dir::{Manifest, RunDir};
 use crate::scenario::Scenario;
 use crate::sweep::{Measure, SeedResult};
@@ -216,7 +217,7 @@ fn leave(
     let manifest = Manifest {
         scenario: scenario_file.display().to_string(),
         seed: failed.seed,
-        backend: SIM.into(),
+        backend: backends::DEFAULT.info.name.into(),
         settings: simulation.settings.clone(),
         planted: None,
         profile: None,

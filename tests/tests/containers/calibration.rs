@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use squall::calibrate::{self, CalibrateError, Effort};
 use squall::report::RunVerdict;
-use squall::run::DockerOptions;
 use squall::scenario::{Profile, Scenario};
+
+use squall_docker::Options;
 
 use crate::node;
 use crate::setting::{alone, engine, left_of, skip};
@@ -24,9 +25,9 @@ fn a_profile_measured_on_containers_is_simulated() {
     let Some(_turn) = engine().and_then(|()| alone()) else {
         return;
     };
-    let options = DockerOptions {
+    let options = Options {
         node_binary: Some(node::binary()),
-        ..DockerOptions::default()
+        ..Options::default()
     };
     let measured = calibrate::measure_containers(NODES, &options, BRIEF, |_| {});
     assert_eq!(left_of(std::process::id()), Vec::<String>::new());

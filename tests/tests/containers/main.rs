@@ -19,8 +19,9 @@ use std::time::{Duration, Instant};
 
 use setting::{Run, alone, engine, left_of, links_can_be_broken, run, scenario};
 use squall::report::{CheckVerdict, RunVerdict};
-use squall::run::{RunError, plan_for_docker};
+use squall::run::{RunError, plan_for};
 use squall::scenario::Scenario;
+use squall_docker::DockerBackend;
 
 /// Short phases, for scenarios whose faults leave room for it.
 const SHORT: [(&str, &str); 3] = [
@@ -172,7 +173,7 @@ fn faults_that_containers_cannot_do_are_refused_by_name() {
     ] {
         let path = squall_tests::repository().join("scenarios").join(file);
         let scenario = Scenario::load(path).expect("it is in the catalogue");
-        match plan_for_docker(&scenario, 1) {
+        match plan_for(&DockerBackend::default(), &scenario, 1) {
             Err(RunError::Refused(why)) => {
                 assert!(
                     why.contains(kind) && why.contains("docker"),

@@ -5,8 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use squall::report::{Report, Style};
 use squall::run::resources::ResourceSample;
-use squall::run::{Context, DockerOptions, run_docker};
+use squall::run::{Context, run_on};
 use squall::scenario::Scenario;
+use squall_docker::{DockerBackend, Options};
 
 use crate::node;
 
@@ -46,12 +47,18 @@ pub fn scenario(file: &str, settings: &[(&str, &str)]) -> Scenario {
 
 /// Runs a scenario on containers.
 pub fn run(scenario: &Scenario, planted: Option<&str>) -> Run {
-    let options = DockerOptions {
+    let options = Options {
         node_binary: Some(node::binary()),
         planted: planted.map(str::to_owned),
         interrupted: None,
     };
-    let judged = run_docker(scenario, 1, "", &options, Context::default());
+    let judged = run_on(
+        &DockerBackend { options },
+        scenario,
+        1,
+        "",
+        Context::default(),
+    );
     let judged = judged.unwrap_or_else(|error| panic!("{error}"));
     Run {
         report: judged.report,

@@ -7,15 +7,15 @@ use std::rc::Rc;
 use futures_util::future::{Either, join_all, select};
 use tokio::sync::Notify;
 
-use super::clock::Clock;
 use super::lab::{DATA, Holder, Lab};
-use super::links::Links;
 use super::machine::{Common, Machine};
 use super::site::DockerSite;
-use super::{DockerError, Options, refusal};
+use super::{DockerError, Options, backend};
 use squall_backend::nemesis::Nemesis;
 use squall_backend::phases::Stage;
 use squall_history::Recorder;
+use squall_linux::clock::Clock;
+use squall_linux::links::Links;
 use squall_plan::plan::Plan;
 use squall_workload::Setting;
 use squall_world::RealWorld;
@@ -123,7 +123,7 @@ impl Cluster {
 }
 
 async fn open_links(plan: &Plan, holders: &[Holder]) -> Result<Option<Links>, DockerError> {
-    if !refusal::has_link_faults(plan) {
+    if !backend::has_link_faults(plan) {
         return Ok(None);
     }
     let pids: Vec<i32> = holders.iter().map(|holder| holder.pid).collect();

@@ -11,7 +11,7 @@ use squall_world::{RealWorld, World};
 
 use super::DockerError;
 use super::engine::{Engine, Labels, MarkedKind, Spec};
-use super::owner::{Life, Owner};
+use squall_linux::owner::{Life, Owner};
 
 /// Bears the run's id.
 const RUN: &str = "org.squall.run";

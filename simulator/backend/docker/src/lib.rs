@@ -19,35 +19,29 @@ use futures_util::future::{Either, select};
 use squall_world::{RealWorld, World};
 use tokio::task::LocalSet;
 
-mod clock;
+mod backend;
 mod cluster;
 mod engine;
 mod image;
 mod knowledge;
 mod lab;
 mod lend;
-mod links;
 mod machine;
-mod meter;
-mod netns;
-mod observe;
-mod owner;
-mod packets;
 mod process;
-mod proof;
-mod refusal;
-mod rules;
 mod site;
 
+pub use backend::{DockerBackend, INFO};
 use cluster::Cluster;
 use engine::Engine;
 use lab::Lab;
 pub use lend::{Lent, lend};
-pub use refusal::refusal;
+use machine::Machine;
+pub use squall_linux::links_can_be_broken;
 
 use squall_backend::resources;
 use squall_history::History;
 use squall_history::resources::ResourceSample;
+use squall_linux::meter::{self, Metered};
 use squall_plan::plan::Plan;
 
 /// How often a wish to end the run is looked for.
@@ -84,7 +78,7 @@ pub enum DockerError {
     Interrupted,
 }
 
-/// Executes the plan, which [`refusal`] does not refuse.
+/// Executes the plan, which [`DockerBackend`] does not refuse.
 ///
 /// # Errors
 /// The engine cannot be used, or the cluster did not form; or the run was interrupted.
@@ -104,8 +98,8 @@ fn in_lab<T>(
     block_on(async {
         let engine = Engine::connect().await?;
         lab::sweep(&engine).await?;
-        if refusal::has_link_faults(plan) {
-            links_can_be_broken().map_err(|why| {
+        if backend::has_link_faults(plan) {
+            squall_linux::links_can_be_broken().map_err(|why| {
                 DockerError::Run(format!("faults of links are not possible: {why}"))
             })?;
         }
@@ -136,18 +130,6 @@ pub fn clean() -> Result<usize, DockerError> {
     })
 }
 
-/// Whether faults of links are possible on this machine.
-///
-/// # Errors
-/// Why they are not.
-pub fn links_can_be_broken() -> Result<(), String> {
-    rules::must_be_possible()?;
-    match rustix::process::geteuid().is_root() {
-        true => Ok(()),
-        false => Err("only root may enter the networks of containers".into()),
-    }
-}
-
 fn block_on<T>(work: impl Future<Output = Result<T, DockerError>>) -> Result<T, DockerError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -168,7 +150,7 @@ async fn play(plan: &Plan, options: &Options, lab: Rc<Lab>) -> Result<DockerRun,
     let samples = cluster
         .unless_it_fails(async {
             cluster.form().await?;
-            let samples = meter::start(&cluster.machines, &cluster.clock);
+            let samples = meter::start(&cluster.clock, metered(&cluster.machines));
             let seen = samples.clone();
             let gauge = move |from_us, to_us| resources::usage(&seen.borrow(), from_us, to_us);
             cluster.stage.setting.measure_by(Box::new(gauge));
@@ -183,4 +165,17 @@ async fn play(plan: &Plan, options: &Options, lab: Rc<Lab>) -> Result<DockerRun,
         history,
         resources: samples.take(),
     })
+}
+
+/// The nodes, as whoever reads the kernel's accounts must know them.
+fn metered(machines: &[Rc<Machine>]) -> impl Fn() -> Vec<Metered> + 'static {
+    let machines = machines.to_vec();
+    move || {
+        let machines = machines.iter().map(|machine| Metered {
+            name: machine.name(),
+            network_pid: machine.holder.pid,
+            pid: machine.pid(),
+        });
+        machines.collect()
+    }
 }

@@ -11,13 +11,13 @@ use squall_world::{Instant, RealWorld, World};
 use tokio::sync::{Mutex, Notify};
 
 use super::DockerError;
-use super::clock::Clock;
 use super::engine::Output;
 use super::knowledge::{Knowledge, Line, Lines};
 use super::lab::{Holder, Lab};
-use super::process::{Kick, Process};
+use super::process::{Process, Signal};
 use squall_fault::node_name;
 use squall_history::{EventKind, NodeEvent};
+use squall_linux::clock::Clock;
 use squall_workload::Setting;
 
 /// A process asked to stop is killed after this long.
@@ -294,7 +294,7 @@ impl Machine {
             return;
         };
         self.ended_by_us.set(Some(KILLED));
-        if let Err(error) = process.kick(Kick::Kill).await {
+        if let Err(error) = process.signal(Signal::KILL).await {
             self.common.fail(error);
         }
     }
@@ -319,7 +319,7 @@ impl Machine {
             return self.gone().await;
         };
         self.ended_by_us.set(Some("asked to by the nemesis"));
-        if let Err(error) = process.kick(Kick::Terminate).await {
+        if let Err(error) = process.signal(Signal::TERM).await {
             self.common.fail(error);
         }
         let limit = squall_world::timeout::<RealWorld, _>(STOP_LIMIT, self.gone());
@@ -335,8 +335,8 @@ impl Machine {
         let Some(process) = process else {
             return Err(format!("{} does not run", self.name()));
         };
-        let kick = if paused { Kick::Stop } else { Kick::Continue };
-        (process.kick(kick).await).map_err(|e| e.to_string())?;
+        let signal = if paused { Signal::STOP } else { Signal::CONT };
+        (process.signal(signal).await).map_err(|e| e.to_string())?;
         let deadline = RealWorld::now() + Duration::from_secs(1);
         while process.is_stopped() != paused {
             if RealWorld::now() > deadline {

@@ -1,6 +1,6 @@
 //! The containers as the harness sees them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -8,11 +8,13 @@ use futures_util::future::join_all;
 use squall_cluster::client::operate;
 use squall_world::{RealWorld, World};
 
-use super::links::Links;
 use super::machine::{Common, Machine};
-use squall_backend::nemesis::Nemesis;
-use squall_backend::site::{Change, Configuration, Miss, Site, uncertain};
-use squall_fault::{LinkChange, ResolvedAction, node_name};
+use squall_backend::site::{
+    Change, Configuration, Direction, InstallError, Installed, LinkEffect, Links, Machines,
+    Membership, Observation, Processes, Site,
+};
+use squall_fault::node_name;
+use squall_linux::links::Links as LinuxLinks;
 
 /// A leader gets this long for one step before the step is tried again.
 const STEP: Duration = Duration::from_secs(5);
@@ -27,7 +29,7 @@ pub struct DockerSite {
     pub(super) common: Rc<Common>,
     pub(super) machines: Vec<Rc<Machine>>,
     /// Only where the plan has faults of links.
-    pub(super) links: Option<Links>,
+    pub(super) links: Option<LinuxLinks>,
     pub(super) members: usize,
     pub(super) voters: RefCell<Vec<bool>>,
 }
@@ -57,7 +59,7 @@ impl DockerSite {
         known.max_by_key(|(index, _)| *index).map(|(_, now)| now)
     }
 
-    fn links(&self) -> &Links {
+    fn links(&self) -> &LinuxLinks {
         let links = self.links.as_ref();
         links.expect("a plan with faults of links has them opened")
     }
@@ -85,9 +87,7 @@ async fn ask(machine: &Machine) {
     }
 }
 
-impl Site for DockerSite {
-    type World = RealWorld;
-
+impl Processes for DockerSite {
     fn members(&self) -> usize {
         self.members
     }
@@ -100,6 +100,70 @@ impl Site for DockerSite {
         self.machines[node].is_up()
     }
 
+    fn data_loss(&self, node: usize) -> Option<String> {
+        self.machines[node].lost.borrow().clone()
+    }
+
+    async fn startup_failure(&self) {
+        // No fault of this world damages what is stored.
+        std::future::pending().await
+    }
+
+    async fn start(&self, node: usize) {
+        self.machines[node].start().await;
+    }
+
+    async fn kill(&self, nodes: &[usize]) -> Installed {
+        let machines = || nodes.iter().map(|node| &self.machines[*node]);
+        let running: Vec<&Rc<Machine>> = machines().filter(|machine| machine.is_up()).collect();
+        join_all(running.iter().map(|machine| machine.strike())).await;
+        join_all(running.iter().map(|machine| machine.gone())).await;
+        let ended = running.iter().map(|machine| machine.ended_at_us()).min();
+        Installed {
+            at_us: ended.unwrap_or_else(|| self.common.setting.recorder.now_us()),
+        }
+    }
+
+    async fn stop(&self, node: usize) {
+        self.machines[node].stop().await;
+    }
+
+    async fn set_paused(&self, nodes: &[usize], paused: bool) -> Result<(), InstallError> {
+        let running = nodes.iter().filter(|node| paused || self.is_up(**node));
+        let done = running.map(|node| self.machines[*node].set_paused(paused));
+        let done: Result<Vec<()>, String> = join_all(done).await.into_iter().collect();
+        done.map(drop).map_err(InstallError::Uncertain)
+    }
+
+    fn lose_disk(&self, node: usize, why: &str) {
+        *self.machines[node].lost.borrow_mut() = Some(why.into());
+    }
+
+    async fn replace(&self, node: usize) {
+        self.machines[node].renew().await;
+    }
+}
+
+impl Links for DockerSite {
+    async fn apply(
+        &self,
+        fault: usize,
+        links: &[Direction],
+        effect: LinkEffect,
+    ) -> Result<Installed, InstallError> {
+        let now_us = || self.common.setting.recorder.now_us();
+        let seen = self.links().apply(fault, links, effect, now_us).await;
+        let seen = seen.map_err(InstallError::Uncertain)?;
+        self.note(fault, &seen.text);
+        Ok(Installed { at_us: seen.at_us })
+    }
+
+    async fn remove(&self, fault: usize) -> Result<(), String> {
+        self.links().remove(fault).await
+    }
+}
+
+impl Membership for DockerSite {
     fn leader(&self) -> Option<usize> {
         (self.machines.iter())
             .filter(|machine| machine.is_up())
@@ -118,50 +182,6 @@ impl Site for DockerSite {
             *self.voters.borrow_mut() = (0..self.len()).map(has_vote).collect();
         }
         self.voters.borrow().clone()
-    }
-
-    fn applied(&self, node: usize) -> Option<u64> {
-        self.machines[node].applied()
-    }
-
-    fn lost(&self, node: usize) -> Option<String> {
-        self.machines[node].lost.borrow().clone()
-    }
-
-    async fn refusal(&self) {
-        // No fault of this world damages what is stored.
-        std::future::pending().await
-    }
-
-    async fn start(&self, node: usize) {
-        self.machines[node].start().await;
-    }
-
-    async fn kill(&self, nodes: &[usize]) -> Option<u64> {
-        let machines = || nodes.iter().map(|node| &self.machines[*node]);
-        let running: Vec<&Rc<Machine>> = machines().filter(|machine| machine.is_up()).collect();
-        join_all(running.iter().map(|machine| machine.strike())).await;
-        join_all(running.iter().map(|machine| machine.gone())).await;
-        running.iter().map(|machine| machine.ended_at_us()).min()
-    }
-
-    async fn stop(&self, node: usize) {
-        self.machines[node].stop().await;
-    }
-
-    async fn set_paused(&self, nodes: &[usize], paused: bool) -> Result<(), Miss> {
-        let running = nodes.iter().filter(|node| paused || self.is_up(**node));
-        let done = running.map(|node| self.machines[*node].set_paused(paused));
-        let done: Result<Vec<()>, String> = join_all(done).await.into_iter().collect();
-        done.map(drop).map_err(uncertain)
-    }
-
-    fn lose_disk(&self, node: usize, why: &str) {
-        *self.machines[node].lost.borrow_mut() = Some(why.into());
-    }
-
-    async fn replace(&self, node: usize) {
-        self.machines[node].renew().await;
     }
 
     async fn transfer_leader(&self, to: usize) -> Result<(), String> {
@@ -184,51 +204,11 @@ impl Site for DockerSite {
         };
         told.map(drop)
     }
+}
 
-    async fn cut(&self, fault: usize, links: &[(usize, usize)]) -> Result<Option<u64>, Miss> {
-        let at_us = Cell::new(0);
-        let now = || at_us.set(self.common.setting.recorder.now_us());
-        let seen = self.links().cut(links, now).await;
-        self.note(fault, &seen.map_err(uncertain)?);
-        Ok(Some(at_us.get()))
-    }
-
-    async fn join(&self, links: &[(usize, usize)]) -> Result<(), String> {
-        self.links().join(links).await
-    }
-
-    async fn degrade(
-        &self,
-        fault: usize,
-        links: &[(usize, usize)],
-        change: LinkChange,
-    ) -> Result<Option<u64>, Miss> {
-        let at_us = Cell::new(0);
-        let now = || at_us.set(self.common.setting.recorder.now_us());
-        let seen = self.links().degrade(fault, links, change, now).await;
-        self.note(fault, &seen.map_err(uncertain)?);
-        Ok(Some(at_us.get()))
-    }
-
-    async fn restore(&self, fault: usize) -> Result<(), String> {
-        self.links().restore(fault).await
-    }
-
-    async fn install_special(
-        _nemesis: &Nemesis<Self>,
-        _fault: usize,
-        action: &ResolvedAction,
-        _ends_us: u64,
-    ) -> Result<Option<u64>, Miss> {
-        unreachable!("{action:?} is refused before a run")
-    }
-
-    async fn heal_special(
-        _nemesis: &Nemesis<Self>,
-        _fault: usize,
-        action: &ResolvedAction,
-    ) -> Result<(), String> {
-        unreachable!("{action:?} is refused before a run")
+impl Observation for DockerSite {
+    fn applied(&self, node: usize) -> Option<u64> {
+        self.machines[node].applied()
     }
 
     async fn emit_digests(&self) {
@@ -250,6 +230,13 @@ impl Site for DockerSite {
         }))
         .await;
     }
+}
+
+/// Containers share the machine's power, disk and clock.
+impl Machines for DockerSite {}
+
+impl Site for DockerSite {
+    type World = RealWorld;
 
     fn among_clients<R>(&self, work: impl FnOnce() -> R) -> R {
         work()

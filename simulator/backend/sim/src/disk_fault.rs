@@ -61,7 +61,7 @@ impl Faults {
     pub(super) fn sync_delay(&self) -> Nanos {
         let mut delay = 0;
         for active in self.active.borrow().values() {
-            if let DiskFault::SlowSync { by_us } = active.fault {
+            if let DiskFault::SlowSync(by_us) = active.fault {
                 self.ring(active);
                 delay += by_us * 1_000;
             }

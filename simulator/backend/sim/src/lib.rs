@@ -11,13 +11,13 @@ use std::sync::Arc;
 
 use squall_cluster::raft::node_name;
 
+mod backend;
 mod clock;
 pub mod cluster;
 pub mod disk;
 mod disk_fault;
 pub mod executor;
-mod install;
-mod install_disk;
+mod machines;
 pub mod network;
 mod process;
 pub mod processor;
@@ -28,6 +28,7 @@ pub mod system;
 mod timers;
 pub mod world;
 
+pub use backend::{INFO, SimBackend};
 use cluster::Cluster;
 use executor::{Executor, HostId};
 use network::Network;
@@ -40,7 +41,6 @@ use squall_backend::nemesis::Nemesis;
 use squall_backend::phases::Stage;
 use squall_history::{EventKind, History, Recorder};
 use squall_plan::plan::{Costs, Plan, ProcessorPlan};
-use squall_workload::service::shipped;
 use squall_workload::{Drivers, Setting};
 
 /// More task switches than this at one instant mean that time will never move again.
@@ -122,7 +122,7 @@ pub fn run_system(plan: &Plan, system: Option<&Arc<dyn System>>) -> Result<SimRu
     let addresses = (0..plan.cluster.nodes).map(cluster::node_address);
     let addresses: Vec<String> = addresses.collect();
     let drivers = system.map(|system| drivers(system, &addresses));
-    let services = system.map_or_else(shipped, |system| system.services());
+    let services = backend::services(system);
     let setting = Setting::with_drivers::<SimWorld>(recorder, addresses, drivers, services);
     record_node_events(&setting);
 
@@ -137,6 +137,7 @@ pub fn run_system(plan: &Plan, system: Option<&Arc<dyn System>>) -> Result<SimRu
         executor: executor.clone(),
         network: network.clone(),
         cluster: cluster.clone(),
+        setting: setting.clone(),
         clients,
     });
     let stage = Stage {

@@ -19,7 +19,7 @@ use turmoil_net::{
 
 use super::executor::{Executor, HostId, Nanos};
 use squall_backend::link::{Link, retransmit_after};
-use squall_fault::LinkChange;
+use squall_backend::site::{Direction, LinkEffect};
 use squall_plan::plan::NetworkPlan;
 
 /// Large packets: a message is one event unless it is a snapshot.
@@ -126,9 +126,8 @@ pub struct Network {
     /// `links[from][to]`.
     links: Vec<Vec<Link>>,
     base: NetworkPlan,
-    /// Faults in force on single links.
-    #[allow(clippy::type_complexity)] // fault → (directed links, what they get worse by)
-    degraded: BTreeMap<usize, Vec<(Vec<(usize, usize)>, LinkChange)>>,
+    /// What each fault in force does to which links.
+    effects: BTreeMap<usize, (Vec<Direction>, LinkEffect)>,
     flows: BTreeMap<FlowKey, Flow>,
     schedule: BinaryHeap<Reverse<(Nanos, u64, FlowKey)>>,
     next_sequence: u64,
@@ -161,7 +160,7 @@ impl Network {
             net_hosts,
             links: links(plan, hosts),
             base: plan.clone(),
-            degraded: BTreeMap::new(),
+            effects: BTreeMap::new(),
             flows: BTreeMap::new(),
             schedule: BinaryHeap::new(),
             next_sequence: 0,
@@ -316,13 +315,30 @@ impl Network {
         self.guard.deliver(packet);
     }
 
-    /// Cuts (`true`) or reopens one direction.
-    pub fn cut(&mut self, from: usize, to: usize, cut: bool) {
-        let cuts = &mut self.links[from][to].cuts;
-        *cuts = match cut {
-            true => *cuts + 1,
-            false => cuts.checked_sub(1).expect("only what was cut is reopened"),
-        };
+    /// Puts what a fault does to links in force.
+    pub fn apply(&mut self, fault: usize, links: &[Direction], effect: LinkEffect) {
+        let before = self.effects.insert(fault, (links.to_vec(), effect));
+        assert!(before.is_none(), "a fault does one thing at a time");
+        match effect {
+            LinkEffect::Cut => self.count_cuts(links, |cuts| cuts + 1),
+            LinkEffect::Degrade(_) => self.degrade_links(),
+        }
+    }
+
+    /// Takes it back.
+    pub fn remove(&mut self, fault: usize) {
+        match self.effects.remove(&fault) {
+            Some((links, LinkEffect::Cut)) => self.count_cuts(&links, |cuts| cuts - 1),
+            Some((_, LinkEffect::Degrade(_))) => self.degrade_links(),
+            None => {}
+        }
+    }
+
+    fn count_cuts(&mut self, links: &[Direction], count: fn(u32) -> u32) {
+        for (from, to) in links {
+            let cuts = &mut self.links[*from][*to].cuts;
+            *cuts = count(*cuts);
+        }
     }
 
     /// Whether that direction is cut.
@@ -330,35 +346,18 @@ impl Network {
         self.links[from][to].cuts > 0
     }
 
-    /// Puts a fault's changes of single links in force.
-    pub fn degrade(&mut self, fault: usize, links: Vec<(usize, usize)>, change: LinkChange) {
-        self.degraded
-            .entry(fault)
-            .or_default()
-            .push((links, change));
-        self.rebuild_links();
-    }
-
-    /// Ends them.
-    pub fn restore(&mut self, fault: usize) {
-        self.degraded.remove(&fault);
-        self.rebuild_links();
-    }
-
-    fn rebuild_links(&mut self) {
-        let fresh = links(&self.base, self.links.len());
-        for (link, fresh) in self
-            .links
-            .iter_mut()
-            .flatten()
-            .zip(fresh.into_iter().flatten())
-        {
-            let cuts = std::mem::replace(link, fresh).cuts;
-            link.cuts = cuts;
+    /// Makes all links anew as the plan and the faults want them, but for cuts.
+    fn degrade_links(&mut self) {
+        let mut fresh = links(&self.base, self.links.len());
+        for (link, fresh) in (self.links.iter().flatten()).zip(fresh.iter_mut().flatten()) {
+            fresh.cuts = link.cuts;
         }
-        for (links, change) in self.degraded.values().flatten() {
-            for (from, to) in links {
-                self.links[*from][*to].degrade(change);
+        self.links = fresh;
+        for (links, effect) in self.effects.values() {
+            if let LinkEffect::Degrade(change) = effect {
+                for (from, to) in links {
+                    self.links[*from][*to].degrade(change);
+                }
             }
         }
     }

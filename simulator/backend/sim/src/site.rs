@@ -7,12 +7,14 @@ use squall_cluster::node::NodeError;
 
 use super::cluster::{Cluster, node_address};
 use super::executor::{Executor, HostId, Nanos};
-use super::install::SimFaults;
 use super::network::Network;
 use super::world::SimWorld;
-use squall_backend::nemesis::Nemesis;
-use squall_backend::site::{Change, Configuration, Miss, Site, uncertain};
-use squall_fault::{LinkChange, ResolvedAction, node_name};
+use squall_backend::site::{
+    Change, Configuration, Direction, InstallError, Installed, LinkEffect, Links, Membership,
+    Observation, Processes, Site,
+};
+use squall_fault::node_name;
+use squall_workload::Setting;
 
 /// How often to look whether a leader has answered.
 const LOOK: Nanos = 20_000_000;
@@ -25,13 +27,20 @@ pub struct SimSite {
     pub(super) executor: Rc<Executor>,
     pub(super) network: Rc<RefCell<Network>>,
     pub(super) cluster: Rc<Cluster>,
+    pub(super) setting: Rc<Setting>,
     /// Where the clients are.
     pub(super) clients: HostId,
 }
 
-impl Site for SimSite {
-    type World = SimWorld;
+impl SimSite {
+    fn now(&self) -> Installed {
+        Installed {
+            at_us: self.setting.recorder.now_us(),
+        }
+    }
+}
 
+impl Processes for SimSite {
     fn members(&self) -> usize {
         self.cluster.members()
     }
@@ -44,6 +53,72 @@ impl Site for SimSite {
         self.cluster.is_up(node)
     }
 
+    fn data_loss(&self, node: usize) -> Option<String> {
+        self.cluster.lost(node)
+    }
+
+    async fn startup_failure(&self) {
+        self.cluster.refusal().await;
+    }
+
+    async fn start(&self, node: usize) {
+        self.cluster.start(node);
+    }
+
+    async fn kill(&self, nodes: &[usize]) -> Installed {
+        nodes.iter().for_each(|node| self.cluster.kill(*node));
+        self.now()
+    }
+
+    async fn stop(&self, node: usize) {
+        self.cluster.stop(node, STOP_LIMIT).await;
+    }
+
+    async fn set_paused(&self, nodes: &[usize], paused: bool) -> Result<(), InstallError> {
+        for node in nodes {
+            self.cluster.set_paused(*node, paused);
+        }
+        let is_done = |node: &usize| self.executor.is_paused(HostId(*node)) == paused;
+        if paused && !nodes.iter().all(is_done) {
+            return Err(InstallError::uncertain(
+                "a paused process is still scheduled",
+            ));
+        }
+        Ok(())
+    }
+
+    fn lose_disk(&self, node: usize, why: &str) {
+        self.cluster.lose_disk(node, why);
+    }
+
+    async fn replace(&self, node: usize) {
+        self.cluster.replace(node);
+    }
+}
+
+impl Links for SimSite {
+    async fn apply(
+        &self,
+        fault: usize,
+        links: &[Direction],
+        effect: LinkEffect,
+    ) -> Result<Installed, InstallError> {
+        let mut network = self.network.borrow_mut();
+        network.apply(fault, links, effect);
+        let is_cut = |(from, to): &Direction| network.is_cut(*from, *to);
+        if effect == LinkEffect::Cut && !links.iter().all(is_cut) {
+            return Err(InstallError::uncertain("a cut link still carries packets"));
+        }
+        Ok(self.now())
+    }
+
+    async fn remove(&self, fault: usize) -> Result<(), String> {
+        self.network.borrow_mut().remove(fault);
+        Ok(())
+    }
+}
+
+impl Membership for SimSite {
     fn leader(&self) -> Option<usize> {
         self.cluster.leader()
     }
@@ -66,50 +141,6 @@ impl Site for SimSite {
 
     fn voters(&self) -> Vec<bool> {
         self.cluster.voters()
-    }
-
-    fn applied(&self, node: usize) -> Option<u64> {
-        self.cluster.applied(node)
-    }
-
-    fn lost(&self, node: usize) -> Option<String> {
-        self.cluster.lost(node)
-    }
-
-    async fn refusal(&self) {
-        self.cluster.refusal().await;
-    }
-
-    async fn start(&self, node: usize) {
-        self.cluster.start(node);
-    }
-
-    async fn kill(&self, nodes: &[usize]) -> Option<u64> {
-        nodes.iter().for_each(|node| self.cluster.kill(*node));
-        None
-    }
-
-    async fn stop(&self, node: usize) {
-        self.cluster.stop(node, STOP_LIMIT).await;
-    }
-
-    async fn set_paused(&self, nodes: &[usize], paused: bool) -> Result<(), Miss> {
-        for node in nodes {
-            self.cluster.set_paused(*node, paused);
-        }
-        let is_done = |node: &usize| self.executor.is_paused(HostId(*node)) == paused;
-        match !paused || nodes.iter().all(is_done) {
-            true => Ok(()),
-            false => Err(uncertain("a paused process is still scheduled")),
-        }
-    }
-
-    fn lose_disk(&self, node: usize, why: &str) {
-        self.cluster.lose_disk(node, why);
-    }
-
-    async fn replace(&self, node: usize) {
-        self.cluster.replace(node);
     }
 
     async fn transfer_leader(&self, to: usize) -> Result<(), String> {
@@ -144,64 +175,20 @@ impl Site for SimSite {
         }
         Err(format!("{} did not answer", node_name(leader)))
     }
+}
 
-    async fn cut(&self, _fault: usize, links: &[(usize, usize)]) -> Result<Option<u64>, Miss> {
-        let mut network = self.network.borrow_mut();
-        for (from, to) in links {
-            network.cut(*from, *to, true);
-        }
-        match links.iter().all(|(from, to)| network.is_cut(*from, *to)) {
-            true => Ok(None),
-            false => Err(uncertain("a cut link still carries packets")),
-        }
-    }
-
-    async fn join(&self, links: &[(usize, usize)]) -> Result<(), String> {
-        let mut network = self.network.borrow_mut();
-        for (from, to) in links {
-            network.cut(*from, *to, false);
-        }
-        Ok(())
-    }
-
-    async fn degrade(
-        &self,
-        fault: usize,
-        links: &[(usize, usize)],
-        change: LinkChange,
-    ) -> Result<Option<u64>, Miss> {
-        let mut network = self.network.borrow_mut();
-        network.degrade(fault, links.to_vec(), change);
-        Ok(None)
-    }
-
-    async fn restore(&self, fault: usize) -> Result<(), String> {
-        self.network.borrow_mut().restore(fault);
-        Ok(())
-    }
-
-    async fn install_special(
-        nemesis: &Nemesis<Self>,
-        fault: usize,
-        action: &ResolvedAction,
-        ends_us: u64,
-    ) -> Result<Option<u64>, Miss> {
-        let faults = SimFaults(nemesis);
-        let done = faults.install_in_simulation(fault, action, ends_us);
-        done.await.map(|()| None)
-    }
-
-    async fn heal_special(
-        nemesis: &Nemesis<Self>,
-        fault: usize,
-        action: &ResolvedAction,
-    ) -> Result<(), String> {
-        SimFaults(nemesis).heal_in_simulation(fault, action).await
+impl Observation for SimSite {
+    fn applied(&self, node: usize) -> Option<u64> {
+        self.cluster.applied(node)
     }
 
     async fn emit_digests(&self) {
         self.cluster.emit_digests();
     }
+}
+
+impl Site for SimSite {
+    type World = SimWorld;
 
     fn among_clients<R>(&self, work: impl FnOnce() -> R) -> R {
         self.executor.as_host(self.clients, work)

@@ -10,7 +10,6 @@ use squall::measure::Class;
 use squall::report::{
     Latency, ObjectiveResult, Report, Spell, Status, Unit, Variants, count, duration,
 };
-use squall::run;
 
 use crate::{Backend, Reports};
 use cells::*;
@@ -55,7 +54,7 @@ const NOTHING: &str = "-";
 pub fn name(backend: Backend) -> String {
     match backend {
         Backend::Sim => "tables".to_owned(),
-        Backend::Docker => format!("tables on {}", run::DOCKER),
+        Backend::Docker => format!("tables on {}", backend.name()),
     }
 }
 

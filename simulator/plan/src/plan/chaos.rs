@@ -10,9 +10,10 @@
 //! All choices are ratios of whole numbers. A plan drawn here holds its faults one by one,
 //! like those written by hand.
 
-use super::dice::Dice;
+use super::generator::FaultGenerator;
 use super::{ChaosPlan, PhasePlan, PlannedFault, Seed};
-use squall_fault::{FaultAction, Kind, Moment, Target};
+use squall_fault::kind::Aim;
+use squall_fault::{Action, FaultKind, NodeFault, Target, Trigger};
 
 /// Of ten spells, so many are quiet …
 const QUIET_OF_10: u32 = 2;
@@ -27,14 +28,13 @@ const BURST_GAP_US: (u64, u64) = (0, 150_000);
 const LEAST_US: u64 = 200_000;
 /// A replaced node needs about so long to be back after its fault is over.
 const REPAIR_US: u64 = 4_000_000;
-const SECOND: u64 = 1_000_000;
 
 /// What may be drawn.
 #[derive(Debug, Clone)]
-pub(super) struct Rules {
+pub(super) struct ChaosOptions {
     pub(super) nodes: usize,
     pub(super) spares: usize,
-    pub(super) kinds: Vec<Kind>,
+    pub(super) kinds: Vec<FaultKind>,
     pub(super) swarm: bool,
     pub(super) gap_us: (u64, u64),
     pub(super) lasts_us: (u64, u64),
@@ -42,14 +42,14 @@ pub(super) struct Rules {
     pub(super) aimed_ppm: u32,
 }
 
-pub(super) struct Drawn {
+pub(super) struct DrawnFaults {
     /// Kinds that the seed uses.
-    pub(super) kinds: Vec<Kind>,
+    pub(super) kinds: Vec<FaultKind>,
     pub(super) faults: Vec<PlannedFault>,
 }
 
-impl Rules {
-    pub(super) fn plan(&self, kinds: &[Kind]) -> ChaosPlan {
+impl ChaosOptions {
+    pub(super) fn plan(&self, kinds: &[FaultKind]) -> ChaosPlan {
         ChaosPlan {
             kinds: kinds.to_vec(),
             budget: self.budget,
@@ -57,26 +57,24 @@ impl Rules {
     }
 
     /// Whether the cluster is large enough for the kind.
-    fn allows(&self, kind: Kind) -> bool {
-        use Kind::*;
-        let least_nodes = match kind {
-            ClientCrash | RetryStorm | ClockOffset | ClockDrift | ClockJump | SlowSync => 1,
-            AddMember if self.spares == 0 => return false,
-            AddMember => 1,
-            Transfer | Latency | Jitter | Loss | Bandwidth => 2,
-            _ => 3,
+    fn allows(&self, kind: FaultKind) -> bool {
+        let info = kind.info();
+        let is_possible = match info.aim {
+            Aim::Never => false,
+            Aim::Spare => self.spares > 0,
+            _ => true,
         };
-        self.nodes >= least_nodes
+        is_possible && self.nodes >= info.fewest_nodes
     }
 }
 
 /// Draws the faults of a chaos phase.
-pub(super) fn draw(rules: &Rules, phases: &PhasePlan, seed: Seed) -> Drawn {
-    let mut dice = Dice {
+pub(super) fn draw(options: &ChaosOptions, phases: &PhasePlan, seed: Seed) -> DrawnFaults {
+    let mut generator = FaultGenerator {
         rng: seed.rng(),
-        rules,
+        options,
     };
-    let kinds = dice.swarm();
+    let kinds = generator.swarm();
     let mut faults = Faults {
         planned: Vec::new(),
         ends: Vec::new(),
@@ -84,24 +82,24 @@ pub(super) fn draw(rules: &Rules, phases: &PhasePlan, seed: Seed) -> Drawn {
     let end_us = phases.warmup_us + phases.chaos_us;
     let mut now_us = phases.warmup_us;
     while !kinds.is_empty() && now_us + LEAST_US < end_us {
-        let mood = dice.below(10);
+        let mood = generator.below(10);
         if mood < QUIET_OF_10 {
-            now_us += dice.between_ms(SPELL_US);
+            now_us += generator.between_ms(SPELL_US);
         } else if mood < QUIET_OF_10 + BURSTS_OF_10 {
-            for _ in 0..dice.between(BURST_FAULTS) {
-                dice.fault(&kinds, now_us, end_us, &mut faults);
-                now_us += dice.between_ms(BURST_GAP_US);
+            for _ in 0..generator.between(BURST_FAULTS) {
+                generator.fault(&kinds, now_us, end_us, &mut faults);
+                now_us += generator.between_ms(BURST_GAP_US);
             }
-            now_us += dice.between_ms(rules.gap_us);
+            now_us += generator.between_ms(options.gap_us);
         } else {
-            let spell_ends_us = now_us + dice.between_ms(SPELL_US);
+            let spell_ends_us = now_us + generator.between_ms(SPELL_US);
             while now_us < spell_ends_us {
-                now_us += dice.between_ms(rules.gap_us);
-                dice.fault(&kinds, now_us, end_us, &mut faults);
+                now_us += generator.between_ms(options.gap_us);
+                generator.fault(&kinds, now_us, end_us, &mut faults);
             }
         }
     }
-    Drawn {
+    DrawnFaults {
         kinds,
         faults: faults.planned,
     }
@@ -114,14 +112,14 @@ struct Faults {
     ends: Vec<(u64, usize)>,
 }
 
-impl Dice<'_> {
+impl FaultGenerator<'_> {
     /// The kinds of this seed: each with a chance of one half, and at least one.
-    fn swarm(&mut self) -> Vec<Kind> {
-        let mut possible = self.rules.kinds.clone();
-        possible.retain(|kind| self.rules.allows(*kind));
+    fn swarm(&mut self) -> Vec<FaultKind> {
+        let mut possible = self.options.kinds.clone();
+        possible.retain(|kind| self.options.allows(*kind));
         possible.sort_unstable();
         possible.dedup();
-        if !self.rules.swarm || possible.is_empty() {
+        if !self.options.swarm || possible.is_empty() {
             return possible;
         }
         let mut kinds = possible.clone();
@@ -133,53 +131,55 @@ impl Dice<'_> {
     }
 
     /// Draws one fault that begins at `at_us`; none if the budget is spent or the phase over.
-    fn fault(&mut self, kinds: &[Kind], at_us: u64, end_us: u64, faults: &mut Faults) {
+    fn fault(&mut self, kinds: &[FaultKind], at_us: u64, end_us: u64, faults: &mut Faults) {
         if at_us + LEAST_US >= end_us {
             return;
         }
         let kind = self.pick(kinds);
-        let lasts_us = self.between_ms(self.rules.lasts_us).min(end_us - at_us);
+        let lasts_us = self.between_ms(self.options.lasts_us).min(end_us - at_us);
         faults.ends.retain(|(until_us, _)| *until_us > at_us);
         let spent: usize = faults.ends.iter().map(|(_, cost)| cost).sum();
-        let left = self.rules.budget.map(|budget| budget.saturating_sub(spent));
-        if left == Some(0) && is_costly(kind) {
+        let left = self
+            .options
+            .budget
+            .map(|budget| budget.saturating_sub(spent));
+        if left == Some(0) && kind.is_costly() {
             return;
         }
-        let at_most = left.unwrap_or(self.rules.nodes);
-        if kind == Kind::Flapping {
+        let at_most = left.unwrap_or(self.options.nodes);
+        if kind == FaultKind::Flapping {
             self.flap(at_us, end_us, faults);
             return;
         }
         let Some((action, cost)) = self.action(kind, at_most) else {
             return;
         };
-        let until_us = match &action {
-            action if action.is_instant() => at_us,
-            FaultAction::RollingRestart { up_us, down_us, .. } => {
-                at_us + self.rules.nodes as u64 * (up_us + down_us)
-            }
-            _ => at_us + lasts_us,
+        let lasts_us = if kind.is_instant() {
+            0
+        } else {
+            action.takes_us(self.options.nodes).unwrap_or(lasts_us)
         };
-        let until_us = until_us.min(end_us);
+        let until_us = (at_us + lasts_us).min(end_us);
         if cost > 0 {
-            let repair_us = if is_lossy(kind) { REPAIR_US } else { 0 };
+            let repair_us = if kind.info().rejoins { REPAIR_US } else { 0 };
             faults.ends.push((until_us + repair_us, cost));
         }
-        let when = self.moment(kind);
+        let when = self.trigger(kind);
         faults.push(at_us, until_us, action, when);
     }
 
     /// One node is cut off and back, several times.
     fn flap(&mut self, at_us: u64, end_us: u64, faults: &mut Faults) {
-        let target = Target::Node(self.between((0, self.rules.nodes as u64 - 1)) as usize);
-        let away_us = self.between_ms((100_000, SECOND));
-        let back_us = self.between_ms((100_000, SECOND));
+        let target = Target::Node(self.between((0, self.options.nodes as u64 - 1)) as usize);
+        let sizes = FaultKind::Flapping.info().sizes;
+        let [away_us, back_us] = [0, 1].map(|index| self.size(&sizes[index]) as u64);
         let mut from_us = at_us;
         for _ in 0..self.between((2, 5)) {
             if from_us + away_us >= end_us {
                 break;
             }
-            let action = FaultAction::Isolate {
+            let action = Action::Nodes {
+                does: NodeFault::Isolate,
                 targets: vec![target],
             };
             faults.push(from_us, from_us + away_us, action, None);
@@ -190,21 +190,21 @@ impl Dice<'_> {
 
     /// What a fault of the kind is aimed at, if at anything: acknowledgements most of all,
     /// as what follows one is what must not be lost.
-    fn moment(&mut self, kind: Kind) -> Option<Moment> {
-        if !is_costly(kind) || self.below(1_000_000) >= self.rules.aimed_ppm {
+    fn trigger(&mut self, kind: FaultKind) -> Option<Trigger> {
+        if !kind.is_costly() || self.below(1_000_000) >= self.options.aimed_ppm {
             return None;
         }
         Some(match self.below(8) {
-            0..=3 => Moment::Acknowledgement,
-            4..=5 => Moment::Election,
-            6 => Moment::Membership,
-            _ => Moment::Snapshot,
+            0..=3 => Trigger::Acknowledgement,
+            4..=5 => Trigger::Election,
+            6 => Trigger::Membership,
+            _ => Trigger::Snapshot,
         })
     }
 }
 
 impl Faults {
-    fn push(&mut self, at_us: u64, until_us: u64, action: FaultAction, when: Option<Moment>) {
+    fn push(&mut self, at_us: u64, until_us: u64, action: Action<Target>, when: Option<Trigger>) {
         self.planned.push(PlannedFault {
             id: 0,
             at_us,
@@ -214,33 +214,4 @@ impl Faults {
             drawn: true,
         });
     }
-}
-
-/// Kinds that impair nodes.
-fn is_costly(kind: Kind) -> bool {
-    use Kind::*;
-    !matches!(
-        kind,
-        Latency
-            | Jitter
-            | Loss
-            | Bandwidth
-            | Transfer
-            | SlowSync
-            | ClockOffset
-            | ClockDrift
-            | ClockJump
-            | AddMember
-            | ClientCrash
-            | RetryStorm
-    )
-}
-
-/// Kinds after which a node has to be replaced.
-fn is_lossy(kind: Kind) -> bool {
-    use Kind::*;
-    matches!(
-        kind,
-        Wipe | BitRot | MisdirectedWrite | RemoveMember | ReplaceMember
-    )
 }

@@ -7,9 +7,8 @@
 //! ([`squall_fault::resolve`]); every draw after this one comes from a stream of the
 //! plan's seed.
 
-mod action;
 mod chaos;
-mod dice;
+mod generator;
 mod hardware;
 pub mod load;
 mod mix;
@@ -30,7 +29,7 @@ pub use mix::{CacheMix, ExactlyOnce, LockMix, QueueMix, ReadMode, Records, Retri
 pub use region::{RegionLink, RegionPlan};
 pub use seed::Seed;
 pub use spread::{Access, KeyDraw, Payload, Popularity};
-use squall_fault::{FaultAction, Kind, Moment};
+use squall_fault::{Action, FaultKind, Target, Trigger};
 use squall_history::Service;
 use squall_objective::baseline::Tolerance;
 use squall_objective::objective::Objective;
@@ -285,10 +284,10 @@ pub struct PlannedFault {
     pub at_us: u64,
     /// When it heals; equal to `at_us` for a fault that is over at once.
     pub until_us: u64,
-    pub action: FaultAction,
+    pub action: Action<Target>,
     /// It waits from `at_us` on for such a moment, and lasts as long from then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub when: Option<Moment>,
+    pub when: Option<Trigger>,
     /// Drawn for the chaos, or written as if: it keeps to the budget, and may be skipped.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub drawn: bool,
@@ -298,7 +297,7 @@ pub struct PlannedFault {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChaosPlan {
     /// Kinds that this seed uses.
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<FaultKind>,
     /// Most nodes that drawn faults impair at a time. `None`: no limit.
     pub budget: Option<usize>,
 }

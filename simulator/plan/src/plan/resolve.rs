@@ -2,8 +2,7 @@
 
 use rand::RngExt;
 
-use super::action::action;
-use super::chaos;
+use super::chaos::{self, ChaosOptions};
 use super::load::load;
 use super::region::regions;
 use super::{
@@ -17,7 +16,7 @@ use crate::scenario::section::Budget;
 use crate::scenario::unit::{Duration, Share};
 use crate::scenario::workload::{self, Workload, written};
 use crate::scenario::{Chaos, Phases, Scenario};
-use squall_fault::{FaultAction, Kind, Target};
+use squall_fault::{FaultKind, Target};
 use squall_history::Service;
 
 pub(super) fn resolve(scenario: &Scenario, seed: Seed) -> Plan {
@@ -28,9 +27,9 @@ pub(super) fn resolve(scenario: &Scenario, seed: Seed) -> Plan {
     let cluster = cluster(scenario);
     let (chaos, drawn) = match &scenario.chaos {
         Some(chaos) => {
-            let rules = chaos_rules(chaos.get_ref(), &cluster);
-            let drawn = chaos::draw(&rules, &phases, seed.fork("chaos"));
-            (Some(rules.plan(&drawn.kinds)), drawn.faults)
+            let options = chaos_options(chaos.get_ref(), &cluster);
+            let drawn = chaos::draw(&options, &phases, seed.fork("chaos"));
+            (Some(options.plan(&drawn.kinds)), drawn.faults)
         }
         None => (None, Vec::new()),
     };
@@ -336,24 +335,23 @@ fn pacing(workload: &Workload, load: Option<&LoadPlan>) -> Pacing {
 fn faults(scenario: &Scenario, phases: &PhasePlan) -> Vec<PlannedFault> {
     let mut planned: Vec<PlannedFault> = Vec::new();
     let chaos_end_us = phases.warmup_us + phases.chaos_us;
+    let nodes = *scenario.cluster.nodes.get_ref() as usize;
     for fault in &scenario.faults {
         let fault = fault.get_ref();
-        let action = action(fault);
+        let action = fault.action.get_ref().map(|target| *target.get_ref());
+        let targets = action.groups().concat().into_iter();
+        let targets: usize = targets.map(|target| target.count(nodes)).sum();
         let (every_us, times) = fault.repeat.as_ref().map_or((0, 1), |repeat| {
             let repeat = repeat.get_ref();
             (repeat.every.get_ref().us(), *repeat.times.get_ref())
         });
         for time in 0..times {
             let at_us = phases.warmup_us + fault.at.get_ref().us() + time * every_us;
-            let until_us = match (&fault.lasts, &action) {
+            let lasts_us = fault.lasts.as_ref().map(|lasts| lasts.get_ref().us());
+            let until_us = match lasts_us.or(action.takes_us(targets)) {
                 _ if action.is_instant() => at_us,
-                (Some(lasts), _) => at_us + lasts.get_ref().us(),
-                (None, FaultAction::RollingRestart { targets, .. }) => {
-                    let nodes = *scenario.cluster.nodes.get_ref() as usize;
-                    let count: usize = targets.iter().map(|target| target.count(nodes)).sum();
-                    at_us + count as u64 * (fault.up_us() + fault.down_us())
-                }
-                (None, _) => chaos_end_us,
+                Some(lasts_us) => at_us + lasts_us,
+                None => chaos_end_us,
             };
             let until_us = match fault.within_budget {
                 true => until_us.min(chaos_end_us),
@@ -372,14 +370,14 @@ fn faults(scenario: &Scenario, phases: &PhasePlan) -> Vec<PlannedFault> {
     planned
 }
 
-fn chaos_rules(chaos: &Chaos, cluster: &ClusterPlan) -> chaos::Rules {
+fn chaos_options(chaos: &Chaos, cluster: &ClusterPlan) -> ChaosOptions {
     let us = |(min, max): (Duration, Duration)| (min.us(), max.us());
-    chaos::Rules {
+    ChaosOptions {
         nodes: cluster.nodes,
         spares: cluster.spares,
         kinds: match &chaos.kinds {
             Some(kinds) => kinds.get_ref().iter().map(|kind| *kind.get_ref()).collect(),
-            None => Kind::ALL.to_vec(),
+            None => FaultKind::ALL.to_vec(),
         },
         swarm: chaos.swarm,
         gap_us: us(chaos.gap()),

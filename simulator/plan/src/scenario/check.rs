@@ -14,7 +14,8 @@ use super::unit::{Bounds, Duration, duration_text};
 use super::{
     Scenario, check_fault, check_load, check_region, check_workload, hardware, limits, objectives,
 };
-use squall_fault::Kind;
+use squall_fault::FaultKind;
+use squall_fault::kind::Aim;
 
 pub(super) type Checked = Result<(), Problem>;
 
@@ -105,9 +106,20 @@ fn check_chaos(scenario: &Scenario) -> Checked {
         return problem(kinds.span(), "the list of kinds is empty");
     }
     for kind in kinds.get_ref() {
-        if *kind.get_ref() == Kind::AddMember && *scenario.cluster.spares.get_ref() == 0 {
-            let message = "`add_member` needs a machine to add: set `spares` in [cluster]";
-            return problem(kind.span(), message);
+        match kind.get_ref().info().aim {
+            Aim::Spare if *scenario.cluster.spares.get_ref() == 0 => {
+                let message = format!("`{kind}` needs a machine to add: set `spares` in [cluster]");
+                return problem(kind.span(), message);
+            }
+            Aim::Never => {
+                let drawn = FaultKind::ALL.iter().filter(|other| {
+                    other.info().recorded_as == *kind.get_ref() && other.info().aim != Aim::Never
+                });
+                let drawn: Vec<&str> = drawn.map(|kind| kind.name()).collect();
+                let message = format!("`{kind}` is not drawn, but {} are", drawn.join(", "));
+                return problem(kind.span(), message);
+            }
+            _ => {}
         }
     }
     Ok(())

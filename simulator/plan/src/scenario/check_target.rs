@@ -4,16 +4,8 @@ use std::collections::BTreeMap;
 
 use toml::Spanned;
 
-use super::check::{Checked, Place, problem, written_place};
-use super::fault::Targets;
+use super::check::{Checked, Place, problem};
 use squall_fault::Target;
-
-/// Targets written together, and where.
-pub(super) type Group<'a> = (&'a [Spanned<Target>], Place);
-
-pub(super) fn group(targets: &Spanned<Targets>) -> Group<'_> {
-    (targets.get_ref(), targets.span())
-}
 
 /// Whether groups exclude each other (sides), or may share nodes (ends of links).
 #[derive(Clone, Copy, PartialEq)]
@@ -22,18 +14,24 @@ pub(super) enum Ends {
     MayMeet,
 }
 
-/// Whether all groups together can be given distinct nodes in a cluster of `nodes`.
-pub(super) fn check_group(groups: &[Group], nodes: usize, ends: Ends) -> Checked {
+/// Whether all groups together, written at `place`, can be given distinct nodes in a cluster
+/// of `nodes`.
+pub(super) fn check_group(
+    groups: &[&[Spanned<Target>]],
+    place: &Place,
+    nodes: usize,
+    ends: Ends,
+) -> Checked {
     let mut seen: BTreeMap<Target, usize> = BTreeMap::new();
     let mut asked = 0;
     let mut followers = 0;
-    for (index, (targets, group_place)) in groups.iter().enumerate() {
+    for (index, targets) in groups.iter().enumerate() {
         if targets.is_empty() {
-            return problem(group_place.clone(), "the list of targets is empty");
+            return problem(place.clone(), "the list of targets is empty");
         }
         for spanned in *targets {
             let target = *spanned.get_ref();
-            let place = written_place(&[spanned.span(), group_place.clone()]);
+            let place = spanned.span();
             check_target(target, &place, targets.len(), nodes)?;
             let again = seen.insert(target, index);
             check_again(target, &place, again, index, ends)?;
@@ -53,9 +51,11 @@ pub(super) fn check_group(groups: &[Group], nodes: usize, ends: Ends) -> Checked
             }
         }
     }
-    if ends == Ends::Apart && seen.contains_key(&Target::All) && asked == nodes {
-        let place = groups[seen[&Target::All]].1.clone();
-        return problem(place, "no node is left for `all`");
+    if ends == Ends::Apart
+        && asked == nodes
+        && let Some(index) = seen.get(&Target::All)
+    {
+        return problem(groups[*index][0].span(), "no node is left for `all`");
     }
     Ok(())
 }

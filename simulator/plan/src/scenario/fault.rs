@@ -1,22 +1,19 @@
 //! `[[fault]]`: when, for how long, how often, and exactly one action.
 //!
-//! Serde cannot say "exactly one of these keys" and keep places and unknown-key errors, so
-//! the table has a field for each action and the checks count them.
+//! A file has an action's keys beside the others of the table. Before serde reads it, [`nest`]
+//! puts them into a table of their own, in the form of [`Action`]; [`written`] is the way
+//! back. Places stay with keys and values, so errors still point to them.
 
-use serde::{Deserialize, Deserializer};
-use toml::Spanned;
+use std::borrow::Cow;
 
-use super::unit::{Bandwidth, Drift, Duration, Offset, Share};
-use squall_fault::{Moment, Target};
+use serde::Deserialize;
+use squall_fault::{ACTIONS, Action, ActionKeys, Target, Trigger};
+use toml::de::{DeTable, DeValue};
+use toml::{Spanned, Table, Value};
 
-pub type Targets = Vec<Spanned<Target>>;
-
-/// A key, where it is written, and the actions that know it.
-pub(super) type Detail = (
-    &'static str,
-    Option<std::ops::Range<usize>>,
-    &'static [&'static str],
-);
+use super::check::{Checked, Place, problem};
+use super::source::Problem;
+use super::unit::Duration;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,105 +24,15 @@ pub struct Fault {
     #[serde(rename = "for")]
     pub lasts: Option<Spanned<Duration>>,
     pub repeat: Option<Spanned<Repeat>>,
-
-    /// SIGKILL; started again when it heals.
-    pub kill: Option<Spanned<Targets>>,
-    /// Graceful; started again when it heals.
-    pub stop: Option<Spanned<Targets>>,
-    /// The process stands still and then goes on.
-    pub pause: Option<Spanned<Targets>>,
-    /// Killed, and unsynced writes are lost; started again when it heals.
-    pub power_loss: Option<Spanned<Targets>>,
-    /// Cut off from every other node.
-    pub isolate: Option<Spanned<Targets>>,
-    /// The process dies and its disk is emptied; replaced when it heals.
-    pub wipe: Option<Spanned<Targets>>,
-    /// The process dies again and again; see `up` and `down`.
-    pub crash_loop: Option<Spanned<Targets>>,
-    /// Each in turn is stopped and started again; see `up` and `down`.
-    pub rolling_restart: Option<Spanned<Targets>>,
-    /// Of a crash loop or a rolling restart: time between a start and the next end. Default
-    /// 500 ms and 1 s.
-    pub up: Option<Spanned<Duration>>,
-    /// Of a crash loop or a rolling restart: time between an end and the next start. Default
-    /// 500 ms and 1 s.
-    pub down: Option<Spanned<Duration>>,
-    /// Disks go wrong, by `slow_sync` or by what `damage` says.
-    pub disk: Option<Spanned<Targets>>,
-    /// Of a disk: every sync takes this much longer.
-    pub slow_sync: Option<Spanned<Duration>>,
-    pub damage: Option<Spanned<Damage>>,
-    /// Clocks go wrong, by `offset`, `drift` or `jump`.
-    pub clock: Option<Spanned<Targets>>,
-    /// Of a clock: off by this much until it heals.
-    pub offset: Option<Spanned<Offset>>,
-    /// Of a clock: this much too fast until it heals.
-    pub drift: Option<Spanned<Drift>>,
-    /// Of a clock: set by this much, for good.
-    pub jump: Option<Spanned<Offset>>,
-    pub member: Option<Spanned<Member>>,
-    pub client: Option<Spanned<Misdeed>>,
-    /// Fires at the first such moment from `at` on, instead of at `at`.
-    pub when: Option<Spanned<Moment>>,
+    /// Its place is that of the value under the action's key.
+    pub action: Spanned<Action<Spanned<Target>>>,
+    /// Fires at the first such event from `at` on, instead of at `at`.
+    pub when: Option<Spanned<Trigger>>,
     /// As if drawn by `[chaos]`: while the budget is spent it waits, within its own time; if
-    /// there is never room for it, or nobody whom it could hit, the run is none the worse. It
-    /// ends with the chaos phase at the latest.
+    /// there is never room for it, or no node that it could hit, that is no failure. It ends
+    /// with the chaos phase at the latest.
     #[serde(default)]
     pub within_budget: bool,
-    /// Sides that cannot reach each other. Nodes on no side reach everyone.
-    pub partition: Option<Spanned<Vec<Spanned<Targets>>>>,
-    /// Of a partition: only messages from the first side to the second are lost.
-    pub one_way: Option<Spanned<bool>>,
-    /// Of a partition: the node that both sides still reach.
-    pub bridge: Option<Spanned<Target>>,
-    pub link: Option<Spanned<Link>>,
-    /// Leadership is handed to this node.
-    pub transfer: Option<Spanned<Target>>,
-}
-
-/// What a disk does wrong, but for being slow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Damage {
-    FailingSync,
-    ReadError,
-    WriteError,
-    Full,
-    BitRot,
-    MisdirectedWrite,
-    TornTail,
-}
-
-/// Exactly one of these.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Member {
-    /// A spare joins, and leaves when the fault heals.
-    pub add: Option<Spanned<Target>>,
-    /// A member leaves, and joins again when the fault heals.
-    pub remove: Option<Spanned<Target>>,
-    /// A member is replaced by an empty machine.
-    pub replace: Option<Spanned<Target>>,
-}
-
-impl Member {
-    pub(super) fn changes(&self) -> [(&'static str, &Option<Spanned<Target>>); 3] {
-        [
-            ("add", &self.add),
-            ("remove", &self.remove),
-            ("replace", &self.replace),
-        ]
-    }
-}
-
-/// Exactly one of these: to how many clients it happens.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Misdeed {
-    /// They vanish with what they asked for; others take their places.
-    pub crash: Option<Spanned<u64>>,
-    /// They give up early and ask again at once.
-    pub retry_storm: Option<Spanned<u64>>,
 }
 
 /// The fault happens `times` times, its starts `every` apart.
@@ -136,113 +43,201 @@ pub struct Repeat {
     pub times: Spanned<u64>,
 }
 
-/// Messages from each node of `from` to each of `to` get worse; the way back does not.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Link {
-    pub from: Spanned<Ends>,
-    pub to: Spanned<Ends>,
-    /// Added to the base latency.
-    pub latency: Option<Duration>,
-    /// Added at random to single packets, up to this much.
-    pub jitter: Option<Duration>,
-    pub loss: Option<Share>,
-    pub bandwidth: Option<Bandwidth>,
-}
+/// Keys that every fault may have, whatever its action.
+const COMMON: [&str; 5] = ["at", "for", "repeat", "when", "within_budget"];
 
-/// One end of a link: a list of targets, or a single one such as `"all"`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Ends(pub Targets);
+/// The detail of a disk whose value is the name of a fault.
+const DAMAGE: &str = "damage";
 
-impl<'de> Deserialize<'de> for Ends {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(EndsVisitor)
-    }
-}
-
-struct EndsVisitor;
-
-impl<'de> serde::de::Visitor<'de> for EndsVisitor {
-    type Value = Ends;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.write_str("a list of targets, or \"all\"")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Ends, E> {
-        let target = text.parse().map_err(E::custom)?;
-        Ok(Ends(vec![super::section::unwritten(target)]))
-    }
-
-    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Ends, A::Error> {
-        let mut targets = Vec::new();
-        while let Some(target) = seq.next_element()? {
-            targets.push(target);
+/// Puts the action of every fault of `document` into a table under `action`.
+pub(super) fn nest(document: &mut DeTable) -> Checked {
+    let faults = document.get_mut("fault").map(Spanned::get_mut);
+    let Some(DeValue::Array(faults)) = faults else {
+        return Ok(());
+    };
+    for fault in faults.iter_mut() {
+        let place = fault.span();
+        if let DeValue::Table(fault) = fault.get_mut() {
+            nest_action(fault, place)?;
         }
-        Ok(Ends(targets))
     }
+    Ok(())
 }
 
-impl Fault {
-    /// Details that only some actions have, each with its key, its place, and the actions
-    /// that it belongs to.
-    pub(super) fn details(&self) -> [Detail; 9] {
-        fn place<T>(value: &Option<Spanned<T>>) -> Option<std::ops::Range<usize>> {
-            value.as_ref().map(Spanned::span)
-        }
-        const RESTARTS: &[&str] = &["crash_loop", "rolling_restart"];
-        [
-            ("one_way", place(&self.one_way), &["partition"]),
-            ("bridge", place(&self.bridge), &["partition"]),
-            ("up", place(&self.up), RESTARTS),
-            ("down", place(&self.down), RESTARTS),
-            ("slow_sync", place(&self.slow_sync), &["disk"]),
-            ("damage", place(&self.damage), &["disk"]),
-            ("offset", place(&self.offset), &["clock"]),
-            ("drift", place(&self.drift), &["clock"]),
-            ("jump", place(&self.jump), &["clock"]),
-        ]
-    }
-
-    /// See `up`.
-    pub fn up_us(&self) -> u64 {
-        self.rest_us(&self.up)
-    }
-
-    /// See `down`.
-    pub fn down_us(&self) -> u64 {
-        self.rest_us(&self.down)
-    }
-
-    fn rest_us(&self, written: &Option<Spanned<Duration>>) -> u64 {
-        let default_us = match self.rolling_restart {
-            Some(_) => 1_000_000,
-            None => 500_000,
+fn nest_action(fault: &mut DeTable, place: Place) -> Checked {
+    let keys = action_of(fault, place)?;
+    let own = fault.remove(keys.action).expect("the key was found");
+    let place = own.span();
+    let beside = keys.beside.iter();
+    let mut beside: DeTable = beside.filter_map(|key| fault.remove_entry(*key)).collect();
+    let action = if keys.of_nodes {
+        let name = DeValue::String(Cow::Borrowed(keys.action));
+        let does = if keys.beside.is_empty() {
+            Spanned::new(place.clone(), name)
+        } else {
+            let how = beside
+                .remove(DAMAGE)
+                .unwrap_or_else(|| table(&place, beside));
+            table(&place, single(keys.action, how))
         };
-        written
-            .as_ref()
-            .map_or(default_us, |time| time.get_ref().us())
-    }
+        let mut nodes = single("does", does);
+        nodes.extend(single("targets", own));
+        single("nodes", table(&place, nodes))
+    } else if keys.action == "partition" {
+        beside.extend(single("sides", own));
+        single(keys.action, table(&place, beside))
+    } else if keys.action == "link" {
+        single(keys.action, nest_link(own))
+    } else {
+        single(keys.action, own)
+    };
+    fault.extend(single("action", table(&place, action)));
+    Ok(())
+}
 
-    /// Whether it is over at once, so that there is nothing to wait for or to heal.
-    pub(super) fn is_instant(&self) -> bool {
-        let is_crash = |client: &Spanned<Misdeed>| client.get_ref().crash.is_some();
-        self.transfer.is_some() || self.jump.is_some() || self.client.as_ref().is_some_and(is_crash)
+/// The action that a fault has, after a look at the keys beside it.
+fn action_of(fault: &DeTable, place: Place) -> Result<&'static ActionKeys, Problem> {
+    let known = || {
+        ACTIONS
+            .iter()
+            .flat_map(|keys| [&[keys.action], keys.beside].concat())
+    };
+    for key in fault.keys() {
+        let name: &str = key.get_ref();
+        if !COMMON.contains(&name) && !known().any(|known| known == name) {
+            let mut names = COMMON.to_vec();
+            known().for_each(|known| names.extend((!names.contains(&known)).then_some(known)));
+            let names = names.join("`, `");
+            problem(
+                key.span(),
+                format!("unknown field `{name}`, expected one of `{names}`"),
+            )?;
+        }
     }
+    let place_of = |key: &str| fault.get(key).map(Spanned::span);
+    let written = ACTIONS.iter();
+    let written = written.filter_map(|keys| Some((place_of(keys.action)?, keys)));
+    let mut written: Vec<(Place, &ActionKeys)> = written.collect();
+    written.sort_by_key(|(place, _)| place.start);
+    let (place, keys) = match &written[..] {
+        [] => {
+            let names: Vec<&str> = ACTIONS.iter().map(|keys| keys.action).collect();
+            let names = names.join(", ");
+            return Err(Problem::new(
+                place,
+                format!("a fault needs an action, one of {names}"),
+            ));
+        }
+        [(place, keys)] => (place, *keys),
+        [(_, first), (place, second), ..] => {
+            let (first, second) = (first.action, second.action);
+            let message = format!("a fault has one action, this one has `{first}` and `{second}`");
+            return Err(Problem::new(place.clone(), message));
+        }
+    };
+    for detail in ACTIONS.iter().flat_map(|keys| keys.beside) {
+        if let Some(place) = place_of(detail)
+            && !keys.beside.contains(detail)
+        {
+            let owners = ACTIONS.iter().filter(|keys| keys.beside.contains(detail));
+            let owners: Vec<String> = owners.map(|keys| format!("`{}`", keys.action)).collect();
+            problem(
+                place,
+                format!("`{detail}` belongs to {}", owners.join(" or ")),
+            )?;
+        }
+    }
+    let mut details: Vec<Place> = keys.beside.iter().filter_map(|key| place_of(key)).collect();
+    details.sort_by_key(|place| place.start);
+    if keys.needs_one && details.len() != 1 {
+        let place = details.last().unwrap_or(place).clone();
+        let (action, choices) = (keys.action, keys.beside.join("`, `"));
+        problem(
+            place,
+            format!("`{action}` needs exactly one of `{choices}`"),
+        )?;
+    }
+    Ok(keys)
+}
 
-    /// The lists of targets of actions that take just a list, with their keys.
-    pub(super) fn lists(&self) -> [(&'static str, &Option<Spanned<Targets>>); 10] {
-        [
-            ("kill", &self.kill),
-            ("stop", &self.stop),
-            ("pause", &self.pause),
-            ("power_loss", &self.power_loss),
-            ("isolate", &self.isolate),
-            ("wipe", &self.wipe),
-            ("crash_loop", &self.crash_loop),
-            ("rolling_restart", &self.rolling_restart),
-            ("disk", &self.disk),
-            ("clock", &self.clock),
-        ]
+/// The ends of a link as lists, and what it gets worse by in a table of its own.
+fn nest_link<'i>(own: Spanned<DeValue<'i>>) -> Spanned<DeValue<'i>> {
+    let place = own.span();
+    let mut change = match own.into_inner() {
+        DeValue::Table(change) => change,
+        other => return Spanned::new(place, other),
+    };
+    let mut link = DeTable::new();
+    for end in ["from", "to"] {
+        let Some((key, value)) = change.remove_entry(end) else {
+            continue;
+        };
+        let span = value.span();
+        let targets = match value.get_ref() {
+            DeValue::String(_) => DeValue::Array([value].into_iter().collect()),
+            _ => value.into_inner(),
+        };
+        link.insert(key, Spanned::new(span, targets));
+    }
+    link.extend(single("change", table(&place, change)));
+    table(&place, link)
+}
+
+fn table<'i>(place: &Place, entries: DeTable<'i>) -> Spanned<DeValue<'i>> {
+    Spanned::new(place.clone(), DeValue::Table(entries))
+}
+
+/// A table with one key, which stands where its value does.
+fn single<'i>(key: &'static str, value: Spanned<DeValue<'i>>) -> DeTable<'i> {
+    let key = Spanned::new(value.span(), Cow::Borrowed(key));
+    DeTable::from_iter([(key, value)])
+}
+
+/// An action as a file has it: its key, and the keys beside it.
+pub fn written(action: &Action<Target>) -> Table {
+    let nested = Value::try_from(action).expect("an action is plain data");
+    let mut written = Table::new();
+    for (key, value) in table_of(nested) {
+        match key.as_str() {
+            "nodes" => {
+                let mut nodes = table_of(value);
+                let targets = nodes.remove("targets").expect("nodes are targets");
+                match nodes.remove("does").expect("nodes are done something") {
+                    Value::Table(does) => {
+                        for (action, how) in does {
+                            written.insert(action, targets.clone());
+                            match how {
+                                Value::Table(details) => written.extend(details),
+                                damage => drop(written.insert(DAMAGE.to_owned(), damage)),
+                            }
+                        }
+                    }
+                    name => {
+                        let name = name.as_str().expect("what is no table is a name");
+                        written.insert(name.to_owned(), targets);
+                    }
+                }
+            }
+            "partition" => {
+                let mut details = table_of(value);
+                written.extend(details.remove("sides").map(|sides| (key, sides)));
+                written.extend(details);
+            }
+            "link" => {
+                let mut link = table_of(value);
+                let change = link.remove("change").expect("a link changes");
+                link.extend(table_of(change));
+                written.insert(key, link.into());
+            }
+            _ => drop(written.insert(key, value)),
+        }
+    }
+    written
+}
+
+fn table_of(value: Value) -> Table {
+    match value {
+        Value::Table(table) => table,
+        single => unreachable!("`{single}` is a table in every action"),
     }
 }

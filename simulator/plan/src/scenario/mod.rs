@@ -33,13 +33,13 @@ mod source;
 pub mod spread;
 #[cfg(test)]
 mod tests;
-pub mod unit;
 pub mod variant;
 pub mod workload;
 
 use std::path::Path;
 
 use serde::Deserialize;
+pub use squall_fault::unit;
 use squall_history::Service;
 use toml::Spanned;
 use toml::de::{DeTable, Deserializer};
@@ -245,7 +245,8 @@ fn read_file(path: &Path) -> Result<(String, String), ScenarioError> {
 }
 
 fn read(source: &Source) -> Result<Scenario, ScenarioError> {
-    let (document, variants) = document(source)?;
+    let (mut document, variants) = document(source)?;
+    fault::nest(document.get_mut()).map_err(|problem| source.error(problem))?;
     let mut scenario = Scenario::deserialize(Deserializer::from(document))
         .map_err(|error| source.toml_error(&error))?;
     scenario.variants = variants;

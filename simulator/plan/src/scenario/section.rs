@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::unit::{Bandwidth, Bounds, Drift, Duration, Offset, Share};
-use squall_fault::Kind;
+use squall_fault::FaultKind;
 
 /// A value that the author left out.
 pub(super) fn unwritten<T>(value: T) -> Spanned<T> {
@@ -198,7 +198,7 @@ impl Default for Probe {
 #[serde(deny_unknown_fields, default)]
 pub struct Chaos {
     /// Kinds to draw from. Default all.
-    pub kinds: Option<Spanned<Vec<Spanned<Kind>>>>,
+    pub kinds: Option<Spanned<Vec<Spanned<FaultKind>>>>,
     /// Whether each seed leaves some kinds out. Default true.
     pub swarm: bool,
     /// From one fault's beginning to the next one's, in a steady spell. Default 300 ms to 4 s.

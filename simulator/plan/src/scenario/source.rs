@@ -34,6 +34,13 @@ pub(super) struct Problem {
     pub(super) message: String,
 }
 
+impl Problem {
+    pub(super) fn new(span: Range<usize>, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Problem { span, message }
+    }
+}
+
 /// The text of a scenario and the overrides on top of it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Source {
@@ -93,11 +100,15 @@ impl Source {
     pub(super) fn toml_error(&self, error: &toml::de::Error) -> ScenarioError {
         let message = error.message();
         let span = error.span().unwrap_or(0..0);
+        const NONE: &str = "expected exactly one key, not none";
+        const SEVERAL: &str = "expected exactly one key, not several";
         self.error(Problem {
             span: self.inside_list(span, message),
             message: message
                 .replace("expected u64", "expected a whole number")
-                .replace("expected a sequence", "expected a list"),
+                .replace("expected a sequence", "expected a list")
+                .replace("wanted exactly 1 element, found 0 elements", NONE)
+                .replace("wanted exactly 1 element, more than 1 element", SEVERAL),
         })
     }
 

@@ -1,13 +1,10 @@
 //! What the figures mean: the reasons of the decision, bottlenecks with what to do about
-//! them, the comparison with earlier runs, errors, slowest operations.
+//! them, the comparison with earlier runs.
 
 use maud::{Markup, html};
 
-use crate::parts;
-use crate::tables;
-use crate::{Priority, Report};
-
-use super::page::{section, table};
+use crate::document::{Block, Section};
+use crate::{Bottleneck, Priority, Report, sections, tables};
 
 /// Reasons that are shown before a reader asks for more.
 const FIRST_REASONS: usize = 6;
@@ -39,37 +36,42 @@ pub(super) fn reasons(report: &Report) -> Markup {
     }
 }
 
-pub(super) fn bottlenecks(report: &Report) -> Markup {
-    let body = html! {
-        @if let Some(why) = parts::no_bottleneck(report) { p.note { (why) } }
-        @for found in &report.bottlenecks {
-            article.bottleneck {
-                h3 {
-                    (found.subject) ": " (found.rule.title())
-                    " " span class=(format!("priority {}", tone(found.priority))) {
-                        (found.priority.label()) " priority"
-                    }
-                }
-                div.share title=(format!("{:.1} %", found.share)) {
-                    i style=(format!("width:{:.1}%", found.share)) {}
-                }
-                ul { @for evidence in &found.evidence { li { (evidence) } } }
-                dl.facts {
-                    dt { "Impact" } dd { (found.impact) }
-                    dt { "Cause" } dd { (found.cause) }
-                    dt { "Recommended" } dd { (with_code(&found.recommendation)) }
+pub(super) fn bottlenecks(report: &Report) -> Section {
+    let mut blocks: Vec<Block> = sections::no_bottleneck(report).into_iter().collect();
+    let found = report.bottlenecks.iter();
+    blocks.extend(found.map(|found| Block::Drawn(bottleneck(found))));
+    let stages = tables::stages(report);
+    if !stages.is_empty() {
+        let note = "Means over the answered operations of the whole run; stages and rules are \
+                    those of docs/bottlenecks.md.";
+        blocks.push(Block::Heading("Where the time of an operation goes".into()));
+        blocks.push(Block::Table(stages));
+        blocks.push(Block::Note(note.into()));
+        blocks.extend(sections::bounded(report));
+    }
+    Section::new("bottlenecks", "Bottlenecks", blocks)
+}
+
+fn bottleneck(found: &Bottleneck) -> Markup {
+    html! {
+        article.bottleneck {
+            h3 {
+                (found.subject) ": " (found.rule.title())
+                " " span class=(format!("priority {}", tone(found.priority))) {
+                    (found.priority.label()) " priority"
                 }
             }
+            div.share title=(format!("{:.1} %", found.share)) {
+                i style=(format!("width:{:.1}%", found.share)) {}
+            }
+            ul { @for evidence in &found.evidence { li { (evidence) } } }
+            dl.facts {
+                dt { "Impact" } dd { (found.impact) }
+                dt { "Cause" } dd { (found.cause) }
+                dt { "Recommended" } dd { (with_code(&found.recommendation)) }
+            }
         }
-        @let stages = tables::stages(report);
-        @if !stages.rows.is_empty() {
-            h3 { "Where the time of an operation goes" }
-            (table(&stages))
-            p.note { "Means over the answered operations of the whole run; stages and rules are those of docs/bottlenecks.md." }
-            @if let Some(bounded) = &report.bounded_by { p.note { (parts::sentence(bounded)) } }
-        }
-    };
-    section("bottlenecks", "Bottlenecks", &body)
+    }
 }
 
 /// What stands in backticks, as code.
@@ -90,40 +92,23 @@ fn tone(priority: Priority) -> &'static str {
 }
 
 /// Nothing where no comparison was asked for.
-pub(super) fn comparison(report: &Report) -> Markup {
+pub(super) fn comparison(report: &Report) -> Section {
     let Some(comparison) = &report.comparison else {
-        return html! {};
+        return Section::new("comparison", "", Vec::new());
     };
     let worse = comparison.regressions().count();
-    let body = html! {
-        p { (parts::baseline(comparison)) }
-        @if worse == 0 { p.good { (parts::NO_REGRESSION) } }
-        (table(&tables::comparison(report, true)))
-    };
+    let none = html! { p.good { (sections::NO_REGRESSION) } };
+    let none = (worse == 0).then_some(Block::Drawn(none));
+    let table = Block::Table(tables::comparison(report, true));
+    let baseline = [sections::baseline(comparison)].into_iter();
     let title = match worse {
         0 => "Comparison".to_owned(),
         1 => "Comparison: 1 regression".to_owned(),
         more => format!("Comparison: {more} regressions"),
     };
-    section("comparison", &title, &body)
-}
-
-pub(super) fn errors(report: &Report) -> Markup {
-    let errors = parts::errors(report);
-    let body = html! {
-        @match errors.rows.is_empty() {
-            true => { p.note { (parts::NO_ERRORS) } }
-            false => { (table(&errors)) }
-        }
-    };
-    section("errors", "Errors", &body)
-}
-
-pub(super) fn slowest(report: &Report) -> Markup {
-    let slowest = parts::slowest(report);
-    let body = html! {
-        (table(&slowest))
-        p.note { (parts::where_to_look(report)) }
-    };
-    html! { @if !slowest.rows.is_empty() { (section("slowest", "Slowest operations", &body)) } }
+    Section::new(
+        "comparison",
+        title,
+        baseline.chain(none).chain([table]).collect(),
+    )
 }

@@ -108,7 +108,7 @@ fn faults(report: &Report) -> Vec<(&str, Vec<Bar>)> {
         };
         let title = format!(
             "{} {}{remark}",
-            fault.kind.replace('_', " "),
+            fault.kind.name().replace('_', " "),
             targets(fault)
         );
         let bar = Bar {
@@ -118,9 +118,12 @@ fn faults(report: &Report) -> Vec<(&str, Vec<Bar>)> {
             label: targets(fault),
             title,
         };
-        match kinds.iter_mut().find(|(kind, _)| *kind == fault.kind) {
+        match kinds
+            .iter_mut()
+            .find(|(kind, _)| *kind == fault.kind.name())
+        {
             Some((_, bars)) => bars.push(bar),
-            None => kinds.push((&fault.kind, vec![bar])),
+            None => kinds.push((fault.kind.name(), vec![bar])),
         }
     }
     kinds

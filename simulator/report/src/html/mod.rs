@@ -6,7 +6,6 @@
 //! is measured here: what is drawn comes from [`squall_measure::series`], what is said from
 //! the report.
 
-mod appendix;
 mod findings;
 mod lanes;
 mod over_time;

@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::Serialize;
 
 use super::plot::{Grid, Plot, PlotData};
-use crate::tables::{Table, Tone};
+use crate::document::{Block, Facts, Section, Span, Table, Tone};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -64,26 +64,74 @@ pub fn graphs(graphs: &Graphs<'_>) -> Markup {
     html! { @for plot in graphs.plots { (plot.markup(graphs.grid)) } }
 }
 
-pub fn section(id: &str, title: &str, body: &Markup) -> Markup {
-    html! { section id=(id) { h2 { (title) } (body) } }
+/// Nothing where there are no blocks.
+pub fn section(section: &Section) -> Markup {
+    html! {
+        @if !section.blocks.is_empty() {
+            section id=(section.id) { h2 { (section.title) } (blocks(&section.blocks)) }
+        }
+    }
+}
+
+pub fn blocks(blocks: &[Block]) -> Markup {
+    html! { @for shown in blocks { (block(shown)) } }
+}
+
+fn block(block: &Block) -> Markup {
+    html! {
+        @match block {
+            Block::Heading(title) => { h3 { (title) } }
+            Block::Text(line) => { p { (spans(line)) } }
+            Block::Note(text) => { p.note { (text) } }
+            Block::List(lines) => { ul { @for line in lines { li { (spans(line)) } } } }
+            Block::Code(language, text) => {
+                pre tabindex="0" {
+                    @if *language == "text" { (text.trim_end()) } @else { code { (text) } }
+                }
+            }
+            Block::Facts(shown) => { (facts(shown)) }
+            Block::Terms(terms) => {
+                dl.facts.commands { @for (term, what) in terms { dt { code { (term) } } dd { (what) } } }
+            }
+            Block::Table(shown) => { (table(shown)) }
+            Block::Drawn(markup) => { (markup) }
+        }
+    }
+}
+
+fn spans(spans: &[Span]) -> Markup {
+    html! {
+        @for span in spans {
+            @match span {
+                Span::Plain(text) => { (text) }
+                Span::Strong(text) => { strong { (text) } }
+                Span::Code(text) => { code { (text) } }
+            }
+        }
+    }
+}
+
+pub fn facts(facts: &Facts) -> Markup {
+    html! { dl.facts { @for (name, value) in facts { dt { (name) } dd { (value) } } } }
 }
 
 /// A table of the report, as on the terminal.
-pub fn table(table: &Table) -> Markup {
-    let is_number = |column: usize| table.columns[column].starts_with('>').then_some("number");
+fn table(table: &Table) -> Markup {
+    let columns = table.for_readers();
     html! {
         div.scroll tabindex="0" {
             table {
                 thead { tr {
-                    @for (column, name) in table.columns.iter().enumerate() {
-                        th class=[is_number(column)] { (name.trim_start_matches('>')) }
+                    @for (_, head) in &columns {
+                        th class=[head.is_number.then_some("number")] { (head.title) }
                     }
                 } }
                 tbody {
-                    @for (tone, cells) in &table.rows {
-                        tr class=[tone_class(*tone)] {
-                            @for (column, cell) in cells.iter().enumerate() {
-                                td class=[is_number(column).or(is_long(cell))] { (cell) }
+                    @for row in &table.rows {
+                        tr class=[tone_class(row.tone)] {
+                            @for (place, head) in &columns {
+                                @let cell = row.cells[*place].shown();
+                                td class=[head.is_number.then_some("number").or(is_long(&cell))] { (cell) }
                             }
                         }
                     }

@@ -2,12 +2,15 @@
 
 use squall_measure::series::{NodeResources, Resources};
 
+use crate::Report;
+
 use super::plot::{Line, Plot, peak};
 use super::scale::{Scale, Unit};
+use super::time_axis::shades;
 
 type Pick = fn(&NodeResources) -> &[Option<u64>];
 
-pub(super) fn plots(resources: &Resources) -> Vec<Plot> {
+pub(super) fn plots(report: &Report, resources: &Resources) -> Vec<Plot> {
     let whole = "of one processor; more than 100 % is more than one";
     let graphs: [(&str, &str, Unit, Pick, &str); 5] = [
         ("cpu", "Processor", Unit::Share, |n| &n.cpu_ppm, whole),
@@ -42,7 +45,10 @@ pub(super) fn plots(resources: &Resources) -> Vec<Plot> {
     ];
     let graphs = graphs.into_iter();
     graphs
-        .map(|(id, title, unit, pick, note)| plot(resources, id, title, unit, pick, note))
+        .map(|(id, title, unit, pick, note)| Plot {
+            shades: shades(report),
+            ..plot(resources, id, title, unit, pick, note)
+        })
         .collect()
 }
 

@@ -2,26 +2,16 @@
 
 use maud::{Markup, html};
 
-use crate::parts;
-use crate::tables::{self, Table};
-use crate::words::data_loss;
-use crate::{CheckVerdict, Report, load};
 use squall_history::History;
 use squall_measure::series::{OverTime, Resources, over_time as measured, resources};
 
-use super::page::{Graphs, graphs, page, section, table};
-use super::plot::Plot;
-use super::{
-    appendix, findings, lanes, over_time, percentiles, resource_plots, summary, time_axis,
-};
+use crate::document::{Block, Section, Table};
+use crate::words::data_loss;
+use crate::{Report, sections, tables};
 
-/// What a run's page is made of.
-struct RunPage<'a> {
-    report: &'a Report,
-    over_time: &'a OverTime,
-    /// `Err`: why there are none, in a sentence.
-    resources: Result<&'a Resources, &'static str>,
-}
+use super::page::{Graphs, facts, graphs, page, section};
+use super::plot::Plot;
+use super::{findings, lanes, over_time, percentiles, resource_plots, summary, time_axis};
 
 /// A run as one HTML document. `samples` is the text of its `resources.csv`, if it has one.
 ///
@@ -34,93 +24,95 @@ pub fn run_page(
 ) -> Result<String, String> {
     let over_time = measured(history);
     let used = samples.map(|csv| resources(csv, &over_time.windows));
-    let used = used.transpose()?;
-    Ok(document(&RunPage {
-        report,
-        over_time: &over_time,
-        resources: used.as_ref().ok_or(match report.backend.as_str() {
-            "sim" => parts::NO_RESOURCES,
-            _ => "Not known: the run directory has no resources.csv.",
-        }),
-    }))
+    Ok(document(report, &over_time, used.transpose()?.as_ref()))
 }
 
-fn document(run: &RunPage<'_>) -> String {
-    let report = run.report;
-    let grid = time_axis::grid(&run.over_time.windows);
-    let plots = over_time::plots(report, run.over_time);
-    let mut resources = match &run.resources {
-        Ok(resources) => resource_plots::plots(resources),
-        Err(_) => Vec::new(),
-    };
-    let shades = time_axis::shades(report);
-    for plot in &mut resources {
-        plot.shades.clone_from(&shades);
-    }
-    let tails = percentiles::grid(run.over_time);
-    let tail_plots = tails
-        .as_ref()
-        .map(|grid| percentiles::plots(run.over_time, grid));
+fn document(report: &Report, seen: &OverTime, used: Option<&Resources>) -> String {
+    let grid = time_axis::grid(&seen.windows);
+    let plots = over_time::plots(report, seen);
+    let used_plots = used.map_or(Vec::new(), |used| resource_plots::plots(report, used));
+    let tails = percentiles::grid(seen);
+    let tail_plots = tails.as_ref().map(|grid| percentiles::plots(seen, grid));
     let tail_plots = tail_plots.unwrap_or_default();
-
     let time = Graphs {
         grid: &grid,
         plots: &plots,
     };
-    let used = Graphs {
+    let used_graphs = Graphs {
         grid: &grid,
-        plots: &resources,
+        plots: &used_plots,
     };
     let tail = tails.as_ref().map(|grid| Graphs {
         grid,
         plots: &tail_plots,
     });
-    let first_choice = plots.iter().position(|plot| plot.choice.is_some());
+    let sections = [
+        vec![
+            table("objectives", "Objectives", tables::objectives(report)),
+            findings::bottlenecks(report),
+            findings::comparison(report),
+        ],
+        results(report),
+        vec![
+            latency(report, tail.as_ref()),
+            Section::new("errors", "Errors", sections::errors(report)),
+            Section::new("slowest", "Slowest operations", sections::slowest(report)),
+            resources_of(report, used.is_some().then_some(&used_graphs)),
+            checks(report),
+            environment(report),
+            appendix(report),
+        ],
+    ];
     let body = html! {
         (summary::summary(report))
         (evidence(report))
+        (in_time(report, &time))
+        @for shown in sections.iter().flatten() { (section(shown)) }
+    };
+    let title = format!(
+        "{} seed {}: {}",
+        report.scenario, report.seed, report.verdict
+    );
+    let footer = format!("Squall {} · {}", report.sim.version, report.sim.started);
+    let all: Vec<Graphs<'_>> = [time, used_graphs].into_iter().chain(tail).collect();
+    page(&title, &body, &all, &footer)
+}
+
+/// What broke a promise, before anything else.
+fn evidence(report: &Report) -> Markup {
+    let broken: Vec<_> = sections::broken(report).collect();
+    html! {
+        @if !broken.is_empty() {
+            section.evidence {
+                h2 { "Evidence" }
+                @for check in broken {
+                    h3 { (check.property) " " (check.name) }
+                    p { (check.detail) }
+                    @if !check.evidence.is_empty() {
+                        pre tabindex="0" { (check.evidence.join("\n")) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn in_time(report: &Report, time: &Graphs<'_>) -> Markup {
+    let first_choice = time.plots.iter().position(|plot| plot.choice.is_some());
+    html! {
         section.time id="time" {
             h2 { "Over time" }
             div.moment data-grid="time" {
                 output { "Point at a graph, or use the arrow keys on it. Drag to look closer." }
                 button type="button" hidden { "Whole run" }
             }
-            (lanes::lanes(report, &grid))
-            @for (place, plot) in plots.iter().enumerate() {
-                @if Some(place) == first_choice { (chosen(&plots)) }
-                (plot.markup(&grid))
+            (lanes::lanes(report, time.grid))
+            @for (place, plot) in time.plots.iter().enumerate() {
+                @if Some(place) == first_choice { (chosen(time.plots)) }
+                (plot.markup(time.grid))
             }
         }
-        (shown("objectives", "Objectives", &tables::objectives(report)))
-        (findings::bottlenecks(report))
-        (findings::comparison(report))
-        (tables_of(report))
-        @if let Some(tail) = &tail {
-            (section("latency", "Latency", &html! { div.grid { (graphs(tail)) } (table(&tables::latencies(report))) }))
-        }
-        (findings::errors(report))
-        (findings::slowest(report))
-        (section("resources", "Resources", &html! {
-            @match &run.resources {
-                Ok(_) => {
-                    div.time { (graphs(&used)) }
-                    @let used = parts::resources(report);
-                    @if !used.rows.is_empty() { (table(&used)) }
-                }
-                Err(why) => { p.note { (why) } }
-            }
-        }))
-        (checks(report))
-        (appendix::environment(report))
-        (appendix::appendix(report))
-    };
-    let mut all = vec![time, used];
-    all.extend(tail);
-    let title = format!(
-        "{} seed {}: {}",
-        report.scenario, report.seed, report.verdict
-    );
-    page(&title, &body, &all, &footer(report))
+    }
 }
 
 /// Which service's graphs are shown, where there is a choice.
@@ -146,59 +138,99 @@ fn chosen(plots: &[Plot]) -> Markup {
     }
 }
 
-/// What broke a promise, before anything else.
-fn evidence(report: &Report) -> Markup {
-    let failed = report.checks.iter();
-    let failed: Vec<_> = failed
-        .filter(|check| check.verdict == CheckVerdict::Fail)
-        .collect();
-    html! {
-        @if !failed.is_empty() {
-            section.evidence {
-                h2 { "Evidence" }
-                @for check in failed {
-                    h3 { (check.property) " " (check.name) }
-                    p { (check.detail) }
-                    @if !check.evidence.is_empty() {
-                        pre tabindex="0" { (check.evidence.join("\n")) }
-                    }
-                }
-            }
-        }
+fn results(report: &Report) -> Vec<Section> {
+    let mut load = Vec::new();
+    if !report.load.is_empty() {
+        let stress = report.load.stress.iter();
+        load.extend(stress.map(|stress| Block::text(format!("Stress: {}.", stress.summary))));
+        load.push(Block::Table(tables::steps(&report.load)));
     }
-}
-
-fn tables_of(report: &Report) -> Markup {
-    html! {
-        (shown("faults", "Faults", &tables::faults(report)))
-        (shown("services", "Services", &tables::services(report)))
-        (shown("times", "Detection, election, recovery", &tables::times(report)))
-        (section("loss", "Data loss", &html! { p { (data_loss(&report.data_loss)) "." } }))
-        @if !report.load.is_empty() {
-            (section("load", "Load", &html! {
-                @if let Some(stress) = &report.load.stress { p { "Stress: " (stress.summary) "." } }
-                (table(&load::steps(&report.load)))
-            }))
-        }
-        (shown("messages", "Messages", &tables::messages(report)))
-        (shown("cache", "Cache", &tables::cached(report)))
-    }
+    let lost = Block::text(format!("{}.", data_loss(&report.data_loss)));
+    vec![
+        table("faults", "Faults", tables::faults(report)),
+        table("services", "Services", tables::services(report)),
+        table(
+            "times",
+            "Detection, election, recovery",
+            tables::times(report),
+        ),
+        Section::new("loss", "Data loss", vec![lost]),
+        Section::new("load", "Load", load),
+        table("messages", "Messages", tables::messages(report)),
+        table("cache", "Cache", tables::cached(report)),
+    ]
 }
 
 /// A section of one table; nothing where the table has no rows.
-fn shown(id: &str, title: &str, shown: &Table) -> Markup {
-    html! { @if !shown.rows.is_empty() { (section(id, title, &table(shown))) } }
+fn table(id: &str, title: &str, table: Table) -> Section {
+    let table = (!table.is_empty()).then_some(Block::Table(table));
+    Section::new(id, title, table.into_iter().collect())
 }
 
-fn checks(report: &Report) -> Markup {
-    let held = report.checks.iter();
-    let held = held
-        .filter(|check| check.verdict == CheckVerdict::Pass)
-        .count();
-    let title = format!("Checks: {held} of {} hold", report.checks.len());
-    section("checks", &title, &table(&tables::checks(report, true)))
+fn latency(report: &Report, tail: Option<&Graphs<'_>>) -> Section {
+    let shown = tail.map(|tail| {
+        let graphs = Block::Drawn(html! { div.grid { (graphs(tail)) } });
+        [graphs, Block::Table(tables::latencies(report))]
+    });
+    Section::new("latency", "Latency", shown.into_iter().flatten().collect())
 }
 
-fn footer(report: &Report) -> String {
-    format!("Squall {} · {}", report.sim.version, report.sim.started)
+fn resources_of(report: &Report, used: Option<&Graphs<'_>>) -> Section {
+    let table = tables::resources(report);
+    let blocks = match used {
+        Some(used) => {
+            let graphs = Block::Drawn(html! { div.time { (graphs(used)) } });
+            let table = (!table.is_empty()).then_some(Block::Table(table));
+            [graphs].into_iter().chain(table).collect()
+        }
+        None if report.backend == "sim" => vec![Block::Note(sections::NO_RESOURCES.into())],
+        None => {
+            let why = "Not known: the run directory has no resources.csv.";
+            vec![Block::Note(why.into())]
+        }
+    };
+    Section::new("resources", "Resources", blocks)
+}
+
+fn checks(report: &Report) -> Section {
+    let (held, all) = (sections::held(report), report.checks.len());
+    let title = format!("Checks: {held} of {all} hold");
+    let table = Block::Table(tables::checks(report, true));
+    Section::new("checks", title, vec![table])
+}
+
+/// What it ran on.
+fn environment(report: &Report) -> Section {
+    let grid = Block::Drawn(html! {
+        div.grid {
+            div { h3 { "Cluster" } (facts(&sections::environment(report))) }
+            div { h3 { "This execution" } (facts(&sections::execution(report))) }
+        }
+    });
+    let plan = (!report.configuration.is_empty()).then(|| {
+        Block::Drawn(html! {
+            details.plan {
+                summary { "Configuration" }
+                pre tabindex="0" { (report.configuration.trim_end()) }
+            }
+        })
+    });
+    let blocks = [grid]
+        .into_iter()
+        .chain(sections::bounded(report))
+        .chain(plan);
+    Section::new("environment", "Environment", blocks.collect())
+}
+
+/// How to get at it again: commands, files.
+fn appendix(report: &Report) -> Section {
+    let mut commands = sections::commands(report);
+    let (again, _) = commands.remove(0);
+    let blocks = vec![
+        Block::Code("sh", again),
+        Block::Terms(commands),
+        Block::Heading("In the run directory".into()),
+        sections::raw_data(report),
+    ];
+    Section::new("again", "Run it again, raw data", blocks)
 }

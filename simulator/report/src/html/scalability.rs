@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 
-use crate::tables::{Table, Tone};
+use crate::columns;
+use crate::document::{Block, Section, Table, us};
 use crate::variants::Variants;
-use crate::words::{count, duration};
 use crate::{Latency, Report, RunVerdict};
 use squall_history::Phase;
 use squall_measure::Class;
 
-use super::page::{Graphs, graphs, page, section, table};
+use super::page::{Graphs, graphs, page, section};
 use super::plot::{Grid, Line, Plot};
 use super::scale::{Scale, Unit};
 use super::summary::tone;
@@ -37,6 +37,16 @@ pub fn scalability_page(title: &str, variants: &[(String, Report)]) -> String {
     compared
         .variants
         .sort_by_key(|row| (row.nodes, row.name.clone()));
+    let drawn = Block::Drawn(graphs(&all[0]));
+    let sections = [
+        Section::new("curve", curve_title(&grid), vec![drawn]),
+        Section::new("figures", "Figures", vec![Block::Table(compared.table())]),
+        Section::new(
+            "latency",
+            "Latency by operation",
+            vec![Block::Table(by_operation(&runs))],
+        ),
+    ];
     let body = html! {
         header {
             p.kicker { (title) " · seed " (compared.seed) }
@@ -44,9 +54,7 @@ pub fn scalability_page(title: &str, variants: &[(String, Report)]) -> String {
             (verdicts(&runs))
             @for note in compared.notes() { p.note { (note.trim_end_matches('.')) "." } }
         }
-        (section("curve", curve_title(&grid), &graphs(&all[0])))
-        (section("figures", "Figures", &table(&compared.table())))
-        (section("latency", "Latency by operation", &table(&by_operation(&runs))))
+        @for shown in &sections { (section(shown)) }
     };
     let versions = runs.iter().map(|(_, report)| report.sim.version.as_str());
     let versions: BTreeSet<&str> = versions.collect();
@@ -233,35 +241,21 @@ fn latency(runs: &[&(String, Report)]) -> Vec<Plot> {
 }
 
 fn by_operation(runs: &[&(String, Report)]) -> Table {
+    let columns = columns! { row: (String, &String, &Latency);
+        text "operation" "" &row.0;
+        text "variant" "" row.1;
+        number "ok" "" row.2.count;
+        number "mean" "" us(row.2.mean);
+        number "p50" "" us(row.2.p50);
+        number "p95" "" us(row.2.p95);
+        number "p99" "" us(row.2.p99);
+    };
     let mut rows = Vec::new();
     for (service, operation) in operations(runs) {
-        for (name, report) in runs {
-            let Some(latency) = acknowledged(report, &service, &operation) else {
-                continue;
-            };
-            let cells = vec![
-                format!("{service} {operation}"),
-                name.clone(),
-                count(latency.count),
-                duration(latency.mean),
-                duration(latency.p50),
-                duration(latency.p95),
-                duration(latency.p99),
-            ];
-            rows.push((Tone::Plain, cells));
-        }
+        rows.extend(runs.iter().filter_map(|(name, report)| {
+            let latency = acknowledged(report, &service, &operation)?;
+            Some((format!("{service} {operation}"), name, latency))
+        }));
     }
-    Table {
-        title: "latency",
-        columns: vec![
-            "operation",
-            "variant",
-            ">ok",
-            ">mean",
-            ">p50",
-            ">p95",
-            ">p99",
-        ],
-        rows,
-    }
+    Table::of("latency", &columns, &rows)
 }

@@ -3,7 +3,6 @@
 
 use maud::{Markup, html};
 
-use crate::parts;
 use crate::words::{count, duration};
 use crate::{Report, RunVerdict};
 use squall_history::Phase;
@@ -16,7 +15,7 @@ pub(super) fn summary(report: &Report) -> Markup {
             p.kicker { (report.scenario) " · seed " (report.seed) " · " (backend(report)) }
             h1 { (headline(report)) }
             p.verdict {
-                strong class=(tone(report.verdict)) { (report.verdict.to_string()) ", " (parts::decision(report)) }
+                strong class=(tone(report.verdict)) { (report.verdict.to_string()) ", " (report.decision.word()) }
                 @if !findings::are_all_told(report) { " " (report.reason) }
             }
             (findings::reasons(report))

@@ -1,67 +1,91 @@
-//! What befell the cluster, and whether it kept its promises.
+//! What happened to the cluster, and whether it kept its promises.
 
-use super::{Table, Tone, or_nothing};
-use crate::words::{count, moment, ms};
-use crate::{CheckRow, CheckVerdict, FaultRow, Report, ServiceDowntimeMs, Spell, Times};
 use squall_history::Phase;
 use squall_measure::SpanStatus;
 
-/// `kill node-1, node-2`; long lists are cut.
-pub fn targets(fault: &FaultRow) -> String {
+use crate::columns;
+use crate::document::{Column, Table, Tone, Value, number, rate, share, word};
+use crate::{
+    CheckRow, CheckVerdict, FaultRow, Rate, Report, ResourceRow, ServiceDowntimeMs, Spell, Times,
+};
+
+/// `node-1, node-2`; long lists are cut.
+pub(crate) fn targets(fault: &FaultRow) -> String {
     const SHOWN: usize = 3;
-    let shown = fault
-        .targets
-        .iter()
-        .take(SHOWN)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join(", ");
+    let shown = &fault.targets[..fault.targets.len().min(SHOWN)];
+    let shown = shown.join(", ");
     match fault.targets.len().saturating_sub(SHOWN) {
         0 => shown,
         more => format!("{shown} +{more}"),
     }
 }
 
-pub fn faults(report: &Report) -> Table {
-    let row = |fault: &FaultRow| {
-        let (tone, healed) = match &fault.status {
-            SpanStatus::Healed | SpanStatus::Installed => {
-                (Tone::Plain, or_nothing(fault.healed_ms, moment))
-            }
-            SpanStatus::Skipped { .. } => (Tone::Doubtful, "skipped".to_owned()),
-            SpanStatus::Uncertain { .. } => (Tone::Doubtful, "uncertain".to_owned()),
-        };
-        let leaders = or_nothing(fault.old_leader.as_ref(), |old| {
-            let new = fault.new_leader.as_deref().unwrap_or("none");
-            format!("{old} → {new}")
-        });
-        let cells = vec![
-            fault.kind.clone(),
-            targets(fault),
-            moment(fault.at_ms),
-            healed,
-            ms(fault.detected_ms),
-            ms(fault.elected_ms),
-            leaders,
-        ];
-        (tone, cells)
-    };
-    Table {
-        title: "faults",
-        columns: vec![
-            "fault",
-            "targets",
-            ">at",
-            ">healed",
-            ">detected",
-            ">elected",
-            "leader",
-        ],
-        rows: report.faults.iter().map(row).collect(),
+const FAULTS: &[Column<FaultRow>] = &columns! { fault: FaultRow;
+    text "fault" "fault" fault.kind.name();
+    text "targets" "" targets(fault);
+    text "" "targets" fault.targets.join(" ");
+    number "at" "at_ms" Value::At(fault.at_ms);
+    number "healed" "" healed(fault);
+    number "" "healed_ms" fault.healed_ms;
+    text "" "status" status(&fault.status).0;
+    text "" "why" status(&fault.status).1;
+    number "detected" "detected_ms" fault.detected_ms;
+    number "elected" "elected_ms" fault.elected_ms;
+    text "leader" "" leaders(fault);
+    text "" "old_leader" fault.old_leader.as_ref();
+    text "" "new_leader" fault.new_leader.as_ref();
+    text "" "new_term" number(fault.new_term);
+};
+
+fn healed(fault: &FaultRow) -> Value {
+    match status(&fault.status) {
+        ("healed" | "installed", _) => fault.healed_ms.map_or(Value::Nothing, Value::At),
+        (status, _) => status.into(),
     }
 }
 
-pub fn services(report: &Report) -> Table {
+fn leaders(fault: &FaultRow) -> Option<String> {
+    let new = fault.new_leader.as_deref().unwrap_or("none");
+    let old = fault.old_leader.as_ref()?;
+    Some(format!("{old} → {new}"))
+}
+
+fn status(status: &SpanStatus) -> (&'static str, &str) {
+    match status {
+        SpanStatus::Installed => ("installed", ""),
+        SpanStatus::Healed => ("healed", ""),
+        SpanStatus::Skipped { why } => ("skipped", why),
+        SpanStatus::Uncertain { why } => ("uncertain", why),
+    }
+}
+
+pub(crate) fn faults(report: &Report) -> Table {
+    let tone = |fault: &FaultRow| match fault.status {
+        SpanStatus::Healed | SpanStatus::Installed => Tone::Plain,
+        SpanStatus::Skipped { .. } | SpanStatus::Uncertain { .. } => Tone::Doubtful,
+    };
+    Table::toned("faults", FAULTS, &report.faults, tone)
+}
+
+struct Served {
+    name: &'static str,
+    warmup: Option<Rate>,
+    chaos: Option<Rate>,
+    downtime: Option<ServiceDowntimeMs>,
+}
+
+const SERVICES: &[Column<Served>] = &columns! { served: Served;
+    text "service" "" served.name;
+    number "warm-up op/s" "" rate(served.warmup.map(|rate| rate.per_second));
+    number "chaos op/s" "" rate(served.chaos.map(|rate| rate.per_second));
+    number "lowest" "" served.chaos.and_then(|rate| rate.lowest);
+    number "downtime" "" served.downtime.map(|down| down.total);
+    number "longest" "" served.downtime.map(|down| down.max);
+    number "gaps" "" served.downtime.map(|down| down.count);
+    number "available" "" share(served.downtime.map(|down| down.availability), 3);
+};
+
+pub(crate) fn services(report: &Report) -> Table {
     let downtime = &report.downtime_ms;
     let services = [
         ("lock", downtime.lock),
@@ -69,43 +93,29 @@ pub fn services(report: &Report) -> Table {
         ("cache", downtime.cache),
         ("all", downtime.any),
     ];
-    let row = |(name, downtime): (&str, Option<ServiceDowntimeMs>)| {
+    let served = services.into_iter().filter_map(|(name, downtime)| {
         let rates = report.throughput.get(name)?;
-        let per_second = |phase| {
-            or_nothing(rates.get(&phase), |rate| {
-                count(rate.per_second.get() / 1_000)
-            })
-        };
-        let lowest = rates.get(&Phase::Chaos).and_then(|rate| rate.lowest);
-        let cells = vec![
-            name.to_owned(),
-            per_second(Phase::Warmup),
-            per_second(Phase::Chaos),
-            or_nothing(lowest, count),
-            ms(downtime.map(|d| d.total)),
-            ms(downtime.map(|d| d.max)),
-            or_nothing(downtime, |d| count(d.count)),
-            or_nothing(downtime, |d| format!("{:.3} %", d.availability)),
-        ];
-        Some((Tone::Plain, cells))
-    };
-    Table {
-        title: "services",
-        columns: vec![
-            "service",
-            ">warm-up op/s",
-            ">chaos op/s",
-            ">lowest",
-            ">downtime",
-            ">longest",
-            ">gaps",
-            ">available",
-        ],
-        rows: services.into_iter().filter_map(row).collect(),
-    }
+        Some(Served {
+            name,
+            warmup: rates.get(&Phase::Warmup).copied(),
+            chaos: rates.get(&Phase::Chaos).copied(),
+            downtime,
+        })
+    });
+    Table::of("services", SERVICES, &served.collect::<Vec<_>>())
 }
 
-pub fn times(report: &Report) -> Table {
+const TIMES: &[Column<(&str, Spell)>] = &columns! { row: (&str, Spell);
+    text "time" "" row.0;
+    number "count" "" row.1.times.count;
+    number "min" "" row.1.times.min;
+    number "p50" "" row.1.times.p50;
+    number "p99" "" row.1.times.p99;
+    number "max" "" row.1.times.max;
+    number "not seen" "" row.1.unseen;
+};
+
+pub(crate) fn times(report: &Report) -> Table {
     let seen = |times: Times| Spell { times, unseen: 0 };
     let spells = [
         ("detection", seen(report.detection_ms)),
@@ -114,59 +124,52 @@ pub fn times(report: &Report) -> Table {
         ("recovery: members", report.recovery_ms.members),
         ("recovery: rejoin", report.recovery_ms.rejoin),
     ];
-    let row = |(name, spell): (&str, Spell)| {
-        let Spell { times, unseen } = spell;
-        let tone = if unseen > 0 {
-            Tone::Doubtful
-        } else {
-            Tone::Plain
-        };
-        let cells = vec![
-            name.to_owned(),
-            count(times.count),
-            ms(times.min),
-            ms(times.p50),
-            ms(times.p99),
-            ms(times.max),
-            count(unseen),
-        ];
-        (times.count + unseen > 0).then_some((tone, cells))
-    };
-    Table {
-        title: "times",
-        columns: vec![
-            "time",
-            ">count",
-            ">min",
-            ">p50",
-            ">p99",
-            ">max",
-            ">not seen",
-        ],
-        rows: spells.into_iter().filter_map(row).collect(),
+    let shown = spells.iter();
+    let shown = shown.filter(|(_, spell)| spell.times.count + spell.unseen > 0);
+    Table::toned("times", TIMES, shown, |(_, spell)| match spell.unseen {
+        0 => Tone::Plain,
+        _ => Tone::Doubtful,
+    })
+}
+
+const CHECKS: &[Column<CheckRow>] = &columns! { check: CheckRow;
+    text "property" "property" &check.property;
+    text "check" "check" &check.name;
+    text "verdict" "" label(check.verdict);
+    text "" "verdict" word(&check.verdict);
+    number "checked" "checked" check.checked;
+    text "detail" "detail" &check.detail;
+};
+
+fn label(verdict: CheckVerdict) -> &'static str {
+    match verdict {
+        CheckVerdict::Pass => "holds",
+        CheckVerdict::Fail => "broken",
+        CheckVerdict::Unknown => "unknown",
     }
 }
 
-pub fn checks(report: &Report, all: bool) -> Table {
-    let row = |check: &CheckRow| {
-        let (tone, verdict) = match check.verdict {
-            CheckVerdict::Pass => (Tone::Plain, "holds"),
-            CheckVerdict::Fail => (Tone::Bad, "broken"),
-            CheckVerdict::Unknown => (Tone::Doubtful, "unknown"),
-        };
-        let cells = vec![
-            check.property.clone(),
-            check.name.clone(),
-            verdict.to_owned(),
-            count(check.checked),
-            check.detail.clone(),
-        ];
-        (tone, cells)
-    };
+/// With `all`, also those that hold.
+pub(crate) fn checks(report: &Report, all: bool) -> Table {
     let shown = |check: &&CheckRow| all || check.verdict != CheckVerdict::Pass;
-    Table {
-        title: "checks",
-        columns: vec!["property", "check", "verdict", ">checked", "detail"],
-        rows: report.checks.iter().filter(shown).map(row).collect(),
-    }
+    let checks = report.checks.iter().filter(shown);
+    Table::toned("checks", CHECKS, checks, |check| match check.verdict {
+        CheckVerdict::Pass => Tone::Plain,
+        CheckVerdict::Fail => Tone::Bad,
+        CheckVerdict::Unknown => Tone::Doubtful,
+    })
+}
+
+pub(crate) fn resources(report: &Report) -> Table {
+    let columns = columns! { row: (&String, &ResourceRow);
+        text "node" "node" row.0;
+        number "memory at most" "memory_max_bytes" Value::Bytes(row.1.memory_max_bytes);
+        number "grown by" "memory_growth_percent" share(row.1.memory_growth, 1);
+        number "processor" "cpu_percent" share(row.1.cpu, 1);
+    };
+    Table::of(
+        "resources",
+        &columns,
+        &report.resources.iter().collect::<Vec<_>>(),
+    )
 }

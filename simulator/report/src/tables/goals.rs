@@ -1,86 +1,70 @@
 //! What was wanted: objectives, and the figures of earlier runs.
 
-use super::{Table, Tone, or_nothing};
-use crate::words::duration;
-use crate::{Ms, Number, ObjectiveResult, Report, Status};
+use squall_objective::baseline::{Row, Standing};
 
-pub fn objectives(report: &Report) -> Table {
-    let row = |result: &ObjectiveResult| {
-        let grace = result.grace_ms.map(|grace| {
-            let missed = result.missed_for_ms.map_or(0, Ms::get);
-            format!(
-                "missed for {} of {}",
-                duration(missed),
-                duration(grace.get())
-            )
-        });
-        let note = grace.into_iter().chain(result.note.clone());
-        let cells = vec![
-            result.name.clone(),
-            format!("{} {}", result.bound.sign(), result.unit.text(result.limit)),
-            or_nothing(result.measured, |number| result.unit.text(number)),
-            or_nothing(result.margin_percent, |margin| margin.to_string()),
-            result.status.label().to_owned(),
-            note.collect::<Vec<_>>().join("; "),
-        ];
-        let tone = match result.status {
-            Status::Met => Tone::Plain,
-            Status::Missed => Tone::Bad,
-            Status::Unknown | Status::Unsupported => Tone::Doubtful,
-        };
-        (tone, cells)
-    };
-    Table {
-        title: "objectives",
-        columns: vec![
-            "objective",
-            ">target",
-            ">measured",
-            ">margin",
-            "result",
-            "note",
-        ],
-        rows: report.objectives.iter().map(row).collect(),
-    }
+use crate::columns;
+use crate::document::{Column, Table, Tone, Value, word};
+use crate::words::duration;
+use crate::{Ms, Number, ObjectiveResult, Report, Status, Unit};
+
+const OBJECTIVES: &[Column<ObjectiveResult>] = &columns! { result: ObjectiveResult;
+    text "objective" "objective" &result.name;
+    text "" "unit" word(&result.unit);
+    text "" "bound" word(&result.bound);
+    number "target" "" format!("{} {}", result.bound.sign(), result.unit.text(result.limit));
+    number "" "limit" Value::Measured(result.unit, result.limit);
+    number "measured" "measured" measured(result.unit, result.measured);
+    text "" "status" word(&result.status);
+    number "margin" "margin_percent" result.margin_percent;
+    text "result" "" result.status.label();
+    number "" "grace_ms" result.grace_ms;
+    number "" "missed_for_ms" result.missed_for_ms;
+    text "note" "" notes(result);
+    text "" "note" result.note.as_ref();
+};
+
+fn notes(result: &ObjectiveResult) -> String {
+    let grace = result.grace_ms.map(|grace| {
+        let missed = duration(result.missed_for_ms.map_or(0, Ms::get));
+        format!("missed for {missed} of {}", duration(grace.get()))
+    });
+    let notes: Vec<String> = grace.into_iter().chain(result.note.clone()).collect();
+    notes.join("; ")
 }
 
-/// What got worse or better than in earlier runs; with `all`, also what did not.
-pub fn comparison(report: &Report, all: bool) -> Table {
-    use squall_objective::baseline::{Row, Standing};
-    let row = |row: &Row| {
-        let text = |value: Option<Number>| or_nothing(value, |value| row.unit.text(value));
-        let (tone, standing) = match row.standing {
-            Standing::Regression => (Tone::Bad, "regression"),
-            Standing::Better => (Tone::Plain, "better"),
-            Standing::Same => (Tone::Plain, "same"),
-            Standing::New => (Tone::Plain, "new"),
-            Standing::Gone => (Tone::Doubtful, "gone"),
-        };
-        let cells = vec![
-            row.figure.clone(),
-            text(row.median),
-            text(row.worst),
-            text(row.measured),
-            or_nothing(row.change_percent, |change| change.to_string()),
-            standing.to_owned(),
-        ];
-        (tone, cells)
+fn measured(unit: Unit, value: Option<Number>) -> Value {
+    value.map_or(Value::Nothing, |value| Value::Measured(unit, value))
+}
+
+pub(crate) fn objectives(report: &Report) -> Table {
+    let tone = |result: &ObjectiveResult| match result.status {
+        Status::Met => Tone::Plain,
+        Status::Missed => Tone::Bad,
+        Status::Unknown | Status::Unsupported => Tone::Doubtful,
     };
-    let rows = report
-        .comparison
-        .iter()
-        .flat_map(|comparison| &comparison.rows);
+    Table::toned("objectives", OBJECTIVES, &report.objectives, tone)
+}
+
+const COMPARISON: &[Column<Row>] = &columns! { row: Row;
+    text "figure" "figure" &row.figure;
+    text "" "unit" word(&row.unit);
+    number "before" "median" measured(row.unit, row.median);
+    number "worst before" "worst" measured(row.unit, row.worst);
+    number "now" "measured" measured(row.unit, row.measured);
+    number "change" "change_percent" row.change_percent;
+    number "" "limit" measured(row.unit, row.limit);
+    text "result" "standing" word(&row.standing);
+};
+
+/// What got worse or better than in earlier runs; with `all`, also what did not.
+pub(crate) fn comparison(report: &Report, all: bool) -> Table {
+    let rows = report.comparison.iter();
+    let rows = rows.flat_map(|comparison| &comparison.rows);
     let shown = |row: &&Row| all || matches!(row.standing, Standing::Regression | Standing::Better);
-    Table {
-        title: "comparison",
-        columns: vec![
-            "figure",
-            ">before",
-            ">worst before",
-            ">now",
-            ">change",
-            "result",
-        ],
-        rows: rows.filter(shown).map(row).collect(),
-    }
+    let tone = |row: &Row| match row.standing {
+        Standing::Regression => Tone::Bad,
+        Standing::Gone => Tone::Doubtful,
+        Standing::Better | Standing::Same | Standing::New => Tone::Plain,
+    };
+    Table::toned("comparison", COMPARISON, rows.filter(shown), tone)
 }

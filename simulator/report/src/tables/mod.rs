@@ -1,56 +1,49 @@
-//! The tables of a report, as cells of text; text and Markdown lay out the same ones.
+//! The tables of a report: what is a column of which, said once for readers and for programs.
 
 mod cluster;
 mod goals;
+mod raw;
 mod work;
 
-pub(super) use cluster::{checks, faults, services, targets, times};
-pub(super) use goals::{comparison, objectives};
-pub(super) use work::{cached, latencies, messages, stages};
+use std::fmt::Display;
 
-use super::Report;
+pub(crate) use cluster::{checks, faults, resources, services, targets, times};
+pub(crate) use goals::{comparison, objectives};
+pub(crate) use raw::{
+    acknowledged, bottlenecks, every_time, gaps, latencies_by_phase, leaders, stages_in_rows,
+    throughput,
+};
+pub(crate) use work::{cached, errors, latencies, messages, payloads, slowest, stages, steps};
 
-/// How a row is meant, for whoever prints in colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tone {
-    Plain,
-    Bad,
-    Doubtful,
-}
+use crate::Report;
+use crate::document::{NOTHING, Table};
 
-pub struct Table {
-    pub title: &'static str,
-    /// Names; those of right-aligned columns start with `>`.
-    pub columns: Vec<&'static str>,
-    pub rows: Vec<(Tone, Vec<String>)>,
-}
-
-/// What stands for a value that does not exist.
-pub(super) const NOTHING: &str = "-";
-
-/// All tables that have rows. With `all_checks`, also of the checks that hold and of figures
-/// that are as they were.
-pub(super) fn tables(report: &Report, all_checks: bool) -> Vec<Table> {
-    let tables = [
+/// What a run's results are, in the order of reports. With `all`, also the checks that hold
+/// and the figures that are as they were.
+pub(crate) fn tables(report: &Report, all: bool) -> Vec<Table> {
+    let mut tables = vec![
         faults(report),
         services(report),
         times(report),
         latencies(report),
-        super::payload::table(report),
+        payloads(report),
         stages(report),
         messages(report),
         cached(report),
-        super::load::steps(&report.load),
+        steps(&report.load),
         objectives(report),
-        comparison(report, all_checks),
-        checks(report, all_checks),
+        comparison(report, all),
+        checks(report, all),
     ];
+    tables.retain(|table| !table.is_empty());
     tables
-        .into_iter()
-        .filter(|table| !table.rows.is_empty())
-        .collect()
 }
 
-pub(super) fn or_nothing<T>(value: Option<T>, show: impl Fn(T) -> String) -> String {
+pub(crate) fn or_nothing<T>(value: Option<T>, show: impl Fn(T) -> String) -> String {
     value.map_or_else(|| NOTHING.to_owned(), show)
+}
+
+/// `lock acquire`.
+fn operation(service: impl Display, operation: impl Display) -> String {
+    format!("{service} {operation}")
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::levels::Levels;
+use crate::fault::FaultKind;
 use crate::history::{
     Action, Event, EventKind, FaultStatus, NodeEvent, Outcome, PROBE, Phase, Service, start_us,
 };
@@ -47,7 +48,7 @@ pub(super) struct State {
     /// When the last leader was lost.
     leaderless_us: Option<u64>,
     /// In force, by number: kind and targets.
-    faults: BTreeMap<usize, (String, Vec<String>)>,
+    faults: BTreeMap<usize, (FaultKind, Vec<String>)>,
     asked: BTreeMap<u64, Asked>,
     services: BTreeMap<Service, Answering>,
     /// Time and latency of recent acknowledgements.
@@ -111,7 +112,7 @@ impl State {
             EventKind::Return { op, outcome } => self.returned(*op, outcome),
             EventKind::Fault(fault) => match fault.status {
                 FaultStatus::Installed => {
-                    let what = (fault.kind.clone(), fault.targets.clone());
+                    let what = (fault.kind, fault.targets.clone());
                     self.faults.insert(fault.fault, what);
                 }
                 _ => drop(self.faults.remove(&fault.fault)),
@@ -215,7 +216,9 @@ impl State {
             failed: self.failed,
             unknown: self.unknown,
             faults: faults
-                .map(|(kind, targets)| format!("{} {}", kind.replace('_', " "), targets.join(", ")))
+                .map(|(kind, targets)| {
+                    format!("{} {}", kind.name().replace('_', " "), targets.join(", "))
+                })
                 .collect(),
             at_risk: self.at_risk(),
         }
@@ -354,7 +357,7 @@ mod tests {
         let fault = |status| {
             EventKind::Fault(FaultEvent {
                 fault: 3,
-                kind: "power_loss".into(),
+                kind: FaultKind::PowerLoss,
                 targets: vec!["node-1".into(), "node-2".into()],
                 status,
             })

@@ -18,7 +18,7 @@ fn impossible_faults() {
     check_faults(&[
         (
             "",
-            "t.toml:2:1: a fault needs an action: kill, stop, pause, power_loss, isolate, wipe, crash_loop, rolling_restart, disk, clock, partition, link, transfer, member or client",
+            "t.toml:2:1: a fault needs an action, one of kill, stop, pause, power_loss, isolate, wipe, crash_loop, rolling_restart, disk, clock, partition, link, transfer, member, client",
         ),
         (
             "kill = [\"leader\"]\npause = [\"any\"]",
@@ -54,7 +54,7 @@ fn impossible_faults() {
         ),
         (
             "transfer = \"follower\"\nfor = \"1s\"",
-            "t.toml:5:7: a transfer is over at once, `for` means nothing to it",
+            "t.toml:5:7: `transfer` is over at once, `for` means nothing to it",
         ),
         (
             "transfer = \"follower\"\nrepeat = { every = \"10s\", times = 4 }",
@@ -110,7 +110,7 @@ fn impossible_targets() {
         ),
         (
             "partition = [[\"leader\"], []]",
-            "t.toml:4:26: the list of targets is empty",
+            "t.toml:4:13: the list of targets is empty",
         ),
         (
             "partition = [[\"node-1\", \"node-2\"], [\"node-2\"]]",
@@ -122,7 +122,7 @@ fn impossible_targets() {
         ),
         (
             "partition = [[\"minority\", \"majority\"], [\"all\"]]",
-            "t.toml:4:40: no node is left for `all`",
+            "t.toml:4:41: no node is left for `all`",
         ),
         (
             "partition = [[\"node-1\"], [\"node-2\"], [\"all\"]]\none_way = true",
@@ -150,7 +150,7 @@ fn impossible_targets() {
         ),
         (
             "link = { from = \"leader\", to = [\"leader\"], loss = \"1%\" }",
-            "t.toml:4:32: `leader` is both ends of the link",
+            "t.toml:4:33: `leader` is both ends of the link",
         ),
         (
             "link = { from = [\"majority\"], to = [\"majority\"], loss = \"1%\" }",

@@ -7,7 +7,7 @@ mod objectives;
 use super::unit::{Bandwidth, Drift, Duration, Offset, Rate, Share, Size};
 use super::{Scenario, ScenarioError};
 use crate::plan::{Plan, WorkloadKind};
-use squall_fault::Kind;
+use squall_fault::FaultKind;
 use squall_objective::objective::Figure;
 
 const WORKLOAD: &str = "[[workload]]\nservice = \"lock\"\n";
@@ -30,7 +30,7 @@ fn parse_with(body: &str, settings: &[(&str, &str)]) -> Result<Scenario, Scenari
 }
 
 fn check_errors(cases: &[(&str, &str)]) {
-    let kinds: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+    let kinds: Vec<&str> = FaultKind::ALL.iter().map(|kind| kind.name()).collect();
     let error = |body: &str| error(body).replace(&kinds.join(", "), "KINDS");
     let found: Vec<(&str, String)> = cases.iter().map(|(body, _)| (*body, error(body))).collect();
     let found: Vec<(&str, &str)> = found.iter().map(|(b, e)| (*b, e.as_str())).collect();

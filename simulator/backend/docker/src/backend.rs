@@ -1,0 +1,79 @@
+//! Containers as a [`Backend`]: what they can do, and what only a simulation can.
+
+use squall_backend::backend::{Backend, BackendError, BackendInfo, Lacks, RunOutput};
+use squall_fault::Capability;
+use squall_plan::plan::Plan;
+
+use super::{DockerError, Options, run};
+
+/// What containers are called, and what can be expected of their histories.
+pub const INFO: BackendInfo = BackendInfo {
+    name: "docker",
+    title: "containers",
+    simulated: false,
+    knows_resources: true,
+};
+
+/// Real nodes in containers on this machine's Docker engine, in real time.
+#[derive(Default)]
+pub struct DockerBackend {
+    pub options: Options,
+}
+
+impl Backend for DockerBackend {
+    fn info(&self) -> BackendInfo {
+        INFO
+    }
+
+    /// Latency, bandwidth and syncs are left as they are: nearly every scenario has them, to be
+    /// what a machine is like.
+    fn lacks(&self) -> Lacks {
+        Lacks {
+            clock_skew: Some(
+                "cannot set clocks wrong ([clock]): containers share the machine's; leave it out",
+            ),
+            hardware: Some(
+                "cannot be as fast as a profile says (--profile, [hardware]): containers are as \
+                 fast as this machine; leave it out",
+            ),
+            regions: Some(
+                "cannot put members far apart ([[region]]): containers are all on this machine; \
+                 leave the regions out",
+            ),
+            loss: Some(
+                "does not lose packets all the time (`loss` in [network]): write a fault with \
+                 `link`",
+            ),
+            bandwidth: None,
+        }
+    }
+
+    fn missing(&self, needed: Capability) -> Option<&'static str> {
+        match needed {
+            Capability::Processes
+            | Capability::Links
+            | Capability::Membership
+            | Capability::Clients => None,
+            Capability::Power => Some("what was not synced outlives a process"),
+            Capability::Disks => Some("containers share the machine's disk"),
+            Capability::Clocks => Some("containers share the machine's clock"),
+        }
+    }
+
+    fn run(&self, plan: &Plan) -> Result<RunOutput, BackendError> {
+        match run(plan, &self.options) {
+            Ok(run) => Ok(RunOutput {
+                history: run.history,
+                resources: run.resources,
+            }),
+            Err(DockerError::Interrupted) => Err(BackendError::Interrupted),
+            Err(error) => Err(BackendError::failed(INFO, error)),
+        }
+    }
+}
+
+/// Whether the plan does anything to links.
+pub(super) fn has_link_faults(plan: &Plan) -> bool {
+    let mut kinds = plan.faults.iter().map(|fault| fault.action.kind());
+    kinds.any(|kind| kind.info().needs == Capability::Links)
+}

@@ -1,0 +1,62 @@
+//! The simulation as a [`Backend`]: it can do everything.
+
+use std::sync::Arc;
+
+use squall_backend::backend::{Backend, BackendError, BackendInfo, Lacks, RunOutput};
+use squall_fault::Capability;
+use squall_plan::plan::Plan;
+use squall_workload::service::{Services, shipped};
+
+use super::run_system;
+use super::system::System;
+
+/// What the simulation is called, and what can be expected of its histories.
+pub const INFO: BackendInfo = BackendInfo {
+    name: "sim",
+    title: "simulation",
+    simulated: true,
+    knows_resources: false,
+};
+
+/// Deterministic simulation in virtual time, of Squall's own cluster or of another system.
+#[derive(Default)]
+pub struct SimBackend {
+    /// `None`: Squall's own cluster.
+    pub system: Option<Arc<dyn System>>,
+}
+
+impl Backend for SimBackend {
+    fn info(&self) -> BackendInfo {
+        INFO
+    }
+
+    fn lacks(&self) -> Lacks {
+        Lacks::default()
+    }
+
+    fn missing(&self, _needed: Capability) -> Option<&'static str> {
+        None
+    }
+
+    fn run(&self, plan: &Plan) -> Result<RunOutput, BackendError> {
+        let run = run_system(plan, self.system.as_ref());
+        let run = run.map_err(|error| BackendError::failed(INFO, error))?;
+        Ok(RunOutput {
+            history: run.history,
+            resources: Vec::new(),
+        })
+    }
+
+    fn runs_other_system(&self) -> bool {
+        self.system.is_some()
+    }
+
+    fn services(&self) -> Services {
+        services(self.system.as_ref())
+    }
+}
+
+/// Of the system, or of Squall's own cluster.
+pub(super) fn services(system: Option<&Arc<dyn System>>) -> Services {
+    system.map_or_else(shipped, |system| system.services())
+}

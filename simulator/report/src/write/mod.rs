@@ -1,0 +1,6 @@
+//! Writers of the parts of a document, one for each form. Pages have theirs in
+//! [`crate::html::page`].
+
+pub mod csv;
+pub mod markdown;
+pub mod text;

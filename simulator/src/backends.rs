@@ -1,0 +1,129 @@
+//! The backends that this program has: `--backend` takes its names from here.
+//!
+//! A backend is a crate with a [`Backend`] in it and a row of [`ALL`]; nothing else in Squall
+//! knows how many there are or what they are called.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use squall_backend::backend::{Backend, BackendError, BackendInfo, Lacks, RunOutput};
+use squall_docker::DockerBackend;
+use squall_sim::SimBackend;
+use squall_sim::system::System;
+
+/// How to set a backend up.
+#[derive(Default)]
+pub struct Options {
+    /// Runs instead of Squall's own cluster.
+    pub system: Option<Arc<dyn System>>,
+    /// A static `squall-node` for containers; found by itself if none is named.
+    pub node_binary: Option<PathBuf>,
+    /// Bug that all nodes are to make. In simulation the whole process makes it already.
+    pub planted: Option<String>,
+    /// Whether the run is to end early; asked now and then where time is real.
+    pub interrupted: Option<Box<dyn Fn() -> bool>>,
+}
+
+/// A backend, before it is set up.
+#[derive(Debug)]
+pub struct Registered {
+    pub info: BackendInfo,
+    /// A sentence for `--help`.
+    pub summary: &'static str,
+    open: fn(Options) -> Result<Box<dyn Backend>, String>,
+}
+
+impl Registered {
+    /// Sets it up.
+    ///
+    /// # Errors
+    /// The options ask for something that it does not have, and what to do instead.
+    pub fn open(&self, options: Options) -> Result<Box<dyn Backend>, String> {
+        (self.open)(options)
+    }
+}
+
+/// All of them; the first is the default.
+pub const ALL: &[Registered] = &[
+    Registered {
+        info: squall_sim::INFO,
+        summary: "Deterministic simulation in virtual time",
+        open: |options| {
+            let system = no_node_binary(options)?.system;
+            Ok(Box::new(SimBackend { system }))
+        },
+    },
+    Registered {
+        info: squall_docker::INFO,
+        summary: "Real nodes in containers on this machine's Docker engine, in real time",
+        open: |options| {
+            let options = own_cluster(options, &squall_docker::INFO)?;
+            let options = squall_docker::Options {
+                node_binary: options.node_binary,
+                planted: options.planted,
+                interrupted: options.interrupted,
+            };
+            Ok(Box::new(DockerBackend { options }))
+        },
+    },
+    #[cfg(feature = "turmoil")]
+    Registered {
+        info: squall_turmoil::INFO,
+        summary: "The same nodes in virtual time on the classic turmoil engine",
+        open: |options| {
+            own_cluster(no_node_binary(options)?, &squall_turmoil::INFO)?;
+            Ok(Box::new(squall_turmoil::TurmoilBackend))
+        },
+    },
+];
+
+/// What runs unless somebody asks for something else.
+pub const DEFAULT: &Registered = &ALL[0];
+
+/// The backend of this name; `None`: this program has none.
+pub fn named(name: &str) -> Option<&'static Registered> {
+    ALL.iter().find(|backend| backend.info.name == name)
+}
+
+fn no_node_binary(options: Options) -> Result<Options, String> {
+    if options.node_binary.is_some() {
+        return Err("--node-binary is for containers: add --backend docker".into());
+    }
+    Ok(options)
+}
+
+fn own_cluster(options: Options, info: &BackendInfo) -> Result<Options, String> {
+    if options.system.is_some() {
+        return Err(format!(
+            "the {} backend runs only Squall's own nodes; leave --backend out",
+            info.name
+        ));
+    }
+    Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backends_are_found_by_names_that_differ() {
+        for (index, backend) in ALL.iter().enumerate() {
+            let name = backend.info.name;
+            let found = ALL.iter().position(|other| other.info.name == name);
+            assert_eq!(found, Some(index), "{name} stands twice");
+            assert_eq!(named(name).map(|found| found.info), Some(backend.info));
+        }
+        assert!(named("nowhere").is_none());
+    }
+
+    #[test]
+    fn backend_opened_is_the_one_registered() {
+        for registered in ALL {
+            let opened = registered
+                .open(Options::default())
+                .expect("nothing is asked");
+            assert_eq!(opened.info(), registered.info);
+        }
+    }
+}
