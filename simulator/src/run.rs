@@ -18,6 +18,7 @@ use crate::plan::Plan;
 use crate::report::{self, Cluster, ElectionTimeout, Input, Machine, Ms, Report, WallInput};
 use crate::scenario::{Scenario, ScenarioError};
 use crate::stopwatch::Stopwatch;
+use crate::workload::service::Services;
 use squall_sim::SimBackend;
 use squall_sim::system::System;
 
@@ -163,18 +164,22 @@ impl Began {
 }
 
 /// What made a history.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub struct Origin {
     pub backend: BackendInfo,
     /// Whether the nodes were those of another system than Squall's own cluster.
     pub is_other_system: bool,
+    /// What the nodes could be asked, and how that is judged.
+    pub services: Services,
 }
 
 impl Origin {
-    fn of(backend: &dyn Backend) -> Self {
+    /// A run of this backend.
+    pub fn of(backend: &dyn Backend) -> Self {
         Self {
             backend: backend.info(),
             is_other_system: backend.runs_other_system(),
+            services: backend.services(),
         }
     }
 }
@@ -210,6 +215,9 @@ pub fn judge_on(
             let is_of_raft = properties.any(|property| matches!(property, "raft" | "R2" | "R5"));
             !is_of_raft || check.checked > 0
         });
+    }
+    for service in &origin.services {
+        checks.extend(check::check_own(history, &service.checks()));
     }
     let input = input(origin.backend, plan, history, context, reproduce, wall);
     report::build(&input, &measure::measure(history), &checks)

@@ -11,7 +11,9 @@
 pub use squall_cluster::storage::{Disk, DiskFile};
 pub use squall_world::{Instant, World, timeout, timeout_at};
 
-pub use crate::history::{Action, Delivered, NodeEvent, Outcome};
+pub use crate::check::linearizability::Specification;
+pub use crate::check::{Findings, OwnCheck, linearizable};
+pub use crate::history::{Action, Call, Delivered, NodeEvent, Operation, OperationClass, Outcome};
 pub use crate::workload::service::{Probe, Role, Service, Services, shipped};
 pub use crate::workload::{Audit, Client, ClientDriver, LocalFuture, Over};
 pub use squall_sim::disk::SimDisk;

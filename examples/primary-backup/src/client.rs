@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::max;
 use squall::system::{
     Action, CallFailed, ClientDriver, Instant, LocalFuture, Outcome, SimWorld, World, call,
 };
@@ -50,6 +51,10 @@ impl Client {
                 version,
                 value,
             } => format!("cas {key} {version} {value}"),
+            Action::Call(call) => {
+                let register = call.key.as_deref().unwrap_or_default();
+                max::request(call.operation.text(), register, &call.arguments)
+            }
             other => {
                 let why = format!("a register knows no {other:?}");
                 return Outcome::Failed { why };
@@ -78,6 +83,9 @@ fn understood(reply: &str) -> Outcome {
             version: number(version),
         },
         ["mismatch"] => Outcome::Mismatch,
+        ["top", largest] => Outcome::Answered {
+            value: number(largest).into(),
+        },
         _ => Outcome::Unknown {
             why: reply.to_owned(),
         },

@@ -47,6 +47,7 @@ mod lost_grants;
 mod lost_writes;
 mod messages;
 mod monotonic;
+mod own;
 #[cfg(test)]
 mod own_mistakes;
 mod queue_conservation;
@@ -70,6 +71,7 @@ mod view;
 mod well_formed;
 mod words;
 
+pub use own::{Findings, OwnCheck, check_own, linearizable};
 pub use result::{CheckResult, EVIDENCE_LIMIT, Verdict, overall};
 
 use squall_history::{History, Phase};
@@ -129,26 +131,42 @@ const CHECKS: [Check; 44] = [
 /// Judges a history by every check; one result each, in a fixed order, preceded by
 /// whether the history is well formed.
 pub fn check_all(history: &History) -> Vec<CheckResult> {
-    let formed = well_formed::check(history);
-    let malformed = formed.verdict != Verdict::Pass;
-    let doubt = if malformed {
-        Some(format!("not judged: {}", formed.detail))
-    } else {
-        cut(history)
-    };
+    let gate = Gate::of(history);
     let view = View::new(history);
-    let mut results = vec![formed];
-    results.extend(CHECKS.iter().map(|check| {
-        let mut result = check(&view);
-        if let Some(doubt) = &doubt
-            && (malformed || result.verdict == Verdict::Pass)
+    let mut results = vec![gate.formed.clone()];
+    results.extend(CHECKS.iter().map(|check| gate.pass(check(&view))));
+    results
+}
+
+/// Whether anything can be judged.
+struct Gate {
+    /// Whether the history is well formed.
+    formed: CheckResult,
+    /// Why nothing passes, if something is wrong with the history.
+    doubt: Option<String>,
+}
+
+impl Gate {
+    fn of(history: &History) -> Self {
+        let formed = well_formed::check(history);
+        let doubt = match formed.verdict {
+            Verdict::Pass => cut(history),
+            _ => Some(format!("not judged: {}", formed.detail)),
+        };
+        Self { formed, doubt }
+    }
+
+    /// The result of a check, behind the gate: a violation in a cut history is still one.
+    fn pass(&self, mut result: CheckResult) -> CheckResult {
+        let is_malformed = self.formed.verdict != Verdict::Pass;
+        if let Some(doubt) = &self.doubt
+            && (is_malformed || result.verdict == Verdict::Pass)
         {
             result.verdict = Verdict::Unknown;
             result.detail.clone_from(doubt);
         }
         result
-    }));
-    results
+    }
 }
 
 /// Why the history cannot show that all went well, if it stops too early.

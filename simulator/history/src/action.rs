@@ -323,6 +323,26 @@ pub fn operation_names(service: Service) -> Vec<&'static str> {
 }
 
 impl Action {
+    /// An operation of a service that does not ship with Squall, on the object `key`.
+    ///
+    /// # Panics
+    /// `operation` is no name; see [`Name::new`].
+    pub fn call(
+        service: Service,
+        class: OperationClass,
+        operation: &str,
+        key: &str,
+        arguments: Value,
+    ) -> Action {
+        Action::Call(Call {
+            service,
+            operation: Name::new(operation).unwrap_or_else(|why| panic!("{why}")),
+            class,
+            key: Some(key.to_owned()),
+            arguments,
+        })
+    }
+
     pub fn service(&self) -> Service {
         self.info().service
     }

@@ -244,9 +244,9 @@ fn downtime(measures: &Measures) -> DowntimeMs {
     };
     let downtime = &measures.downtime;
     DowntimeMs {
-        lock: of(downtime.service(Service::Lock)),
-        queue: of(downtime.service(Service::Queue)),
-        cache: of(downtime.service(Service::Cache)),
+        services: (Service::SHIPPED.iter().chain(downtime.services.keys()))
+            .map(|service| (*service, of(downtime.service(*service))))
+            .collect(),
         any: of(downtime.any),
     }
 }

@@ -51,7 +51,7 @@ pub use words::{count, duration};
 pub use write::text::Style;
 
 use squall_fault::FaultKind;
-use squall_history::Phase;
+use squall_history::{Phase, Service};
 use squall_measure::{Class, SpanStatus};
 
 /// `report.json`.
@@ -258,14 +258,19 @@ pub struct Samples {
     pub recovery_rejoin: Vec<u64>,
 }
 
-/// `null` for services that were never asked.
+/// By service; `null` for one that ships with Squall and was never asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DowntimeMs {
-    pub lock: Option<ServiceDowntimeMs>,
-    pub queue: Option<ServiceDowntimeMs>,
-    pub cache: Option<ServiceDowntimeMs>,
+    #[serde(flatten)]
+    pub services: BTreeMap<Service, Option<ServiceDowntimeMs>>,
     /// At least one service down.
     pub any: Option<ServiceDowntimeMs>,
+}
+
+impl DowntimeMs {
+    pub fn of(&self, service: Service) -> Option<ServiceDowntimeMs> {
+        self.services.get(&service).copied().flatten()
+    }
 }
 
 /// From the start of chaos to the end of serve; a gap that goes beyond either is cut there.

@@ -47,6 +47,7 @@ use crate::scenario::Scenario;
 use crate::system::System;
 use args::{Args, Command};
 use exit::{Exit, Failure};
+use squall_sim::SimBackend;
 
 /// In front of what a command could not do.
 const ERROR: &str = "error: ";
@@ -109,9 +110,10 @@ fn judge(
         started: manifest.started.clone(),
         elapsed: Duration::ZERO,
     };
+    let system = SYSTEM.get().cloned();
     let origin = Origin {
         backend: stored_backend(&manifest.backend)?.info,
-        is_other_system: SYSTEM.get().is_some(),
+        ..Origin::of(&SimBackend { system })
     };
     Ok(crate::run::judge_on(
         origin, plan, history, context, reproduce, wall,

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::cause::{Cause, causes};
 use crate::baseline::Figures;
 use crate::history::Phase;
+use crate::history::Service;
 use crate::measure::{Class, SpanStatus};
 use crate::report::{Operations, Report, RunVerdict};
 
@@ -320,7 +321,7 @@ fn measures(report: &Report) -> BTreeMap<Measure, Sampled> {
         values: value.into_iter().collect(),
         unseen: 0,
     };
-    let longest = |of: &Option<crate::report::ServiceDowntimeMs>| one(of.map(|d| d.max.get()));
+    let longest = |service| one(downtime.of(service).map(|down| down.max.get()));
     let gaps = report.gaps.iter();
     let longest_gap = gaps.map(|gap| gap.to_ms.get() - gap.from_ms.get()).max();
     let charged = report
@@ -339,9 +340,9 @@ fn measures(report: &Report) -> BTreeMap<Measure, Sampled> {
             Measure::DowntimeTotal,
             one(downtime.any.map(|d| d.total.get())),
         ),
-        (Measure::DowntimeLock, longest(&downtime.lock)),
-        (Measure::DowntimeQueue, longest(&downtime.queue)),
-        (Measure::DowntimeCache, longest(&downtime.cache)),
+        (Measure::DowntimeLock, longest(Service::Lock)),
+        (Measure::DowntimeQueue, longest(Service::Queue)),
+        (Measure::DowntimeCache, longest(Service::Cache)),
         (
             Measure::Recovery,
             seen(&samples.recovery_throughput, recovery.throughput.unseen),

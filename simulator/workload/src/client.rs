@@ -11,7 +11,7 @@ use super::driver::{Connection, Extras, Request};
 use super::random::random_duration;
 use super::shared::Shared;
 use super::{Control, Setting, control, exactly_once};
-use squall_history::{Action, Call, Name, OperationClass, Outcome, Service};
+use squall_history::{Action, Outcome, Service};
 use squall_plan::plan::{OwnWorkload, Pacing, Payload, Seed, WorkloadKind, WorkloadPlan};
 
 /// Even an impatient client takes a moment, or an idle service would be asked without end.
@@ -284,29 +284,6 @@ impl Client {
         self.ask_with(intended_us, action, Extras::default()).await
     }
 
-    /// As [`Client::ask`], for an operation of a service that does not ship with Squall.
-    ///
-    /// # Panics
-    /// `operation` is no name of an operation: lower-case letters, digits, `_` and `-`.
-    pub async fn call(
-        &mut self,
-        intended_us: Option<u64>,
-        class: OperationClass,
-        operation: &str,
-        key: &str,
-        arguments: serde_json::Value,
-    ) -> Outcome {
-        let operation = Name::new(operation).unwrap_or_else(|why| panic!("{why}"));
-        let call = Call {
-            service: self.service,
-            operation,
-            class,
-            key: Some(key.to_owned()),
-            arguments,
-        };
-        self.ask(intended_us, Action::Call(call)).await
-    }
-
     pub(super) async fn ask_with(
         &mut self,
         intended_us: Option<u64>,
@@ -351,6 +328,15 @@ impl Client {
     /// Its stream of random numbers, which the run's seed decides.
     pub fn rng(&mut self) -> &mut ChaCha8Rng {
         &mut self.rng
+    }
+
+    /// What the scenario's `options` say under `key`, of a service that does not ship with
+    /// Squall.
+    pub fn option(&self, key: &str) -> Option<&serde_json::Value> {
+        match &self.shared.plan.kind {
+            WorkloadKind::Own(own) => own.options.get(key),
+            _ => None,
+        }
     }
 
     /// Whether the harness asks clients to finish what they are at.

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::{Audit, Client, LocalFuture};
+use squall_check::OwnCheck;
 use squall_history::{self as history, Outcome};
 use squall_plan::plan::{Plan, WorkloadPlan};
 
@@ -34,6 +35,12 @@ pub trait Service: Send + Sync {
     fn audit<'a>(&'a self, audit: &'a mut Audit) -> LocalFuture<'a, ()> {
         let _ = audit;
         Box::pin(async {})
+    }
+
+    /// What its histories are judged by. The checks of the services that ship are those of
+    /// Squall itself, and need no mention here.
+    fn checks(&self) -> Vec<OwnCheck> {
+        Vec::new()
     }
 }
 

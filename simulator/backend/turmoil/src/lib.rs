@@ -27,7 +27,7 @@ pub use backend::{INFO, TurmoilBackend};
 use cluster::Cluster;
 use links::Links;
 use site::TurmoilSite;
-use world::Entered;
+use world::{Entered, TurmoilWorld};
 
 use squall_backend::nemesis::Nemesis;
 use squall_backend::phases::Stage;
