@@ -198,8 +198,7 @@ pub fn judge(
 
 /// Judges a history, whatever made it, by its plan.
 ///
-/// Of another system, checks of Raft that found nothing to look at say nothing about a system
-/// that has no log, and are left out.
+/// Of another system, which may say nothing of a log, checks of Raft may have nothing to judge.
 pub fn judge_on(
     origin: Origin,
     plan: &Plan,
@@ -208,14 +207,11 @@ pub fn judge_on(
     reproduce: &str,
     wall: Wall,
 ) -> Report {
-    let mut checks = check::check_all(history);
-    if origin.is_other_system {
-        checks.retain(|check| {
-            let mut properties = check.property.split(' ');
-            let is_of_raft = properties.any(|property| matches!(property, "raft" | "R2" | "R5"));
-            !is_of_raft || check.checked > 0
-        });
-    }
+    let mut checks = if origin.is_other_system {
+        check::check_system(history)
+    } else {
+        check::check_all(history)
+    };
     for service in &origin.services {
         checks.extend(check::check_own(history, &service.checks()));
     }
@@ -240,7 +236,7 @@ fn input(
     Input {
         scenario: plan.scenario.clone(),
         seed: plan.seed,
-        backend: backend.name.into(),
+        backend,
         cluster: Cluster {
             nodes: plan.cluster.nodes as u64,
             heartbeat_ms: Ms::of(plan.cluster.heartbeat_ms * 1_000),
@@ -259,6 +255,7 @@ fn input(
         resources: context.resources.clone(),
         bounded_by: backend.simulated.then(|| bounded_by(plan)),
         excuse: excuse(plan, history),
+        must_judge: plan.must_judge.clone(),
         drawn_faults: (plan.faults.iter())
             .filter(|fault| fault.drawn)
             .map(|fault| fault.id)

@@ -27,6 +27,7 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use crate::backends;
 use crate::history::jsonl::{Header, HistoryError};
 use crate::history::{EventKind, History};
 use crate::measure::Resources;
@@ -384,12 +385,15 @@ impl RunDir {
         self.must_have_verdict()?;
         let path = self.path.join(REPORT);
         let text = fs::read_to_string(&path).map_err(|e| self.io(REPORT, e))?;
-        serde_json::from_str(&text).map_err(|e| RunDirError::Malformed {
+        let report: Result<Report, _> = serde_json::from_str(&text);
+        let mut report = report.map_err(|e| RunDirError::Malformed {
             path: path.display().to_string(),
             detail: format!(
                 "{e}; if another version of squall made the run, `squall check` judges it anew"
             ),
-        })
+        })?;
+        report.made_on = backends::named(&report.backend).map(|backend| backend.info);
+        Ok(report)
     }
 
     fn put_profile(&self, text: Option<&str>) -> Result<(), RunDirError> {

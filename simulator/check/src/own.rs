@@ -11,8 +11,10 @@ use indexmap::IndexMap;
 use super::linearizability::{Bounds, Specification, Verdict as Found, search};
 use super::log_order::call_of;
 use super::result::{CheckResult, Judge};
-use super::words;
-use squall_history::{History, Operation, Service, operations};
+use super::table::{CHECKS, Check};
+use super::view::View;
+use super::{behind_gates, run, words};
+use squall_history::{History, Operation, Service};
 
 /// A property of a service or system from outside.
 #[derive(Clone, Copy)]
@@ -27,13 +29,29 @@ pub struct OwnCheck {
     pub judge: fn(&[Operation], &mut Findings),
 }
 
+impl OwnCheck {
+    /// As a row of the table.
+    fn row(&self) -> Check {
+        Check {
+            name: self.name,
+            property: self.property,
+            promise: "",
+            source: "",
+            services: &[],
+            counted: self.counted,
+            is_expected: false,
+            judge: |_, _| {},
+        }
+    }
+}
+
 /// What a check finds.
 pub struct Findings(Judge);
 
 impl Findings {
     /// One more operation was looked at.
     pub fn count_checked(&mut self) {
-        self.0.looked();
+        self.0.count_checked();
     }
 
     /// The property is broken, as these operations show.
@@ -48,7 +66,7 @@ impl Findings {
 
     /// The property cannot be decided.
     pub fn unknown(&mut self, why: impl Display) {
-        self.0.doubt(why.to_string());
+        self.0.unknown(why.to_string());
     }
 }
 
@@ -58,14 +76,16 @@ pub fn check_own(history: &History, checks: &[OwnCheck]) -> Vec<CheckResult> {
     if checks.is_empty() {
         return Vec::new();
     }
-    let gate = super::Gate::of(history);
-    let operations = operations(history);
-    let results = checks.iter().map(|check| {
-        let mut findings = Findings(Judge::new(check.name, check.property));
-        (check.judge)(&operations, &mut findings);
-        gate.pass(findings.0.finish(check.counted))
-    });
-    results.collect()
+    let view = View::new(history);
+    let mut results = vec![run(&CHECKS[0], &view)];
+    results.extend(checks.iter().map(|check| {
+        let mut findings = Findings(Judge::default());
+        (check.judge)(&view.operations, &mut findings);
+        findings.0.finish(&check.row())
+    }));
+    let mut results = behind_gates(history, results);
+    results.remove(0);
+    results
 }
 
 /// Steps of the search that every key may take, and more for each call on it.

@@ -24,8 +24,8 @@ pub mod window;
 pub use action::{Action, Call, OPERATIONS, OperationClass, OperationInfo, operation_names};
 pub use backend_info::BackendInfo;
 pub use event::{
-    Event, EventKind, FaultEvent, FaultStatus, LoadEvent, LoadUnit, MAJORITY_AGAIN, NO_MAJORITY,
-    NodeEvent, Phase, Served, StreamEvent, StressLimit, Timed, UNFINISHED, Work,
+    Event, EventKind, FaultEvent, FaultStatus, HarnessEvent, LoadEvent, LoadUnit, MAJORITY_AGAIN,
+    NO_MAJORITY, NodeEvent, Phase, Served, StreamEvent, StressLimit, Timed, UNFINISHED, Work,
 };
 pub use operation::{Operation, PROBE, dead_lettered_from, dead_letters_of, operations, start_us};
 pub use outcome::{Delivered, Found, Holder, Outcome};

@@ -125,7 +125,7 @@ pub enum Format {
 }
 
 /// Takes the names that [`backends::ALL`] has.
-fn backend() -> impl TypedValueParser<Value = &'static Registered> {
+pub(super) fn backend() -> impl TypedValueParser<Value = &'static Registered> {
     let names = backends::ALL.iter();
     let names = names.map(|known| PossibleValue::new(known.info.name).help(known.summary));
     PossibleValuesParser::new(names)
@@ -190,8 +190,8 @@ Examples:
   squall check etcd.log --model register --picture violation.html
   squall check runs/leader-kill-7 --model lock
 
-With --model, only linearizability on that model is judged: exit code 0 if the history is
-linearizable, 1 if it is not, 3 if the search reached a bound, 64 if the file is no history.
+With --model, only that model is judged: exit code 0 if the history is right, 1 if it is not,
+3 if that cannot be told (the search reached a bound), 64 if the file is no history.
 Formats and models are described in docs/checks.md.";
 
 #[derive(Debug, ClapArgs)]
@@ -201,10 +201,22 @@ pub struct CheckArgs {
     /// What the history file is a history of.
     #[arg(long, value_enum)]
     pub model: Option<Model>,
-    /// Of a run: how to print, text or json. Of a history: how it is written, squall, jepsen
-    /// or edn [default: text; as the first line looks].
+    /// Of a run: how to print, text or json. Of a history: how it is written, squall, jepsen,
+    /// edn or json [default: text; as the beginning looks].
     #[arg(long, value_enum)]
     pub format: Option<CheckFormat>,
+    /// What a failed compare-and-set or release of a history means: it did not happen
+    /// (dropped), or the object answered no (compared) [default: compared for jepsen, dropped
+    /// for edn and json].
+    #[arg(long, value_enum, requires = "model")]
+    pub fail: Option<Fail>,
+    /// Steps after which the search of one object of a history is given up [default: 5000000,
+    /// and 100 an operation].
+    #[arg(long, value_name = "NUMBER", requires = "model")]
+    pub steps: Option<u64>,
+    /// Memory after which it is given up, in MiB [default: 1024].
+    #[arg(long, value_name = "MIB", requires = "model")]
+    pub memory: Option<u32>,
     /// Draw the first linearizability violation as an HTML page.
     #[arg(long, value_name = "FILE")]
     pub picture: Option<PathBuf>,
@@ -220,6 +232,13 @@ pub enum Model {
     Lock,
     Queue,
     Counter,
+    Set,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Fail {
+    Dropped,
+    Compared,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -20,6 +20,14 @@ pub struct DockerBackend {
     pub options: Options,
 }
 
+/// What can be done here; whatever else a fault needs is refused.
+const CAPABILITIES: [Capability; 4] = [
+    Capability::Processes,
+    Capability::Links,
+    Capability::Membership,
+    Capability::Clients,
+];
+
 impl Backend for DockerBackend {
     fn info(&self) -> BackendInfo {
         INFO
@@ -49,15 +57,13 @@ impl Backend for DockerBackend {
     }
 
     fn missing(&self, needed: Capability) -> Option<&'static str> {
-        match needed {
-            Capability::Processes
-            | Capability::Links
-            | Capability::Membership
-            | Capability::Clients => None,
-            Capability::Power => Some("what was not synced outlives a process"),
-            Capability::Disks => Some("containers share the machine's disk"),
-            Capability::Clocks => Some("containers share the machine's clock"),
-        }
+        let why = match needed {
+            Capability::Power => "what was not synced outlives a process",
+            Capability::Disks => "containers share the machine's disk",
+            Capability::Clocks => "containers share the machine's clock",
+            _ => "containers have no means for it",
+        };
+        (!CAPABILITIES.contains(&needed)).then_some(why)
     }
 
     fn run(&self, plan: &Plan) -> Result<RunOutput, BackendError> {

@@ -13,7 +13,7 @@ use super::system::System;
 /// What the simulation is called, and what can be expected of its histories.
 pub const INFO: BackendInfo = BackendInfo {
     name: "sim",
-    title: "simulation",
+    title: "simulation in virtual time",
     simulated: true,
     knows_resources: false,
 };

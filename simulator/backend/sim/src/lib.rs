@@ -25,14 +25,16 @@ mod site;
 pub mod solo;
 mod stream;
 pub mod system;
+pub mod time;
 mod timers;
 pub mod world;
 
 pub use backend::{INFO, SimBackend};
 use cluster::Cluster;
+use executor::scheduler::{Scheduler, Usage};
 use executor::{Executor, HostId};
 use network::Network;
-use processor::{Processors, Usage};
+use processor::Processors;
 use site::SimSite;
 use system::System;
 use world::SimWorld;
@@ -102,8 +104,9 @@ pub fn run_system(plan: &Plan, system: Option<&Arc<dyn System>>) -> Result<SimRu
     // One host for all clients, one without sockets for the harness.
     let (clients, controller) = (HostId(nodes), HostId(nodes + 1));
     let processors = plan.processors.as_ref();
-    let processors = processors.map(|plan| processors_of(plan, nodes, clients));
-    let (executor, entered) = Executor::enter_with(processors, switch_network);
+    let scheduler = processors
+        .map(|plan| -> Box<dyn Scheduler> { Box::new(processors_of(plan, nodes, clients)) });
+    let (executor, entered) = Executor::enter_with(scheduler, switch_network);
     let rng = plan.stream("network").rng();
     let network = Network::new(nodes + 2, &plan.network, rng);
     NET_HOSTS.with_borrow_mut(|hosts| *hosts = network.net_hosts().to_vec());

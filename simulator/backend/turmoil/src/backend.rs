@@ -18,6 +18,14 @@ pub const INFO: BackendInfo = BackendInfo {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TurmoilBackend;
 
+/// What can be done here; whatever else a fault needs is refused.
+const CAPABILITIES: [Capability; 4] = [
+    Capability::Processes,
+    Capability::Links,
+    Capability::Membership,
+    Capability::Clients,
+];
+
 impl Backend for TurmoilBackend {
     fn info(&self) -> BackendInfo {
         INFO
@@ -33,15 +41,13 @@ impl Backend for TurmoilBackend {
     }
 
     fn missing(&self, needed: Capability) -> Option<&'static str> {
-        match needed {
-            Capability::Processes
-            | Capability::Links
-            | Capability::Membership
-            | Capability::Clients => None,
-            Capability::Power => Some("a host that crashes loses its process alone"),
-            Capability::Disks => Some("its disks are sound"),
-            Capability::Clocks => Some("all hosts share one clock"),
-        }
+        let why = match needed {
+            Capability::Power => "a host that crashes loses its process alone",
+            Capability::Disks => "its disks are sound",
+            Capability::Clocks => "all hosts share one clock",
+            _ => "the engine has no means for it",
+        };
+        (!CAPABILITIES.contains(&needed)).then_some(why)
     }
 
     fn cannot(&self, action: &Action<Target>) -> Option<&'static str> {
