@@ -203,16 +203,12 @@ fn keys<'a>(operations: &[Operation<'a>]) -> (Keys<'a>, Keys<'a>) {
     let mut volatile: IndexSet<&str> = IndexSet::new();
     for (index, operation) in operations.iter().enumerate() {
         use Action::*;
-        if let SetVolatile { key, .. } = operation.action {
+        let action = operation.action;
+        if let SetVolatile { key, .. } = action {
             volatile.insert(key);
         }
-        if let Get { key, .. }
-        | Set { key, .. }
-        | SetVolatile { key, .. }
-        | CompareAndSet { key, .. }
-        | Delete { key }
-        | Increment { key, .. } = operation.action
-        {
+        let is_behind = matches!(action, GetFrom { .. } | GetNear { .. });
+        if let (Service::Cache, false, Some(key)) = (action.service(), is_behind, action.key()) {
             keys.entry(key).or_default().push(index);
         }
     }

@@ -29,6 +29,8 @@ pub struct OperationInfo {
     /// As in histories, objectives and reports.
     pub name: &'static str,
     pub class: OperationClass,
+    /// Whether clients send it only if a workload's `also` says how often.
+    pub by_share: bool,
 }
 
 /// An operation of a service that does not ship with Squall.
@@ -47,7 +49,7 @@ pub struct Call {
 macro_rules! operations {
     ($(
         $(#[$doc:meta])*
-        $service:ident $class:ident $name:literal $(of $key:ident)? => $variant:ident {
+        $service:ident $class:ident $name:literal $(of $key:ident)? $(by $share:ident)? => $variant:ident {
             $( $(#[$attribute:meta])* $field:ident: $type:ty ),* $(,)?
         }
         answered by $answer:pat $(if $guard:expr)?,
@@ -73,6 +75,7 @@ macro_rules! operations {
                 service: Service::$service,
                 name: $name,
                 class: OperationClass::$class,
+                by_share: !<[&str]>::is_empty(&[$(stringify!($share))?]),
             }
         ),*];
 
@@ -84,11 +87,13 @@ macro_rules! operations {
                         service: Service::$service,
                         name: $name,
                         class: OperationClass::$class,
+                        by_share: !<[&str]>::is_empty(&[$(stringify!($share))?]),
                     },)*
                     Action::Call(call) => OperationInfo {
                         service: call.service,
                         name: call.operation.text(),
                         class: call.class,
+                        by_share: false,
                     },
                 }
             }

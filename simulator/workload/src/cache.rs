@@ -9,7 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use rand::RngExt;
 use squall_cluster::protocol;
-use squall_cluster::state::command::{CacheCommand, Command, Query, SetCondition, Versioned};
+use squall_cluster::state::command::{
+    CacheCommand, Command, Query, Reply, SetCondition, Versioned,
+};
 
 use super::cluster::{Asked, payload, value_of};
 use super::driver::{Connection, Extras, Request};
@@ -119,8 +121,28 @@ fn name(key: &str) -> Bytes {
     Bytes::copy_from_slice(key.as_bytes())
 }
 
-/// What a key held, in the terms of the history.
-pub(super) fn found(entry: Option<&Versioned>) -> Found {
+/// What a reply says in the terms of the history; back if it answers something else.
+pub(super) fn answer(action: &Action, reply: Reply) -> Result<Outcome, Reply> {
+    Ok(match (reply, action) {
+        (Reply::Values(values), Action::GetMany { .. }) => Outcome::Values {
+            values: values.iter().map(|value| found(value.as_ref())).collect(),
+        },
+        (Reply::Values(values), _) => {
+            let Found { value, version } = found(values.first().and_then(Option::as_ref));
+            Outcome::Value { value, version }
+        }
+        (Reply::Stored { version }, _) => {
+            version.map_or(Outcome::Mismatch, |version| Outcome::Stored { version })
+        }
+        (Reply::Deleted(_), _) => Outcome::Stored { version: 0 },
+        (Reply::Integer { value, version }, _) => Outcome::Counted { value, version },
+        (Reply::Size(entries), _) => Outcome::Size { entries },
+        (other, _) => return Err(other),
+    })
+}
+
+/// What a key held.
+fn found(entry: Option<&Versioned>) -> Found {
     Found {
         value: entry.map(|entry| value_of(&entry.value)),
         version: entry.map_or(0, |entry| entry.version),

@@ -1,6 +1,7 @@
 //! One sequential client: when it asks next, and how what it asks gets into the history.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use squall_world::Instant;
 
 use super::driver::{Connection, Extras, Request};
-use super::random::random_duration;
+use super::random::{random_duration, sometimes};
 use super::shared::Shared;
 use super::{Control, Setting, control, exactly_once};
 use squall_history::{Action, Outcome, Service};
@@ -135,6 +136,7 @@ impl Client {
             timeout_us,
             operations: None,
             payload: Payload::Fixed(0),
+            also: BTreeMap::new(),
         };
         let shared = Rc::new(Shared::new(plan, None));
         Self::new(setting, shared, name, index, 1)
@@ -251,6 +253,14 @@ impl Client {
     pub fn draw_key(&mut self) -> u64 {
         let now_us = self.setting.recorder.now_us();
         self.shared.keys.draw(&mut self.rng, now_us)
+    }
+
+    /// One of the operations that the workload sends beside what it does, if one is due.
+    pub(super) fn draw_also(&mut self) -> Option<&str> {
+        let rng = &mut self.rng;
+        let mut also = self.shared.plan.also.iter();
+        let (name, _) = also.find(|(_, ppm)| sometimes(rng, **ppm))?;
+        Some(name)
     }
 
     /// A value that nobody writes twice.

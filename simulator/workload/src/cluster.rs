@@ -87,54 +87,17 @@ fn outcome_of(action: &Action, result: Result<Reply, CallError>) -> Outcome {
         }
         Err(CallError::Indefinite(why)) => return Outcome::Unknown { why },
     };
-    match reply {
-        Reply::Granted { token } => Outcome::Granted { token },
-        Reply::NotGranted => Outcome::NotGranted,
-        Reply::Released => Outcome::Released,
-        Reply::LockInfo(info) => lock::line(info),
-        Reply::TokenAccepted(accepted) => Outcome::Checked { accepted },
-        Reply::SessionOpened { session, .. } => Outcome::Session { session },
-        Reply::SessionAlive { .. } => Outcome::Alive,
-        Reply::SessionClosed => Outcome::Closed,
-        Reply::Published { ids } => match (action, ids.as_slice()) {
-            (Action::PublishBatch { values, .. }, _) if values.len() == ids.len() => {
-                Outcome::PublishedBatch { ids }
-            }
-            (Action::Publish { .. }, [id]) => Outcome::Published { id: *id },
-            _ => unexpected("a publish was answered with another number of ids"),
-        },
-        Reply::Done if matches!(action, Action::Cancel { .. }) => Outcome::NotGranted,
-        Reply::Done if matches!(action, Action::Configure { .. }) => Outcome::Configured,
-        Reply::QueueInfo(info) => queue::depth_of(info),
-        Reply::Size(entries) => Outcome::Size { entries },
-        Reply::Messages(messages) => Outcome::Received {
-            messages: messages.iter().map(queue::delivered).collect(),
-        },
-        Reply::Settled(count) => Outcome::Settled { valid: count > 0 },
-        Reply::Values(values) if matches!(action, Action::GetMany { .. }) => Outcome::Values {
-            values: values
-                .iter()
-                .map(|found| cache::found(found.as_ref()))
-                .collect(),
-        },
-        Reply::Values(values) => match values.into_iter().next().flatten() {
-            Some(found) => Outcome::Value {
-                value: Some(value_of(&found.value)),
-                version: found.version,
-            },
-            None => Outcome::Value {
-                value: None,
-                version: 0,
-            },
-        },
-        Reply::Stored {
-            version: Some(version),
-        } => Outcome::Stored { version },
-        Reply::Stored { version: None } => Outcome::Mismatch,
-        Reply::Deleted(_) => Outcome::Stored { version: 0 },
-        Reply::Integer { value, version } => Outcome::Counted { value, version },
-        other => unexpected(&format!("unexpected reply {other:?}")),
-    }
+    let answer = match action.service() {
+        Service::Lock => lock::answer(action, reply),
+        Service::Queue => queue::answer(action, reply),
+        Service::Cache => cache::answer(action, reply),
+        Service::Own(_) => Err(reply),
+    };
+    // The protocol does not allow this here. The effect is unknown; the checks for phantom and
+    // lost effects will find it.
+    answer.unwrap_or_else(|reply| Outcome::Unknown {
+        why: format!("unexpected reply {reply:?}"),
+    })
 }
 
 fn is_hold(action: &Action) -> bool {
@@ -143,12 +106,6 @@ fn is_hold(action: &Action) -> bool {
         action,
         Acquire { .. } | Release { .. } | KeepAlive { .. } | CloseSession { .. }
     )
-}
-
-/// The node answered something that the protocol does not allow here. The effect is
-/// unknown; the check for phantom or lost effects will have its say.
-fn unexpected(why: &str) -> Outcome {
-    Outcome::Unknown { why: why.into() }
 }
 
 /// A payload of `bytes` that begins with `value`.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 use squall_cluster::state::command::{
-    Command, LockCommand, LockInfo, LockMode, Query, SessionCommand, SessionId,
+    Command, LockCommand, LockInfo, LockMode, Query, Reply, SessionCommand, SessionId,
 };
 use squall_world::Instant;
 
@@ -109,8 +109,24 @@ fn session_command(action: &Action) -> SessionCommand {
     }
 }
 
-/// Who holds a lock and who waits, in the terms of the history.
-pub(super) fn line(info: LockInfo) -> Outcome {
+/// What a reply says in the terms of the history; back if it answers something else.
+pub(super) fn answer(action: &Action, reply: Reply) -> Result<Outcome, Reply> {
+    Ok(match reply {
+        Reply::Granted { token } => Outcome::Granted { token },
+        Reply::NotGranted => Outcome::NotGranted,
+        Reply::Released => Outcome::Released,
+        Reply::LockInfo(info) => line(info),
+        Reply::TokenAccepted(accepted) => Outcome::Checked { accepted },
+        Reply::SessionOpened { session, .. } => Outcome::Session { session },
+        Reply::SessionAlive { .. } => Outcome::Alive,
+        Reply::SessionClosed => Outcome::Closed,
+        Reply::Done if matches!(action, Action::Cancel { .. }) => Outcome::NotGranted,
+        other => return Err(other),
+    })
+}
+
+/// Who holds a lock and who waits.
+fn line(info: LockInfo) -> Outcome {
     let holder = |(session, token, shared)| Holder {
         session,
         token,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rand::RngExt;
 use squall_cluster::state::command::{
-    Command, Delivery, NewMessage, Query, QueueCommand, QueueInfo, QueueSettings,
+    Command, Delivery, NewMessage, Query, QueueCommand, QueueInfo, QueueSettings, Reply,
 };
 
 use super::cluster::{Asked, payload, value_of};
@@ -150,8 +150,29 @@ fn numbered(producer: Option<(&str, u64)>, nth: u64) -> Option<(String, u64)> {
     producer.map(|(name, first)| (name.to_owned(), first + nth))
 }
 
-/// What a queue holds, in the terms of the history; one that never was is empty.
-pub(super) fn depth_of(info: Option<QueueInfo>) -> Outcome {
+/// What a reply says in the terms of the history; back if it answers something else.
+pub(super) fn answer(action: &Action, reply: Reply) -> Result<Outcome, Reply> {
+    Ok(match (reply, action) {
+        (Reply::Published { ids }, Action::PublishBatch { values, .. })
+            if values.len() == ids.len() =>
+        {
+            Outcome::PublishedBatch { ids }
+        }
+        (Reply::Published { ids }, Action::Publish { .. }) if ids.len() == 1 => {
+            Outcome::Published { id: ids[0] }
+        }
+        (Reply::Done, Action::Configure { .. }) => Outcome::Configured,
+        (Reply::QueueInfo(info), _) => depth_of(info),
+        (Reply::Messages(messages), _) => Outcome::Received {
+            messages: messages.iter().map(delivered).collect(),
+        },
+        (Reply::Settled(count), _) => Outcome::Settled { valid: count > 0 },
+        (other, _) => return Err(other),
+    })
+}
+
+/// What a queue holds; one that never was is empty.
+fn depth_of(info: Option<QueueInfo>) -> Outcome {
     let info = info.unwrap_or_default();
     Outcome::Depth {
         ready: info.ready,
@@ -160,7 +181,7 @@ pub(super) fn depth_of(info: Option<QueueInfo>) -> Outcome {
     }
 }
 
-pub(super) fn delivered(delivery: &Delivery) -> Delivered {
+fn delivered(delivery: &Delivery) -> Delivered {
     Delivered {
         id: delivery.id,
         receipt: delivery.receipt,

@@ -20,6 +20,8 @@ pub mod spread;
 mod tests;
 mod text;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::scenario::{Scenario, ScenarioError};
@@ -162,6 +164,10 @@ pub struct WorkloadPlan {
     pub operations: Option<u64>,
     /// Of one message or value; nothing where the service has none.
     pub payload: Payload,
+    /// Of further operations by name, the share that clients send beside what they do; parts
+    /// per million.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub also: BTreeMap<String, u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

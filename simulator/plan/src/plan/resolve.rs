@@ -156,6 +156,10 @@ fn workloads(
             kind,
             pacing: pacing(workload, load),
             timeout_us: workload.timeout().us(),
+            also: (workload.also.iter())
+                .flat_map(|also| also.get_ref())
+                .map(|(name, share)| (name.clone(), share.0))
+                .collect(),
             payload: match workload.service() {
                 Service::Lock | Service::Own(_) => Payload::Fixed(0),
                 Service::Queue | Service::Cache => Payload::of(&workload.payload()),

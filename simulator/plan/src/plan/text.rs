@@ -244,6 +244,8 @@ fn workload(workload: &WorkloadPlan) -> String {
             parts.chain(options).collect()
         }
     };
+    let also = workload.also.iter();
+    parts.extend(also.map(|(name, ppm)| format!("{} {name}", share_text(*ppm))));
     parts.push(match &workload.pacing {
         Pacing::Closed {
             think_min_us,

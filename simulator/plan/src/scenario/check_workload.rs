@@ -11,7 +11,7 @@ use super::spread::Payload;
 use super::unit::{Duration, Share, Size, share_text};
 use super::workload::{ReadMode, Workload};
 use crate::plan::ExactlyOnce;
-use squall_history::Service;
+use squall_history::{OPERATIONS, Service};
 
 pub(super) fn check(workload: &Workload) -> Checked {
     check_known_keys(workload)?;
@@ -68,6 +68,7 @@ pub(super) fn check(workload: &Workload) -> Checked {
             "`retries` of a queue need `exactly_once`: without it a publish is not sent again",
         );
     }
+    check_also(workload)?;
     check_batch(workload)?;
     check_payload(workload)?;
     check_access(workload)?;
@@ -123,7 +124,7 @@ fn check_times(workload: &Workload) -> Checked {
 /// Refuses keys that the workload's service has no use for: they would do nothing.
 fn check_known_keys(workload: &Workload) -> Checked {
     use Service::{Cache, Lock, Queue};
-    let keys: [(&str, Option<Place>, &[Service]); 41] = [
+    let keys: [(&str, Option<Place>, &[Service]); 42] = [
         ("clients", place(&workload.clients), &[Lock, Cache]),
         ("producers", place(&workload.producers), &[Queue]),
         ("consumers", place(&workload.consumers), &[Queue]),
@@ -164,6 +165,7 @@ fn check_known_keys(workload: &Workload) -> Checked {
         ("mix", place(&workload.mix), &[Cache]),
         ("inserts", place(&workload.inserts), &[Cache]),
         ("rounds", place(&workload.rounds), &[Cache]),
+        ("also", place(&workload.also), &[Lock, Queue, Cache]),
         ("options", place(&workload.options), &[]),
     ];
     let service = workload.service();
@@ -214,6 +216,7 @@ pub(super) fn check_offer(workload: &Workload, services: &[Service], is_foreign:
         ("rounds", place(&workload.rounds)),
         ("mode", behind.map(Spanned::span)),
         ("near", place(&workload.near)),
+        ("also", place(&workload.also)),
     ] {
         if let Some(place) = place {
             let message = format!(
@@ -229,6 +232,33 @@ pub(super) fn check_offer(workload: &Workload, services: &[Service], is_foreign:
 /// Where a key was written, if it was.
 fn place<T>(value: &Option<Spanned<T>>) -> Option<Place> {
     value.as_ref().map(Spanned::span)
+}
+
+/// Names of `also` are those of operations that clients send by share.
+fn check_also(workload: &Workload) -> Checked {
+    let Some(also) = &workload.also else {
+        return Ok(());
+    };
+    let service = workload.service();
+    let known = OPERATIONS
+        .iter()
+        .filter(|row| row.by_share && row.service == service);
+    let known: Vec<&str> = known.map(|row| row.name).collect();
+    match also
+        .get_ref()
+        .keys()
+        .find(|name| !known.contains(&name.as_str()))
+    {
+        None => Ok(()),
+        Some(name) => {
+            let (service, known) = (service.name(), known.join(", "));
+            let message = format!(
+                "also: no operation `{name}` that clients of the service {service} send by share, \
+                 expected one of: {known}"
+            );
+            problem(also.span(), message)
+        }
+    }
 }
 
 /// A batch whose messages have options may need more arguments than a command can have.

@@ -3,6 +3,8 @@
 //! A closed loop (`think`) sends the next operation a pause after the last one returned; an
 //! open loop (`rate`) sends on a schedule of its own, whatever the service does.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use squall_history::Service;
 use toml::Spanned;
@@ -117,6 +119,8 @@ pub struct Workload {
     pub inserts: Option<Spanned<u64>>,
     /// Cache: each client counts on every key so many times, and ends.
     pub rounds: Option<Spanned<u64>>,
+    /// Shares of operations that clients send beside what they do, by name.
+    pub also: Option<Spanned<BTreeMap<String, Share>>>,
     /// A service of one's own: whatever it understands.
     pub options: Option<Spanned<toml::Table>>,
 }
