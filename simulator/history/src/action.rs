@@ -295,6 +295,11 @@ operations! {
     answered by Outcome::Size { .. },
     says format!("ask how many keys there are, of at most {capacity}");
 
+    /// Asks how long a key will be there: milliseconds, `"forever"`, or `"absent"`.
+    Cache Read "ttl" of key by share => Ttl { key: String }
+    answered by Outcome::Answered { .. },
+    says format!("ask how long {key} will be there");
+
     Cache Write "set" of key => Set { key: String, value: String, bytes: u64 }
     answered by Outcome::Stored { .. },
     says format!("set {key} to {value}");

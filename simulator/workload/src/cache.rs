@@ -10,7 +10,7 @@ use bytes::Bytes;
 use rand::RngExt;
 use squall_cluster::protocol;
 use squall_cluster::state::command::{
-    CacheCommand, Command, Query, Reply, SetCondition, Versioned,
+    CacheCommand, Command, Lifetime, Query, Reply, SetCondition, Versioned,
 };
 
 use super::cluster::{Asked, payload, value_of};
@@ -112,6 +112,7 @@ pub(super) fn asked(action: &Action, bytes: u64) -> Asked {
             let keys = keys.iter().map(|key| name(key)).collect();
             return Asked::Read(None, Query::Get { keys });
         }
+        Action::Ttl { key } => return Asked::Read(None, Query::Ttl { key: name(key) }),
         Action::CacheSize { .. } => return Asked::Read(None, Query::CacheSize),
         other => unreachable!("the cache is not asked {other:?}"),
     }))
@@ -137,6 +138,13 @@ pub(super) fn answer(action: &Action, reply: Reply) -> Result<Outcome, Reply> {
         (Reply::Deleted(_), _) => Outcome::Stored { version: 0 },
         (Reply::Integer { value, version }, _) => Outcome::Counted { value, version },
         (Reply::Size(entries), _) => Outcome::Size { entries },
+        (Reply::Lifetime(lifetime), _) => Outcome::Answered {
+            value: match lifetime {
+                Lifetime::Absent => "absent".into(),
+                Lifetime::Forever => "forever".into(),
+                Lifetime::Remaining { ms } => ms.into(),
+            },
+        },
         (other, _) => return Err(other),
     })
 }
@@ -187,6 +195,11 @@ async fn step(
         set_plain(client, intended_us, number, mix).await;
         return Ok(());
     }
+    if let Some(operation) = client.draw_also() {
+        let action = also(operation.to_owned(), client, mix);
+        client.ask(intended_us, action).await;
+        return Ok(());
+    }
     let number = client.draw_key();
     if let Some(fill_us) = mix.fill_us {
         aside(client, reader, intended_us, number, reads_ppm, fill_us, mix).await;
@@ -229,6 +242,21 @@ async fn step(
     };
     client.ask_with(intended_us, action, extras).await;
     Ok(())
+}
+
+/// An operation that the workload sends beside what it does.
+fn also(operation: String, client: &mut Client, mix: &CacheMix) -> Action {
+    let number = client.draw_key();
+    let workload = &client.shared.plan.name;
+    let key = if mix.evicted || mix.expiring_ppm > 0 {
+        volatile_name(workload, number)
+    } else {
+        key_name(workload, number)
+    };
+    match operation.as_str() {
+        "ttl" => Action::Ttl { key },
+        other => unreachable!("clients of the cache do not send {other} by share"),
+    }
 }
 
 /// Reads up to so many different keys at once, `first` among them.
@@ -346,7 +374,7 @@ async fn volatile(
             .await;
         return;
     }
-    let key = format!("{}-volatile-{number}", client.shared.plan.name);
+    let key = volatile_name(&client.shared.plan.name, number);
     if chance(&mut client.rng, reads_ppm) {
         client.ask(intended_us, get(key)).await;
         return;
@@ -433,6 +461,10 @@ impl Reader {
 /// Workloads do not share keys.
 pub(super) fn key_name(workload: &str, number: u64) -> String {
     format!("{workload}-{number}")
+}
+
+fn volatile_name(workload: &str, number: u64) -> String {
+    format!("{workload}-volatile-{number}")
 }
 
 fn counter_name(workload: &str, number: u64) -> String {
