@@ -9,7 +9,7 @@ use crate::columns;
 use crate::document::{Block, Section, Table, us};
 use crate::variants::Variants;
 use crate::{Latency, Report, RunVerdict};
-use squall_history::Phase;
+use squall_history::{Phase, Service};
 use squall_measure::Class;
 
 use super::page::{Graphs, graphs, page, section};
@@ -17,8 +17,6 @@ use super::plot::{Grid, Line, Plot};
 use super::scale::{Scale, Unit};
 use super::summary::tone;
 
-/// Services in the order of reports, all of them first.
-const SERVICES: [&str; 4] = ["all", "lock", "queue", "cache"];
 /// The phase that is compared: the one that carries the load under test.
 const PHASE: Phase = Phase::Chaos;
 
@@ -148,6 +146,15 @@ fn per_second(report: &Report, service: &str) -> Option<u64> {
     Some(rate.get())
 }
 
+/// Services of any run in the order of reports, all of them first.
+fn services(runs: &[&(String, Report)]) -> impl Iterator<Item = &'static str> {
+    let of_runs = runs
+        .iter()
+        .flat_map(|(_, report)| report.downtime_ms.services.keys());
+    let services: BTreeSet<Service> = of_runs.copied().collect();
+    std::iter::once("all").chain(services.into_iter().map(Service::name))
+}
+
 fn throughput(runs: &[&(String, Report)]) -> Plot {
     let line = |service: &str| {
         let values = runs.iter().map(|(_, report)| per_second(report, service));
@@ -164,7 +171,7 @@ fn throughput(runs: &[&(String, Report)]) -> Plot {
             dotted: true,
         }
     };
-    let lines: Vec<Line> = SERVICES.into_iter().map(line).collect();
+    let lines: Vec<Line> = services(runs).map(line).collect();
     let lines: Vec<Line> = lines
         .into_iter()
         .filter(|line| line.values.iter().any(Option::is_some))
@@ -214,7 +221,7 @@ fn latency(runs: &[&(String, Report)]) -> Vec<Plot> {
         .flat_map(|(service, operation)| p95(service, operation))
         .flatten()
         .collect();
-    let services = SERVICES.into_iter().filter_map(|service| {
+    let services = services(runs).filter_map(|service| {
         let of_it = operations.iter().filter(|(of, _)| of == service);
         let lines: Vec<Line> = of_it
             .enumerate()
