@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backends::{Backend, BackendError, BackendInfo};
+use crate::backends::{Backend, BackendError, BackendInfo, Logs};
 use crate::baseline::Reference;
 use crate::check;
 use crate::history::jsonl::Header;
@@ -37,6 +37,8 @@ pub struct Judged {
     pub report: Report,
     /// What nodes used of their machines; empty where machines are simulated.
     pub resources: Vec<resources::ResourceSample>,
+    /// What nodes logged, as far as the backend was asked to keep it.
+    pub logs: Logs,
 }
 
 /// When a run was made, by the clock on the wall.
@@ -91,7 +93,7 @@ pub fn run_system(
     system: Option<&Arc<dyn System>>,
 ) -> Result<Judged, RunError> {
     let system = system.cloned();
-    let backend = SimBackend { system };
+    let backend = SimBackend { system, log: None };
     run_on(&backend, scenario, seed, reproduce, Context::default())
 }
 
@@ -121,6 +123,7 @@ pub fn run_on(
         context,
         report,
         resources: run.resources,
+        logs: run.logs,
     })
 }
 

@@ -17,6 +17,7 @@ pub mod cluster;
 pub mod disk;
 mod disk_fault;
 pub mod executor;
+pub mod log;
 mod machines;
 pub mod network;
 mod process;
@@ -156,6 +157,7 @@ pub fn run_system(plan: &Plan, system: Option<&Arc<dyn System>>) -> Result<SimRu
             let formed = stage.form().await;
             if formed.is_ok() {
                 start_ns.set(executor.now());
+                log::run_starts(executor.now());
                 stage.play().await;
             }
             *outcome.borrow_mut() = Some(formed);
@@ -236,6 +238,7 @@ fn add_hosts(executor: &Executor, plan: &Plan) {
 fn record_node_events(setting: &Rc<Setting>) {
     let setting = setting.clone();
     world::set_event_sink(Some(Rc::new(move |host, event| {
+        log::observe(host, &event);
         setting.recorder.record(EventKind::Node {
             node: node_name(host.0 as u64 + 1),
             event,
