@@ -99,7 +99,10 @@ fn judge(
     let system = SYSTEM.get().cloned();
     let origin = Origin {
         backend: stored_backend(&manifest.backend)?.info,
-        ..Origin::of(&SimBackend { system })
+        ..Origin::of(&SimBackend {
+            system,
+            ..SimBackend::default()
+        })
     };
     Ok(crate::run::judge_on(
         origin, plan, history, context, reproduce, wall,
