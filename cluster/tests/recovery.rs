@@ -9,7 +9,7 @@ use memory_world::MemoryWorld;
 use openraft::impls::BasicNode;
 use openraft::{EntryPayload, Membership};
 use squall_cluster::client::Client;
-use squall_cluster::node::{Node, NodeOptions, force_new_cluster};
+use squall_cluster::node::{ClientOptions, Node, NodeOptions, force_new_cluster};
 use squall_cluster::raft::state_machine::term_of;
 use squall_cluster::raft::{LogEntry, LogId, Members, RaftOptions};
 use squall_cluster::state::Limits;
@@ -38,6 +38,7 @@ fn options(id: u64, address: &str, members: &Members) -> NodeOptions {
         members: members.clone(),
         raft: RaftOptions::default(),
         limits: Limits::default(),
+        clients: ClientOptions::default(),
     }
 }
 

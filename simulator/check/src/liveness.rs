@@ -26,8 +26,6 @@ const LEAST_RATE_PERCENT: u64 = 10;
 /// Fewer acknowledged operations in the warm-up make no rate.
 const LEAST_OF_A_RATE: u64 = 50;
 
-const SERVICES: [Service; 3] = [Service::Lock, Service::Queue, Service::Cache];
-
 pub(super) fn check(view: &View, judge: &mut Judge) {
     let converge = view.phases.iter().position(|p| p.phase == Phase::Converge);
     let Some(index) = converge else {
@@ -46,7 +44,7 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
             judge.violation("did not converge".into(), [line]);
         }
     }
-    for service in SERVICES {
+    for service in view.services() {
         judge_rate(view, judge, service);
     }
     judge_clients(view, judge);
