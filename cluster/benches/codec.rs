@@ -153,7 +153,7 @@ fn there_and_read(
     near: &mut Connection<DuplexStream>,
     far: &mut Connection<DuplexStream>,
 ) -> PeerRequest<RealWorld> {
-    let sent = near.send(message).now_or_never();
+    let sent = near.send(None, message).now_or_never();
     sent.expect("the pipe has room").expect("the pipe is open");
     let received = far.receive().now_or_never().expect("all of it is there");
     received.expect("the pipe is open").expect("a message")

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backends::{Backend, BackendError, BackendInfo};
+use crate::backends::{Backend, BackendError, BackendInfo, Logs};
 use crate::baseline::Reference;
 use crate::check;
 use crate::history::jsonl::Header;
@@ -36,6 +36,8 @@ pub struct Judged {
     pub report: Report,
     /// What nodes used of their machines; empty where machines are simulated.
     pub resources: Vec<resources::ResourceSample>,
+    /// What nodes logged, as far as the backend was asked to keep it.
+    pub logs: Logs,
 }
 
 /// When a run was made, by the clock on the wall.
@@ -90,7 +92,7 @@ pub fn run_system(
     system: Option<&Arc<dyn System>>,
 ) -> Result<Judged, RunError> {
     let system = system.cloned();
-    let backend = SimBackend { system };
+    let backend = SimBackend { system, log: None };
     run_on(&backend, scenario, seed, reproduce, Context::default())
 }
 
@@ -120,6 +122,7 @@ pub fn run_on(
         context,
         report,
         resources: run.resources,
+        logs: run.logs,
     })
 }
 
@@ -193,8 +196,7 @@ pub fn judge(
 
 /// Judges a history, whatever made it, by its plan.
 ///
-/// Of another system, checks of Raft that found nothing to look at say nothing about a system
-/// that has no log, and are left out.
+/// Of another system, which may say nothing of a log, checks of Raft may have nothing to judge.
 pub fn judge_on(
     origin: Origin,
     plan: &Plan,
@@ -203,14 +205,11 @@ pub fn judge_on(
     reproduce: &str,
     wall: Wall,
 ) -> Report {
-    let mut checks = check::check_all(history);
-    if origin.is_other_system {
-        checks.retain(|check| {
-            let mut properties = check.property.split(' ');
-            let is_of_raft = properties.any(|property| matches!(property, "raft" | "R2" | "R5"));
-            !is_of_raft || check.checked > 0
-        });
-    }
+    let checks = if origin.is_other_system {
+        check::check_system(history)
+    } else {
+        check::check_all(history)
+    };
     let input = input(origin.backend, plan, history, context, reproduce, wall);
     report::build(&input, &measure::measure(history), &checks)
 }
@@ -237,7 +236,7 @@ fn input(
     Input {
         scenario: plan.scenario.clone(),
         seed: plan.seed,
-        backend: backend.name.into(),
+        backend,
         cluster: Cluster {
             nodes: plan.cluster.nodes as u64,
             heartbeat_ms: Ms::of(plan.cluster.heartbeat_ms * 1_000),
@@ -254,6 +253,7 @@ fn input(
         resources: context.resources.clone(),
         bounded_by: backend.simulated.then(|| bounded_by(plan)),
         excuse: excuse(plan, history),
+        must_judge: plan.must_judge.clone(),
         drawn_faults: (plan.faults.iter())
             .filter(|fault| fault.drawn)
             .map(|fault| fault.id)

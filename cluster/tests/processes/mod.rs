@@ -1,6 +1,7 @@
 //! `squall-node` processes on loopback, and `redis-cli` to talk to them.
 
 #![allow(clippy::disallowed_methods)] // real processes, waited for in real time
+#![allow(dead_code)] // each test program uses a part of it
 
 use std::fs::File;
 use std::io::{Read, Write};

@@ -21,7 +21,9 @@ use super::operator::Operator;
 use super::site::{InstallError, Installed, Site};
 use super::wait;
 use squall_fault::{Action, Roles, Target, node_name, resolve};
-use squall_history::{EventKind, FaultEvent, FaultStatus, MAJORITY_AGAIN, NO_MAJORITY, Recorder};
+use squall_history::{
+    EventKind, FaultEvent, FaultStatus, HarnessEvent, MAJORITY_AGAIN, NO_MAJORITY, Recorder,
+};
 use squall_plan::plan::{Plan, PlannedFault};
 use squall_workload::{Control, Setting};
 
@@ -176,7 +178,8 @@ impl<S: Site> Nemesis<S> {
         }
         self.look_for_majority();
         if let Err(why) = undone {
-            self.recorder().note(format!("fault {}: {why}", fault.id));
+            let fault = fault.id;
+            self.recorder().missed(HarnessEvent::Undo { fault, why });
         }
     }
 

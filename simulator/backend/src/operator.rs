@@ -26,6 +26,7 @@ use squall_world::World;
 
 use super::site::{Change, Site};
 use squall_fault::node_name;
+use squall_history::HarnessEvent;
 use squall_workload::Setting;
 
 /// A change that is not through after this long is given up.
@@ -66,7 +67,7 @@ impl<S: Site> Operator<S> {
                     S::World::spawn(async move {
                         // What could not be done now is tried again when all is healed.
                         if let Err(why) = operator.repair(node).await {
-                            operator.note(&why);
+                            operator.missed(why);
                         }
                     });
                 }
@@ -137,13 +138,14 @@ impl<S: Site> Operator<S> {
                 None => self.remove(node).await,
             };
             if let Err(why) = done {
-                self.note(&why);
+                self.missed(why);
             }
         }
     }
 
-    fn note(&self, why: &str) {
-        self.setting.recorder.note(format!("operator: {why}"));
+    fn missed(&self, why: String) {
+        let recorder = &self.setting.recorder;
+        recorder.missed(HarnessEvent::Membership { why });
     }
 
     async fn turn(&self, node: usize) -> Turn<'_, S> {

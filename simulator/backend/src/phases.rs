@@ -7,12 +7,12 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use squall_world::World;
+use squall_world::{Instant, World};
 
 use super::nemesis::Nemesis;
 use super::site::Site;
 use squall_fault::node_name;
-use squall_history::{EventKind, Phase, UNFINISHED};
+use squall_history::{EventKind, HarnessEvent, Phase, UNFINISHED};
 use squall_plan::plan::Plan;
 use squall_workload::{Setting, audit, probe};
 
@@ -63,10 +63,11 @@ impl<S: Site> Stage<S> {
 
         self.enter(Phase::Heal);
         self.nemesis.over().await;
+        let healed = S::World::now();
         self.nemesis.restore().await;
 
         self.enter(Phase::Converge);
-        if self.converge().await {
+        if self.converge(healed).await {
             self.enter(Phase::Serve);
             self.sleep_us(phases.serve_us).await;
             self.finish_clients().await;
@@ -104,23 +105,25 @@ impl<S: Site> Stage<S> {
         });
     }
 
-    /// All nodes up, a leader that serves, and everybody where it was when this began.
-    async fn converge(&self) -> bool {
+    /// All nodes up, a leader that serves, and everybody where it was when this began. The time
+    /// counts from the last heal, so that what the operator waited for is part of it.
+    async fn converge(&self, healed: Instant) -> bool {
         let limit = Duration::from_micros(self.plan.phases.converge_us);
-        let started = S::World::now();
+        let waited = || S::World::now() - healed;
         let mut target = None;
         let converged = self
-            .wait(limit, || {
+            .wait(limit.saturating_sub(waited()), || {
                 // What the leader has applied by the time it is known, others must reach.
                 target = target.or_else(|| self.site.leader().and_then(|l| self.site.applied(l)));
                 let reached = self.converged_to();
-                target.is_some() && reached >= target
+                waited() <= limit && target.is_some() && reached >= target
             })
             .await;
         if !converged {
-            let waited = (S::World::now() - started).as_secs();
-            let text = format!("did not converge within {waited} s: {}", self.state());
-            self.setting.recorder.note(text);
+            self.setting.recorder.missed(HarnessEvent::Convergence {
+                waited_us: waited().as_micros() as u64,
+                state: self.state(),
+            });
         }
         converged
     }
@@ -159,7 +162,7 @@ impl<S: Site> Stage<S> {
         self.setting.stop();
         let finished = self.wait(FINISH_LIMIT, || self.setting.is_finished()).await;
         if !finished {
-            self.setting.recorder.note("clients did not finish in time");
+            self.setting.recorder.missed(HarnessEvent::ClientsDone);
         }
     }
 
@@ -170,20 +173,23 @@ impl<S: Site> Stage<S> {
             let (setting, plan) = (self.setting.clone(), self.plan.clone());
             self.setting.spawn::<S::World>(async move {
                 if let Err(why) = audit::run::<S::World>(&setting, &plan, limit).await {
-                    setting.recorder.note(format!("audit: {why}"));
+                    setting.recorder.missed(HarnessEvent::Audit { why });
                 }
             });
         });
-        self.wait(limit + FINISH_LIMIT, || self.setting.is_finished())
-            .await;
+        let ended = self.wait(limit + FINISH_LIMIT, || self.setting.is_finished());
+        if !ended.await {
+            let why = "it still waits for an answer".into();
+            self.setting.recorder.missed(HarnessEvent::Audit { why });
+        }
         // With all quiet, every node reaches the same index and can be compared whole.
         let level = || {
             let leader = self.site.leader().and_then(|l| self.site.applied(l));
             leader.is_some() && self.converged_to() == leader
         };
         if !self.wait(FORM_LIMIT, level).await {
-            let text = format!("replicas did not level: {}", self.state());
-            self.setting.recorder.note(text);
+            let state = self.state();
+            self.setting.recorder.missed(HarnessEvent::Level { state });
         }
         self.site.emit_digests().await;
     }

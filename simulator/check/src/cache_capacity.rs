@@ -7,20 +7,19 @@
 //!
 //! Not checked: which key is evicted; that all replicas agree on it is `state_agreement`.
 
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::View;
 use super::words;
 use squall_history::{Action, Outcome};
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("cache_capacity", "C6");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     for operation in &view.operations {
         let (Action::CacheSize { capacity }, Some(Outcome::Size { entries })) =
             (operation.action, operation.outcome)
         else {
             continue;
         };
-        judge.looked();
+        judge.count_checked();
         if entries > capacity {
             judge.violation(
                 format!("the cache holds {entries} keys, its capacity is {capacity}"),
@@ -28,7 +27,6 @@ pub(super) fn check(view: &View) -> CheckResult {
             );
         }
     }
-    judge.finish("sizes")
 }
 
 #[cfg(test)]

@@ -8,13 +8,12 @@
 
 use std::collections::BTreeMap;
 
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::View;
 use super::words;
 use squall_history::{Action, Outcome};
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("cache_cas", "C7");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     for (key, operations) in &view.keys {
         let is_swap = |&&index: &&usize| {
             matches!(view.operations[index].action, Action::CompareAndSet { .. })
@@ -34,7 +33,7 @@ pub(super) fn check(view: &View) -> CheckResult {
             else {
                 continue;
             };
-            judge.looked();
+            judge.count_checked();
             let other = if expected < new {
                 // Absent (version 0) may mean deleted, with older versions before.
                 let from = if *expected == 0 { *new } else { expected + 1 };
@@ -53,7 +52,6 @@ pub(super) fn check(view: &View) -> CheckResult {
             }
         }
     }
-    judge.finish("successful compare-and-sets")
 }
 
 /// Every version that the history shows, with an operation that shows it.

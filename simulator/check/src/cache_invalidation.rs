@@ -12,22 +12,26 @@
 //! newer change of the key since it sent that read (the last is the stale fill: the change
 //! was announced before the older value arrived). How old copies may be at most is C2's.
 //!
+//! A key that is deleted, expires or is evicted leaves no version. But if version v of it was
+//! known, and a linearizable read that was sent afterwards finds nothing, it went at an index
+//! after v, and before the version u of any write that was sent after that read. A stream
+//! that passed from v to u must have named the key in between, or told to forget everything.
+//!
 //! Source: Nishtala et al., "Scaling Memcache at Facebook" (2013), §3.2.1, on stale sets;
 //! Redis's client-side caching, whose protocol leaves the lost connection to the client; and
 //! etcd's watch, which is resumed by revision.
 //!
-//! Not checked: changes that leave no version behind (deletion, expiry, eviction), and
-//! invalidations of what did not change, which cost but do not lie.
+//! Not checked: removals that no read shows, and invalidations of what did not change, which
+//! cost but do not lie.
 
 use std::collections::BTreeMap;
 
-use super::result::{CheckResult, Judge};
-use super::view::View;
+use super::result::Judge;
+use super::view::{RunningMax, View};
 use super::words;
 use squall_history::{Action, EventKind, Operation, Outcome, StreamEvent};
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("cache_invalidation", "C8");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     let changes = changes(view);
     let mut listeners: BTreeMap<&str, Listener> = BTreeMap::new();
     for (pos, event) in view.history.events.iter().enumerate() {
@@ -36,7 +40,7 @@ pub(super) fn check(view: &View) -> CheckResult {
             event: said,
         } = &event.kind
         {
-            judge.looked();
+            judge.count_checked();
             let listener = listeners.entry(client).or_default();
             let line = || format!("{} {client}: stream: {said:?}", words::seconds(event.at_us));
             for (what, change) in listener.hear(pos, said, &changes) {
@@ -48,10 +52,12 @@ pub(super) fn check(view: &View) -> CheckResult {
             }
         }
     }
-    for (client, listener) in &listeners {
-        judge_copies(view, &mut judge, client, listener);
+    let removals = removals(view);
+    for (client, listener) in &mut listeners {
+        listener.end_segment();
+        judge_removals(view, judge, client, listener, &removals);
+        judge_copies(view, judge, client, listener);
     }
-    judge.finish("messages of streams and reads from copies")
 }
 
 /// Known changes: by index, the key and an operation that was told the version.
@@ -77,9 +83,108 @@ fn changes<'a>(view: &View<'a>) -> Changes<'a> {
     changes
 }
 
+/// A key that went without leaving a version.
+struct Removal<'a> {
+    key: &'a str,
+    /// It was there at this index, and gone before that.
+    after: u64,
+    before: u64,
+    /// The read that found nothing.
+    read: usize,
+}
+
+/// For each version that is known to have gone, the first read that shows it.
+fn removals<'a>(view: &View<'a>) -> Vec<Removal<'a>> {
+    let mut known: BTreeMap<&str, Vec<(usize, u64, usize)>> = BTreeMap::new();
+    let mut stamps: Vec<(usize, u64)> = Vec::new();
+    for (&version, &(key, index)) in &changes(view) {
+        let operation = &view.operations[index];
+        let returned = operation.return_pos.expect("its version was answered");
+        known
+            .entry(key)
+            .or_default()
+            .push((returned, version, index));
+        let writes = !matches!(
+            operation.action,
+            Action::Get { .. } | Action::GetFrom { .. }
+        );
+        stamps.extend(writes.then_some((operation.invoke_pos, version)));
+    }
+    let known: BTreeMap<&str, RunningMax> = known
+        .into_iter()
+        .map(|(key, versions)| (key, RunningMax::new(versions)))
+        .collect();
+    // The smallest version of all writes sent from each one on.
+    stamps.sort_unstable();
+    for place in (1..stamps.len()).rev() {
+        stamps[place - 1].1 = stamps[place - 1].1.min(stamps[place].1);
+    }
+    let mut found: BTreeMap<(&str, u64), Removal> = BTreeMap::new();
+    for (read, operation) in view.operations.iter().enumerate() {
+        let (Action::Get { key, .. }, Some(Outcome::Value { value: None, .. }), Some(returned)) =
+            (operation.action, operation.outcome, operation.return_pos)
+        else {
+            continue;
+        };
+        let last = known.get(key.as_str());
+        let last = last.and_then(|known| known.before(operation.invoke_pos));
+        let next = stamps.partition_point(|(sent, _)| *sent < returned);
+        if let (Some((after, _)), Some(&(_, before))) = (last, stamps.get(next)) {
+            let first = found.entry((key, after)).or_insert(Removal {
+                key,
+                after,
+                before,
+                read,
+            });
+            first.before = first.before.min(before);
+        }
+    }
+    found.into_values().collect()
+}
+
+/// A stream that passed by the removal of a key has named it.
+fn judge_removals(
+    view: &View,
+    judge: &mut Judge,
+    client: &str,
+    listener: &Listener,
+    removals: &[Removal],
+) {
+    for removal in removals {
+        let Removal {
+            key,
+            after,
+            before,
+            read,
+        } = *removal;
+        let passed = |(from, to): &(u64, u64)| *from <= after && *to + 1 >= before;
+        if !listener.segments.iter().any(passed) {
+            continue;
+        }
+        judge.count_checked();
+        let told = listener.invalidated.get(key).into_iter().flatten();
+        if !told
+            .map(|(_, index)| *index)
+            .any(|index| after < index && index < before)
+        {
+            judge.violation(
+                format!(
+                    "{client}: a gap: nothing was said of {key}, which went between {after} and \
+                     {before}"
+                ),
+                [words::operation(&view.operations[read])],
+            );
+        }
+    }
+}
+
 /// What one client was told, over all its streams.
 #[derive(Debug, Default)]
 struct Listener<'a> {
+    /// From which index to which everything was said, one after the other.
+    segments: Vec<(u64, u64)>,
+    /// Where the segment began that goes on.
+    segment_start: Option<u64>,
     /// Everything up to here has been said; `None` until a stream from now on says where
     /// it begins.
     position: Option<u64>,
@@ -99,12 +204,16 @@ impl<'a> Listener<'a> {
     ) -> Vec<(String, Option<usize>)> {
         match said {
             StreamEvent::Opened { from: 0 } => {
+                self.end_segment();
                 self.position = None;
                 Vec::new()
             }
             StreamEvent::Opened { from } => {
-                let before = self.position.replace(*from);
-                let moved = before.filter(|before| before != from);
+                let moved = self.position.filter(|before| before != from);
+                if moved.is_some() {
+                    self.end_segment();
+                }
+                self.move_to(*from);
                 let what = moved.map(|at| format!("was at {at} and resumed from {from}"));
                 what.map(|what| (what, None)).into_iter().collect()
             }
@@ -120,22 +229,36 @@ impl<'a> Listener<'a> {
                 {
                     wrong.push((gap(key, *index), Some(*operation)));
                 }
-                self.position = Some(*index);
+                self.move_to(*index);
                 wrong
             }
             StreamEvent::Flushed { index } => {
                 self.flushed.push(pos);
                 let wrong = self.backwards(*index, 0);
-                self.position = Some(*index);
+                self.end_segment();
+                self.move_to(*index);
                 wrong
             }
             StreamEvent::UpTo { index } => {
                 let mut wrong = self.backwards(*index, 0);
                 wrong.extend(self.gaps(*index, changes));
-                self.position = Some(*index);
+                self.move_to(*index);
                 wrong
             }
             StreamEvent::Ended { .. } => Vec::new(),
+        }
+    }
+
+    /// Everything up to `index` has been said.
+    fn move_to(&mut self, index: u64) {
+        self.position = Some(index);
+        self.segment_start.get_or_insert(index);
+    }
+
+    /// What comes next does not go on from what was said so far.
+    fn end_segment(&mut self) {
+        if let (Some(start), Some(end)) = (self.segment_start.take(), self.position) {
+            self.segments.push((start, end));
         }
     }
 
@@ -187,7 +310,7 @@ fn judge_copies(view: &View, judge: &mut Judge, client: &str, listener: &Listene
         else {
             continue;
         };
-        judge.looked();
+        judge.count_checked();
         let mut earlier = fills.get(key.as_str()).into_iter().flatten().rev();
         let Some(fill) = earlier.find(|fill| fill.outcome == Some(outcome)) else {
             let what = format!("{client}: {key}: a copy was served that it never read");
@@ -279,6 +402,40 @@ mod tests {
             &run.end(),
             "nothing was said of j, which changed at 6",
         );
+    }
+
+    /// The key was deleted, had expired or was evicted: a read finds nothing at version 5.
+    fn removed() -> Run {
+        let mut run = copied();
+        run.call("cache-1", delete("k"), stored(0));
+        run.call("cache-1", get("k"), absent());
+        run.call("cache-1", set("j", "b"), stored(8));
+        run
+    }
+
+    #[test]
+    fn a_removal_that_nobody_tells() {
+        let mut run = removed();
+        invalidated(&mut run, 8, "j");
+        fails(
+            check,
+            &run.end(),
+            "nothing was said of k, which went between 5 and 8",
+        );
+    }
+
+    #[test]
+    fn a_removal_that_is_told_flushed_or_not_passed_yet() {
+        let mut run = removed();
+        invalidated(&mut run, 6, "k");
+        invalidated(&mut run, 8, "j");
+        passes(check, &run.end());
+        let mut run = removed();
+        says(&mut run, StreamEvent::Flushed { index: 9 });
+        passes(check, &run.end());
+        let mut run = removed();
+        up_to(&mut run, 6);
+        passes(check, &run.end());
     }
 
     #[test]

@@ -9,12 +9,12 @@
 //! than that plus its length. It ends late by the time without a leader and a moment, so the
 //! upper bound counts from the last change of leader or fault, with [`GRACE_US`] on top.
 //!
-//! Not checked: clock faults, which lengthen and shorten log time, and absence where keys may
-//! have been evicted.
+//! Not checked: lateness while a clock drifts, which lengthens log time, and absence where keys
+//! may have been evicted.
 
 use std::collections::BTreeMap;
 
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::{STAMP_RESOLUTION_US, View, may_have_effect};
 use super::words;
 use squall_history::{Action, Operation, Outcome};
@@ -22,12 +22,7 @@ use squall_history::{Action, Operation, Outcome};
 /// For the leader to notice, and to commit the end.
 const GRACE_US: u64 = 2_000_000;
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("cache_lifetime", "C5");
-    if view.has_clock_faults() {
-        return judge.finish("reads of keys that may vanish");
-    }
-    let disturbances_us = view.disturbances_us();
+pub(super) fn check(view: &View, judge: &mut Judge) {
     let may_evict = may_evict(view);
     for (key, indexes) in &view.volatile_keys {
         let operations: Vec<&Operation> = indexes.iter().map(|&i| &view.operations[i]).collect();
@@ -38,17 +33,13 @@ pub(super) fn check(view: &View) -> CheckResult {
             else {
                 continue;
             };
-            judge.looked();
             match value {
-                Some(_) => {
-                    judge_presence(&mut judge, key, &writes, read, *version, &disturbances_us)
-                }
-                None if !may_evict => judge_absence(&mut judge, key, &writes, read),
-                None => {}
+                Some(_) => judge_presence(view, judge, key, &writes, read, *version),
+                None if !may_evict => judge_absence(judge, key, &writes, read),
+                None => judge.pass_over(|| "keys may have been evicted".into()),
             }
         }
     }
-    judge.finish("reads of keys that may vanish")
 }
 
 /// Whether more keys were written than the cache holds.
@@ -105,6 +96,7 @@ fn lifetime_us(write: &Operation) -> Option<u64> {
 
 /// The key is absent only if the lifetime of some write that may be the last one can be over.
 fn judge_absence(judge: &mut Judge, key: &str, writes: &Writes, read: &Operation) {
+    judge.count_checked();
     let Some((version, last)) = writes.last_before(read) else {
         return;
     };
@@ -127,14 +119,16 @@ fn judge_absence(judge: &mut Judge, key: &str, writes: &Writes, read: &Operation
     }
 }
 
+/// A version is there only while it is the newest, and its lifetime is not over.
 fn judge_presence(
+    view: &View,
     judge: &mut Judge,
     key: &str,
     writes: &Writes,
     read: &Operation,
     version: u64,
-    disturbances_us: &[u64],
 ) {
+    judge.count_checked();
     if let Some((newest, last)) = writes.last_before(read)
         && newest > version
     {
@@ -149,11 +143,11 @@ fn judge_presence(
     let (Some(lifetime_us), Some(stored_us)) = (lifetime_us(write), write.returned_us) else {
         return;
     };
-    let calm = disturbances_us.partition_point(|&at_us| at_us <= read.invoked_us);
-    let calm_us = disturbances_us[..calm].last().copied().unwrap_or(0);
-    let over_us = stored_us
-        .max(calm_us)
-        .saturating_add(lifetime_us + GRACE_US);
+    let from_us = stored_us.max(view.calm_since_us(read.invoked_us));
+    if view.clocks_wrong(from_us, read.invoked_us).is_some() {
+        return;
+    }
+    let over_us = from_us.saturating_add(lifetime_us + GRACE_US);
     if read.invoked_us > over_us {
         judge.violation(
             format!(
@@ -227,6 +221,27 @@ mod tests {
             squall_history::Outcome::Size { entries: 0 },
         );
         run.call("cache-1", get("k"), absent());
-        passes(check, &run.end());
+        not_judged(check, &run.end(), "may have been evicted");
+    }
+
+    /// No clock may end a lifetime early; one that drifts may end it late.
+    #[test]
+    fn clocks_that_go_wrong() {
+        let read = |kind, at_ms, outcome| {
+            let mut run = stored_for_a_second();
+            run.fault(kind, "node-1", squall_history::FaultStatus::Installed);
+            run.at(at_ms).call("cache-1", get("k"), outcome);
+            run.end()
+        };
+        let early = "gone before its lifetime is over";
+        for kind in ["clock_offset", "clock_drift", "clock_jump"] {
+            fails(check, &read(kind, 900, absent()), early);
+        }
+        fails(
+            check,
+            &read("clock_jump", 4000, value("a", 5)),
+            "version 5 is there",
+        );
+        passes(check, &read("clock_drift", 4000, value("a", 5)));
     }
 }

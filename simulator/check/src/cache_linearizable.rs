@@ -6,15 +6,15 @@
 //! search that exceeds its bound is `Unknown`. Read-your-writes and monotonic reads (C3)
 //! follow from linearizability.
 //!
-//! Not checked: reads in other than linearizable mode, which a history does not mark;
-//! TTL and eviction, which no scenario that is judged here uses, so a key that vanishes
-//! without a delete is a violation.
+//! Not checked: reads from one node or a client's own copies (`cache_staleness`,
+//! `cache_session`, `cache_invalidation`), and keys that may vanish by themselves
+//! (`cache_lifetime`). Reads on a leader's lease are judged like all others.
 
 use super::cache_specification::{CacheKey, KeyCall};
 use super::cache_versions;
 use super::linearizability::{Bounds, Call, Verdict, search_until};
 use super::log_order::{Answer, call_of, explained, in_operations};
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::{View, may_have_effect};
 use super::words;
 use squall_history::{Action, Operation, Outcome};
@@ -25,11 +25,10 @@ const STEPS_PER_CALL: u64 = 50;
 /// What the search of one key may hold.
 const BYTES: usize = 1 << 30;
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("cache_linearizable", "C1");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     for (key, operations) in &view.keys {
         for _ in operations {
-            judge.looked();
+            judge.count_checked();
         }
         let answer = match cache_versions::judge(&view.operations, operations) {
             Answer::NotApplicable => by_search(view, operations),
@@ -43,13 +42,12 @@ pub(super) fn check(view: &View) -> CheckResult {
                     .map(|&index| words::operation(&view.operations[index])),
             ),
             Some(_) => {}
-            None => judge.doubt(format!(
+            None => judge.unknown(format!(
                 "key {key}: no answer within the bound for {} operations",
                 operations.len()
             )),
         }
     }
-    judge.finish("cache operations")
 }
 
 /// Decides by search; `None` if it took too much.

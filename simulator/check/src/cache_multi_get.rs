@@ -15,7 +15,7 @@
 
 use indexmap::{IndexMap, IndexSet};
 
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::View;
 use super::words;
 use squall_history::{Action, Outcome};
@@ -23,8 +23,7 @@ use squall_history::{Action, Outcome};
 /// A write: its version, and its operation.
 type Write = (u64, usize);
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("cache_multi_get", "C1");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     let (writes, vanishing) = writes(view);
     for read in &view.operations {
         let (Action::GetMany { keys }, Some(Outcome::Values { values })) =
@@ -32,7 +31,7 @@ pub(super) fn check(view: &View) -> CheckResult {
         else {
             continue;
         };
-        judge.looked();
+        judge.count_checked();
         let index = values.iter().map(|found| found.version).max().unwrap_or(0);
         for (key, found) in keys.iter().zip(values) {
             if vanishing.contains(key.as_str()) {
@@ -56,7 +55,6 @@ pub(super) fn check(view: &View) -> CheckResult {
             }
         }
     }
-    judge.finish("reads of several keys")
 }
 
 /// Acknowledged writes of each key by version, and the keys that may vanish.

@@ -12,13 +12,12 @@
 
 use std::collections::BTreeMap;
 
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::View;
 use super::words;
 use squall_history::{Action, NodeEvent, Outcome};
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("cache_session", "C3");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     let mut starts: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (pos, _, node, what) in view.nodes() {
         if matches!(what, NodeEvent::Started { .. }) {
@@ -38,7 +37,7 @@ pub(super) fn check(view: &View) -> CheckResult {
             else {
                 continue;
             };
-            judge.looked();
+            judge.count_checked();
             let newest = seen.entry((read.client, node)).or_insert((*version, index));
             let first = &view.operations[newest.1];
             let restarts = starts.get(node.as_str()).into_iter().flatten();
@@ -57,7 +56,6 @@ pub(super) fn check(view: &View) -> CheckResult {
             *newest = (*version, index);
         }
     }
-    judge.finish("reads from single nodes")
 }
 
 fn deleted(view: &View, key: &str) -> bool {

@@ -9,18 +9,17 @@
 //! before the read was sent less its bound must be visible. Versions are log indexes, so one
 //! number tells.
 //!
-//! Not checked: bounds where clocks were made to go wrong, keys that were deleted, and keys
-//! whose history of writes has increments, which name no value.
+//! Not checked: bounds while a clock drifts, keys that were deleted, and keys whose history
+//! of writes has increments, which name no value.
 
 use std::collections::BTreeMap;
 
-use super::result::{CheckResult, Judge};
-use super::view::{View, may_have_effect};
+use super::result::Judge;
+use super::view::{DRIFT_PPM, STAMP_RESOLUTION_US, View, may_have_effect};
 use super::words;
 use squall_history::{Action, Operation, Outcome};
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("cache_staleness", "C2");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     for (key, reads) in &view.node_reads {
         let writes = Writes::new(view, key);
         for &index in reads {
@@ -33,16 +32,15 @@ pub(super) fn check(view: &View) -> CheckResult {
             let Some(Outcome::Value { value, version }) = read.outcome else {
                 continue;
             };
-            judge.looked();
-            if let Some(bound_ms) = bound_ms.filter(|_| !view.has_clock_faults()) {
-                judge_age(view, &mut judge, key, &writes, read, *version, bound_ms);
+            judge.count_checked();
+            if let Some(bound_ms) = bound_ms {
+                judge_age(view, judge, key, &writes, read, *version, bound_ms);
             }
             if let Some(value) = value {
-                judge_truth(view, &mut judge, key, &writes, read, value, *version);
+                judge_truth(view, judge, key, &writes, read, value, *version);
             }
         }
     }
-    judge.finish("reads that may be old")
 }
 
 /// The writes of one key.
@@ -114,9 +112,13 @@ fn judge_age(
     version: u64,
     bound_ms: u64,
 ) {
+    let bound_us = bound_ms.saturating_mul(1_000);
     let since_us = read
         .invoked_us
-        .saturating_sub(bound_ms.saturating_mul(1_000));
+        .saturating_sub(bound_us + bound_us * DRIFT_PPM / 1_000_000 + STAMP_RESOLUTION_US);
+    if view.clocks_wrong(since_us, read.invoked_us).is_some() {
+        return;
+    }
     if let Some((newest, write)) = writes.before_us(since_us)
         && version < newest
     {
@@ -156,6 +158,7 @@ fn judge_truth(
 mod tests {
     use super::check;
     use crate::testing::*;
+    use squall_history::FaultStatus;
 
     fn written_twice() -> Run {
         let mut run = Run::new();
@@ -198,5 +201,23 @@ mod tests {
         run.call("cache-1", set("k", "d"), unknown());
         run.call("cache-2", get_from("k", "node-3", Some(500)), value("d", 9));
         passes(check, &run.end());
+    }
+
+    #[test]
+    fn clocks_that_go_wrong() {
+        let read = |kind, status| {
+            let mut run = written_twice();
+            run.fault(kind, "node-2", status);
+            run.call("cache-2", get_from("k", "node-2", Some(500)), value("a", 5));
+            run.end()
+        };
+        let installed = || FaultStatus::Installed;
+        let why = "version 6 is older than that";
+        fails(check, &read("clock_offset", installed()), why);
+        passes(check, &read("clock_drift", installed()));
+        let skipped = FaultStatus::Skipped {
+            why: "no leader".into(),
+        };
+        fails(check, &read("clock_drift", skipped), why);
     }
 }

@@ -12,20 +12,19 @@
 
 use std::collections::BTreeMap;
 
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::View;
 use super::words::seconds;
 use squall_history::{Action, NodeEvent, Outcome};
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("cache_statistics", "C9");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     let mut last: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
     let mut ended = false;
     for (_, at_us, node, what) in view.nodes() {
         match what {
             NodeEvent::Stopped { .. } => ended = true,
             NodeEvent::CacheReads { gets, hits, misses } => {
-                judge.looked();
+                judge.count_checked();
                 last.insert(node, (*hits, *misses));
                 if hits + misses != *gets {
                     judge.violation(
@@ -52,7 +51,6 @@ pub(super) fn check(view: &View) -> CheckResult {
             }
         }
     }
-    judge.finish("reports of nodes")
 }
 
 /// Answered reads that found their key, and those that did not.

@@ -11,13 +11,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::View;
 use super::words::seconds;
 use squall_history::NodeEvent;
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("configurations", "R5");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     let mut configurations: BTreeMap<u64, Configuration> = BTreeMap::new();
     for (_, at_us, node, what) in view.nodes() {
         let NodeEvent::Membership {
@@ -29,7 +28,7 @@ pub(super) fn check(view: &View) -> CheckResult {
         else {
             continue;
         };
-        judge.looked();
+        judge.count_checked();
         let found = Configuration {
             node,
             at_us,
@@ -60,7 +59,6 @@ pub(super) fn check(view: &View) -> CheckResult {
             );
         }
     }
-    judge.finish("configurations")
 }
 
 #[derive(Clone)]

@@ -10,7 +10,7 @@
 //!
 //! Not checked: nodes that end in good order, by an error of their storage for instance.
 
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::View;
 use super::words::seconds;
 use squall_history::NodeEvent;
@@ -18,13 +18,15 @@ use squall_history::NodeEvent;
 /// How the reason of a node's end begins when one of its tasks panicked.
 const PANICKED: &str = "panicked: ";
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("crashes", "crash");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     for (_, at_us, node, what) in view.nodes() {
+        if matches!(what, NodeEvent::Started { .. }) {
+            judge.count_checked();
+        }
         let NodeEvent::Stopped { why } = what else {
             continue;
         };
-        judge.looked();
+        judge.count_checked();
         if let Some(text) = why.strip_prefix(PANICKED) {
             judge.violation(
                 format!("{node} panicked: {text}"),
@@ -32,7 +34,6 @@ pub(super) fn check(view: &View) -> CheckResult {
             );
         }
     }
-    judge.finish("ends of processes")
 }
 
 #[cfg(test)]

@@ -9,57 +9,117 @@
 //! fault at the earliest. Evidence is a look at the lock that shows the session as holder or
 //! waiter after that.
 //!
-//! Not checked: sessions whose TTL the history does not tell, and clock faults, which
-//! lengthen log time. That a session is not ended too early is `session_ttl`.
+//! Judged are sessions that may have left a lock held or waited for, if there is evidence
+//! after they had to be gone: such a look, or a grant to another session.
+//!
+//! Not checked: sessions whose TTL the history does not tell, and looks while a clock drifts,
+//! which lengthens log time. That a session is not ended too early is `session_ttl`.
 
-use super::locks::Session;
-use super::result::{CheckResult, Judge};
+use std::collections::BTreeMap;
+
+use super::locks::{Line, Session};
+use super::result::Judge;
 use super::view::{View, certain};
 use super::words::{self, seconds};
-use squall_history::{Action, Operation};
+use squall_history::{Action, Operation, Outcome};
 
 /// For the leader to notice, and to commit the end.
 const GRACE_US: u64 = 2_000_000;
 /// A node gives up on a request after this long; until then it may take effect.
 const IN_DOUBT_US: u64 = 10_000_000;
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("dead_sessions", "L6");
-    if view.has_clock_faults() {
-        return judge.finish("looks");
-    }
-    let disturbances_us = view.disturbances_us();
+pub(super) fn check(view: &View, judge: &mut Judge) {
     let renewals = Renewals::new(view);
     for (name, lines) in &view.locks.lines {
         for line in lines {
-            judge.looked();
-            let look = &view.operations[line.index];
-            let calm = disturbances_us.partition_point(|&at_us| at_us <= look.invoked_us);
-            let calm_us = disturbances_us[..calm].last().copied().unwrap_or(0);
-            let holders = line.holders.iter().map(|holder| (holder.session, "holds"));
-            let waiters = line.waiters.iter().map(|&session| (session, "waits for"));
-            for (number, how) in holders.chain(waiters) {
-                let Some(session) = view.locks.sessions.get(&number) else {
-                    continue;
-                };
-                let Some((ttl_us, renewed_us)) = renewals.last(session, number) else {
-                    continue;
-                };
-                let gone_us = renewed_us.max(calm_us).saturating_add(ttl_us + GRACE_US);
-                if look.invoked_us > gone_us {
-                    judge.violation(
-                        format!(
-                            "session {number} {how} lock {name}, \
-                            though it must have been gone by {}",
-                            seconds(gone_us)
-                        ),
-                        [words::operation(look)],
-                    );
-                }
+            judge_look(view, judge, &renewals, name, line);
+        }
+    }
+    count_freed(view, judge, &renewals);
+}
+
+/// Nobody holds the lock or waits for it who must be gone.
+fn judge_look(view: &View, judge: &mut Judge, renewals: &Renewals, name: &str, line: &Line) {
+    let look = &view.operations[line.index];
+    let holders = line.holders.iter().map(|holder| (holder.session, "holds"));
+    let waiters = line.waiters.iter().map(|&session| (session, "waits for"));
+    for (number, how) in holders.chain(waiters) {
+        if let Some(gone_us) = gone_before(view, judge, renewals, number, look) {
+            judge.count_checked();
+            judge.violation(
+                format!(
+                    "session {number} {how} lock {name}, though it must have been gone by {}",
+                    seconds(gone_us)
+                ),
+                [words::operation(look)],
+            );
+        }
+    }
+}
+
+/// By when the session must have been gone, if that was before `operation` was sent.
+fn gone_before(
+    view: &View,
+    judge: &mut Judge,
+    renewals: &Renewals,
+    number: u64,
+    operation: &Operation,
+) -> Option<u64> {
+    let session = view.locks.sessions.get(&number)?;
+    let (ttl_us, renewed_us) = renewals.last(session, number)?;
+    let from_us = renewed_us.max(view.calm_since_us(operation.invoked_us));
+    let gone_us = from_us.saturating_add(ttl_us + GRACE_US);
+    if operation.invoked_us <= gone_us {
+        return None;
+    }
+    match view.clocks_wrong(from_us, operation.invoked_us) {
+        None => Some(gone_us),
+        Some(wrong) => {
+            judge.pass_over(|| wrong.to_string());
+            None
+        }
+    }
+}
+
+/// Counts the locks that a session left held or waited for, and that were looked at, or
+/// granted to another, after it had to be gone.
+fn count_freed(view: &View, judge: &mut Judge, renewals: &Renewals) {
+    let mut last: BTreeMap<&str, usize> = BTreeMap::new();
+    for (&name, lines) in &view.locks.lines {
+        last.extend(lines.last().map(|line| (name, line.index)));
+    }
+    for &name in view.locks.names.keys() {
+        if let Some((_, grant)) = view.locks.tokens(name).pop_last() {
+            let last = last.entry(name).or_insert(grant);
+            *last = grant.max(*last);
+        }
+    }
+    for (&(name, number), acquires) in &view.locks.acquires {
+        let last_acquire = acquires.last().map(|&index| &view.operations[index]);
+        let is_left = last_acquire.is_some_and(|acquire| is_left(view, name, acquire));
+        if let Some(&evidence) = last.get(name).filter(|_| is_left) {
+            let evidence = &view.operations[evidence];
+            if gone_before(view, judge, renewals, number, evidence).is_some() {
+                judge.count_checked();
             }
         }
     }
-    judge.finish("looks")
+}
+
+/// Whether the session may hold the lock, or wait for it, until its end.
+fn is_left(view: &View, name: &str, acquire: &Operation) -> bool {
+    match acquire.outcome {
+        Some(Outcome::Granted { token }) => {
+            let hold = view
+                .locks
+                .names
+                .get(name)
+                .and_then(|holds| holds.get(token));
+            let mut releases = hold.into_iter().flat_map(|hold| &hold.releases);
+            !releases.any(|&index| view.operations[index].outcome == Some(&Outcome::Released))
+        }
+        _ => !certain(acquire),
+    }
 }
 
 /// When each session can have been renewed last.
@@ -106,6 +166,7 @@ mod tests {
     use super::check;
     use crate::testing::*;
     use squall_history::Action::KeepAlive;
+    use squall_history::FaultStatus;
     use squall_history::NodeEvent::FirstCommit;
     use squall_history::Outcome::Alive;
 
@@ -138,7 +199,7 @@ mod tests {
     fn in_time_renewed_or_extended() {
         let look = |run: &mut Run| {
             run.call("w", inspect("a"), line(&[holder(5, 10, false)], &[]));
-            passes(check, &run.end());
+            not_judged(check, &run.end(), "no locks that dead sessions left");
         };
         look(vanished().at(2900));
         look(
@@ -154,5 +215,38 @@ mod tests {
         );
         let commit = FirstCommit { term: 2, index: 50 };
         look(vanished().at(2500).node("node-2", commit).at(5000));
+    }
+
+    #[test]
+    fn what_it_left_is_free_or_granted_to_another() {
+        let mut run = vanished();
+        run.at(3100).call("w", inspect("a"), line(&[], &[]));
+        passes(check, &run.end());
+        let mut run = vanished();
+        run.at(3100).call("lock-2", acquire("a", 6), granted(20));
+        passes(check, &run.end());
+    }
+
+    /// Only a drift that is in force takes the bound away; a fault that was skipped, or a
+    /// clock that is off, does not.
+    #[test]
+    fn clocks_that_go_wrong() {
+        let look = |run: &mut Run| {
+            run.at(3200);
+            run.call("w", inspect("a"), line(&[holder(5, 10, false)], &[]));
+            run.end()
+        };
+        let drift = |status| {
+            let mut run = vanished();
+            run.fault("clock_drift", "node-1", status);
+            look(&mut run)
+        };
+        let why = "clocks were wrong from 0.003000 s to the end";
+        not_judged(check, &drift(FaultStatus::Installed), why);
+        let why = String::from("no leader");
+        fails(check, &drift(FaultStatus::Skipped { why }), "holds lock a");
+        let mut run = vanished();
+        run.fault("clock_offset", "node-1", FaultStatus::Installed);
+        fails(check, &look(&mut run), "holds lock a");
     }
 }

@@ -6,19 +6,18 @@
 
 use std::collections::BTreeMap;
 
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::View;
 use super::words::seconds;
 use squall_history::NodeEvent;
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("election_safety", "raft").needs_evidence();
+pub(super) fn check(view: &View, judge: &mut Judge) {
     let mut leaders: BTreeMap<u64, (&str, u64)> = BTreeMap::new();
     for (_, at_us, node, what) in view.nodes() {
         let (NodeEvent::Leader { term } | NodeEvent::FirstCommit { term, .. }) = what else {
             continue;
         };
-        judge.looked();
+        judge.count_checked();
         let (other, other_us) = *leaders.entry(*term).or_insert((node, at_us));
         if other != node {
             judge.violation(
@@ -29,7 +28,6 @@ pub(super) fn check(view: &View) -> CheckResult {
             );
         }
     }
-    judge.finish("elections")
 }
 
 #[cfg(test)]

@@ -14,21 +14,19 @@
 
 use std::collections::BTreeMap;
 
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::{View, end, may_have_effect};
 use super::words;
 use squall_history::{Action, Operation, Outcome, Phase};
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("exactly_once", "R3");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     for (key, indexes) in &view.keys {
         let operations: Vec<&Operation> = indexes.iter().map(|&i| &view.operations[i]).collect();
         if is_counter(&operations) {
-            judge_answers(&mut judge, key, &operations);
-            judge_sum(view, &mut judge, key, &operations);
+            judge_answers(judge, key, &operations);
+            judge_sum(view, judge, key, &operations);
         }
     }
-    judge.finish("increments")
 }
 
 /// Whether the key was only read and counted up.
@@ -49,7 +47,7 @@ fn judge_answers(judge: &mut Judge, key: &str, operations: &[&Operation]) {
         let Some(Outcome::Counted { value, .. }) = operation.outcome else {
             continue;
         };
-        judge.looked();
+        judge.count_checked();
         if let Some(other) = answers.insert(*value, operation) {
             judge.violation(
                 format!("key {key}: two increments were answered {value}"),
@@ -65,7 +63,7 @@ fn judge_sum(view: &View, judge: &mut Judge, key: &str, operations: &[&Operation
         answered && view.in_phase(o, Phase::Audit)
     });
     let Some(read) = audited else {
-        judge.doubt(format!("counter {key} was not read in the audit"));
+        judge.unknown(format!("counter {key} was not read in the audit"));
         return;
     };
     let Some(Outcome::Value { value, .. }) = read.outcome else {

@@ -8,24 +8,23 @@
 
 use std::collections::BTreeMap;
 
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::View;
 use super::words::seconds;
 use squall_fault::kind::Proof;
 use squall_history::{FaultEvent, FaultStatus, NodeEvent};
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("faults", "harness");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     let stops = stops(view);
     let mut installed = 0u64;
     for (_, at_us, fault) in view.faults() {
-        judge.looked();
+        judge.count_checked();
         match &fault.status {
             FaultStatus::Installed => {
                 installed += 1;
-                without_effect(view, &mut judge, &stops, at_us, fault);
+                without_effect(view, judge, &stops, at_us, fault);
             }
-            FaultStatus::Uncertain { why } => judge.doubt(format!(
+            FaultStatus::Uncertain { why } => judge.unknown(format!(
                 "fault {} ({}) at {}: effect not seen: {why}",
                 fault.fault,
                 fault.kind,
@@ -35,9 +34,8 @@ pub(super) fn check(view: &View) -> CheckResult {
         }
     }
     if installed == 0 && view.faults().next().is_some() {
-        judge.doubt("no fault took effect".into());
+        judge.unknown("no fault took effect".into());
     }
-    judge.finish("fault events")
 }
 
 /// Times at which each node is known to have ended or come up; both show an end.
@@ -71,7 +69,7 @@ fn without_effect(
             || stopped_just_before(view, at_us, node)
     };
     for node in fault.targets.iter().filter(|node| !ended(node)) {
-        judge.doubt(format!(
+        judge.unknown(format!(
             "fault {} ({}) at {} is said to be installed, \
             but {node} neither stopped nor restarted after it",
             fault.fault,

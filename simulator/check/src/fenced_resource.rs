@@ -5,13 +5,12 @@
 //! service" (2006), §2.4. Not checked: refusals. A token that was never overtaken may be
 //! refused without harm to anyone, and overtaking need not be visible in a history.
 
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::{RunningMax, View};
 use super::words;
 use squall_history::{Action, Operation, Outcome};
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("fenced_resource", "L3");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     for (name, checks) in &view.locks.checks {
         let accepted: Vec<(usize, u64, usize)> = checks
             .iter()
@@ -19,7 +18,7 @@ pub(super) fn check(view: &View) -> CheckResult {
             .collect();
         let largest = RunningMax::new(accepted.clone());
         for (_, token, index) in accepted {
-            judge.looked();
+            judge.count_checked();
             let operation = &view.operations[index];
             if let Some((before, earlier)) = largest.before(operation.invoke_pos)
                 && before > token
@@ -31,7 +30,6 @@ pub(super) fn check(view: &View) -> CheckResult {
             }
         }
     }
-    judge.finish("accepted tokens")
 }
 
 /// Return position, token and index of an accepted check.

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::View;
 use super::words::seconds;
 use squall_history::NodeEvent;
@@ -16,8 +16,7 @@ use squall_history::NodeEvent;
 /// The highest committed index reported so far: index, term, node, time.
 type Highest<'a> = (u64, u64, &'a str, u64);
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("leader_completeness", "raft").needs_evidence();
+pub(super) fn check(view: &View, judge: &mut Judge) {
     let mut highest: Option<Highest> = None;
     let mut at_election: BTreeMap<u64, Option<Highest>> = BTreeMap::new();
     for (_, at_us, node, what) in view.nodes() {
@@ -31,7 +30,7 @@ pub(super) fn check(view: &View) -> CheckResult {
                 highest = Some((*index, *term, node, at_us));
             }
             NodeEvent::FirstCommit { term, index } => {
-                judge.looked();
+                judge.count_checked();
                 if let Some(Some(before)) = at_election.get(term)
                     && before.1 < *term
                     && before.0 >= *index
@@ -59,7 +58,6 @@ pub(super) fn check(view: &View) -> CheckResult {
             _ => {}
         }
     }
-    judge.finish("first commits")
 }
 
 #[cfg(test)]

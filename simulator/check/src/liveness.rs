@@ -1,108 +1,220 @@
-//! R4: after the last fault heals, the cluster converges before the deadline, serves every
-//! service that is in use, and lets the audit finish: locks come free, queues drain.
+//! R4: after the last fault is over, the cluster converges before the deadline, serves every
+//! service and every client, and lets the audit finish: locks come free, queues drain, and
+//! replicas reach the same index with all their members.
 //!
-//! Source: the liveness phase of TigerBeetle's VOPR (`src/vopr.zig`), which ends with a
-//! reason when the cluster does not converge. The harness times the deadlines and notes
-//! why one was missed; this check reads the outcome: the converge phase must be followed by
-//! the serve phase, in which each service that is asked anything answers something, and no
-//! note of the audit may say what it is still waiting for. Not checked: how long recovery
-//! took, which is measured, not judged.
+//! Source: the liveness mode of TigerBeetle's VOPR (`src/vopr.zig`), in which every request
+//! must complete, and the minimum rate that etcd's robustness tests demand. The harness times
+//! the deadlines, which count from the last heal, and records what was missed as a typed
+//! event; each such event after the heal is a violation. Served is a client if one of its
+//! operations in the serve phase was answered by the service, if only by a refusal that the
+//! service's rules demand (a queue is full), and a service if it acknowledges at least
+//! [`LEAST_RATE_PERCENT`] of its rate in the warm-up.
+//!
+//! Not checked: how long recovery took, which is measured, not judged; rates where the load
+//! has steps, whose levels differ; and operations that never returned, unless the harness says
+//! that their clients still wait.
 
-use super::result::{CheckResult, Judge};
+use std::collections::BTreeMap;
+
+use super::result::Judge;
 use super::view::View;
 use super::words::{self, seconds};
-use squall_history::{EventKind, Operation, Outcome, Phase, Service};
+use squall_history::{EventKind, HarnessEvent, Operation, Outcome, Phase, Service};
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("liveness", "R4");
+/// A service that acknowledges less of its rate in the warm-up is not served.
+const LEAST_RATE_PERCENT: u64 = 10;
+/// Fewer acknowledged operations in the warm-up make no rate.
+const LEAST_OF_A_RATE: u64 = 50;
+
+const SERVICES: [Service; 3] = [Service::Lock, Service::Queue, Service::Cache];
+
+pub(super) fn check(view: &View, judge: &mut Judge) {
     let converge = view.phases.iter().position(|p| p.phase == Phase::Converge);
     let Some(index) = converge else {
-        judge.doubt("the history never reaches the converge phase".into());
-        return judge.finish("recoveries");
-    };
-    judge.looked();
-    let start = view.phases[index];
-    match view.phases.get(index + 1).map(|next| next.phase) {
-        Some(Phase::Serve) => {}
-        None => judge.doubt("the history is cut in the converge phase".into()),
-        Some(_) => {
-            let notes = notes_after(view, start.pos);
-            let why = notes.last().map_or("no reason was noted", |note| note.1);
-            judge.violation(
-                format!("did not converge: {why}"),
-                notes
-                    .iter()
-                    .map(|(at_us, text)| format!("{} note: {text}", seconds(*at_us))),
-            );
-        }
-    }
-    judge_service(view, &mut judge);
-    judge_audit(view, &mut judge);
-    judge.finish("recoveries")
-}
-
-/// Whoever asks the healed cluster is served.
-fn judge_service(view: &View, judge: &mut Judge) {
-    for (service, name) in [
-        (Service::Lock, "lock"),
-        (Service::Queue, "queue"),
-        (Service::Cache, "cache"),
-    ] {
-        let operations = view.operations.iter().filter(|o| o.action.is_remote());
-        let asked =
-            operations.filter(|o| o.action.service() == service && view.in_phase(o, Phase::Serve));
-        let asked: Vec<_> = asked.filter(|o| o.outcome.is_some()).collect();
-        let answered = |o: &&Operation| o.outcome.is_some_and(Outcome::is_acknowledged);
-        if !asked.is_empty() && !asked.iter().any(answered) {
-            let lines = asked.iter().map(|o| words::operation(o));
-            judge.violation(
-                format!("no {name} operation was served after the heal"),
-                lines,
-            );
-        }
-    }
-}
-
-/// What the audit could not finish, it is still waiting for.
-fn judge_audit(view: &View, judge: &mut Judge) {
-    let Some(audit) = view.phase(Phase::Audit) else {
+        judge.unknown("the history never reaches the converge phase".into());
         return;
     };
-    for (at_us, text) in notes_after(view, audit.pos) {
-        if let Some(why) = text.strip_prefix(AUDIT_NOTE) {
-            let line = format!("{} note: {text}", seconds(at_us));
-            judge.violation(format!("the audit did not finish: {why}"), [line]);
+    judge.count_checked();
+    judge_missed(view, judge);
+    match view.phases.get(index + 1).map(|next| next.phase) {
+        Some(Phase::Serve) => {}
+        None => judge.unknown("the history is cut in the converge phase".into()),
+        Some(_) if judge.has_violation() => {}
+        Some(_) => {
+            let start = view.phases[index];
+            let line = format!("{} phase converge", seconds(start.at_us));
+            judge.violation("did not converge".into(), [line]);
+        }
+    }
+    for service in SERVICES {
+        judge_rate(view, judge, service);
+    }
+    judge_clients(view, judge);
+}
+
+/// Whatever the harness could not see through since the heal began.
+fn judge_missed(view: &View, judge: &mut Judge) {
+    let healing = view.phase(Phase::Heal).map_or(0, |heal| heal.pos);
+    for event in &view.history.events[healing..] {
+        let EventKind::Harness { event: missed } = &event.kind else {
+            continue;
+        };
+        let what = match missed {
+            HarnessEvent::Convergence { waited_us, state } => {
+                let waited = seconds(*waited_us);
+                format!("did not converge within {waited} of the last heal: {state}")
+            }
+            HarnessEvent::ClientsDone => "clients still wait for answers after the heal".into(),
+            HarnessEvent::Audit { why } => format!("the audit did not finish: {why}"),
+            HarnessEvent::Level { state } => format!("replicas did not level: {state}"),
+            HarnessEvent::Membership { why } => format!("the members were not restored: {why}"),
+            HarnessEvent::Undo { fault, why } => format!("fault {fault} was not undone: {why}"),
+        };
+        let line = format!("{} harness: {what}", seconds(event.at_us));
+        let waiting = view
+            .operations
+            .iter()
+            .filter(|_| *missed == HarnessEvent::ClientsDone);
+        let waiting = waiting.filter(|o| o.invoked_us <= event.at_us);
+        let waiting = waiting.filter(|o| o.returned_us.is_none_or(|at_us| at_us > event.at_us));
+        let lines = [line].into_iter().chain(waiting.map(words::operation));
+        judge.violation(what, lines.collect::<Vec<_>>());
+    }
+}
+
+/// A service that is asked after the heal acknowledges at a rate.
+fn judge_rate(view: &View, judge: &mut Judge, service: Service) {
+    let of_phase = |phase| {
+        let operations = view.operations.iter().filter(|o| o.action.is_remote());
+        let operations = operations.filter(|o| o.action.service() == service);
+        let operations = operations.filter(move |o| view.in_phase(o, phase));
+        operations
+            .filter(|o| o.outcome.is_some())
+            .collect::<Vec<_>>()
+    };
+    let acknowledged = |operations: &[&Operation]| {
+        let outcomes = operations.iter().filter_map(|o| o.outcome);
+        outcomes.filter(|outcome| outcome.is_acknowledged()).count() as u64
+    };
+    let asked = of_phase(Phase::Serve);
+    if asked.is_empty() {
+        return;
+    }
+    judge.count_checked();
+    let (name, served) = (service.name(), acknowledged(&asked));
+    if served == 0 {
+        let lines = asked.iter().map(|o| words::operation(o));
+        judge.violation(
+            format!("no {name} operation was served after the heal"),
+            lines,
+        );
+        return;
+    }
+    let before = acknowledged(&of_phase(Phase::Warmup));
+    let has_steps = |kind: &EventKind| matches!(kind, EventKind::Load { .. });
+    let has_steps = view
+        .history
+        .events
+        .iter()
+        .any(|event| has_steps(&event.kind));
+    let lengths = length_us(view, Phase::Warmup).zip(length_us(view, Phase::Serve));
+    let Some((warmup_us, serve_us)) = lengths.filter(|_| !has_steps && before >= LEAST_OF_A_RATE)
+    else {
+        return;
+    };
+    // As products, so that nothing is rounded.
+    let rate = u128::from(served) * u128::from(warmup_us) * 100;
+    let least = u128::from(before) * u128::from(serve_us) * u128::from(LEAST_RATE_PERCENT);
+    if rate < least {
+        let rate = |count: u64, us: u64| count.saturating_mul(1_000_000) / us.max(1);
+        let (now, then) = (rate(served, serve_us), rate(before, warmup_us));
+        let what = format!(
+            "{name} operations were served at {now} a second after the heal, \
+             and at {then} a second in the warm-up"
+        );
+        judge.violation(what, asked.iter().map(|o| words::operation(o)));
+    }
+}
+
+fn length_us(view: &View, phase: Phase) -> Option<u64> {
+    let index = view.phases.iter().position(|p| p.phase == phase)?;
+    let end = view.phases.get(index + 1)?;
+    Some(end.at_us - view.phases[index].at_us)
+}
+
+/// Every client that asks after the heal is answered by the service it asks.
+fn judge_clients(view: &View, judge: &mut Judge) {
+    let mut clients: BTreeMap<(&str, Service), Vec<&Operation>> = BTreeMap::new();
+    for operation in &view.operations {
+        // One that never returned is of a client that vanished, as some are meant to.
+        let is_asked = operation.action.is_remote() && operation.outcome.is_some();
+        if is_asked && view.in_phase(operation, Phase::Serve) {
+            let key = (operation.client, operation.action.service());
+            clients.entry(key).or_default().push(operation);
+        }
+    }
+    for ((client, service), operations) in clients {
+        judge.count_checked();
+        if !operations.iter().any(|o| is_served(o)) {
+            let name = service.name();
+            judge.violation(
+                format!("{client} was not served by the {name} service after the heal"),
+                operations.into_iter().map(words::operation),
+            );
         }
     }
 }
 
-/// How the harness begins to say what its audit could not finish.
-const AUDIT_NOTE: &str = "audit: ";
+/// What a service refuses by its own rules, as the history writes it.
+const REFUSALS: [&str; 11] = [
+    "NoSession",
+    "StaleSequence",
+    "NotHeld",
+    "WouldDeadlock",
+    "WrongMode",
+    "NoQueue",
+    "QueueFull",
+    "NotAnInteger",
+    "Overflow",
+    "TooLarge",
+    "OutOfRange",
+];
 
-fn notes_after<'a>(view: &View<'a>, pos: usize) -> Vec<(u64, &'a str)> {
-    let events = view.history.events[pos..].iter();
-    let notes = events.filter_map(|event| match &event.kind {
-        EventKind::Note { text } => Some((event.at_us, text.as_str())),
-        _ => None,
-    });
-    notes.collect()
+fn is_served(operation: &Operation) -> bool {
+    match operation.outcome {
+        Some(Outcome::Failed { why }) => REFUSALS.iter().any(|refusal| why.starts_with(refusal)),
+        outcome => outcome.is_some_and(Outcome::is_acknowledged),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::check;
     use crate::testing::*;
-    use squall_history::Phase;
+    use squall_history::{HarnessEvent, Phase};
+
+    /// Up to the serve phase.
+    fn healed() -> Run {
+        let mut run = Run::new();
+        run.phase(Phase::Heal)
+            .phase(Phase::Converge)
+            .phase(Phase::Serve);
+        run
+    }
 
     #[test]
     fn the_deadline_is_missed() {
         let mut run = Run::new();
         run.phase(Phase::Heal).phase(Phase::Converge).at(9000);
-        run.note("node-3 is 40 entries behind").phase(Phase::End);
+        let missed = HarnessEvent::Convergence {
+            waited_us: 9_000_000,
+            state: "node-3 is 40 entries behind".into(),
+        };
+        run.missed(missed).phase(Phase::End);
         fails(
             check,
             &run.cut(),
-            "did not converge: node-3 is 40 entries behind",
+            "did not converge within 9.000000 s of the last heal: node-3 is 40 entries behind",
         );
     }
 
@@ -110,18 +222,13 @@ mod tests {
     fn a_slow_convergence_is_still_one() {
         let mut run = Run::new();
         run.phase(Phase::Heal).phase(Phase::Converge).at(9000);
-        run.note("node-3 was slow")
-            .phase(Phase::Serve)
-            .phase(Phase::Audit);
+        run.phase(Phase::Serve).phase(Phase::Audit);
         passes(check, &run.end());
     }
 
     #[test]
     fn converged_but_not_serving() {
-        let mut run = Run::new();
-        run.phase(Phase::Heal)
-            .phase(Phase::Converge)
-            .phase(Phase::Serve);
+        let mut run = healed();
         run.call("cache-1", get("k"), failed("no leader"));
         run.phase(Phase::Audit);
         fails(
@@ -132,27 +239,99 @@ mod tests {
     }
 
     #[test]
-    fn an_audit_that_is_still_waiting() {
-        let mut run = Run::new();
-        run.audit();
-        run.note("audit: queue q could not be drained in time: 0 ready, 2 in flight, 0 delayed");
-        fails(
-            check,
-            &run.end(),
-            "the audit did not finish: queue q could not be drained",
-        );
+    fn one_answered_operation_is_no_rate() {
+        let rate = |served: u64| {
+            let mut run = Run::bare();
+            run.phase(Phase::Warmup);
+            for at_ms in 0..100 {
+                run.at(at_ms * 10).call("cache-1", get("k"), absent());
+            }
+            run.at(1000).phase(Phase::Chaos).phase(Phase::Heal);
+            run.phase(Phase::Converge).phase(Phase::Serve);
+            for at_ms in 0..served {
+                run.at(1000 + at_ms * 10)
+                    .call("cache-1", get("k"), absent());
+            }
+            run.at(2000).phase(Phase::Audit);
+            run.end()
+        };
+        fails(check, &rate(9), "served at 9 a second after the heal");
+        passes(check, &rate(10));
     }
 
-    /// One failure is none of the service, and other notes are not the audit's.
     #[test]
-    fn served_in_the_end() {
+    fn every_client_is_served() {
+        let mut run = healed();
+        run.call("cache-1", get("k"), absent());
+        run.call("cache-2", get("k"), unknown());
+        run.phase(Phase::Audit);
+        fails(check, &run.end(), "cache-2 was not served by the cache");
+    }
+
+    /// A refusal by the service's rules is an answer.
+    #[test]
+    fn a_client_that_is_refused_or_vanished_is_not_unserved() {
+        let mut run = healed();
+        run.call(
+            "queue-1",
+            publish("q", "m1"),
+            failed("QueueFull { depth: 9 }"),
+        );
+        run.call("queue-2", receive("q"), nothing());
+        run.call("lock-1", acquire("a", 1), granted(10));
+        run.invoke("lock-2", acquire_waiting("a", 2, 500));
+        run.phase(Phase::Audit);
+        passes(check, &run.end());
+    }
+
+    #[test]
+    fn what_the_harness_could_not_see_through() {
+        let state = || "node-2 applied 7".to_owned();
+        let why = || "queue q could not be drained in time".to_owned();
+        let cases = [
+            (HarnessEvent::ClientsDone, "clients still wait for answers"),
+            (
+                HarnessEvent::Audit { why: why() },
+                "the audit did not finish: queue q",
+            ),
+            (
+                HarnessEvent::Level { state: state() },
+                "replicas did not level: node-2",
+            ),
+            (
+                HarnessEvent::Membership { why: why() },
+                "members were not restored",
+            ),
+            (
+                HarnessEvent::Undo {
+                    fault: 3,
+                    why: why(),
+                },
+                "fault 3 was not undone",
+            ),
+        ];
+        for (missed, what) in cases {
+            let mut run = Run::new();
+            run.audit().missed(missed.clone());
+            fails(check, &run.end(), what);
+        }
+    }
+
+    /// The harness tries again when the faults are over.
+    #[test]
+    fn what_failed_while_faults_were_in_force_is_no_failure_of_recovery() {
         let mut run = Run::new();
-        run.phase(Phase::Heal)
-            .phase(Phase::Converge)
-            .phase(Phase::Serve);
+        let why = "node-3 could not be added in time".into();
+        run.missed(HarnessEvent::Membership { why });
+        passes(check, &run.end());
+    }
+
+    #[test]
+    fn one_failure_is_none_of_the_service() {
+        let mut run = healed();
         run.call("cache-1", get("k"), failed("no leader"));
         run.call("cache-1", get("k"), absent());
-        run.phase(Phase::Audit).note("clients took their time");
+        run.phase(Phase::Audit);
         passes(check, &run.end());
     }
 

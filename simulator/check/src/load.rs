@@ -6,12 +6,11 @@
 //! little load is `Unknown`, since nothing was broken. Not checked: rates (those are
 //! objectives), and services that the history does not mention.
 
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::View;
 use squall_history::{Outcome, Phase, Service};
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("load", "harness").needs_evidence();
+pub(super) fn check(view: &View, judge: &mut Judge) {
     for (service, name) in [
         (Service::Lock, "lock"),
         (Service::Queue, "queue"),
@@ -27,15 +26,14 @@ pub(super) fn check(view: &View) -> CheckResult {
         }
         let acknowledged = of_service()
             .filter(|o| o.outcome.is_some_and(Outcome::is_acknowledged))
-            .inspect(|_| judge.looked())
+            .inspect(|_| judge.count_checked())
             .count();
         if acknowledged == 0 {
-            judge.doubt(format!("no {name} operation was ever acknowledged"));
+            judge.unknown(format!("no {name} operation was ever acknowledged"));
         } else if !of_service().any(|o| view.in_phase(o, Phase::Chaos)) {
-            judge.doubt(format!("no {name} operation was sent in the chaos phase"));
+            judge.unknown(format!("no {name} operation was sent in the chaos phase"));
         }
     }
-    judge.finish("acknowledged operations")
 }
 
 #[cfg(test)]

@@ -21,22 +21,21 @@
 use indexmap::IndexMap;
 
 use super::locks::{Hold, session_of};
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::View;
 use super::words;
 use squall_history::Outcome;
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("lock_exclusion", "L1");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     for (name, holds) in &view.locks.names {
         for (&token, hold) in holds {
-            judge_releases(view, &mut judge, name, token, hold);
+            judge_releases(view, judge, name, token, hold);
         }
-        judge_overlaps(view, &mut judge, name, holds);
+        judge_overlaps(view, judge, name, holds);
     }
     for (name, lines) in &view.locks.lines {
         for line in lines {
-            judge.looked();
+            judge.count_checked();
             let alone = line.holders.iter().find(|holder| !holder.shared);
             if let Some(alone) = alone.filter(|_| line.holders.len() > 1) {
                 judge.violation(
@@ -49,7 +48,6 @@ pub(super) fn check(view: &View) -> CheckResult {
             }
         }
     }
-    judge.finish("grants and releases")
 }
 
 fn judge_releases(view: &View, judge: &mut Judge, name: &str, token: u64, hold: &Hold) {
@@ -59,7 +57,7 @@ fn judge_releases(view: &View, judge: &mut Judge, name: &str, token: u64, hold: 
         .copied()
         .filter(|&index| view.operations[index].outcome == Some(&Outcome::Released));
     for index in released {
-        judge.looked();
+        judge.count_checked();
         let lines = |others: &[usize]| {
             let evidence = others.iter().chain([&index]);
             let lines = evidence.map(|&i| words::operation(&view.operations[i]));
@@ -105,7 +103,7 @@ fn judge_overlaps(view: &View, judge: &mut Judge, name: &str, holds: &IndexMap<u
         _ => Some(i),
     };
     for (i, window) in windows.iter().enumerate().rev() {
-        judge.looked();
+        judge.count_checked();
         let rival = if window.shared {
             newer_exclusive
         } else {

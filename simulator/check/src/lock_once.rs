@@ -10,24 +10,22 @@
 use std::collections::BTreeSet;
 
 use super::locks::{Hold, Line};
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::View;
 use super::words;
 use squall_history::Outcome;
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("lock_once", "L7");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     for (name, holds) in &view.locks.names {
         for (&token, hold) in holds {
-            judge_releases(view, &mut judge, name, token, hold);
+            judge_releases(view, judge, name, token, hold);
         }
     }
     for (name, lines) in &view.locks.lines {
         for line in lines {
-            judge_places(view, &mut judge, name, line);
+            judge_places(view, judge, name, line);
         }
     }
-    judge.finish("releases and looks")
 }
 
 fn judge_releases(view: &View, judge: &mut Judge, name: &str, token: u64, hold: &Hold) {
@@ -36,9 +34,9 @@ fn judge_releases(view: &View, judge: &mut Judge, name: &str, token: u64, hold: 
     let Some(first) = released.next() else {
         return;
     };
-    judge.looked();
+    judge.count_checked();
     for again in released {
-        judge.looked();
+        judge.count_checked();
         judge.violation(
             format!("lock {name}: token {token} was released twice"),
             [first, again].map(words::operation),
@@ -47,7 +45,7 @@ fn judge_releases(view: &View, judge: &mut Judge, name: &str, token: u64, hold: 
 }
 
 fn judge_places(view: &View, judge: &mut Judge, name: &str, line: &Line) {
-    judge.looked();
+    judge.count_checked();
     let holders = line.holders.iter().map(|holder| holder.session);
     let mut seen = BTreeSet::new();
     for session in holders.chain(line.waiters.iter().copied()) {

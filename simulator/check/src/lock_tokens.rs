@@ -8,13 +8,12 @@
 //! the same time, in which either may come first.
 
 use super::locks::Hold;
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::{RunningMax, View};
 use super::words;
 use squall_history::{Action, Operation, Outcome};
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("lock_tokens", "L2");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     for (name, holds) in &view.locks.names {
         let grants = holds.iter().flat_map(|(&token, hold)| {
             let known = move |&index: &usize| (returned(&view.operations[index]), token, index);
@@ -22,11 +21,10 @@ pub(super) fn check(view: &View) -> CheckResult {
         });
         let largest = RunningMax::new(grants.collect());
         for (&token, hold) in holds {
-            judge_reuse(view, &mut judge, name, token, hold);
-            judge_order(view, &mut judge, name, token, hold, &largest);
+            judge_reuse(view, judge, name, token, hold);
+            judge_order(view, judge, name, token, hold, &largest);
         }
     }
-    judge.finish("grants")
 }
 
 fn judge_reuse(view: &View, judge: &mut Judge, name: &str, token: u64, hold: &Hold) {
@@ -62,7 +60,7 @@ fn judge_order(
         return;
     };
     // Later grants of a token repeat the first, which alone is judged.
-    hold.grants.iter().for_each(|_| judge.looked());
+    hold.grants.iter().for_each(|_| judge.count_checked());
     let grant = &view.operations[first];
     // An acquire that was never answered may be the one that was granted.
     let unanswered = session(grant).and_then(|session| view.locks.unanswered.get(&(name, session)));

@@ -13,28 +13,24 @@
 
 use super::lock_fairness::waits;
 use super::locks::Line;
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::View;
 use super::words;
 use squall_history::{Operation, Outcome};
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("lock_wakeups", "L8");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     for (name, lines) in &view.locks.lines {
         for line in lines {
-            judge_line(view, &mut judge, name, line);
+            judge_line(view, judge, name, line);
         }
     }
-    if !view.has_clock_faults() {
-        for name in view.locks.names.keys() {
-            judge_waits(view, &mut judge, name);
-        }
+    for name in view.locks.names.keys() {
+        judge_waits(view, judge, name);
     }
-    judge.finish("looks and waits")
 }
 
 fn judge_line(view: &View, judge: &mut Judge, name: &str, line: &Line) {
-    judge.looked();
+    judge.count_checked();
     let look = &view.operations[line.index];
     if line.holders.is_empty() && !line.waiters.is_empty() {
         judge.violation(
@@ -100,7 +96,7 @@ fn judge_waits(view: &View, judge: &mut Judge, name: &str) {
     }
     releases.sort_unstable_by_key(|&(returned_us, ..)| returned_us);
     for wait in waits(view, name) {
-        judge.looked();
+        judge.count_checked();
         let before = releases.partition_point(|&(returned_us, ..)| returned_us < wait.until_us);
         let Some(&(returned_us, token, release)) = releases[..before].last() else {
             continue;

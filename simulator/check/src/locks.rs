@@ -54,6 +54,8 @@ pub(super) struct Session {
     pub(super) last_renewal: Option<usize>,
     /// The operation invoked last that proves, by its answer, that the session lived.
     pub(super) last_proof: Option<usize>,
+    /// Operations that prove so.
+    pub(super) proofs: u64,
     /// The first close that may have taken effect.
     pub(super) close: Option<usize>,
     /// Operations that were told that the session, or its hold, is gone.
@@ -128,11 +130,13 @@ impl<'a> Locks<'a> {
         };
         let session = self.sessions.entry(number).or_default();
         match operation.outcome {
-            Some(Outcome::Alive) => {
-                session.last_renewal = Some(index);
+            Some(outcome @ (Outcome::Alive | Outcome::Granted { .. })) => {
                 session.last_proof = Some(index);
+                session.proofs += 1;
+                if *outcome == Outcome::Alive {
+                    session.last_renewal = Some(index);
+                }
             }
-            Some(Outcome::Granted { .. }) => session.last_proof = Some(index),
             Some(Outcome::NotHeld) => session.refusals.push(index),
             Some(Outcome::Failed { why }) if says_session_gone(why) => session.refusals.push(index),
             _ => {}

@@ -7,13 +7,12 @@
 
 use std::collections::BTreeMap;
 
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::View;
 use super::words::seconds;
 use squall_history::NodeEvent;
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("log_matching", "raft").needs_evidence();
+pub(super) fn check(view: &View, judge: &mut Judge) {
     let mut first: BTreeMap<u64, (u64, &str, u64)> = BTreeMap::new();
     for (_, at_us, node, what) in view.nodes() {
         use NodeEvent::*;
@@ -25,7 +24,7 @@ pub(super) fn check(view: &View) -> CheckResult {
         else {
             continue;
         };
-        judge.looked();
+        judge.count_checked();
         let (expected, other, other_us) = *first.entry(*index).or_insert((*term, node, at_us));
         if expected != *term {
             let line = |node: &str, term, at_us| {
@@ -42,7 +41,6 @@ pub(super) fn check(view: &View) -> CheckResult {
             );
         }
     }
-    judge.finish("committed entries")
 }
 
 #[cfg(test)]

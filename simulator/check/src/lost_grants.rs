@@ -13,14 +13,13 @@
 use std::collections::BTreeMap;
 
 use super::locks::Hold;
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::session_ttl::hold_was_given_up;
 use super::view::{View, may_have_effect};
 use super::words;
 use squall_history::{Action, Outcome};
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("lost_grants", "L9");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     for (name, holds) in &view.locks.names {
         // The hold that each session was granted last, in order of tokens.
         let mut last: BTreeMap<u64, (u64, &Hold)> = BTreeMap::new();
@@ -30,14 +29,13 @@ pub(super) fn check(view: &View) -> CheckResult {
             let Some((session, _)) = hold.holder(&view.operations) else {
                 continue;
             };
-            judge.looked();
-            judge_refusals(view, &mut judge, name, token, session, hold);
+            judge.count_checked();
+            judge_refusals(view, judge, name, token, session, hold);
             if let Some((before, held)) = last.insert(session, (token, hold)) {
-                judge_new_token(view, &mut judge, name, (before, held), (token, hold));
+                judge_new_token(view, judge, name, (before, held), (token, hold));
             }
         }
     }
-    judge.finish("grants")
 }
 
 fn judge_refusals(

@@ -10,20 +10,19 @@
 //! C1's to judge. Messages and lock grants have their own checks (`queue_conservation`,
 //! `lost_grants`).
 
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::{View, end, may_have_effect};
 use super::words;
 use squall_history::{Action, Operation, Outcome, Phase};
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("lost_writes", "R1");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     for (key, indexes) in &view.keys {
         let operations = || indexes.iter().map(|&index| &view.operations[index]);
         let written = operations().filter_map(|o| Some((version(o)?, o)));
         let Some((newest, write)) = written.max_by_key(|&(version, _)| version) else {
             continue;
         };
-        judge.looked();
+        judge.count_checked();
         let audited = operations().rev().find_map(|o| match o.outcome {
             Some(Outcome::Value { value, version }) if view.in_phase(o, Phase::Audit) => {
                 Some((o, value.as_ref().map(|_| *version)))
@@ -32,11 +31,11 @@ pub(super) fn check(view: &View) -> CheckResult {
         });
         let lost = match audited {
             None => {
-                judge.doubt(format!("key {key} was written but not read in the audit"));
+                judge.unknown(format!("key {key} was written but not read in the audit"));
                 continue;
             }
             Some((read, _)) if end(write) > read.invoke_pos => {
-                judge.doubt(format!(
+                judge.unknown(format!(
                     "key {key} was still being written when the audit read it"
                 ));
                 continue;
@@ -54,7 +53,6 @@ pub(super) fn check(view: &View) -> CheckResult {
             );
         }
     }
-    judge.finish("written keys")
 }
 
 /// The version of an acknowledged write.
@@ -126,6 +124,6 @@ mod tests {
         let mut run = Run::new();
         run.call("cache-1", set("k", "a"), unknown());
         run.audit().call("audit", get("k"), absent());
-        passes(check, &run.end());
+        not_judged(check, &run.end(), "no written keys");
     }
 }

@@ -9,14 +9,13 @@
 
 use std::collections::BTreeMap;
 
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::View;
 use super::words::seconds;
 use squall_history::{EventKind, NodeEvent};
 
 /// Terms never fall.
-pub(super) fn terms(view: &View) -> CheckResult {
-    let mut judge = Judge::new("monotonic_term", "raft").needs_evidence();
+pub(super) fn terms(view: &View, judge: &mut Judge) {
     let mut terms: BTreeMap<&str, Mark> = BTreeMap::new();
     for step in steps(view) {
         use NodeEvent::*;
@@ -33,22 +32,20 @@ pub(super) fn terms(view: &View) -> CheckResult {
                 | Leader { term }
                 | FirstCommit { term, .. }
                 | Follower { term, .. },
-            ) => judge_rise(&mut judge, &mut terms, &step, "term", *term),
+            ) => judge_rise(judge, &mut terms, &step, "term", *term),
             Some(_) => {}
         }
     }
-    judge.finish("reported terms")
 }
 
 /// One vote a term.
-pub(super) fn votes(view: &View) -> CheckResult {
-    let mut judge = Judge::new("monotonic_vote", "raft").needs_evidence();
+pub(super) fn votes(view: &View, judge: &mut Judge) {
     let mut votes: BTreeMap<(&str, u64), (&str, u64)> = BTreeMap::new();
     for step in steps(view) {
         match step.what {
             None => votes.retain(|(node, _), _| *node != step.node),
             Some(NodeEvent::Voted { term, candidate }) => {
-                judge.looked();
+                judge.count_checked();
                 let (node, at_us) = (step.node, step.at_us);
                 let first = *votes.entry((node, *term)).or_insert((candidate, at_us));
                 if first.0 != candidate {
@@ -70,12 +67,10 @@ pub(super) fn votes(view: &View) -> CheckResult {
             Some(_) => {}
         }
     }
-    judge.finish("votes")
 }
 
 /// Commit and applied indexes do not fall while the process lives.
-pub(super) fn indexes(view: &View) -> CheckResult {
-    let mut judge = Judge::new("monotonic_index", "raft").needs_evidence();
+pub(super) fn indexes(view: &View, judge: &mut Judge) {
     let mut committed: BTreeMap<&str, Mark> = BTreeMap::new();
     let mut applied: BTreeMap<&str, Mark> = BTreeMap::new();
     for step in steps(view) {
@@ -86,15 +81,14 @@ pub(super) fn indexes(view: &View) -> CheckResult {
                 applied.remove(step.node);
             }
             Some(Committed { index, .. }) => {
-                judge_rise(&mut judge, &mut committed, &step, "commit index", *index);
+                judge_rise(judge, &mut committed, &step, "commit index", *index);
             }
             Some(Applied { index, .. }) => {
-                judge_rise(&mut judge, &mut applied, &step, "applied index", *index);
+                judge_rise(judge, &mut applied, &step, "applied index", *index);
             }
             Some(_) => {}
         }
     }
-    judge.finish("reported indexes")
 }
 
 /// The highest value reported so far, and when.
@@ -143,7 +137,7 @@ fn judge_rise<'a>(
     name: &str,
     value: u64,
 ) {
-    judge.looked();
+    judge.count_checked();
     let now = Mark {
         value,
         at_us: step.at_us,

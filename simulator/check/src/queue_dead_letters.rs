@@ -13,18 +13,17 @@
 use std::collections::BTreeMap;
 
 use super::messages::Message;
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::{View, certain};
 use super::words;
 use squall_history::{Action, dead_lettered_from};
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("queue_dead_letters", "Q5");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     let limits = limits(view);
     for (queue, value, message) in view.messages.all() {
         let limit = limits.get(queue).copied().flatten();
         if let Some(limit) = limit {
-            judge_count(view, &mut judge, queue, value, message, limit);
+            judge_count(view, judge, queue, value, message, limit);
         }
         let Some(origin) = dead_lettered_from(queue) else {
             continue;
@@ -36,7 +35,7 @@ pub(super) fn check(view: &View) -> CheckResult {
             let before = view.messages.get(origin, value);
             judge_letter(
                 view,
-                &mut judge,
+                judge,
                 (origin, queue),
                 value,
                 (before, message),
@@ -44,7 +43,6 @@ pub(super) fn check(view: &View) -> CheckResult {
             );
         }
     }
-    judge.finish("messages with a limit")
 }
 
 /// The delivery limit of each queue that has one and only one.
@@ -75,7 +73,7 @@ fn judge_count(
     message: &Message,
     limit: u32,
 ) {
-    judge.looked();
+    judge.count_checked();
     let beyond = message
         .deliveries
         .iter()

@@ -6,29 +6,28 @@
 //! Source: `max-length` with `reject-publish` of RabbitMQ, taken exactly. Counted are messages
 //! in whatever place: ready, delayed, in flight. From outside a message is surely in the queue
 //! from the answer to its publish until somebody tries to ack it, and surely gone once an ack
-//! was confirmed.
+//! was confirmed. Where deliveries are limited, a message may have left as a dead letter from
+//! its first delivery on, and every receive without an answer may have been the last delivery
+//! of as many messages as it asked for.
 //!
-//! Not checked: queues configured with several limits; what left as a dead letter counts as
-//! perhaps gone from its first delivery on.
+//! Not checked: queues configured with several limits.
 
 use super::messages::Message;
 use super::queue_group_order::has_limit;
-use super::result::{CheckResult, Judge};
-use super::view::{View, may_have_effect};
+use super::result::Judge;
+use super::view::{View, certain, may_have_effect};
 use super::words;
 use squall_history::{Action, Operation, Outcome, Phase};
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("queue_depth", "Q10");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     for (queue, messages) in &view.messages.queues {
-        judge_batches(view, &mut judge, queue);
+        judge_batches(view, judge, queue);
         if let Some(limit) = limit(view, queue) {
             let messages: Vec<&Message> = messages.values().collect();
-            judge_most(view, &mut judge, queue, &messages, limit);
-            judge_refusals(view, &mut judge, queue, &messages, limit);
+            judge_most(view, judge, queue, &messages, limit);
+            judge_refusals(view, judge, queue, &messages, limit);
         }
     }
-    judge.finish("limits and batches")
 }
 
 /// The queue's depth limit, if it has one and only one.
@@ -71,10 +70,19 @@ fn judge_most(view: &View, judge: &mut Judge, queue: &str, messages: &[&Message]
             steps.extend(left.map(|left| (left, -1, index)));
         }
     }
+    let receives = view.messages.receives.get(queue).into_iter().flatten();
+    for &index in receives.filter(|_| dies) {
+        let receive = &view.operations[index];
+        if let Action::Receive { max, .. } = receive.action
+            && !certain(receive)
+        {
+            steps.push((receive.invoke_pos, -i64::from(*max), index));
+        }
+    }
     steps.sort_unstable();
     let mut inside = 0;
     for (_, step, index) in steps {
-        judge.looked();
+        judge.count_checked();
         inside += step;
         if step > 0 && inside > limit as i64 {
             judge.violation(
@@ -88,7 +96,7 @@ fn judge_most(view: &View, judge: &mut Judge, queue: &str, messages: &[&Message]
 /// Nobody is refused while there is surely room.
 fn judge_refusals(view: &View, judge: &mut Judge, queue: &str, messages: &[&Message], limit: u64) {
     for refused in view.operations.iter().filter(|o| is_refusal(o, queue)) {
-        judge.looked();
+        judge.count_checked();
         let possible = messages.iter().filter(|message| {
             let publish = message.publish.map(|index| &view.operations[index]);
             let may_be_in = publish
@@ -145,7 +153,7 @@ fn judge_batches(view: &View, judge: &mut Judge, queue: &str) {
         if other != queue {
             continue;
         }
-        judge.looked();
+        judge.count_checked();
         let came = |value: &&String| {
             let dead = view.messages.dead_letters(queue);
             let places = [Some(queue), dead].into_iter().flatten();
@@ -207,6 +215,29 @@ mod tests {
         fails(
             check,
             &run.end(),
+            "queue q holds 3 messages, its limit is 2",
+        );
+    }
+
+    /// The first message was delivered to somebody who never heard of it, and is a dead letter.
+    #[test]
+    fn a_delivery_that_nobody_heard_of_may_have_been_the_last() {
+        let filled = |max_deliveries| {
+            let mut run = Run::new();
+            run.call("queue-1", configure("q", 2, max_deliveries), Configured);
+            run.call(
+                "queue-1",
+                publish_batch("q", &["m1", "m2"]),
+                published(&[1, 2]),
+            );
+            run.call("queue-2", receive("q"), unknown());
+            run.call("queue-1", publish("q", "m3"), Published { id: 3 });
+            run.end()
+        };
+        passes(check, &filled(1));
+        fails(
+            check,
+            &filled(0),
             "queue q holds 3 messages, its limit is 2",
         );
     }

@@ -10,19 +10,18 @@
 use indexmap::IndexMap;
 
 use super::messages::Message;
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::{RunningMax, View};
 use super::words;
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("queue_duplicates", "Q6");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     for (queue, messages) in &view.messages.queues {
         // First value and delivery seen under each id, and under each receipt.
         let mut ids: IndexMap<u64, (&str, usize)> = IndexMap::new();
         let mut receipts: IndexMap<u64, usize> = IndexMap::new();
         for (&value, message) in messages {
             for &(index, delivered) in &message.deliveries {
-                judge.looked();
+                judge.count_checked();
                 let (other, first) = *ids.entry(delivered.id).or_insert((value, index));
                 if other != value {
                     let what = format!(
@@ -39,10 +38,9 @@ pub(super) fn check(view: &View) -> CheckResult {
                     judge.violation(what, lines(view, [first, index]));
                 }
             }
-            judge_message(view, &mut judge, queue, value, message);
+            judge_message(view, judge, queue, value, message);
         }
     }
-    judge.finish("deliveries")
 }
 
 fn judge_message(view: &View, judge: &mut Judge, queue: &str, value: &str, message: &Message) {

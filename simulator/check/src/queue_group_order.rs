@@ -13,13 +13,12 @@
 use std::collections::BTreeMap;
 
 use super::messages::Message;
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::{View, may_have_effect};
 use super::words;
 use squall_history::Action;
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("queue_group_order", "Q7");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     for (queue, messages) in &view.messages.queues {
         // The messages of each group, by id.
         let mut groups: BTreeMap<&str, BTreeMap<u64, (&str, &Message)>> = BTreeMap::new();
@@ -37,14 +36,13 @@ pub(super) fn check(view: &View) -> CheckResult {
         for (group, members) in groups {
             judge_group(
                 view,
-                &mut judge,
+                judge,
                 &format!("queue {queue}, group {group}"),
                 &members,
                 limited,
             );
         }
     }
-    judge.finish("messages in groups")
 }
 
 fn group<'a>(view: &View<'a>, message: &Message) -> Option<&'a str> {
@@ -92,7 +90,7 @@ fn judge_group(
     let mut earlier: Option<(usize, usize, &str)> = None;
     let mut handed_out: BTreeMap<usize, &str> = BTreeMap::new();
     for (value, message) in members.values() {
-        judge.looked();
+        judge.count_checked();
         for &(index, _) in &message.deliveries {
             let receive = &view.operations[index];
             if let Some((until, witness, other)) = earlier

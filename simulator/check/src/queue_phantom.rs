@@ -6,13 +6,12 @@
 //! `<queue>.dead`, under whatever id. Not checked: the payload beyond its value.
 
 use super::messages::Message;
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::View;
 use super::words;
 use squall_history::{Outcome, dead_lettered_from};
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("queue_phantom", "Q2");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     for (queue, value, message) in view.messages.all() {
         if message.deliveries.is_empty() {
             continue;
@@ -24,13 +23,13 @@ pub(super) fn check(view: &View) -> CheckResult {
         };
         match (message.publish, origin()) {
             (Some(publish), _) => {
-                judge_deliveries(view, &mut judge, queue, value, message, publish, true)
+                judge_deliveries(view, judge, queue, value, message, publish, true)
             }
             (None, Some(publish)) => {
-                judge_deliveries(view, &mut judge, queue, value, message, publish, false);
+                judge_deliveries(view, judge, queue, value, message, publish, false);
             }
             (None, None) => {
-                judge.looked();
+                judge.count_checked();
                 judge.violation(
                     format!("queue {queue} delivered {value}, which nobody published to it"),
                     [words::operation(&view.operations[message.deliveries[0].0])],
@@ -38,7 +37,6 @@ pub(super) fn check(view: &View) -> CheckResult {
             }
         }
     }
-    judge.finish("deliveries")
 }
 
 fn judge_deliveries(
@@ -52,7 +50,7 @@ fn judge_deliveries(
 ) {
     let publish = &view.operations[publish];
     for &(index, delivered) in &message.deliveries {
-        judge.looked();
+        judge.count_checked();
         let receive = &view.operations[index];
         let what = match publish.outcome {
             _ if receive.return_pos < Some(publish.invoke_pos) => "before it was published".into(),

@@ -12,13 +12,12 @@
 use std::collections::BTreeMap;
 
 use super::messages::Message;
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::{RunningMax, View};
 use super::words;
 use squall_history::{Action, Operation, Outcome};
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("queue_priority", "Q9");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     for (queue, messages) in &view.messages.queues {
         let priorities: BTreeMap<&str, u64> = (messages.iter())
             .filter_map(|(&value, message)| Some((value, kind(view, message)?.priority)))
@@ -27,11 +26,10 @@ pub(super) fn check(view: &View) -> CheckResult {
         let ready = ready(view, messages.values());
         for &index in view.messages.receives.get(queue).into_iter().flatten() {
             let receive = &view.operations[index];
-            judge_answer(&mut judge, queue, receive, &priorities);
-            judge_receive(view, &mut judge, queue, receive, &priorities, &ready);
+            judge_answer(judge, queue, receive, &priorities);
+            judge_receive(view, judge, queue, receive, &priorities, &ready);
         }
     }
-    judge.finish("deliveries")
 }
 
 struct Kind {
@@ -129,7 +127,7 @@ fn judge_receive(
     else {
         return;
     };
-    judge.looked();
+    judge.count_checked();
     let ranks = messages
         .iter()
         .filter_map(|m| priorities.get(m.value.as_str()));

@@ -8,18 +8,17 @@
 //! when the receive was sent until the refusal was heard, has no excuse but another attempt
 //! that may have used the receipt, or a newer delivery, which is judged for itself; nobody
 //! purges queues here. Not checked: receipts that never were handed out in an answered
-//! receive, since the answer may have been lost, and refusals where clocks went wrong.
+//! receive, since the answer may have been lost.
 
 use std::collections::BTreeMap;
 
 use super::messages::{Message, visibility_us};
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::{STAMP_RESOLUTION_US, View, may_have_effect};
 use super::words;
 use squall_history::{Action, Outcome};
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("queue_receipts", "Q4");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     for (queue, value, message) in view.messages.all() {
         let settled = |index: &usize| {
             view.operations[*index].outcome == Some(&Outcome::Settled { valid: true })
@@ -27,7 +26,7 @@ pub(super) fn check(view: &View) -> CheckResult {
         let attempts = message.acks.iter().chain(&message.nacks).copied();
         let mut used: BTreeMap<u64, usize> = BTreeMap::new();
         for index in attempts.filter(settled) {
-            judge.looked();
+            judge.count_checked();
             let Some(receipt) = receipt(view.operations[index].action) else {
                 continue;
             };
@@ -48,12 +47,9 @@ pub(super) fn check(view: &View) -> CheckResult {
             }
         }
     }
-    if !view.has_clock_faults() {
-        for (queue, value, message) in view.messages.all() {
-            judge_refusals(view, &mut judge, queue, value, message);
-        }
+    for (queue, value, message) in view.messages.all() {
+        judge_refusals(view, judge, queue, value, message);
     }
-    judge.finish("used receipts")
 }
 
 /// Receipts that were refused although nobody else can have had the message.
@@ -64,7 +60,7 @@ fn judge_refusals(view: &View, judge: &mut Judge, queue: &str, value: &str, mess
         if refused.outcome != Some(&Outcome::Settled { valid: false }) {
             continue;
         }
-        judge.looked();
+        judge.count_checked();
         let delivery = receipt(refused.action)
             .and_then(|number| message.deliveries.iter().find(|(_, d)| d.receipt == number));
         let Some((receive, delivered)) = delivery else {

@@ -5,20 +5,19 @@
 //! A receive already under way when the ack was answered may have come first. Not
 //! checked: acks without an answer, which promise nothing.
 
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::View;
 use super::words;
 use squall_history::Outcome;
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("queue_redelivery", "Q3");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     for (queue, value, message) in view.messages.all() {
         let acks = message.acks.iter().map(|&index| &view.operations[index]);
         let valid = acks.filter(|o| o.outcome == Some(&Outcome::Settled { valid: true }));
         let Some(ack) = valid.min_by_key(|o| o.return_pos) else {
             continue;
         };
-        judge.looked();
+        judge.count_checked();
         let deliveries = message
             .deliveries
             .iter()
@@ -30,7 +29,6 @@ pub(super) fn check(view: &View) -> CheckResult {
             );
         }
     }
-    judge.finish("acknowledged acks")
 }
 
 #[cfg(test)]

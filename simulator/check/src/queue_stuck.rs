@@ -9,12 +9,12 @@
 //! track of them. Time without a leader counts for nobody, so the times count from the last
 //! change of leader or fault at the earliest.
 //!
-//! Not checked: clock faults, which lengthen log time, and how many are stuck.
+//! Not checked: looks while a clock drifts, which lengthens log time, and how many are stuck.
 
 use std::collections::BTreeMap;
 
 use super::messages::visibility_us;
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::{View, certain, may_have_effect};
 use super::words::{self, seconds};
 use squall_history::{Action, Operation, Outcome};
@@ -24,34 +24,21 @@ const GRACE_US: u64 = 2_000_000;
 /// A node gives up on a request after this long; until then it may take effect.
 const IN_DOUBT_US: u64 = 10_000_000;
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("queue_stuck", "Q11");
-    if view.has_clock_faults() {
-        return judge.finish("looks at queues");
-    }
-    let disturbances_us = view.disturbances_us();
+pub(super) fn check(view: &View, judge: &mut Judge) {
     // A queue that lost track of a message goes on saying so: its last look tells.
     let mut last: BTreeMap<&str, &Operation> = BTreeMap::new();
     for look in &view.operations {
         if let (Action::Depth { queue }, Some(Outcome::Depth { .. })) = (look.action, look.outcome)
         {
-            judge.looked();
             last.insert(queue, look);
         }
     }
     for (queue, look) in last {
-        judge_look(view, &mut judge, queue, look, &disturbances_us);
+        judge_look(view, judge, queue, look);
     }
-    judge.finish("looks at queues")
 }
 
-fn judge_look(
-    view: &View,
-    judge: &mut Judge,
-    queue: &str,
-    look: &Operation,
-    disturbances_us: &[u64],
-) {
+fn judge_look(view: &View, judge: &mut Judge, queue: &str, look: &Operation) {
     let Some(Outcome::Depth {
         in_flight, delayed, ..
     }) = look.outcome
@@ -59,10 +46,14 @@ fn judge_look(
         unreachable!("only answered looks are judged")
     };
     if in_flight + delayed == 0 {
+        judge.count_checked();
         return;
     }
-    let calm = disturbances_us.partition_point(|&at_us| at_us <= look.invoked_us);
-    let calm_us = disturbances_us[..calm].last().copied().unwrap_or(0);
+    let calm_us = view.calm_since_us(look.invoked_us);
+    if let Some(wrong) = view.clocks_wrong(calm_us, look.invoked_us) {
+        judge.pass_over(|| wrong.to_string());
+        return;
+    }
     let earlier = view
         .operations
         .iter()
@@ -70,7 +61,10 @@ fn judge_look(
     let hidden = earlier.filter_map(|o| hides(view, queue, o, look));
     let over_us = hidden.map(|(at_us, for_us)| at_us.max(calm_us).saturating_add(for_us));
     let over_us = over_us.max().unwrap_or(0).saturating_add(GRACE_US);
-    if look.invoked_us > over_us {
+    if look.invoked_us <= over_us {
+        judge.pass_over(|| "the time of what is hidden is not over in the last look".into());
+    } else {
+        judge.count_checked();
         judge.violation(
             format!(
                 "queue {queue} has {in_flight} messages in flight and {delayed} delayed, \
@@ -138,6 +132,7 @@ fn receipt(action: &Action) -> Option<u64> {
 mod tests {
     use super::check;
     use crate::testing::*;
+    use squall_history::FaultStatus;
     use squall_history::NodeEvent::FirstCommit;
     use squall_history::Outcome::Published;
 
@@ -174,7 +169,7 @@ mod tests {
     fn hidden_for_a_reason() {
         let look = |run: &mut Run| {
             run.call("audit", depth("q"), holds(0, 1, 0));
-            passes(check, &run.end());
+            not_judged(check, &run.end(), "not over in the last look");
         };
         look(forgotten().at(2000));
         let commit = FirstCommit { term: 2, index: 50 };
@@ -184,5 +179,20 @@ mod tests {
                 .call("queue-3", receive("q"), unknown())
                 .at(9000),
         );
+    }
+
+    #[test]
+    fn nothing_hidden_is_judged_and_so_is_a_clock_that_jumped() {
+        let mut run = forgotten();
+        run.at(2200).call("audit", depth("q"), holds(1, 0, 0));
+        passes(check, &run.end());
+        let look = |kind| {
+            let mut run = forgotten();
+            run.fault(kind, "node-1", FaultStatus::Installed);
+            run.at(2200).call("audit", depth("q"), holds(0, 1, 0));
+            run.end()
+        };
+        fails(check, &look("clock_jump"), "1 messages in flight");
+        not_judged(check, &look("clock_drift"), "clocks were wrong from");
     }
 }

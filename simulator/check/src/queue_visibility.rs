@@ -10,13 +10,12 @@
 //! Not checked: that the message comes back at all (Q11), and a nack's delay (Q8).
 
 use super::messages::{Message, visibility_us};
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::{STAMP_RESOLUTION_US, View, may_have_effect};
 use super::words;
 use squall_history::Operation;
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("queue_visibility", "Q4");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     for (queue, value, message) in view.messages.all() {
         let mut deliveries = message.deliveries.clone();
         deliveries.sort_by_key(|(_, delivered)| (delivered.id, delivered.deliveries));
@@ -24,7 +23,7 @@ pub(super) fn check(view: &View) -> CheckResult {
             .windows(2)
             .filter(|pair| pair[0].1.id == pair[1].1.id)
         {
-            judge.looked();
+            judge.count_checked();
             let [first, second] = [pair[0].0, pair[1].0].map(|index| &view.operations[index]);
             let hidden_until_us = first.invoked_us.saturating_add(visibility_us(first));
             let again_us = second.returned_us.expect("a delivery has been answered");
@@ -40,7 +39,6 @@ pub(super) fn check(view: &View) -> CheckResult {
             }
         }
     }
-    judge.finish("redeliveries")
 }
 
 /// Whether a nack may have ended the first delivery before the second.

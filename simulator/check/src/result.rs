@@ -1,10 +1,13 @@
-//! What a check says: a verdict, why, and the evidence.
+//! What a check reports: a verdict, why, and the evidence.
 //!
-//! [`Judge`] is the notebook of one check: it counts what was looked at, collects
-//! violations and doubts, and turns them into a [`CheckResult`] in one place, so that no
-//! check can forget that a doubt is not a pass.
+//! [`Judge`] is the notebook of one check: it counts what was judged, collects violations
+//! and what stays unknown, and turns them into a [`CheckResult`] in one place. So no check
+//! can forget that "unknown" is not a pass, nor that a check without anything to judge has
+//! shown nothing.
 
 use serde::Serialize;
+
+use super::table::Check;
 
 /// Most lines of evidence that a result carries.
 pub const EVIDENCE_LIMIT: usize = 20;
@@ -12,10 +15,13 @@ pub const EVIDENCE_LIMIT: usize = 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
+    /// Something was judged, and the property holds.
     Pass,
     Fail,
     /// Cannot tell. Never to be read as a pass.
     Unknown,
+    /// There was nothing to judge; the detail says why. Never to be read as a pass.
+    NotJudged,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -29,17 +35,17 @@ pub struct CheckResult {
     pub detail: String,
     /// One line an operation or event, at most [`EVIDENCE_LIMIT`].
     pub evidence: Vec<String>,
-    /// How many operations or events were looked at.
+    /// How many operations or events were judged.
     pub checked: u64,
 }
 
-/// The verdict of all checks together: `Fail` beats `Unknown` beats `Pass`. No results
-/// at all are `Unknown`: nothing was judged.
+/// The verdict of all checks together: `Fail` beats `Unknown` beats `Pass`. Checks that had
+/// nothing to judge count for nothing; if no other is there, nothing is known.
 pub fn overall(results: &[CheckResult]) -> Verdict {
     let any = |verdict| results.iter().any(|result| result.verdict == verdict);
     if any(Verdict::Fail) {
         Verdict::Fail
-    } else if any(Verdict::Unknown) || results.is_empty() {
+    } else if any(Verdict::Unknown) || !any(Verdict::Pass) {
         Verdict::Unknown
     } else {
         Verdict::Pass
@@ -47,77 +53,75 @@ pub fn overall(results: &[CheckResult]) -> Verdict {
 }
 
 /// The notebook of one check.
+#[derive(Default)]
 pub(super) struct Judge {
-    name: &'static str,
-    property: &'static str,
     checked: u64,
     violations: u64,
     first_violation: Option<String>,
-    first_doubt: Option<String>,
+    first_unknown: Option<String>,
+    first_passed_over: Option<String>,
     evidence: Vec<String>,
-    needs_evidence: bool,
 }
 
 impl Judge {
-    pub(super) fn new(name: &'static str, property: &'static str) -> Self {
-        Self {
-            name,
-            property,
-            checked: 0,
-            violations: 0,
-            first_violation: None,
-            first_doubt: None,
-            evidence: Vec::new(),
-            needs_evidence: false,
-        }
+    /// One more operation or event was judged.
+    pub(super) fn count_checked(&mut self) {
+        self.count(1);
     }
 
-    /// Nothing to look at shall mean `Unknown`, not a pass: every run must give this
-    /// check something.
-    pub(super) fn needs_evidence(mut self) -> Self {
-        self.needs_evidence = true;
-        self
-    }
-
-    /// One more operation or event was looked at.
-    pub(super) fn looked(&mut self) {
-        self.checked += 1;
+    /// So many more were judged.
+    pub(super) fn count(&mut self, judged: u64) {
+        self.checked += judged;
     }
 
     /// The property is broken. `lines` are kept up to the limit.
     pub(super) fn violation(&mut self, what: String, lines: impl IntoIterator<Item = String>) {
         self.violations += 1;
-        let room = EVIDENCE_LIMIT.saturating_sub(self.evidence.len());
-        self.evidence.extend(lines.into_iter().take(room));
+        let left = EVIDENCE_LIMIT.saturating_sub(self.evidence.len());
+        self.evidence.extend(lines.into_iter().take(left));
         self.first_violation.get_or_insert(what);
     }
 
-    /// The property cannot be decided.
-    pub(super) fn doubt(&mut self, why: String) {
-        self.first_doubt.get_or_insert(why);
+    pub(super) fn has_violation(&self) -> bool {
+        self.violations > 0
     }
 
-    /// `counted` names what [`Judge::looked`] counted, in the plural.
-    pub(super) fn finish(self, counted: &str) -> CheckResult {
-        let (verdict, detail) = match (self.first_violation, self.first_doubt) {
+    /// The property cannot be decided.
+    pub(super) fn unknown(&mut self, why: String) {
+        self.first_unknown.get_or_insert(why);
+    }
+
+    /// Something that could have been judged was not, because it says nothing: `why`
+    /// becomes the reason if nothing else was judged.
+    pub(super) fn pass_over(&mut self, why: impl FnOnce() -> String) {
+        self.first_passed_over.get_or_insert_with(why);
+    }
+
+    pub(super) fn finish(self, check: &Check) -> CheckResult {
+        let Check { counted, .. } = check;
+        let (verdict, detail) = match (self.first_violation, self.first_unknown) {
             (Some(what), _) if self.violations == 1 => (Verdict::Fail, what),
             (Some(what), _) => (
                 Verdict::Fail,
                 format!("{} violations; the first: {what}", self.violations),
             ),
             (None, Some(why)) => (Verdict::Unknown, why),
-            (None, None) if self.checked == 0 && self.needs_evidence => (
-                Verdict::Unknown,
-                format!("the history holds no {counted}, so nothing can be told"),
-            ),
-            (None, None) if self.checked == 0 => {
-                (Verdict::Pass, format!("nothing to judge: no {counted}"))
+            (None, None) if self.checked > 0 => {
+                (Verdict::Pass, format!("{} {counted} judged", self.checked))
             }
-            (None, None) => (Verdict::Pass, format!("{} {counted} judged", self.checked)),
+            (None, None) if check.is_expected => (
+                Verdict::Unknown,
+                format!("the history holds no {counted}, so nothing is known"),
+            ),
+            (None, None) => (
+                Verdict::NotJudged,
+                self.first_passed_over
+                    .unwrap_or_else(|| format!("no {counted}")),
+            ),
         };
         CheckResult {
-            name: self.name,
-            property: self.property,
+            name: check.name,
+            property: check.property,
             verdict,
             detail,
             evidence: self.evidence,
@@ -129,11 +133,20 @@ impl Judge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::CHECKS;
+
+    fn row(is_expected: bool) -> Check {
+        Check {
+            counted: "elections",
+            is_expected,
+            ..CHECKS[0]
+        }
+    }
 
     fn result(verdict: Verdict) -> CheckResult {
         CheckResult {
             verdict,
-            ..Judge::new("x", "X1").finish("things")
+            ..Judge::default().finish(&row(false))
         }
     }
 
@@ -142,26 +155,41 @@ mod tests {
         use Verdict::*;
         assert_eq!(overall(&[result(Pass), result(Unknown)]), Unknown);
         assert_eq!(overall(&[result(Unknown), result(Fail)]), Fail);
-        assert_eq!(overall(&[result(Pass)]), Pass);
-        assert_eq!(overall(&[]), Unknown);
+        assert_eq!(overall(&[result(Pass), result(NotJudged)]), Pass);
     }
 
     #[test]
-    fn a_violation_outweighs_a_doubt_and_evidence_is_bounded() {
-        let mut judge = Judge::new("x", "X1");
-        judge.doubt("hm".into());
+    fn nothing_judged_is_no_pass() {
+        assert_eq!(overall(&[]), Verdict::Unknown);
+        assert_eq!(overall(&[result(Verdict::NotJudged)]), Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_violation_outweighs_an_unknown_and_evidence_is_bounded() {
+        let mut judge = Judge::default();
+        judge.unknown("hm".into());
         for n in 0..50 {
             judge.violation(format!("v{n}"), [n.to_string()]);
         }
-        let result = judge.finish("things");
+        let result = judge.finish(&row(false));
         assert_eq!(result.verdict, Verdict::Fail);
         assert_eq!(result.detail, "50 violations; the first: v0");
         assert_eq!(result.evidence.len(), EVIDENCE_LIMIT);
     }
 
     #[test]
-    fn seeing_nothing_is_unknown_where_evidence_is_needed() {
-        let judge = Judge::new("x", "X1").needs_evidence();
-        assert_eq!(judge.finish("elections").verdict, Verdict::Unknown);
+    fn a_check_without_anything_to_judge_gives_its_reason() {
+        let result = Judge::default().finish(&row(false));
+        assert_eq!(result.verdict, Verdict::NotJudged);
+        assert_eq!(result.detail, "no elections");
+        let mut judge = Judge::default();
+        judge.pass_over(|| "clocks were wrong".into());
+        assert_eq!(judge.finish(&row(false)).detail, "clocks were wrong");
+    }
+
+    #[test]
+    fn a_check_that_every_run_must_feed_is_unknown_without_evidence() {
+        let result = Judge::default().finish(&row(true));
+        assert_eq!(result.verdict, Verdict::Unknown);
     }
 }

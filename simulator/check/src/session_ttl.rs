@@ -16,13 +16,12 @@
 //! its session provably lives on, which is `lost_grants`.
 
 use super::locks::Session;
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::{STAMP_RESOLUTION_US, View, may_have_effect};
 use super::words;
 use squall_history::{Action, NodeEvent, Operation, Outcome};
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("session_ttl", "L5");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     let offices = offices(view);
     for (&number, session) in &view.locks.sessions {
         let (Some(ttl_ms), Some(renewal)) = (session.ttl_ms, session.last_renewal) else {
@@ -30,8 +29,9 @@ pub(super) fn check(view: &View) -> CheckResult {
         };
         let renewal = &view.operations[renewal];
         let ttl_us = ttl_ms.saturating_mul(1_000);
+        judge.count(session.proofs);
         for operation in expiries(view, session) {
-            judge.looked();
+            judge.count_checked();
             let Some(told_us) = operation.returned_us else {
                 continue;
             };
@@ -48,7 +48,6 @@ pub(super) fn check(view: &View) -> CheckResult {
             }
         }
     }
-    judge.finish("refusals")
 }
 
 /// A change of leader after which sessions have their full TTL again.

@@ -7,13 +7,12 @@
 
 use std::collections::BTreeMap;
 
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
 use super::view::View;
 use super::words::seconds;
 use squall_history::NodeEvent;
 
-pub(super) fn check(view: &View) -> CheckResult {
-    let mut judge = Judge::new("state_agreement", "R2 C4").needs_evidence();
+pub(super) fn check(view: &View, judge: &mut Judge) {
     // What the first node to report an index said of it: of the entries, and of the state.
     let mut entries: BTreeMap<u64, Report> = BTreeMap::new();
     let mut states: BTreeMap<u64, Report> = BTreeMap::new();
@@ -27,7 +26,7 @@ pub(super) fn check(view: &View) -> CheckResult {
         else {
             continue;
         };
-        judge.looked();
+        judge.count_checked();
         let said = [
             (&mut entries, "entries and replies", Some(digest)),
             (&mut states, "state", state.as_ref()),
@@ -53,7 +52,6 @@ pub(super) fn check(view: &View) -> CheckResult {
             }
         }
     }
-    judge.finish("applied indexes")
 }
 
 #[derive(Clone, Copy)]

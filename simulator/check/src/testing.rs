@@ -1,11 +1,14 @@
 //! Builds small histories by hand, so that each check's tests read like the story of a
 //! run. Times are milliseconds; a call takes one.
 
+use std::ptr::fn_addr_eq;
+
+use super::result::Judge;
 use super::view::View;
-use super::{CheckResult, Verdict};
+use super::{CHECKS, CheckResult, Verdict};
 use squall_history::{
-    Action, Delivered, Event, EventKind, FaultEvent, FaultStatus, History, Holder, NodeEvent,
-    Outcome, Phase,
+    Action, Delivered, Event, EventKind, FaultEvent, FaultStatus, HarnessEvent, History, Holder,
+    NodeEvent, Outcome, Phase,
 };
 
 /// A run being told. Starts in the chaos phase at 1 ms.
@@ -51,8 +54,8 @@ impl Run {
         self.push(EventKind::Phase { phase })
     }
 
-    pub(super) fn note(&mut self, text: &str) -> &mut Self {
-        self.push(EventKind::Note { text: text.into() })
+    pub(super) fn missed(&mut self, event: HarnessEvent) -> &mut Self {
+        self.push(EventKind::Harness { event })
     }
 
     pub(super) fn node(&mut self, node: &str, event: NodeEvent) -> &mut Self {
@@ -124,21 +127,27 @@ impl Run {
     }
 }
 
+/// The function of a check.
+type Function = fn(&View, &mut Judge);
+
 /// Judges by one check.
-pub(super) fn judge(check: fn(&View) -> CheckResult, history: &History) -> CheckResult {
-    check(&View::new(history))
+pub(super) fn judge(function: Function, history: &History) -> CheckResult {
+    let row = CHECKS
+        .iter()
+        .find(|check| fn_addr_eq(check.judge, function));
+    super::run(row.expect("the check has a row"), &View::new(history))
 }
 
 #[track_caller]
-pub(super) fn passes(check: fn(&View) -> CheckResult, history: &History) {
-    let result = judge(check, history);
+pub(super) fn passes(function: Function, history: &History) {
+    let result = judge(function, history);
     assert_eq!(result.verdict, Verdict::Pass, "{result:#?}");
 }
 
 /// Expects a failure with evidence whose detail contains `detail`.
 #[track_caller]
-pub(super) fn fails(check: fn(&View) -> CheckResult, history: &History, detail: &str) {
-    let result = judge(check, history);
+pub(super) fn fails(function: Function, history: &History, detail: &str) {
+    let result = judge(function, history);
     assert_eq!(result.verdict, Verdict::Fail, "{result:#?}");
     assert!(result.detail.contains(detail), "{result:#?}");
     assert!(!result.evidence.is_empty(), "{result:#?}");
@@ -146,9 +155,17 @@ pub(super) fn fails(check: fn(&View) -> CheckResult, history: &History, detail: 
 
 /// Expects "cannot tell" with a detail that contains `detail`.
 #[track_caller]
-pub(super) fn cannot_tell(check: fn(&View) -> CheckResult, history: &History, detail: &str) {
-    let result = judge(check, history);
+pub(super) fn cannot_tell(function: Function, history: &History, detail: &str) {
+    let result = judge(function, history);
     assert_eq!(result.verdict, Verdict::Unknown, "{result:#?}");
+    assert!(result.detail.contains(detail), "{result:#?}");
+}
+
+/// Expects that there was nothing to judge, with a reason that contains `detail`.
+#[track_caller]
+pub(super) fn not_judged(function: Function, history: &History, detail: &str) {
+    let result = judge(function, history);
+    assert_eq!(result.verdict, Verdict::NotJudged, "{result:#?}");
     assert!(result.detail.contains(detail), "{result:#?}");
 }
 

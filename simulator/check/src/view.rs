@@ -5,18 +5,26 @@
 //! the same instant keep their order. Operation A precedes B if A's return stands before
 //! B's invocation. It holds references only; it judges nothing.
 
+use std::collections::BTreeMap;
+
 use indexmap::{IndexMap, IndexSet};
-use squall_fault::kind::Group;
+use squall_fault::FaultKind;
 
 use super::locks::Locks;
 use super::messages::Messages;
+use super::words::seconds;
 use squall_history::{
-    Action, EventKind, FaultEvent, History, NodeEvent, Operation, Outcome, Phase, operations,
+    Action, EventKind, FaultEvent, FaultStatus, History, NodeEvent, Operation, Outcome, Phase,
+    operations,
 };
 
 /// Nodes stamp log entries in whole milliseconds, so a deadline may seem to come up to
 /// this much early on the run's finer clock. This is rounding, not a tolerance for drift.
 pub(super) const STAMP_RESOLUTION_US: u64 = 1_000;
+
+/// How much faster or slower than real time a machine's clock may run: what the cluster
+/// bears, and counts log time slower by.
+pub(super) const DRIFT_PPM: u64 = 1_000;
 
 pub(super) struct View<'a> {
     pub(super) history: &'a History,
@@ -31,14 +39,10 @@ pub(super) struct View<'a> {
     pub(super) volatile_keys: IndexMap<&'a str, Vec<usize>>,
     /// Reads of each cache key from one node or a client's own cache, which may be behind.
     pub(super) node_reads: IndexMap<&'a str, Vec<usize>>,
-    has_clock_faults: bool,
-}
-
-fn has_clock_faults(history: &History) -> bool {
-    history.events.iter().any(|event| match &event.kind {
-        EventKind::Fault(fault) => fault.kind.info().group == Group::Clock,
-        _ => false,
-    })
+    /// The times at which a leader took over or a fault began or ended, in order.
+    disturbances_us: Vec<u64>,
+    /// Intervals in which some clock ran at a wrong rate.
+    wrong_rates: Vec<(u64, u64)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +63,8 @@ impl<'a> View<'a> {
             keys,
             volatile_keys,
             node_reads: node_reads(&operations),
-            has_clock_faults: has_clock_faults(history),
+            disturbances_us: disturbances_us(history),
+            wrong_rates: wrong_rates(history),
             history,
             operations,
         }
@@ -87,26 +92,22 @@ impl<'a> View<'a> {
         })
     }
 
-    /// Whether some clock was made to go wrong, so that log time tells nothing.
-    pub(super) fn has_clock_faults(&self) -> bool {
-        self.has_clock_faults
+    /// The interval within `from_us..=until_us` in which some clock ran at a wrong rate, so
+    /// that upper bounds in log time say nothing. Lower bounds hold all the same: log time
+    /// runs slow by the drift that the cluster bears.
+    pub(super) fn clocks_wrong(&self, from_us: u64, until_us: u64) -> Option<ClocksWrong> {
+        let mut wrong = self.wrong_rates.iter();
+        let overlapping = wrong.find(|(start, end)| *start <= until_us && *end >= from_us);
+        overlapping.map(|&(from_us, until_us)| ClocksWrong { from_us, until_us })
     }
 
-    /// The times at which a leader came into office or a fault began or ended, in order:
+    /// The last time up to `at_us` at which a leader took over or a fault began or ended:
     /// what a bound that holds "once the service is available" may have to wait for.
-    pub(super) fn disturbances_us(&self) -> Vec<u64> {
-        let events = self.history.events.iter();
-        let disturbs = |event: &&squall_history::Event| match &event.kind {
-            EventKind::Fault(_) => true,
-            EventKind::Node { event, .. } => matches!(
-                event,
-                NodeEvent::FirstCommit { .. }
-                    | NodeEvent::Stopped { .. }
-                    | NodeEvent::Started { .. }
-            ),
-            _ => false,
-        };
-        events.filter(disturbs).map(|event| event.at_us).collect()
+    pub(super) fn calm_since_us(&self, at_us: u64) -> u64 {
+        let count = self
+            .disturbances_us
+            .partition_point(|&time_us| time_us <= at_us);
+        self.disturbances_us[..count].last().copied().unwrap_or(0)
     }
 
     pub(super) fn faults(&self) -> impl Iterator<Item = (usize, u64, &'a FaultEvent)> {
@@ -116,6 +117,63 @@ impl<'a> View<'a> {
             _ => None,
         })
     }
+}
+
+/// Why an upper bound was not judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ClocksWrong {
+    from_us: u64,
+    until_us: u64,
+}
+
+impl std::fmt::Display for ClocksWrong {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let from = seconds(self.from_us);
+        match self.until_us {
+            u64::MAX => write!(f, "clocks were wrong from {from} to the end"),
+            until_us => write!(f, "clocks were wrong from {from} to {}", seconds(until_us)),
+        }
+    }
+}
+
+fn disturbances_us(history: &History) -> Vec<u64> {
+    let disturbs = |event: &&squall_history::Event| match &event.kind {
+        EventKind::Fault(fault) => !matches!(fault.status, FaultStatus::Skipped { .. }),
+        EventKind::Node { event, .. } => matches!(
+            event,
+            NodeEvent::FirstCommit { .. } | NodeEvent::Stopped { .. } | NodeEvent::Started { .. }
+        ),
+        _ => false,
+    };
+    let events = history.events.iter();
+    events.filter(disturbs).map(|event| event.at_us).collect()
+}
+
+/// From when a drift was installed, or may have been, until it was over. Log time counts with
+/// the leader's rate; clocks that are off or jump move no deadline, since a new leader carries
+/// every deadline along.
+fn wrong_rates(history: &History) -> Vec<(u64, u64)> {
+    let mut open: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut wrong: Vec<(u64, u64)> = Vec::new();
+    for event in &history.events {
+        let EventKind::Fault(fault) = &event.kind else {
+            continue;
+        };
+        match fault.status {
+            _ if fault.kind != FaultKind::ClockDrift => {}
+            FaultStatus::Installed | FaultStatus::Uncertain { .. } => {
+                open.insert(fault.fault, wrong.len());
+                wrong.push((event.at_us, u64::MAX));
+            }
+            FaultStatus::Healed => {
+                if let Some(place) = open.remove(&fault.fault) {
+                    wrong[place].1 = event.at_us;
+                }
+            }
+            FaultStatus::Skipped { .. } => {}
+        }
+    }
+    wrong
 }
 
 pub(super) fn phases(history: &History) -> Vec<PhaseStart> {

@@ -9,23 +9,22 @@
 
 use indexmap::IndexMap;
 
-use super::result::{CheckResult, Judge};
+use super::result::Judge;
+use super::view::View;
 use super::words::seconds;
-use squall_history::{Action, Event, EventKind, History, Outcome, Phase};
+use squall_history::{Action, Event, EventKind, Outcome, Phase};
 
-pub(super) fn check(history: &History) -> CheckResult {
-    let mut judge = Judge::new("well_formed", "harness");
+pub(super) fn check(view: &View, judge: &mut Judge) {
     let mut reader = Reader::default();
-    for event in &history.events {
-        judge.looked();
+    for event in &view.history.events {
+        judge.count_checked();
         if let Err(why) = reader.read(event) {
-            judge.doubt(format!(
+            judge.unknown(format!(
                 "the history is malformed at {}: {why}",
                 seconds(event.at_us)
             ));
         }
     }
-    judge.finish("events")
 }
 
 #[derive(Default)]
@@ -61,6 +60,7 @@ impl<'a> Reader<'a> {
             | EventKind::Node { .. }
             | EventKind::Stream { .. }
             | EventKind::Load { .. }
+            | EventKind::Harness { .. }
             | EventKind::Note { .. } => Ok(()),
         }
     }
@@ -142,14 +142,11 @@ fn fits(action: &Action, outcome: &Outcome) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Verdict;
     use crate::testing::*;
 
     #[track_caller]
     fn malformed(run: &Run, why: &str) {
-        let result = check(&run.cut());
-        assert_eq!(result.verdict, Verdict::Unknown, "{result:?}");
-        assert!(result.detail.contains(why), "{result:?}");
+        cannot_tell(check, &run.cut(), why);
     }
 
     #[test]
@@ -157,7 +154,7 @@ mod tests {
         let mut run = Run::new();
         run.invoke("a", get("k"));
         run.call("b", get("k"), unknown());
-        assert_eq!(check(&run.cut()).verdict, Verdict::Pass);
+        passes(check, &run.cut());
     }
 
     #[test]
@@ -185,7 +182,7 @@ mod tests {
         let mut run = Run::new();
         let op = run.invoke("a", increment("k", 1));
         run.push(EventKind::Retry { op }).returns(op, counted(1, 5));
-        assert_eq!(check(&run.cut()).verdict, Verdict::Pass);
+        passes(check, &run.cut());
         malformed(run.push(EventKind::Retry { op }), "not outstanding");
     }
 
@@ -202,6 +199,6 @@ mod tests {
         let mut run = Run::new();
         malformed(run.phase(Phase::Warmup), "begins after");
         let mut run = Run::new();
-        malformed(run.phase(Phase::End).note("more"), "follows the end");
+        malformed(run.phase(Phase::End).phase(Phase::End), "follows the end");
     }
 }

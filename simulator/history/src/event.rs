@@ -72,10 +72,40 @@ pub enum EventKind {
         #[serde(flatten)]
         event: LoadEvent,
     },
-    /// The harness notes something that a reader of the history should know.
+    /// The harness could not do something, or see it through.
+    Harness {
+        #[serde(flatten)]
+        event: HarnessEvent,
+    },
+    /// The harness notes something that a reader of the history should know. No check reads
+    /// it.
     Note {
         text: String,
     },
+}
+
+/// What the harness could not do, or see through within its time. Checks read these: a run
+/// in which one of them stands is no pass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "missed", rename_all = "snake_case")]
+pub enum HarnessEvent {
+    /// The cluster did not converge in time after the last fault was over.
+    Convergence {
+        /// Since the last fault was over.
+        waited_us: u64,
+        /// Where each node stands, in words.
+        state: String,
+    },
+    /// Clients that were asked to stop still wait for answers.
+    ClientsDone,
+    /// The audit could not look at everything.
+    Audit { why: String },
+    /// With all quiet, replicas did not reach the same index.
+    Level { state: String },
+    /// A change of the membership, or the replacement of a node that lost its data.
+    Membership { why: String },
+    /// A fault that was in force could not be undone.
+    Undo { fault: usize, why: String },
 }
 
 /// The steps of a load. Levels are users, or operations an hour, as `unit` says.

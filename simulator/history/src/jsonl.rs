@@ -224,7 +224,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Action, EventKind, FaultEvent, FaultStatus, NodeEvent, Outcome, Phase};
+    use crate::{
+        Action, EventKind, FaultEvent, FaultStatus, HarnessEvent, NodeEvent, Outcome, Phase,
+    };
 
     fn header() -> Header {
         Header::new("demo", 7, vec!["node-1".into(), "node-2".into()])
@@ -268,6 +270,15 @@ mod tests {
             },
             EventKind::Note {
                 text: "line\nend".into(),
+            },
+            EventKind::Harness {
+                event: HarnessEvent::Undo {
+                    fault: 3,
+                    why: "no leader".into(),
+                },
+            },
+            EventKind::Harness {
+                event: HarnessEvent::ClientsDone,
             },
         ];
         let event = |(at, kind)| Event {

@@ -20,8 +20,8 @@ pub mod window;
 
 pub use backend_info::BackendInfo;
 pub use event::{
-    Event, EventKind, FaultEvent, FaultStatus, LoadEvent, LoadUnit, MAJORITY_AGAIN, NO_MAJORITY,
-    NodeEvent, Phase, Served, StreamEvent, StressLimit, Timed, UNFINISHED, Work,
+    Event, EventKind, FaultEvent, FaultStatus, HarnessEvent, LoadEvent, LoadUnit, MAJORITY_AGAIN,
+    NO_MAJORITY, NodeEvent, Phase, Served, StreamEvent, StressLimit, Timed, UNFINISHED, Work,
 };
 pub use operation::{
     Action, Delivered, Found, Holder, Operation, Outcome, PROBE, Service, dead_lettered_from,

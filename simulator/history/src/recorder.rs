@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use super::{Action, Event, EventKind, History, Outcome, Window};
+use super::{Action, Event, EventKind, HarnessEvent, History, Outcome, Window};
 
 /// Collects events under one clock. Shared by all clients, nodes and the nemesis of a run.
 pub struct Recorder {
@@ -99,6 +99,11 @@ impl Recorder {
     /// The client learns the outcome of operation `op`.
     pub fn complete(&self, op: u64, outcome: Outcome) {
         self.record(EventKind::Return { op, outcome });
+    }
+
+    /// The harness could not do something.
+    pub fn missed(&self, event: HarnessEvent) {
+        self.record(EventKind::Harness { event });
     }
 
     pub fn note(&self, text: impl Into<String>) {

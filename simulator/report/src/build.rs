@@ -21,8 +21,8 @@ use super::*;
 pub struct Input {
     pub scenario: String,
     pub seed: u64,
-    /// `sim` or `docker`.
-    pub backend: String,
+    /// What made the history.
+    pub backend: BackendInfo,
     pub cluster: Cluster,
     /// The plan in words.
     pub configuration: String,
@@ -39,6 +39,8 @@ pub struct Input {
     pub bounded_by: Option<String>,
     /// Whether unavailability was legitimate, if the faults make that a question.
     pub excuse: Option<String>,
+    /// Properties or checks without which the run does not count.
+    pub must_judge: Vec<String>,
     /// Numbers of the faults that may be skipped: nobody asked for them by name.
     pub drawn_faults: BTreeSet<usize>,
     pub history_sha256: String,
@@ -82,7 +84,7 @@ pub fn build(input: &Input, measures: &Measures, checks: &[squall_check::CheckRe
     let evidence = Evidence {
         measures,
         resources,
-        backend: &input.backend,
+        backend: input.backend.name,
     };
     let steps = Load::of(measures);
     let mut objectives = evaluate(&input.objectives, &evidence);
@@ -102,6 +104,7 @@ pub fn build(input: &Input, measures: &Measures, checks: &[squall_check::CheckRe
         .collect();
     let grounds = Grounds {
         checks: &checks,
+        must_judge: &input.must_judge,
         faults: &asked,
         objectives: &objectives,
         comparison: comparison.as_ref(),
@@ -113,7 +116,8 @@ pub fn build(input: &Input, measures: &Measures, checks: &[squall_check::CheckRe
     Report {
         scenario: input.scenario.clone(),
         seed: input.seed,
-        backend: input.backend.clone(),
+        backend: input.backend.name.into(),
+        made_on: Some(input.backend),
         verdict,
         reason,
         decision,
@@ -215,6 +219,7 @@ fn check_row(result: &squall_check::CheckResult) -> CheckRow {
             squall_check::Verdict::Pass => CheckVerdict::Pass,
             squall_check::Verdict::Fail => CheckVerdict::Fail,
             squall_check::Verdict::Unknown => CheckVerdict::Unknown,
+            squall_check::Verdict::NotJudged => CheckVerdict::NotJudged,
         },
         detail: result.detail.clone(),
         checked: result.checked,

@@ -46,12 +46,12 @@ pub use squall_objective::fixed::{Fixed, Ms, Number, PerSecond, Percent, Seconds
 pub use squall_objective::objective::{Bound, Unit};
 pub use text::text;
 pub use variants::Variants;
-pub use verdict::{RECOVERY_CHECKS, RunVerdict};
+pub use verdict::{RECOVERY_CHECKS, RunVerdict, check_counts};
 pub use words::{count, duration};
 pub use write::text::Style;
 
 use squall_fault::FaultKind;
-use squall_history::Phase;
+use squall_history::{BackendInfo, Phase};
 use squall_measure::{Class, SpanStatus};
 
 /// `report.json`.
@@ -59,8 +59,13 @@ use squall_measure::{Class, SpanStatus};
 pub struct Report {
     pub scenario: String,
     pub seed: u64,
-    /// `sim` or `docker`.
+    /// Name of the backend, as `--backend` takes it.
     pub backend: String,
+    /// What is known of that backend. Whoever reads a stored report puts it in; `None`: this
+    /// program does not have the backend.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub made_on: Option<BackendInfo>,
     pub verdict: RunVerdict,
     /// Why, in one line.
     pub reason: String,
@@ -387,6 +392,8 @@ pub enum CheckVerdict {
     Pass,
     Fail,
     Unknown,
+    /// There was nothing to judge; the row's detail says why.
+    NotJudged,
 }
 
 /// For drawing: acknowledged operations by bucket, leaderships and phases.
@@ -475,3 +482,20 @@ impl Report {
 
 #[cfg(test)]
 mod tests;
+
+impl Report {
+    /// The backend for people: `containers`.
+    pub(crate) fn backend_title(&self) -> &str {
+        self.made_on.map_or(&self.backend, |backend| backend.title)
+    }
+
+    /// Whether a seed has one history on the backend.
+    pub(crate) fn is_simulated(&self) -> bool {
+        self.made_on.is_some_and(|backend| backend.simulated)
+    }
+
+    /// Whether the backend is one that cannot say what nodes use.
+    pub(crate) fn cannot_know_resources(&self) -> bool {
+        self.made_on.is_some_and(|backend| !backend.knows_resources)
+    }
+}

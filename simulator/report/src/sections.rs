@@ -50,26 +50,13 @@ pub(crate) fn evidence(report: &Report) -> impl Iterator<Item = &str> {
         .map(String::as_str)
 }
 
-/// How many checks hold.
-pub(crate) fn held(report: &Report) -> usize {
-    let checks = report.checks.iter();
-    checks
-        .filter(|check| check.verdict == CheckVerdict::Pass)
-        .count()
-}
-
 /// What the cluster ran on.
 pub(crate) fn environment(report: &Report) -> Facts {
     let cluster = &report.cluster;
-    let backend = match report.backend.as_str() {
-        "sim" => "simulation in virtual time",
-        "docker" => "containers",
-        other => other,
-    };
     let timeout = &cluster.election_timeout_ms;
     let [least, most] = [timeout.min, timeout.max].map(|ms| duration(ms.get()));
     known(vec![
-        ("backend", backend.to_owned()),
+        ("backend", report.backend_title().to_owned()),
         ("nodes", cluster.nodes.to_string()),
         ("heartbeat", duration(cluster.heartbeat_ms.get())),
         ("election timeout", format!("{least} to {most}")),
@@ -209,7 +196,7 @@ pub(crate) fn commands(report: &Report) -> Vec<(String, String)> {
         "squall replay RUN_DIR",
         "runs it again and proves the history identical",
     );
-    let replay = (report.backend == "sim").then_some(replay);
+    let replay = report.is_simulated().then_some(replay);
     let others = [
         ("squall check RUN_DIR", "judges the stored history again"),
         (

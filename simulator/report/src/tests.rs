@@ -121,7 +121,12 @@ fn input() -> Input {
     Input {
         scenario: "failure-recovery".into(),
         seed: 7,
-        backend: "sim".into(),
+        backend: squall_history::BackendInfo {
+            name: "sim",
+            title: "simulation in virtual time",
+            simulated: true,
+            knows_resources: false,
+        },
         cluster: Cluster {
             nodes: 5,
             heartbeat_ms: Ms::of(100_000),
@@ -138,6 +143,7 @@ fn input() -> Input {
         bounded_by: Some("no hardware is modelled".into()),
         configuration: "failure-recovery, seed 7\n".into(),
         excuse: None,
+        must_judge: Vec::new(),
         drawn_faults: Default::default(),
         history_sha256: "0123abcd".into(),
         events: 1_234,
@@ -215,10 +221,10 @@ fn markdown_is_golden() {
 fn json_is_golden_and_reads_back() {
     let report = report();
     assert_golden("report.json", &report.to_json());
-    assert_eq!(
-        serde_json::from_str::<Report>(&report.to_json()).unwrap(),
-        report
-    );
+    let mut read: Report = serde_json::from_str(&report.to_json()).unwrap();
+    assert_eq!(read.made_on, None, "a program knows its own backends");
+    read.made_on = report.made_on;
+    assert_eq!(read, report);
 }
 
 #[test]
@@ -295,6 +301,17 @@ fn judged(
     acked: u64,
     objectives: &[Objective],
 ) -> (RunVerdict, String) {
+    judged_with(checks, status, acked, objectives, &[])
+}
+
+/// As [`judged`], in a scenario with `must_judge`.
+fn judged_with(
+    checks: &[squall_check::CheckResult],
+    status: SpanStatus,
+    acked: u64,
+    objectives: &[Objective],
+    must_judge: &[String],
+) -> (RunVerdict, String) {
     let mut report = build(
         &Input {
             objectives: objectives.to_vec(),
@@ -306,6 +323,7 @@ fn judged(
     report.faults[0].status = status;
     verdict(&Grounds {
         checks: &report.checks,
+        must_judge,
         faults: &report.faults,
         objectives: &report.objectives,
         comparison: None,
@@ -365,6 +383,25 @@ fn verdicts_in_their_order() {
 }
 
 #[test]
+fn a_check_without_anything_to_judge_is_no_pass_and_inconclusive_where_demanded() {
+    use squall_check::Verdict::*;
+    let checks = [result("q", "Q1", Pass), result("c", "C8", NotJudged)];
+    let healed = || SpanStatus::Healed;
+    let (verdict, why) = judged(&checks, healed(), 10, &[]);
+    assert_eq!(verdict, RunVerdict::Pass);
+    assert!(
+        why.starts_with("1 check holds, 1 had nothing to judge"),
+        "{why}"
+    );
+    for (id, expected) in [("Q1", RunVerdict::Pass), ("C8", RunVerdict::Inconclusive)] {
+        let (verdict, why) = judged_with(&checks, healed(), 10, &[], &[id.into()]);
+        assert_eq!(verdict, expected, "{why}");
+    }
+    let (_, why) = judged_with(&checks, healed(), 10, &[], &["C8".into()]);
+    assert!(why.starts_with("C8 must be judged, and c: "), "{why}");
+}
+
+#[test]
 fn what_cannot_be_measured_is_inconclusive_and_what_cannot_be_known_is_said() {
     let checks = [result("q", "Q1", squall_check::Verdict::Pass)];
     let acquire = Figure::Latency {
@@ -380,7 +417,7 @@ fn what_cannot_be_measured_is_inconclusive_and_what_cannot_be_known_is_said() {
         "{why}"
     );
     let memory = judged(&checks, healed(), 10, &[limited(Figure::Memory, 1)]);
-    let told = "1 checks hold, 0 objectives met, 1 not known on this backend";
+    let told = "1 check holds, 0 objectives met, 1 not known on this backend";
     assert_eq!(memory, (RunVerdict::Pass, told.into()));
 }
 

@@ -4,7 +4,7 @@
 use crate::timeline::timeline;
 use crate::words::{count, data_loss, duration};
 use crate::write::text::{BOLD, DIM, GREEN, RED, Style, YELLOW, table};
-use crate::{Report, RunVerdict, sections, tables};
+use crate::{Report, RunVerdict, check_counts, sections, tables};
 
 /// Lines of evidence that are printed; the rest is in `report.json`.
 const MOST_EVIDENCE: usize = 20;
@@ -17,12 +17,11 @@ pub fn text(report: &Report, style: Style, run_dir: Option<&str>) -> String {
         out += &table(&shown, style, "");
         out.push('\n');
     }
-    let checks = format!("{} of {} hold", sections::held(report), report.checks.len());
     out += &labelled(style, "data loss", &data_loss(&report.data_loss));
     if let Some(stress) = &report.load.stress {
         out += &labelled(style, "stress", &stress.summary);
     }
-    out += &labelled(style, "checks", &checks);
+    out += &labelled(style, "checks", &check_counts(&report.checks));
     out += &decision(report, style);
     out.push('\n');
     out += &findings(report, style);

@@ -4,7 +4,6 @@
 //! A column of throughput is the mean over its time, on a scale of its own for each
 //! service; a dot is no acknowledgement at all.
 
-use squall_fault::FaultKind;
 use squall_history::Phase;
 use squall_measure::SpanStatus;
 
@@ -155,7 +154,7 @@ fn downtime(axis: &Axis, gaps: &[GapMs]) -> Vec<char> {
 
 fn fault_line(axis: &Axis, fault: &FaultRow) -> Line {
     let mut columns = vec![' '; WIDTH];
-    let is_instant = fault.kind == FaultKind::Transfer;
+    let is_instant = fault.kind.is_instant();
     let mark = match fault.status {
         SpanStatus::Skipped { .. } => '○',
         SpanStatus::Uncertain { .. } => '?',

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::columns;
 use crate::document::{Block, Document, Table, Tone, Value, number, rate, share, us};
 use crate::words::sentence;
-use crate::{PerSecond, Percent, Report, RunVerdict, Style, sections, write};
+use crate::{CheckVerdict, PerSecond, Percent, Report, RunVerdict, Style, sections, write};
 
 /// `variants.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -14,6 +14,10 @@ pub struct Variants {
     pub scenario: String,
     pub seed: u64,
     pub backend: String,
+    /// Whether the backend cannot say what nodes use.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub(crate) lacks_resources: bool,
     /// The worst of all.
     pub verdict: RunVerdict,
     pub variants: Vec<VariantRow>,
@@ -51,7 +55,7 @@ pub struct VariantRow {
     /// Most that any node held; left out where it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_max_bytes: Option<u64>,
-    /// Checks that hold, and all of them.
+    /// Checks that hold, and all that had something to judge.
     pub checks: (u64, u64),
 }
 
@@ -74,6 +78,7 @@ impl Variants {
             scenario: first.scenario.clone(),
             seed: first.seed,
             backend: first.backend.clone(),
+            lacks_resources: first.cannot_know_resources(),
             verdict: worst.expect("there is one"),
             scaling: scaling(&rows),
             bounded_by: bounded_by(runs),
@@ -118,7 +123,9 @@ impl Variants {
 
     /// What the table cannot say.
     pub(super) fn notes(&self) -> impl Iterator<Item = String> {
-        let unknown = (self.backend == "sim").then(|| sections::NO_RESOURCES.to_owned());
+        let unknown = self
+            .lacks_resources
+            .then(|| sections::NO_RESOURCES.to_owned());
         let bounded = self.bounded_by.iter().map(|bounded| sentence(bounded));
         let scaling = self.scaling.iter().cloned();
         scaling.chain(unknown).chain(bounded)
@@ -179,7 +186,14 @@ fn severity(verdict: RunVerdict) -> u8 {
 }
 
 fn row(name: &str, report: &Report) -> VariantRow {
+    use CheckVerdict::{Fail, Pass, Unknown};
     let overall = report.overall.as_ref();
+    let with = |verdicts: &[CheckVerdict]| {
+        let checks = report.checks.iter();
+        checks
+            .filter(|check| verdicts.contains(&check.verdict))
+            .count() as u64
+    };
     VariantRow {
         name: name.to_owned(),
         dir: name.to_owned(),
@@ -199,7 +213,7 @@ fn row(name: &str, report: &Report) -> VariantRow {
         memory_max_bytes: (report.resources.values())
             .map(|used| used.memory_max_bytes)
             .max(),
-        checks: (sections::held(report) as u64, report.checks.len() as u64),
+        checks: (with(&[Pass]), with(&[Pass, Fail, Unknown])),
     }
 }
 
@@ -284,6 +298,7 @@ mod tests {
             scenario: "s".into(),
             seed: 1,
             backend: "sim".into(),
+            lacks_resources: true,
             verdict: RunVerdict::Pass,
             variants: vec![row(3, 1_000), row(5, 900)],
             scaling: None,

@@ -6,7 +6,8 @@
 //! 2. a check of [`RECOVERY_CHECKS`] fails: **objective missed**. A cluster that does not
 //!    come back has broken no promise about data, and it comes before "inconclusive"
 //!    because it is the very reason why little was served and little could be checked;
-//! 3. too little was served, a fault did not take effect, or a check cannot tell:
+//! 3. too little was served, a fault did not take effect, a check cannot tell, or one that
+//!    the scenario demands had nothing to judge:
 //!    **inconclusive**, since such a run would have passed whatever the cluster did;
 //!    Likewise if an objective has nothing to be measured by;
 //! 4. an objective is missed, or a figure is worse than in earlier runs by more than the
@@ -64,9 +65,33 @@ impl fmt::Display for RunVerdict {
     }
 }
 
+/// How many checks ended how: `32 checks hold, 13 had nothing to judge`.
+pub fn check_counts(checks: &[CheckRow]) -> String {
+    let ended = |verdict| {
+        checks
+            .iter()
+            .filter(|check| check.verdict == verdict)
+            .count()
+    };
+    let hold = match ended(CheckVerdict::Pass) {
+        1 => "1 check holds".to_owned(),
+        count => format!("{count} checks hold"),
+    };
+    let others = [
+        (CheckVerdict::Fail, "broken"),
+        (CheckVerdict::Unknown, "unknown"),
+        (CheckVerdict::NotJudged, "had nothing to judge"),
+    ];
+    let others = others.map(|(verdict, how)| (ended(verdict), how));
+    let others = others.iter().filter(|(count, _)| *count > 0);
+    others.fold(hold, |text, (count, how)| format!("{text}, {count} {how}"))
+}
+
 /// What the verdict is composed from.
 pub(super) struct Grounds<'a> {
     pub(super) checks: &'a [CheckRow],
+    /// Properties or checks that the scenario demands.
+    pub(super) must_judge: &'a [String],
     /// Those that were asked for: a drawn fault may be skipped, but see the check of faults.
     pub(super) faults: &'a [FaultRow],
     pub(super) objectives: &'a [ObjectiveResult],
@@ -130,6 +155,7 @@ impl Grounds<'_> {
     fn inconclusive(&self) -> Option<String> {
         self.too_little_load()
             .or_else(|| self.idle_fault())
+            .or_else(|| self.unjudged().next())
             .or_else(|| self.unsure_check())
             .or_else(|| self.unmeasured().next())
     }
@@ -158,6 +184,21 @@ impl Grounds<'_> {
                 Some(format!("{} may not have taken effect: {why}", fault.kind))
             }
             SpanStatus::Installed | SpanStatus::Healed => None,
+        })
+    }
+
+    /// What the scenario demands, and none of its checks judged.
+    fn unjudged(&self) -> impl Iterator<Item = String> {
+        self.must_judge.iter().filter_map(|id| {
+            let of_id =
+                |check: &&CheckRow| squall_check::is_called(&check.name, &check.property, id);
+            let mut checks = self.checks.iter().filter(of_id);
+            let Some(first) = checks.clone().next() else {
+                return Some(format!("{id} must be judged, and no check is called so"));
+            };
+            checks
+                .all(|check| check.verdict == CheckVerdict::NotJudged)
+                .then(|| format!("{id} must be judged, and {}: {}", first.name, first.detail))
         })
     }
 
@@ -207,8 +248,8 @@ impl Grounds<'_> {
             None => String::new(),
             Some(comparison) => format!(", no regression against {}", comparison.baseline),
         };
-        let checks = self.checks.len();
-        format!("{checks} checks hold, {objectives}{unsupported}{compared}")
+        let checks = check_counts(self.checks);
+        format!("{checks}, {objectives}{unsupported}{compared}")
     }
 
     /// Everything that speaks against it, or what it rests on.
@@ -229,6 +270,7 @@ impl Grounds<'_> {
         let unsure = [
             self.too_little_load(),
             self.idle_fault(),
+            self.unjudged().next(),
             self.unsure_check(),
         ];
         let reasons = failed.chain(self.misses());

@@ -15,6 +15,7 @@ use super::shrink::{SHRINK_HELP, ShrinkArgs};
 use super::sweep_args::{MergeArgs, SWEEP_HELP, SweepArgs};
 use super::worker::WorkerArgs;
 use crate::backends::{self, Registered};
+use crate::fault::unit::Duration;
 use crate::scenario::{Profile, Scenario};
 
 /// Breaks a replicated service on purpose, in deterministic simulation or in containers, and
@@ -125,7 +126,7 @@ pub enum Format {
 }
 
 /// Takes the names that [`backends::ALL`] has.
-fn backend() -> impl TypedValueParser<Value = &'static Registered> {
+pub(super) fn backend() -> impl TypedValueParser<Value = &'static Registered> {
     let names = backends::ALL.iter();
     let names = names.map(|known| PossibleValue::new(known.info.name).help(known.summary));
     PossibleValuesParser::new(names)
@@ -182,6 +183,16 @@ pub struct PlanArgs {
 pub struct ReplayArgs {
     /// Directory of the run.
     pub run_dir: PathBuf,
+    /// Show what nodes log, and keep it in RUN_DIR/nodes/NODE.log: a level, or targets with
+    /// their levels, of all nodes or of one. May be given once for all and once for each node.
+    #[arg(long = "log", value_name = "[NODE=]FILTER")]
+    pub logs: Vec<String>,
+    /// Only lines from this time of the run on, such as 12.3s.
+    #[arg(long, value_name = "TIME", requires = "logs")]
+    pub from: Option<Duration>,
+    /// Only lines up to this time of the run.
+    #[arg(long, value_name = "TIME", requires = "logs")]
+    pub to: Option<Duration>,
 }
 
 const CHECK_HELP: &str = "\
@@ -190,8 +201,8 @@ Examples:
   squall check etcd.log --model register --picture violation.html
   squall check runs/leader-kill-7 --model lock
 
-With --model, only linearizability on that model is judged: exit code 0 if the history is
-linearizable, 1 if it is not, 3 if the search reached a bound, 64 if the file is no history.
+With --model, only that model is judged: exit code 0 if the history is right, 1 if it is not,
+3 if that cannot be told (the search reached a bound), 64 if the file is no history.
 Formats and models are described in docs/checks.md.";
 
 #[derive(Debug, ClapArgs)]
@@ -201,10 +212,22 @@ pub struct CheckArgs {
     /// What the history file is a history of.
     #[arg(long, value_enum)]
     pub model: Option<Model>,
-    /// Of a run: how to print, text or json. Of a history: how it is written, squall, jepsen
-    /// or edn [default: text; as the first line looks].
+    /// Of a run: how to print, text or json. Of a history: how it is written, squall, jepsen,
+    /// edn or json [default: text; as the beginning looks].
     #[arg(long, value_enum)]
     pub format: Option<CheckFormat>,
+    /// What a failed compare-and-set or release of a history means: it did not happen
+    /// (dropped), or the object answered no (compared) [default: compared for jepsen, dropped
+    /// for edn and json].
+    #[arg(long, value_enum, requires = "model")]
+    pub fail: Option<Fail>,
+    /// Steps after which the search of one object of a history is given up [default: 5000000,
+    /// and 100 an operation].
+    #[arg(long, value_name = "NUMBER", requires = "model")]
+    pub steps: Option<u64>,
+    /// Memory after which it is given up, in MiB [default: 1024].
+    #[arg(long, value_name = "MIB", requires = "model")]
+    pub memory: Option<u32>,
     /// Draw the first linearizability violation as an HTML page.
     #[arg(long, value_name = "FILE")]
     pub picture: Option<PathBuf>,
@@ -220,6 +243,13 @@ pub enum Model {
     Lock,
     Queue,
     Counter,
+    Set,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Fail {
+    Dropped,
+    Compared,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
-use super::args::{CheckArgs, CheckFormat, Model};
+use super::args::{CheckArgs, CheckFormat, Fail, Model};
 use super::exit::{Exit, Failure};
 use super::{print, style, tell};
 use crate::check::Verdict;
@@ -25,7 +25,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<u8, Failure> {
         Some(model) => history(args, model),
         None if args.path.is_file() => Err(Failure::usage(format!(
             "{}: a file; to judge it, say what it is a history of: \
-             --model register|kv|lock|queue|counter",
+             --model register|kv|lock|queue|counter|set",
             args.path.display()
         ))),
         None => run_directory(args),
@@ -94,9 +94,10 @@ fn history(args: &CheckArgs, model: Model) -> Result<u8, Failure> {
         Some(CheckFormat::Squall) => Some(Format::Squall),
         Some(CheckFormat::Jepsen) => Some(Format::Jepsen),
         Some(CheckFormat::Edn) => Some(Format::Edn),
-        Some(CheckFormat::Text | CheckFormat::Json) => {
+        Some(CheckFormat::Json) => Some(Format::Json),
+        Some(CheckFormat::Text) => {
             return Err(Failure::usage(
-                "--format text and json are for run directories, without --model",
+                "--format text is for run directories, without --model",
             ));
         }
     };
@@ -106,6 +107,7 @@ fn history(args: &CheckArgs, model: Model) -> Result<u8, Failure> {
         Model::Lock => external::Model::Lock,
         Model::Queue => external::Model::Queue,
         Model::Counter => external::Model::Counter,
+        Model::Set => external::Model::Set,
     };
     let path = match args.path.is_dir() {
         true => {
@@ -123,7 +125,7 @@ fn history(args: &CheckArgs, model: Model) -> Result<u8, Failure> {
     let timeout = Duration::from_secs(args.timeout);
     let limits = Limits {
         interrupted: &|| watch.elapsed() > timeout,
-        ..Limits::default()
+        ..limits(args)
     };
     let judged = external::judge(&input, model, format, &limits).map_err(|e| at(&e))?;
     print(&told(&judged, &path, watch.elapsed()));
@@ -136,8 +138,23 @@ fn history(args: &CheckArgs, model: Model) -> Result<u8, Failure> {
     Ok(match judged.verdict {
         Verdict::Pass => Exit::Pass as u8,
         Verdict::Fail => Exit::Violation as u8,
-        Verdict::Unknown => Exit::Inconclusive as u8,
+        Verdict::Unknown | Verdict::NotJudged => Exit::Inconclusive as u8,
     })
+}
+
+/// How to read a history, and the bounds of a search, as the command line has them.
+fn limits(args: &CheckArgs) -> Limits<'static> {
+    let usual = Limits::default();
+    Limits {
+        steps: args.steps.unwrap_or(usual.steps),
+        steps_per_operation: args.steps.map_or(usual.steps_per_operation, |_| 0),
+        bytes: args.memory.map_or(usual.bytes, |mib| (mib as usize) << 20),
+        fail: args.fail.map(|fail| match fail {
+            Fail::Dropped => external::Fail::Dropped,
+            Fail::Compared => external::Fail::Compared,
+        }),
+        ..usual
+    }
 }
 
 fn read(path: &Path) -> std::io::Result<Vec<u8>> {
@@ -164,6 +181,7 @@ fn told(judged: &Judgement, path: &Path, took: Duration) -> String {
         Format::Squall => "squall history",
         Format::Jepsen => "jepsen log",
         Format::Edn => "edn maps",
+        Format::Json => "json objects",
     };
     let plural = if *objects == 1 { "object" } else { "objects" };
     let mut text = format!(
@@ -171,6 +189,20 @@ fn told(judged: &Judgement, path: &Path, took: Duration) -> String {
         path.display(),
         took.as_secs_f64() * 1_000.0,
     );
+    if let Some(fail) = judged.fail {
+        let (meaning, name) = match fail {
+            external::Fail::Dropped => ("did not happen", "dropped"),
+            external::Fail::Compared => ("was answered no", "compared"),
+        };
+        text += &format!("a compare-and-set that failed {meaning} (--fail {name})\n");
+    }
+    if !judged.counts.is_empty() {
+        let counts = judged.counts.iter();
+        let counts: Vec<String> = counts
+            .map(|(name, count)| format!("{count} {name}"))
+            .collect();
+        text += &format!("elements: {}\n", counts.join(", "));
+    }
     for left_out in &judged.left_out {
         text += &format!("left out: {left_out}\n");
     }
@@ -182,7 +214,7 @@ fn told(judged: &Judgement, path: &Path, took: Duration) -> String {
     }
     let (verdict, more) = match (judged.verdict, &judged.violation) {
         (Verdict::Pass, _) => ("PASS", String::new()),
-        (Verdict::Unknown, _) => ("INCONCLUSIVE", String::new()),
+        (Verdict::Unknown | Verdict::NotJudged, _) => ("INCONCLUSIVE", String::new()),
         (Verdict::Fail, None) => ("VIOLATION", String::new()),
         (Verdict::Fail, Some(violation)) => {
             let shorter = match violation.is_shortest {

@@ -42,7 +42,7 @@ pub struct Head {
     pub path: String,
     /// With its variant, if it has any: `NAME-VARIANT`.
     pub scenario: String,
-    /// `sim` or `docker`.
+    /// Name of the backend, as `--backend` takes it.
     pub backend: String,
     /// Path of the hardware profile, if there was one; of all, if runs had several.
     pub profile: Option<String>,

@@ -51,7 +51,9 @@ pub fn html(summary: &Summary, results: &Results) -> String {
         Block::Note(MARKS.into()),
         Block::Table(tables::marks(summary)),
     ];
+    let checks = Block::Table(tables::checks(summary));
     sections.push(Section::new("faults", "Faults by kind", vec![faults]));
+    sections.push(Section::new("checks", "Checks", vec![checks]));
     sections.push(Section::new("marks", "Marks", marks));
     sections.push(appendix(summary));
     let body = markup! {

@@ -39,10 +39,12 @@ pub fn markdown(summary: &Summary) -> String {
         Section::new("", title, tables.into_iter().filter_map(table).collect())
     });
     let faults = table(tables::faults(summary));
+    let checks = table(tables::checks(summary));
     let marks = table(tables::marks(summary));
     let failures = Section::new("", "failures", failures.collect());
     let others = [
         Section::new("", "faults", faults.into_iter().collect()),
+        Section::new("", "checks", checks.into_iter().collect()),
         Section::new("", "marks", marks.into_iter().collect()),
     ];
     write::markdown::document(&Document {
@@ -98,6 +100,9 @@ pub fn text(summary: &Summary) -> String {
     out += &wrapped("marks met (runs)", met.collect());
     let never = never.iter().map(|mark| mark.mark.clone());
     out += &wrapped("marks never met", never.collect());
+    let unjudged = summary.checks.iter().filter(|check| check.runs == 0);
+    let unjudged = unjudged.map(|check| format!("{} {}", check.property, check.check));
+    out += &wrapped("checks that judged nothing in any run", unjudged.collect());
     for group in summary.failures.iter().take(SHOWN_CAUSES) {
         out += &failure(group);
     }

@@ -183,6 +183,9 @@ pub struct RunFacts {
     pub duplicated: u64,
     pub phantom: u64,
     pub faults: BTreeMap<String, FaultCounts>,
+    /// Checks that had something to judge, and how much.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub judged: BTreeMap<String, u64>,
     /// Marks that were met.
     pub marks: BTreeMap<String, u64>,
     pub measures: BTreeMap<Measure, Sampled>,
@@ -258,6 +261,10 @@ fn facts(report: &Report) -> RunFacts {
         duplicated: loss.duplicated,
         phantom: loss.phantom,
         faults: faults(report),
+        judged: (report.checks.iter())
+            .filter(|check| check.checked > 0)
+            .map(|check| (check.name.clone(), check.checked))
+            .collect(),
         marks: report
             .marks
             .clone()

@@ -15,6 +15,7 @@ use super::result::{Ending, FaultCounts, Measure, SeedResult};
 use super::spec::Spec;
 use super::store::{Results, failure_path};
 use crate::baseline::{Baseline, Kept};
+use crate::check::{CHECKS, Check};
 use crate::measure::distribution::nearest_rank;
 use crate::measure::marks;
 use crate::report::{Operations, Seconds};
@@ -30,6 +31,9 @@ pub struct Summary {
     pub failures: Vec<FailureGroup>,
     pub scenarios: Vec<ScenarioSummary>,
     pub faults: BTreeMap<String, FaultCounts>,
+    /// Every check, also those that judged nothing in any run.
+    #[serde(default)]
+    pub checks: Vec<CheckCount>,
     /// Those that no seed met included.
     pub marks: Vec<MarkCount>,
     pub totals: Totals,
@@ -105,6 +109,16 @@ pub struct Distribution {
     pub unseen_seed: Option<u64>,
 }
 
+/// How often a check had something to judge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CheckCount {
+    pub property: String,
+    pub check: String,
+    /// Runs in which it judged something, and how much in all.
+    pub runs: u64,
+    pub judged: u64,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MarkCount {
     pub mark: String,
@@ -147,6 +161,7 @@ impl Summary {
             failures: failures(spec, results, most_kept),
             scenarios: scenarios(spec, results),
             faults: faults(all()),
+            checks: check_counts(results),
             marks: mark_counts(results),
             totals: totals(all()),
             wall,
@@ -234,7 +249,14 @@ fn example(spec: &Spec, result: &SeedResult) -> Example {
     let path = scenario.map_or(result.scenario.as_str(), |scenario| &scenario.path);
     let planted = spec.planted.as_deref();
     let profile = (spec.profile.as_ref()).map(|profile| profile.path.as_str());
-    let command = crate::run_dir::run_command(path, result.seed, profile, &spec.settings, planted);
+    let command = crate::run_dir::run_command(
+        path,
+        result.seed,
+        &spec.backend,
+        profile,
+        &spec.settings,
+        planted,
+    );
     Example {
         scenario: result.scenario.clone(),
         seed: result.seed,
@@ -313,6 +335,20 @@ fn faults<'a>(results: impl Iterator<Item = &'a SeedResult>) -> BTreeMap<String,
         total.uncertain += counts.uncertain;
     }
     kinds
+}
+
+fn check_counts(results: &Results) -> Vec<CheckCount> {
+    let count = |check: &Check| {
+        let runs = results.values().filter_map(|result| result.run.as_ref());
+        let judged = runs.filter_map(|run| run.judged.get(check.name));
+        CheckCount {
+            property: check.property.into(),
+            check: check.name.into(),
+            runs: judged.clone().count() as u64,
+            judged: judged.sum(),
+        }
+    };
+    CHECKS.iter().map(count).collect()
 }
 
 fn mark_counts(results: &Results) -> Vec<MarkCount> {

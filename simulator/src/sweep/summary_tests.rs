@@ -25,6 +25,7 @@ pub(crate) fn result(scenario: &str, seed: u64) -> SeedResult {
                     ..FaultCounts::default()
                 },
             )]),
+            judged: BTreeMap::from([("lock_tokens".into(), seed)]),
             marks: BTreeMap::from([("split_vote".into(), seed)]),
             measures: BTreeMap::from([
                 (
@@ -113,6 +114,21 @@ fn the_worst_ending_decides_the_exit_code() {
     assert_eq!([Crashed, TimedOut, OutOfMemory].map(code), [70; 3]);
     // Nothing done is nothing shown.
     assert_eq!(summary("1..2", &Results::new()).exit_code(), 3);
+}
+
+#[test]
+fn checks_that_judged_nothing_in_any_run_are_named() {
+    let summary = summary("1..9", &all((1..=9).map(|seed| result("a", seed))));
+    let find = |name: &str| summary.checks.iter().find(|check| check.check == name);
+    let counts = |name: &str| find(name).map(|check| (check.runs, check.judged));
+    assert_eq!(counts("lock_tokens"), Some((9, 45)));
+    assert_eq!(counts("cache_invalidation"), Some((0, 0)));
+    let text = crate::sweep::render::text(&summary);
+    let line = text.split("checks that judged nothing in any run").nth(1);
+    assert!(
+        line.is_some_and(|line| line.contains("C8 cache_invalidation")),
+        "{text}"
+    );
 }
 
 #[test]

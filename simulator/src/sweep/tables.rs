@@ -3,7 +3,7 @@
 
 use super::result::{FaultCounts, Measure, SeedResult};
 use super::store::Results;
-use super::summary::{Distribution, MarkCount, ScenarioSummary, Summary};
+use super::summary::{CheckCount, Distribution, MarkCount, ScenarioSummary, Summary};
 use crate::baseline::Kept;
 use crate::report::columns;
 use crate::report::document::{Table, Tone, Value, number, us, word};
@@ -76,6 +76,22 @@ pub fn faults(summary: &Summary) -> Table {
         &columns,
         &summary.faults.iter().collect::<Vec<_>>(),
     )
+}
+
+pub fn checks(summary: &Summary) -> Table {
+    let columns = columns! { row: CheckCount;
+        text "property" "property" &row.property;
+        text "check" "check" &row.check;
+        number "runs that judged it" "runs" row.runs;
+        number "judged" "judged" row.judged;
+    };
+    Table::toned("checks", &columns, &summary.checks, |check| {
+        if check.runs == 0 {
+            Tone::Doubtful
+        } else {
+            Tone::Plain
+        }
+    })
 }
 
 pub fn marks(summary: &Summary) -> Table {

@@ -79,7 +79,8 @@ impl RunReport {
         *times.unwrap_or_else(|| panic!("no mark is called {name}"))
     }
 
-    /// Whether a check, `cache_linearizable` say, holds; `None` if it cannot tell.
+    /// Whether a check, `cache_linearizable` say, holds; `None` if it cannot tell, or had
+    /// nothing to judge.
     ///
     /// # Panics
     /// There is no such check.
@@ -92,7 +93,7 @@ impl RunReport {
         {
             CheckVerdict::Pass => Some(true),
             CheckVerdict::Fail => Some(false),
-            CheckVerdict::Unknown => None,
+            CheckVerdict::Unknown | CheckVerdict::NotJudged => None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Histories of other tools, with verdicts that are known.
 
 use squall::check::Verdict;
-use squall::check::external::{Format, Judgement, Limits, Model, judge};
+use squall::check::external::{Fail, Format, Judgement, Limits, Model, judge};
 
 use crate::files::sample;
 
@@ -156,4 +156,55 @@ fn every_model_finds_its_mistake() {
         let judged = judged.expect("it is a history");
         assert_eq!(judged.verdict, expected, "{model:?}\n{history}");
     }
+}
+
+/// Every value is written once, so that the search may not matter.
+#[test]
+fn registers_with_unique_writes_are_decided_however_many_outcomes_are_unknown() {
+    let mut text = String::new();
+    for n in 0..400 {
+        text += &format!("{n} :invoke :write {n}\n");
+    }
+    for n in (0..400).filter(|n| n % 3 > 0) {
+        text += &format!("{n} :info :write {n} :timeout\n");
+    }
+    for (reader, n) in [(1_000, 1), (1_001, 2), (1_002, 3)] {
+        text += &format!("{reader} :invoke :read nil\n{reader} :ok :read {n}\n");
+    }
+    let judged = |text: &str| {
+        let few = Limits {
+            steps: 0,
+            steps_per_operation: 0,
+            ..Limits::default()
+        };
+        judge(text.as_bytes(), Model::Register, None, &few).expect("it is a history")
+    };
+    let good = judged(&text);
+    assert_eq!(good.verdict, Verdict::Pass, "{}", good.detail);
+    text += "1003 :invoke :read nil\n1003 :ok :read 1\n";
+    let bad = judged(&text);
+    assert_eq!(bad.verdict, Verdict::Fail, "{}", bad.detail);
+    let violation = bad.violation.expect("it is wrong");
+    assert!(violation.is_shortest);
+    let what = "of two values each must come before the other:";
+    assert_eq!(violation.story[0], what);
+}
+
+#[test]
+fn what_a_failed_comparison_means_can_be_said() {
+    let log = "0 :invoke :write 1\n0 :ok :write 1\n0 :invoke :cas [1 2]\n0 :fail :cas [1 2]\n";
+    let judged = |fail| {
+        let limits = Limits {
+            fail,
+            ..Limits::default()
+        };
+        let judged = judge(log.as_bytes(), Model::Register, None, &limits);
+        let judged = judged.expect("it is a history");
+        (judged.verdict, judged.fail)
+    };
+    let compared = Some(Fail::Compared);
+    assert_eq!(judged(None), (Verdict::Fail, compared));
+    assert_eq!(judged(compared), (Verdict::Fail, compared));
+    let dropped = Some(Fail::Dropped);
+    assert_eq!(judged(dropped), (Verdict::Pass, dropped));
 }

@@ -7,4 +7,5 @@ mod command;
 mod edits;
 mod files;
 mod known;
+mod public;
 mod trouble;

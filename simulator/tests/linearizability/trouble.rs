@@ -13,14 +13,15 @@ use squall::check::external::{Format, Limits, Model, judge};
 
 use crate::files::{good_file, sample};
 
-const MODELS: [Model; 5] = [
+const MODELS: [Model; 6] = [
     Model::Register,
     Model::Kv,
     Model::Lock,
     Model::Queue,
     Model::Counter,
+    Model::Set,
 ];
-const FORMATS: [Format; 3] = [Format::Squall, Format::Jepsen, Format::Edn];
+const FORMATS: [Format; 4] = [Format::Squall, Format::Jepsen, Format::Edn, Format::Json];
 /// Damaged inputs, for each seed file.
 const INPUTS: usize = 400;
 
@@ -30,6 +31,7 @@ const LIMITS: Limits = Limits {
     steps_per_operation: 20,
     bytes: 16 << 20,
     search_only: false,
+    fail: None,
     interrupted: &|| false,
 };
 
@@ -206,9 +208,9 @@ fn expensive_histories_end_at_the_bound() {
     // A counter's states do not repeat, so nothing that was seen helps.
     let mut text = String::new();
     for n in 0..40u64 {
-        text += &format!("{n} :invoke :add {}\n", 1u64 << n);
+        text += &format!("{n} :invoke :add {}\n", 2u64 << n);
     }
-    text += "99 :invoke :read nil\n99 :ok :read -1\n";
+    text += "99 :invoke :read nil\n99 :ok :read 1\n";
     let judged = judge(text.as_bytes(), Model::Counter, None, &LIMITS).expect("a history");
     assert_eq!(judged.verdict, Verdict::Unknown);
     // Long strings that grow.

@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use turmoil_fs::shim::std::fs::{self, OpenOptions};
 
 use super::disk::{LOG_NAME, LOG_PATH, SimDisk};
-use super::executor::Nanos;
+use super::time::Nanos;
 use squall_fault::DiskFault;
 
 /// Bytes at the start of the log that are its header.

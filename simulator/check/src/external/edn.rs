@@ -27,17 +27,35 @@ pub(super) enum Datum {
 const DEPTH: usize = 64;
 
 impl Datum {
-    /// Reads exactly one value.
+    /// Reads one value, and what stands behind it.
     ///
     /// # Errors
     /// Why it is none, in words.
-    pub(super) fn read(text: &str) -> Result<Datum, String> {
+    pub(super) fn read_first(text: &str) -> Result<(Datum, &str), String> {
         let mut reader = Reader { text, at: 0 };
         let datum = reader.value(0)?;
         reader.skip_blank();
-        match reader.peek() {
-            None => Ok(datum),
-            Some(rest) => Err(format!("`{rest}` after the end of the value")),
+        Ok((datum, &text[reader.at..]))
+    }
+
+    /// A value of JSON; a map's keys become keywords.
+    pub(super) fn of_json(value: &serde_json::Value) -> Datum {
+        use serde_json::Value;
+        match value {
+            Value::Null => Datum::Nil,
+            Value::Bool(value) => Datum::Bool(*value),
+            Value::Number(number) => match number.as_i64() {
+                Some(number) => Datum::Int(number),
+                None => Datum::Word(number.to_string().into()),
+            },
+            Value::String(text) => Datum::Text(text.as_str().into()),
+            Value::Array(items) => Datum::List(items.iter().map(Datum::of_json).collect()),
+            Value::Object(fields) => {
+                let pair = |(key, value): (&String, &Value)| {
+                    (Datum::Keyword(key.as_str().into()), Datum::of_json(value))
+                };
+                Datum::Map(fields.iter().map(pair).collect())
+            }
         }
     }
 
@@ -93,6 +111,74 @@ impl fmt::Display for Datum {
     }
 }
 
+/// The values of a file: those of the one vector or list that it is, or else all that stand
+/// in it, each with the line that it begins in.
+pub(super) struct Values<'t> {
+    reader: Reader<'t>,
+    /// What closes the vector or list; `None` outside of one.
+    close: Option<char>,
+    line: u64,
+    counted: usize,
+    is_over: bool,
+}
+
+impl<'t> Values<'t> {
+    pub(super) fn of(text: &'t str) -> Self {
+        let mut reader = Reader { text, at: 0 };
+        reader.skip_blank();
+        let close = match reader.peek() {
+            Some('[') => Some(']'),
+            Some('(') => Some(')'),
+            _ => None,
+        };
+        if close.is_some() {
+            reader.next();
+        }
+        Self {
+            reader,
+            close,
+            line: 1,
+            counted: 0,
+            is_over: false,
+        }
+    }
+
+    /// What comes next, unless it is the end.
+    fn value(&mut self) -> Result<Option<Datum>, String> {
+        self.reader.skip_blank();
+        let passed = &self.reader.text.as_bytes()[self.counted..self.reader.at];
+        self.line += passed.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        self.counted = self.reader.at;
+        match (self.reader.peek(), self.close) {
+            (None, None) => return Ok(None),
+            (None, Some(close)) => return Err(format!("the file ends before its `{close}`")),
+            (next, close) if next == close => {
+                self.reader.next();
+                self.reader.skip_blank();
+                return match self.reader.peek() {
+                    None => Ok(None),
+                    Some(rest) => Err(format!("`{rest}` after the end of the history")),
+                };
+            }
+            _ => {}
+        }
+        self.reader.value(0).map(Some)
+    }
+}
+
+impl Iterator for Values<'_> {
+    type Item = (u64, Result<Datum, String>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
+        let value = self.value();
+        self.is_over = !matches!(value, Ok(Some(_)));
+        Some((self.line, value.transpose()?))
+    }
+}
+
 struct Reader<'t> {
     text: &'t str,
     at: usize,
@@ -113,7 +199,10 @@ impl Reader<'_> {
     fn skip_blank(&mut self) {
         while let Some(next) = self.peek() {
             match next {
-                ';' => self.at = self.text.len(),
+                ';' => {
+                    let line = self.text[self.at..].find('\n');
+                    self.at = line.map_or(self.text.len(), |end| self.at + end);
+                }
                 _ if is_blank(next) => self.at += next.len_utf8(),
                 _ => return,
             }
@@ -251,6 +340,34 @@ fn word(word: &str) -> Datum {
 mod tests {
     use super::*;
 
+    /// Reads exactly one value.
+    fn read(text: &str) -> Result<Datum, String> {
+        match Datum::read_first(text)? {
+            (datum, "") => Ok(datum),
+            (_, rest) => Err(format!("`{rest}` is too much")),
+        }
+    }
+
+    #[test]
+    fn a_file_is_one_vector_or_many_values() {
+        let values = |text| -> Vec<(u64, String)> {
+            let values = Values::of(text);
+            let shown = values.map(|(line, value)| match value {
+                Ok(datum) => (line, datum.to_string()),
+                Err(why) => (line, why),
+            });
+            shown.collect()
+        };
+        let expected = vec![(2, "{:a 1}".to_owned()), (5, "{:a 2}".to_owned())];
+        assert_eq!(values("; a comment [\n[{:a\n1}; {\n\n,{:a 2}]\n"), expected);
+        assert_eq!(values("\n{:a 1}\n\n;\n{:a 2}"), expected);
+        assert_eq!(
+            values("[1"),
+            [(1, "1".into()), (1, "the file ends before its `]`".into())]
+        );
+        assert_eq!(values("(1)\n2")[1].1, "`2` after the end of the history");
+    }
+
     #[test]
     fn values_print_as_they_are_written() {
         for text in [
@@ -261,17 +378,17 @@ mod tests {
             "1.5",
             "99999999999999999999",
         ] {
-            let read = Datum::read(text).map(|datum| datum.to_string());
+            let read = read(text).map(|datum| datum.to_string());
             assert_eq!(read.as_deref(), Ok(text));
         }
     }
 
     #[test]
     fn blanks_comments_and_tags_mean_nothing() {
-        let read = Datum::read("#jepsen.history.Op {:a, #{1 #_ 2 3} ; end").map(|d| d.to_string());
-        assert_eq!(read, Err("ends before its `}`".into()));
-        let read = Datum::read(" #op {:a (1 #_ 2 3)} ; end").map(|d| d.to_string());
-        assert_eq!(read.as_deref(), Ok("{:a [1 3]}"));
+        let shown = read("#jepsen.history.Op {:a, #{1 #_ 2 3} ; end").map(|d| d.to_string());
+        assert_eq!(shown, Err("ends before its `}`".into()));
+        let shown = read(" #op {:a (1 #_ 2 3)} ; end").map(|d| d.to_string());
+        assert_eq!(shown.as_deref(), Ok("{:a [1 3]}"));
     }
 
     #[test]
@@ -289,9 +406,9 @@ mod tests {
             "#_ 1",
             "\"\\uŵŵ\"",
         ] {
-            assert!(Datum::read(text).is_err(), "{text}");
+            assert!(read(text).is_err(), "{text}");
         }
         let deep = "[".repeat(100_000);
-        assert!(Datum::read(&deep).is_err_and(|why| why.contains("deeper")));
+        assert!(read(&deep).is_err_and(|why| why.contains("deeper")));
     }
 }

@@ -1,7 +1,7 @@
 //! Linearizability of one history file, ours or another tool's, on a named model.
 //!
 //! ```text
-//! file ──read──▶ objects (register, key, lock, queue, counter) ──judge each──▶ Judgement
+//! file ──read──▶ objects (register, key, lock, queue, counter, set) ──judge each──▶ Judgement
 //! ```
 //!
 //! What is wrong is shown by the shortest prefix of the history that is already wrong, in
@@ -19,6 +19,7 @@ mod ours;
 mod picture;
 mod records;
 mod scene;
+mod set;
 
 pub use scene::Scene;
 
@@ -26,8 +27,8 @@ use thiserror::Error;
 
 use super::linearizability::Bounds;
 use super::result::Verdict;
+use super::table::CHECKS;
 use super::view::View;
-use super::well_formed;
 use object::{Finding, Object, shortest_wrong};
 use records::Records;
 use scene::{Shade, faults, nemesis, story};
@@ -42,6 +43,7 @@ pub enum Model {
     Lock,
     Queue,
     Counter,
+    Set,
 }
 
 impl Model {
@@ -52,6 +54,7 @@ impl Model {
             Model::Lock => "lock",
             Model::Queue => "queue",
             Model::Counter => "counter",
+            Model::Set => "set",
         }
     }
 }
@@ -63,37 +66,53 @@ pub enum Format {
     Squall,
     /// A Jepsen log: `… PROCESS :TYPE :FUNCTION VALUE`.
     Jepsen,
-    /// One EDN map a line.
+    /// EDN maps: in one vector or list, or by themselves.
     Edn,
+    /// JSON objects with the same fields: in one array, or by themselves.
+    Json,
+}
+
+/// What a compare-and-set means that failed without an error, and a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fail {
+    /// It did not happen, which says nothing of the object: Jepsen's and Knossos' meaning.
+    Dropped,
+    /// The object held another value, or the lock was not held: that of Porcupine's logs.
+    Compared,
 }
 
 impl Format {
-    /// The format that the first line looks like.
+    /// The format that the beginning looks like.
     pub fn detect(input: &[u8]) -> Option<Format> {
-        let lines = input.split(|&byte| byte == b'\n');
-        let mut lines = lines.map(<[u8]>::trim_ascii);
-        let first = lines.find(|line| !line.is_empty())?;
+        let mut lines = input.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+        let first = lines.find(|line| !line.is_empty() && !line.starts_with(b";"))?;
         let has = |word: &[u8]| first.windows(word.len()).any(|window| window == word);
-        if let Some(map) = first.strip_prefix(b"{") {
-            // JSON names fields by strings, EDN by keywords.
-            Some(match map.trim_ascii_start().first() {
-                Some(b'"') => Format::Squall,
-                _ => Format::Edn,
-            })
-        } else if first.starts_with(b"#") {
-            Some(Format::Edn)
-        } else if [&b":invoke"[..], b":info", b":ok", b" - "]
-            .iter()
-            .any(|w| has(w))
-        {
-            Some(Format::Jepsen)
-        } else {
-            None
+        // JSON names fields by strings, EDN by keywords.
+        let is_json = || {
+            let mut letters = input.iter().skip_while(|letter| **letter != b'{').skip(1);
+            letters.find(|letter| !letter.is_ascii_whitespace()) == Some(&b'"')
+        };
+        match first[0] {
+            b'{' if has(b"\"squall_history\"") => Some(Format::Squall),
+            b'{' | b'[' if is_json() => Some(Format::Json),
+            b'{' | b'[' | b'(' | b'#' => Some(Format::Edn),
+            _ => {
+                let words = [&b":invoke"[..], b":info", b":ok", b" - "];
+                words.iter().any(|w| has(w)).then_some(Format::Jepsen)
+            }
+        }
+    }
+
+    /// What a failure means if nothing else is said.
+    pub fn default_fail(self) -> Fail {
+        match self {
+            Format::Jepsen | Format::Squall => Fail::Compared,
+            Format::Edn | Format::Json => Fail::Dropped,
         }
     }
 }
 
-/// What judging may take. Where only `interrupted` depends on time, and never says so, a
+/// How a history is read, and what judging it may take. Where only `interrupted` depends on time, and never says so, a
 /// verdict is the same on every machine.
 #[derive(Clone, Copy)]
 pub struct Limits<'a> {
@@ -104,6 +123,8 @@ pub struct Limits<'a> {
     pub bytes: usize,
     /// Leaves out what the log of our own histories tells, so that the search judges alone.
     pub search_only: bool,
+    /// What a failure means; `None`: [`Format::default_fail`].
+    pub fail: Option<Fail>,
     /// Asked now and then whether to stop.
     pub interrupted: &'a dyn Fn() -> bool,
 }
@@ -115,6 +136,7 @@ impl Default for Limits<'_> {
             steps_per_operation: 100,
             bytes: 1 << 30,
             search_only: false,
+            fail: None,
             interrupted: &|| false,
         }
     }
@@ -155,6 +177,10 @@ pub struct Judgement {
     pub objects: usize,
     /// What of the history the model does not cover.
     pub left_out: Vec<String>,
+    /// What a failure was taken to mean; `None` for our own histories, which say.
+    pub fail: Option<Fail>,
+    /// How many elements of a set ended how; counted by the names of Jepsen's `set-full`.
+    pub counts: Vec<(&'static str, u64)>,
     pub violation: Option<Violation>,
 }
 
@@ -192,13 +218,20 @@ pub fn judge(
         }
         format => {
             let records = Records::read(input, format)?;
-            let objects = models::objects(&records, model)?;
+            if model == Model::Set {
+                return set::judge(&records, format);
+            }
+            let fail = limits.fail.unwrap_or(format.default_fail());
+            let objects = models::objects(&records, model, fail)?;
             let source = Source {
                 format,
                 faults: nemesis(&records),
                 line: &|position| records.lines[position],
             };
-            Ok(judged(&source, &objects, Vec::new(), limits))
+            Ok(Judgement {
+                fail: Some(fail),
+                ..judged(&source, &objects, Vec::new(), limits)
+            })
         }
     }
 }
@@ -212,11 +245,11 @@ pub fn judge_history(
     model: Model,
     limits: &Limits,
 ) -> Result<Judgement, InputError> {
-    let formed = well_formed::check(history);
-    if formed.verdict != Verdict::Pass {
+    let view = View::new(history);
+    let formed = super::run(&CHECKS[0], &view);
+    if formed.verdict == Verdict::Unknown {
         return Err(InputError::Malformed(formed.detail));
     }
-    let view = View::new(history);
     let (objects, left_out) = ours::objects(&view, model);
     if objects.is_empty() {
         return Err(InputError::Empty);
@@ -276,6 +309,8 @@ fn judged(
         operations,
         objects: objects.len(),
         left_out,
+        fail: None,
+        counts: Vec::new(),
         violation,
     }
 }

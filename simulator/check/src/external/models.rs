@@ -2,22 +2,24 @@
 //!
 //! Every record becomes a call with its answer and a call without one, for prefixes that end
 //! before the answer. A read without an answer tells nothing; a write that failed has no
-//! effect; a compare-and-set that failed without an error met another value.
+//! effect. What a compare-and-set or a release that failed without an error means is for
+//! [`Fail`]: it never happened, or the object answered no.
 
 use std::rc::Rc;
 
 use indexmap::{IndexMap, IndexSet};
 
 use super::edn::Datum;
-use super::object::{Calls, Object, Recorded};
+use super::object::{Calls, Decide, Object, Recorded};
 use super::records::{Record, Records, Told};
-use super::{InputError, Model};
-use crate::linearizability::Specification;
-use crate::linearizability::models::counter::{Counter, CounterCall};
+use super::{Fail, InputError, Model};
+use crate::linearizability::models::counter::{Counter, CounterCall, out_of_bounds};
 use crate::linearizability::models::kv::{Kv, KvCall};
 use crate::linearizability::models::lock::{Lock, LockCall};
 use crate::linearizability::models::queue::{Queue, QueueCall};
 use crate::linearizability::models::register::{Register, RegisterCall};
+use crate::linearizability::zones::{self, Conflict};
+use crate::linearizability::{Call, Specification};
 
 /// The objects of the history, each with its calls.
 ///
@@ -26,34 +28,42 @@ use crate::linearizability::models::register::{Register, RegisterCall};
 pub(super) fn objects(
     records: &Records,
     model: Model,
+    fail: Fail,
 ) -> Result<Vec<Box<dyn Object + '_>>, InputError> {
     let mut values = Values::default();
     match model {
         Model::Register => {
             let initial = values.symbol(&Datum::Nil);
-            let meaning = |record: &Record| register(record, &mut values);
-            apart(records, model, meaning, move |_| {
-                Box::new(move || Register { initial })
-            })
+            let meaning = |record: &Record| register(record, &mut values, fail);
+            apart(
+                records,
+                model,
+                meaning,
+                move || Register { initial },
+                move || Box::new(move |calls| zones::decide(initial, calls)),
+            )
         }
         Model::Kv => {
             let meaning = |record: &Record| kv(record, &mut values);
             let calls = grouped(records, model, meaning)?;
             Ok(kv_objects(calls, records, &values))
         }
-        Model::Lock => apart(
-            records,
-            model,
-            |r| lock(r, &mut values),
-            |_| Box::new(|| Lock { leases: false }),
-        ),
-        Model::Queue => apart(
-            records,
-            model,
-            |r| queue(r, &mut values),
-            |_| Box::new(|| Queue),
-        ),
-        Model::Counter => apart(records, model, counter, |_| Box::new(|| Counter)),
+        Model::Lock => {
+            let meaning = |record: &Record| lock(record, &mut values, fail);
+            apart(
+                records,
+                model,
+                meaning,
+                || Lock { leases: false },
+                undecided,
+            )
+        }
+        Model::Queue => {
+            let meaning = |record: &Record| queue(record, &mut values);
+            apart(records, model, meaning, || Queue, undecided)
+        }
+        Model::Counter => apart(records, model, counter, || Counter, || Box::new(bounded)),
+        Model::Set => unreachable!("sets are judged by their elements"),
     }
 }
 
@@ -99,23 +109,38 @@ fn grouped<O>(
     Ok(objects)
 }
 
+/// Reads of a counter that the sums exclude; the search decides about the others.
+fn bounded(calls: &[Call<CounterCall>]) -> Option<Result<(), Conflict>> {
+    let wrong = out_of_bounds(calls);
+    (!wrong.is_empty()).then_some(Err(Conflict {
+        what: "no sum of the adds was read",
+        calls: wrong,
+    }))
+}
+
+/// Leaves every decision to the search.
+fn undecided<O>() -> Decide<O> {
+    Box::new(|_| None)
+}
+
 fn apart<'r, S>(
     records: &'r Records,
     model: Model,
     meaning: impl FnMut(&Record) -> Result<Meaning<S::Operation>, String>,
-    specification: impl Fn(&str) -> Box<dyn Fn() -> S>,
+    specification: impl Fn() -> S + Clone + 'static,
+    decide: impl Fn() -> Decide<S::Operation>,
 ) -> Result<Vec<Box<dyn Object + 'r>>, InputError>
 where
     S: Specification<Operation: Clone + 'static> + 'static,
 {
     let objects = grouped(records, model, meaning)?.into_iter();
     let objects = objects.map(|(name, recorded)| -> Box<dyn Object + 'r> {
-        let specification = specification(&name);
         Box::new(Calls {
             name,
             records,
             recorded,
-            specification,
+            specification: Box::new(specification.clone()),
+            decide: decide(),
         })
     });
     Ok(objects.collect())
@@ -137,7 +162,11 @@ fn unknown_function(record: &Record, known: &str) -> String {
     )
 }
 
-fn register(record: &Record, values: &mut Values) -> Result<Meaning<RegisterCall>, String> {
+fn register(
+    record: &Record,
+    values: &mut Values,
+    fail: Fail,
+) -> Result<Meaning<RegisterCall>, String> {
     Ok(match &*record.function {
         "read" => match &record.told {
             Told::Ok(value) => (Some(RegisterCall::Read(values.symbol(value))), None),
@@ -154,7 +183,9 @@ fn register(record: &Record, values: &mut Values) -> Result<Meaning<RegisterCall
             let (old, new) = (values.symbol(old), values.symbol(new));
             let swap = RegisterCall::Swap { old, new };
             match record.told {
-                Told::Fail { error: false } => (Some(RegisterCall::Mismatch { old }), Some(swap)),
+                Told::Fail { error: false } if fail == Fail::Compared => {
+                    (Some(RegisterCall::Mismatch { old }), Some(swap))
+                }
                 _ => write(record, swap),
             }
         }
@@ -209,11 +240,33 @@ fn kv_objects<'r>(
             name,
             records,
             recorded,
+            decide: Box::new({
+                let empty = texts.iter().position(|text| text.is_empty());
+                let empty = empty.unwrap_or(texts.len()) as u32;
+                move |calls| zones::decide(empty, &without_appends(calls)?)
+            }),
             specification: Box::new(move || Kv::new(texts.to_vec())),
         });
         object
     });
     objects.collect()
+}
+
+/// The calls on a key as those on a register; `None` if anything is appended.
+fn without_appends(calls: &[Call<KvCall>]) -> Option<Vec<Call<RegisterCall>>> {
+    let call = |call: &Call<KvCall>| {
+        let operation = match call.operation {
+            KvCall::Get(text) => RegisterCall::Read(text),
+            KvCall::Put(text) => RegisterCall::Write(text),
+            KvCall::Append(_) => return None,
+        };
+        Some(Call {
+            operation,
+            invoked: call.invoked,
+            returned: call.returned,
+        })
+    };
+    calls.iter().map(call).collect()
 }
 
 /// A token given as a number, or in a map.
@@ -227,7 +280,7 @@ fn token(datum: &Datum) -> Result<Option<u64>, String> {
     }
 }
 
-fn lock(record: &Record, values: &mut Values) -> Result<Meaning<LockCall>, String> {
+fn lock(record: &Record, values: &mut Values, fail: Fail) -> Result<Meaning<LockCall>, String> {
     let owner = u64::from(values.symbol(&Datum::Text(record.client.clone())));
     let shared = matches!(record.asked.get("shared"), Some(Datum::Bool(true)));
     let grant = |token| LockCall::Grant {
@@ -244,7 +297,7 @@ fn lock(record: &Record, values: &mut Values) -> Result<Meaning<LockCall>, Strin
             let token = token(&record.asked)?;
             let release = LockCall::Release { owner, token };
             match record.told {
-                Told::Fail { error: false } => {
+                Told::Fail { error: false } if fail == Fail::Compared => {
                     (Some(LockCall::NotHeld { owner, token }), Some(release))
                 }
                 _ => write(record, release),

@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use super::Limits;
 use super::records::Records;
+use crate::linearizability::zones::Conflict;
 use crate::linearizability::{Call, Limit, Specification, Stuck, Verdict, search_until};
 
 /// What is said of an object up to some position.
@@ -105,20 +106,24 @@ pub(super) struct Recorded<O> {
     pub(super) record: usize,
 }
 
+/// Steps of a search that only explains what was decided without one.
+const STEPS_TO_EXPLAIN: u64 = 100_000;
+
+/// Decides without a search, where it can.
+pub(super) type Decide<O> = Box<dyn Fn(&[Call<O>]) -> Option<Result<(), Conflict>>>;
+
 /// An object of a history from outside.
 pub(super) struct Calls<'r, S: Specification> {
     pub(super) name: String,
     pub(super) records: &'r Records,
     pub(super) recorded: Vec<Recorded<S::Operation>>,
     pub(super) specification: Box<dyn Fn() -> S>,
+    pub(super) decide: Decide<S::Operation>,
 }
 
-impl<S: Specification<Operation: Clone>> Object for Calls<'_, S> {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn judge(&self, cut: usize, limits: &Limits) -> Finding {
+impl<S: Specification<Operation: Clone>> Calls<'_, S> {
+    /// The calls as they stood at position `cut`, and their places in the list.
+    fn before(&self, cut: usize) -> (Vec<usize>, Vec<Call<S::Operation>>) {
         let mut places = Vec::new();
         let mut calls = Vec::new();
         for (place, recorded) in self.recorded.iter().enumerate() {
@@ -136,10 +141,60 @@ impl<S: Specification<Operation: Clone>> Object for Calls<'_, S> {
                 });
             }
         }
+        (places, calls)
+    }
+
+    fn search(&self, cut: usize, limits: &Limits) -> Finding {
+        let (places, calls) = self.before(cut);
         let bounds = limits.bounds(calls.len());
         let specification = (self.specification)();
         let verdict = search_until(&specification, &calls, bounds, limits.interrupted);
         found(verdict, |call| places[call])
+    }
+}
+
+impl<S: Specification<Operation: Clone>> Object for Calls<'_, S> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn judge(&self, cut: usize, limits: &Limits) -> Finding {
+        if !limits.search_only {
+            let (places, calls) = self.before(cut);
+            match (self.decide)(&calls) {
+                None => {}
+                Some(Ok(())) => return Finding::Right,
+                Some(Err(conflict)) => {
+                    return Finding::Wrong(Explanation {
+                        what: Some(conflict.what.into()),
+                        shown: conflict
+                            .calls
+                            .into_iter()
+                            .map(|call| places[call])
+                            .collect(),
+                        stuck: None,
+                    });
+                }
+            }
+        }
+        self.search(cut, limits)
+    }
+
+    fn explain(&self, cut: usize, limits: &Limits) -> Option<Explanation> {
+        let Finding::Wrong(mut why) = self.judge(cut, limits) else {
+            return None;
+        };
+        // The best order is worth a short search, and no more.
+        let limits = Limits {
+            steps: limits.steps.min(STEPS_TO_EXPLAIN),
+            ..*limits
+        };
+        if why.stuck.is_none()
+            && let Finding::Wrong(Explanation { stuck, .. }) = self.search(cut, &limits)
+        {
+            why.stuck = stuck;
+        }
+        Some(why)
     }
 
     fn answers(&self) -> Vec<usize> {

@@ -21,7 +21,9 @@ pub(super) fn objects<'v>(
     model: Model,
 ) -> (Vec<Box<dyn Object + 'v>>, Vec<String>) {
     let mut left_out = Vec::new();
-    let service = service(model);
+    let Some(service) = service(model) else {
+        return (Vec::new(), left_out);
+    };
     let named: Vec<(String, Vec<usize>)> = match service {
         Service::Cache => {
             let keys = view.keys.iter();
@@ -62,12 +64,14 @@ pub(super) fn objects<'v>(
     (objects.collect(), left_out)
 }
 
-fn service(model: Model) -> Service {
-    match model {
+/// No service of ours is a set.
+fn service(model: Model) -> Option<Service> {
+    Some(match model {
         Model::Register | Model::Kv | Model::Counter => Service::Cache,
         Model::Lock => Service::Lock,
         Model::Queue => Service::Queue,
-    }
+        Model::Set => return None,
+    })
 }
 
 struct Ours<'v> {

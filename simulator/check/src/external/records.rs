@@ -1,15 +1,19 @@
 //! Operations of a history from outside, as they stand in the file.
 //!
-//! Two notations, one event a line. A Jepsen log: `… PROCESS :TYPE :FUNCTION VALUE`, and
-//! lines of the nemesis. EDN maps: `{:process 0, :type :invoke, :f :read, :value nil}`,
-//! with `:key`, `:time` and `:error` where they are known. Types are Jepsen's: `:invoke`,
-//! `:ok`, `:fail` (surely no effect), `:info` (unknown). This file pairs invocations with
-//! completions and judges nothing; what functions mean is for the models.
+//! Three notations. A Jepsen log, one event a line: `… PROCESS :TYPE :FUNCTION VALUE`, and
+//! lines of the nemesis; what stands behind the value of a failure is its error. EDN maps:
+//! `{:process 0, :type :invoke, :f :read, :value nil}`, with `:key`, `:time` and `:error`
+//! where they are known, in one vector or list or by themselves. JSON objects with the same
+//! fields, in one array or by themselves. Types are Jepsen's: `:invoke`, `:ok`, `:fail`
+//! (surely no effect), `:info` (unknown). This file pairs invocations with completions and
+//! judges nothing; what functions mean is for the models.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::edn::Datum;
+use serde_json::value::RawValue;
+
+use super::edn::{Datum, Values};
 use super::object::Shown;
 use super::{Format, InputError};
 use squall_history::jsonl::MAX_LINE_BYTES;
@@ -76,19 +80,34 @@ impl Records {
     /// The line that is no event, or that answers nothing.
     pub(super) fn read(input: &[u8], format: Format) -> Result<Self, InputError> {
         let mut pairing = Pairing::default();
-        for (line, text) in lines(input)? {
+        let mut note = |line: u64, entry: Result<Option<Entry>, String>| {
             let at = |what: String| InputError::Line { line, what };
-            let entry = match format {
-                Format::Edn => map_entry(text).map(Some),
-                Format::Jepsen | Format::Squall => log_entry(text),
-            };
-            if let Some(entry) = entry.map_err(at)? {
-                pairing.note(entry, line).map_err(at)?;
+            match entry.map_err(at)? {
+                Some(entry) => pairing.note(entry, line).map_err(at),
+                None => Ok(()),
+            }
+        };
+        match format {
+            Format::Jepsen | Format::Squall => {
+                for (line, text) in lines(input)? {
+                    note(line, log_entry(text))?;
+                }
+            }
+            Format::Edn => {
+                for (line, value) in Values::of(text(input)?) {
+                    note(line, value.and_then(|value| map_entry(&value)).map(Some))?;
+                }
+            }
+            Format::Json => {
+                for (line, value) in json_values(text(input)?)? {
+                    note(line, map_entry(&value).map(Some))?;
+                }
             }
         }
-        match pairing.found.records.is_empty() {
-            true => Err(InputError::Empty),
-            false => Ok(pairing.found),
+        if pairing.found.records.is_empty() {
+            Err(InputError::Empty)
+        } else {
+            Ok(pairing.found)
         }
     }
 
@@ -126,6 +145,42 @@ impl Records {
             returned,
         }
     }
+}
+
+/// The whole file, which is text.
+fn text(input: &[u8]) -> Result<&str, InputError> {
+    std::str::from_utf8(input).map_err(|error| InputError::Line {
+        line: line_at(input, error.valid_up_to()),
+        what: "not text in UTF-8".into(),
+    })
+}
+
+/// The line of a byte, from 1.
+fn line_at(input: &[u8], at: usize) -> u64 {
+    input[..at].iter().filter(|&&byte| byte == b'\n').count() as u64 + 1
+}
+
+/// The values of one array, or those that stand by themselves, each with its line.
+fn json_values(text: &str) -> Result<Vec<(u64, Datum)>, InputError> {
+    let at = |error: serde_json::Error| InputError::Line {
+        line: error.line() as u64,
+        what: format!("no JSON: {error}"),
+    };
+    let raw: Vec<&RawValue> = if text.trim_start().starts_with('[') {
+        serde_json::from_str(text).map_err(at)?
+    } else {
+        let values = serde_json::Deserializer::from_str(text).into_iter();
+        values.collect::<Result<_, _>>().map_err(at)?
+    };
+    let (mut line, mut counted) = (1, 0);
+    let value = |raw: &RawValue| {
+        let start = raw.get().as_ptr().addr() - text.as_ptr().addr();
+        line += line_at(&text.as_bytes()[counted..], start - counted) - 1;
+        counted = start;
+        let value = serde_json::from_str(raw.get()).map_err(at)?;
+        Ok((line, Datum::of_json(&value)))
+    };
+    raw.into_iter().map(value).collect()
 }
 
 /// The lines that are not blank, numbered from 1.
@@ -235,34 +290,64 @@ impl Pairing {
     }
 }
 
-/// `INFO  jepsen.util - 3<tab>:invoke<tab>:read<tab>nil`; the part before the process is
-/// the logger's. `None` for what other loggers say.
-fn log_entry(text: &str) -> Result<Option<Entry>, String> {
-    let said = match text.split_once(" - ") {
-        Some((head, _)) if !head.trim_end().ends_with("jepsen.util") => return Ok(None),
-        Some((_, said)) => said,
-        None => text,
+/// What a logger writes before an event of ours.
+const LOGGER: &str = "jepsen.util";
+/// Levels with which lines of a log may begin.
+const LEVELS: [&str; 4] = ["INFO", "WARN", "ERROR", "DEBUG"];
+
+/// The event of a line, from the process on: by itself, behind a level, or behind the name of
+/// Jepsen's own logger. `None` for what other loggers say.
+fn event_of(line: &str) -> Result<Option<&str>, String> {
+    let (level, behind) = first_word(line);
+    let has_level = LEVELS.contains(&level);
+    let logged = line.split_once(LOGGER).map(|(_, said)| {
+        let said = said.trim_start();
+        said.strip_prefix(['-', ':']).unwrap_or(said)
+    });
+    let places = [Some(line), has_level.then_some(behind), logged];
+    match places.into_iter().flatten().find(|text| is_event(text)) {
+        Some(event) => Ok(Some(event)),
+        None if logged.is_none() && (has_level || line.contains(" - ")) => Ok(None),
+        None => Err("not an event: PROCESS :TYPE :FUNCTION VALUE".into()),
+    }
+}
+
+/// Whether the text begins with `PROCESS :TYPE :FUNCTION`.
+fn is_event(text: &str) -> bool {
+    let (_, rest) = first_word(text);
+    let (kind, rest) = first_word(rest);
+    let (function, _) = first_word(rest);
+    let kind = kind.strip_prefix(':').and_then(kind_of);
+    kind.is_some() && function.starts_with(':')
+}
+
+/// `3<tab>:invoke<tab>:read<tab>nil`, and what may stand before it.
+fn log_entry(line: &str) -> Result<Option<Entry>, String> {
+    let Some(event) = event_of(line)? else {
+        return Ok(None);
     };
-    let (process, rest) = first_word(said);
+    let (process, rest) = first_word(event);
     let (kind, rest) = first_word(rest);
     let (function, rest) = first_word(rest);
-    let known = kind_of(kind.strip_prefix(':').unwrap_or(""));
-    let (Some(kind), Some(function)) = (known, function.strip_prefix(':')) else {
-        return Err("not an event: PROCESS :TYPE :FUNCTION VALUE".into());
-    };
+    let kind = kind_of(&kind[1..]).expect("it is an event");
     let process = process.strip_prefix(':').unwrap_or(process);
-    // A message may follow the words of the nemesis, and no one reads it.
-    let value = match Datum::read(rest) {
-        Err(_) if process == NEMESIS => Datum::Nil,
-        value => value?,
+    let has_answer = matches!(kind, Kind::Invoke | Kind::Ok) && process != NEMESIS;
+    let (value, behind) = match Datum::read_first(rest) {
+        Ok((value, behind)) => (value, behind.trim()),
+        Err(why) if has_answer => return Err(why),
+        // A message in words, of which only that it is there matters.
+        Err(_) => (Datum::Nil, rest.trim()),
     };
+    if has_answer && !behind.is_empty() {
+        return Err(format!("`{behind}` after the end of the value"));
+    }
     Ok(Some(Entry {
         process: process.into(),
         kind,
-        function: function.into(),
+        function: function[1..].into(),
         key: None,
-        // `:timed-out` in the place of the value.
-        error: matches!(value, Datum::Keyword(_)),
+        // `:timed-out` in the place of the value, or anything behind it.
+        error: matches!(value, Datum::Keyword(_)) || !matches!(behind, "" | "nil"),
         value,
     }))
 }
@@ -273,20 +358,23 @@ fn first_word(text: &str) -> (&str, &str) {
     text.split_at(end)
 }
 
-fn map_entry(text: &str) -> Result<Entry, String> {
-    let map = Datum::read(text)?;
+fn map_entry(map: &Datum) -> Result<Entry, String> {
     if !matches!(map, Datum::Map(_)) {
         return Err("not a map like {:process 0, :type :invoke, :f :read, :value nil}".into());
     }
-    let name = |key: &str| match map.get(key) {
-        Some(Datum::Keyword(name)) => Ok(name.clone()),
-        Some(other) => Err(format!(":{key} is {other}, not a keyword")),
-        None => Err(format!("the map has no :{key}")),
+    let name = |key: &str| -> Result<Rc<str>, String> {
+        match map.get(key) {
+            Some(Datum::Keyword(name) | Datum::Text(name)) => {
+                Ok(name.strip_prefix(':').unwrap_or(name).into())
+            }
+            Some(other) => Err(format!(":{key} is {other}, not a keyword")),
+            None => Err(format!("the map has no :{key}")),
+        }
     };
     let kind = name("type")?;
     let kind = kind_of(&kind).ok_or_else(|| format!("unknown :type :{kind}"))?;
     let process = match map.get("process") {
-        Some(Datum::Keyword(name)) => name.clone(),
+        Some(Datum::Keyword(_) | Datum::Text(_)) => name("process")?,
         Some(other) => other.to_string().into(),
         None => return Err("the map has no :process".into()),
     };
@@ -339,6 +427,73 @@ mod tests {
         let expected = (Told::Unknown, "1".to_owned(), Some(1));
         assert_eq!(read(log, Format::Jepsen), expected);
         assert_eq!(read(maps, Format::Edn), expected);
+    }
+
+    /// Client, function and outcome of each operation.
+    fn outcomes(text: &str, format: Format) -> Vec<(String, String, Told)> {
+        let read = Records::read(text.as_bytes(), format).expect("it is well formed");
+        let records = read.records.into_iter();
+        records
+            .map(|r| (r.client.to_string(), r.function.to_string(), r.told))
+            .collect()
+    }
+
+    #[test]
+    fn a_log_with_or_without_its_logger_and_with_errors_behind_the_value() {
+        let told = |error| vec![("1".into(), "read".into(), Told::Fail { error })];
+        for before in [
+            "",
+            "INFO ",
+            "INFO  jepsen.util - ",
+            "12:00 INFO [worker 1] jepsen.util: ",
+        ] {
+            for (behind, error) in [
+                ("nil", false),
+                ("nil\tnil", false),
+                ("nil\t:timeout", true),
+                ("nil\tSome connection error", true),
+                ("nil\t[:not-found \"no - lease\"]", true),
+                (":timed-out", true),
+            ] {
+                let log = format!(
+                    "{before}1\t:invoke\t:read\tnil\nother - noise\n\
+                     {before}1\t:fail\t:read\t{behind}\n\
+                     {before}:nemesis\t:info\t:start\tcut off (n1 - n2\n"
+                );
+                assert_eq!(outcomes(&log, Format::Jepsen), told(error), "{log}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_vector_one_list_one_array_and_values_by_themselves_say_the_same() {
+        let expected = [("1".to_owned(), "read".to_owned(), Told::Ok(Datum::Int(3)))];
+        let edn = |open: &str, close: &str| {
+            format!(
+                "; recorded\n{open}{{:process 1  :type :invoke, :f :read\n :value nil}}\n\
+                 ; then\n {{:process :nemesis :type :info :f :stop}},\n\
+                 {{:type :ok, :f :read, :value 3, :process 1, :error nil}}{close}\n"
+            )
+        };
+        for (open, close) in [("[", "]"), ("(", ")"), ("", "")] {
+            assert_eq!(outcomes(&edn(open, close), Format::Edn), expected);
+        }
+        let json = |open: &str, comma: &str, close: &str| {
+            format!(
+                "{open}{{\"process\":1,\"type\":\"invoke\",\"f\":\"read\",\"value\":null}}{comma}\n\
+                 {{\"process\":\"nemesis\",\"type\":\"info\",\"f\":\"stop\"}}{comma}\n\
+                 {{\"process\":1,\"type\":\"ok\",\"f\":\"read\",\"value\":3}}{close}\n"
+            )
+        };
+        assert_eq!(outcomes(&json("[", ",", "]"), Format::Json), expected);
+        assert_eq!(outcomes(&json("", "", ""), Format::Json), expected);
+        let cut = json("[", ",", "");
+        assert!(
+            refused(&cut, Format::Json).starts_with("line 4: no JSON"),
+            "{cut}"
+        );
+        let odd = json("[", ",", "]").replace("\"ok\"", "\"odd\"");
+        assert_eq!(refused(&odd, Format::Json), "line 3: unknown :type :odd");
     }
 
     #[test]

@@ -27,6 +27,19 @@ pub(crate) fn agree<S: Specification>(
     Ok(())
 }
 
+/// Whether some order of the calls is right.
+pub(crate) fn is_linearizable<S: Specification>(
+    specification: &S,
+    calls: &[Call<S::Operation>],
+) -> bool {
+    brute_force(
+        specification,
+        calls,
+        &mut Vec::new(),
+        &specification.initial(),
+    )
+}
+
 /// The order shown with a violation is one, as far as it goes.
 fn explains<S: Specification>(
     specification: &S,

@@ -6,7 +6,8 @@
 //! the [`Call`]s on *one* object (linearizability is local: a history is linearizable if it
 //! is so per object; Herlihy & Wing, "Linearizability", 1990, theorem 1). [`search()`]
 //! decides for any specification. Where indexes of a log already say in which order the
-//! calls took effect, [`GivenOrder`] decides in linear time.
+//! calls took effect, [`GivenOrder`] decides in linear time; and where no value is written twice,
+//! [`zones`] do.
 //!
 //! Deliberately left out: partitioning into objects (the caller's, who knows the keys), and
 //! wall time. The bounds are steps and bytes, so a verdict is the same on every machine;
@@ -17,6 +18,7 @@ pub(super) mod brute_force;
 mod given_order;
 pub mod models;
 mod search;
+pub mod zones;
 
 pub use given_order::{Contradiction, GivenOrder};
 pub use search::{search, search_until};

@@ -99,9 +99,10 @@ impl Tables<'_> {
                         .iter()
                         .map(|result| target_row(name, result)),
                 );
-                let held = report.checks.iter();
-                let held = held.filter(|c| c.verdict == squall::report::CheckVerdict::Pass);
-                let checks = format!("{} of {}", held.count(), report.checks.len());
+                use squall::report::CheckVerdict::{NotJudged, Pass};
+                let judged = report.checks.iter().filter(|c| c.verdict != NotJudged);
+                let held = judged.clone().filter(|c| c.verdict == Pass);
+                let checks = format!("{} of {}", held.count(), judged.count());
                 let cells = [name, "checks that hold", "all", &checks, NOTHING];
                 let mut row: Vec<String> = cells.map(str::to_owned).to_vec();
                 row.push(report.verdict.to_string());

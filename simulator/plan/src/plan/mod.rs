@@ -60,6 +60,9 @@ pub struct Plan {
     pub faults: Vec<PlannedFault>,
     /// What the run must achieve.
     pub objectives: Vec<Objective>,
+    /// Properties or checks that the run must have judged to count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub must_judge: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<BaselinePlan>,
 }

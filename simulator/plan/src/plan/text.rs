@@ -61,7 +61,11 @@ impl Plan {
             f,
             "objectives",
             limits.chain(self.baseline.iter().map(baseline)),
-        )
+        )?;
+        match self.must_judge.as_slice() {
+            [] => Ok(()),
+            ids => writeln!(f, "\nmust judge {}", ids.join(", ")),
+        }
     }
 
     fn write_machines(&self, f: &mut Formatter) -> fmt::Result {

@@ -3,6 +3,7 @@
 //! Every check answers with a place and one sentence. The first problem found is the one
 //! reported; the order is that of the tables in a file.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::Range;
 
@@ -14,8 +15,9 @@ use super::unit::{Bounds, Duration, duration_text};
 use super::{
     Scenario, check_fault, check_load, check_region, check_workload, hardware, limits, objectives,
 };
+use squall_check::CHECKS;
 use squall_fault::FaultKind;
-use squall_fault::kind::Aim;
+use squall_fault::kind::{Aim, Drawn};
 
 pub(super) type Checked = Result<(), Problem>;
 
@@ -37,6 +39,7 @@ pub(super) fn written_place(places: &[Place]) -> Place {
 
 pub(super) fn check(scenario: &Scenario) -> Checked {
     check_name(&scenario.name)?;
+    check_must_judge(&scenario.must_judge)?;
     check_cluster(scenario)?;
     check_bounds(
         "latency",
@@ -82,6 +85,25 @@ pub(super) fn check(scenario: &Scenario) -> Checked {
     objectives::check(&scenario.objectives)
 }
 
+/// Every name is that of a property or of a check.
+fn check_must_judge(must_judge: &[Spanned<String>]) -> Checked {
+    let is_known = |id: &str| CHECKS.iter().any(|check| check.is_called(id));
+    match must_judge.iter().find(|id| !is_known(id.get_ref())) {
+        None => Ok(()),
+        Some(id) => {
+            let properties = CHECKS.iter().flat_map(|check| check.property.split(' '));
+            let properties: BTreeSet<&str> = properties.collect();
+            let properties: Vec<&str> = properties.into_iter().collect();
+            let message = format!(
+                "no property or check is called `{}`; properties are {}",
+                id.get_ref(),
+                properties.join(", ")
+            );
+            problem(id.span(), message)
+        }
+    }
+}
+
 fn check_chaos(scenario: &Scenario) -> Checked {
     let Some(chaos) = &scenario.chaos else {
         return Ok(());
@@ -104,20 +126,18 @@ fn check_chaos(scenario: &Scenario) -> Checked {
         return problem(kinds.span(), "the list of kinds is empty");
     }
     for kind in kinds.get_ref() {
-        match kind.get_ref().info().aim {
-            Aim::Spare if *scenario.cluster.spares.get_ref() == 0 => {
-                let message = format!("`{kind}` needs a machine to add: set `spares` in [cluster]");
-                return problem(kind.span(), message);
-            }
-            Aim::Never => {
-                let drawn = FaultKind::ALL.iter().filter(|other| {
-                    other.info().recorded_as == *kind.get_ref() && other.info().aim != Aim::Never
-                });
-                let drawn: Vec<&str> = drawn.map(|kind| kind.name()).collect();
-                let message = format!("`{kind}` is not drawn, but {} are", drawn.join(", "));
-                return problem(kind.span(), message);
-            }
-            _ => {}
+        let info = kind.get_ref().info();
+        if info.aim == Aim::Spare && *scenario.cluster.spares.get_ref() == 0 {
+            let message = format!("`{kind}` needs a machine to add: set `spares` in [cluster]");
+            return problem(kind.span(), message);
+        }
+        if info.drawn == Drawn::Never {
+            let alike = FaultKind::ALL.iter().map(|kind| kind.info());
+            let alike = alike.filter(|other| other.recorded_as == *kind.get_ref());
+            let drawn = alike.filter(|other| other.drawn != Drawn::Never);
+            let drawn: Vec<&str> = drawn.map(|other| other.name).collect();
+            let message = format!("`{kind}` is not drawn, but {} are", drawn.join(", "));
+            return problem(kind.span(), message);
         }
     }
     Ok(())

@@ -64,6 +64,9 @@ pub struct Scenario {
     /// One line for the catalogue.
     #[serde(default)]
     pub summary: String,
+    /// Properties (`C8`) or checks that a run must have judged to count.
+    #[serde(default)]
+    pub must_judge: Vec<Spanned<String>>,
     #[serde(default)]
     pub cluster: Cluster,
     #[serde(default)]

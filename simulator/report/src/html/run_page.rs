@@ -7,7 +7,7 @@ use squall_measure::series::{OverTime, Resources, over_time as measured, resourc
 
 use crate::document::{Block, Section, Table};
 use crate::words::data_loss;
-use crate::{Report, sections, tables};
+use crate::{Report, check_counts, sections, tables};
 
 use super::page::{Graphs, facts, graphs, page, section};
 use super::plot::Plot;
@@ -183,7 +183,7 @@ fn resources_of(report: &Report, used: Option<&Graphs<'_>>) -> Section {
             let table = (!table.is_empty()).then_some(Block::Table(table));
             [graphs].into_iter().chain(table).collect()
         }
-        None if report.backend == "sim" => vec![Block::Note(sections::NO_RESOURCES.into())],
+        None if report.cannot_know_resources() => vec![Block::Note(sections::NO_RESOURCES.into())],
         None => {
             let why = "Not known: the run directory has no resources.csv.";
             vec![Block::Note(why.into())]
@@ -193,8 +193,7 @@ fn resources_of(report: &Report, used: Option<&Graphs<'_>>) -> Section {
 }
 
 fn checks(report: &Report) -> Section {
-    let (held, all) = (sections::held(report), report.checks.len());
-    let title = format!("Checks: {held} of {all} hold");
+    let title = format!("Checks: {}", check_counts(&report.checks));
     let table = Block::Table(tables::checks(report, true));
     Section::new("checks", title, vec![table])
 }

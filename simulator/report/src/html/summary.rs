@@ -12,7 +12,7 @@ use super::findings;
 pub(super) fn summary(report: &Report) -> Markup {
     html! {
         header {
-            p.kicker { (report.scenario) " · seed " (report.seed) " · " (backend(report)) }
+            p.kicker { (report.scenario) " · seed " (report.seed) " · " (report.backend_title()) }
             h1 { (headline(report)) }
             p.verdict {
                 strong class=(tone(report.verdict)) { (report.verdict.to_string()) ", " (report.decision.word()) }
@@ -34,14 +34,6 @@ pub(super) fn tone(verdict: RunVerdict) -> &'static str {
         RunVerdict::Pass => "good",
         RunVerdict::Inconclusive => "doubtful",
         RunVerdict::Violation | RunVerdict::ObjectiveMissed => "bad",
-    }
-}
-
-pub(super) fn backend(report: &Report) -> &str {
-    match report.backend.as_str() {
-        "sim" => "simulation",
-        "docker" => "containers",
-        other => other,
     }
 }
 

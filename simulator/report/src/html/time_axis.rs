@@ -2,7 +2,6 @@
 //! and outages that are shaded on each of them.
 
 use crate::{FaultRow, Ms, Report};
-use squall_fault::FaultKind;
 use squall_measure::SpanStatus;
 use squall_measure::series::Windows;
 
@@ -51,7 +50,7 @@ pub(super) fn in_force(fault: &FaultRow, end: Ms) -> Option<(f64, f64)> {
     let until = match (&fault.status, fault.healed_ms) {
         (SpanStatus::Skipped { .. }, _) => return None,
         (_, Some(healed)) => healed,
-        (_, None) if fault.kind == FaultKind::Transfer => fault.at_ms,
+        (_, None) if fault.kind.is_instant() => fault.at_ms,
         (_, None) => end,
     };
     Some((milliseconds(fault.at_ms), milliseconds(until)))

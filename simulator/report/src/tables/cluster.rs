@@ -146,15 +146,17 @@ fn label(verdict: CheckVerdict) -> &'static str {
         CheckVerdict::Pass => "holds",
         CheckVerdict::Fail => "broken",
         CheckVerdict::Unknown => "unknown",
+        CheckVerdict::NotJudged => "nothing to judge",
     }
 }
 
-/// With `all`, also those that hold.
+/// With `all`, also those that hold or had nothing to judge.
 pub(crate) fn checks(report: &Report, all: bool) -> Table {
-    let shown = |check: &&CheckRow| all || check.verdict != CheckVerdict::Pass;
+    let is_fine = |verdict| matches!(verdict, CheckVerdict::Pass | CheckVerdict::NotJudged);
+    let shown = |check: &&CheckRow| all || !is_fine(check.verdict);
     let checks = report.checks.iter().filter(shown);
     Table::toned("checks", CHECKS, checks, |check| match check.verdict {
-        CheckVerdict::Pass => Tone::Plain,
+        CheckVerdict::Pass | CheckVerdict::NotJudged => Tone::Plain,
         CheckVerdict::Fail => Tone::Bad,
         CheckVerdict::Unknown => Tone::Doubtful,
     })

@@ -4,7 +4,7 @@
 //! Sums are kept in 128 bits, so that no history of 64-bit amounts overflows; wrapping
 //! counters are left out.
 
-use super::super::Specification;
+use super::super::{Call, Specification};
 
 #[derive(Debug, Clone, Copy)]
 pub struct Counter;
@@ -17,6 +17,45 @@ pub enum CounterCall {
         sum: Option<i64>,
     },
     Read(i64),
+}
+
+/// The reads that no order of the adds can explain, as positions in the list of calls: each
+/// lies between the sum of what had surely been added when it was sent and of what may have
+/// been added when it was answered. In linear time after sorting; a counter that keeps these
+/// bounds need not be linearizable.
+///
+/// Source: `counter` of Jepsen (`jepsen.checker`).
+pub fn out_of_bounds(calls: &[Call<CounterCall>]) -> Vec<usize> {
+    let mut events: Vec<(usize, usize, bool)> = Vec::new();
+    for (place, call) in calls.iter().enumerate() {
+        events.push((call.invoked, place, false));
+        events.extend(call.returned.map(|returned| (returned, place, true)));
+    }
+    events.sort_unstable();
+    let (mut lower, mut upper) = (0i128, 0i128);
+    let mut lower_when_sent = vec![0i128; calls.len()];
+    let mut wrong = Vec::new();
+    for (_, place, is_return) in events {
+        match calls[place].operation {
+            CounterCall::Add { by, .. } => {
+                let (least, most) = if is_return == (by > 0) {
+                    (i128::from(by), 0)
+                } else {
+                    (0, i128::from(by))
+                };
+                lower += least;
+                upper += most;
+            }
+            CounterCall::Read(_) if !is_return => lower_when_sent[place] = lower,
+            CounterCall::Read(value) => {
+                if !(lower_when_sent[place]..=upper).contains(&i128::from(value)) {
+                    wrong.push(place);
+                }
+            }
+        }
+    }
+    wrong.sort_unstable();
+    wrong
 }
 
 impl Specification for Counter {

@@ -146,9 +146,21 @@ fn mistakes_about_disks_clocks_members_and_clients() {
     let message = error(spares);
     let expected = "t.toml:6:18: `node-1` is no spare: those are node-6 to node-6";
     assert_eq!(message, expected);
+    let message = error("[chaos]\nkinds = [\"kill\", \"link\"]");
+    let expected = "t.toml:3:18: `link` is not drawn, but latency, jitter, loss, bandwidth are";
+    assert_eq!(message, expected);
     let message = error("[chaos]\nkinds = [\"add_member\"]");
     let expected = "t.toml:3:10: `add_member` needs a machine to add: set `spares` in [cluster]";
     assert_eq!(message, expected);
+}
+
+#[test]
+fn must_judge_names_properties_or_checks() {
+    let message = error("must_judge = [\"C8\", \"C17\"]");
+    let expected = "t.toml:2:21: no property or check is called `C17`; properties are C1, ";
+    assert!(message.starts_with(expected), "{message}");
+    let known = parse_with("must_judge = [\"C8\", \"lock_fairness\"]", &[]);
+    assert_eq!(known.map(|scenario| scenario.must_judge.len()), Ok(2));
 }
 
 #[test]
