@@ -3,7 +3,6 @@
 #![allow(clippy::disallowed_methods)] // real processes, waited for in real time
 
 mod ports;
-#[allow(dead_code)] // shared with the tests through redis-cli, which use the rest
 mod processes;
 
 use std::time::{Duration, Instant};

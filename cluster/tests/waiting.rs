@@ -3,7 +3,6 @@
 #![allow(clippy::disallowed_methods)] // real processes, waited for in real time
 
 mod ports;
-#[allow(dead_code)] // shared with the other tests of processes, which use the rest
 mod processes;
 
 use std::time::{Duration, Instant};

@@ -162,8 +162,9 @@ impl<W: RaftWorld> Node<W> {
         W::emit(NodeEvent::SnapshotArrived {
             index: piece.meta.last_log_id.map_or(0, |id| id.index),
         });
-        let decoding =
-            W::compute(move || Payload::decode(&arrived).map(|payload| (arrived, payload)));
+        let decoding = W::compute(move || {
+            Payload::decode(&arrived).map(|payload| (arrived, Box::new(payload)))
+        });
         let (bytes, payload) = decoding.await?;
         let snapshot = Snapshot::<W> {
             meta: piece.meta,

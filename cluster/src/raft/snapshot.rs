@@ -66,7 +66,10 @@ pub enum SnapshotData<W: RaftWorld> {
     /// On this node's disk.
     Stored(SnapshotFile<<W::Disk as Disk>::File>),
     /// From the leader: its bytes, and what they say.
-    Arrived { bytes: Vec<u8>, payload: Payload },
+    Arrived {
+        bytes: Vec<u8>,
+        payload: Box<Payload>,
+    },
 }
 
 impl<W: RaftWorld> SnapshotData<W> {
@@ -76,7 +79,7 @@ impl<W: RaftWorld> SnapshotData<W> {
     /// Those of the disk, and `InvalidData` if the bytes are damaged.
     pub async fn load(self) -> io::Result<(Vec<u8>, Payload)> {
         match self {
-            Self::Arrived { bytes, payload } => Ok((bytes, payload)),
+            Self::Arrived { bytes, payload } => Ok((bytes, *payload)),
             Self::Stored(file) => {
                 let bytes = file.read_at(0, file.len() as usize).await?;
                 let payload = Payload::decode(&bytes)?;
