@@ -30,6 +30,8 @@ pub enum Capability {
     Power,
     /// Cuts links, and makes them slower or lossy.
     Links,
+    /// Resets established connections.
+    Connections,
     /// Makes a disk slow, failing or rotten.
     Disks,
     /// Sets clocks wrong, one by one.
@@ -277,6 +279,9 @@ kinds! {
     Bandwidth "bandwidth" as Link: Network Links Healed,
         None Observed Nothing None false false,
         2 Ends Always &[in_steps(50_000, 1_000_000, 1_000)], "the links carry no more than so much";
+    Reset "reset" as Reset: Network Connections AtOnce,
+        None Observed Nothing None true false,
+        2 Several IfNamed &[in_steps(0, 1, 1)], "established connections are reset at both ends";
     Transfer "transfer" as Transfer: Membership Membership AtOnce,
         None Observed Nothing None true false,
         2 Follower Always &[], "the leader transfers its leadership";

@@ -1,9 +1,14 @@
 //! What the sections of a run's report hold, in the same words in every form. Which sections
 //! there are, and in which order, is each form's own.
 
+use crate::bottlenecks::Bottleneck;
 use crate::document::{Block, Facts, Line, code, known, plain, strong};
+use crate::report::Report;
+use crate::tables;
 use crate::words::{count, duration, sentence};
-use crate::{Bottleneck, CheckRow, CheckVerdict, Comparison, Percent, Report, tables};
+use squall_check::{CheckResult, Verdict};
+use squall_objective::baseline::Comparison;
+use squall_objective::fixed::Percent;
 
 const NO_ERRORS: &str = "None: every operation was acknowledged.";
 pub(crate) const NO_RESOURCES: &str = "Processor and memory of the nodes are not known on this \
@@ -38,9 +43,9 @@ pub(crate) fn summary(report: &Report) -> Vec<Block> {
 }
 
 /// Checks that do not hold.
-pub(crate) fn broken(report: &Report) -> impl Iterator<Item = &CheckRow> {
+pub(crate) fn broken(report: &Report) -> impl Iterator<Item = &CheckResult> {
     let checks = report.checks.iter();
-    checks.filter(|check| check.verdict == CheckVerdict::Fail)
+    checks.filter(|check| check.verdict == Verdict::Fail)
 }
 
 /// One line an operation or event, of all checks that do not hold.

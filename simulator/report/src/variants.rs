@@ -5,8 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::columns;
 use crate::document::{Block, Document, Table, Tone, Value, number, rate, share, us};
+use crate::report::Report;
+use crate::verdict::RunVerdict;
 use crate::words::sentence;
-use crate::{CheckVerdict, PerSecond, Percent, Report, RunVerdict, Style, sections, write};
+use crate::write::text::Style;
+use crate::{sections, write};
+use squall_check::Verdict;
+use squall_objective::fixed::{PerSecond, Percent};
 
 /// `variants.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -186,9 +191,9 @@ fn severity(verdict: RunVerdict) -> u8 {
 }
 
 fn row(name: &str, report: &Report) -> VariantRow {
-    use CheckVerdict::{Fail, Pass, Unknown};
+    use Verdict::{Fail, Pass, Unknown};
     let overall = report.overall.as_ref();
-    let with = |verdicts: &[CheckVerdict]| {
+    let with = |verdicts: &[Verdict]| {
         let checks = report.checks.iter();
         checks
             .filter(|check| verdicts.contains(&check.verdict))

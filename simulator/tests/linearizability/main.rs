@@ -7,5 +7,4 @@ mod command;
 mod edits;
 mod files;
 mod known;
-mod public;
 mod trouble;

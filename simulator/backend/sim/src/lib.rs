@@ -15,6 +15,7 @@ mod backend;
 mod clock;
 pub mod cluster;
 pub mod disk;
+mod disk_damage;
 mod disk_fault;
 pub mod executor;
 pub mod log;

@@ -16,7 +16,7 @@ use super::world::SimWorld;
 use squall_backend::nemesis::LOOK_AGAIN;
 use squall_backend::site::{InstallError, Machines, Processes, Site, all_down};
 use squall_backend::wait::wait_until;
-use squall_fault::{ClockFault, DiskFault, NodeFault, node_name};
+use squall_fault::{ClockFault, DiskFault, NodeFault, Peers, node_name};
 use squall_history::Recorder;
 
 /// Starting takes less than this.
@@ -25,7 +25,7 @@ const START_LIMIT_US: u64 = 2_000_000;
 const LOOK_CLOSELY: Duration = Duration::from_micros(100);
 
 impl Machines for SimSite {
-    fn inflict(&self, _fault: usize, nodes: &[usize], what: NodeFault) -> Result<(), InstallError> {
+    fn inflict(&self, fault: usize, nodes: &[usize], what: NodeFault) -> Result<(), InstallError> {
         match what {
             NodeFault::PowerLoss => {
                 (nodes.iter()).for_each(|node| self.cluster.lose_power(*node));
@@ -35,6 +35,7 @@ impl Machines for SimSite {
                 let mut nodes = nodes.iter();
                 nodes.try_for_each(|node| self.set_clock(*node, what))
             }
+            NodeFault::Reset { with } => self.reset(fault, nodes, with),
             NodeFault::Disk(_)
             | NodeFault::Kill
             | NodeFault::Stop
@@ -123,6 +124,27 @@ impl Machines for SimSite {
 }
 
 impl SimSite {
+    /// Resets connections of the nodes, and counts them.
+    fn reset(&self, fault: usize, nodes: &[usize], with: Peers) -> Result<(), InstallError> {
+        let is_target = |host: HostId| nodes.contains(&host.0);
+        let is_meant = |host: HostId, peer: HostId| match with {
+            Peers::Nodes => peer != host && peer.0 < self.cluster.len(),
+            Peers::Targets => peer != host && is_target(peer),
+            Peers::Clients => peer == self.clients,
+        };
+        let now = self.executor.now();
+        let count = self.network.borrow_mut().reset_between(now, |a, b| {
+            (is_target(a) && is_meant(a, b)) || (is_target(b) && is_meant(b, a))
+        });
+        if count == 0 {
+            let why = "there was no such connection".to_owned();
+            return Err(InstallError::Skipped(why));
+        }
+        let text = format!("fault {fault}: {count} connections were reset");
+        self.recorder().note(text);
+        Ok(())
+    }
+
     /// Sets a clock wrong, and reads it.
     fn set_clock(&self, node: usize, what: ClockFault) -> Result<(), InstallError> {
         let host = HostId(node);

@@ -7,8 +7,9 @@
 //! ```
 //!
 //! What was played is kept in `runs/engines.jsonl`, so a run that was interrupted goes on where
-//! it stopped; the table is made of what is there. `catalogue` plays seed 1 of every scenario on
-//! `turmoil` instead, and prints what its checks say or why it is refused.
+//! it stopped; the table is made of what is there. `catalogue` plays seed 1 of every scenario but
+//! the long load shapes on `turmoil` instead, or of those that are named behind it, and prints
+//! what its checks say or why it is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
@@ -27,6 +28,20 @@ use squall_sim::SimBackend;
 use squall_turmoil::TurmoilBackend;
 
 const SCENARIOS: [&str; 2] = ["leader-kill", "minority-partition"];
+/// Scenarios whose load alone takes minutes of virtual time.
+const LONG: [&str; 11] = [
+    "cache-performance",
+    "load",
+    "lock-performance",
+    "queue-performance",
+    "ramp",
+    "records",
+    "scalability",
+    "soak",
+    "spike",
+    "stress",
+    "volume",
+];
 const KEPT: &str = "runs/engines.jsonl";
 const THREADS: usize = 2;
 /// Marks around the section of the document.
@@ -59,7 +74,8 @@ struct Played {
 fn main() {
     let asked = std::env::args().nth(1).unwrap_or_else(|| "200".into());
     if asked == "catalogue" {
-        return catalogue();
+        let named: Vec<String> = std::env::args().skip(2).collect();
+        return catalogue(&named);
     }
     let seeds: u64 = asked.parse().expect("a number of seeds, or `catalogue`");
     let mut played = kept();
@@ -172,14 +188,17 @@ fn table(seeds: u64, played: &BTreeMap<Job, Played>) -> String {
                 let runs = played.values();
                 runs.filter(move |run| run.job.scenario == scenario && run.job.engine == engine)
             };
-            type Pick = fn(&Played) -> &Vec<u64>;
-            let measures: [(&str, Pick); 3] = [
-                ("detection", |run| &run.detected_us),
-                ("election", |run| &run.elected_us),
-                ("downtime", |run| &run.gaps_us),
+            type Pick = fn(&Played) -> Vec<u64>;
+            let measures: [(&str, Pick); 4] = [
+                ("detection", |run| run.detected_us.clone()),
+                ("election", |run| run.elected_us.clone()),
+                ("longest downtime of a run", |run| {
+                    run.gaps_us.iter().max().copied().into_iter().collect()
+                }),
+                ("downtime", |run| run.gaps_us.clone()),
             ];
             for (name, pick) in measures {
-                let times = runs().flat_map(|run| pick(run).iter().copied());
+                let times = runs().flat_map(pick);
                 out += &row(scenario, engine, name, times.collect());
             }
         }
@@ -231,8 +250,8 @@ fn write_section(table: &str) -> Result<(), String> {
     std::fs::write(&file, format!("{before}{begin}\n{table}{end}{after}")).map_err(|e| say(&e))
 }
 
-/// Every scenario of the catalogue on `turmoil`, seed 1.
-fn catalogue() {
+/// Scenarios of the catalogue on `turmoil`, seed 1.
+fn catalogue(named: &[String]) {
     let mut files: Vec<PathBuf> = std::fs::read_dir(repository().join("scenarios"))
         .expect("the catalogue is there")
         .filter_map(|entry| Some(entry.ok()?.path()))
@@ -242,6 +261,15 @@ fn catalogue() {
         })
         .collect();
     files.sort();
+    files.retain(|path| {
+        let stem = path.file_stem().expect("a file has a name");
+        let stem = stem.to_string_lossy();
+        if named.is_empty() {
+            !LONG.contains(&&*stem)
+        } else {
+            named.iter().any(|name| *name == stem)
+        }
+    });
     for file in files {
         let scenario = Scenario::load_with(&file, &[]).expect("the catalogue is sound");
         let name = scenario.name.get_ref().clone();

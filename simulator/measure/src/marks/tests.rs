@@ -7,7 +7,7 @@ use crate::testing::{Script, get, unknown, value};
 use squall_history::{Action, Delivered, History, NodeEvent, Outcome, Phase};
 
 /// The marks that a history meets.
-fn met(history: &History) -> BTreeMap<&'static str, u64> {
+fn met(history: &History) -> BTreeMap<String, u64> {
     let marks = measure(history).marks.into_iter();
     marks.filter(|(_, times)| *times > 0).collect()
 }

@@ -6,8 +6,10 @@ use squall_history::History;
 use squall_measure::series::{OverTime, Resources, over_time as measured, resources};
 
 use crate::document::{Block, Section, Table};
+use crate::report::Report;
+use crate::verdict::check_counts;
 use crate::words::data_loss;
-use crate::{Report, check_counts, sections, tables};
+use crate::{sections, tables};
 
 use super::page::{Graphs, facts, graphs, page, section};
 use super::plot::Plot;

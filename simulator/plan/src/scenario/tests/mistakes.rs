@@ -56,7 +56,7 @@ fn mistakes_of_form() {
         ),
         (
             "[[fault]]\nat = \"1s\"\nburn = [\"leader\"]",
-            "t.toml:4:1: unknown field `burn`, expected one of `at`, `for`, `repeat`, `when`, `within_budget`, `kill`, `stop`, `pause`, `power_loss`, `isolate`, `wipe`, `crash_loop`, `up`, `down`, `rolling_restart`, `disk`, `slow_sync`, `damage`, `clock`, `offset`, `drift`, `jump`, `partition`, `one_way`, `bridge`, `link`, `transfer`, `member`, `client`",
+            "t.toml:4:1: unknown field `burn`, expected one of `at`, `for`, `repeat`, `when`, `within_budget`, `kill`, `stop`, `pause`, `power_loss`, `isolate`, `wipe`, `reset`, `with`, `crash_loop`, `up`, `down`, `rolling_restart`, `disk`, `slow_sync`, `damage`, `clock`, `offset`, `drift`, `jump`, `partition`, `one_way`, `bridge`, `link`, `transfer`, `member`, `client`",
         ),
         (
             "[[fault]]\nat = \"1s\"\nkill = [\"leader\", \"boss\"]",
@@ -129,6 +129,14 @@ fn mistakes_about_disks_clocks_members_and_clients() {
         (
             "crash_loop = [\"any\"]\nup = \"1us\"",
             "4:14: `up` and `down` are at least 1ms",
+        ),
+        (
+            "reset = [\"leader\"]\nwith = \"followers\"",
+            "5:8: unknown variant `followers`, expected one of `nodes`, `targets`, `clients`",
+        ),
+        (
+            "reset = [\"leader\"]\nfor = \"1s\"",
+            "5:7: `reset` is over at once, `for` means nothing to it",
         ),
         (
             "client = { crash = 0 }",

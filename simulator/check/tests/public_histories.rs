@@ -5,8 +5,8 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use squall::check::Verdict;
-use squall::check::external::{InputError, Judgement, Limits, Model, judge};
+use squall_check::Verdict;
+use squall_check::external::{InputError, Judgement, Limits, Model, judge};
 
 /// Names the directory of the histories.
 const DIRECTORY: &str = "SQUALL_PUBLIC_HISTORIES";
