@@ -143,8 +143,9 @@ impl<W: RaftWorld> Connection<W> {
         input: &mut BytesMut,
         output: &mut BytesMut,
     ) -> Woken {
-        let is_behind = self.held.is_some() || !self.pipeline.has_space();
-        let reads = !self.is_ending && !(is_behind && input.len() >= MOST_BEHIND_BYTES);
+        let may_begin = self.held.is_none() && self.pipeline.has_space();
+        let takes_more = may_begin || input.len() < MOST_BEHIND_BYTES;
+        let reads = !self.is_ending && takes_more;
         if reads {
             input.reserve(READ_BYTES.max(input.len()));
         }
