@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Output};
 use std::time::{Duration, Instant};
 
-use squall::report::CheckVerdict;
+use squall::report::Verdict;
 use squall::run_dir::RunDir;
 use squall::scenario::Scenario;
 use squall::track_record::{bugs, hunt};
@@ -152,7 +152,7 @@ fn facts(dir: &Path) -> Facts {
     let report = RunDir::open(dir).and_then(|(dir, _)| dir.report());
     let report = report.unwrap_or_else(|e| panic!("{e}"));
     let failed = report.checks.iter();
-    let failed = failed.filter(|check| check.verdict == CheckVerdict::Fail);
+    let failed = failed.filter(|check| check.verdict == Verdict::Fail);
     Facts {
         faults: report.faults.len(),
         operations: report.operations.invoked,

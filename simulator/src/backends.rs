@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use squall_backend::backend::{Backend, BackendError, BackendInfo, Lacks, RunOutput};
+pub use squall_backend::log::{LogFilter, LogLine, Logs};
 use squall_docker::DockerBackend;
 use squall_sim::SimBackend;
 use squall_sim::system::System;
@@ -16,6 +17,8 @@ use squall_sim::system::System;
 pub struct Options {
     /// Runs instead of Squall's own cluster.
     pub system: Option<Arc<dyn System>>,
+    /// Which lines of the nodes' logs to keep, where a backend captures them; `None`: none.
+    pub log: Option<LogFilter>,
     /// A static `squall-node` for containers; found by itself if none is named.
     pub node_binary: Option<PathBuf>,
     /// Bug that all nodes are to make. In simulation the whole process makes it already.
@@ -49,8 +52,8 @@ pub const ALL: &[Registered] = &[
         info: squall_sim::INFO,
         summary: "Deterministic simulation in virtual time",
         open: |options| {
-            let system = no_node_binary(options)?.system;
-            Ok(Box::new(SimBackend { system }))
+            let Options { system, log, .. } = no_node_binary(options)?;
+            Ok(Box::new(SimBackend { system, log }))
         },
     },
     Registered {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backends::{Backend, BackendError, BackendInfo};
+use crate::backends::{Backend, BackendError, BackendInfo, Logs};
 use crate::baseline::Reference;
 use crate::check;
 use crate::history::jsonl::Header;
@@ -36,6 +36,8 @@ pub struct Judged {
     pub report: Report,
     /// What nodes used of their machines; empty where machines are simulated.
     pub resources: Vec<resources::ResourceSample>,
+    /// What nodes logged, as far as the backend was asked to keep it.
+    pub logs: Logs,
 }
 
 /// When a run was made, by the clock on the wall.
@@ -90,7 +92,7 @@ pub fn run_system(
     system: Option<&Arc<dyn System>>,
 ) -> Result<Judged, RunError> {
     let system = system.cloned();
-    let backend = SimBackend { system };
+    let backend = SimBackend { system, log: None };
     run_on(&backend, scenario, seed, reproduce, Context::default())
 }
 
@@ -120,6 +122,7 @@ pub fn run_on(
         context,
         report,
         resources: run.resources,
+        logs: run.logs,
     })
 }
 
@@ -233,7 +236,7 @@ fn input(
     Input {
         scenario: plan.scenario.clone(),
         seed: plan.seed,
-        backend: backend.name.into(),
+        backend,
         cluster: Cluster {
             nodes: plan.cluster.nodes as u64,
             heartbeat_ms: Ms::of(plan.cluster.heartbeat_ms * 1_000),

@@ -8,6 +8,7 @@
 //! plan.txt        what was to happen
 //! history.jsonl   what happened, one event a line
 //! nodes/*.jsonl   the same, what each node said of itself
+//! nodes/*.log     what nodes logged, on the run's clock, if there was anything to keep
 //! resources.csv   what each node used of its machine, of runs on containers
 //! report.json     measures, checks, verdict
 //! report.md       the same to read
@@ -27,6 +28,7 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use crate::backends::{self, Logs};
 use crate::history::jsonl::{Header, HistoryError};
 use crate::history::{EventKind, History};
 use crate::measure::Resources;
@@ -90,6 +92,11 @@ pub struct RunDir {
     path: PathBuf,
     /// Locked while the run is made; the kernel lets go of it, whatever ends the process.
     _marker: Option<File>,
+}
+
+/// Where the log of a node is, within a run directory.
+pub fn log_name(node: &str) -> String {
+    format!("nodes/{node}.log")
 }
 
 impl RunDir {
@@ -203,6 +210,7 @@ impl RunDir {
         self.put_profile(scenario.profile_text())?;
         self.put("plan.txt", &run.report.configuration)?;
         self.write_history(run)?;
+        self.write_logs(&run.logs)?;
         match run.resources.is_empty() {
             true => self.remove(RESOURCES)?,
             false => self.put(RESOURCES, &resources::to_csv(&run.resources))?,
@@ -261,6 +269,18 @@ impl RunDir {
                 why,
             }),
         }
+    }
+
+    /// Writes what nodes logged to a file each, in place of what was there of these nodes.
+    ///
+    /// # Errors
+    /// The disk's own.
+    pub fn write_logs(&self, logs: &Logs) -> Result<(), RunDirError> {
+        for (node, lines) in logs.by_node() {
+            let lines = lines.iter().map(|line| format!("{line}\n"));
+            self.put(&log_name(node), &lines.collect::<String>())?;
+        }
+        Ok(())
     }
 
     fn write_history(&self, run: &Judged) -> Result<(), RunDirError> {
@@ -384,12 +404,15 @@ impl RunDir {
         self.must_have_verdict()?;
         let path = self.path.join(REPORT);
         let text = fs::read_to_string(&path).map_err(|e| self.io(REPORT, e))?;
-        serde_json::from_str(&text).map_err(|e| RunDirError::Malformed {
+        let report: Result<Report, _> = serde_json::from_str(&text);
+        let mut report = report.map_err(|e| RunDirError::Malformed {
             path: path.display().to_string(),
             detail: format!(
                 "{e}; if another version of squall made the run, `squall check` judges it anew"
             ),
-        })
+        })?;
+        report.made_on = backends::named(&report.backend).map(|backend| backend.info);
+        Ok(report)
     }
 
     fn put_profile(&self, text: Option<&str>) -> Result<(), RunDirError> {

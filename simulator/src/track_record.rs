@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use squall_cluster::planted::{self, Bug};
 
-use crate::report::{CheckVerdict, Report};
+use crate::check::{CheckResult, Verdict};
+use crate::report::Report;
 use crate::run;
 use crate::scenario::Scenario;
 
@@ -60,7 +61,7 @@ pub fn hunt(
 
 /// Whether the report shows the bug by a property that it breaks.
 fn caught(report: &Report, seed: u64, bug: Bug) -> Option<Catch> {
-    let failed = |check: &&crate::report::CheckRow| check.verdict == CheckVerdict::Fail;
+    let failed = |check: &&CheckResult| check.verdict == Verdict::Fail;
     let named = |property: &str| bug.breaks().contains(&property);
     let mut checks = report.checks.iter().filter(failed);
     let check = checks.find(|check| check.property.split(' ').any(named))?;

@@ -1,5 +1,7 @@
 //! What documents say of the code, where a reader would be misled by an old figure.
 
+use squall::fault::FaultKind;
+use squall::fault::kind::{Cost, Ends, Loss};
 use squall_cluster::protocol::{
     COMMAND_NAMES, MAX_ARGUMENTS, MAX_BULK_BYTES, MAX_INLINE_BYTES, MAX_KEY_BYTES, MAX_NAME_BYTES,
     MAX_REQUEST_BYTES, MAX_VALUE_BYTES,
@@ -60,4 +62,42 @@ fn the_sizes_are_those_of_the_protocol() {
     ] {
         assert!(text.contains(&row), "docs/commands.md lacks {row}");
     }
+}
+
+/// The table of `scenarios/README.md`, from the table of kinds.
+fn table_of_kinds() -> String {
+    let mut table = "| kind | group | what happens | over | of the budget | loses |\n\
+                     |---|---|---|---|---|---|\n"
+        .to_owned();
+    for kind in FaultKind::ALL {
+        let info = kind.info();
+        let over = match info.ends {
+            Ends::AtOnce => "at once",
+            Ends::Healed => "when healed",
+            Ends::Done => "when done",
+        };
+        let cost = match info.cost {
+            Cost::None => "nothing",
+            Cost::Targets => "its targets",
+            Cost::SmallerSides => "all sides but the largest",
+            Cost::InTurn => "one node at a time",
+        };
+        let loses = match info.loses {
+            Loss::Nothing => "nothing",
+            Loss::Unsynced => "what was not synced",
+            Loss::Stored => "what was stored",
+        };
+        let group = format!("{:?}", info.group).to_lowercase();
+        let summary = info.summary;
+        table += &format!("| `{kind}` | {group} | {summary} | {over} | {cost} | {loses} |\n");
+    }
+    table
+}
+
+#[test]
+fn every_kind_of_fault_is_in_the_table_of_the_scenarios() {
+    let path = squall_tests::repository().join("scenarios/README.md");
+    let text = std::fs::read_to_string(path).expect("the document is there");
+    let table = table_of_kinds();
+    assert!(text.contains(&table), "scenarios/README.md lacks\n{table}");
 }

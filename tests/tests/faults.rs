@@ -4,7 +4,7 @@
 //! they must pass with every fault installed, and leave the traces that only the real thing
 //! leaves. What many seeds bring about is for `squall sweep` and not for here.
 
-use squall::history::{Action, EventKind, FaultStatus, History, NodeEvent};
+use squall::history::{Action, EventKind, FaultStatus, History, NodeEvent, Outcome, Phase};
 use squall::report::RunVerdict;
 use squall::run;
 use squall::scenario::Scenario;
@@ -41,6 +41,44 @@ fn nodes(history: &History) -> impl Iterator<Item = (&str, &NodeEvent)> {
         EventKind::Node { node, event } => Some((node.as_str(), event)),
         _ => None,
     })
+}
+
+#[test]
+fn connections_that_are_reset_cost_answers_but_no_process_and_no_write() {
+    let history = history_of("connection-reset");
+    let counts = history.events.iter().filter_map(|event| match &event.kind {
+        EventKind::Note { text } => text
+            .split_once(": ")?
+            .1
+            .split_once(" connections were reset"),
+        _ => None,
+    });
+    let counts: Vec<u64> = counts.map(|(count, _)| count.parse().unwrap()).collect();
+    assert_eq!(counts.len(), 15, "{counts:?}");
+    assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
+    let unanswered = history.events.iter().filter(|event| match &event.kind {
+        EventKind::Return { outcome, .. } => matches!(outcome, Outcome::Unknown { .. }),
+        _ => false,
+    });
+    assert!(unanswered.count() > 0, "no client lost an answer");
+    let chaos = phase_us(&history, Phase::Chaos)..phase_us(&history, Phase::Heal);
+    let stopped = history.events.iter().filter(|event| match &event.kind {
+        EventKind::Node { event: what, .. } => {
+            matches!(what, NodeEvent::Stopped { .. }) && chaos.contains(&event.at_us)
+        }
+        _ => false,
+    });
+    assert_eq!(stopped.count(), 0);
+}
+
+fn phase_us(history: &History, phase: Phase) -> u64 {
+    let begins = |event: &&squall::history::Event| event.kind == EventKind::Phase { phase };
+    history
+        .events
+        .iter()
+        .find(begins)
+        .expect("a run has all phases")
+        .at_us
 }
 
 #[test]

@@ -40,6 +40,7 @@ fn line(kind: &EventKind) -> Option<(&str, String)> {
         EventKind::Fault(fault) => Some(("fault", fault_text(fault))),
         EventKind::Node { node, event } => node_text(event).map(|text| (node.as_str(), text)),
         EventKind::Note { text } => Some(("note", text.clone())),
+        EventKind::Harness { event } => Some(("harness", format!("{event:?}"))),
         EventKind::Invoke { .. }
         | EventKind::Return { .. }
         | EventKind::Retry { .. }

@@ -28,11 +28,15 @@ const CLUSTER: &[Rule] = &[
 /// manifests say what each may know.
 const SIMULATOR: &[Rule] = &[
     ("stopwatch", &[]),
-    ("run", &["stopwatch"]),
+    ("backends", &[]),
+    ("run", &["backends", "stopwatch"]),
     ("track_record", &["run"]),
     ("environment", &[]),
-    ("run_dir", &["environment", "run"]),
-    ("sweep", &["environment", "run_dir", "stopwatch"]),
+    ("run_dir", &["backends", "environment", "run"]),
+    (
+        "sweep",
+        &["backends", "environment", "run_dir", "stopwatch"],
+    ),
     ("calibrate", &["stopwatch"]),
     ("compare", &["run_dir", "sweep"]),
     ("shrink", &[]),
@@ -41,6 +45,7 @@ const SIMULATOR: &[Rule] = &[
     (
         "testing",
         &[
+            "backends",
             "environment",
             "run",
             "run_dir",
@@ -53,6 +58,7 @@ const SIMULATOR: &[Rule] = &[
     (
         "cli",
         &[
+            "backends",
             "calibrate",
             "compare",
             "environment",

@@ -13,10 +13,13 @@ use squall_history::resources::ResourceSample;
 pub use squall_history::{BackendInfo, History};
 use squall_plan::plan::{ClockPlan, Plan};
 
+use crate::log::Logs;
+
 /// A place in which plans are played.
 ///
 /// ```
 /// use squall_backend::backend::{Backend, BackendError, BackendInfo, Lacks, RunOutput};
+/// use squall_backend::log::Logs;
 /// use squall_history::History;
 /// use squall_plan::plan::Plan;
 ///
@@ -34,7 +37,7 @@ use squall_plan::plan::{ClockPlan, Plan};
 ///         Some("nothing is there to break")
 ///     }
 ///     fn run(&self, _: &Plan) -> Result<RunOutput, BackendError> {
-///         Ok(RunOutput { history: History::default(), resources: Vec::new() })
+///         Ok(RunOutput { history: History::default(), resources: Vec::new(), logs: Logs::default() })
 ///     }
 /// }
 ///
@@ -136,6 +139,8 @@ pub struct RunOutput {
     pub history: History,
     /// What nodes used of their machines; empty where that is not known.
     pub resources: Vec<ResourceSample>,
+    /// What nodes logged, as far as the backend was asked to keep it.
+    pub logs: Logs,
 }
 
 /// There is no history.

@@ -49,10 +49,6 @@ impl<S: Site> Nemesis<S> {
                 }
                 NodeFault::RollingRestart(_) => {}
                 NodeFault::Isolate => return self.cut(fault, action).await,
-                NodeFault::PowerLoss => {
-                    self.site.lose_power(nodes).await?;
-                    all_down(&*self.site, nodes)?;
-                }
                 NodeFault::Disk(what) => {
                     for node in nodes {
                         if what.loses_data() {
@@ -61,10 +57,7 @@ impl<S: Site> Nemesis<S> {
                         self.site.break_disk(fault, *node, *what, ends_us).await?;
                     }
                 }
-                NodeFault::Clock(what) => {
-                    let mut nodes = nodes.iter();
-                    nodes.try_for_each(|node| self.site.set_clock(*node, *what))?;
-                }
+                few_worlds_can => self.site.inflict(fault, nodes, *few_worlds_can)?,
             },
             Action::Partition { .. } => return self.cut(fault, action).await,
             Action::Link { change, .. } => {
@@ -128,9 +121,7 @@ impl<S: Site> Nemesis<S> {
                 NodeFault::Wipe => return self.repair(nodes).await,
                 NodeFault::Isolate => return self.site.remove(fault).await,
                 NodeFault::Disk(what) => return self.mend_disks(fault, nodes, *what).await,
-                NodeFault::Clock(what) => {
-                    (nodes.iter()).for_each(|node| self.site.reset_clock(*node, *what));
-                }
+                few_worlds_can => self.site.relieve(nodes, *few_worlds_can),
             },
             Action::Partition { .. } | Action::Link { .. } => {
                 return self.site.remove(fault).await;

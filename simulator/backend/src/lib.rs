@@ -5,6 +5,7 @@
 pub mod backend;
 pub mod install;
 pub mod link;
+pub mod log;
 pub mod moments;
 pub mod nemesis;
 pub mod operator;

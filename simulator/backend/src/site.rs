@@ -13,7 +13,7 @@
 use std::collections::BTreeSet;
 
 use rand_chacha::ChaCha8Rng;
-use squall_fault::{ClockFault, DiskFault, LinkChange};
+use squall_fault::{DiskFault, LinkChange, NodeFault};
 use squall_world::World;
 
 /// A fault is in force, and was seen to be.
@@ -161,13 +161,21 @@ pub trait Observation {
 /// Machines whose power, disks and clocks can go wrong. A backend that lacks all of that
 /// refuses such plans, and implements nothing of this.
 pub trait Machines {
-    /// Switches machines off: what was not synced is gone.
+    /// Does to nodes what few worlds can, such as taking their power or setting their clocks
+    /// wrong; seen to have happened. Disks are broken one by one, by [`Self::break_disk`].
     ///
     /// # Errors
     /// It is not seen.
-    async fn lose_power(&self, _nodes: &[usize]) -> Result<(), InstallError> {
+    fn inflict(
+        &self,
+        _fault: usize,
+        _nodes: &[usize],
+        _what: NodeFault,
+    ) -> Result<(), InstallError> {
         Err(not_here())
     }
+    /// Takes back what [`Self::inflict`] did, where that does not end with the fault.
+    fn relieve(&self, _nodes: &[usize], _what: NodeFault) {}
     /// Breaks the disk of one node, and waits until an operation has met that, at most until
     /// `ends_us`.
     ///
@@ -185,15 +193,6 @@ pub trait Machines {
     /// Takes back what a fault did to the disk of one node. What a failed sync has left is
     /// drawn from `rng`.
     fn mend_disk(&self, _fault: usize, _node: usize, _what: DiskFault, _rng: &mut ChaCha8Rng) {}
-    /// Sets the clock of a node wrong, and reads it.
-    ///
-    /// # Errors
-    /// The clock does not show it.
-    fn set_clock(&self, _node: usize, _what: ClockFault) -> Result<(), InstallError> {
-        Err(not_here())
-    }
-    /// Takes back what [`Self::set_clock`] did.
-    fn reset_clock(&self, _node: usize, _what: ClockFault) {}
 }
 
 fn not_here() -> InstallError {

@@ -107,7 +107,7 @@ pub fn check_all(history: &History) -> Vec<CheckResult> {
 pub fn check_system(history: &History) -> Vec<CheckResult> {
     let mut results = check_all(history);
     for result in &mut results {
-        let of_raft = |id: &&str| is_called(result.name, result.property, id);
+        let of_raft = |id: &&str| is_called(&result.name, &result.property, id);
         if result.checked == 0 && ["raft", "R2", "R5"].iter().any(of_raft) {
             result.verdict = Verdict::NotJudged;
             result.detail = "not offered: the system reports nothing of its log".into();
@@ -179,10 +179,9 @@ mod tests {
         run
     }
 
-    fn verdicts(history: &History) -> Vec<(&'static str, Verdict)> {
-        let results = check_all(history);
+    fn verdicts(history: &History) -> Vec<(String, Verdict)> {
+        let results = check_all(history).into_iter();
         results
-            .iter()
             .map(|result| (result.name, result.verdict))
             .collect()
     }
@@ -217,7 +216,7 @@ mod tests {
         let mut run = Run::new();
         run.call("cache-1", set("k", "a"), stored(5));
         run.call("cache-1", get("k"), absent());
-        assert!(verdicts(&run.cut()).contains(&("cache_linearizable", Verdict::Fail)));
+        assert!(verdicts(&run.cut()).contains(&("cache_linearizable".into(), Verdict::Fail)));
     }
 
     #[test]

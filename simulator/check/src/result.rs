@@ -5,14 +5,15 @@
 //! can forget that "unknown" is not a pass, nor that a check without anything to judge has
 //! shown nothing.
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::table::Check;
 
 /// Most lines of evidence that a result carries.
 pub const EVIDENCE_LIMIT: usize = 20;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Something was judged, and the property holds.
@@ -24,19 +25,20 @@ pub enum Verdict {
     NotJudged,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckResult {
     /// File name of the check: `lock_exclusion`.
-    pub name: &'static str,
+    pub name: String,
     /// The property's number: `L1`.
-    pub property: &'static str,
+    pub property: String,
     pub verdict: Verdict,
     /// One line.
     pub detail: String,
-    /// One line an operation or event, at most [`EVIDENCE_LIMIT`].
-    pub evidence: Vec<String>,
     /// How many operations or events were judged.
     pub checked: u64,
+    /// One line an operation or event, at most [`EVIDENCE_LIMIT`]; left out when there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
 }
 
 /// The verdict of all checks together: `Fail` beats `Unknown` beats `Pass`. Checks that had
@@ -120,8 +122,8 @@ impl Judge {
             ),
         };
         CheckResult {
-            name: check.name,
-            property: check.property,
+            name: check.name.to_owned(),
+            property: check.property.to_owned(),
             verdict,
             detail,
             evidence: self.evidence,

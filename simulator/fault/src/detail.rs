@@ -52,6 +52,7 @@ pub const ACTIONS: &[ActionKeys] = &[
     of_nodes("power_loss", &[]),
     of_nodes("isolate", &[]),
     of_nodes("wipe", &[]),
+    of_nodes("reset", &["with"]),
     of_nodes("crash_loop", &["up", "down"]),
     of_nodes("rolling_restart", &["up", "down"]),
     one_of("disk", &["slow_sync", "damage"]),
@@ -79,12 +80,30 @@ pub enum NodeFault {
     Isolate,
     /// The process dies and its disk is empty for good; healing has the node replaced.
     Wipe,
+    /// Its established connections are reset, at both ends.
+    Reset {
+        #[serde(default)]
+        with: Peers,
+    },
     /// The process dies, is started again, dies again, and so on until it heals.
     CrashLoop(#[serde(deserialize_with = "Cycle::or_half_a_second")] Cycle),
     /// One node after the other is stopped gracefully and started again.
     RollingRestart(#[serde(deserialize_with = "Cycle::or_a_second")] Cycle),
     Disk(DiskFault),
     Clock(ClockFault),
+}
+
+/// Which connections of a node are reset.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Peers {
+    /// Those with any other node.
+    #[default]
+    Nodes,
+    /// Those with the other targets.
+    Targets,
+    /// Those with clients.
+    Clients,
 }
 
 /// How long a process lives and is dead in turn.
@@ -243,6 +262,7 @@ impl NodeFault {
             NodeFault::PowerLoss => FaultKind::PowerLoss,
             NodeFault::Isolate => FaultKind::Isolate,
             NodeFault::Wipe => FaultKind::Wipe,
+            NodeFault::Reset { .. } => FaultKind::Reset,
             NodeFault::CrashLoop(_) => FaultKind::CrashLoop,
             NodeFault::RollingRestart(_) => FaultKind::RollingRestart,
             NodeFault::Disk(fault) => fault.kind(),
@@ -271,6 +291,9 @@ impl NodeFault {
             FaultKind::PowerLoss => NodeFault::PowerLoss,
             FaultKind::Isolate | FaultKind::Flapping => NodeFault::Isolate,
             FaultKind::Wipe => NodeFault::Wipe,
+            FaultKind::Reset => NodeFault::Reset {
+                with: [Peers::Nodes, Peers::Clients][sizes[0] as usize],
+            },
             FaultKind::CrashLoop => NodeFault::CrashLoop(cycle()),
             FaultKind::RollingRestart => NodeFault::RollingRestart(cycle()),
             FaultKind::SlowSync => NodeFault::Disk(DiskFault::SlowSync(us(0))),
@@ -375,6 +398,11 @@ impl fmt::Display for NodeFault {
                 let (up, down) = (Duration(cycle.up_us), Duration(cycle.down_us));
                 write!(f, ": down {down}, up {up}")
             }
+            NodeFault::Reset { with } => f.write_str(match with {
+                Peers::Nodes => ": with other nodes",
+                Peers::Targets => ": with each other",
+                Peers::Clients => ": with clients",
+            }),
             NodeFault::Disk(DiskFault::SlowSync(by_us)) => write!(f, ": +{}", Duration(*by_us)),
             NodeFault::Clock(ClockFault::Offset(by_us) | ClockFault::Jump(by_us)) => {
                 write!(f, ": {}", Offset(*by_us))

@@ -30,6 +30,8 @@ pub enum Capability {
     Power,
     /// Cuts links, and makes them slower or lossy.
     Links,
+    /// Resets established connections.
+    Connections,
     /// Makes a disk slow, failing or rotten.
     Disks,
     /// Sets clocks wrong, one by one.
@@ -117,7 +119,16 @@ pub enum Aim {
     Ends,
     /// No node: the fault is the clients'.
     Clients,
-    /// Nothing: chaos does not draw the kind.
+}
+
+/// Whether chaos draws a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drawn {
+    /// Unless `kinds` leaves it out.
+    Always,
+    /// Only if `kinds` names it. Kinds that came later, so that earlier seeds mean what they
+    /// did.
+    IfNamed,
     Never,
 }
 
@@ -176,13 +187,14 @@ pub struct KindInfo {
     /// The smallest cluster for which chaos draws it.
     pub fewest_nodes: usize,
     pub aim: Aim,
+    pub drawn: Drawn,
     pub sizes: &'static [Size],
 }
 
 macro_rules! kinds {
     ($($kind:ident $name:literal as $recorded:ident: $group:ident $needs:ident $ends:ident,
         $silence:ident $proof:ident $loses:ident $cost:ident $run:literal $rejoins:literal,
-        $fewest:literal $aim:ident $sizes:expr, $summary:literal;)*) => {
+        $fewest:literal $aim:ident $drawn:ident $sizes:expr, $summary:literal;)*) => {
         /// A kind of fault, by the name that scenarios, histories and reports use.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum FaultKind {
@@ -211,6 +223,7 @@ macro_rules! kinds {
                         rejoins: $rejoins,
                         fewest_nodes: $fewest,
                         aim: Aim::$aim,
+                        drawn: Drawn::$drawn,
                         sizes: $sizes,
                     } },)*
                 }
@@ -221,112 +234,115 @@ macro_rules! kinds {
 
 // A row: kind, name, name in histories: group, needs, end,
 //     silence, proof, loses, cost, only running targets, rejoins,
-//     fewest nodes, aim, sizes, summary.
+//     fewest nodes, aim, drawn, sizes, summary.
 kinds! {
     Kill "kill" as Kill: Process Processes Healed,
         Process ProcessEnd Nothing Targets true false,
-        3 Several &[], "the process dies at once (SIGKILL), and is started again";
+        3 Several Always &[], "the process dies at once (SIGKILL), and is started again";
     Stop "stop" as Stop: Process Processes Healed,
         Process ProcessEnd Nothing Targets true false,
-        3 Several &[], "the process ends gracefully, and is started again";
+        3 Several Always &[], "the process ends gracefully, and is started again";
     PowerLoss "power_loss" as PowerLoss: Process Power Healed,
         Process ProcessEnd Unsynced Targets true false,
-        3 Several &[], "the process dies, what was not synced is gone, and it is started again";
+        3 Several Always &[], "the process dies, what was not synced is gone, and it is started again";
     Pause "pause" as Pause: Process Processes Healed,
         CutOff Observed Nothing Targets true false,
-        3 Several &[], "the process stands still, and then goes on";
+        3 Several Always &[], "the process stands still, and then goes on";
     Isolate "isolate" as Isolate: Network Links Healed,
         CutOff Observed Nothing Targets false false,
-        3 Several &[], "each target is cut off from every other node";
+        3 Several Always &[], "each target is cut off from every other node";
     Flapping "flapping" as Isolate: Network Links Healed,
         CutOff Observed Nothing Targets false false,
-        3 One &[ms(100, 1_000), ms(100, 1_000)],
+        3 One Always &[ms(100, 1_000), ms(100, 1_000)],
         "one node is cut off and back, two to five times";
     Partition "partition" as Partition: Network Links Healed,
         None Observed Nothing SmallerSides false false,
-        3 Side &[], "no message passes between the sides; nodes on no side reach everyone";
+        3 Side Always &[], "no message passes between the sides; nodes on no side reach everyone";
     OneWay "one_way" as Partition: Network Links Healed,
         None Observed Nothing SmallerSides false false,
-        3 Direction &[], "a partition that loses the messages of one direction only";
+        3 Direction Always &[], "a partition that loses the messages of one direction only";
     Bridge "bridge" as Bridge: Network Links Healed,
         None Observed Nothing SmallerSides false false,
-        3 Bridge &[], "a partition of two sides that both reach one node";
+        3 Bridge Always &[], "a partition of two sides that both reach one node";
     Link "link" as Link: Network Links Healed,
         None Observed Nothing None false false,
-        2 Never &[], "messages from some nodes to others get worse";
+        2 Ends Never &[], "messages from some nodes to others get worse";
     Latency "latency" as Link: Network Links Healed,
         None Observed Nothing None false false,
-        2 Ends &[ms(1, 30)], "every message on the links takes longer";
+        2 Ends Always &[ms(1, 30)], "every message on the links takes longer";
     Jitter "jitter" as Link: Network Links Healed,
         None Observed Nothing None false false,
-        2 Ends &[ms(1, 50)], "messages on the links take longer at random";
+        2 Ends Always &[ms(1, 50)], "messages on the links take longer at random";
     Loss "loss" as Link: Network Links Healed,
         None Observed Nothing None false false,
-        2 Ends &[in_steps(1_000, 100_000, 1_000)], "the links lose a share of their messages";
+        2 Ends Always &[in_steps(1_000, 100_000, 1_000)], "the links lose a share of their messages";
     Bandwidth "bandwidth" as Link: Network Links Healed,
         None Observed Nothing None false false,
-        2 Ends &[in_steps(50_000, 1_000_000, 1_000)], "the links carry no more than so much";
+        2 Ends Always &[in_steps(50_000, 1_000_000, 1_000)], "the links carry no more than so much";
+    Reset "reset" as Reset: Network Connections AtOnce,
+        None Observed Nothing None true false,
+        2 Several IfNamed &[in_steps(0, 1, 1)], "established connections are reset at both ends";
     Transfer "transfer" as Transfer: Membership Membership AtOnce,
         None Observed Nothing None true false,
-        2 Follower &[], "the leader transfers its leadership";
+        2 Follower Always &[], "the leader transfers its leadership";
     Wipe "wipe" as Wipe: Process Processes Healed,
         Process ProcessEnd Stored Targets true true,
-        3 One &[], "the process dies and its disk is emptied; the node is replaced";
+        3 One Always &[], "the process dies and its disk is emptied; the node is replaced";
     CrashLoop "crash_loop" as CrashLoop: Process Processes Healed,
         Turns ProcessEnd Nothing Targets true false,
-        3 One &[ms(50, 1_000), ms(20, 500)], "the process dies and is started again and again";
+        3 One Always &[ms(50, 1_000), ms(20, 500)], "the process dies and is started again and again";
     RollingRestart "rolling_restart" as RollingRestart: Process Processes Done,
         Turns Observed Nothing InTurn false false,
-        3 All &[ms(500, 2_000), ms(100, 1_000)],
+        3 All Always &[ms(500, 2_000), ms(100, 1_000)],
         "one target after the other is stopped gracefully and started again";
     SlowSync "slow_sync" as SlowSync: Disk Disks Healed,
         None Observed Nothing None true false,
-        1 One &[ms(5, 200)], "every sync takes longer";
+        1 One Always &[ms(5, 200)], "every sync takes longer";
     FailingSync "failing_sync" as FailingSync: Disk Disks Healed,
         Process ProcessEnd Unsynced Targets true false,
-        3 One &[], "a sync fails; what was written before it may or may not be durable";
+        3 One Always &[], "a sync fails; what was written before it may or may not be durable";
     ReadError "read_error" as ReadError: Disk Disks Healed,
         Process ProcessEnd Nothing Targets true false,
-        3 One &[], "reads fail; the process is restarted, as a node reads its disk then";
+        3 One Always &[], "reads fail; the process is restarted, as a node reads its disk then";
     WriteError "write_error" as WriteError: Disk Disks Healed,
         Process ProcessEnd Nothing Targets true false,
-        3 One &[], "writes fail";
+        3 One Always &[], "writes fail";
     DiskFull "disk_full" as DiskFull: Disk Disks Healed,
         Process ProcessEnd Nothing Targets true false,
-        3 One &[], "writes that need space fail";
+        3 One Always &[], "writes that need space fail";
     BitRot "bit_rot" as BitRot: Disk Disks Healed,
         Process ProcessEnd Stored Targets true true,
-        3 One &[], "synced bytes change; the process is restarted, and the node replaced";
+        3 One Always &[], "synced bytes change; the process is restarted, and the node replaced";
     MisdirectedWrite "misdirected_write" as MisdirectedWrite: Disk Disks Healed,
         Process ProcessEnd Stored Targets true true,
-        3 One &[], "a write lands over older data of its file; the node is replaced";
+        3 One Always &[], "a write lands over older data of its file; the node is replaced";
     TornTail "torn_tail" as TornTail: Disk Disks Healed,
         Process ProcessEnd Unsynced Targets true false,
-        3 One &[], "power is lost in the middle of a write, a part of which stays";
+        3 One Always &[], "power is lost in the middle of a write, a part of which stays";
     ClockOffset "clock_offset" as ClockOffset: Clock Clocks Healed,
         None Observed Nothing None false false,
-        1 One &[signed(ms(10, 60_000))], "the wall clock is off";
+        1 One Always &[signed(ms(10, 60_000))], "the wall clock is off";
     ClockDrift "clock_drift" as ClockDrift: Clock Clocks Healed,
         None Observed Nothing None false false,
-        1 One &[signed(in_steps(10, 300, 1))], "both clocks run fast, or slow when negative";
+        1 One Always &[signed(in_steps(10, 300, 1))], "both clocks run fast, or slow when negative";
     ClockJump "clock_jump" as ClockJump: Clock Clocks AtOnce,
         None Observed Nothing None false false,
-        1 One &[signed(ms(10, 3_600_000))], "the wall clock is set wrong for good";
+        1 One Always &[signed(ms(10, 3_600_000))], "the wall clock is set wrong for good";
     AddMember "add_member" as AddMember: Membership Membership Healed,
         None Observed Nothing None false false,
-        1 Spare &[], "a spare joins, and leaves when the fault heals";
+        1 Spare Always &[], "a spare joins, and leaves when the fault heals";
     RemoveMember "remove_member" as RemoveMember: Membership Membership Healed,
         None Observed Nothing Targets false true,
-        3 One &[], "a member leaves, and joins again when the fault heals";
+        3 One Always &[], "a member leaves, and joins again when the fault heals";
     ReplaceMember "replace_member" as ReplaceMember: Membership Membership Healed,
         None Observed Stored Targets false true,
-        3 One &[], "a member is removed, given an empty disk, and added again";
+        3 One Always &[], "a member is removed, given an empty disk, and added again";
     ClientCrash "client_crash" as ClientCrash: Client Clients AtOnce,
         None Observed Nothing None false false,
-        1 Clients &[in_steps(1, 4, 1)], "clients vanish with what they asked for; others come";
+        1 Clients Always &[in_steps(1, 4, 1)], "clients vanish with what they asked for; others come";
     RetryStorm "retry_storm" as RetryStorm: Client Clients Healed,
         None Observed Nothing None false false,
-        1 Clients &[in_steps(1, 4, 1)], "clients give up early and ask again at once";
+        1 Clients Always &[in_steps(1, 4, 1)], "clients give up early and ask again at once";
 }
 
 impl FaultKind {

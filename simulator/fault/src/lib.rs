@@ -17,10 +17,7 @@ mod trigger;
 pub mod unit;
 
 pub use action::Action;
-pub use detail::{
-    ACTIONS, ActionKeys, ClientFault, ClockFault, Cycle, DiskFault, LinkChange, MemberChange,
-    NodeFault,
-};
+pub use detail::*;
 pub use kind::{Capability, FaultKind};
 pub use resolve::{Roles, resolve};
 pub use target::{Target, node_name};

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Action, LinkChange, NodeFault, Roles, Target, resolve};
+use super::kind::{Aim, Cost, Drawn};
+use super::{Action, FaultKind, LinkChange, NodeFault, Roles, Target, resolve};
 
 fn roles(leader: Option<usize>, up: &[usize], nodes: usize) -> Roles {
     Roles {
@@ -198,6 +199,67 @@ fn every_choice_can_be_taken() {
         seen.extend(resolve(&action, &five, &mut rng).unwrap().names());
     }
     assert_eq!(seen.len(), 4, "{seen:?}");
+}
+
+/// An action of the kind as chaos would draw it, with the smallest sizes.
+fn smallest(kind: FaultKind) -> Action<Target> {
+    let info = kind.info();
+    let groups = match info.aim {
+        Aim::Several | Aim::One | Aim::All | Aim::Follower | Aim::Spare => 1,
+        Aim::Side | Aim::Direction | Aim::Ends => 2,
+        Aim::Bridge => 3,
+        Aim::Clients => 0,
+    };
+    let sizes: Vec<i64> = info.sizes.iter().map(|size| size.min as i64).collect();
+    Action::drawn(kind, vec![vec![Target::Any]; groups], &sizes)
+}
+
+#[test]
+fn rows_of_the_table_agree_with_their_actions() {
+    let mut names = BTreeSet::new();
+    for kind in FaultKind::ALL {
+        let info = kind.info();
+        assert!(names.insert(info.name), "{kind} is there twice");
+        assert_eq!(info.name.parse(), Ok(*kind));
+        let recorded = info.recorded_as.info();
+        assert_eq!(recorded.recorded_as, info.recorded_as, "{kind}");
+        assert_eq!(recorded.group, info.group, "{kind}");
+        assert_eq!(recorded.needs, info.needs, "{kind}");
+        if info.drawn != Drawn::Never {
+            let action = smallest(*kind);
+            assert_eq!(action.kind(), info.recorded_as, "{action}");
+            let groups: Vec<Vec<Target>> = action.groups().iter().map(|g| g.to_vec()).collect();
+            assert_eq!(action.with_groups(groups), action);
+        }
+        for size in info.sizes {
+            assert!(
+                size.min <= size.max && size.min.is_multiple_of(size.step),
+                "{kind}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_a_budget_counts_is_what_the_row_says() {
+    for kind in FaultKind::ALL
+        .iter()
+        .filter(|kind| kind.info().drawn != Drawn::Never)
+    {
+        let action = smallest(*kind);
+        let mut next = 0;
+        let resolved = action.map(|_| {
+            next += 1;
+            next - 1
+        });
+        let expected: &[usize] = match kind.info().cost {
+            Cost::None | Cost::InTurn => &[],
+            Cost::Targets => &[0],
+            // Of sides as large as each other the first counts as the larger.
+            Cost::SmallerSides => &[1],
+        };
+        assert_eq!(Vec::from_iter(resolved.impaired()), expected, "{kind}");
+    }
 }
 
 #[test]

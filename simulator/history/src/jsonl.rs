@@ -330,6 +330,15 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_kind_of_fault_is_named() {
+        let line =
+            r#"{"at":3,"type":"fault","fault":0,"kind":"meteor","targets":[],"status":"healed"}"#;
+        let error = error(&format!("{HEADER}{line}\n"));
+        assert!(error.starts_with("line 2: not an event"), "{error}");
+        assert!(error.contains("unknown kind of fault `meteor`"), "{error}");
+    }
+
+    #[test]
     fn damage_is_named_with_its_line() {
         assert!(error("").contains("history is empty"));
         assert!(error("{\"at\":1}\n").starts_with("line 1: not a history header"));

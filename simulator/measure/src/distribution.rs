@@ -4,54 +4,41 @@
 //! exceed), as there are tens of elections in a run, not millions. Latencies, of which
 //! there are millions, are kept in histograms instead (see `latency`).
 
-/// Summary of durations in microseconds. All `None` when there were none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Distribution {
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use squall_objective::fixed::Ms;
+
+/// A distribution of durations; exact values by nearest rank, `null` if there were none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Times {
     pub count: u64,
-    pub min_us: Option<u64>,
-    pub p50_us: Option<u64>,
-    pub p90_us: Option<u64>,
-    pub p99_us: Option<u64>,
-    pub max_us: Option<u64>,
+    pub min: Option<Ms>,
+    pub p50: Option<Ms>,
+    pub p90: Option<Ms>,
+    pub p99: Option<Ms>,
+    pub max: Option<Ms>,
 }
 
-impl Distribution {
-    pub fn of(mut durations_us: Vec<u64>) -> Self {
-        durations_us.sort_unstable();
-        let quantile = |per_mille| nearest_rank(&durations_us, per_mille);
+impl Times {
+    /// Of durations in microseconds, in rising order.
+    pub fn of(sorted_us: &[u64]) -> Self {
+        let quantile = |per_mille| nearest_rank(sorted_us, per_mille).map(Ms::of);
         Self {
-            count: durations_us.len() as u64,
-            min_us: durations_us.first().copied(),
-            p50_us: quantile(500),
-            p90_us: quantile(900),
-            p99_us: quantile(990),
-            max_us: durations_us.last().copied(),
+            count: sorted_us.len() as u64,
+            min: sorted_us.first().copied().map(Ms::of),
+            p50: quantile(500),
+            p90: quantile(900),
+            p99: quantile(990),
+            max: quantile(1_000),
         }
     }
 }
 
-/// Durations with their summary. They are kept because the quantiles of several runs taken
-/// together cannot be had from the quantiles of each.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Durations {
-    pub times: Distribution,
-    /// In rising order.
-    pub all_us: Vec<u64>,
-}
-
-impl Durations {
-    pub fn of(mut all_us: Vec<u64>) -> Self {
-        all_us.sort_unstable();
-        Self {
-            times: Distribution::of(all_us.clone()),
-            all_us,
-        }
-    }
-
-    /// By nearest rank; `per_mille` is 1 to 1,000.
-    pub fn quantile(&self, per_mille: usize) -> Option<u64> {
-        nearest_rank(&self.all_us, per_mille)
-    }
+/// In rising order.
+pub fn sorted(us: impl IntoIterator<Item = u64>) -> Vec<u64> {
+    let mut us: Vec<u64> = us.into_iter().collect();
+    us.sort_unstable();
+    us
 }
 
 /// The quantile of sorted values by nearest rank; `per_mille` is 1 to 1000.
@@ -66,18 +53,17 @@ mod tests {
 
     #[test]
     fn nearest_rank_takes_values_that_occurred() {
-        let distribution = Distribution::of((1..=200).rev().collect());
-        assert_eq!(distribution.count, 200);
-        assert_eq!(distribution.min_us, Some(1));
-        assert_eq!(distribution.p50_us, Some(100));
-        assert_eq!(distribution.p90_us, Some(180));
-        assert_eq!(distribution.p99_us, Some(198));
-        assert_eq!(distribution.max_us, Some(200));
-        assert_eq!(Distribution::of(vec![7]).p99_us, Some(7));
+        let times = Times::of(&sorted((1..=200).rev()));
+        assert_eq!((times.count, times.min), (200, Some(Ms::of(1))));
+        assert_eq!(times.p50, Some(Ms::of(100)));
+        assert_eq!(times.p90, Some(Ms::of(180)));
+        assert_eq!(times.p99, Some(Ms::of(198)));
+        assert_eq!(times.max, Some(Ms::of(200)));
+        assert_eq!(Times::of(&[7]).p99, Some(Ms::of(7)));
     }
 
     #[test]
     fn nothing_measured_is_none_and_not_zero() {
-        assert_eq!(Distribution::of(Vec::new()), Distribution::default());
+        assert_eq!(Times::of(&[]), Times::default());
     }
 }

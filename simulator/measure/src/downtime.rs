@@ -18,7 +18,11 @@
 //! Only chaos, heal, converge and serve count, and gaps are clipped to them. `any` is the
 //! time in which at least one service was down.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use squall_history::Service;
+use squall_objective::fixed::{Ms, Percent};
 
 use super::baseline::{Baseline, Baselines};
 use super::timeline::{Class, SERVICES, Sample, Span, Timeline};
@@ -31,51 +35,49 @@ pub const NO_BASELINE_US: u64 = 100_000;
 pub const IDLE_US: u64 = 2_000_000;
 
 /// A stretch in which a service was down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Gap {
+    #[schemars(with = "String")]
     pub service: Service,
-    pub from_us: u64,
-    pub to_us: u64,
+    pub from_ms: Ms,
+    pub to_ms: Ms,
 }
 
-/// Downtime of one service, or of any.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+impl Gap {
+    /// Microseconds.
+    pub fn length_us(&self) -> u64 {
+        self.to_ms.get() - self.from_ms.get()
+    }
+}
+
+/// From the start of chaos to the end of serve; a gap that goes beyond either is cut there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceDowntime {
-    pub total_us: u64,
+    /// All gaps together.
+    pub total: Ms,
     /// The longest gap.
-    pub max_us: u64,
+    pub max: Ms,
+    /// How many gaps.
     pub count: u64,
-    /// Share of the measured stretch without downtime, in millionths.
-    pub availability_ppm: u32,
+    /// Percent of that stretch without a gap.
+    pub availability: Percent,
 }
 
-/// `None` for services that no operation asked, and for `any` if the run had no chaos.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// `null` for services that were never asked, and for `any` if the run had no chaos.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Downtime {
     pub lock: Option<ServiceDowntime>,
     pub queue: Option<ServiceDowntime>,
     pub cache: Option<ServiceDowntime>,
+    /// At least one service down.
     pub any: Option<ServiceDowntime>,
-    /// In order of time, then of service.
-    pub gaps: Vec<Gap>,
-    /// Length of the stretch that counts.
-    pub measured_us: u64,
 }
 
-impl Downtime {
-    pub fn service(&self, service: Service) -> Option<ServiceDowntime> {
-        match service {
-            Service::Lock => self.lock,
-            Service::Queue => self.queue,
-            Service::Cache => self.cache,
-        }
-    }
-}
-
-/// Downtime of each service between the start of chaos and the end of serve.
-pub fn downtime(timeline: &Timeline<'_>, baselines: &Baselines) -> Downtime {
+/// Downtime of each service between the start of chaos and the end of serve, and all gaps in
+/// order of time, then of service.
+pub fn downtime(timeline: &Timeline<'_>, baselines: &Baselines) -> (Downtime, Vec<Gap>) {
     let Some(measured) = timeline.measured() else {
-        return Downtime::default();
+        return Default::default();
     };
     let mut gaps = Vec::new();
     let [lock, queue, cache] = SERVICES.map(|service| {
@@ -83,21 +85,19 @@ pub fn downtime(timeline: &Timeline<'_>, baselines: &Baselines) -> Downtime {
         let found = gaps_of(timeline, service, baselines.service(service), measured);
         gaps.extend(found.iter().map(|s| Gap {
             service,
-            from_us: s.from_us,
-            to_us: s.to_us,
+            from_ms: Ms::of(s.from_us),
+            to_ms: Ms::of(s.to_us),
         }));
         asked.then(|| sum(&found, measured))
     });
-    gaps.sort_by_key(|gap| (gap.from_us, gap.service));
-    let any = sum(&union(&gaps), measured);
-    Downtime {
+    gaps.sort_by_key(|gap| (gap.from_ms, gap.service));
+    let downtime = Downtime {
         lock,
         queue,
         cache,
-        any: Some(any),
-        gaps,
-        measured_us: measured.length_us(),
-    }
+        any: Some(sum(&union(&gaps), measured)),
+    };
+    (downtime, gaps)
 }
 
 fn gaps_of(
@@ -199,12 +199,10 @@ fn clip(span: Span, to: Span) -> Span {
 fn union(gaps: &[Gap]) -> Vec<Span> {
     let mut union: Vec<Span> = Vec::new();
     for gap in gaps {
+        let (from_us, to_us) = (gap.from_ms.get(), gap.to_ms.get());
         match union.last_mut() {
-            Some(last) if gap.from_us <= last.to_us => last.to_us = last.to_us.max(gap.to_us),
-            _ => union.push(Span {
-                from_us: gap.from_us,
-                to_us: gap.to_us,
-            }),
+            Some(last) if from_us <= last.to_us => last.to_us = last.to_us.max(to_us),
+            _ => union.push(Span { from_us, to_us }),
         }
     }
     union
@@ -215,10 +213,10 @@ fn sum(gaps: &[Span], measured: Span) -> ServiceDowntime {
     let up_us = u128::from(measured.length_us().saturating_sub(total_us));
     let ppm = (up_us * 1_000_000).checked_div(u128::from(measured.length_us()));
     ServiceDowntime {
-        total_us,
-        max_us: gaps.iter().map(|gap| gap.length_us()).max().unwrap_or(0),
+        total: Ms::of(total_us),
+        max: Ms::of(gaps.iter().map(|gap| gap.length_us()).max().unwrap_or(0)),
         count: gaps.len() as u64,
-        availability_ppm: u32::try_from(ppm.unwrap_or(1_000_000)).unwrap_or(1_000_000),
+        availability: Percent::of(u64::try_from(ppm.unwrap_or(1_000_000)).unwrap_or(1_000_000)),
     }
 }
 

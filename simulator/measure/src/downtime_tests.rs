@@ -18,14 +18,15 @@ fn script() -> Script {
     script
 }
 
-fn measured(history: &History) -> Downtime {
+fn measured(history: &History) -> (Downtime, Vec<Gap>) {
     let timeline = Timeline::of(history);
     downtime(&timeline, &Baselines::of(&timeline))
 }
 
 fn gaps(script: &mut Script) -> Vec<(u64, u64)> {
-    let found = measured(&script.end(11 * SECOND)).gaps;
-    found.iter().map(|gap| (gap.from_us, gap.to_us)).collect()
+    let (_, found) = measured(&script.end(11 * SECOND));
+    let ends = found.iter().map(|gap| (gap.from_ms.get(), gap.to_ms.get()));
+    ends.collect()
 }
 
 #[test]
@@ -35,25 +36,22 @@ fn a_gap_runs_from_the_last_to_the_first_acknowledgement() {
     script.op(4 * SECOND, get("k"), Some((4_500_000, unknown())));
     script.op(4_510_000, get("k"), Some((4_511_000, failed())));
     script.gets(5 * SECOND, 10 * SECOND, 20_000, 5_000);
-    let downtime = measured(&script.end(11 * SECOND));
+    let (downtime, gaps) = measured(&script.end(11 * SECOND));
     let gap = Gap {
         service: Service::Cache,
-        from_us: 3_985_000,
-        to_us: 5_005_000,
+        from_ms: Ms::of(3_985_000),
+        to_ms: Ms::of(5_005_000),
     };
-    assert_eq!(downtime.gaps, [gap]);
+    assert_eq!(gaps, [gap]);
     let expected = ServiceDowntime {
-        total_us: 1_020_000,
-        max_us: 1_020_000,
+        total: Ms::of(1_020_000),
+        max: Ms::of(1_020_000),
         count: 1,
-        availability_ppm: 872_500,
+        availability: Percent::of(872_500),
     };
     assert_eq!(downtime.cache, Some(expected));
     assert_eq!(downtime.any, Some(expected));
-    assert_eq!(
-        (downtime.lock, downtime.queue, downtime.measured_us),
-        (None, None, 8 * SECOND)
-    );
+    assert_eq!((downtime.lock, downtime.queue), (None, None));
 }
 
 #[test]
@@ -113,14 +111,14 @@ fn a_long_poll_is_no_outage_until_its_own_wait_is_over() {
     script.gets(2 * SECOND, 10 * SECOND, 20_000, 5_000);
     script.op(3 * SECOND, poll(1_000), Some((4_050_000, answer())));
     script.op(4_050_000, poll(1_000), Some((5_600_000, answer())));
-    let downtime = measured(&script.end(11 * SECOND));
+    let (downtime, gaps) = measured(&script.end(11 * SECOND));
     let gap = Gap {
         service: Service::Queue,
-        from_us: 5_050_000,
-        to_us: 5_600_000,
+        from_ms: Ms::of(5_050_000),
+        to_ms: Ms::of(5_600_000),
     };
-    let queue_gaps: Vec<_> = downtime.gaps.iter().map(|g| (g.service, g.to_us)).collect();
-    assert_eq!(queue_gaps, [(gap.service, gap.to_us)]);
+    let queue_gaps: Vec<_> = gaps.iter().map(|g| (g.service, g.to_ms)).collect();
+    assert_eq!(queue_gaps, [(gap.service, gap.to_ms)]);
     assert_eq!(downtime.queue.map(|d| d.count), Some(1));
 }
 
@@ -138,11 +136,11 @@ fn any_is_the_time_in_which_at_least_one_service_was_down() {
     script.get(5_100_000, 5_105_000);
     script.op(4_500_000, check(), Some((4_500_100, checked())));
     script.op(4_600_000, check(), Some((5_500_000, checked())));
-    let downtime = measured(&script.end(11 * SECOND));
-    assert_eq!(downtime.cache.map(|d| d.total_us), Some(1_100_000));
-    assert_eq!(downtime.lock.map(|d| d.total_us), Some(999_900));
+    let (downtime, _) = measured(&script.end(11 * SECOND));
+    assert_eq!(downtime.cache.map(|d| d.total.get()), Some(1_100_000));
+    assert_eq!(downtime.lock.map(|d| d.total.get()), Some(999_900));
     assert_eq!(
-        downtime.any.map(|d| (d.total_us, d.count)),
+        downtime.any.map(|d| (d.total.get(), d.count)),
         Some((1_495_000, 1))
     );
 }

@@ -56,6 +56,16 @@ fn a_killed_leader_is_detected_and_replaced() {
 }
 
 #[test]
+fn an_instant_fault_answers_for_no_leader_lost_much_later() {
+    let mut script = script();
+    script.fault(0, "client_crash", &["cache-1"], SECOND, None);
+    script.node(9 * SECOND, "node-1", stopped());
+    script.election(9 * SECOND + 400_000, "node-2", 1);
+    script.leader(9 * SECOND + 800_000, "node-2", 2, 9 * SECOND + 900_000);
+    assert_eq!(seen(&script.end(20 * SECOND)), [None]);
+}
+
+#[test]
 fn a_killed_follower_costs_no_leader() {
     let mut script = script();
     script.fault(0, "kill", &["node-2"], SECOND, Some(2 * SECOND));

@@ -2,24 +2,28 @@
 
 use std::collections::BTreeMap;
 
-use squall_history::{Outcome, Service};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use squall_history::Outcome;
 
 use super::latency::operation_name;
 use super::timeline::{Class, Timeline};
 
 /// How often one kind of operation was not acknowledged for one reason.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ErrorCount {
-    pub service: Service,
-    pub operation: &'static str,
-    pub class: Class,
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ErrorRow {
+    pub service: String,
+    pub operation: String,
+    /// `failed` or `unknown`.
+    pub outcome: Class,
     /// With every number replaced by `N`, so that equal reasons count together.
     pub why: String,
     pub count: u64,
 }
 
 /// The most frequent first.
-pub fn errors(timeline: &Timeline<'_>) -> Vec<ErrorCount> {
+pub fn errors(timeline: &Timeline<'_>) -> Vec<ErrorRow> {
     let mut counts: BTreeMap<_, u64> = BTreeMap::new();
     for operation in timeline.operations.iter().filter(|o| o.action.is_remote()) {
         let (class, why) = match operation.outcome {
@@ -34,10 +38,10 @@ pub fn errors(timeline: &Timeline<'_>) -> Vec<ErrorCount> {
     }
     let counts = counts.into_iter();
     let mut rows: Vec<_> = counts
-        .map(|((service, operation, class, why), count)| ErrorCount {
-            service,
-            operation,
-            class,
+        .map(|((service, operation, outcome, why), count)| ErrorRow {
+            service: service.name().to_owned(),
+            operation: operation.to_owned(),
+            outcome,
             why,
             count,
         })
@@ -79,7 +83,7 @@ mod tests {
         let rows = errors(&Timeline::of(&history));
         let seen: Vec<_> = rows
             .iter()
-            .map(|r| (r.why.as_str(), r.class, r.count))
+            .map(|r| (r.why.as_str(), r.outcome, r.count))
             .collect();
         let expected = [
             ("the leader is at N.N.N.N:N", Class::Failed, 2),

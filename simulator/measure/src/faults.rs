@@ -17,6 +17,7 @@ pub struct FaultSpan {
     pub at_us: u64,
     /// When it took effect; `None` if it was never seen to.
     pub installed_us: Option<u64>,
+    /// When it was over; a fault that is over at once, when it took effect.
     pub healed_us: Option<u64>,
     /// How it stands at the end of the history; `Installed` is in force to the end.
     pub status: FaultStatus,
@@ -65,6 +66,10 @@ fn record(spans: &mut Vec<FaultSpan>, at_us: u64, event: &FaultEvent) {
     match event.status {
         FaultStatus::Installed => {
             span.installed_us = Some(at_us);
+            if event.kind.is_instant() {
+                span.healed_us = Some(at_us);
+                span.status = FaultStatus::Healed;
+            }
         }
         FaultStatus::Healed => span.healed_us = Some(at_us),
         FaultStatus::Skipped { .. } | FaultStatus::Uncertain { .. } => {}
@@ -95,6 +100,21 @@ mod tests {
                 (0, Some(30), Some(40), &FaultStatus::Healed),
             ]
         );
+    }
+
+    #[test]
+    fn instant_faults_are_over_when_they_take_effect() {
+        let mut script = Script::new();
+        for (fault, kind) in ["transfer", "clock_jump", "client_crash"]
+            .iter()
+            .enumerate()
+        {
+            script.fault(fault, kind, &["node-1"], 10, None);
+        }
+        for span in spans(&script.end(50)) {
+            assert_eq!((span.installed_us, span.healed_us), (Some(10), Some(10)));
+            assert_eq!(span.status, FaultStatus::Healed);
+        }
     }
 
     #[test]

@@ -9,65 +9,52 @@
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use squall_history::{Action, Phase, Service};
+use squall_history::{Action, Phase};
 
 use super::timeline::{Class, Timeline};
 
-/// Latencies of one kind of operation, in one phase, with one kind of outcome.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LatencyRow {
-    pub service: Service,
-    pub operation: &'static str,
-    pub phase: Phase,
-    pub class: Class,
-    pub summary: LatencySummary,
-}
-
 /// Microseconds. Quantiles are exact to three significant digits, the rest exactly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LatencySummary {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Latency {
     pub count: u64,
-    pub min_us: u64,
-    pub p50_us: u64,
-    pub p90_us: u64,
-    pub p95_us: u64,
-    pub p99_us: u64,
-    pub p999_us: u64,
-    pub max_us: u64,
+    pub min: u64,
+    pub p50: u64,
+    pub p90: u64,
+    pub p95: u64,
+    pub p99: u64,
+    pub p999: u64,
+    pub max: u64,
     /// Rounded down.
-    pub mean_us: u64,
+    pub mean: u64,
 }
 
-/// In order of service, operation, phase, outcome.
-pub fn latency(timeline: &Timeline<'_>) -> Vec<LatencyRow> {
+/// Phase → outcome.
+pub type OperationLatency = BTreeMap<Phase, BTreeMap<Class, Latency>>;
+
+/// Service → operation → phase → outcome.
+pub type Latencies = BTreeMap<String, BTreeMap<String, OperationLatency>>;
+
+pub fn latency(timeline: &Timeline<'_>) -> Latencies {
     let mut recorders: BTreeMap<_, Recorder> = BTreeMap::new();
     for sample in &timeline.samples {
         if let Some(end_us) = sample.end_us {
-            let key = (
-                sample.service,
-                operation_name(sample.action),
-                sample.phase,
-                sample.class,
-            );
-            recorders
-                .entry(key)
-                .or_insert_with(Recorder::new)
-                .record(end_us - sample.start_us);
+            let operation = (sample.service, operation_name(sample.action));
+            let recorder = recorders.entry((operation, sample.phase, sample.class));
+            let recorder = recorder.or_insert_with(Recorder::new);
+            recorder.record(end_us - sample.start_us);
         }
     }
-    recorders
-        .into_iter()
-        .map(
-            |((service, operation, phase, class), recorder)| LatencyRow {
-                service,
-                operation,
-                phase,
-                class,
-                summary: recorder.summary(),
-            },
-        )
-        .collect()
+    let mut latencies = Latencies::new();
+    for (((service, operation), phase, class), recorder) in recorders {
+        let operations = latencies.entry(service.name().to_owned()).or_default();
+        let phases = operations.entry(operation.to_owned()).or_default();
+        let outcomes = phases.entry(phase).or_default();
+        outcomes.insert(class, recorder.summary());
+    }
+    latencies
 }
 
 /// The name of an operation in reports; the same as in the history.
@@ -129,21 +116,21 @@ impl Recorder {
         self.sum_us += u128::from(latency_us);
     }
 
-    pub(super) fn summary(&self) -> LatencySummary {
+    pub(super) fn summary(&self) -> Latency {
         let count = self.histogram.len();
         let mean_us = self.sum_us / u128::from(count.max(1));
         // A bucket's upper bound may lie above the largest value recorded.
         let quantile = |share| self.histogram.value_at_quantile(share).min(self.max_us);
-        LatencySummary {
+        Latency {
             count,
-            min_us: self.min_us,
-            p50_us: quantile(0.5),
-            p90_us: quantile(0.9),
-            p95_us: quantile(0.95),
-            p99_us: quantile(0.99),
-            p999_us: quantile(0.999),
-            max_us: self.max_us,
-            mean_us: u64::try_from(mean_us).expect("a mean is no larger than the maximum"),
+            min: self.min_us,
+            p50: quantile(0.5),
+            p90: quantile(0.9),
+            p95: quantile(0.95),
+            p99: quantile(0.99),
+            p999: quantile(0.999),
+            max: self.max_us,
+            mean: u64::try_from(mean_us).expect("a mean is no larger than the maximum"),
         }
     }
 }
@@ -165,36 +152,36 @@ mod tests {
             .op(200_000, get("k"), Some((700_000, unknown())))
             .op(300_000, get("k"), None);
         let history = script.end(2_000_000);
-        let rows = latency(&Timeline::of(&history));
-        let keys: Vec<_> = rows
+        let latencies = latency(&Timeline::of(&history));
+        let phases = &latencies["cache"]["get"];
+        let counts: Vec<_> = phases
             .iter()
-            .map(|r| (r.operation, r.phase, r.class, r.summary.count))
+            .flat_map(|(phase, classes)| classes.iter().map(move |(c, l)| (*phase, *c, l.count)))
             .collect();
         assert_eq!(
-            keys,
+            counts,
             [
-                ("get", Phase::Warmup, Class::Ok, 100),
-                ("get", Phase::Chaos, Class::Ok, 1),
-                ("get", Phase::Chaos, Class::Unknown, 1),
+                (Phase::Warmup, Class::Ok, 100),
+                (Phase::Chaos, Class::Ok, 1),
+                (Phase::Chaos, Class::Unknown, 1),
             ]
         );
-        let expected = LatencySummary {
+        let expected = Latency {
             count: 100,
-            min_us: 1,
-            p50_us: 50,
-            p90_us: 90,
-            p95_us: 95,
-            p99_us: 99,
-            p999_us: 100,
-            max_us: 100,
-            mean_us: 50,
+            min: 1,
+            p50: 50,
+            p90: 90,
+            p95: 95,
+            p99: 99,
+            p999: 100,
+            max: 100,
+            mean: 50,
         };
-        assert_eq!(rows[0].summary, expected);
-        assert_eq!(
-            (rows[1].summary.min_us, rows[1].summary.p50_us),
-            (900_000, 900_000)
-        );
-        assert_eq!(rows[2].summary.max_us, 500_000);
+        assert_eq!(phases[&Phase::Warmup][&Class::Ok], expected);
+        let chaos = &phases[&Phase::Chaos];
+        let stalled = chaos[&Class::Ok];
+        assert_eq!((stalled.min, stalled.p50), (900_000, 900_000));
+        assert_eq!(chaos[&Class::Unknown].max, 500_000);
     }
 
     #[test]

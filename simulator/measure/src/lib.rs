@@ -3,9 +3,10 @@
 //! Every measure is a pure function of a [`History`], one measure a file, so that a
 //! simulated run, a run on containers and a stored history are measured by the same code.
 //! A measure says what it cannot know by `None`, never by a zero. Measures do not judge:
-//! limits and verdicts are the business of [`squall_report`], correctness that of
-//! [`squall_check`]. Times are whole microseconds of the run's clock throughout, which
-//! keeps equal histories equal to the last digit.
+//! limits and verdicts are the report's business, correctness that of checks. What is
+//! measured is what is reported: these types are parts of `report.json`. Times are whole
+//! microseconds of the run's clock inside, which keeps equal histories equal to the last
+//! digit; [`Ms`](squall_objective::fixed::Ms) writes them as milliseconds.
 
 mod baseline;
 pub mod distribution;
@@ -31,22 +32,28 @@ pub mod timeline;
 pub mod totals;
 pub mod work;
 
-pub use distribution::{Distribution, Durations};
+pub use distribution::Times;
 pub use downtime::{Downtime, Gap, ServiceDowntime};
 pub use election::Election;
+pub use errors::ErrorRow;
 pub use faults::FaultSpan;
-pub use latency::LatencyRow;
+pub use latency::{Latencies, Latency, OperationLatency};
 pub use levels::Levels;
-pub use loss::DataLoss;
-pub use misses::Misses;
-pub use recovery::{Recovery, Spell};
-pub use resources::Resources;
-pub use squall_history::FaultStatus as SpanStatus;
-pub use steps::{LoadMeasure, Overall, StepMeasure, StressEnd};
-pub use throughput::{Series, Throughput};
-pub use timeline::{Class, Reign, SERVICES, Span};
-pub use totals::Totals;
+pub use loss::Loss;
+pub use recovery::{Recovery, RecoveryTimes};
+pub use resources::{ResourceRow, Resources};
+pub use sizes::PayloadRow;
+pub use slowest::SlowRow;
+pub use steps::{Broke, LoadMeasure, LoadStep, Overall, StressEnd};
+pub use throughput::{Leader, PhaseStart, Rate, Throughput, TimelineData};
+pub use timeline::{Class, SERVICES, Span};
+pub use totals::{CacheReport, QueueReport, Totals};
 pub use work::{Breakdown, Stages};
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use baseline::Baselines;
 use squall_history::{EventKind, History, Phase, UNFINISHED};
@@ -58,40 +65,48 @@ pub struct Measures {
     /// Every occurrence of every fault, with the leadership change it caused, if any.
     pub faults: Vec<FaultMeasure>,
     /// Fault takes effect → a surviving node starts an election.
-    pub detection: Durations,
+    pub detection: Times,
     /// Fault takes effect → a new leader has committed its first entry.
-    pub election: Durations,
+    pub election: Times,
     pub downtime: Downtime,
+    /// Every stretch in which a service was down.
+    pub gaps: Vec<Gap>,
     pub recovery: Recovery,
-    pub loss: DataLoss,
-    /// How often each mark was met, in the order of [`marks::all`].
-    pub marks: Vec<(&'static str, u64)>,
-    pub latency: Vec<LatencyRow>,
+    /// From the fault's effect to service as in the warm-up.
+    pub recovery_after_fault: RecoveryTimes,
+    pub samples: Samples,
+    pub loss: Loss,
+    /// How often each mark was met; see [`marks`].
+    pub marks: BTreeMap<String, u64>,
+    pub latency: Latencies,
     /// Of writes, by size, where sizes differ.
-    pub sizes: Vec<sizes::SizeRow>,
+    pub sizes: Vec<PayloadRow>,
     pub throughput: Throughput,
-    pub operations: Counts,
+    pub operations: Operations,
     /// What workloads were given, over any stretch.
     pub levels: Levels,
     /// Where the time of operations went.
     pub breakdown: Breakdown,
     pub totals: Totals,
-    pub misses: Misses,
-    pub errors: Vec<errors::ErrorCount>,
-    pub slowest: Vec<slowest::Slow>,
+    pub errors: Vec<ErrorRow>,
+    pub slowest: Vec<SlowRow>,
     /// Of the chaos phase; `None` if the run did not come to it.
     pub overall: Option<Overall>,
     pub load: LoadMeasure,
     /// Whether operations that were asked for were left undone.
     pub unfinished: bool,
-    /// Acknowledged operations over time, for drawing.
-    pub series: Series,
-    /// Who led, when; in order of term.
-    pub reigns: Vec<Reign>,
-    /// Start of each phase that the run reached.
-    pub phases: Vec<(Phase, u64)>,
-    /// Time of the last event.
-    pub end_us: u64,
+    pub timeline: TimelineData,
+}
+
+/// Every single duration behind the distributions, in rising order, so that runs can be
+/// taken together without loss. Microseconds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Samples {
+    pub detection: Vec<u64>,
+    pub election: Vec<u64>,
+    pub recovery_throughput: Vec<u64>,
+    pub recovery_members: Vec<u64>,
+    pub recovery_rejoin: Vec<u64>,
 }
 
 /// A fault and what it did to the leadership.
@@ -102,13 +117,17 @@ pub struct FaultMeasure {
     pub election: Option<Election>,
 }
 
-/// How many operations ended how, over the whole run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
+/// What the cluster was asked in the whole run, by probes and the audit too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Operations {
+    /// Started: the sum of the others.
     pub invoked: u64,
+    /// Answered, whatever the answer.
     pub acknowledged: u64,
+    /// Certainly without effect.
     pub failed: u64,
-    /// Timed out, broken off, or still outstanding at the end.
+    /// Without a usable answer, so that they may have had an effect: timed out, broken off,
+    /// or outstanding at the end.
     pub unknown: u64,
 }
 
@@ -119,33 +138,41 @@ pub fn measure(history: &History) -> Measures {
     let spans = faults::spans(history);
     let elections = election::elections(&timeline, &spans);
     let durations = |pick: fn(&Election) -> Option<u64>| {
-        Durations::of(elections.iter().flatten().filter_map(pick).collect())
+        distribution::sorted(elections.iter().flatten().filter_map(pick))
     };
-    let downtime = downtime::downtime(&timeline, &baselines);
+    let (downtime, gaps) = downtime::downtime(&timeline, &baselines);
+    let recoveries = recovery::recovery(&timeline, &baselines, &spans, &elections);
+    let seen = |us: &[Option<u64>]| distribution::sorted(us.iter().copied().flatten());
+    let samples = Samples {
+        detection: durations(|election| election.detected_us),
+        election: durations(|election| election.elected_us),
+        recovery_throughput: seen(&recoveries.throughput),
+        recovery_members: seen(&recoveries.members),
+        recovery_rejoin: seen(&recoveries.rejoin),
+    };
     Measures {
-        marks: marks::count(&timeline, &spans, &downtime.gaps),
-        detection: durations(|e| e.detected_us),
-        election: durations(|e| e.elected_us),
+        marks: marks::count(&timeline, &spans, &gaps),
+        detection: Times::of(&samples.detection),
+        election: Times::of(&samples.election),
         downtime,
-        recovery: recovery::recovery(&timeline, &baselines, &spans, &elections),
+        gaps,
+        recovery: recoveries.summary(),
+        recovery_after_fault: RecoveryTimes::of(&recoveries.after_fault),
+        samples,
         loss: loss::loss(&timeline),
         latency: latency::latency(&timeline),
         sizes: sizes::by_size(&timeline),
         throughput: throughput::throughput(&timeline),
-        operations: counts(&timeline),
+        operations: operations(&timeline),
         levels: Levels::of(&timeline),
         breakdown: work::breakdown(&timeline),
-        totals: totals::totals(history, &timeline),
-        misses: misses::misses(&timeline),
+        totals: totals::totals(history, &timeline, &misses::misses(&timeline)),
         errors: errors::errors(&timeline),
         slowest: slowest::slowest(&timeline),
         overall: (timeline.phase(Phase::Chaos)).map(|span| steps::overall(history, span)),
         load: steps::load(history),
         unfinished: is_unfinished(history),
-        series: throughput::series(&timeline),
-        reigns: timeline.reigns,
-        phases: timeline.phases,
-        end_us: timeline.end_us,
+        timeline: throughput::timeline_data(&timeline),
         faults: spans
             .into_iter()
             .zip(elections)
@@ -159,8 +186,8 @@ fn is_unfinished(history: &History) -> bool {
     history.events.iter().any(|event| is_it(&event.kind))
 }
 
-fn counts(timeline: &Timeline<'_>) -> Counts {
-    let mut counts = Counts::default();
+fn operations(timeline: &Timeline<'_>) -> Operations {
+    let mut counts = Operations::default();
     for sample in &timeline.samples {
         counts.invoked += 1;
         match sample.class {

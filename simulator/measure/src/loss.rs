@@ -24,42 +24,53 @@
 //! Figures for the report, not a verdict: the checks judge every property by itself.
 
 use indexmap::{IndexMap, IndexSet};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use squall_history::{Action, Operation, Outcome, Phase, dead_lettered_from};
 
+use squall_objective::fixed::Ms;
+
 use super::timeline::{Class, Timeline};
 
-/// What was lost. Counts are of operations, or of messages where they exist twice.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct DataLoss {
+/// Writes are publishes and writes to the cache, of the whole run. Counts are of operations,
+/// or of messages where they exist twice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Loss {
     /// Acknowledged writes.
     pub acked: u64,
+    /// Acknowledged writes whose effect the audit missed.
     pub lost: u64,
-    /// Payload bytes of the lost writes.
+    /// Payload of the lost writes, bytes.
     pub lost_bytes: u64,
-    /// First invocation to last acknowledgement of the lost writes: the recovery point
-    /// objective that the run would have needed.
-    pub window_us: u64,
+    /// The first of the lost writes is sent → the last of them is acknowledged: the recovery
+    /// point objective (RPO) that the run would have needed; 0 if none is lost.
+    pub window_ms: Ms,
+    /// Messages stored twice, or delivered after their acknowledgement was confirmed, and
+    /// increments that count more than once.
     pub duplicated: u64,
+    /// Values that clients were given though nobody wrote them, or only a write that failed
+    /// for certain.
     pub phantom: u64,
-    /// Acknowledged writes of which the history does not show whether they are lost.
+    /// Acknowledged writes of which nobody can say whether they are lost: the audit did not
+    /// come to their key or to the end of their queue.
     pub unaudited: u64,
 }
 
-pub fn loss(timeline: &Timeline<'_>) -> DataLoss {
+pub fn loss(timeline: &Timeline<'_>) -> Loss {
     let mut tally = Tally::default();
     queue_loss(timeline, &mut tally);
     cache_loss(timeline, &mut tally);
     let window_us = tally.window.map_or(0, |(from_us, to_us)| to_us - from_us);
-    DataLoss {
-        window_us,
+    Loss {
+        window_ms: Ms::of(window_us),
         ..tally.loss
     }
 }
 
 #[derive(Default)]
 struct Tally {
-    loss: DataLoss,
+    loss: Loss,
     window: Option<(u64, u64)>,
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::testing::{Script, failed, get, unknown, value};
 use squall_history::History;
 
-fn measured(history: &History) -> DataLoss {
+fn measured(history: &History) -> Loss {
     loss(&Timeline::of(history))
 }
 
@@ -74,12 +74,12 @@ fn acknowledged_messages_that_a_drained_queue_never_delivered_are_lost() {
     script.received(200, 210, receive(), &[(1, "m1")]);
     script.received(1_100, 1_110, receive(), &[(4, "m4")]);
     script.received(1_200, 1_210, receive(), &[]);
-    let expected = DataLoss {
+    let expected = Loss {
         acked: 4,
         lost: 2,
         lost_bytes: 200,
-        window_us: 15,
-        ..DataLoss::default()
+        window_ms: Ms::of(15),
+        ..Loss::default()
     };
     assert_eq!(measured(&script.end(2_000)), expected);
 }
@@ -93,10 +93,10 @@ fn without_a_completed_drain_missing_messages_are_unaudited() {
         publish("m2"),
         Some((25, published(2))),
     );
-    let expected = DataLoss {
+    let expected = Loss {
         acked: 2,
         unaudited: 1,
-        ..DataLoss::default()
+        ..Loss::default()
     };
     assert_eq!(measured(&script.end(2_000)), expected);
 }
@@ -130,10 +130,10 @@ fn stored_twice_and_delivered_after_its_ack_are_duplicates_but_redelivery_is_not
         &[(9, "twice"), (2, "late"), (3, "again")],
     );
     script.received(1_200, 1_210, receive(), &[]);
-    let expected = DataLoss {
+    let expected = Loss {
         acked: 3,
         duplicated: 2,
-        ..DataLoss::default()
+        ..Loss::default()
     };
     assert_eq!(measured(&script.end(2_000)), expected);
 }
@@ -152,9 +152,9 @@ fn values_never_issued_or_certainly_failed_are_phantoms() {
     script.op(120, get("k"), Some((130, value(Some("ghost"), 7))));
     assert_eq!(
         measured(&script.end(2_000)),
-        DataLoss {
+        Loss {
             phantom: 3,
-            ..DataLoss::default()
+            ..Loss::default()
         }
     );
 }
@@ -175,12 +175,12 @@ fn an_older_version_at_the_audit_shows_the_newer_writes_lost() {
         .op(50, cas(5), Some((55, stored(9))))
         .op(60, cas(1), Some((65, Outcome::Mismatch)));
     script.op(1_100, get("k"), Some((1_110, value(Some("b"), 6))));
-    let expected = DataLoss {
+    let expected = Loss {
         acked: 4,
         lost: 2,
         lost_bytes: 52,
-        window_us: 25,
-        ..DataLoss::default()
+        window_ms: Ms::of(25),
+        ..Loss::default()
     };
     assert_eq!(measured(&script.end(2_000)), expected);
 }
@@ -193,12 +193,12 @@ fn a_delete_excuses_what_it_may_have_erased_and_no_later_write() {
     script.op(20, delete(), Some((30, stored(0))));
     script.op(40, set("b"), Some((45, stored(7))));
     script.op(1_100, get("k"), Some((1_110, value(None, 0))));
-    let expected = DataLoss {
+    let expected = Loss {
         acked: 2,
         lost: 1,
         lost_bytes: 50,
-        window_us: 5,
-        ..DataLoss::default()
+        window_ms: Ms::of(5),
+        ..Loss::default()
     };
     assert_eq!(measured(&script.end(2_000)), expected);
 
@@ -209,9 +209,9 @@ fn a_delete_excuses_what_it_may_have_erased_and_no_later_write() {
     script.op(1_100, get("k"), Some((1_110, value(None, 0))));
     assert_eq!(
         measured(&script.end(2_000)),
-        DataLoss {
+        Loss {
             acked: 1,
-            ..DataLoss::default()
+            ..Loss::default()
         }
     );
 }
@@ -222,10 +222,10 @@ fn keys_the_audit_did_not_read_are_unaudited() {
     script
         .op(10, set("a"), Some((15, stored(5))))
         .op(1_100, get("k"), Some((1_200, unknown())));
-    let expected = DataLoss {
+    let expected = Loss {
         acked: 1,
         unaudited: 1,
-        ..DataLoss::default()
+        ..Loss::default()
     };
     assert_eq!(measured(&script.end(2_000)), expected);
 }

@@ -9,23 +9,26 @@ use std::collections::BTreeMap;
 
 use squall_history::{Action, Outcome};
 
-use super::distribution::Distribution;
+use squall_objective::fixed::Ms;
+
+use super::distribution::{Times, sorted};
 use super::timeline::Timeline;
 
 /// From the start of chaos to the end of serve. Reads from clients' own caches are not here.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Misses {
     /// Reads that found a value.
-    pub hits: Distribution,
+    pub hits: Times,
     /// Reads that found nothing, with the set that filled them.
-    pub filled: Distribution,
+    pub filled: Times,
 }
 
 impl Misses {
-    /// By how much the median miss takes longer than the median hit, microseconds; `None`
-    /// without misses that were filled, or without hits.
-    pub fn penalty_us(&self) -> Option<u64> {
-        Some(self.filled.p50_us?.saturating_sub(self.hits.p50_us?))
+    /// By how much the median miss takes longer than the median hit; `None` without misses
+    /// that were filled, or without hits.
+    pub fn penalty(&self) -> Option<Ms> {
+        let (filled, hit) = (self.filled.p50?.get(), self.hits.p50?.get());
+        Some(Ms::of(filled.saturating_sub(hit)))
     }
 }
 
@@ -63,8 +66,8 @@ pub fn misses(timeline: &Timeline<'_>) -> Misses {
         }
     }
     Misses {
-        hits: Distribution::of(hits_us),
-        filled: Distribution::of(filled_us),
+        hits: Times::of(&sorted(hits_us)),
+        filled: Times::of(&sorted(filled_us)),
     }
 }
 
@@ -132,10 +135,13 @@ mod tests {
             (80_000, 82_000, set("c"), stored),
         ]);
         let misses = misses(&Timeline::of(&history));
-        assert_eq!((misses.hits.count, misses.hits.max_us), (2, Some(4_000)));
+        assert_eq!(
+            (misses.hits.count, misses.hits.max),
+            (2, Some(Ms::of(4_000)))
+        );
         assert_eq!(misses.filled.count, 1);
-        assert_eq!(misses.filled.p50_us, Some(20_000));
-        assert_eq!(misses.penalty_us(), Some(18_000));
-        assert_eq!(Misses::default().penalty_us(), None);
+        assert_eq!(misses.filled.p50, Some(Ms::of(20_000)));
+        assert_eq!(misses.penalty(), Some(Ms::of(18_000)));
+        assert_eq!(Misses::default().penalty(), None);
     }
 }

@@ -1,6 +1,6 @@
 //! Recovery: how long after a new leader (or a healed node) all is well again.
 //!
-//! Three spells, each over all leadership changes or faults of the run:
+//! Three kinds, each over all leadership changes or faults of the run:
 //!
 //! *Throughput*: a new leader's first commit → the start of the first second in which
 //! acknowledgements, over all services, come at 90 % of the warm-up's rate or more and at
@@ -14,7 +14,7 @@
 //! *Members*: a new leader's first commit → every node that was up at that moment has
 //! reported that commit's index, or a later one, as committed, applied or installed from
 //! a snapshot. Nodes silenced by a fault at that moment are the business of the next
-//! spell.
+//! kind.
 //!
 //! *Rejoin*: a fault healed → each node it had silenced has reported the highest index
 //! that any node had reported as committed by then.
@@ -23,11 +23,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use squall_fault::kind::Silence;
 use squall_history::NodeEvent;
 
 use super::baseline::Baselines;
-use super::distribution::Durations;
+use super::distribution::{Times, sorted};
 use super::election::{Election, NewLeader, is_silenced};
 use super::faults::FaultSpan;
 use super::timeline::{Span, Timeline, count_in};
@@ -38,21 +41,52 @@ pub const WINDOW_US: u64 = 1_000_000;
 pub const STEP_US: u64 = 10_000;
 
 /// Durations of one kind of recovery.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Spell {
-    pub seen: Durations,
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RecoveryTimes {
+    #[serde(flatten)]
+    pub times: Times,
     /// Recoveries that the history does not show: never, or after its load had ended.
     pub unseen: u64,
 }
 
 /// See the head of this file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Recovery {
-    pub throughput: Spell,
+    /// New leader → service as in the warm-up for a second.
+    pub throughput: RecoveryTimes,
+    /// New leader → every node then up has caught up.
+    pub members: RecoveryTimes,
+    /// Fault healed → its nodes have caught up.
+    pub rejoin: RecoveryTimes,
+}
+
+/// How long each recovery took, microseconds; `None`: the history does not show it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recoveries {
+    pub throughput: Vec<Option<u64>>,
     /// From the fault's effect instead of the new leader's first commit.
-    pub after_fault: Spell,
-    pub members: Spell,
-    pub rejoin: Spell,
+    pub after_fault: Vec<Option<u64>>,
+    pub members: Vec<Option<u64>>,
+    pub rejoin: Vec<Option<u64>>,
+}
+
+impl Recoveries {
+    pub fn summary(&self) -> Recovery {
+        Recovery {
+            throughput: RecoveryTimes::of(&self.throughput),
+            members: RecoveryTimes::of(&self.members),
+            rejoin: RecoveryTimes::of(&self.rejoin),
+        }
+    }
+}
+
+impl RecoveryTimes {
+    pub fn of(us: &[Option<u64>]) -> Self {
+        Self {
+            times: Times::of(&sorted(us.iter().copied().flatten())),
+            unseen: us.iter().filter(|us| us.is_none()).count() as u64,
+        }
+    }
 }
 
 pub fn recovery(
@@ -60,7 +94,7 @@ pub fn recovery(
     baselines: &Baselines,
     spans: &[FaultSpan],
     elections: &[Option<Election>],
-) -> Recovery {
+) -> Recoveries {
     let acks = Acks::of(timeline, baselines);
     let progress = Progress::of(timeline);
     // Two faults may share a new leader; it recovers once.
@@ -73,30 +107,16 @@ pub fn recovery(
     let healed = spans
         .iter()
         .filter(|span| span.kind.info().silence != Silence::None && span.healed_us.is_some());
-    Recovery {
-        throughput: spell(
-            leaders
-                .values()
-                .map(|leader| acks.recovered(leader.at_us, baselines)),
-        ),
-        after_fault: spell(elections.iter().flatten().map(|election| {
-            let leader_us = election.new_leader.as_ref()?.at_us;
-            Some(election.elected_us? + acks.recovered(leader_us, baselines)?)
-        })),
-        members: spell(
-            leaders
-                .values()
-                .map(|leader| members(&progress, timeline, spans, leader)),
-        ),
-        rejoin: spell(healed.map(|span| rejoin(&progress, span))),
-    }
-}
-
-fn spell(times: impl Iterator<Item = Option<u64>>) -> Spell {
-    let (seen, unseen): (Vec<_>, Vec<_>) = times.partition(Option::is_some);
-    Spell {
-        seen: Durations::of(seen.into_iter().flatten().collect()),
-        unseen: unseen.len() as u64,
+    let recovered = |leader: &NewLeader| acks.recovered(leader.at_us, baselines);
+    let after_fault = |election: &Election| {
+        Some(election.elected_us? + recovered(election.new_leader.as_ref()?)?)
+    };
+    let members = |leader: &&NewLeader| members(&progress, timeline, spans, leader);
+    Recoveries {
+        throughput: leaders.values().map(|leader| recovered(leader)).collect(),
+        after_fault: elections.iter().flatten().map(after_fault).collect(),
+        members: leaders.values().map(members).collect(),
+        rejoin: healed.map(|span| rejoin(&progress, span)).collect(),
     }
 }
 
@@ -251,6 +271,7 @@ mod tests {
     use crate::faults::spans;
     use crate::testing::Script;
     use squall_history::{History, Phase};
+    use squall_objective::fixed::Ms;
 
     const SECOND: u64 = 1_000_000;
 
@@ -258,7 +279,7 @@ mod tests {
         let timeline = Timeline::of(history);
         let spans = spans(history);
         let elections = elections(&timeline, &spans);
-        recovery(&timeline, &Baselines::of(&timeline), &spans, &elections)
+        recovery(&timeline, &Baselines::of(&timeline), &spans, &elections).summary()
     }
 
     fn applied(index: u64) -> NodeEvent {
@@ -300,8 +321,8 @@ mod tests {
         script.gets(5 * SECOND, 9 * SECOND, 10_000, 5_000);
         let throughput = measured(&script.end(11 * SECOND)).throughput;
         // At 5.040 s one slow answer of 5.040 s is left in the window, which is 1 %.
-        assert_eq!(throughput.seen.times.max_us, Some(2_040_000));
-        assert_eq!((throughput.seen.times.count, throughput.unseen), (1, 0));
+        assert_eq!(throughput.times.max, Some(Ms::of(2_040_000)));
+        assert_eq!((throughput.times.count, throughput.unseen), (1, 0));
     }
 
     #[test]
@@ -309,7 +330,7 @@ mod tests {
         let mut script = script();
         script.gets(3 * SECOND, 9 * SECOND, 20_000, 5_000);
         let throughput = measured(&script.end(11 * SECOND)).throughput;
-        assert_eq!((throughput.seen.times.count, throughput.unseen), (0, 1));
+        assert_eq!((throughput.times.count, throughput.unseen), (0, 1));
     }
 
     #[test]
@@ -319,12 +340,12 @@ mod tests {
         script.node(3_200_000, "node-3", applied(19));
         script.node(3_500_000, "node-3", applied(25));
         let recovery = measured(&script.end(11 * SECOND));
-        assert_eq!(recovery.members.seen.times.max_us, Some(500_000));
+        assert_eq!(recovery.members.times.max, Some(Ms::of(500_000)));
         assert_eq!(
             recovery.rejoin,
-            Spell {
+            RecoveryTimes {
                 unseen: 1,
-                ..Spell::default()
+                ..RecoveryTimes::default()
             }
         );
     }
@@ -348,7 +369,7 @@ mod tests {
         );
         script.node(6_700_000, "node-1", applied(95));
         let recovery = measured(&script.end(11 * SECOND));
-        assert_eq!(recovery.rejoin.seen.times.max_us, Some(700_000));
-        assert_eq!(recovery.members.seen.times.max_us, Some(0));
+        assert_eq!(recovery.rejoin.times.max, Some(Ms::of(700_000)));
+        assert_eq!(recovery.members.times.max, Some(Ms::of(0)));
     }
 }

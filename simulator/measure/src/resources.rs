@@ -4,26 +4,30 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use squall_history::resources::{ResourceSample, from_csv};
+use squall_objective::fixed::Percent;
 
 /// What nodes used. `None` where there are too few samples to tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Resources {
-    pub nodes: BTreeMap<String, NodeResources>,
+    pub nodes: BTreeMap<String, ResourceRow>,
     /// Of the node that has the most of each.
     pub memory_max_bytes: Option<u64>,
     pub memory_growth_ppm: Option<u64>,
     pub cpu_max_ppm: Option<u64>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct NodeResources {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ResourceRow {
     pub memory_max_bytes: u64,
     /// From the mean of the first tenth of the samples to that of the last; a node that
     /// shrank has grown by nothing.
-    pub memory_growth_ppm: Option<u64>,
+    pub memory_growth: Option<Percent>,
     /// Mean, of one processor.
-    pub cpu_ppm: Option<u64>,
+    pub cpu: Option<Percent>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -59,18 +63,20 @@ impl Resources {
         Self::of_nodes(nodes.collect())
     }
 
-    fn of_nodes(nodes: BTreeMap<String, NodeResources>) -> Self {
+    fn of_nodes(nodes: BTreeMap<String, ResourceRow>) -> Self {
         let all = || nodes.values();
         Self {
             memory_max_bytes: all().map(|node| node.memory_max_bytes).max(),
-            memory_growth_ppm: all().filter_map(|node| node.memory_growth_ppm).max(),
-            cpu_max_ppm: all().filter_map(|node| node.cpu_ppm).max(),
+            memory_growth_ppm: all()
+                .filter_map(|node| Some(node.memory_growth?.get()))
+                .max(),
+            cpu_max_ppm: all().filter_map(|node| Some(node.cpu?.get())).max(),
             nodes,
         }
     }
 }
 
-fn of_node(samples: &[Sample]) -> NodeResources {
+fn of_node(samples: &[Sample]) -> ResourceRow {
     // A process that starts again counts its time from zero again.
     let pairs = samples.windows(2);
     let cpu_us: u64 = pairs.map(|p| p[1].cpu_us.saturating_sub(p[0].cpu_us)).sum();
@@ -89,12 +95,13 @@ fn of_node(samples: &[Sample]) -> NodeResources {
     };
     let first = mean(&samples[..tenth]);
     let last = mean(&samples[samples.len() - tenth..]);
-    NodeResources {
+    ResourceRow {
         memory_max_bytes: samples.iter().map(|s| s.memory_bytes).max().unwrap_or(0),
-        memory_growth_ppm: first
+        memory_growth: first
             .zip(last)
-            .and_then(|(first, last)| ppm(last.saturating_sub(first), first)),
-        cpu_ppm: ppm(cpu_us, length_us),
+            .and_then(|(first, last)| ppm(last.saturating_sub(first), first))
+            .map(Percent::of),
+        cpu: ppm(cpu_us, length_us).map(Percent::of),
     }
 }
 

@@ -5,27 +5,30 @@
 
 use std::collections::BTreeMap;
 
-use squall_history::{Phase, Service};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::latency::{LatencySummary, Recorder, operation_name};
+use squall_history::Phase;
+
+use super::latency::{Latency, Recorder, operation_name};
 use super::timeline::{Class, Timeline};
 
 /// Payloads up to this size are one class.
 const SMALLEST_CLASS_BYTES: u64 = 100;
 
-/// Latencies of one kind of operation with payloads of one class of sizes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SizeRow {
-    pub service: Service,
-    pub operation: &'static str,
-    /// The largest payload of the class; the smallest is more than a tenth of it, or nothing
-    /// for the first class.
+/// Acknowledged writes of the chaos phase whose payloads were about as large.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PayloadRow {
+    pub service: String,
+    pub operation: String,
+    /// The largest payload that counts here, bytes: a power of ten. More than a tenth of it is
+    /// the smallest, but for the first row of an operation, where that may be empty.
     pub up_to_bytes: u64,
-    pub summary: LatencySummary,
+    pub latency_us: Latency,
 }
 
 /// In order of service, operation, size.
-pub fn by_size(timeline: &Timeline<'_>) -> Vec<SizeRow> {
+pub fn by_size(timeline: &Timeline<'_>) -> Vec<PayloadRow> {
     let mut operations: BTreeMap<_, BTreeMap<u64, Recorder>> = BTreeMap::new();
     let counted = |class, phase| class == Class::Ok && phase == Phase::Chaos;
     for sample in (timeline.samples.iter()).filter(|s| counted(s.class, s.phase)) {
@@ -37,21 +40,18 @@ pub fn by_size(timeline: &Timeline<'_>) -> Vec<SizeRow> {
         let class = classes.entry(class_of(bytes)).or_insert_with(Recorder::new);
         class.record(end_us - sample.start_us);
     }
-    let varied = operations
-        .into_iter()
-        .filter(|(_, classes)| classes.len() > 1);
-    varied
-        .flat_map(|((service, operation), classes)| {
-            classes
-                .into_iter()
-                .map(move |(up_to_bytes, recorder)| SizeRow {
-                    service,
-                    operation,
-                    up_to_bytes,
-                    summary: recorder.summary(),
-                })
-        })
-        .collect()
+    let mut rows = Vec::new();
+    for ((service, operation), classes) in operations {
+        if classes.len() > 1 {
+            rows.extend(classes.iter().map(|(up_to_bytes, recorder)| PayloadRow {
+                service: service.name().to_owned(),
+                operation: operation.to_owned(),
+                up_to_bytes: *up_to_bytes,
+                latency_us: recorder.summary(),
+            }));
+        }
+    }
+    rows
 }
 
 fn class_of(bytes: u64) -> u64 {
@@ -86,7 +86,7 @@ mod tests {
         }
         let history = script.end(1_000_000);
         let rows = by_size(&Timeline::of(&history));
-        let row = |row: SizeRow| (row.up_to_bytes, row.summary.count, row.summary.max_us);
+        let row = |row: PayloadRow| (row.up_to_bytes, row.latency_us.count, row.latency_us.max);
         rows.into_iter().map(row).collect()
     }
 

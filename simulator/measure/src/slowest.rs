@@ -2,26 +2,30 @@
 
 use std::cmp::Reverse;
 
-use squall_history::Service;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use squall_objective::fixed::Ms;
 
 use super::latency::operation_name;
 use super::timeline::Timeline;
 
-/// How many are told.
+/// How many are listed.
 const MOST: usize = 10;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Slow {
-    pub service: Service,
-    pub operation: &'static str,
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SlowRow {
+    pub service: String,
+    pub operation: String,
     pub client: String,
-    /// When it was meant to start.
-    pub at_us: u64,
-    pub latency_us: u64,
+    /// When it was meant to start; of a client that asks at no rate, when it was sent.
+    pub at_ms: Ms,
+    /// From `at_ms` to the answer.
+    pub latency_ms: Ms,
 }
 
 /// Slowest first, the earlier of equals first. What asked to be kept waiting is left out.
-pub fn slowest(timeline: &Timeline<'_>) -> Vec<Slow> {
+pub fn slowest(timeline: &Timeline<'_>) -> Vec<SlowRow> {
     let remote = timeline.operations.iter().filter(|o| o.action.is_remote());
     let mut slow: Vec<(u64, usize)> = Vec::new();
     let operations: Vec<_> = remote.collect();
@@ -33,14 +37,14 @@ pub fn slowest(timeline: &Timeline<'_>) -> Vec<Slow> {
     }
     slow.sort_by_key(|(latency_us, index)| (Reverse(*latency_us), *index));
     slow.truncate(MOST);
-    let told = |(latency_us, index): (u64, usize)| Slow {
-        service: operations[index].action.service(),
-        operation: operation_name(operations[index].action),
+    let row = |(latency_us, index): (u64, usize)| SlowRow {
+        service: operations[index].action.service().name().to_owned(),
+        operation: operation_name(operations[index].action).to_owned(),
         client: operations[index].client.to_owned(),
-        at_us: timeline.samples[index].start_us,
-        latency_us,
+        at_ms: Ms::of(timeline.samples[index].start_us),
+        latency_ms: Ms::of(latency_us),
     };
-    slow.into_iter().map(told).collect()
+    slow.into_iter().map(row).collect()
 }
 
 #[cfg(test)]
@@ -49,15 +53,15 @@ mod tests {
     use crate::testing::Script;
 
     #[test]
-    fn the_slowest_come_first_and_no_more_than_told() {
+    fn the_slowest_come_first_and_no_more_than_are_listed() {
         let mut script = Script::new();
         for latency_us in 1..=20 {
             script.get(1_000 * latency_us, 1_000 * latency_us + latency_us);
         }
         let history = script.end(100_000);
         let found = slowest(&Timeline::of(&history));
-        let latencies: Vec<u64> = found.iter().map(|slow| slow.latency_us).collect();
+        let latencies: Vec<u64> = found.iter().map(|slow| slow.latency_ms.get()).collect();
         assert_eq!(latencies, (11..=20).rev().collect::<Vec<u64>>());
-        assert_eq!(found[0].at_us, 20_000);
+        assert_eq!(found[0].at_ms, Ms::of(20_000));
     }
 }

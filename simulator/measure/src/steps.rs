@@ -3,34 +3,46 @@
 //! Only the time at the level is looked at, not the way there. Operations count by when they
 //! were meant to start, so that those that had to wait for a free client are not hidden.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use squall_history::{EventKind, History, LoadEvent, LoadUnit, Phase, StressLimit, Window};
 
+use squall_objective::fixed::{Ms, PerSecond};
+
+use super::throughput::per_second;
 use super::timeline::Span;
 
 /// Operations that are not answered so long after their step are not waited for.
 const PATIENCE_US: u64 = 30_000_000;
 
-/// One step at its level.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StepMeasure {
-    pub step: usize,
-    pub unit: LoadUnit,
-    pub level: u64,
-    pub from_us: u64,
-    pub to_us: u64,
+/// What clients saw while the load stayed at a level. One of `users` and `rate` is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LoadStep {
+    pub step: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users: Option<u64>,
+    /// Operations that start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<PerSecond>,
+    pub from_ms: Ms,
+    pub to_ms: Ms,
     pub acknowledged: u64,
     pub errors: u64,
-    /// Meant to start, and never answered.
+    /// Started, and never answered.
     pub pending: u64,
+    pub per_second: PerSecond,
+    /// Microseconds from the intended start; `null` without operations.
     pub p50_us: Option<u64>,
     pub p95_us: Option<u64>,
     pub p99_us: Option<u64>,
     pub max_us: Option<u64>,
-    /// What broke in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broke: Option<Broke>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The limit that a step broke. Microseconds, millionths or bytes, as the limit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Broke {
     pub limit: StressLimit,
     pub measured: u64,
@@ -47,19 +59,20 @@ pub enum StressEnd {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoadMeasure {
     /// In order of time; those that never reached their level are left out.
-    pub steps: Vec<StepMeasure>,
+    pub steps: Vec<LoadStep>,
     /// `None`: no stress test, or it did not come to its end.
     pub stress: Option<StressEnd>,
     /// Limits of the stress test that nobody could look at.
     pub unknown: Vec<StressLimit>,
 }
 
-/// A whole phase, all operations but long polls together.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// All operations of a phase but long polls together, by when they were meant to start.
+/// Microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Overall {
-    pub length_us: u64,
     pub acknowledged: u64,
     pub errors: u64,
+    pub per_second: PerSecond,
     pub mean_us: Option<u64>,
     pub p50_us: Option<u64>,
     pub p95_us: Option<u64>,
@@ -72,9 +85,9 @@ pub fn overall(history: &History, span: Span) -> Overall {
     let until_us = span.to_us + PATIENCE_US;
     let window = Window::of(&history.events, span.from_us, span.to_us, until_us);
     Overall {
-        length_us: span.length_us(),
         acknowledged: window.acknowledged,
         errors: window.errors,
+        per_second: per_second(window.acknowledged, span.length_us()),
         mean_us: window.mean_us(),
         p50_us: window.percentile_us(50),
         p95_us: window.percentile_us(95),
@@ -83,97 +96,98 @@ pub fn overall(history: &History, span: Span) -> Overall {
     }
 }
 
+/// A step that has begun.
+struct Begun {
+    step: usize,
+    unit: LoadUnit,
+    level: u64,
+    from_us: u64,
+    broke: Option<Broke>,
+}
+
 pub fn load(history: &History) -> LoadMeasure {
     let mut load = LoadMeasure::default();
-    let mut begun: Option<StepMeasure> = None;
-    let mut steps: Vec<StepMeasure> = Vec::new();
+    let mut begun: Option<Begun> = None;
     for event in &history.events {
         match &event.kind {
-            EventKind::Load {
-                event:
-                    LoadEvent::Step {
-                        step,
-                        unit,
-                        to,
-                        ramp_us,
-                        ..
-                    },
-            } => {
-                steps.extend(ended(begun.take(), event.at_us));
-                begun = Some(StepMeasure {
-                    step: *step,
-                    unit: *unit,
-                    level: *to,
-                    from_us: event.at_us + ramp_us,
-                    to_us: 0,
-                    acknowledged: 0,
-                    errors: 0,
-                    pending: 0,
-                    p50_us: None,
-                    p95_us: None,
-                    p99_us: None,
-                    max_us: None,
-                    broke: None,
-                });
-            }
-            EventKind::Load {
-                event:
-                    LoadEvent::Broke {
-                        limit,
-                        measured,
-                        allowed,
-                        ..
-                    },
-            } => {
-                if let Some(step) = &mut begun {
-                    step.broke = Some(Broke {
-                        limit: *limit,
-                        measured: *measured,
-                        allowed: *allowed,
-                    });
+            EventKind::Load { event: load_event } => match load_event {
+                LoadEvent::Step {
+                    step,
+                    unit,
+                    to,
+                    ramp_us,
+                    ..
+                } => {
+                    let next = Begun {
+                        step: *step,
+                        unit: *unit,
+                        level: *to,
+                        from_us: event.at_us + ramp_us,
+                        broke: None,
+                    };
+                    let ended = begun.replace(next);
+                    load.steps
+                        .extend(ended.and_then(|step| step.ended(event.at_us, history)));
                 }
-            }
-            EventKind::Load {
-                event: LoadEvent::Unknown { limit },
-            } => load.unknown.push(*limit),
-            EventKind::Load {
-                event: LoadEvent::Recovered { broken },
-            } => {
-                load.stress = Some(match broken {
-                    None => StressEnd::Recovered,
-                    Some(limit) => StressEnd::StillBroken(*limit),
-                });
-            }
+                LoadEvent::Broke {
+                    limit,
+                    measured,
+                    allowed,
+                    ..
+                } => {
+                    if let Some(step) = &mut begun {
+                        step.broke = Some(Broke {
+                            limit: *limit,
+                            measured: *measured,
+                            allowed: *allowed,
+                        });
+                    }
+                }
+                LoadEvent::Unknown { limit } => load.unknown.push(*limit),
+                LoadEvent::Recovered { broken } => {
+                    let end = broken.map_or(StressEnd::Recovered, StressEnd::StillBroken);
+                    load.stress = Some(end);
+                }
+            },
             // What comes after the chaos phase is no step.
             EventKind::Phase { phase } if *phase > Phase::Chaos => {
-                steps.extend(ended(begun.take(), event.at_us));
+                let ended = begun.take();
+                load.steps
+                    .extend(ended.and_then(|step| step.ended(event.at_us, history)));
             }
             _ => {}
         }
     }
-    for step in &mut steps {
-        see(step, history);
-    }
-    load.steps = steps;
     load
 }
 
-fn ended(begun: Option<StepMeasure>, at_us: u64) -> Option<StepMeasure> {
-    let mut step = begun?;
-    step.to_us = at_us;
-    (step.from_us < at_us).then_some(step)
-}
-
-fn see(step: &mut StepMeasure, history: &History) {
-    let until_us = step.to_us + PATIENCE_US;
-    let window = Window::of(&history.events, step.from_us, step.to_us, until_us);
-    step.acknowledged = window.acknowledged;
-    step.errors = window.errors;
-    step.pending = window.pending;
-    step.p50_us = window.percentile_us(50);
-    step.p95_us = window.percentile_us(95);
-    step.p99_us = window.percentile_us(99);
-    step.max_us = window.max_us();
+impl Begun {
+    /// `None`: it never reached its level.
+    fn ended(self, to_us: u64, history: &History) -> Option<LoadStep> {
+        let until_us = to_us + PATIENCE_US;
+        let length_us = to_us.checked_sub(self.from_us).filter(|us| *us > 0)?;
+        let window = Window::of(&history.events, self.from_us, to_us, until_us);
+        let (users, rate) = match self.unit {
+            LoadUnit::Users => (Some(self.level), None),
+            LoadUnit::PerHour => (None, Some(PerSecond::of(self.level * 1_000 / 3_600))),
+        };
+        Some(LoadStep {
+            step: self.step as u64,
+            users,
+            rate,
+            from_ms: Ms::of(self.from_us),
+            to_ms: Ms::of(to_us),
+            acknowledged: window.acknowledged,
+            errors: window.errors,
+            pending: window.pending,
+            per_second: per_second(window.acknowledged, length_us),
+            p50_us: window.percentile_us(50),
+            p95_us: window.percentile_us(95),
+            p99_us: window.percentile_us(99),
+            max_us: window.max_us(),
+            broke: self.broke,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -224,8 +238,8 @@ mod tests {
             .map(|s| {
                 (
                     s.step,
-                    s.level,
-                    s.from_us,
+                    s.users,
+                    s.from_ms.get(),
                     s.acknowledged,
                     s.p99_us,
                     s.broke.is_some(),
@@ -235,9 +249,9 @@ mod tests {
         assert_eq!(
             rows,
             [
-                (0, 1, 1_000_000, 100, Some(2_000), false),
-                (1, 5, 2_500_000, 150, Some(2_000), true),
-                (2, 1, 4_000_000, 100, Some(2_000), false),
+                (0, Some(1), 1_000_000, 100, Some(2_000), false),
+                (1, Some(5), 2_500_000, 150, Some(2_000), true),
+                (2, Some(1), 4_000_000, 100, Some(2_000), false),
             ]
         );
         assert_eq!(found.stress, Some(StressEnd::Recovered));

@@ -14,6 +14,12 @@ pub struct Script {
     next_op: u64,
 }
 
+impl Default for Script {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Script {
     pub fn new() -> Self {
         Self {

@@ -1,13 +1,16 @@
 //! Throughput: acknowledged operations over time, by service and phase.
 //!
-//! An acknowledgement counts in the phase in which the client got it. Rates are kept as
-//! counts and lengths, so that nothing is rounded before it is printed.
+//! An acknowledgement counts in the phase in which the client got it.
 
 use std::collections::BTreeMap;
 
-use squall_history::{Phase, Service};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::timeline::{SERVICES, Span, Timeline, count_in};
+use squall_history::{Phase, Service};
+use squall_objective::fixed::{Ms, PerSecond};
+
+use super::timeline::{Reign, SERVICES, Span, Timeline, count_in};
 
 /// Length of the window of [`Rate::lowest`].
 pub const WINDOW_US: u64 = 1_000_000;
@@ -17,65 +20,90 @@ pub const STEP_US: u64 = 100_000;
 pub const MOST_BUCKETS: u64 = 600;
 
 /// Acknowledged operations of one service, or of all, in one phase.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rate {
     pub acked: u64,
-    pub length_us: u64,
-    /// Fewest in any second of the phase; `None` in phases shorter than that.
+    pub per_second: PerSecond,
+    /// Fewest in any second; `null` in phases shorter than that.
     pub lowest: Option<u64>,
 }
 
-impl Rate {
-    /// Thousandths of an operation per second.
-    pub fn per_second_milli(self) -> u64 {
-        let scaled = u128::from(self.acked) * 1_000_000_000;
-        let rate = scaled.checked_div(u128::from(self.length_us)).unwrap_or(0);
-        u64::try_from(rate).unwrap_or(u64::MAX)
-    }
+/// So many over a stretch of time.
+pub fn per_second(count: u64, length_us: u64) -> PerSecond {
+    let scaled = u128::from(count) * 1_000_000_000;
+    let rate = scaled.checked_div(u128::from(length_us)).unwrap_or(0);
+    PerSecond::of(u64::try_from(rate).unwrap_or(u64::MAX))
 }
 
-/// Rates by phase, of each service that was asked for anything.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Throughput {
-    pub services: BTreeMap<Service, BTreeMap<Phase, Rate>>,
-    pub all: BTreeMap<Phase, Rate>,
-}
-
-/// Acknowledged operations by buckets of equal length from the start of the run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Series {
-    /// A multiple of 100 ms.
-    pub bucket_us: u64,
-    pub services: BTreeMap<Service, Vec<u64>>,
-}
+/// Service that was asked for anything, or `all` → phase.
+pub type Throughput = BTreeMap<String, BTreeMap<Phase, Rate>>;
 
 pub fn throughput(timeline: &Timeline<'_>) -> Throughput {
-    Throughput {
-        services: asked(timeline)
-            .map(|s| (s, by_phase(timeline, Some(s))))
-            .collect(),
-        all: by_phase(timeline, None),
-    }
+    let services = asked(timeline);
+    services
+        .map(|service| (service.name().to_owned(), by_phase(timeline, Some(service))))
+        .chain([("all".to_owned(), by_phase(timeline, None))])
+        .collect()
 }
 
-pub fn series(timeline: &Timeline<'_>) -> Series {
+/// For drawing: acknowledged operations by bucket, leaderships and phases.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TimelineData {
+    pub end_ms: Ms,
+    /// Length of a bucket, a multiple of 100 ms.
+    pub bucket_ms: Ms,
+    /// Service → operations acknowledged in each bucket, the first of which starts with the
+    /// run; by when the client had the answer.
+    pub acked: BTreeMap<String, Vec<u64>>,
+    pub phases: Vec<PhaseStart>,
+    pub leaders: Vec<Leader>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PhaseStart {
+    pub phase: Phase,
+    pub at_ms: Ms,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Leader {
+    pub node: String,
+    pub term: u64,
+    pub from_ms: Ms,
+    pub until_ms: Option<Ms>,
+}
+
+pub fn timeline_data(timeline: &Timeline<'_>) -> TimelineData {
     let bucket_us = timeline
         .end_us
         .div_ceil(MOST_BUCKETS)
         .next_multiple_of(STEP_US)
         .max(STEP_US);
     let count = usize::try_from(timeline.end_us / bucket_us + 1).expect("at most MOST_BUCKETS + 1");
-    let mut services: BTreeMap<Service, Vec<u64>> = asked(timeline)
-        .map(|service| (service, vec![0; count]))
-        .collect();
-    for (at_us, index) in &timeline.acks {
-        let buckets = services.get_mut(&timeline.samples[*index].service);
-        // An index below `count`, as no event is later than the last.
-        buckets.expect("a service that acknowledges was asked")[(at_us / bucket_us) as usize] += 1;
-    }
-    Series {
-        bucket_us,
-        services,
+    let acked = asked(timeline).map(|service| {
+        let mut buckets = vec![0; count];
+        for at_us in timeline.ack_times(Some(service)) {
+            // An index below `count`, as no event is later than the last.
+            buckets[(at_us / bucket_us) as usize] += 1;
+        }
+        (service.name().to_owned(), buckets)
+    });
+    let phase = |(phase, us): &(Phase, u64)| PhaseStart {
+        phase: *phase,
+        at_ms: Ms::of(*us),
+    };
+    let leader = |reign: &Reign| Leader {
+        node: reign.node.clone(),
+        term: reign.term,
+        from_ms: Ms::of(reign.from_us),
+        until_ms: reign.until_us.map(Ms::of),
+    };
+    TimelineData {
+        end_ms: Ms::of(timeline.end_us),
+        bucket_ms: Ms::of(bucket_us),
+        acked: acked.collect(),
+        phases: timeline.phases.iter().map(phase).collect(),
+        leaders: timeline.reigns.iter().map(leader).collect(),
     }
 }
 
@@ -110,7 +138,7 @@ fn rate(acks: &[u64], span: Span) -> Rate {
     let lowest = windows.and_then(|last| (0..=last).map(|i| count_in(acks, window(i))).min());
     Rate {
         acked: count_in(acks, span),
-        length_us: span.length_us(),
+        per_second: per_second(count_in(acks, span), span.length_us()),
         lowest,
     }
 }
@@ -137,17 +165,17 @@ mod tests {
         let throughput = throughput(&Timeline::of(&history));
         let warmup = Rate {
             acked: 20,
-            length_us: 2 * SECOND,
+            per_second: PerSecond::of(10_000),
             lowest: Some(10),
         };
         let chaos = Rate {
             acked: 11,
-            length_us: 3 * SECOND,
+            per_second: PerSecond::of(3_666),
             lowest: Some(0),
         };
         let audit = Rate {
             acked: 0,
-            length_us: 500_000,
+            per_second: PerSecond::of(0),
             lowest: None,
         };
         let phases = [
@@ -155,12 +183,9 @@ mod tests {
             (Phase::Chaos, chaos),
             (Phase::Audit, audit),
         ];
-        assert_eq!(throughput.all, BTreeMap::from(phases));
-        assert_eq!(
-            throughput.services,
-            BTreeMap::from([(Service::Cache, BTreeMap::from(phases))])
-        );
-        assert_eq!(chaos.per_second_milli(), 3_666);
+        assert_eq!(throughput["all"], BTreeMap::from(phases));
+        assert_eq!(throughput["cache"], BTreeMap::from(phases));
+        assert_eq!(throughput.len(), 2);
     }
 
     #[test]
@@ -168,13 +193,13 @@ mod tests {
         let mut script = Script::new();
         script.gets(0, 400_000, 150_000, 1_000);
         let short = script.end(400_000);
-        let series_of = |history| series(&Timeline::of(history));
-        let expected = Series {
-            bucket_us: 100_000,
-            services: BTreeMap::from([(Service::Cache, vec![1, 1, 0, 1, 0])]),
+        let series_of = |history| {
+            let data = timeline_data(&Timeline::of(history));
+            (data.bucket_ms.get(), data.acked)
         };
-        assert_eq!(series_of(&short), expected);
+        let expected = BTreeMap::from([("cache".to_owned(), vec![1, 1, 0, 1, 0])]);
+        assert_eq!(series_of(&short), (100_000, expected));
         let long = Script::new().get(0, 1).end(90 * SECOND);
-        assert_eq!(series_of(&long).bucket_us, 200_000);
+        assert_eq!(series_of(&long).0, 200_000);
     }
 }

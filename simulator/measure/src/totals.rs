@@ -4,22 +4,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use squall_history::{Action, EventKind, History, Outcome, StreamEvent, dead_lettered_from};
 
-use super::distribution::Distribution;
+use squall_objective::fixed::{Ms, Percent};
+
+use super::distribution::{Times, sorted};
+use super::misses::Misses;
 use super::timeline::Timeline;
 
 /// Over the whole run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {
     /// `None` if no message was published.
-    pub queue: Option<QueueTotals>,
+    pub queue: Option<QueueReport>,
     /// `None` if nothing was read.
-    pub cache: Option<CacheTotals>,
+    pub cache: Option<CacheReport>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct QueueTotals {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct QueueReport {
     /// Messages whose publish was acknowledged.
     pub published: u64,
     /// Deliveries that arrived; more than messages where some were delivered again.
@@ -33,30 +39,42 @@ pub struct QueueTotals {
     /// The same at the end of serve, before the audit takes what is left.
     pub depth_end: u64,
     /// From the first moment with the most messages to the next with a hundredth of them or
-    /// less, which is what is under way in a queue that keeps up; `None` if there was none
-    /// before the end of serve.
-    pub drained_us: Option<u64>,
+    /// less, which is what is under way in a queue that keeps up; `null` if there was none
+    /// before the audit.
+    #[serde(default)]
+    pub drained_ms: Option<Ms>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CacheTotals {
-    /// Reads that were answered, and those among them that found a value. Near caches included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CacheReport {
+    /// Reads that were answered. Near caches included.
     pub reads: u64,
+    /// Those among them that found a value.
     pub hits: u64,
+    pub hit_rate: Option<Percent>,
     /// A write is acknowledged → a client with a cache of its own has heard of it; zero where
     /// that client heard first.
-    pub invalidation: Distribution,
+    pub invalidation_ms: Times,
+    /// Reads that found a value, and reads that found none with the set that filled them;
+    /// from the start of chaos to the end of serve.
+    #[serde(default)]
+    pub hit_ms: Times,
+    #[serde(default)]
+    pub miss_ms: Times,
+    /// By how much the median miss takes longer than the median hit.
+    #[serde(default)]
+    pub miss_penalty_ms: Option<Ms>,
 }
 
-pub fn totals(history: &History, timeline: &Timeline<'_>) -> Totals {
+pub fn totals(history: &History, timeline: &Timeline<'_>, misses: &Misses) -> Totals {
     Totals {
         queue: queue(timeline),
-        cache: cache(history, timeline),
+        cache: cache(history, timeline, misses),
     }
 }
 
-fn queue(timeline: &Timeline<'_>) -> Option<QueueTotals> {
-    let mut totals = QueueTotals::default();
+fn queue(timeline: &Timeline<'_>) -> Option<QueueReport> {
+    let mut totals = QueueReport::default();
     let mut dead: BTreeSet<&str> = BTreeSet::new();
     // Time, place in the history, and by how much the depth changes.
     let mut changes: Vec<(u64, usize, i64)> = Vec::new();
@@ -96,12 +114,12 @@ fn queue(timeline: &Timeline<'_>) -> Option<QueueTotals> {
         let shown = u64::try_from(depth).unwrap_or(0);
         if shown > totals.depth_max {
             (totals.depth_max, most_at_us) = (shown, at_us);
-            totals.drained_us = None;
+            totals.drained_ms = None;
         }
         if at_us < served_us {
             totals.depth_end = shown;
             if shown <= totals.depth_max / 100 {
-                totals.drained_us.get_or_insert(at_us - most_at_us);
+                totals.drained_ms.get_or_insert(Ms::of(at_us - most_at_us));
             }
         }
     }
@@ -109,8 +127,13 @@ fn queue(timeline: &Timeline<'_>) -> Option<QueueTotals> {
     (totals.published > 0).then_some(totals)
 }
 
-fn cache(history: &History, timeline: &Timeline<'_>) -> Option<CacheTotals> {
-    let mut totals = CacheTotals::default();
+fn cache(history: &History, timeline: &Timeline<'_>, misses: &Misses) -> Option<CacheReport> {
+    let mut totals = CacheReport {
+        hit_ms: misses.hits,
+        miss_ms: misses.filled,
+        miss_penalty_ms: misses.penalty(),
+        ..CacheReport::default()
+    };
     // When the write of an entry to a key was acknowledged.
     let mut written: BTreeMap<(u64, &str), u64> = BTreeMap::new();
     for operation in &timeline.operations {
@@ -147,7 +170,9 @@ fn cache(history: &History, timeline: &Timeline<'_>) -> Option<CacheTotals> {
             delays_us.extend(known.map(|at_us| event.at_us.saturating_sub(*at_us)));
         }
     }
-    totals.invalidation = Distribution::of(delays_us);
+    totals.invalidation_ms = Times::of(&sorted(delays_us));
+    let hit_ppm = (totals.hits * 1_000_000).checked_div(totals.reads);
+    totals.hit_rate = hit_ppm.map(Percent::of);
     (totals.reads > 0).then_some(totals)
 }
 

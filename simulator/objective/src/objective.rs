@@ -139,6 +139,16 @@ pub enum Rate {
     Peak,
 }
 
+impl Rate {
+    fn name(self) -> &'static str {
+        match self {
+            Rate::Minimum => "minimum",
+            Rate::Sustained => "sustained",
+            Rate::Peak => "peak",
+        }
+    }
+}
+
 /// How a figure is counted and printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -211,108 +221,110 @@ fn bytes(bytes: u64) -> String {
     })
 }
 
-impl Figure {
-    pub fn unit(&self) -> Unit {
-        use Figure::*;
-        match self {
-            Lost | BacklogEnd => Unit::Count,
-            Availability
-            | ErrorRate { .. }
-            | SuccessRate
-            | HitRate
-            | HitRateChange
-            | ErrorRateChange
-            | MemoryGrowth
-            | Cpu => Unit::Percent,
-            Throughput { .. } | OperationRate { .. } => Unit::PerSecond,
-            Memory => Unit::Bytes,
-            DetectionMax
-            | Election { .. }
-            | DowntimeMax
-            | DowntimeTotal
-            | DowntimePerDay
-            | DowntimePerMonth
-            | RecoveryMax
-            | RecoveryTime
-            | RecoveryPoint
-            | BacklogDrained
-            | MissPenalty
-            | Latency { .. } => Unit::Ms,
+/// What is known of a figure, whatever it is of.
+struct Info {
+    name: &'static str,
+    unit: Unit,
+    bound: Bound,
+    takes_grace: bool,
+}
+
+impl Info {
+    fn at_most(name: &'static str, unit: Unit) -> Self {
+        Self {
+            name,
+            unit,
+            bound: Bound::AtMost,
+            takes_grace: false,
         }
     }
 
-    pub fn bound(&self) -> Bound {
+    fn at_least(name: &'static str, unit: Unit) -> Self {
+        let bound = Bound::AtLeast;
+        Self {
+            bound,
+            ..Self::at_most(name, unit)
+        }
+    }
+
+    fn second_by_second(self) -> Self {
+        Self {
+            takes_grace: true,
+            ..self
+        }
+    }
+}
+
+impl Figure {
+    /// The table of figures, a row each.
+    fn info(&self) -> Info {
         use Figure::*;
         match self {
-            Availability | Throughput { .. } | OperationRate { .. } | SuccessRate | HitRate => {
-                Bound::AtLeast
-            }
-            _ => Bound::AtMost,
+            DetectionMax => Info::at_most("detection_max", Unit::Ms),
+            Election { .. } => Info::at_most("election", Unit::Ms),
+            DowntimeMax => Info::at_most("downtime_max", Unit::Ms),
+            DowntimeTotal => Info::at_most("downtime_total", Unit::Ms),
+            DowntimePerDay => Info::at_most("downtime_per_day", Unit::Ms),
+            DowntimePerMonth => Info::at_most("downtime_per_month", Unit::Ms),
+            RecoveryMax => Info::at_most("recovery_max", Unit::Ms),
+            RecoveryTime => Info::at_most("recovery_time", Unit::Ms),
+            Lost => Info::at_most("lost", Unit::Count),
+            RecoveryPoint => Info::at_most("recovery_point", Unit::Ms),
+            Availability => Info::at_least("availability", Unit::Percent),
+            Latency { .. } => Info::at_most("latency", Unit::Ms).second_by_second(),
+            Throughput { .. } => Info::at_least("throughput", Unit::PerSecond).second_by_second(),
+            OperationRate { .. } => Info::at_least("rate", Unit::PerSecond),
+            ErrorRate { .. } => Info::at_most("error_rate", Unit::Percent).second_by_second(),
+            SuccessRate => Info::at_least("success_rate", Unit::Percent).second_by_second(),
+            HitRate => Info::at_least("hit_rate", Unit::Percent).second_by_second(),
+            HitRateChange => Info::at_most("hit_rate_change", Unit::Percent),
+            ErrorRateChange => Info::at_most("error_rate_change", Unit::Percent),
+            BacklogEnd => Info::at_most("backlog_end", Unit::Count),
+            BacklogDrained => Info::at_most("backlog_drained", Unit::Ms),
+            MissPenalty => Info::at_most("miss_penalty", Unit::Ms),
+            Memory => Info::at_most("memory", Unit::Bytes),
+            MemoryGrowth => Info::at_most("memory_growth", Unit::Percent),
+            Cpu => Info::at_most("cpu", Unit::Percent),
         }
+    }
+
+    pub fn unit(&self) -> Unit {
+        self.info().unit
+    }
+
+    pub fn bound(&self) -> Bound {
+        self.info().bound
     }
 
     /// Whether it can be looked at second by second.
     pub fn takes_grace(&self) -> bool {
-        use Figure::*;
-        matches!(
-            self,
-            Latency { .. } | Throughput { .. } | ErrorRate { .. } | SuccessRate | HitRate
-        )
+        self.info().takes_grace
     }
 }
 
 /// `election_p99`, `latency.lock.acquire.p95`, `throughput.queue.sustained` …
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use Figure::*;
-        let name = match self {
-            Election { quantile } => return write!(f, "election_{}", quantile.name()),
-            Latency {
+        f.write_str(self.info().name)?;
+        match self {
+            Figure::Election { quantile } => write!(f, "_{}", quantile.name()),
+            Figure::Latency {
                 service,
                 operation,
                 quantile,
-            } => {
-                let (service, quantile) = (service.name(), quantile.name());
-                return write!(f, "latency.{service}.{operation}.{quantile}");
+            } => write!(f, ".{}.{operation}.{}", service.name(), quantile.name()),
+            Figure::Throughput { service, rate } => {
+                if let Some(service) = service {
+                    write!(f, ".{}", service.name())?;
+                }
+                write!(f, ".{}", rate.name())
             }
-            Throughput { service, rate } => {
-                let rate = match rate {
-                    Rate::Minimum => "minimum",
-                    Rate::Sustained => "sustained",
-                    Rate::Peak => "peak",
-                };
-                return match service {
-                    Some(service) => write!(f, "throughput.{}.{rate}", service.name()),
-                    None => write!(f, "throughput.{rate}"),
-                };
+            Figure::OperationRate { service, operation } => {
+                write!(f, ".{}.{operation}", service.name())
             }
-            OperationRate { service, operation } => {
-                return write!(f, "rate.{}.{operation}", service.name());
-            }
-            ErrorRate { phase: Some(phase) } => return write!(f, "error_rate.{}", phase.name()),
-            DetectionMax => "detection_max",
-            DowntimeMax => "downtime_max",
-            DowntimeTotal => "downtime_total",
-            DowntimePerDay => "downtime_per_day",
-            DowntimePerMonth => "downtime_per_month",
-            RecoveryMax => "recovery_max",
-            RecoveryTime => "recovery_time",
-            Lost => "lost",
-            RecoveryPoint => "recovery_point",
-            Availability => "availability",
-            ErrorRate { phase: None } => "error_rate",
-            SuccessRate => "success_rate",
-            HitRate => "hit_rate",
-            HitRateChange => "hit_rate_change",
-            ErrorRateChange => "error_rate_change",
-            BacklogEnd => "backlog_end",
-            BacklogDrained => "backlog_drained",
-            MissPenalty => "miss_penalty",
-            Memory => "memory",
-            MemoryGrowth => "memory_growth",
-            Cpu => "cpu",
-        };
-        f.write_str(name)
+            Figure::ErrorRate { phase: Some(phase) } => write!(f, ".{}", phase.name()),
+            _ => Ok(()),
+        }
     }
 }
 

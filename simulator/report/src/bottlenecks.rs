@@ -8,12 +8,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use squall_measure::totals::QueueTotals;
+use squall_measure::QueueReport;
 use squall_measure::{Breakdown, Measures, Resources, Stages};
 use squall_objective::objective::{Service, Unit};
 
-use super::Percent;
 use super::words::{count, duration};
+use squall_objective::fixed::Percent;
 
 /// Operations of a service that its stages must be means of.
 const LEAST_OPERATIONS: u64 = 50;
@@ -272,7 +272,7 @@ fn advice(rule: Rule) -> (&'static str, &'static str) {
     }
 }
 
-fn backlog(totals: &QueueTotals) -> Option<Bottleneck> {
+fn backlog(totals: &QueueReport) -> Option<Bottleneck> {
     let share_ppm = (totals.depth_end * 1_000_000).checked_div(totals.published)?;
     if totals.depth_end < BACKLOG_LEAST || share_ppm < BACKLOG_PPM {
         return None;
@@ -301,21 +301,20 @@ fn backlog(totals: &QueueTotals) -> Option<Bottleneck> {
 fn of_nodes(resources: &Resources) -> Vec<Bottleneck> {
     let mut found = Vec::new();
     for (node, used) in &resources.nodes {
-        let mut add = |rule, share_ppm, evidence: String, texts: [&str; 3]| {
+        let mut add = |rule, share: Percent, evidence: String, texts: [&str; 3]| {
             let [impact, cause, recommendation] = texts.map(str::to_owned);
             found.push(Bottleneck {
                 rule,
                 subject: node.clone(),
-                priority: Priority::of(share_ppm),
-                share: Percent::of(share_ppm),
+                priority: Priority::of(share.get()),
+                share,
                 evidence: vec![evidence],
                 impact,
                 cause,
                 recommendation,
             });
         };
-        if let Some(cpu_ppm) = used.cpu_ppm.filter(|ppm| *ppm >= BUSY_PPM) {
-            let share = Percent::of(cpu_ppm);
+        if let Some(share) = used.cpu.filter(|share| share.get() >= BUSY_PPM) {
             let texts = [
                 "operations queue for the processor, and more load only lengthens the queue",
                 "a node works on one thread, and that is nearly always busy",
@@ -324,14 +323,13 @@ fn of_nodes(resources: &Resources) -> Vec<Bottleneck> {
             ];
             add(
                 Rule::Cpu,
-                cpu_ppm,
+                share,
                 format!("{share:.1} % of one processor on average"),
                 texts,
             );
         }
-        if let Some(grown_ppm) = used.memory_growth_ppm.filter(|ppm| *ppm >= GROWN_PPM) {
+        if let Some(share) = used.memory_growth.filter(|share| share.get() >= GROWN_PPM) {
             let most = Unit::Bytes.text(Unit::Bytes.number(used.memory_max_bytes));
-            let share = Percent::of(grown_ppm);
             let texts = [
                 "a run that lasts longer needs more memory, until there is none",
                 "what is stored grows, or something is never given back",
@@ -339,7 +337,7 @@ fn of_nodes(resources: &Resources) -> Vec<Bottleneck> {
                  does not grow, look for a leak",
             ];
             let evidence = format!("memory grew by {share:.1} % over the run, to {most} at most");
-            add(Rule::MemoryGrowth, grown_ppm, evidence, texts);
+            add(Rule::MemoryGrowth, share, evidence, texts);
         }
     }
     found

@@ -5,7 +5,9 @@ use squall_history::History;
 use squall_measure::series::{Curve, Depth, Flow, over_time};
 
 use crate::document::{Table, us};
-use crate::{Ms, Report, columns, tables, write};
+use crate::report::Report;
+use crate::{columns, tables, write};
+use squall_objective::fixed::Ms;
 
 /// Names and texts of all files; those without a row have their head alone.
 pub fn files(report: &Report) -> Vec<(&'static str, String)> {

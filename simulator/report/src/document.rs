@@ -10,7 +10,8 @@ use maud::Markup;
 use serde::Serialize;
 
 use crate::words::{count, duration};
-use crate::{Ms, Number, PerSecond, Percent, Seconds, SignedPercent, Unit};
+use squall_objective::fixed::{Ms, Number, PerSecond, Percent, Seconds, SignedPercent};
+use squall_objective::objective::Unit;
 
 /// Stands for a value that does not exist, for a reader.
 pub const NOTHING: &str = "-";

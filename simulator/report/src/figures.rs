@@ -6,6 +6,8 @@ use squall_measure::Measures;
 use squall_objective::baseline::{Figure as Value, Figures, Kind};
 use squall_objective::objective::{Bound, Figure, Quantile, Rate, Service, Unit};
 
+use squall_objective::fixed::Ms;
+
 use super::objectives::level;
 
 /// Operations that a quantile is taken of.
@@ -20,15 +22,16 @@ pub fn figures(measures: &Measures) -> Figures {
     figures
 }
 
-fn put(figures: &mut Figures, name: String, kind: Kind, unit: Unit, bound: Bound, small: u64) {
-    let value = unit.number(small);
-    let figure = Value {
+/// Adds a figure, if it has a value; in its small unit.
+fn put(figures: &mut Figures, kind: Kind, figure: &Figure, small: Option<u64>) {
+    let (unit, bound) = (figure.unit(), figure.bound());
+    let value = small.map(|small| Value {
         kind,
         unit,
         bound,
-        value,
-    };
-    figures.insert(name, figure);
+        value: unit.number(small),
+    });
+    figures.extend(value.map(|value| (figure.to_string(), value)));
 }
 
 fn levels(figures: &mut Figures, measures: &Measures) {
@@ -36,12 +39,7 @@ fn levels(figures: &mut Figures, measures: &Measures) {
     let Some(span) = levels.measured else {
         return;
     };
-    let mut add = |kind, figure: Figure| {
-        if let Some(small) = level(levels, &figure, span) {
-            let name = figure.to_string();
-            put(figures, name, kind, figure.unit(), figure.bound(), small);
-        }
-    };
+    let mut add = |kind, figure: Figure| put(figures, kind, &figure, level(levels, &figure, span));
     for (service, operation) in levels.operations() {
         if levels.latencies_us(service, operation, span).len() < LEAST {
             continue;
@@ -66,54 +64,34 @@ fn levels(figures: &mut Figures, measures: &Measures) {
 }
 
 fn times(figures: &mut Figures, measures: &Measures) {
-    let max = Quantile::Max;
+    let election = |quantile| Figure::Election { quantile };
+    let recovery = measures.recovery_after_fault.times;
+    let any = measures.downtime.any;
     let times = [
-        (Figure::DetectionMax, measures.detection.times.max_us),
-        (
-            Figure::Election {
-                quantile: Quantile::P50,
-            },
-            measures.election.times.p50_us,
-        ),
-        (
-            Figure::Election { quantile: max },
-            measures.election.times.max_us,
-        ),
-        (
-            Figure::DowntimeTotal,
-            measures.downtime.any.map(|any| any.total_us),
-        ),
-        (
-            Figure::RecoveryTime,
-            measures.recovery.after_fault.seen.times.max_us,
-        ),
+        (Figure::DetectionMax, measures.detection.max),
+        (election(Quantile::P50), measures.election.p50),
+        (election(Quantile::Max), measures.election.max),
+        (Figure::DowntimeTotal, any.map(|any| any.total)),
+        (Figure::RecoveryTime, recovery.max),
     ];
-    for (figure, small) in times {
-        if let Some(small) = small {
-            let name = figure.to_string();
-            put(figures, name, Kind::Time, Unit::Ms, Bound::AtMost, small);
-        }
+    for (figure, ms) in times {
+        put(figures, Kind::Time, &figure, ms.map(Ms::get));
     }
-    if let Some(any) = measures.downtime.any {
-        let name = Figure::Availability.to_string();
-        let small = any.availability_ppm.into();
-        put(
-            figures,
-            name,
-            Kind::Share,
-            Unit::Percent,
-            Bound::AtLeast,
-            small,
-        );
-    }
+    let availability = any.map(|any| any.availability.get());
+    put(figures, Kind::Share, &Figure::Availability, availability);
 }
 
 /// `stage.lock.held`: the mean time of an operation in a stage of its way.
 fn stages(figures: &mut Figures, measures: &Measures) {
     for (service, stages) in &measures.breakdown.services {
         for (stage, us) in stages.all() {
-            let name = format!("stage.{}.{stage}", service.name());
-            put(figures, name, Kind::Stage, Unit::Ms, Bound::AtMost, us);
+            let value = Value {
+                kind: Kind::Stage,
+                unit: Unit::Ms,
+                bound: Bound::AtMost,
+                value: Unit::Ms.number(us),
+            };
+            figures.insert(format!("stage.{}.{stage}", service.name()), value);
         }
     }
 }

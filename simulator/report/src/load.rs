@@ -3,13 +3,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use squall_history::{LoadUnit, Phase, StressLimit};
-use squall_measure::{Measures, StepMeasure, StressEnd};
+use squall_history::{Phase, StressLimit};
+use squall_measure::{Broke, LoadStep, Measures, StressEnd};
 
 use crate::document::NOTHING;
-use crate::tables::or_nothing;
+use crate::objectives::{ObjectiveResult, Status};
 use crate::words::{count, duration};
-use crate::{Bound, Ms, ObjectiveResult, PerSecond, Percent, Status, Unit};
+use squall_objective::fixed::Percent;
+use squall_objective::objective::{Bound, Unit};
 
 /// Steps in order of time, and the end of a stress test.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -18,39 +19,6 @@ pub struct Load {
     /// `null`: no stress test, or it did not come to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stress: Option<Stress>,
-}
-
-/// What clients saw while the load stayed at a level. One of `users` and `rate` is there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct LoadStep {
-    pub step: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub users: Option<u64>,
-    /// Operations that start.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rate: Option<PerSecond>,
-    pub from_ms: Ms,
-    pub to_ms: Ms,
-    pub acknowledged: u64,
-    pub errors: u64,
-    /// Started, and never answered.
-    pub pending: u64,
-    pub per_second: PerSecond,
-    /// Microseconds from the intended start; `null` without operations.
-    pub p50_us: Option<u64>,
-    pub p95_us: Option<u64>,
-    pub p99_us: Option<u64>,
-    pub max_us: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub broke: Option<Broke>,
-}
-
-/// The limit that a step broke. Microseconds, millionths or bytes, as the limit is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Broke {
-    pub limit: StressLimit,
-    pub measured: u64,
-    pub allowed: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -72,40 +40,12 @@ impl Load {
     }
 
     pub(super) fn of(measures: &Measures) -> Self {
-        let steps: Vec<LoadStep> = measures.load.steps.iter().map(step_row).collect();
-        let unknown = &measures.load.unknown;
-        let stress = measures.load.stress.map(|end| stress(&steps, end, unknown));
-        Self { steps, stress }
-    }
-}
-
-fn step_row(step: &StepMeasure) -> LoadStep {
-    let length_us = step.to_us - step.from_us;
-    let scaled = u128::from(step.acknowledged) * 1_000_000_000;
-    let per_second = scaled.checked_div(u128::from(length_us)).unwrap_or(0);
-    let (users, rate) = match step.unit {
-        LoadUnit::Users => (Some(step.level), None),
-        LoadUnit::PerHour => (None, Some(PerSecond::of(step.level * 1_000 / 3_600))),
-    };
-    LoadStep {
-        step: step.step as u64,
-        users,
-        rate,
-        from_ms: Ms::of(step.from_us),
-        to_ms: Ms::of(step.to_us),
-        acknowledged: step.acknowledged,
-        errors: step.errors,
-        pending: step.pending,
-        per_second: PerSecond::of(u64::try_from(per_second).unwrap_or(u64::MAX)),
-        p50_us: step.p50_us,
-        p95_us: step.p95_us,
-        p99_us: step.p99_us,
-        max_us: step.max_us,
-        broke: step.broke.map(|broke| Broke {
-            limit: broke.limit,
-            measured: broke.measured,
-            allowed: broke.allowed,
-        }),
+        let load = &measures.load;
+        let end = load.stress;
+        Self {
+            stress: end.map(|end| stress(&load.steps, end, &load.unknown)),
+            steps: load.steps.clone(),
+        }
     }
 }
 
@@ -116,18 +56,21 @@ fn stress(steps: &[LoadStep], end: StressEnd, unknown: &[StressLimit]) -> Stress
         Some(step) => {
             let broke = step.broke.expect("that is why it was found");
             let before = steps.iter().rfind(|s| s.step < step.step);
-            let held = before.map(|held| format!("; the step before, {}, holds", held.level()));
+            let held = before.map(|held| format!("; the step before, {}, holds", level(held)));
             format!(
                 "breaks at {}: {}{}",
-                step.level(),
-                broke.text(),
+                level(step),
+                text(&broke),
                 held.unwrap_or_default()
             )
         }
         // The last step is the way back.
         None => {
             let top = steps.iter().rev().nth(1).or(held);
-            format!("nothing breaks up to {}", or_nothing(top, LoadStep::level))
+            format!(
+                "nothing breaks up to {}",
+                top.map_or_else(|| NOTHING.to_owned(), level)
+            )
         }
     };
     let (recovered, after) = match end {
@@ -160,28 +103,25 @@ fn name(limit: StressLimit) -> &'static str {
     }
 }
 
-impl Broke {
-    pub(crate) fn text(&self) -> String {
-        let show = |value: u64| match self.limit {
-            StressLimit::P99 => duration(value),
-            StressLimit::Memory => Unit::Bytes.text(Unit::Bytes.number(value)),
-            StressLimit::ErrorRate | StressLimit::Unserved | StressLimit::Cpu => {
-                format!("{:.3} %", Percent::of(value))
-            }
-        };
-        let (measured, allowed) = (show(self.measured), show(self.allowed));
-        format!("{} is {measured}, limit {allowed}", name(self.limit))
-    }
+/// `p99 is 80.0 ms, limit 50.0 ms`.
+pub(crate) fn text(broke: &Broke) -> String {
+    let show = |value: u64| match broke.limit {
+        StressLimit::P99 => duration(value),
+        StressLimit::Memory => Unit::Bytes.text(Unit::Bytes.number(value)),
+        StressLimit::ErrorRate | StressLimit::Unserved | StressLimit::Cpu => {
+            format!("{:.3} %", Percent::of(value))
+        }
+    };
+    let (measured, allowed) = (show(broke.measured), show(broke.allowed));
+    format!("{} is {measured}, limit {allowed}", name(broke.limit))
 }
 
-impl LoadStep {
-    /// `500 users`, `250/s`.
-    pub(crate) fn level(&self) -> String {
-        match (self.users, self.rate) {
-            (Some(users), _) => format!("{} users", count(users)),
-            (None, Some(rate)) => format!("{}/s", count(rate.get() / 1_000)),
-            (None, None) => NOTHING.to_owned(),
-        }
+/// `500 users`, `250/s`.
+pub(crate) fn level(step: &LoadStep) -> String {
+    match (step.users, step.rate) {
+        (Some(users), _) => format!("{} users", count(users)),
+        (None, Some(rate)) => format!("{}/s", count(rate.get() / 1_000)),
+        (None, None) => NOTHING.to_owned(),
     }
 }
 
@@ -192,13 +132,11 @@ pub(super) fn objectives(
     load: &Load,
     measures: &Measures,
 ) -> Vec<ObjectiveResult> {
-    let chaos = measures
-        .phases
-        .iter()
-        .position(|(phase, _)| *phase == Phase::Chaos);
+    let phases = &measures.timeline.phases;
+    let chaos = phases.iter().position(|start| start.phase == Phase::Chaos);
     let length_us = chaos.and_then(|index| {
-        let (_, ended_us) = measures.phases.get(index + 1)?;
-        Some(ended_us - measures.phases[index].1)
+        let ended = phases.get(index + 1)?.at_ms;
+        Some(ended.get() - phases[index].at_ms.get())
     });
     let completion = limit_us.map(|limit_us| {
         let measured = length_us.filter(|_| !measures.unfinished);
@@ -234,6 +172,7 @@ fn result(name: &str, unit: Unit, limit: u64, measured: Option<u64>) -> Objectiv
 #[cfg(test)]
 mod tests {
     use super::*;
+    use squall_objective::fixed::{Ms, PerSecond};
 
     fn step(step: u64, broke: Option<Broke>) -> LoadStep {
         LoadStep {

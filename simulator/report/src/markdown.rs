@@ -6,9 +6,10 @@
 //! byte-identical for a seed.
 
 use crate::document::{Block, Document, Section};
+use crate::report::Report;
 use crate::timeline::drawing;
 use crate::words::data_loss;
-use crate::{Report, sections, tables, write};
+use crate::{sections, tables, write};
 
 /// Tables that have a section of their own.
 const APART: [&str; 3] = ["objectives", "comparison", "checks"];

@@ -12,11 +12,12 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use squall_measure::distribution::nearest_rank;
 use squall_measure::levels::seconds;
-use squall_measure::{Durations, Levels, Measures, Resources, Span, Spell};
+use squall_measure::{Gap, Levels, Measures, RecoveryTimes, Resources, Span};
 use squall_objective::objective::{Bound, Figure, Objective, Rate, Unit};
 
-use super::{Ms, Number, SignedPercent};
+use squall_objective::fixed::{Ms, Number, SignedPercent};
 
 const DAY_US: u64 = 86_400_000_000;
 const DAYS_OF_MONTH: u64 = 30;
@@ -209,42 +210,46 @@ impl Evidence<'_> {
 
     fn find(&self, figure: &Figure) -> Found {
         let measures = self.measures;
-        let election = |pick: &dyn Fn(&Durations) -> Option<u64>| {
+        let election = |per_mille: usize| {
             let mut elections = measures.faults.iter().filter_map(|f| f.election.as_ref());
             let is_complete = elections.all(|election| election.elected_us.is_some());
-            Found::of(pick(&measures.election), is_complete)
+            Found::of(
+                nearest_rank(&measures.samples.election, per_mille),
+                is_complete,
+            )
         };
-        let spell = |spell: &Spell| Found::of(spell.seen.times.max_us, spell.unseen == 0);
+        let recovery =
+            |seen: &RecoveryTimes| Found::of(seen.times.max.map(Ms::get), seen.unseen == 0);
         let loss = measures.loss;
         match figure {
-            Figure::DetectionMax => Found::of(measures.detection.times.max_us, true),
-            Figure::Election { quantile } => {
-                election(&|times| times.quantile(quantile.per_mille()))
+            Figure::DetectionMax => Found::of(measures.detection.max.map(Ms::get), true),
+            Figure::Election { quantile } => election(quantile.per_mille()),
+            Figure::DowntimeMax => {
+                self.downtime(|_| measures.gaps.iter().map(Gap::length_us).max().unwrap_or(0))
             }
-            Figure::DowntimeMax => self.downtime(|_| {
-                let gaps = measures.downtime.gaps.iter();
-                gaps.map(|gap| gap.to_us - gap.from_us).max().unwrap_or(0)
-            }),
             Figure::DowntimeTotal => self.downtime(|total_us| total_us),
             Figure::DowntimePerDay => self.downtime_of(DAY_US),
             Figure::DowntimePerMonth => self.downtime_of(DAYS_OF_MONTH * DAY_US),
-            Figure::RecoveryMax => spell(&measures.recovery.throughput),
-            Figure::RecoveryTime => spell(&measures.recovery.after_fault),
+            Figure::RecoveryMax => recovery(&measures.recovery.throughput),
+            Figure::RecoveryTime => recovery(&measures.recovery_after_fault),
             Figure::Lost => Found::of(Some(loss.lost), loss.unaudited == 0),
-            Figure::RecoveryPoint => Found::of(Some(loss.window_us), loss.unaudited == 0),
+            Figure::RecoveryPoint => Found::of(Some(loss.window_ms.get()), loss.unaudited == 0),
             Figure::Availability => {
                 let any = measures.downtime.any;
-                Found::of(any.map(|any| any.availability_ppm.into()), any.is_some())
+                Found::of(any.map(|any| any.availability.get()), any.is_some())
             }
             Figure::BacklogEnd => {
                 let queue = measures.totals.queue.as_ref();
                 Found::level(queue.map(|queue| queue.depth_end))
             }
             Figure::BacklogDrained => match &measures.totals.queue {
-                Some(queue) => Found::of(queue.drained_us, queue.drained_us.is_some()),
+                Some(queue) => Found::of(queue.drained_ms.map(Ms::get), queue.drained_ms.is_some()),
                 None => Found::level(None),
             },
-            Figure::MissPenalty => Found::level(measures.misses.penalty_us()),
+            Figure::MissPenalty => {
+                let cache = measures.totals.cache;
+                Found::level(cache.and_then(|cache| cache.miss_penalty_ms).map(Ms::get))
+            }
             Figure::Memory => self.of_backend(|r| r.memory_max_bytes),
             Figure::MemoryGrowth => self.of_backend(|r| r.memory_growth_ppm),
             Figure::Cpu => self.of_backend(|r| r.cpu_max_ppm),
@@ -264,7 +269,7 @@ impl Evidence<'_> {
 
     fn downtime(&self, pick: impl FnOnce(u64) -> u64) -> Found {
         let any = self.measures.downtime.any;
-        Found::of(any.map(|any| pick(any.total_us)), any.is_some())
+        Found::of(any.map(|any| pick(any.total.get())), any.is_some())
     }
 
     /// As if `period_us` went like the measured stretch in every part.

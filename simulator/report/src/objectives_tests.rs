@@ -228,7 +228,12 @@ fn a_grace_lets_a_limit_be_missed_for_a_while() {
 #[test]
 fn downtime_a_day_is_extrapolated_and_says_so() {
     let measures = run(true);
-    let total_us = measures.downtime.any.expect("the cache was asked").total_us;
+    let total_us = measures
+        .downtime
+        .any
+        .expect("the cache was asked")
+        .total
+        .get();
     let result = judge(objective(Figure::DowntimePerDay, 0), &measures);
     // Chaos lasts two seconds, so a day has 43,200 of them.
     assert_eq!(result.measured, Some(Unit::Ms.number(total_us * 43_200)));

@@ -1,9 +1,14 @@
 //! What the sections of a run's report hold, in the same words in every form. Which sections
 //! there are, and in which order, is each form's own.
 
+use crate::bottlenecks::Bottleneck;
 use crate::document::{Block, Facts, Line, code, known, plain, strong};
+use crate::report::Report;
+use crate::tables;
 use crate::words::{count, duration, sentence};
-use crate::{Bottleneck, CheckRow, CheckVerdict, Comparison, Percent, Report, tables};
+use squall_check::{CheckResult, Verdict};
+use squall_objective::baseline::Comparison;
+use squall_objective::fixed::Percent;
 
 const NO_ERRORS: &str = "None: every operation was acknowledged.";
 pub(crate) const NO_RESOURCES: &str = "Processor and memory of the nodes are not known on this \
@@ -38,9 +43,9 @@ pub(crate) fn summary(report: &Report) -> Vec<Block> {
 }
 
 /// Checks that do not hold.
-pub(crate) fn broken(report: &Report) -> impl Iterator<Item = &CheckRow> {
+pub(crate) fn broken(report: &Report) -> impl Iterator<Item = &CheckResult> {
     let checks = report.checks.iter();
-    checks.filter(|check| check.verdict == CheckVerdict::Fail)
+    checks.filter(|check| check.verdict == Verdict::Fail)
 }
 
 /// One line an operation or event, of all checks that do not hold.
@@ -53,15 +58,10 @@ pub(crate) fn evidence(report: &Report) -> impl Iterator<Item = &str> {
 /// What the cluster ran on.
 pub(crate) fn environment(report: &Report) -> Facts {
     let cluster = &report.cluster;
-    let backend = match report.backend.as_str() {
-        "sim" => "simulation in virtual time",
-        "docker" => "containers",
-        other => other,
-    };
     let timeout = &cluster.election_timeout_ms;
     let [least, most] = [timeout.min, timeout.max].map(|ms| duration(ms.get()));
     known(vec![
-        ("backend", backend.to_owned()),
+        ("backend", report.backend_title().to_owned()),
         ("nodes", cluster.nodes.to_string()),
         ("heartbeat", duration(cluster.heartbeat_ms.get())),
         ("election timeout", format!("{least} to {most}")),
@@ -201,7 +201,7 @@ pub(crate) fn commands(report: &Report) -> Vec<(String, String)> {
         "squall replay RUN_DIR",
         "runs it again and proves the history identical",
     );
-    let replay = (report.backend == "sim").then_some(replay);
+    let replay = report.is_simulated().then_some(replay);
     let others = [
         ("squall check RUN_DIR", "judges the stored history again"),
         (

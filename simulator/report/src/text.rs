@@ -1,10 +1,13 @@
 //! The report on a terminal: the run at a glance, the figures, and at the end the verdict with
 //! its evidence and the command that runs it again.
 
+use crate::report::Report;
 use crate::timeline::timeline;
+use crate::verdict::RunVerdict;
+use crate::verdict::check_counts;
 use crate::words::{count, data_loss, duration};
 use crate::write::text::{BOLD, DIM, GREEN, RED, Style, YELLOW, table};
-use crate::{Report, RunVerdict, check_counts, sections, tables};
+use crate::{sections, tables};
 
 /// Lines of evidence that are printed; the rest is in `report.json`.
 const MOST_EVIDENCE: usize = 20;

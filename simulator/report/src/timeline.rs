@@ -4,13 +4,15 @@
 //! A column of throughput is the mean over its time, on a scale of its own for each
 //! service; a dot is no acknowledgement at all.
 
-use squall_fault::FaultKind;
+use squall_history::FaultStatus;
 use squall_history::Phase;
-use squall_measure::SpanStatus;
 
+use crate::faults::FaultRow;
+use crate::report::Report;
 use crate::tables::targets;
 use crate::words::{count, duration};
-use crate::{FaultRow, GapMs, Ms, Report, TimelineData};
+use squall_measure::{Gap, TimelineData};
+use squall_objective::fixed::Ms;
 
 /// Columns of the drawing, without labels.
 const WIDTH: usize = 60;
@@ -145,7 +147,7 @@ fn throughput(data: &TimelineData, service: &str, acked: &[u64]) -> Line {
     line(service, columns, format!("peak {}/s", count(per_second)))
 }
 
-fn downtime(axis: &Axis, gaps: &[GapMs]) -> Vec<char> {
+fn downtime(axis: &Axis, gaps: &[Gap]) -> Vec<char> {
     let mut columns = vec![' '; WIDTH];
     for gap in gaps {
         axis.fill(&mut columns, gap.from_ms, gap.to_ms, '×');
@@ -155,16 +157,16 @@ fn downtime(axis: &Axis, gaps: &[GapMs]) -> Vec<char> {
 
 fn fault_line(axis: &Axis, fault: &FaultRow) -> Line {
     let mut columns = vec![' '; WIDTH];
-    let is_instant = fault.kind == FaultKind::Transfer;
+    let is_instant = fault.kind.is_instant();
     let mark = match fault.status {
-        SpanStatus::Skipped { .. } => '○',
-        SpanStatus::Uncertain { .. } => '?',
+        FaultStatus::Skipped { .. } => '○',
+        FaultStatus::Uncertain { .. } => '?',
         _ if is_instant => '◆',
-        SpanStatus::Installed | SpanStatus::Healed => '━',
+        FaultStatus::Installed | FaultStatus::Healed => '━',
     };
     let end = match (&fault.status, fault.healed_ms) {
         (_, Some(healed)) => healed,
-        (SpanStatus::Installed, None) if !is_instant => Ms::of(axis.end_us),
+        (FaultStatus::Installed, None) if !is_instant => Ms::of(axis.end_us),
         _ => fault.at_ms,
     };
     axis.fill(&mut columns, fault.at_ms, end, mark);

@@ -5,8 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::columns;
 use crate::document::{Block, Document, Table, Tone, Value, number, rate, share, us};
+use crate::report::Report;
+use crate::verdict::RunVerdict;
 use crate::words::sentence;
-use crate::{CheckVerdict, PerSecond, Percent, Report, RunVerdict, Style, sections, write};
+use crate::write::text::Style;
+use crate::{sections, write};
+use squall_check::Verdict;
+use squall_objective::fixed::{PerSecond, Percent};
 
 /// `variants.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -14,6 +19,10 @@ pub struct Variants {
     pub scenario: String,
     pub seed: u64,
     pub backend: String,
+    /// Whether the backend cannot say what nodes use.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub(crate) lacks_resources: bool,
     /// The worst of all.
     pub verdict: RunVerdict,
     pub variants: Vec<VariantRow>,
@@ -74,6 +83,7 @@ impl Variants {
             scenario: first.scenario.clone(),
             seed: first.seed,
             backend: first.backend.clone(),
+            lacks_resources: first.cannot_know_resources(),
             verdict: worst.expect("there is one"),
             scaling: scaling(&rows),
             bounded_by: bounded_by(runs),
@@ -118,7 +128,9 @@ impl Variants {
 
     /// What the table cannot say.
     pub(super) fn notes(&self) -> impl Iterator<Item = String> {
-        let unknown = (self.backend == "sim").then(|| sections::NO_RESOURCES.to_owned());
+        let unknown = self
+            .lacks_resources
+            .then(|| sections::NO_RESOURCES.to_owned());
         let bounded = self.bounded_by.iter().map(|bounded| sentence(bounded));
         let scaling = self.scaling.iter().cloned();
         scaling.chain(unknown).chain(bounded)
@@ -179,9 +191,9 @@ fn severity(verdict: RunVerdict) -> u8 {
 }
 
 fn row(name: &str, report: &Report) -> VariantRow {
-    use CheckVerdict::{Fail, Pass, Unknown};
+    use Verdict::{Fail, Pass, Unknown};
     let overall = report.overall.as_ref();
-    let with = |verdicts: &[CheckVerdict]| {
+    let with = |verdicts: &[Verdict]| {
         let checks = report.checks.iter();
         checks
             .filter(|check| verdicts.contains(&check.verdict))
@@ -291,6 +303,7 @@ mod tests {
             scenario: "s".into(),
             seed: 1,
             backend: "sim".into(),
+            lacks_resources: true,
             verdict: RunVerdict::Pass,
             variants: vec![row(3, 1_000), row(5, 900)],
             scaling: None,

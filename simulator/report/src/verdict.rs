@@ -23,9 +23,12 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use squall_measure::SpanStatus;
+use squall_history::FaultStatus;
 
-use super::{CheckRow, CheckVerdict, Comparison, Decision, FaultRow, ObjectiveResult, Status};
+use crate::faults::FaultRow;
+use crate::objectives::{ObjectiveResult, Status};
+use squall_check::{CheckResult, Verdict};
+use squall_objective::baseline::Comparison;
 
 /// Checks whose failure means that the cluster did not recover, rather than that it lied.
 pub const RECOVERY_CHECKS: [&str; 1] = ["liveness"];
@@ -65,22 +68,36 @@ impl fmt::Display for RunVerdict {
     }
 }
 
+/// Whether to go on with what was tested.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Decision {
+    pub go: bool,
+    /// Of a no-go, all that speaks against it; of a go, what it rests on.
+    pub reasons: Vec<String>,
+}
+
+impl Decision {
+    pub fn word(&self) -> &'static str {
+        if self.go { "go" } else { "no-go" }
+    }
+}
+
 /// How many checks ended how: `32 checks hold, 13 had nothing to judge`.
-pub fn check_counts(checks: &[CheckRow]) -> String {
+pub fn check_counts(checks: &[CheckResult]) -> String {
     let ended = |verdict| {
         checks
             .iter()
             .filter(|check| check.verdict == verdict)
             .count()
     };
-    let hold = match ended(CheckVerdict::Pass) {
+    let hold = match ended(Verdict::Pass) {
         1 => "1 check holds".to_owned(),
         count => format!("{count} checks hold"),
     };
     let others = [
-        (CheckVerdict::Fail, "broken"),
-        (CheckVerdict::Unknown, "unknown"),
-        (CheckVerdict::NotJudged, "had nothing to judge"),
+        (Verdict::Fail, "broken"),
+        (Verdict::Unknown, "unknown"),
+        (Verdict::NotJudged, "had nothing to judge"),
     ];
     let others = others.map(|(verdict, how)| (ended(verdict), how));
     let others = others.iter().filter(|(count, _)| *count > 0);
@@ -89,7 +106,7 @@ pub fn check_counts(checks: &[CheckRow]) -> String {
 
 /// What the verdict is composed from.
 pub(super) struct Grounds<'a> {
-    pub(super) checks: &'a [CheckRow],
+    pub(super) checks: &'a [CheckResult],
     /// Properties or checks that the scenario demands.
     pub(super) must_judge: &'a [String],
     /// Those that were asked for: a drawn fault may be skipped, but see the check of faults.
@@ -131,7 +148,7 @@ impl Grounds<'_> {
         let failed: Vec<_> = self
             .checks
             .iter()
-            .filter(|check| check.verdict == CheckVerdict::Fail)
+            .filter(|check| check.verdict == Verdict::Fail)
             .filter(|check| RECOVERY_CHECKS.contains(&check.name.as_str()) == of_recovery)
             .collect();
         let first = failed.first()?;
@@ -179,11 +196,11 @@ impl Grounds<'_> {
 
     fn idle_fault(&self) -> Option<String> {
         self.faults.iter().find_map(|fault| match &fault.status {
-            SpanStatus::Skipped { why } => Some(format!("{} was skipped: {why}", fault.kind)),
-            SpanStatus::Uncertain { why } => {
+            FaultStatus::Skipped { why } => Some(format!("{} was skipped: {why}", fault.kind)),
+            FaultStatus::Uncertain { why } => {
                 Some(format!("{} may not have taken effect: {why}", fault.kind))
             }
-            SpanStatus::Installed | SpanStatus::Healed => None,
+            FaultStatus::Installed | FaultStatus::Healed => None,
         })
     }
 
@@ -191,13 +208,13 @@ impl Grounds<'_> {
     fn unjudged(&self) -> impl Iterator<Item = String> {
         self.must_judge.iter().filter_map(|id| {
             let of_id =
-                |check: &&CheckRow| squall_check::is_called(&check.name, &check.property, id);
+                |check: &&CheckResult| squall_check::is_called(&check.name, &check.property, id);
             let mut checks = self.checks.iter().filter(of_id);
             let Some(first) = checks.clone().next() else {
                 return Some(format!("{id} must be judged, and no check is called so"));
             };
             checks
-                .all(|check| check.verdict == CheckVerdict::NotJudged)
+                .all(|check| check.verdict == Verdict::NotJudged)
                 .then(|| format!("{id} must be judged, and {}: {}", first.name, first.detail))
         })
     }
@@ -206,7 +223,7 @@ impl Grounds<'_> {
         let check = self
             .checks
             .iter()
-            .find(|check| check.verdict == CheckVerdict::Unknown)?;
+            .find(|check| check.verdict == Verdict::Unknown)?;
         Some(format!(
             "{} {} cannot tell: {}",
             check.property, check.name, check.detail
@@ -264,7 +281,7 @@ impl Grounds<'_> {
             };
         }
         let failed = self.checks.iter();
-        let failed = failed.filter(|check| check.verdict == CheckVerdict::Fail);
+        let failed = failed.filter(|check| check.verdict == Verdict::Fail);
         let failed =
             failed.map(|check| format!("{} {}: {}", check.property, check.name, check.detail));
         let unsure = [

@@ -1,6 +1,7 @@
 //! How values are written in every form of a report.
 
-use crate::{Loss, Ms, Seconds};
+use squall_measure::Loss;
+use squall_objective::fixed::{Ms, Seconds};
 
 /// Four significant digits or so: `412 µs`, `4.12 ms`, `412 ms`, `1.234 s`, `12.34 s`.
 pub fn duration(us: u64) -> String {
@@ -26,6 +27,11 @@ pub fn count(value: u64) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+/// `lock acquire`.
+pub(crate) fn operation(service: &str, operation: &str) -> String {
+    format!("{service} {operation}")
 }
 
 /// With a capital at its beginning and a full stop at its end.

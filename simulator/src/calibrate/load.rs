@@ -3,6 +3,7 @@
 //! The clients are those of every run; here they live in the real world, on a thread of
 //! their own as they do in simulation.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -48,14 +49,15 @@ impl Seen {
     /// `None` if nothing was acknowledged.
     pub(super) fn of(history: &History) -> Option<Self> {
         let measures = measure::measure(history);
-        let rate = measures.throughput.all.get(&Phase::Chaos)?;
-        let mut rows = measures.latency.iter();
-        let row = rows.find(|row| row.phase == Phase::Chaos && row.class == Class::Ok)?;
+        let rate = measures.throughput.get("all")?.get(&Phase::Chaos)?;
+        let operations = measures.latency.values().flat_map(BTreeMap::values);
+        let mut chaos = operations.filter_map(|phases| phases.get(&Phase::Chaos));
+        let latency = chaos.find_map(|outcomes| outcomes.get(&Class::Ok))?;
         Some(Self {
             acknowledged: rate.acked,
-            thousandths_per_second: rate.per_second_milli(),
-            p50_us: row.summary.p50_us,
-            p99_us: row.summary.p99_us,
+            thousandths_per_second: rate.per_second.get(),
+            p50_us: latency.p50,
+            p99_us: latency.p99,
         })
     }
 }

@@ -15,6 +15,7 @@ use super::shrink::{SHRINK_HELP, ShrinkArgs};
 use super::sweep_args::{MergeArgs, SWEEP_HELP, SweepArgs};
 use super::worker::WorkerArgs;
 use crate::backends::{self, Registered};
+use crate::fault::unit::Duration;
 use crate::scenario::{Profile, Scenario};
 
 /// Breaks a replicated service on purpose, in deterministic simulation or in containers, and
@@ -125,7 +126,7 @@ pub enum Format {
 }
 
 /// Takes the names that [`backends::ALL`] has.
-fn backend() -> impl TypedValueParser<Value = &'static Registered> {
+pub(super) fn backend() -> impl TypedValueParser<Value = &'static Registered> {
     let names = backends::ALL.iter();
     let names = names.map(|known| PossibleValue::new(known.info.name).help(known.summary));
     PossibleValuesParser::new(names)
@@ -182,6 +183,16 @@ pub struct PlanArgs {
 pub struct ReplayArgs {
     /// Directory of the run.
     pub run_dir: PathBuf,
+    /// Show what nodes log, and keep it in RUN_DIR/nodes/NODE.log: a level, or targets with
+    /// their levels, of all nodes or of one. May be given once for all and once for each node.
+    #[arg(long = "log", value_name = "[NODE=]FILTER")]
+    pub logs: Vec<String>,
+    /// Only lines from this time of the run on, such as 12.3s.
+    #[arg(long, value_name = "TIME", requires = "logs")]
+    pub from: Option<Duration>,
+    /// Only lines up to this time of the run.
+    #[arg(long, value_name = "TIME", requires = "logs")]
+    pub to: Option<Duration>,
 }
 
 const CHECK_HELP: &str = "\

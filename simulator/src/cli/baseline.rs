@@ -195,11 +195,7 @@ fn of_sweep(dir: &Path) -> Result<Vec<Baseline>, Failure> {
             )));
         }
         let name = run_name(&scenario.name, &spec.settings);
-        found.push(Baseline::of(
-            &name,
-            crate::backends::DEFAULT.info.name,
-            &runs,
-        ));
+        found.push(Baseline::of(&name, &spec.backend, &runs));
     }
     Ok(found)
 }

@@ -41,9 +41,8 @@ use crate::backends::{self, Backend, Options, Registered};
 use crate::history::History;
 use crate::plan::Plan;
 use crate::report::{Report, Style};
-use crate::run::{Context, Judged, Origin, Wall};
+use crate::run::{Context, Origin, Wall};
 use crate::run_dir::Manifest;
-use crate::scenario::Scenario;
 use crate::system::System;
 use args::{Args, Command};
 use exit::{Exit, Failure};
@@ -69,19 +68,6 @@ pub fn main_for(system: impl System) -> u8 {
 fn open(backend: &Registered, mut options: Options) -> Result<Box<dyn Backend>, Failure> {
     options.system = SYSTEM.get().cloned();
     backend.open(options).map_err(Failure::usage)
-}
-
-/// Runs one seed of whatever this program simulates.
-fn simulate(
-    scenario: &Scenario,
-    seed: u64,
-    reproduce: &str,
-    context: Context,
-) -> Result<Judged, Failure> {
-    let backend = open(backends::DEFAULT, Options::default())?;
-    Ok(crate::run::run_on(
-        &*backend, scenario, seed, reproduce, context,
-    )?)
 }
 
 /// The backend of this name in a run directory.

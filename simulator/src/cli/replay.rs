@@ -4,13 +4,15 @@ use super::again::{Scratch, must_be_repeatable};
 use super::args::ReplayArgs;
 use super::exit::{Exit, Failure};
 use super::{print, progress, verify};
-use crate::backends::Options;
+use crate::backends::{LogFilter, Logs, Options};
 use crate::environment::Environment;
+use crate::fault::unit::Duration;
 use crate::run;
 use crate::run_dir::{Manifest, RunDir};
 
 /// Runs the stored scenario again, into a directory beside the first, and compares.
 pub(super) fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
+    let filter = filter(args)?;
     let (dir, manifest) = RunDir::open(&args.run_dir)?;
     must_be_repeatable(&args.run_dir, &manifest)?;
     let scenario = dir.scenario(&manifest)?;
@@ -26,7 +28,10 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
     let reproduce = format!("squall replay {}", args.run_dir.display());
     let backend = super::open(
         super::stored_backend(&manifest.backend)?,
-        Options::default(),
+        Options {
+            log: filter.clone(),
+            ..Options::default()
+        },
     )?;
     let judged = run::run_on(
         &*backend,
@@ -35,6 +40,10 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
         &reproduce,
         dir.context()?,
     )?;
+    if filter.is_some() {
+        show(&judged.logs);
+        dir.write_logs(&judged.logs)?;
+    }
     if crash.is_some() {
         print(&format!("this time it did: {}\n", judged.report.verdict));
         print(&differences(&manifest));
@@ -60,6 +69,33 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
             print(&differences(&manifest));
             Ok(Exit::Violation as u8)
         }
+    }
+}
+
+/// Which lines of logs are asked for; `None`: none.
+fn filter(args: &ReplayArgs) -> Result<Option<LogFilter>, Failure> {
+    if args.logs.is_empty() {
+        return Ok(None);
+    }
+    let mut filter = LogFilter::default();
+    for text in &args.logs {
+        let added = filter.add(text);
+        added.map_err(|error| Failure::usage(error.to_string()))?;
+    }
+    let us = |time: Option<Duration>| time.map(|time| time.us() as i64);
+    (filter.from_us, filter.to_us) = (us(args.from), us(args.to));
+    Ok(Some(filter))
+}
+
+fn show(logs: &Logs) {
+    for line in &logs.lines {
+        print(&format!("{line}\n"));
+    }
+    if logs.dropped > 0 {
+        progress(&format!(
+            "{} more lines were logged than are kept; narrow --log, --from or --to",
+            logs.dropped
+        ));
     }
 }
 

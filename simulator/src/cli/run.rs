@@ -8,13 +8,13 @@ use super::args::{Format, RunArgs};
 use super::exit::{Exit, Failure};
 use super::interrupt::Interrupt;
 use super::live::Live;
-use super::{print, style, variants, verify};
-use crate::backends::{Backend, Options};
+use super::{print, progress, style, variants, verify};
+use crate::backends::{Backend, LogFilter, LogLine, Logs, Options};
 use crate::environment::Environment;
 use crate::plan::Plan;
 use crate::report;
 use crate::run::{self, Judged};
-use crate::run_dir::{Manifest, RunDir};
+use crate::run_dir::{Manifest, RunDir, log_name};
 use crate::scenario::Scenario;
 
 pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
@@ -59,6 +59,9 @@ pub(super) fn run_one(
     if shows {
         show(args.format, &judged, dir.path());
     }
+    if judged.report.verdict.exit_code() != Exit::Pass as u8 {
+        show_last_lines(&judged.logs, dir.path());
+    }
     let is_repeatable = !args.verify || verify::verify(args, dir.path())?;
     Ok((judged, is_repeatable))
 }
@@ -88,6 +91,7 @@ fn backend(args: &RunArgs) -> Result<Box<dyn Backend>, Failure> {
 
 fn options(args: &RunArgs) -> Options {
     Options {
+        log: Some(LogFilter::warnings()),
         node_binary: args.node_binary.clone(),
         planted: args.planted.clone(),
         ..Options::default()
@@ -110,6 +114,19 @@ fn show(format: Format, judged: &Judged, dir: &Path) {
             print(&report::text(&judged.report, style(), Some(&dir)));
         }
         Format::Json => print(&judged.report.to_json()),
+    }
+}
+
+/// Shows the last warnings and errors that each node logged, and where the others are.
+fn show_last_lines(logs: &Logs, dir: &Path) {
+    const SHOWN: usize = 5;
+    for (node, lines) in logs.by_node() {
+        let file = dir.join(log_name(node));
+        let earlier = lines.len().saturating_sub(SHOWN);
+        progress(&format!("{node} logged last ({}):", file.display()));
+        lines[earlier..].iter().for_each(|line: &&LogLine| {
+            progress(&format!("  {line}"));
+        });
     }
 }
 

@@ -175,6 +175,7 @@ impl Search<'_> {
                 known_as: &known_as,
                 settings: &[],
                 seed: *seed,
+                backend: &self.manifest.backend,
                 planted: self.manifest.planted.as_deref(),
                 // The scenario that is shrunk has its hardware in itself.
                 profile: None,
@@ -323,7 +324,8 @@ impl Search<'_> {
     fn command(&self, shrunk: &Shrunk) -> String {
         let path = self.scenario_path().display().to_string();
         let planted = self.manifest.planted.as_deref();
-        run_command(&path, shrunk.failing.seed, None, &[], planted)
+        let backend = &self.manifest.backend;
+        run_command(&path, shrunk.failing.seed, backend, None, &[], planted)
     }
 
     fn told(&self, shrunk: &Shrunk, confirmed: &SeedResult) -> String {

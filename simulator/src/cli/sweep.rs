@@ -11,7 +11,7 @@ use super::meter::Meter;
 use super::sweep_args::SweepArgs;
 use super::worker::{self, Errand, ProfileFile};
 use super::{print, tell};
-use crate::backends;
+use crate::backends::Options;
 use crate::environment::Environment;
 use crate::report::Seconds;
 use crate::run_dir::{Manifest, RunDir};
@@ -138,6 +138,19 @@ pub(super) fn processors() -> usize {
 }
 
 fn spec(args: &SweepArgs) -> Result<Spec, Failure> {
+    let info = args.backend.info;
+    if !info.simulated {
+        return Err(Failure::usage(format!(
+            "a sweep is for simulation: on {} nothing happens twice in the same way",
+            info.title
+        )));
+    }
+    let backend = super::open(args.backend, Options::default())?;
+    let default = match args.budget {
+        Some(_) => BUDGETED_SEEDS,
+        None => DEFAULT_SEEDS,
+    };
+    let seeds = args.seeds.unwrap_or(default);
     let profile = args.profile.as_ref().map(Profile::load).transpose()?;
     let mut scenarios: Vec<SweptScenario> = Vec::new();
     for path in &args.scenarios {
@@ -151,26 +164,24 @@ fn spec(args: &SweepArgs) -> Result<Spec, Failure> {
         }
         // Once, instead of by every seed in turn.
         super::baseline::context(&scenario, path, None)?;
+        crate::run::plan_for(&*backend, &scenario, seeds.first)?;
         scenarios.push(SweptScenario {
             name,
             path: path.display().to_string(),
             text: scenario.text().into(),
         });
     }
-    let default = match args.budget {
-        Some(_) => BUDGETED_SEEDS,
-        None => DEFAULT_SEEDS,
-    };
     Ok(Spec {
         squall_sweep: FORMAT_VERSION,
         scenarios,
+        backend: args.backend.info.name.into(),
         settings: args.set.clone(),
         planted: args.planted.clone(),
         profile: profile.map(|profile| SweptProfile {
             path: profile.origin().into(),
             text: profile.text().into(),
         }),
-        seeds: args.seeds.unwrap_or(default),
+        seeds,
         shard: args.shard,
         verify: args.verify,
         environment: Environment::current(),
@@ -317,7 +328,7 @@ impl Sweep<'_> {
         let manifest = Manifest {
             scenario: scenario.path.clone(),
             seed: result.seed,
-            backend: backends::DEFAULT.info.name.into(),
+            backend: self.spec.backend.clone(),
             settings: self.spec.settings.clone(),
             planted: self.spec.planted.clone(),
             profile: self.spec.profile.as_ref().map(|p| p.path.clone()),
@@ -378,6 +389,7 @@ impl Commands<'_> {
             known_as: &scenario.path,
             settings: &self.spec.settings,
             seed: task.seed,
+            backend: &self.spec.backend,
             planted: self.spec.planted.as_deref(),
             profile,
             keep: (time == 0).then_some(&keep),

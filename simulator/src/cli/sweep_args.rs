@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
-use super::args::{Format, setting};
+use super::args::{Format, backend, setting};
+use crate::backends::{self, Registered};
 use crate::scenario::unit::{Duration, Size};
 use crate::sweep::{SeedRange, Shard};
 
@@ -28,6 +29,9 @@ pub struct SweepArgs {
     /// Seeds for every scenario, both ends included [default: 1..100, with --for 1..1000000].
     #[arg(long, value_name = "A..B")]
     pub seeds: Option<SeedRange>,
+    /// Where the clusters run: a simulation.
+    #[arg(long, value_parser = backend(), default_value = backends::DEFAULT.info.name)]
+    pub backend: &'static Registered,
     /// Processes at a time [default: as many as the machine has processors].
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,

@@ -11,7 +11,7 @@ use clap::Args as ClapArgs;
 
 use super::exit::{Exit, Failure};
 use super::{ERROR, print};
-use crate::backends;
+use crate::backends::{self, Options, Registered};
 use crate::environment::Environment;
 use crate::report::RunVerdict;
 use crate::run_dir::{Manifest, RunDir};
@@ -30,6 +30,8 @@ pub struct WorkerArgs {
     set: Vec<(String, String)>,
     #[arg(long)]
     seed: u64,
+    #[arg(long, value_parser = super::args::backend(), default_value = backends::DEFAULT.info.name)]
+    backend: &'static Registered,
     #[arg(long)]
     planted: Option<String>,
     /// File to read the profile from.
@@ -52,6 +54,7 @@ pub(super) struct Errand<'a> {
     pub known_as: &'a str,
     pub settings: &'a [(String, String)],
     pub seed: u64,
+    pub backend: &'a str,
     pub planted: Option<&'a str>,
     pub profile: Option<ProfileFile<'a>>,
     pub keep: Option<&'a Path>,
@@ -71,6 +74,7 @@ pub(super) fn command(program: &Path, errand: &Errand) -> Command {
     (command.arg("worker").arg(errand.scenario))
         .args(["--known-as", errand.known_as])
         .args(["--seed", &errand.seed.to_string()])
+        .args(["--backend", errand.backend])
         .args(["--memory-bytes", &errand.memory_bytes.to_string()])
         // The message of a panic is the result; its backtrace is for `squall run`.
         .env("RUST_BACKTRACE", "0");
@@ -99,7 +103,7 @@ pub(super) fn work(args: &WorkerArgs) -> Result<u8, Failure> {
     let manifest = Manifest {
         scenario: args.known_as.clone(),
         seed: args.seed,
-        backend: backends::DEFAULT.info.name.into(),
+        backend: args.backend.info.name.into(),
         settings: args.set.clone(),
         planted: args.planted.clone(),
         profile: args.profile_known_as.clone(),
@@ -108,7 +112,9 @@ pub(super) fn work(args: &WorkerArgs) -> Result<u8, Failure> {
         environment: None,
     };
     let context = super::baseline::context(&scenario, Path::new(&args.known_as), None)?;
-    let judged = super::simulate(&scenario, args.seed, &manifest.reproduce(), context)?;
+    let backend = super::open(args.backend, Options::default())?;
+    let reproduce = manifest.reproduce();
+    let judged = crate::run::run_on(&*backend, &scenario, args.seed, &reproduce, context)?;
     if let Some(keep) = &args.keep
         && judged.report.verdict != RunVerdict::Pass
     {

@@ -1,10 +1,10 @@
 //! What is compared: the measures of a sweep, and how clients fared while nothing was wrong.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::sweep::result::{Measure, RunFacts, SeedResult};
+use crate::sweep::result::{LatencyQuantiles, Measure, RunFacts, SeedResult};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -15,102 +15,90 @@ pub enum Unit {
     ThousandthsPerSecond,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Figure {
-    Measure(Measure),
-    Duplicated,
-    Phantom,
+/// A metric, and how its values are had from a run.
+pub(super) struct Metric {
+    pub(super) name: String,
+    pub(super) unit: Unit,
+    of: Box<dyn Fn(&RunFacts) -> Vec<u64>>,
+}
+
+impl Metric {
+    fn new(name: String, unit: Unit, of: impl Fn(&RunFacts) -> Vec<u64> + 'static) -> Self {
+        let of = Box::new(of);
+        Self { name, unit, of }
+    }
+
+    fn of_measure(measure: Measure) -> Self {
+        let unit = if measure.is_count() {
+            Unit::Count
+        } else {
+            Unit::Microseconds
+        };
+        Self::new(measure.label().to_owned(), unit, move |facts| {
+            let sampled = facts.measures.get(&measure);
+            sampled.map_or(Vec::new(), |sampled| sampled.values.clone())
+        })
+    }
+
     /// Acknowledged operations of a service a second, in the warm-up.
-    Throughput(String),
+    fn throughput(service: &str) -> Self {
+        let (name, service) = (format!("throughput: {service}"), service.to_owned());
+        Self::new(name, Unit::ThousandthsPerSecond, move |facts| {
+            let warmup = facts.warmup.get(&service);
+            let rate = warmup.and_then(|warmup| warmup.thousandths_per_second);
+            rate.into_iter().collect()
+        })
+    }
+
     /// Of the acknowledged operations of a service, in the warm-up.
-    Latency {
-        service: String,
-        operation: String,
-        is_p99: bool,
-    },
-}
-
-/// Every figure that at least one of the runs could show.
-pub(super) fn all<'a>(runs: impl Iterator<Item = &'a SeedResult>) -> Vec<Figure> {
-    let mut services = BTreeSet::new();
-    let mut operations = BTreeSet::new();
-    for facts in runs.filter_map(|result| result.run.as_ref()) {
-        for (service, warmup) in &facts.warmup {
-            services.insert(service.clone());
-            let of_it = warmup.latency.keys();
-            operations.extend(of_it.map(|operation| (service.clone(), operation.clone())));
-        }
-    }
-    let mut figures: Vec<Figure> = Measure::ALL.map(Figure::Measure).into();
-    figures.extend([Figure::Duplicated, Figure::Phantom]);
-    figures.extend(services.into_iter().map(Figure::Throughput));
-    for (service, operation) in operations {
-        figures.extend([false, true].map(|is_p99| Figure::Latency {
-            service: service.clone(),
-            operation: operation.clone(),
-            is_p99,
-        }));
-    }
-    figures
-}
-
-impl Figure {
-    pub(super) fn name(&self) -> String {
-        match self {
-            Figure::Measure(measure) => measure.label().to_owned(),
-            Figure::Duplicated => "duplicated writes".into(),
-            Figure::Phantom => "phantom writes".into(),
-            Figure::Throughput(service) => format!("throughput: {service}"),
-            Figure::Latency {
-                service,
-                operation,
-                is_p99,
-            } => {
-                let quantile = if *is_p99 { "p99" } else { "p50" };
-                format!("latency: {service} {operation} {quantile}")
-            }
-        }
-    }
-
-    pub(super) fn unit(&self) -> Unit {
-        match self {
-            Figure::Measure(measure) if !measure.is_count() => Unit::Microseconds,
-            Figure::Measure(_) | Figure::Duplicated | Figure::Phantom => Unit::Count,
-            Figure::Throughput(_) => Unit::ThousandthsPerSecond,
-            Figure::Latency { .. } => Unit::Microseconds,
-        }
+    fn latency(service: &str, operation: &str, quantile: &Quantile) -> Self {
+        let (quantile, pick) = *quantile;
+        let name = format!("latency: {service} {operation} {quantile}");
+        let (service, operation) = (service.to_owned(), operation.to_owned());
+        Self::new(name, Unit::Microseconds, move |facts| {
+            let warmup = facts.warmup.get(&service);
+            let quantiles = warmup.and_then(|warmup| warmup.latency.get(&operation));
+            quantiles.map(pick).into_iter().collect()
+        })
     }
 
     /// Of all runs, in rising order.
     pub(super) fn values(&self, runs: &[&SeedResult]) -> Vec<u64> {
         let facts = runs.iter().filter_map(|result| result.run.as_ref());
-        let mut values: Vec<u64> = facts.flat_map(|facts| self.of(facts)).collect();
+        let mut values: Vec<u64> = facts.flat_map(|facts| (self.of)(facts)).collect();
         values.sort_unstable();
         values
     }
+}
 
-    fn of(&self, facts: &RunFacts) -> Vec<u64> {
-        let one = |value: Option<u64>| value.into_iter().collect();
-        match self {
-            Figure::Measure(measure) => {
-                let sampled = facts.measures.get(measure);
-                sampled.map_or(Vec::new(), |sampled| sampled.values.clone())
-            }
-            Figure::Duplicated => one(Some(facts.duplicated)),
-            Figure::Phantom => one(Some(facts.phantom)),
-            Figure::Throughput(service) => {
-                let warmup = facts.warmup.get(service);
-                one(warmup.and_then(|warmup| warmup.thousandths_per_second))
-            }
-            Figure::Latency {
-                service,
-                operation,
-                is_p99,
-            } => {
-                let warmup = facts.warmup.get(service);
-                let quantiles = warmup.and_then(|warmup| warmup.latency.get(operation));
-                one(quantiles.map(|q| if *is_p99 { q.p99_us } else { q.p50_us }))
-            }
+type Quantile = (&'static str, fn(&LatencyQuantiles) -> u64);
+
+const QUANTILES: [Quantile; 2] = [("p50", |of| of.p50_us), ("p99", |of| of.p99_us)];
+
+/// Every metric that at least one of the runs could show.
+pub(super) fn all<'a>(runs: impl Iterator<Item = &'a SeedResult>) -> Vec<Metric> {
+    let mut services: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for facts in runs.filter_map(|result| result.run.as_ref()) {
+        for (service, warmup) in &facts.warmup {
+            let operations = warmup.latency.keys().map(String::as_str);
+            services.entry(service).or_default().extend(operations);
         }
     }
+    let mut metrics: Vec<Metric> = Measure::ALL.map(Metric::of_measure).into();
+    let duplicated = |facts: &RunFacts| vec![facts.duplicated];
+    let phantom = |facts: &RunFacts| vec![facts.phantom];
+    metrics.push(Metric::new(
+        "duplicated writes".into(),
+        Unit::Count,
+        duplicated,
+    ));
+    metrics.push(Metric::new("phantom writes".into(), Unit::Count, phantom));
+    metrics.extend(services.keys().map(|service| Metric::throughput(service)));
+    for (service, operations) in &services {
+        for operation in operations {
+            let quantiles = QUANTILES.iter();
+            metrics.extend(quantiles.map(|of| Metric::latency(service, operation, of)));
+        }
+    }
+    metrics
 }

@@ -42,7 +42,7 @@ pub struct Head {
     pub path: String,
     /// With its variant, if it has any: `NAME-VARIANT`.
     pub scenario: String,
-    /// `sim` or `docker`.
+    /// Name of the backend, as `--backend` takes it.
     pub backend: String,
     /// Path of the hardware profile, if there was one; of all, if runs had several.
     pub profile: Option<String>,
@@ -146,15 +146,15 @@ fn pair(a: &Part, b: &Part) -> Comparison {
         let path = side.path;
         differ(&format!("{path} holds runs of several backends"), true);
     }
-    let figures = figure::all(a.results().chain(b.results()));
+    let metrics = figure::all(a.results().chain(b.results()));
     let (runs_a, runs_b): (Vec<_>, Vec<_>) = (a.results().collect(), b.results().collect());
     Comparison {
         a: head(a),
         b: head(b),
         warnings,
-        rows: figures
+        rows: metrics
             .iter()
-            .map(|figure| row(figure, &runs_a, &runs_b))
+            .map(|metric| row(metric, &runs_a, &runs_b))
             .collect(),
     }
 }
@@ -209,8 +209,8 @@ fn head(side: &Part) -> Head {
     }
 }
 
-fn row(figure: &figure::Figure, runs_a: &[&SeedResult], runs_b: &[&SeedResult]) -> Row {
-    let (values_a, values_b) = (figure.values(runs_a), figure.values(runs_b));
+fn row(metric: &figure::Metric, runs_a: &[&SeedResult], runs_b: &[&SeedResult]) -> Row {
+    let (values_a, values_b) = (metric.values(runs_a), metric.values(runs_b));
     let (a, b) = (Values::of(&values_a), Values::of(&values_b));
     let both = a.zip(b);
     let ratio = both.filter(|(a, _)| a.p50 > 0).map(|(a, b)| {
@@ -222,8 +222,8 @@ fn row(figure: &figure::Figure, runs_a: &[&SeedResult], runs_b: &[&SeedResult]) 
         Percent::of(below * 1_000_000 / values_a.len() as u64)
     });
     Row {
-        figure: figure.name(),
-        unit: figure.unit(),
+        figure: metric.name.clone(),
+        unit: metric.unit,
         a,
         b,
         ratio,

@@ -91,7 +91,7 @@ impl Side {
     fn of_sweep(path: &Path) -> Result<Side, SideError> {
         let (spec, results) = store::read(path)?;
         let mut side = Side {
-            backend: crate::backends::DEFAULT.info.name.into(),
+            backend: spec.backend,
             ..Side::empty(&path.display().to_string())
         };
         let texts = spec.scenarios.into_iter();

@@ -34,18 +34,14 @@ pub struct Manifest {
 impl Manifest {
     /// The command that does the same again.
     pub fn reproduce(&self) -> String {
-        let command = run_command(
+        run_command(
             &self.scenario,
             self.seed,
+            &self.backend,
             self.profile.as_deref(),
             &self.settings,
             self.planted.as_deref(),
-        );
-        if self.backend == backends::DEFAULT.info.name {
-            command
-        } else {
-            format!("{command} --backend {}", self.backend)
-        }
+        )
     }
 
     /// Whether the same happens when it is run again.
@@ -58,6 +54,7 @@ impl Manifest {
 pub fn run_command(
     scenario: &str,
     seed: u64,
+    backend: &str,
     profile: Option<&str>,
     settings: &[(String, String)],
     planted: Option<&str>,
@@ -71,6 +68,9 @@ pub fn run_command(
     }
     if let Some(id) = planted {
         command += &format!(" --planted {id}");
+    }
+    if backend != backends::DEFAULT.info.name {
+        command += &format!(" --backend {backend}");
     }
     command
 }

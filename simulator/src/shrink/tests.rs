@@ -139,6 +139,32 @@ link = { from = ["leader"], to = "all", latency = "1ms", jitter = "2ms", loss = 
 [[fault]]
 at = "7s"
 transfer = "follower"
+[[fault]]
+at = "7s"
+reset = ["leader"]
+with = "clients"
+[[fault]]
+at = "8s"
+crash_loop = ["node-1"]
+up = "20ms"
+[[fault]]
+at = "8s"
+disk = ["any"]
+damage = "full"
+[[fault]]
+at = "8s"
+disk = ["any"]
+slow_sync = "5ms"
+[[fault]]
+at = "8s"
+clock = ["any"]
+drift = "-0.02%"
+[[fault]]
+at = "9s"
+member = { replace = "follower" }
+[[fault]]
+at = "9s"
+client = { crash = 2 }
 "#;
     let first = Scenario::parse(text, "all-kinds.toml").expect("it is valid");
     let again = write(&explicit(text, 1));

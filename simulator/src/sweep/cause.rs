@@ -8,7 +8,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::report::{CheckVerdict, Comparison, Report, RunVerdict, Status};
+use crate::report::{Comparison, Report, RunVerdict, Status, Verdict};
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Cause {
@@ -45,7 +45,7 @@ impl Cause {
 /// or for every objective missed. Empty for a pass.
 pub fn causes(report: &Report) -> Vec<Cause> {
     let failed = report.checks.iter();
-    let failed = failed.filter(|check| check.verdict == CheckVerdict::Fail);
+    let failed = failed.filter(|check| check.verdict == Verdict::Fail);
     // Checks that count as recovery come last, as they do in the verdict.
     let recovery = |name: &str| crate::report::RECOVERY_CHECKS.contains(&name);
     let mut failed: Vec<_> = failed.collect();

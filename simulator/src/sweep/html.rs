@@ -49,7 +49,7 @@ pub fn html(summary: &Summary, results: &Results) -> String {
     let faults = Block::Table(tables::faults(summary));
     let marks = vec![
         Block::Note(MARKS.into()),
-        Block::Table(tables::marks(summary)),
+        Block::Table(tables::marks(summary).without(&["mark"])),
     ];
     let checks = Block::Table(tables::checks(summary));
     sections.push(Section::new("faults", "Faults by kind", vec![faults]));
@@ -213,17 +213,11 @@ fn plot(number: usize, scenario: &ScenarioSummary, results: &Results, grid: &Gri
             (!values.is_empty()).then(|| line(*measure, class, &values, scenario, grid))
         })
         .collect();
-    (!lines.is_empty()).then(|| Plot {
-        id: id(number),
-        title: "Share of all at or below a duration".into(),
-        note: "Detection and election: of each fault that cost the cluster its leader. Downtime: \
-               the longest gap of each run. Recovery: of each new leader. The axis is logarithmic."
-            .into(),
-        scale: Scale::whole(),
-        lines,
-        shades: Vec::new(),
-        choice: None,
-    })
+    let note = "Detection and election: of each fault that cost the cluster its leader. \
+                Downtime: the longest gap of each run. Recovery: of each new leader. The axis is \
+                logarithmic.";
+    let title = "Share of all at or below a duration";
+    (!lines.is_empty()).then(|| Plot::new(id(number), title, note, Scale::whole(), lines))
 }
 
 fn line(
@@ -241,16 +235,11 @@ fn line(
     };
     let worst = scenario.measures.get(&measure);
     let worst = worst.and_then(|found| Some((found.max?, found.worst_seed?)));
-    Line {
-        name: measure.label().to_owned(),
-        class: class.to_owned(),
-        values: grid.places.iter().map(share).collect(),
-        band: None,
-        rest: worst.map_or_else(String::new, |(most, seed)| {
-            format!("worst {} (seed {seed})", Unit::Duration.text(most))
-        }),
-        dotted: false,
-    }
+    let rest = worst.map_or_else(String::new, |(most, seed)| {
+        format!("worst {} (seed {seed})", Unit::Duration.text(most))
+    });
+    let values = grid.places.iter().map(share).collect();
+    Line::new(measure.label(), class, values, rest)
 }
 
 /// What was swept and how, and where its data is.

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::cause::{Cause, causes};
 use crate::baseline::Figures;
-use crate::history::Phase;
-use crate::measure::{Class, SpanStatus};
+use crate::history::{FaultStatus, Phase};
+use crate::measure::{Class, Gap, ServiceDowntime};
 use crate::report::{Operations, Report, RunVerdict};
 
 /// How a seed ended: with the verdict of its run, or without one.
@@ -282,9 +282,9 @@ fn faults(report: &Report) -> BTreeMap<String, FaultCounts> {
     for fault in &report.faults {
         let counts = kinds.entry(fault.kind.to_string()).or_default();
         match fault.status {
-            SpanStatus::Installed | SpanStatus::Healed => counts.injected += 1,
-            SpanStatus::Skipped { .. } => counts.skipped += 1,
-            SpanStatus::Uncertain { .. } => counts.uncertain += 1,
+            FaultStatus::Installed | FaultStatus::Healed => counts.injected += 1,
+            FaultStatus::Skipped { .. } => counts.skipped += 1,
+            FaultStatus::Uncertain { .. } => counts.uncertain += 1,
         }
     }
     kinds
@@ -327,9 +327,9 @@ fn measures(report: &Report) -> BTreeMap<Measure, Sampled> {
         values: value.into_iter().collect(),
         unseen: 0,
     };
-    let longest = |of: &Option<crate::report::ServiceDowntimeMs>| one(of.map(|d| d.max.get()));
+    let longest = |of: &Option<ServiceDowntime>| one(of.map(|d| d.max.get()));
     let gaps = report.gaps.iter();
-    let longest_gap = gaps.map(|gap| gap.to_ms.get() - gap.from_ms.get()).max();
+    let longest_gap = gaps.map(Gap::length_us).max();
     let charged = report
         .faults
         .iter()

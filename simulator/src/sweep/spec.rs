@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::seeds::{SeedRange, Shard};
+use crate::backends;
 use crate::environment::Environment;
 
 /// Version of the format of a sweep's directory.
@@ -17,6 +18,12 @@ pub struct Spec {
     /// Always [`FORMAT_VERSION`]; also marks the file as a sweep's.
     pub squall_sweep: u32,
     pub scenarios: Vec<SweptScenario>,
+    /// Name of the backend that plays them.
+    #[serde(
+        default = "default_backend",
+        skip_serializing_if = "is_default_backend"
+    )]
+    pub backend: String,
     /// Overrides, in order, for every scenario.
     pub settings: Vec<(String, String)>,
     /// Id of the planted bug, if any.
@@ -30,6 +37,14 @@ pub struct Spec {
     /// Whether every seed runs twice.
     pub verify: bool,
     pub environment: Environment,
+}
+
+fn default_backend() -> String {
+    backends::DEFAULT.info.name.into()
+}
+
+fn is_default_backend(name: &String) -> bool {
+    *name == backends::DEFAULT.info.name
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,6 +170,7 @@ pub(crate) mod tests {
         Spec {
             squall_sweep: FORMAT_VERSION,
             scenarios: vec![scenario("a"), scenario("b")],
+            backend: default_backend(),
             settings: Vec::new(),
             planted: None,
             profile: None,

@@ -249,7 +249,14 @@ fn example(spec: &Spec, result: &SeedResult) -> Example {
     let path = scenario.map_or(result.scenario.as_str(), |scenario| &scenario.path);
     let planted = spec.planted.as_deref();
     let profile = (spec.profile.as_ref()).map(|profile| profile.path.as_str());
-    let command = crate::run_dir::run_command(path, result.seed, profile, &spec.settings, planted);
+    let command = crate::run_dir::run_command(
+        path,
+        result.seed,
+        &spec.backend,
+        profile,
+        &spec.settings,
+        planted,
+    );
     Example {
         scenario: result.scenario.clone(),
         seed: result.seed,

@@ -97,10 +97,10 @@ pub fn checks(summary: &Summary) -> Table {
 pub fn marks(summary: &Summary) -> Table {
     let columns = columns! { row: MarkCount;
         text "mark" "mark" &row.mark;
+        text "meaning" "meaning" &row.about;
         number "runs" "runs" row.runs;
         number "times" "times" row.times;
         text "first" "first" row.first.as_deref().unwrap_or("never");
-        text "meaning" "meaning" &row.about;
     };
     Table::toned("marks", &columns, &summary.marks, |mark| match mark.runs {
         0 => Tone::Doubtful,

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::report::{CheckVerdict, Report, RunVerdict};
+use crate::check::Verdict;
+use crate::measure::Gap;
+use crate::report::{Report, RunVerdict};
 use crate::sweep::{Measure, SeedResult};
 
 /// The report of one seed.
@@ -29,7 +31,7 @@ impl RunReport {
             return;
         }
         let failed = self.report.checks.iter();
-        let failed = failed.filter(|check| check.verdict == CheckVerdict::Fail);
+        let failed = failed.filter(|check| check.verdict == Verdict::Fail);
         let evidence = failed.flat_map(|check| &check.evidence).take(20);
         let evidence: String = evidence.map(|line| format!("\n  {line}")).collect();
         panic!("{}  {}{evidence}", self.report.verdict, self.report.reason);
@@ -56,7 +58,7 @@ impl RunReport {
     /// Every stretch in which a service did not answer.
     pub fn downtime(&self) -> Durations {
         let gaps = self.report.gaps.iter();
-        let lengths = gaps.map(|gap| gap.to_ms.get() - gap.from_ms.get());
+        let lengths = gaps.map(Gap::length_us);
         Durations::new(lengths.map(|us| (us, self.seed())).collect(), 0, None)
     }
 
@@ -91,9 +93,9 @@ impl RunReport {
             .unwrap_or_else(|| panic!("no check is called {check}"))
             .verdict
         {
-            CheckVerdict::Pass => Some(true),
-            CheckVerdict::Fail => Some(false),
-            CheckVerdict::Unknown | CheckVerdict::NotJudged => None,
+            Verdict::Pass => Some(true),
+            Verdict::Fail => Some(false),
+            Verdict::Unknown | Verdict::NotJudged => None,
         }
     }
 

@@ -8,6 +8,7 @@ mod containers;
 mod hardware;
 mod help;
 mod histories;
+mod logs;
 mod output;
 mod refusals;
 mod reports;

@@ -18,7 +18,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use setting::{Run, alone, engine, left_of, links_can_be_broken, run, scenario};
-use squall::report::{CheckVerdict, RunVerdict};
+use squall::report::{RunVerdict, Verdict};
 use squall::run::{RunError, plan_for};
 use squall::scenario::Scenario;
 use squall_docker::DockerBackend;
@@ -96,7 +96,7 @@ fn two_runs_at_once_do_not_collide() {
         let broken = report
             .checks
             .iter()
-            .find(|check| check.verdict == CheckVerdict::Fail);
+            .find(|check| check.verdict == Verdict::Fail);
         assert!(broken.is_none(), "{broken:?}");
     }
     assert_eq!(left_of(std::process::id()), Vec::<String>::new());

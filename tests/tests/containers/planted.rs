@@ -1,7 +1,7 @@
 //! Three planted bugs that must be caught on containers as in simulation, by a check of what
 //! they break.
 
-use squall::report::{CheckVerdict, RunVerdict};
+use squall::report::{RunVerdict, Verdict};
 
 use crate::setting::{alone, engine, links_can_be_broken, run, scenario};
 
@@ -38,7 +38,7 @@ fn caught(bug: &str, needs_links: bool, properties: &[&str]) {
         let run = run(&scenario, Some(bug));
         let is_caught = run.report.checks.iter().any(|check| {
             let mut broken = check.property.split(' ');
-            check.verdict == CheckVerdict::Fail && broken.any(|name| properties.contains(&name))
+            check.verdict == Verdict::Fail && broken.any(|name| properties.contains(&name))
         });
         if is_caught {
             assert_eq!(run.report.verdict, RunVerdict::Violation, "{}", run.text());

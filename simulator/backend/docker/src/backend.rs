@@ -1,6 +1,7 @@
 //! Containers as a [`Backend`]: what they can do, and what only a simulation can.
 
 use squall_backend::backend::{Backend, BackendError, BackendInfo, Lacks, RunOutput};
+use squall_backend::log::Logs;
 use squall_fault::Capability;
 use squall_plan::plan::Plan;
 
@@ -19,6 +20,14 @@ pub const INFO: BackendInfo = BackendInfo {
 pub struct DockerBackend {
     pub options: Options,
 }
+
+/// What can be done here; whatever else a fault needs is refused.
+const CAPABILITIES: [Capability; 4] = [
+    Capability::Processes,
+    Capability::Links,
+    Capability::Membership,
+    Capability::Clients,
+];
 
 impl Backend for DockerBackend {
     fn info(&self) -> BackendInfo {
@@ -49,20 +58,19 @@ impl Backend for DockerBackend {
     }
 
     fn missing(&self, needed: Capability) -> Option<&'static str> {
-        match needed {
-            Capability::Processes
-            | Capability::Links
-            | Capability::Membership
-            | Capability::Clients => None,
-            Capability::Power => Some("what was not synced outlives a process"),
-            Capability::Disks => Some("containers share the machine's disk"),
-            Capability::Clocks => Some("containers share the machine's clock"),
-        }
+        let why = match needed {
+            Capability::Power => "what was not synced outlives a process",
+            Capability::Disks => "containers share the machine's disk",
+            Capability::Clocks => "containers share the machine's clock",
+            _ => "containers have no means for it",
+        };
+        (!CAPABILITIES.contains(&needed)).then_some(why)
     }
 
     fn run(&self, plan: &Plan) -> Result<RunOutput, BackendError> {
         match run(plan, &self.options) {
             Ok(run) => Ok(RunOutput {
+                logs: Logs::default(),
                 history: run.history,
                 resources: run.resources,
             }),

@@ -62,3 +62,44 @@ impl Process {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::time::Duration;
+
+    use squall_world::{RealWorld, World, timeout};
+
+    use super::{Process, Signal};
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    #[allow(clippy::disallowed_methods)] // real processes end in real time
+    fn block_on<T>(work: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.enable_all().build();
+        runtime.expect("an event loop").block_on(work)
+    }
+
+    #[test]
+    fn process_stopped_and_killed_is_seen_to_stand_and_to_end() {
+        let mut child = Command::new("sleep").arg("60").spawn().expect("a shell");
+        block_on(async {
+            let process = Process::of(child.id() as i32);
+            assert!(process.signal(Signal::STOP), "it is our own");
+            let stands = async {
+                while !process.is_stopped() {
+                    RealWorld::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            let stood = timeout::<RealWorld, _>(LIMIT, stands).await;
+            stood.expect("a stopped process stands");
+            assert!(process.signal(Signal::KILL));
+            let ended = timeout::<RealWorld, _>(LIMIT, process.ended()).await;
+            assert_eq!(ended, Ok(true), "the end of a killed process is seen");
+        });
+        child.wait().expect("it is a child");
+        // What has ended cannot be signalled, and that is no error.
+        block_on(async { assert!(!Process::of(0).signal(Signal::KILL)) });
+    }
+}

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use squall_backend::backend::{Backend, BackendError, BackendInfo, Lacks, RunOutput};
+use squall_backend::log::{LogFilter, Logs};
 use squall_fault::Capability;
 use squall_plan::plan::Plan;
 
+use super::log::Capture;
 use super::run_system;
 use super::system::System;
 
 /// What the simulation is called, and what can be expected of its histories.
 pub const INFO: BackendInfo = BackendInfo {
     name: "sim",
-    title: "simulation",
+    title: "simulation in virtual time",
     simulated: true,
     knows_resources: false,
 };
@@ -22,6 +24,8 @@ pub const INFO: BackendInfo = BackendInfo {
 pub struct SimBackend {
     /// `None`: Squall's own cluster.
     pub system: Option<Arc<dyn System>>,
+    /// Which lines of the nodes' logs to keep; `None`: none, which costs nothing.
+    pub log: Option<LogFilter>,
 }
 
 impl Backend for SimBackend {
@@ -38,11 +42,14 @@ impl Backend for SimBackend {
     }
 
     fn run(&self, plan: &Plan) -> Result<RunOutput, BackendError> {
+        let capture = self.log.clone().map(Capture::start);
         let run = run_system(plan, self.system.as_ref());
+        let logs = capture.map_or_else(Logs::default, Capture::finish);
         let run = run.map_err(|error| BackendError::failed(INFO, error))?;
         Ok(RunOutput {
             history: run.history,
             resources: Vec::new(),
+            logs,
         })
     }
 

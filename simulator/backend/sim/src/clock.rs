@@ -3,7 +3,7 @@
 //! A host has a monotonic clock, which may run fast or slow but never goes back, and a wall
 //! clock, which runs at the same rate and may be off besides.
 
-use super::executor::Nanos;
+use super::time::Nanos;
 
 /// Where monotonic clocks start, so that subtracting a timeout never hits zero.
 const MONOTONIC_START: Nanos = 3_600_000_000_000;

@@ -20,8 +20,8 @@ use turmoil_fs::Fs;
 use turmoil_fs::shim::std::fs::{self, File, OpenOptions};
 
 use super::disk_fault::Faults;
+use super::executor::scheduler::Work;
 use super::executor::{self, Executor, HostId, Nanos};
-use super::processor::Work;
 use squall_plan::plan::{DiskPlan, Quantiles};
 
 /// Where a node keeps its log.
@@ -328,7 +328,7 @@ mod tests {
         let (node, helper) = (HostId(0), HostId(1));
         processors.charge(node, Costs::default());
         processors.charge(helper, costs);
-        let (executor, _entered) = Executor::enter_with(Some(processors), |_| {});
+        let (executor, _entered) = Executor::enter_with(Some(Box::new(processors)), |_| {});
         for host in [node, helper] {
             assert_eq!(executor.add_host(0, 0, Seed(1).rng()), host);
         }

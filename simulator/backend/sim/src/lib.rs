@@ -15,8 +15,10 @@ mod backend;
 mod clock;
 pub mod cluster;
 pub mod disk;
+mod disk_damage;
 mod disk_fault;
 pub mod executor;
+pub mod log;
 mod machines;
 pub mod network;
 mod process;
@@ -25,14 +27,16 @@ mod site;
 pub mod solo;
 mod stream;
 pub mod system;
+pub mod time;
 mod timers;
 pub mod world;
 
 pub use backend::{INFO, SimBackend};
 use cluster::Cluster;
+use executor::scheduler::{Scheduler, Usage};
 use executor::{Executor, HostId};
 use network::Network;
-use processor::{Processors, Usage};
+use processor::Processors;
 use site::SimSite;
 use system::System;
 
@@ -101,8 +105,9 @@ pub fn run_system(plan: &Plan, system: Option<&Arc<dyn System>>) -> Result<SimRu
     // One host for all clients, one without sockets for the harness.
     let (clients, controller) = (HostId(nodes), HostId(nodes + 1));
     let processors = plan.processors.as_ref();
-    let processors = processors.map(|plan| processors_of(plan, nodes, clients));
-    let (executor, entered) = Executor::enter_with(processors, switch_network);
+    let scheduler = processors
+        .map(|plan| -> Box<dyn Scheduler> { Box::new(processors_of(plan, nodes, clients)) });
+    let (executor, entered) = Executor::enter_with(scheduler, switch_network);
     let rng = plan.stream("network").rng();
     let network = Network::new(nodes + 2, &plan.network, rng);
     NET_HOSTS.with_borrow_mut(|hosts| *hosts = network.net_hosts().to_vec());
@@ -151,6 +156,7 @@ pub fn run_system(plan: &Plan, system: Option<&Arc<dyn System>>) -> Result<SimRu
             let formed = stage.form().await;
             if formed.is_ok() {
                 start_ns.set(executor.now());
+                log::run_starts(executor.now());
                 stage.play().await;
             }
             *outcome.borrow_mut() = Some(formed);
@@ -231,6 +237,7 @@ fn add_hosts(executor: &Executor, plan: &Plan) {
 fn record_node_events(setting: &Rc<Setting>) {
     let setting = setting.clone();
     world::set_event_sink(Some(Rc::new(move |host, event| {
+        log::observe(host, &event);
         setting.recorder.record(EventKind::Node {
             node: node_name(host.0 as u64 + 1),
             event,

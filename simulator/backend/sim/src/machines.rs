@@ -10,13 +10,13 @@ use std::time::Duration;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::executor::HostId;
 use super::site::SimSite;
+use super::time::HostId;
 use super::world::SimWorld;
 use squall_backend::nemesis::LOOK_AGAIN;
 use squall_backend::site::{InstallError, Machines, Processes, Site, all_down};
 use squall_backend::wait::wait_until;
-use squall_fault::{ClockFault, DiskFault, node_name};
+use squall_fault::{ClockFault, DiskFault, NodeFault, Peers, node_name};
 use squall_history::Recorder;
 
 /// Starting takes less than this.
@@ -25,9 +25,32 @@ const START_LIMIT_US: u64 = 2_000_000;
 const LOOK_CLOSELY: Duration = Duration::from_micros(100);
 
 impl Machines for SimSite {
-    async fn lose_power(&self, nodes: &[usize]) -> Result<(), InstallError> {
-        (nodes.iter()).for_each(|node| self.cluster.lose_power(*node));
-        Ok(())
+    fn inflict(&self, fault: usize, nodes: &[usize], what: NodeFault) -> Result<(), InstallError> {
+        match what {
+            NodeFault::PowerLoss => {
+                (nodes.iter()).for_each(|node| self.cluster.lose_power(*node));
+                all_down(self, nodes)
+            }
+            NodeFault::Clock(what) => {
+                let mut nodes = nodes.iter();
+                nodes.try_for_each(|node| self.set_clock(*node, what))
+            }
+            NodeFault::Reset { with } => self.reset(fault, nodes, with),
+            NodeFault::Disk(_)
+            | NodeFault::Kill
+            | NodeFault::Stop
+            | NodeFault::Pause
+            | NodeFault::Isolate
+            | NodeFault::Wipe
+            | NodeFault::CrashLoop(_)
+            | NodeFault::RollingRestart(_) => unreachable!("{what:?} is done in another way"),
+        }
+    }
+
+    fn relieve(&self, nodes: &[usize], what: NodeFault) {
+        if let NodeFault::Clock(what) = what {
+            (nodes.iter()).for_each(|node| self.reset_clock(*node, what));
+        }
     }
 
     async fn break_disk(
@@ -98,7 +121,31 @@ impl Machines for SimSite {
             disk.lose_power();
         }
     }
+}
 
+impl SimSite {
+    /// Resets connections of the nodes, and counts them.
+    fn reset(&self, fault: usize, nodes: &[usize], with: Peers) -> Result<(), InstallError> {
+        let is_target = |host: HostId| nodes.contains(&host.0);
+        let is_meant = |host: HostId, peer: HostId| match with {
+            Peers::Nodes => peer != host && peer.0 < self.cluster.len(),
+            Peers::Targets => peer != host && is_target(peer),
+            Peers::Clients => peer == self.clients,
+        };
+        let now = self.executor.now();
+        let count = self.network.borrow_mut().reset_between(now, |a, b| {
+            (is_target(a) && is_meant(a, b)) || (is_target(b) && is_meant(b, a))
+        });
+        if count == 0 {
+            let why = "there was no such connection".to_owned();
+            return Err(InstallError::Skipped(why));
+        }
+        let text = format!("fault {fault}: {count} connections were reset");
+        self.recorder().note(text);
+        Ok(())
+    }
+
+    /// Sets a clock wrong, and reads it.
     fn set_clock(&self, node: usize, what: ClockFault) -> Result<(), InstallError> {
         let host = HostId(node);
         let (offset_us, drift_ppm) = self.executor.clock(host);
@@ -124,9 +171,7 @@ impl Machines for SimSite {
         let (offset_us, drift_ppm) = self.executor.clock(host);
         (self.executor).set_clock(host, offset_us - more_us, drift_ppm - more_ppm);
     }
-}
 
-impl SimSite {
     fn recorder(&self) -> &Recorder {
         &self.setting.recorder
     }

@@ -14,7 +14,8 @@ use std::rc::Rc;
 use bytes::Bytes;
 use rand_chacha::ChaCha8Rng;
 use turmoil_net::{
-    EnterGuard, HostId as NetHost, KernelConfig, Net, Packet, TcpFlags, TcpSegment, Transport,
+    EnterGuard, HostId as NetHost, KernelConfig, Net, NetstatState, Packet, TcpFlags, TcpSegment,
+    Transport,
 };
 
 use super::executor::{Executor, HostId, Nanos};
@@ -386,6 +387,34 @@ impl Network {
             "host {} keeps its connections after they were reset",
             host.0
         );
+    }
+
+    /// Resets the established connections between all pairs of hosts that `is_meant` names,
+    /// at both ends; how many they were. What was under way arrives at closed sockets.
+    pub fn reset_between(
+        &mut self,
+        now: Nanos,
+        is_meant: impl Fn(HostId, HostId) -> bool,
+    ) -> usize {
+        self.collect(now);
+        let mut ends = BTreeSet::new();
+        for host in 0..self.net_hosts.len() {
+            for entry in turmoil_net::netstat(address_of(HostId(host))).entries {
+                let is_established = entry.state == Some(NetstatState::Established);
+                if let Some(peer) = entry.peer.filter(|_| is_established)
+                    && is_meant(HostId(host), host_of(peer.ip()))
+                {
+                    ends.insert((entry.local, peer));
+                }
+            }
+        }
+        for (local, peer) in &ends {
+            self.guard.deliver(bare(*peer, *local, 0, RESET));
+        }
+        let both = ends
+            .iter()
+            .filter(|(a, b)| a < b || !ends.contains(&(*b, *a)));
+        both.count()
     }
 }
 

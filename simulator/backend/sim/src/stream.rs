@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use turmoil_net::shim::tokio::net::TcpStream;
 
 use super::executor;
-use super::processor::Work;
+use super::executor::scheduler::Work;
 
 /// Bytes read at a time.
 const SCRATCH_BYTES: usize = 64 * 1024;

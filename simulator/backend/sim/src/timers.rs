@@ -6,7 +6,7 @@
 
 use std::task::Waker;
 
-use super::executor::Nanos;
+use super::time::Nanos;
 
 /// Names a timer; useless once it has fired or was removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

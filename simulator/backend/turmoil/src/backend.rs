@@ -1,6 +1,7 @@
 //! Classic `turmoil` as a [`Backend`]: what it models, and what it does not.
 
 use squall_backend::backend::{Backend, BackendError, BackendInfo, Lacks, RunOutput};
+use squall_backend::log::Logs;
 use squall_fault::{Action, Capability, NodeFault, Target};
 use squall_plan::plan::Plan;
 
@@ -18,6 +19,14 @@ pub const INFO: BackendInfo = BackendInfo {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TurmoilBackend;
 
+/// What can be done here; whatever else a fault needs is refused.
+const CAPABILITIES: [Capability; 4] = [
+    Capability::Processes,
+    Capability::Links,
+    Capability::Membership,
+    Capability::Clients,
+];
+
 impl Backend for TurmoilBackend {
     fn info(&self) -> BackendInfo {
         INFO
@@ -33,15 +42,13 @@ impl Backend for TurmoilBackend {
     }
 
     fn missing(&self, needed: Capability) -> Option<&'static str> {
-        match needed {
-            Capability::Processes
-            | Capability::Links
-            | Capability::Membership
-            | Capability::Clients => None,
-            Capability::Power => Some("a host that crashes loses its process alone"),
-            Capability::Disks => Some("its disks are sound"),
-            Capability::Clocks => Some("all hosts share one clock"),
-        }
+        let why = match needed {
+            Capability::Power => "a host that crashes loses its process alone",
+            Capability::Disks => "its disks are sound",
+            Capability::Clocks => "all hosts share one clock",
+            _ => "the engine has no means for it",
+        };
+        (!CAPABILITIES.contains(&needed)).then_some(why)
     }
 
     fn cannot(&self, action: &Action<Target>) -> Option<&'static str> {
@@ -60,6 +67,7 @@ impl Backend for TurmoilBackend {
     fn run(&self, plan: &Plan) -> Result<RunOutput, BackendError> {
         let run = run(plan).map_err(|error| BackendError::failed(INFO, error))?;
         Ok(RunOutput {
+            logs: Logs::default(),
             history: run.history,
             resources: Vec::new(),
         })

@@ -18,8 +18,9 @@ use tokio::sync::{Notify, oneshot};
 use turmoil::Sim;
 
 use super::disk::TurmoilDisk;
+use super::host::{Entered, as_host, on_host};
 use super::links::Links;
-use super::world::{Entered, TurmoilWorld, as_host, on_host};
+use super::world::TurmoilWorld;
 use squall_history::{EventKind, NodeEvent};
 use squall_plan::plan::{DiskPlan, Plan};
 use squall_workload::Setting;

@@ -7,10 +7,9 @@
 use std::io;
 use std::time::Duration;
 
-use squall_world::World;
 use squall_world::disk::{CrashMode, Disk, DiskFile, MemoryDisk};
 
-use super::world::TurmoilWorld;
+use super::host;
 use squall_plan::plan::DiskPlan;
 
 /// A disk that outlives processes. Clones are the same disk.
@@ -37,8 +36,8 @@ impl TurmoilDisk {
 
     async fn sync_cost(&self) {
         let span = self.sync_max_us - self.sync_min_us + 1;
-        let cost_us = self.sync_min_us + TurmoilWorld::random_u64() % span;
-        TurmoilWorld::sleep(Duration::from_micros(cost_us)).await;
+        let cost_us = self.sync_min_us + host::random_u64() % span;
+        host::sleep(Duration::from_micros(cost_us)).await;
     }
 }
 

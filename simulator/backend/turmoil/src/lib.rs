@@ -18,6 +18,7 @@ use turmoil::Sim;
 mod backend;
 mod cluster;
 pub mod disk;
+mod host;
 mod links;
 mod site;
 pub mod world;
@@ -25,9 +26,9 @@ pub mod world;
 pub use backend::{INFO, TurmoilBackend};
 
 use cluster::Cluster;
+use host::Entered;
 use links::Links;
 use site::TurmoilSite;
-use world::Entered;
 
 use squall_backend::nemesis::Nemesis;
 use squall_backend::phases::Stage;
@@ -76,7 +77,7 @@ pub fn run(plan: &Plan) -> Result<TurmoilRun, TurmoilError> {
     let start_us = Rc::new(Cell::new(u64::MAX));
     let recorder = {
         let start_us = start_us.clone();
-        Recorder::new(move || (world::elapsed().as_micros() as u64).saturating_sub(start_us.get()))
+        Recorder::new(move || (host::elapsed().as_micros() as u64).saturating_sub(start_us.get()))
     };
     let addresses = (0..plan.cluster.nodes).map(cluster::node_address);
     let setting = Setting::new(recorder, addresses.collect());
@@ -158,13 +159,13 @@ fn add_clients(
     let lead = async move {
         let formed = stage.form().await;
         if formed.is_ok() {
-            start_us.set(world::elapsed().as_micros() as u64);
+            start_us.set(host::elapsed().as_micros() as u64);
             stage.play().await;
         }
         *outcome.borrow_mut() = Some(formed);
         Ok(())
     };
-    sim.client(CLIENTS, world::on_host(cluster.len(), lead));
+    sim.client(CLIENTS, host::on_host(cluster.len(), lead));
 }
 
 /// Ticks until the run has its outcome.

@@ -6,8 +6,9 @@ use std::time::Duration;
 use squall_world::World;
 
 use super::cluster::{Cluster, Order, node_address};
+use super::host::as_host;
 use super::links::Links;
-use super::world::{TurmoilWorld, as_host};
+use super::world::TurmoilWorld;
 use squall_backend::site::{
     Change, Configuration, Direction, InstallError, Installed, LinkEffect, Machines, Membership,
     Observation, Processes, Site,

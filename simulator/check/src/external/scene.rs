@@ -171,7 +171,7 @@ pub(super) fn faults(view: &View) -> Vec<Shade> {
                 Shade {
                     what: format!("{} {}", fault.kind, fault.targets.join(", ")),
                     from: position,
-                    until: None,
+                    until: fault.kind.is_instant().then_some(position),
                 },
             )),
             FaultStatus::Healed => {

@@ -8,7 +8,7 @@ mod sizes;
 use squall::history::Phase;
 use squall::measure::Class;
 use squall::report::{
-    Latency, ObjectiveResult, Report, Spell, Status, Unit, Variants, count, duration,
+    Latency, ObjectiveResult, RecoveryTimes, Report, Status, Unit, Variants, count, duration,
 };
 
 use crate::{Backend, Reports};

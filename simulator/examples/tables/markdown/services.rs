@@ -80,9 +80,9 @@ impl Tables<'_> {
     pub(super) fn failure_recovery(&self) -> Result<String, String> {
         let report = self.report("failure-recovery")?;
         let time = |ms: Option<squall::report::Ms>| or_nothing(ms, |ms| duration(ms.get()));
-        let spell = |spell: Spell| time(spell.times.max);
+        let spell = |spell: RecoveryTimes| time(spell.times.max);
         let downtime = &report.downtime_ms;
-        let down = |service: Option<squall::report::ServiceDowntimeMs>| {
+        let down = |service: Option<squall::report::ServiceDowntime>| {
             or_nothing(service, |service| duration(service.max.get()))
         };
         let rows = [

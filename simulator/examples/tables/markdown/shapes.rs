@@ -99,7 +99,7 @@ impl Tables<'_> {
                         .iter()
                         .map(|result| target_row(name, result)),
                 );
-                use squall::report::CheckVerdict::{NotJudged, Pass};
+                use squall::report::Verdict::{NotJudged, Pass};
                 let judged = report.checks.iter().filter(|c| c.verdict != NotJudged);
                 let held = judged.clone().filter(|c| c.verdict == Pass);
                 let checks = format!("{} of {}", held.count(), judged.count());

@@ -191,10 +191,10 @@ fn all_down(scene: &Scene) -> u64 {
     let is_down = |service: Service, at_us: u64| {
         let gaps = scene.gaps.iter().filter(|gap| gap.service == service);
         gaps.into_iter()
-            .any(|gap| (gap.from_us..gap.to_us).contains(&at_us))
+            .any(|gap| (gap.from_ms.get()..gap.to_ms.get()).contains(&at_us))
     };
     // Whenever all are down, the last of them has just gone down.
-    let starts: BTreeSet<u64> = scene.gaps.iter().map(|gap| gap.from_us).collect();
+    let starts: BTreeSet<u64> = scene.gaps.iter().map(|gap| gap.from_ms.get()).collect();
     let all = |at_us: &&u64| asked.iter().all(|service| is_down(*service, **at_us));
     starts.iter().filter(all).count() as u64
 }

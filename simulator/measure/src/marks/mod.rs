@@ -14,6 +14,8 @@
 mod clients;
 mod raft;
 
+use std::collections::BTreeMap;
+
 use super::downtime::Gap;
 use super::faults::FaultSpan;
 use super::timeline::{Span, Timeline};
@@ -32,8 +34,8 @@ pub fn all() -> impl Iterator<Item = &'static Mark> {
     raft::MARKS.iter().chain(&clients::MARKS)
 }
 
-/// How often the run met each mark, in the order of [`all`].
-pub fn count(timeline: &Timeline, spans: &[FaultSpan], gaps: &[Gap]) -> Vec<(&'static str, u64)> {
+/// How often the run met each mark, by name.
+pub fn count(timeline: &Timeline, spans: &[FaultSpan], gaps: &[Gap]) -> BTreeMap<String, u64> {
     let scene = Scene {
         timeline,
         spans,
@@ -41,7 +43,7 @@ pub fn count(timeline: &Timeline, spans: &[FaultSpan], gaps: &[Gap]) -> Vec<(&'s
         vacancies: vacancies(timeline),
     };
     all()
-        .map(|mark| (mark.name, (mark.count)(&scene)))
+        .map(|mark| (mark.name.to_owned(), (mark.count)(&scene)))
         .collect()
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Mark, Scene, is_in_force};
+use crate::faults::FaultSpan;
 use crate::timeline::Reported;
 use squall_history::NodeEvent;
 
@@ -145,8 +146,13 @@ fn reelected(scene: &Scene) -> u64 {
 
 fn lost_without_fault(scene: &Scene) -> u64 {
     let answers = |at_us: u64| {
-        let healed = |to_us: u64| to_us <= at_us && at_us <= to_us + GRACE_US;
-        scene.is_faulty(at_us) || scene.spans.iter().any(|s| s.healed_us.is_some_and(healed))
+        // A transfer is known to have worked only after the old leader is gone.
+        let early_us = |span: &FaultSpan| if span.kind.is_instant() { GRACE_US } else { 0 };
+        let healed = |span: &FaultSpan| {
+            span.healed_us
+                .is_some_and(|to_us| to_us <= at_us + early_us(span) && at_us <= to_us + GRACE_US)
+        };
+        scene.is_faulty(at_us) || scene.spans.iter().any(healed)
     };
     let reigns = scene.timeline.reigns.iter();
     let lost = reigns.filter_map(|reign| reign.until_us);

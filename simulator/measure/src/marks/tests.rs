@@ -7,7 +7,7 @@ use crate::testing::{Script, get, unknown, value};
 use squall_history::{Action, Delivered, History, NodeEvent, Outcome, Phase};
 
 /// The marks that a history meets.
-fn met(history: &History) -> BTreeMap<&'static str, u64> {
+fn met(history: &History) -> BTreeMap<String, u64> {
     let marks = measure(history).marks.into_iter();
     marks.filter(|(_, times)| *times > 0).collect()
 }
@@ -119,6 +119,31 @@ fn leaders_that_overlap_return_or_never_commit() {
     assert_eq!(met["fault_without_leader"], 1);
     assert!(!met.contains_key("leader_lost_without_fault"));
     assert!(!met.contains_key("quorum_down"));
+}
+
+#[test]
+fn an_instant_fault_hides_no_later_loss_and_overlaps_no_later_fault() {
+    let lost_at = |at_us: u64| {
+        let mut script = formed();
+        script.fault(0, "client_crash", &["cache-1"], 2_000, None);
+        script.fault(1, "latency", &["node-1->node-2"], 3_000, Some(3_500));
+        stopped(&mut script, at_us, node(1));
+        script.leader(at_us + 500, node(2), 2, at_us + 600);
+        met(&script.end(at_us + 1_000_000))
+    };
+    let late = lost_at(20_000_000);
+    assert_eq!(late["leader_lost_without_fault"], 1);
+    assert!(!late.contains_key("overlapping_faults"));
+    let soon = lost_at(4_000);
+    assert!(!soon.contains_key("leader_lost_without_fault"));
+}
+
+#[test]
+fn a_transfer_answers_for_the_leader_that_it_replaced() {
+    let mut script = formed();
+    script.leader(5_000_000, node(2), 2, 5_100_000);
+    script.fault(0, "transfer", &["node-2"], 5_200_000, None);
+    assert!(!met(&script.end(9_000_000)).contains_key("leader_lost_without_fault"));
 }
 
 #[test]

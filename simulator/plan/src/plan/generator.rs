@@ -91,7 +91,6 @@ impl FaultGenerator<'_> {
                 }
             }
             Aim::Clients => Vec::new(),
-            Aim::Never => return None,
         };
         let cost = match info.cost {
             Cost::None => 0,

@@ -16,6 +16,7 @@ use crate::scenario::section::Budget;
 use crate::scenario::unit::{Duration, Share};
 use crate::scenario::workload::{self, Service, Workload, written};
 use crate::scenario::{Chaos, Phases, Scenario};
+use squall_fault::kind::Drawn;
 use squall_fault::{FaultKind, Target};
 
 pub(super) fn resolve(scenario: &Scenario, seed: Seed) -> Plan {
@@ -371,7 +372,11 @@ fn chaos_options(chaos: &Chaos, cluster: &ClusterPlan) -> ChaosOptions {
         spares: cluster.spares,
         kinds: match &chaos.kinds {
             Some(kinds) => kinds.get_ref().iter().map(|kind| *kind.get_ref()).collect(),
-            None => FaultKind::ALL.to_vec(),
+            None => {
+                let kinds = FaultKind::ALL.iter().copied();
+                let kinds = kinds.filter(|kind| kind.info().drawn == Drawn::Always);
+                kinds.collect()
+            }
         },
         swarm: chaos.swarm,
         gap_us: us(chaos.gap()),

@@ -17,7 +17,7 @@ use super::{
 };
 use squall_check::CHECKS;
 use squall_fault::FaultKind;
-use squall_fault::kind::Aim;
+use squall_fault::kind::{Aim, Drawn};
 
 pub(super) type Checked = Result<(), Problem>;
 
@@ -126,20 +126,18 @@ fn check_chaos(scenario: &Scenario) -> Checked {
         return problem(kinds.span(), "the list of kinds is empty");
     }
     for kind in kinds.get_ref() {
-        match kind.get_ref().info().aim {
-            Aim::Spare if *scenario.cluster.spares.get_ref() == 0 => {
-                let message = format!("`{kind}` needs a machine to add: set `spares` in [cluster]");
-                return problem(kind.span(), message);
-            }
-            Aim::Never => {
-                let drawn = FaultKind::ALL.iter().filter(|other| {
-                    other.info().recorded_as == *kind.get_ref() && other.info().aim != Aim::Never
-                });
-                let drawn: Vec<&str> = drawn.map(|kind| kind.name()).collect();
-                let message = format!("`{kind}` is not drawn, but {} are", drawn.join(", "));
-                return problem(kind.span(), message);
-            }
-            _ => {}
+        let info = kind.get_ref().info();
+        if info.aim == Aim::Spare && *scenario.cluster.spares.get_ref() == 0 {
+            let message = format!("`{kind}` needs a machine to add: set `spares` in [cluster]");
+            return problem(kind.span(), message);
+        }
+        if info.drawn == Drawn::Never {
+            let alike = FaultKind::ALL.iter().map(|kind| kind.info());
+            let alike = alike.filter(|other| other.recorded_as == *kind.get_ref());
+            let drawn = alike.filter(|other| other.drawn != Drawn::Never);
+            let drawn: Vec<&str> = drawn.map(|other| other.name).collect();
+            let message = format!("`{kind}` is not drawn, but {} are", drawn.join(", "));
+            return problem(kind.span(), message);
         }
     }
     Ok(())

@@ -3,8 +3,10 @@
 
 use maud::{Markup, html};
 
+use crate::bottlenecks::{Bottleneck, Priority};
 use crate::document::{Block, Section};
-use crate::{Bottleneck, Priority, Report, sections, tables};
+use crate::report::Report;
+use crate::{sections, tables};
 
 /// Reasons that are shown before a reader asks for more.
 const FIRST_REASONS: usize = 6;

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
+use crate::report::Report;
 use crate::tables::targets;
 use crate::words::duration;
-use crate::{Leader, Report};
+use squall_history::FaultStatus;
 use squall_history::Phase;
-use squall_measure::SpanStatus;
+use squall_measure::Leader;
 
 use super::plot::{Grid, ticks, view};
 use super::time_axis::{in_force, milliseconds};
@@ -82,13 +83,16 @@ fn phases(report: &Report) -> Vec<Bar> {
 fn outages(report: &Report) -> BTreeMap<&str, Vec<Bar>> {
     let mut services: BTreeMap<&str, Vec<Bar>> = BTreeMap::new();
     for gap in &report.gaps {
-        let length_us = gap.to_ms.get() - gap.from_ms.get();
-        services.entry(&gap.service).or_default().push(Bar {
+        services.entry(gap.service.name()).or_default().push(Bar {
             from: milliseconds(gap.from_ms),
             to: milliseconds(gap.to_ms),
             class: "down",
             label: String::new(),
-            title: format!("{} down for {}", gap.service, duration(length_us)),
+            title: format!(
+                "{} down for {}",
+                gap.service.name(),
+                duration(gap.length_us())
+            ),
         });
     }
     services
@@ -102,9 +106,9 @@ fn faults(report: &Report) -> Vec<(&str, Vec<Bar>)> {
         let at = milliseconds(fault.at_ms);
         let (from, to) = in_force(fault, end).unwrap_or((at, at));
         let (class, remark) = match &fault.status {
-            SpanStatus::Skipped { why } => ("skipped", format!(", skipped: {why}")),
-            SpanStatus::Uncertain { why } => ("uncertain", format!(", uncertain: {why}")),
-            SpanStatus::Installed | SpanStatus::Healed => ("fault", String::new()),
+            FaultStatus::Skipped { why } => ("skipped", format!(", skipped: {why}")),
+            FaultStatus::Uncertain { why } => ("uncertain", format!(", uncertain: {why}")),
+            FaultStatus::Installed | FaultStatus::Healed => ("fault", String::new()),
         };
         let title = format!(
             "{} {}{remark}",

@@ -1,8 +1,8 @@
 //! The graphs of a run over time.
 
-use crate::Report;
+use crate::report::Report;
 use squall_history::Service;
-use squall_measure::series::{Depth, Flow, OverTime, WindowLatency, Windows};
+use squall_measure::series::{Depth, Flow, OverTime, STEP_US, WindowLatency, Windows};
 
 use super::plot::{Line, Plot, peak};
 use super::scale::{Scale, Unit, round_duration};
@@ -49,13 +49,10 @@ fn throughput(seen: &OverTime) -> Plot {
         let values: Vec<_> = (0..windows.count)
             .map(|window| Some(milli(window, flow.acked[window])))
             .collect();
+        let rest = peak(Unit::PerSecond, &values);
         Line {
-            name: service.name().into(),
-            class: service.name().into(),
             band: band(windows, flow),
-            rest: peak(Unit::PerSecond, &values),
-            values,
-            dotted: false,
+            ..Line::new(service.name(), service.name(), values, rest)
         }
     };
     let lines: Vec<Line> = seen
@@ -70,27 +67,19 @@ fn throughput(seen: &OverTime) -> Plot {
             .iter()
             .flat_map(|line| line.values.iter().flatten().copied()),
     );
-    let hidden = match windows.length_us > squall_measure::series::STEP_US {
-        true => " The band spans the slowest and the fastest 100 ms of each window.",
-        false => "",
-    };
-    Plot {
-        id: "throughput".into(),
-        title: "Throughput".into(),
-        note: format!(
-            "Acknowledged operations a second, in windows of {}, where the client got the answer.{hidden}",
-            every(windows)
-        ),
-        scale: Scale::linear(Unit::PerSecond, most.max().unwrap_or(0)),
-        lines,
-        shades: Vec::new(),
-        choice: None,
+    let mut note = format!(
+        "Acknowledged operations a second, in windows of {}, where the client got the answer.",
+        every(windows)
+    );
+    if windows.length_us > STEP_US {
+        note += " The band spans the slowest and the fastest 100 ms of each window.";
     }
+    let scale = Scale::linear(Unit::PerSecond, most.max().unwrap_or(0));
+    Plot::new("throughput", "Throughput", note, scale, lines)
 }
 
 /// What longer windows hide.
 fn band(windows: &Windows, flow: &Flow) -> Option<Vec<(u64, u64)>> {
-    use squall_measure::series::STEP_US;
     let per_second = |count: u64| count * (1_000_000_000 / STEP_US);
     let extremes = flow.fewest.iter().zip(&flow.most);
     let band = extremes.map(|(fewest, most)| (per_second(*fewest), per_second(*most)));
@@ -108,29 +97,21 @@ fn latency(seen: &OverTime, name: &str, flow: &Flow) -> Plot {
     ];
     let line = |(quantile, pick): (&str, Pick)| {
         let values: Vec<_> = flow.latency.iter().map(|l| l.as_ref().map(pick)).collect();
-        Line {
-            name: quantile.into(),
-            class: quantile.into(),
-            band: None,
-            rest: peak(Unit::Duration, &values),
-            values,
-            dotted: false,
-        }
+        let rest = peak(Unit::Duration, &values);
+        Line::new(quantile, quantile, values, rest)
     };
     let windows = seen.all.latency.iter().flatten();
     let range = windows.flat_map(|latency| [latency.p50_us, latency.max_us]);
+    let note = format!(
+        "Of operations acknowledged in each window of {}; logarithmic. Long polls and waits \
+         for a lock are left out: there the client asked to be kept waiting.",
+        every(&seen.windows)
+    );
+    let (id, title) = (format!("latency-{name}"), format!("Latency{}", of(name)));
+    let scale = Scale::log(Unit::Duration, range);
     Plot {
-        id: format!("latency-{name}"),
-        title: format!("Latency{}", of(name)),
-        note: format!(
-            "Of operations acknowledged in each window of {}; logarithmic. Long polls and waits \
-             for a lock are left out: there the client asked to be kept waiting.",
-            every(&seen.windows)
-        ),
-        scale: Scale::log(Unit::Duration, range),
-        lines: quantiles.map(line).into(),
-        shades: Vec::new(),
         choice: Some((SERVICE, name.into())),
+        ..Plot::new(id, title, note, scale, quantiles.map(line).into())
     }
 }
 
@@ -153,13 +134,9 @@ fn errors(seen: &OverTime, name: &str, flow: &Flow) -> Plot {
             .collect();
         values
     };
-    let line = |name: &str, total: u64, values: Vec<Option<u64>>| Line {
-        name: name.into(),
-        class: name.into(),
-        band: None,
-        rest: format!("{} in all", Unit::Count.text(total)),
-        values,
-        dotted: false,
+    let line = |name: &str, total: u64, values: Vec<Option<u64>>| {
+        let rest = format!("{} in all", Unit::Count.text(total));
+        Line::new(name, name, values, rest)
     };
     let lines = vec![
         line(
@@ -175,41 +152,33 @@ fn errors(seen: &OverTime, name: &str, flow: &Flow) -> Plot {
     ];
     let most = lines.iter().flat_map(|line| line.values.iter().flatten());
     let most = most.copied().max().unwrap_or(0);
+    let note = "Share of the operations that ended in a window. Failed: certainly without \
+                effect. Unknown: timed out or cut off, and may have taken effect.";
+    let scale = match most {
+        0..250_000 => Scale::linear(Unit::Share, most),
+        _ => Scale::whole(),
+    };
+    let (id, title) = (format!("errors-{name}"), format!("Error rate{}", of(name)));
     Plot {
-        id: format!("errors-{name}"),
-        title: format!("Error rate{}", of(name)),
-        note: "Share of the operations that ended in a window. Failed: certainly without effect. \
-               Unknown: timed out or cut off, and may have taken effect."
-            .into(),
-        scale: match most {
-            0..250_000 => Scale::linear(Unit::Share, most),
-            _ => Scale::whole(),
-        },
-        lines,
-        shades: Vec::new(),
         choice: Some((SERVICE, name.into())),
+        ..Plot::new(id, title, note, scale, lines)
     }
 }
 
 fn outstanding(seen: &OverTime) -> Plot {
     let values: Vec<Option<u64>> = seen.outstanding.iter().map(|most| Some(*most)).collect();
     let most = seen.outstanding.iter().copied().max().unwrap_or(0);
-    Plot {
-        id: "outstanding".into(),
-        title: "Outstanding operations".into(),
-        note: "Most operations that waited for an answer at a time, in each window.".into(),
-        scale: Scale::linear(Unit::Count, most),
-        lines: vec![Line {
-            name: "outstanding".into(),
-            class: "ink".into(),
-            rest: peak(Unit::Count, &values),
-            values,
-            band: None,
-            dotted: false,
-        }],
-        shades: Vec::new(),
-        choice: None,
-    }
+    let rest = peak(Unit::Count, &values);
+    let line = Line::new("outstanding", "ink", values, rest);
+    let note = "Most operations that waited for an answer at a time, in each window.";
+    let scale = Scale::linear(Unit::Count, most);
+    Plot::new(
+        "outstanding",
+        "Outstanding operations",
+        note,
+        scale,
+        vec![line],
+    )
 }
 
 fn queue_depth(seen: &OverTime) -> Option<Plot> {
@@ -229,32 +198,24 @@ fn queue_depth(seen: &OverTime) -> Option<Plot> {
     let line = |(place, (name, depths)): (usize, (&str, &Vec<Depth>))| {
         let values: Vec<Option<u64>> = depths.iter().map(|depth| Some(depth.last)).collect();
         let most = depths.iter().map(|depth| depth.highest).max().unwrap_or(0);
+        let class = if shown.len() == 1 {
+            "queue".into()
+        } else {
+            format!("n{place}")
+        };
+        let rest = format!("peak {}", Unit::Count.text(most));
         Line {
-            name: name.to_owned(),
-            class: if shown.len() == 1 {
-                "queue".into()
-            } else {
-                format!("n{place}")
-            },
             band: Some(depths.iter().map(|d| (d.lowest, d.highest)).collect()),
-            rest: format!("peak {}", Unit::Count.text(most)),
-            values,
-            dotted: false,
+            ..Line::new(name, class, values, rest)
         }
     };
     let most = shown.iter().flat_map(|(_, depths)| depths.iter());
     let most = most.map(|depth| depth.highest).max().unwrap_or(0);
-    Some(Plot {
-        id: "queue-depth".into(),
-        title: "Queue depth".into(),
-        note: "Messages in the queue at the end of each window, recounted from the answers to \
-               publishes and acks; the band spans the least and the most within the window."
-            .into(),
-        scale: Scale::linear(Unit::Count, most),
-        lines: shown.iter().copied().enumerate().map(line).collect(),
-        shades: Vec::new(),
-        choice: None,
-    })
+    let note = "Messages in the queue at the end of each window, recounted from the answers to \
+                publishes and acks; the band spans the least and the most within the window.";
+    let lines = shown.iter().copied().enumerate().map(line).collect();
+    let scale = Scale::linear(Unit::Count, most);
+    Some(Plot::new("queue-depth", "Queue depth", note, scale, lines))
 }
 
 fn hit_rate(seen: &OverTime) -> Option<Plot> {
@@ -264,20 +225,9 @@ fn hit_rate(seen: &OverTime) -> Option<Plot> {
     let whole = (hits * 1_000_000_u64).checked_div(gets)?;
     let values = seen.reads.iter();
     let values = values.map(|reads| (reads.hits * 1_000_000).checked_div(reads.gets));
-    Some(Plot {
-        id: "hit-rate".into(),
-        title: "Cache hit rate".into(),
-        note: "Share of the reads answered by the cluster that found a value.".into(),
-        scale: Scale::whole(),
-        lines: vec![Line {
-            name: "hits".into(),
-            class: "cache".into(),
-            values: values.collect(),
-            band: None,
-            rest: format!("{} in all", Unit::Share.text(whole)),
-            dotted: false,
-        }],
-        shades: Vec::new(),
-        choice: None,
-    })
+    let rest = format!("{} in all", Unit::Share.text(whole));
+    let line = Line::new("hits", "cache", values.collect(), rest);
+    let note = "Share of the reads answered by the cluster that found a value.";
+    let (id, title) = ("hit-rate", "Cache hit rate");
+    Some(Plot::new(id, title, note, Scale::whole(), vec![line]))
 }

@@ -52,17 +52,11 @@ pub(super) fn plots(seen: &OverTime, grid: &Grid) -> Vec<Plot> {
     let services = SERVICES.into_iter().filter_map(|service| {
         let of_it = seen.curves.iter().filter(|curve| curve.service == service);
         let lines: Vec<Line> = of_it.enumerate().map(|(i, c)| line(i, c, grid)).collect();
-        (!lines.is_empty()).then(|| Plot {
-            id: format!("percentiles-{}", service.name()),
-            title: format!("Latency by percentile, {}", service.name()),
-            note: "Acknowledged operations of the whole run, waits that the client asked for \
-                   included. A line ends at its largest latency."
-                .into(),
-            scale: scale.clone(),
-            lines,
-            shades: Vec::new(),
-            choice: None,
-        })
+        let note = "Acknowledged operations of the whole run, waits that the client asked for \
+                    included. A line ends at its largest latency.";
+        let (id, title) = ("percentiles-", "Latency by percentile, ");
+        let [id, title] = [id, title].map(|text| text.to_owned() + service.name());
+        (!lines.is_empty()).then(|| Plot::new(id, title, note, scale.clone(), lines))
     });
     services.collect()
 }
@@ -82,17 +76,12 @@ fn line(place: usize, curve: &Curve, grid: &Grid) -> Line {
             .map(|(_, latency_us)| *latency_us)
     };
     let values: Vec<Option<u64>> = grid.places.iter().map(&mut value).collect();
-    Line {
-        name: curve.operation.replace('_', " "),
-        class: format!("n{place}"),
-        values,
-        band: None,
-        rest: match curve.count {
-            1 => "1 op".to_owned(),
-            more => format!("{} ops", Unit::Count.text(more)),
-        },
-        dotted: false,
-    }
+    let rest = match curve.count {
+        1 => "1 op".to_owned(),
+        more => format!("{} ops", Unit::Count.text(more)),
+    };
+    let name = curve.operation.replace('_', " ");
+    Line::new(name, format!("n{place}"), values, rest)
 }
 
 #[cfg(test)]

@@ -99,7 +99,44 @@ impl Grid {
     }
 }
 
+impl Line {
+    pub fn new(
+        name: impl Into<String>,
+        class: impl Into<String>,
+        values: Vec<Option<u64>>,
+        rest: impl Into<String>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            class: class.into(),
+            values,
+            band: None,
+            rest: rest.into(),
+            dotted: false,
+        }
+    }
+}
+
 impl Plot {
+    /// Without shades, and no alternative to another.
+    pub fn new(
+        id: impl Into<String>,
+        title: impl Into<String>,
+        note: impl Into<String>,
+        scale: Scale,
+        lines: Vec<Line>,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            title: title.into(),
+            note: note.into(),
+            scale,
+            lines,
+            shades: Vec::new(),
+            choice: None,
+        }
+    }
+
     pub fn data<'a>(&'a self, grid: &'a Grid) -> PlotData<'a> {
         let lines = self.lines.iter().map(|line| LineData {
             name: &line.name,

@@ -2,7 +2,7 @@
 
 use squall_measure::series::{NodeResources, Resources};
 
-use crate::Report;
+use crate::report::Report;
 
 use super::plot::{Line, Plot, peak};
 use super::scale::{Scale, Unit};
@@ -57,21 +57,11 @@ fn plot(resources: &Resources, id: &str, title: &str, unit: Unit, pick: Pick, no
         .values()
         .flat_map(|node| pick(node).iter().flatten());
     let most = most.copied().max().unwrap_or(0);
-    let line = |(place, (node, used)): (usize, (&String, &NodeResources))| Line {
-        name: node.clone(),
-        class: format!("n{place}"),
-        values: pick(used).to_vec(),
-        band: None,
-        rest: peak(unit, pick(used)),
-        dotted: false,
+    let line = |(place, (node, used)): (usize, (&String, &NodeResources))| {
+        let rest = peak(unit, pick(used));
+        Line::new(node, format!("n{place}"), pick(used).to_vec(), rest)
     };
-    Plot {
-        id: id.into(),
-        title: title.into(),
-        note: format!("Each node's container: {note}."),
-        scale: Scale::linear(unit, most),
-        lines: resources.iter().enumerate().map(line).collect(),
-        shades: Vec::new(),
-        choice: None,
-    }
+    let note = format!("Each node's container: {note}.");
+    let lines = resources.iter().enumerate().map(line).collect();
+    Plot::new(id, title, note, Scale::linear(unit, most), lines)
 }

@@ -6,8 +6,10 @@ use squall_history::History;
 use squall_measure::series::{OverTime, Resources, over_time as measured, resources};
 
 use crate::document::{Block, Section, Table};
+use crate::report::Report;
+use crate::verdict::check_counts;
 use crate::words::data_loss;
-use crate::{Report, check_counts, sections, tables};
+use crate::{sections, tables};
 
 use super::page::{Graphs, facts, graphs, page, section};
 use super::plot::Plot;
@@ -183,7 +185,7 @@ fn resources_of(report: &Report, used: Option<&Graphs<'_>>) -> Section {
             let table = (!table.is_empty()).then_some(Block::Table(table));
             [graphs].into_iter().chain(table).collect()
         }
-        None if report.backend == "sim" => vec![Block::Note(sections::NO_RESOURCES.into())],
+        None if report.cannot_know_resources() => vec![Block::Note(sections::NO_RESOURCES.into())],
         None => {
             let why = "Not known: the run directory has no resources.csv.";
             vec![Block::Note(why.into())]

@@ -7,10 +7,12 @@ use maud::{Markup, html};
 
 use crate::columns;
 use crate::document::{Block, Section, Table, us};
+use crate::report::Report;
 use crate::variants::Variants;
-use crate::{Latency, Report, RunVerdict};
+use crate::verdict::RunVerdict;
 use squall_history::Phase;
 use squall_measure::Class;
+use squall_measure::Latency;
 
 use super::page::{Graphs, graphs, page, section};
 use super::plot::{Grid, Line, Plot};
@@ -151,34 +153,22 @@ fn per_second(report: &Report, service: &str) -> Option<u64> {
 fn throughput(runs: &[&(String, Report)]) -> Plot {
     let line = |service: &str| {
         let values = runs.iter().map(|(_, report)| per_second(report, service));
+        let class = if service == "all" { "ink" } else { service };
         Line {
-            name: service.to_owned(),
-            class: if service == "all" {
-                "ink".into()
-            } else {
-                service.into()
-            },
-            values: values.collect(),
-            band: None,
-            rest: String::new(),
             dotted: true,
+            ..Line::new(service, class, values.collect(), "")
         }
     };
-    let lines: Vec<Line> = SERVICES.into_iter().map(line).collect();
-    let lines: Vec<Line> = lines
+    let lines: Vec<Line> = SERVICES
         .into_iter()
+        .map(line)
         .filter(|line| line.values.iter().any(Option::is_some))
         .collect();
     let most = lines.iter().flat_map(|line| line.values.iter().flatten());
-    Plot {
-        id: "throughput".into(),
-        title: "Throughput".into(),
-        note: "Acknowledged operations a second in the chaos phase, which carries the load; of all services together without long polls.".into(),
-        scale: Scale::linear(Unit::PerSecond, most.copied().max().unwrap_or(0)),
-        lines,
-        shades: Vec::new(),
-        choice: None,
-    }
+    let scale = Scale::linear(Unit::PerSecond, most.copied().max().unwrap_or(0));
+    let note = "Acknowledged operations a second in the chaos phase, which carries the load; of \
+                all services together without long polls.";
+    Plot::new("throughput", "Throughput", note, scale, lines)
 }
 
 /// Operations that any of the runs had, as `service operation`.
@@ -216,26 +206,20 @@ fn latency(runs: &[&(String, Report)]) -> Vec<Plot> {
         .collect();
     let services = SERVICES.into_iter().filter_map(|service| {
         let of_it = operations.iter().filter(|(of, _)| of == service);
-        let lines: Vec<Line> = of_it
-            .enumerate()
-            .map(|(place, (_, operation))| Line {
-                name: operation.replace('_', " "),
-                class: format!("n{place}"),
-                values: p95(service, operation),
-                band: None,
-                rest: String::new(),
-                dotted: true,
-            })
-            .collect();
-        (!lines.is_empty()).then(|| Plot {
-            id: format!("p95-{service}"),
-            title: format!("p95 latency, {service}"),
-            note: "Of acknowledged operations in the chaos phase; logarithmic.".into(),
-            scale: Scale::log(Unit::Duration, all.iter().copied()),
-            lines,
-            shades: Vec::new(),
-            choice: None,
-        })
+        let line = |(place, (_, operation)): (usize, &(String, String))| Line {
+            dotted: true,
+            ..Line::new(
+                operation.replace('_', " "),
+                format!("n{place}"),
+                p95(service, operation),
+                "",
+            )
+        };
+        let lines: Vec<Line> = of_it.enumerate().map(line).collect();
+        let note = "Of acknowledged operations in the chaos phase; logarithmic.";
+        let scale = Scale::log(Unit::Duration, all.iter().copied());
+        let (id, title) = (format!("p95-{service}"), format!("p95 latency, {service}"));
+        (!lines.is_empty()).then(|| Plot::new(id, title, note, scale, lines))
     });
     services.collect()
 }

@@ -3,7 +3,8 @@
 //! Values stay whole numbers of a small unit until they are drawn, so that what is written
 //! is what was measured. Floating point is for places only.
 
-use crate::{Fixed, count, duration};
+use crate::words::{count, duration};
+use squall_objective::fixed::Fixed;
 
 /// What a value counts. The names are known to the script, which writes values alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,16 +3,19 @@
 
 use maud::{Markup, html};
 
+use crate::report::Report;
+use crate::verdict::RunVerdict;
 use crate::words::{count, duration};
-use crate::{Report, RunVerdict};
 use squall_history::Phase;
+use squall_measure::Gap;
+use squall_objective::fixed::{Ms, Percent};
 
 use super::findings;
 
 pub(super) fn summary(report: &Report) -> Markup {
     html! {
         header {
-            p.kicker { (report.scenario) " · seed " (report.seed) " · " (backend(report)) }
+            p.kicker { (report.scenario) " · seed " (report.seed) " · " (report.backend_title()) }
             h1 { (headline(report)) }
             p.verdict {
                 strong class=(tone(report.verdict)) { (report.verdict.to_string()) ", " (report.decision.word()) }
@@ -34,14 +37,6 @@ pub(super) fn tone(verdict: RunVerdict) -> &'static str {
         RunVerdict::Pass => "good",
         RunVerdict::Inconclusive => "doubtful",
         RunVerdict::Violation | RunVerdict::ObjectiveMissed => "bad",
-    }
-}
-
-pub(super) fn backend(report: &Report) -> &str {
-    match report.backend.as_str() {
-        "sim" => "simulation",
-        "docker" => "containers",
-        other => other,
     }
 }
 
@@ -69,7 +64,7 @@ pub(super) fn headline(report: &Report) -> String {
 
 fn longest_gap(report: &Report) -> Option<u64> {
     let gaps = report.gaps.iter();
-    gaps.map(|gap| gap.to_ms.get() - gap.from_ms.get()).max()
+    gaps.map(Gap::length_us).max()
 }
 
 /// Name, figure, and what goes with it.
@@ -78,7 +73,7 @@ fn figures(report: &Report) -> Vec<(&'static str, String, String)> {
     let or_none = |value: Option<u64>| value.map_or_else(|| NONE.to_owned(), duration);
     let operations = &report.operations;
     let ppm = (operations.acknowledged * 1_000_000).checked_div(operations.invoked);
-    let success = ppm.map(|ppm| format!("{:.2} % acknowledged", crate::Percent::of(ppm)));
+    let success = ppm.map(|ppm| format!("{:.2} % acknowledged", Percent::of(ppm)));
     let rate = |phase| {
         let rates = report.throughput.get("all")?;
         Some(rates.get(&phase)?.per_second.get() / 1_000)
@@ -108,7 +103,7 @@ fn figures(report: &Report) -> Vec<(&'static str, String, String)> {
         ),
         (
             "Leader election",
-            or_none(election.max.map(crate::Fixed::get)),
+            or_none(election.max.map(Ms::get)),
             match election.count {
                 0 => "no leader was lost".to_owned(),
                 1 => "once".to_owned(),
@@ -117,7 +112,7 @@ fn figures(report: &Report) -> Vec<(&'static str, String, String)> {
         ),
         (
             "Recovery",
-            or_none(recovery.times.max.map(crate::Fixed::get)),
+            or_none(recovery.times.max.map(Ms::get)),
             match (recovery.times.count, recovery.unseen) {
                 (0, 0) => "nothing to recover from".to_owned(),
                 (_, 0) => "to the warm-up's service".to_owned(),

@@ -1,10 +1,11 @@
 //! The time axis of a run: the one grid that all graphs over time stand on, and the faults
 //! and outages that are shaded on each of them.
 
-use crate::{FaultRow, Ms, Report};
-use squall_fault::FaultKind;
-use squall_measure::SpanStatus;
+use crate::faults::FaultRow;
+use crate::report::Report;
+use squall_history::FaultStatus;
 use squall_measure::series::Windows;
+use squall_objective::fixed::Ms;
 
 use super::plot::{Grid, Shade};
 use super::scale::{round_duration, round_step};
@@ -49,9 +50,9 @@ fn step(end_us: u64) -> u64 {
 /// When a fault was in force; `None` if it never was, as far as is known.
 pub(super) fn in_force(fault: &FaultRow, end: Ms) -> Option<(f64, f64)> {
     let until = match (&fault.status, fault.healed_ms) {
-        (SpanStatus::Skipped { .. }, _) => return None,
+        (FaultStatus::Skipped { .. }, _) => return None,
         (_, Some(healed)) => healed,
-        (_, None) if fault.kind == FaultKind::Transfer => fault.at_ms,
+        (_, None) if fault.kind.is_instant() => fault.at_ms,
         (_, None) => end,
     };
     Some((milliseconds(fault.at_ms), milliseconds(until)))

@@ -1,13 +1,14 @@
 //! What happened to the cluster, and whether it kept its promises.
 
+use squall_history::FaultStatus;
 use squall_history::Phase;
-use squall_measure::SpanStatus;
 
 use crate::columns;
 use crate::document::{Column, Table, Tone, Value, number, rate, share, word};
-use crate::{
-    CheckRow, CheckVerdict, FaultRow, Rate, Report, ResourceRow, ServiceDowntimeMs, Spell, Times,
-};
+use crate::faults::FaultRow;
+use crate::report::Report;
+use squall_check::{CheckResult, Verdict};
+use squall_measure::{Rate, RecoveryTimes, ResourceRow, ServiceDowntime, Times};
 
 /// `node-1, node-2`; long lists are cut.
 pub(crate) fn targets(fault: &FaultRow) -> String {
@@ -50,19 +51,19 @@ fn leaders(fault: &FaultRow) -> Option<String> {
     Some(format!("{old} → {new}"))
 }
 
-fn status(status: &SpanStatus) -> (&'static str, &str) {
+fn status(status: &FaultStatus) -> (&'static str, &str) {
     match status {
-        SpanStatus::Installed => ("installed", ""),
-        SpanStatus::Healed => ("healed", ""),
-        SpanStatus::Skipped { why } => ("skipped", why),
-        SpanStatus::Uncertain { why } => ("uncertain", why),
+        FaultStatus::Installed => ("installed", ""),
+        FaultStatus::Healed => ("healed", ""),
+        FaultStatus::Skipped { why } => ("skipped", why),
+        FaultStatus::Uncertain { why } => ("uncertain", why),
     }
 }
 
 pub(crate) fn faults(report: &Report) -> Table {
     let tone = |fault: &FaultRow| match fault.status {
-        SpanStatus::Healed | SpanStatus::Installed => Tone::Plain,
-        SpanStatus::Skipped { .. } | SpanStatus::Uncertain { .. } => Tone::Doubtful,
+        FaultStatus::Healed | FaultStatus::Installed => Tone::Plain,
+        FaultStatus::Skipped { .. } | FaultStatus::Uncertain { .. } => Tone::Doubtful,
     };
     Table::toned("faults", FAULTS, &report.faults, tone)
 }
@@ -71,7 +72,7 @@ struct Served {
     name: &'static str,
     warmup: Option<Rate>,
     chaos: Option<Rate>,
-    downtime: Option<ServiceDowntimeMs>,
+    downtime: Option<ServiceDowntime>,
 }
 
 const SERVICES: &[Column<Served>] = &columns! { served: Served;
@@ -105,7 +106,7 @@ pub(crate) fn services(report: &Report) -> Table {
     Table::of("services", SERVICES, &served.collect::<Vec<_>>())
 }
 
-const TIMES: &[Column<(&str, Spell)>] = &columns! { row: (&str, Spell);
+const TIMES: &[Column<(&str, RecoveryTimes)>] = &columns! { row: (&str, RecoveryTimes);
     text "time" "" row.0;
     number "count" "" row.1.times.count;
     number "min" "" row.1.times.min;
@@ -116,7 +117,7 @@ const TIMES: &[Column<(&str, Spell)>] = &columns! { row: (&str, Spell);
 };
 
 pub(crate) fn times(report: &Report) -> Table {
-    let seen = |times: Times| Spell { times, unseen: 0 };
+    let seen = |times: Times| RecoveryTimes { times, unseen: 0 };
     let spells = [
         ("detection", seen(report.detection_ms)),
         ("election", seen(report.election_ms)),
@@ -132,7 +133,7 @@ pub(crate) fn times(report: &Report) -> Table {
     })
 }
 
-const CHECKS: &[Column<CheckRow>] = &columns! { check: CheckRow;
+const CHECKS: &[Column<CheckResult>] = &columns! { check: CheckResult;
     text "property" "property" &check.property;
     text "check" "check" &check.name;
     text "verdict" "" label(check.verdict);
@@ -141,24 +142,24 @@ const CHECKS: &[Column<CheckRow>] = &columns! { check: CheckRow;
     text "detail" "detail" &check.detail;
 };
 
-fn label(verdict: CheckVerdict) -> &'static str {
+fn label(verdict: Verdict) -> &'static str {
     match verdict {
-        CheckVerdict::Pass => "holds",
-        CheckVerdict::Fail => "broken",
-        CheckVerdict::Unknown => "unknown",
-        CheckVerdict::NotJudged => "nothing to judge",
+        Verdict::Pass => "holds",
+        Verdict::Fail => "broken",
+        Verdict::Unknown => "unknown",
+        Verdict::NotJudged => "nothing to judge",
     }
 }
 
 /// With `all`, also those that hold or had nothing to judge.
 pub(crate) fn checks(report: &Report, all: bool) -> Table {
-    let is_fine = |verdict| matches!(verdict, CheckVerdict::Pass | CheckVerdict::NotJudged);
-    let shown = |check: &&CheckRow| all || !is_fine(check.verdict);
+    let is_fine = |verdict| matches!(verdict, Verdict::Pass | Verdict::NotJudged);
+    let shown = |check: &&CheckResult| all || !is_fine(check.verdict);
     let checks = report.checks.iter().filter(shown);
     Table::toned("checks", CHECKS, checks, |check| match check.verdict {
-        CheckVerdict::Pass | CheckVerdict::NotJudged => Tone::Plain,
-        CheckVerdict::Fail => Tone::Bad,
-        CheckVerdict::Unknown => Tone::Doubtful,
+        Verdict::Pass | Verdict::NotJudged => Tone::Plain,
+        Verdict::Fail => Tone::Bad,
+        Verdict::Unknown => Tone::Doubtful,
     })
 }
 

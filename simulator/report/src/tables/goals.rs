@@ -4,8 +4,11 @@ use squall_objective::baseline::{Row, Standing};
 
 use crate::columns;
 use crate::document::{Column, Table, Tone, Value, word};
+use crate::objectives::{ObjectiveResult, Status};
+use crate::report::Report;
 use crate::words::duration;
-use crate::{Ms, Number, ObjectiveResult, Report, Status, Unit};
+use squall_objective::fixed::{Ms, Number};
+use squall_objective::objective::Unit;
 
 const OBJECTIVES: &[Column<ObjectiveResult>] = &columns! { result: ObjectiveResult;
     text "objective" "objective" &result.name;

@@ -5,8 +5,6 @@ mod goals;
 mod raw;
 mod work;
 
-use std::fmt::Display;
-
 pub(crate) use cluster::{checks, faults, resources, services, targets, times};
 pub(crate) use goals::{comparison, objectives};
 pub(crate) use raw::{
@@ -15,8 +13,8 @@ pub(crate) use raw::{
 };
 pub(crate) use work::{cached, errors, latencies, messages, payloads, slowest, stages, steps};
 
-use crate::Report;
-use crate::document::{NOTHING, Table};
+use crate::document::Table;
+use crate::report::Report;
 
 /// What a run's results are, in the order of reports. With `all`, also the checks that hold
 /// and the figures that are as they were.
@@ -37,13 +35,4 @@ pub(crate) fn tables(report: &Report, all: bool) -> Vec<Table> {
     ];
     tables.retain(|table| !table.is_empty());
     tables
-}
-
-pub(crate) fn or_nothing<T>(value: Option<T>, show: impl Fn(T) -> String) -> String {
-    value.map_or_else(|| NOTHING.to_owned(), show)
-}
-
-/// `lock acquire`.
-fn operation(service: impl Display, operation: impl Display) -> String {
-    format!("{service} {operation}")
 }

@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use squall_history::Phase;
 use squall_measure::Class;
 
+use crate::bottlenecks::Bottleneck;
 use crate::columns;
 use crate::document::{Table, number, rate, us, word};
-use crate::{Bottleneck, GapMs, Latency, Leader, Ms, Rate, Report};
+use crate::report::Report;
+use squall_measure::{Gap, Latency, Leader, Rate};
+use squall_objective::fixed::Ms;
 
 pub(crate) fn latencies_by_phase(report: &Report) -> Table {
     let columns = columns! { row: (&String, &String, &Phase, &Class, &Latency);
@@ -80,8 +83,8 @@ pub(crate) fn acknowledged(report: &Report) -> Vec<Vec<String>> {
 }
 
 pub(crate) fn gaps(report: &Report) -> Table {
-    let columns = columns! { gap: GapMs;
-        text "" "service" &gap.service;
+    let columns = columns! { gap: Gap;
+        text "" "service" gap.service.name();
         number "" "from_ms" gap.from_ms;
         number "" "to_ms" gap.to_ms;
     };
@@ -128,13 +131,13 @@ pub(crate) fn every_time(report: &Report) -> Table {
         number "" "us" us(*row.1);
     };
     let samples = &report.samples_us;
-    let times = BTreeMap::from([
+    let times = [
         ("detection", &samples.detection),
         ("election", &samples.election),
         ("recovery_throughput", &samples.recovery_throughput),
         ("recovery_members", &samples.recovery_members),
         ("recovery_rejoin", &samples.recovery_rejoin),
-    ]);
+    ];
     let rows = times
         .iter()
         .flat_map(|(name, all_us)| all_us.iter().map(move |us| (name, us)));

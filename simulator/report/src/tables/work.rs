@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use squall_history::Phase;
 use squall_measure::Class;
 
-use super::operation;
 use crate::columns;
 use crate::document::{Column, Table, Tone, Value, number, rate, share, us, word};
-use crate::load::{Load, LoadStep};
-use crate::{CacheReport, ErrorRow, Latency, PayloadRow, QueueReport, Report, SlowRow};
+use crate::load::{self, Load};
+use crate::report::Report;
+use crate::words::operation;
+use squall_measure::{CacheReport, ErrorRow, Latency, LoadStep, PayloadRow, QueueReport, SlowRow};
 
 /// One kind of operation over the whole run.
 struct Asked {
@@ -150,7 +151,7 @@ const STEPS: &[Column<LoadStep>] = &columns! { step: LoadStep;
     number "step" "step" number(step.step);
     number "" "users" number(step.users);
     number "" "rate_per_second" rate(step.rate);
-    number "level" "" step.level();
+    number "level" "" load::level(step);
     number "held" "" us(step.to_ms.get() - step.from_ms.get());
     number "" "from_ms" step.from_ms;
     number "" "to_ms" step.to_ms;
@@ -162,7 +163,7 @@ const STEPS: &[Column<LoadStep>] = &columns! { step: LoadStep;
     number "p95" "p95_us" us(step.p95_us);
     number "p99" "p99_us" us(step.p99_us);
     number "max" "max_us" us(step.max_us);
-    text "broke" "" step.broke.map(|broke| broke.text());
+    text "broke" "" step.broke.map(|broke| load::text(&broke));
     text "" "broke" step.broke.map(|broke| word(&broke.limit));
 };
 

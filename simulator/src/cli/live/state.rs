@@ -111,7 +111,7 @@ impl State {
             }
             EventKind::Return { op, outcome } => self.returned(*op, outcome),
             EventKind::Fault(fault) => match fault.status {
-                FaultStatus::Installed => {
+                FaultStatus::Installed if !fault.kind.is_instant() => {
                     let what = (fault.kind, fault.targets.clone());
                     self.faults.insert(fault.fault, what);
                 }
@@ -368,6 +368,15 @@ mod tests {
         };
         let mut state = state(vec![(10, fault(FaultStatus::Installed))]);
         assert_eq!(state.standing().faults, ["power loss node-1, node-2"]);
+        let mut instant = fault(FaultStatus::Installed);
+        if let EventKind::Fault(event) = &mut instant {
+            (event.fault, event.kind) = (4, FaultKind::ClockJump);
+        }
+        state.take_in(&Event {
+            at_us: 15,
+            kind: instant,
+        });
+        assert_eq!(state.standing().faults.len(), 1, "a jump is over at once");
         let kind = fault(FaultStatus::Healed);
         state.take_in(&Event { at_us: 20, kind });
         assert!(state.standing().faults.is_empty());

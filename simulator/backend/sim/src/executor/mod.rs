@@ -10,6 +10,7 @@
 //! of a nanosecond. Nothing in this folder knows of Raft, sockets or files.
 
 mod run;
+pub mod scheduler;
 mod sleep;
 #[cfg(test)]
 mod tests;
@@ -27,17 +28,11 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use super::clock::Clock;
-use super::processor::Processors;
+pub use super::time::{HostId, Nanos};
 use super::timers::Timers;
+use scheduler::Scheduler;
 
 pub use sleep::Sleep;
-
-/// Virtual nanoseconds since the simulation began.
-pub type Nanos = u64;
-
-/// A machine: index into the executor's hosts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct HostId(pub usize);
 
 type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -97,7 +92,7 @@ pub struct Executor {
     hosts: RefCell<Vec<Host>>,
     timers: RefCell<Timers>,
     /// `None`: work costs no time.
-    processors: Option<RefCell<Processors>>,
+    scheduler: Option<RefCell<Box<dyn Scheduler>>>,
     polls: Cell<u64>,
     on_switch: Cell<fn(HostId)>,
     /// Hosts of which a task has panicked, and what it said.
@@ -130,7 +125,7 @@ impl Executor {
 
     /// The same, where work costs time.
     pub(super) fn enter_with(
-        processors: Option<Processors>,
+        scheduler: Option<Box<dyn Scheduler>>,
         on_switch: fn(HostId),
     ) -> (Rc<Self>, Entered) {
         let executor = Rc::new(Self {
@@ -140,7 +135,7 @@ impl Executor {
             free: RefCell::default(),
             hosts: RefCell::default(),
             timers: RefCell::default(),
-            processors: processors.map(RefCell::new),
+            scheduler: scheduler.map(RefCell::new),
             polls: Cell::new(0),
             on_switch: Cell::new(on_switch),
             panics: RefCell::default(),
@@ -297,8 +292,8 @@ impl Executor {
             host.parked.clear();
             host.backlog.clear();
         }
-        if let Some(processors) = &self.processors {
-            processors.borrow_mut().rest(self.now(), host);
+        if let Some(scheduler) = &self.scheduler {
+            scheduler.borrow_mut().rest(self.now(), host);
         }
         self.as_host(host, || {
             for task in doomed {

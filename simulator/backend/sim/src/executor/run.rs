@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
+use super::scheduler::{Scheduler, Usage, Work};
 use super::{Executor, HostId, Nanos, READY, TaskWaker};
-use crate::processor::{Processors, Usage, Work};
 
 impl Executor {
     /// Polls runnable tasks until none is left.
@@ -19,18 +19,18 @@ impl Executor {
             while let Some(waker) = READY.with_borrow_mut(VecDeque::pop_front) {
                 ran |= self.run_task(waker);
             }
-            let Some(processors) = &self.processors else {
+            let Some(scheduler) = &self.scheduler else {
                 return ran;
             };
-            let Some(host) = processors.borrow_mut().next_granted() else {
+            let Some(host) = scheduler.borrow_mut().next_granted() else {
                 return ran;
             };
-            ran |= self.go_on(processors, host);
+            ran |= self.go_on(scheduler, host);
         }
     }
 
     /// Runs the next task of a process that has a core and is done with the last one.
-    fn go_on(&self, processors: &RefCell<Processors>, host: HostId) -> bool {
+    fn go_on(&self, scheduler: &RefCell<Box<dyn Scheduler>>, host: HostId) -> bool {
         let now = self.now.get();
         let mut next = None;
         {
@@ -43,8 +43,8 @@ impl Executor {
                     while machine.backlog.front().is_some_and(is_dead) {
                         machine.backlog.pop_front();
                     }
-                    let mut processors = processors.borrow_mut();
-                    if !machine.backlog.is_empty() && processors.must_yield(now, host) {
+                    let mut scheduler = scheduler.borrow_mut();
+                    if !machine.backlog.is_empty() && scheduler.must_yield(now, host) {
                         return false;
                     }
                     next = machine.backlog.pop_front();
@@ -52,13 +52,13 @@ impl Executor {
             }
         }
         let Some(waker) = next else {
-            processors.borrow_mut().rest(now, host);
+            scheduler.borrow_mut().rest(now, host);
             return false;
         };
-        processors.borrow_mut().task_begins(host);
+        scheduler.borrow_mut().task_begins(host);
         waker.queued.store(false, Ordering::Relaxed);
         self.poll_task(host, waker);
-        processors.borrow_mut().task_ended(now, host);
+        scheduler.borrow_mut().task_ended(now, host);
         true
     }
 
@@ -77,12 +77,12 @@ impl Executor {
                 machine.parked.push(waker);
                 return false;
             }
-            if let Some(processors) = &self.processors {
-                let mut processors = processors.borrow_mut();
-                if processors.is_charged(host) {
+            if let Some(scheduler) = &self.scheduler {
+                let mut scheduler = scheduler.borrow_mut();
+                if scheduler.is_charged(host) {
                     waker.queued.store(true, Ordering::Relaxed);
                     machine.backlog.push_back(waker);
-                    processors.want(self.now.get(), host);
+                    scheduler.want(self.now.get(), host);
                     return false;
                 }
             }
@@ -149,24 +149,24 @@ impl Executor {
     /// When the next timer fires, or the next process is done with its work, if any.
     pub fn next_timer(&self) -> Option<Nanos> {
         let timer = self.timers.borrow().next();
-        let Some(processors) = &self.processors else {
+        let Some(scheduler) = &self.scheduler else {
             return timer;
         };
-        let end = processors.borrow().next_end();
+        let end = scheduler.borrow().next_end();
         [timer, end].into_iter().flatten().min()
     }
 
     /// The task that runs does something that may cost time.
     pub(crate) fn spend(&self, work: Work) {
-        if let Some(processors) = &self.processors {
-            processors.borrow_mut().spend(self.current.get(), work);
+        if let Some(scheduler) = &self.scheduler {
+            scheduler.borrow_mut().spend(self.current.get(), work);
         }
     }
 
     /// The task that runs makes something of so many bytes, which may cost time.
     pub(crate) fn spend_on_bytes(&self, bytes: usize) {
-        if let Some(processors) = &self.processors {
-            processors
+        if let Some(scheduler) = &self.scheduler {
+            scheduler
                 .borrow_mut()
                 .spend_on_bytes(self.current.get(), bytes);
         }
@@ -175,20 +175,18 @@ impl Executor {
     /// When what `host` does now is done.
     pub(crate) fn done_at(&self, host: HostId) -> Nanos {
         let now = self.now.get();
-        match &self.processors {
-            Some(processors) => processors.borrow().done_at(now, host),
+        match &self.scheduler {
+            Some(scheduler) => scheduler.borrow().done_at(now, host),
             None => now,
         }
     }
 
     /// What `host` has done so far; `None` where work costs no time.
     pub fn usage(&self, host: HostId) -> Option<Usage> {
-        let processors = self.processors.as_ref()?.borrow();
-        let mut usage = processors.usage(host)?;
+        let scheduler = self.scheduler.as_ref()?.borrow();
+        let mut usage = scheduler.usage(host)?;
         // That a helper goes on and waits is part of what a sync costs.
-        let helper = self
-            .helper(host)
-            .and_then(|helper| processors.usage(helper));
+        let helper = self.helper(host).and_then(|helper| scheduler.usage(helper));
         usage.syncs += helper.map_or(0, |helper| helper.syncs);
         Some(usage)
     }
@@ -201,16 +199,16 @@ impl Executor {
 
     /// Whether a task can run.
     pub fn has_ready(&self) -> bool {
-        let processors = self.processors.as_ref();
+        let scheduler = self.scheduler.as_ref();
         READY.with_borrow(|ready| !ready.is_empty())
-            || processors.is_some_and(|processors| processors.borrow().has_granted())
+            || scheduler.is_some_and(|scheduler| scheduler.borrow().has_granted())
     }
 
     /// Fires the timers that are due, and lets processes go on that are done.
     pub fn fire_due(&self) {
         let now = self.now.get();
-        if let Some(processors) = &self.processors {
-            processors.borrow_mut().end_due(now);
+        if let Some(scheduler) = &self.scheduler {
+            scheduler.borrow_mut().end_due(now);
         }
         loop {
             // Bound first: waking may set timers.

@@ -9,7 +9,7 @@
 //!
 //! Weights are all the same, as those of containers and processes are that nobody set.
 
-use crate::executor::{HostId, Nanos};
+use crate::time::{HostId, Nanos};
 
 /// For how long one may go on while others wait: `sched_base_slice`, on two cores.
 pub(super) const SLICE: Nanos = 1_400_000;

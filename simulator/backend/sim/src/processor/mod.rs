@@ -8,7 +8,7 @@
 //! as long as its caches are [`HOT`]. Who of those that want the same core has it, and for how
 //! long, is [`fair`]'s affair; it changes between two tasks only.
 //!
-//! This file decides who may run when. What runs is the [`super::executor`]'s affair.
+//! This file decides who may run when. What runs is up to the [`super::executor`].
 
 mod fair;
 #[cfg(test)]
@@ -17,36 +17,15 @@ mod tests;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use super::executor::{HostId, Nanos};
+use super::executor::scheduler::Scheduler;
+pub use super::executor::scheduler::{Usage, Work};
+use super::time::{HostId, Nanos};
 use fair::{Lag, Queue};
 use squall_plan::plan::Costs;
 
 /// For how long a process that waits is not moved to another core after it ran: Linux's
 /// `sched_migration_cost`.
 const HOT: Nanos = 500_000;
-
-/// What a process does that costs time, beside running its tasks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Work {
-    /// Reading from a connection.
-    Receive,
-    /// Writing to a connection.
-    Send,
-    /// Having the disk sync.
-    Sync,
-}
-
-/// What a process has done so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
-    pub wakeups: u64,
-    pub tasks: u64,
-    pub receives: u64,
-    pub sends: u64,
-    pub syncs: u64,
-    /// Bytes read from connections, and written to be stored.
-    pub bytes: u64,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -130,44 +109,9 @@ impl Processors {
         });
     }
 
-    pub fn is_charged(&self, host: HostId) -> bool {
-        self.processes.get(host.0).is_some_and(Option::is_some)
-    }
-
-    pub fn usage(&self, host: HostId) -> Option<Usage> {
-        let process = self.processes.get(host.0)?.as_ref()?;
-        Some(process.usage)
-    }
-
     fn process(&mut self, host: HostId) -> &mut Process {
         let process = self.processes[host.0].as_mut();
         process.expect("only a host whose work costs time is asked about")
-    }
-
-    /// A task of `host` can run.
-    pub fn want(&mut self, now: Nanos, host: HostId) {
-        if self.process(host).state != State::Idle {
-            return;
-        }
-        self.process(host).state = State::Waiting;
-        if self.cores.is_empty() {
-            return self.take(now, host);
-        }
-        self.count_busy(now);
-        let (before, lag) = (self.process(host).core, self.process(host).lag);
-        let is_free = |core: &Queue| !core.is_taken();
-        let free = match is_free(&self.cores[before]) {
-            true => Some(before),
-            false if self.looks_around() => self.cores.iter().position(is_free),
-            false => None,
-        };
-        match free {
-            Some(core) if core != before => self.join(now, core, host, lag.elsewhere()),
-            _ => self.join(now, before, host, lag),
-        }
-        if let Some(core) = free {
-            self.start_next(now, core);
-        }
     }
 
     fn join(&mut self, now: Nanos, core: usize, host: HostId, lag: Lag) {
@@ -227,13 +171,64 @@ impl Processors {
         self.begun += 1;
     }
 
-    /// When the next process is done with what it is at.
-    pub fn next_end(&self) -> Option<Nanos> {
+    /// Has one come over that waits for another core and whose caches are cold.
+    fn pull_if_idle(&mut self, now: Nanos, to: usize) {
+        if self.cores[to].is_waited_for() {
+            return;
+        }
+        let is_cold = |host: &HostId| {
+            let process = self.processes[host.0].as_ref();
+            process.is_some_and(|process| now - process.ran_until >= HOT)
+        };
+        let mut queues = self.cores.iter().enumerate();
+        let cold = queues.find_map(|(from, queue)| Some((from, queue.waiting().find(is_cold)?)));
+        if let Some((from, host)) = cold {
+            let lag = self.cores[from].leave(now, host);
+            self.join(now, to, host, lag.elsewhere());
+        }
+    }
+}
+
+impl Scheduler for Processors {
+    fn is_charged(&self, host: HostId) -> bool {
+        self.processes.get(host.0).is_some_and(Option::is_some)
+    }
+
+    fn usage(&self, host: HostId) -> Option<Usage> {
+        let process = self.processes.get(host.0)?.as_ref()?;
+        Some(process.usage)
+    }
+
+    fn want(&mut self, now: Nanos, host: HostId) {
+        if self.process(host).state != State::Idle {
+            return;
+        }
+        self.process(host).state = State::Waiting;
+        if self.cores.is_empty() {
+            return self.take(now, host);
+        }
+        self.count_busy(now);
+        let (before, lag) = (self.process(host).core, self.process(host).lag);
+        let is_free = |core: &Queue| !core.is_taken();
+        let free = match is_free(&self.cores[before]) {
+            true => Some(before),
+            false if self.looks_around() => self.cores.iter().position(is_free),
+            false => None,
+        };
+        match free {
+            Some(core) if core != before => self.join(now, core, host, lag.elsewhere()),
+            _ => self.join(now, before, host, lag),
+        }
+        if let Some(core) = free {
+            self.start_next(now, core);
+        }
+    }
+
+    fn next_end(&self) -> Option<Nanos> {
         self.ends.peek().map(|Reverse((at, ..))| *at)
     }
 
-    /// Lets those go on who are done by `now`.
-    pub fn end_due(&mut self, now: Nanos) {
+    fn end_due(&mut self, now: Nanos) {
         while self.next_end().is_some_and(|at| at <= now) {
             let (_, _, host, step) = self.ends.pop().expect("just seen").0;
             if self.process(host).step == step {
@@ -242,17 +237,15 @@ impl Processors {
         }
     }
 
-    pub fn has_granted(&self) -> bool {
+    fn has_granted(&self) -> bool {
         !self.granted.is_empty()
     }
 
-    /// The next process that may run a task now.
-    pub fn next_granted(&mut self) -> Option<HostId> {
+    fn next_granted(&mut self) -> Option<HostId> {
         self.granted.pop_front()
     }
 
-    /// Whether a process that may go on has to let another have its core first.
-    pub fn must_yield(&mut self, now: Nanos, host: HostId) -> bool {
+    fn must_yield(&mut self, now: Nanos, host: HostId) -> bool {
         let core = self.process(host).core;
         if !(self.cores.get(core)).is_some_and(|queue| queue.must_yield(now)) {
             return false;
@@ -265,15 +258,13 @@ impl Processors {
         true
     }
 
-    /// The task of `host` that is about to run costs this much at least.
-    pub fn task_begins(&mut self, host: HostId) {
+    fn task_begins(&mut self, host: HostId) {
         let process = self.process(host);
         process.usage.tasks += 1;
         process.spent = process.costs.task_ns;
     }
 
-    /// The task that runs does something.
-    pub fn spend(&mut self, host: HostId, work: Work) {
+    fn spend(&mut self, host: HostId, work: Work) {
         let Some(process) = self.processes.get_mut(host.0).and_then(Option::as_mut) else {
             return;
         };
@@ -286,16 +277,14 @@ impl Processors {
         process.spent += cost;
     }
 
-    /// The task that runs makes something of so many bytes.
-    pub fn spend_on_bytes(&mut self, host: HostId, bytes: usize) {
+    fn spend_on_bytes(&mut self, host: HostId, bytes: usize) {
         if let Some(process) = self.processes.get_mut(host.0).and_then(Option::as_mut) {
             process.usage.bytes += bytes as u64;
             process.spent += bytes as u64 * process.costs.kib_ns / 1_024;
         }
     }
 
-    /// The task has run; `host` is busy until its cost has passed.
-    pub fn task_ended(&mut self, now: Nanos, host: HostId) {
+    fn task_ended(&mut self, now: Nanos, host: HostId) {
         let process = self.process(host);
         let spent = std::mem::take(&mut process.spent);
         // It may have been the end of its own process.
@@ -304,16 +293,14 @@ impl Processors {
         }
     }
 
-    /// When what `host` does now is done: `now`, if it costs nothing.
-    pub fn done_at(&self, now: Nanos, host: HostId) -> Nanos {
+    fn done_at(&self, now: Nanos, host: HostId) -> Nanos {
         match self.processes.get(host.0) {
             Some(Some(process)) => process.busy_until.max(now) + process.spent,
             _ => now,
         }
     }
 
-    /// `host` has nothing to do any more, is paused, or was killed.
-    pub fn rest(&mut self, now: Nanos, host: HostId) {
+    fn rest(&mut self, now: Nanos, host: HostId) {
         if !self.is_charged(host) {
             return;
         }
@@ -333,23 +320,6 @@ impl Processors {
             self.process(host).ran_until = now;
             self.pull_if_idle(now, core);
             self.start_next(now, core);
-        }
-    }
-
-    /// Has one come over that waits for another core and whose caches are cold.
-    fn pull_if_idle(&mut self, now: Nanos, to: usize) {
-        if self.cores[to].is_waited_for() {
-            return;
-        }
-        let is_cold = |host: &HostId| {
-            let process = self.processes[host.0].as_ref();
-            process.is_some_and(|process| now - process.ran_until >= HOT)
-        };
-        let mut queues = self.cores.iter().enumerate();
-        let cold = queues.find_map(|(from, queue)| Some((from, queue.waiting().find(is_cold)?)));
-        if let Some((from, host)) = cold {
-            let lag = self.cores[from].leave(now, host);
-            self.join(now, to, host, lag.elsewhere());
         }
     }
 }

@@ -21,7 +21,7 @@ fn charged(hosts: usize, cores: Option<usize>) -> (Rc<Executor>, Entered, Vec<Ho
     for host in 0..hosts {
         processors.charge(HostId(host), costs);
     }
-    let (executor, entered) = Executor::enter_with(Some(processors), |_| {});
+    let (executor, entered) = Executor::enter_with(Some(Box::new(processors)), |_| {});
     let hosts = (0..hosts).map(|_| executor.add_host(0, 0, Seed(1).rng()));
     let hosts = hosts.collect();
     (executor, entered, hosts)

@@ -18,7 +18,7 @@ fn impossible_faults() {
     check_faults(&[
         (
             "",
-            "t.toml:2:1: a fault needs an action, one of kill, stop, pause, power_loss, isolate, wipe, crash_loop, rolling_restart, disk, clock, partition, link, transfer, member, client",
+            "t.toml:2:1: a fault needs an action, one of kill, stop, pause, power_loss, isolate, wipe, reset, crash_loop, rolling_restart, disk, clock, partition, link, transfer, member, client",
         ),
         (
             "kill = [\"leader\"]\npause = [\"any\"]",

@@ -56,7 +56,7 @@ fn mistakes_of_form() {
         ),
         (
             "[[fault]]\nat = \"1s\"\nburn = [\"leader\"]",
-            "t.toml:4:1: unknown field `burn`, expected one of `at`, `for`, `repeat`, `when`, `within_budget`, `kill`, `stop`, `pause`, `power_loss`, `isolate`, `wipe`, `crash_loop`, `up`, `down`, `rolling_restart`, `disk`, `slow_sync`, `damage`, `clock`, `offset`, `drift`, `jump`, `partition`, `one_way`, `bridge`, `link`, `transfer`, `member`, `client`",
+            "t.toml:4:1: unknown field `burn`, expected one of `at`, `for`, `repeat`, `when`, `within_budget`, `kill`, `stop`, `pause`, `power_loss`, `isolate`, `wipe`, `reset`, `with`, `crash_loop`, `up`, `down`, `rolling_restart`, `disk`, `slow_sync`, `damage`, `clock`, `offset`, `drift`, `jump`, `partition`, `one_way`, `bridge`, `link`, `transfer`, `member`, `client`",
         ),
         (
             "[[fault]]\nat = \"1s\"\nkill = [\"leader\", \"boss\"]",
@@ -131,6 +131,14 @@ fn mistakes_about_disks_clocks_members_and_clients() {
             "4:14: `up` and `down` are at least 1ms",
         ),
         (
+            "reset = [\"leader\"]\nwith = \"followers\"",
+            "5:8: unknown variant `followers`, expected one of `nodes`, `targets`, `clients`",
+        ),
+        (
+            "reset = [\"leader\"]\nfor = \"1s\"",
+            "5:7: `reset` is over at once, `for` means nothing to it",
+        ),
+        (
             "client = { crash = 0 }",
             "4:10: expected 1 to 10000 clients, not 0",
         ),
@@ -145,6 +153,9 @@ fn mistakes_about_disks_clocks_members_and_clients() {
     let spares = "[cluster]\nspares = 1\n[[fault]]\nat = \"1s\"\nmember = { add = \"node-1\" }";
     let message = error(spares);
     let expected = "t.toml:6:18: `node-1` is no spare: those are node-6 to node-6";
+    assert_eq!(message, expected);
+    let message = error("[chaos]\nkinds = [\"kill\", \"link\"]");
+    let expected = "t.toml:3:18: `link` is not drawn, but latency, jitter, loss, bandwidth are";
     assert_eq!(message, expected);
     let message = error("[chaos]\nkinds = [\"add_member\"]");
     let expected = "t.toml:3:10: `add_member` needs a machine to add: set `spares` in [cluster]";

@@ -230,7 +230,7 @@ fn shipped_scenarios_are_valid_and_listed() {
             "{name}"
         );
     }
-    assert_eq!(count, 38);
+    assert_eq!(count, 39);
     let missing = Scenario::load("nowhere.toml").unwrap_err().to_string();
     assert!(
         missing.starts_with("nowhere.toml: cannot be read: "),

@@ -1,0 +1,174 @@
+//! `report.json`, field by field: what a run showed, as plain data.
+//!
+//! All that depends on the wall clock or on the program's build is in [`Sim`]; everything else
+//! is byte-identical for a seed, which is why every number comes from an integer (see
+//! [`Fixed`](squall_objective::fixed::Fixed)). Times named `at` count from the start of the
+//! run; `detected_ms` and `elected_ms` count from the fault's effect.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use squall_check::CheckResult;
+use squall_history::BackendInfo;
+use squall_measure::{
+    CacheReport, Downtime, ErrorRow, Gap, Latencies, Loss, Operations, Overall, PayloadRow,
+    QueueReport, Recovery, ResourceRow, Samples, SlowRow, Throughput, TimelineData, Times,
+};
+use squall_objective::baseline::{Comparison, Figure};
+use squall_objective::fixed::{Ms, PerSecond, Percent, Seconds};
+use squall_objective::objective::Unit;
+
+use crate::bottlenecks::Bottleneck;
+use crate::faults::FaultRow;
+use crate::load::Load;
+use crate::objectives::ObjectiveResult;
+use crate::verdict::{Decision, RunVerdict};
+
+/// `report.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Report {
+    pub scenario: String,
+    pub seed: u64,
+    /// Name of the backend, as `--backend` takes it.
+    pub backend: String,
+    /// What is known of that backend. Whoever reads a stored report puts it in; `None`: this
+    /// program does not have the backend.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub made_on: Option<BackendInfo>,
+    pub verdict: RunVerdict,
+    /// Why, in one line.
+    pub reason: String,
+    /// Go or no-go, with every reason.
+    pub decision: Decision,
+    /// The command that runs it again.
+    pub reproduce: String,
+    pub cluster: Cluster,
+    /// The plan of the run, in words.
+    pub configuration: String,
+    pub faults: Vec<FaultRow>,
+    pub detection_ms: Times,
+    pub election_ms: Times,
+    pub downtime_ms: Downtime,
+    /// Every stretch in which a service was down.
+    pub gaps: Vec<Gap>,
+    /// Percent of the stretch from the start of chaos to the end of serve in which no service
+    /// was down.
+    pub availability: Option<Percent>,
+    pub recovery_ms: Recovery,
+    pub data_loss: Loss,
+    /// Service → operation → phase → outcome.
+    pub latency_us: Latencies,
+    /// Of writes whose payloads differ by a power of ten; left out where none do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latency_by_payload: Vec<PayloadRow>,
+    /// Service, or `all` → phase.
+    pub throughput: Throughput,
+    pub operations: Operations,
+    /// What clients saw of the whole chaos phase, all operations but long polls together;
+    /// `null` if the run did not come to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overall: Option<Overall>,
+    /// Left out when no load was asked for.
+    #[serde(default, skip_serializing_if = "Load::is_empty")]
+    pub load: Load,
+    pub checks: Vec<CheckResult>,
+    pub objectives: Vec<ObjectiveResult>,
+    /// With earlier runs, if the run was to be compared with any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<Comparison>,
+    /// What a comparison with other runs is made of.
+    pub figures: BTreeMap<String, Figure>,
+    /// Where operations' time went, by service; microseconds, means over its operations.
+    pub stages_us: BTreeMap<String, BTreeMap<String, u64>>,
+    pub bottlenecks: Vec<Bottleneck>,
+    pub queue: Option<QueueReport>,
+    pub cache: Option<CacheReport>,
+    /// How often operations failed or were never answered, by service, operation and reason.
+    pub errors: Vec<ErrorRow>,
+    /// The slowest acknowledged operations, slowest first.
+    pub slowest: Vec<SlowRow>,
+    /// Of each node, where the backend knows them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub resources: BTreeMap<String, ResourceRow>,
+    /// What bounds throughput and latency, if it is not the machine that ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounded_by: Option<String>,
+    /// How often the run met each of the situations of [`squall_measure::marks`].
+    pub marks: BTreeMap<String, u64>,
+    pub samples_us: Samples,
+    pub timeline: TimelineData,
+    pub sim: Sim,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Cluster {
+    pub nodes: u64,
+    pub heartbeat_ms: Ms,
+    pub election_timeout_ms: ElectionTimeout,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ElectionTimeout {
+    pub min: Ms,
+    pub max: Ms,
+}
+
+/// How the run went as a computation. The only object that may differ between two runs of a
+/// seed, in the fields that say so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Sim {
+    /// Length of the run on its own clock.
+    pub seconds: Seconds,
+    /// Events of the history.
+    pub events: u64,
+    pub history_sha256: String,
+    /// What the run took; differs between runs.
+    pub wall_seconds: Seconds,
+    /// Seconds of the run's clock for each second of wall clock; differs between runs.
+    pub speed: PerSecond,
+    /// UTC, RFC 3339, when the run began, or `unknown`; differs between runs.
+    pub started: String,
+    /// Of the program; differs between builds.
+    pub version: String,
+    /// That was checked out when the program was built, if that was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// That the program ran on; differs between runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Machine>,
+}
+
+/// The machine that the program ran on, as far as it told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Machine {
+    pub processor: String,
+    pub processors: u64,
+    pub memory_bytes: u64,
+    /// `linux-x86_64`.
+    pub platform: String,
+}
+
+/// `2 × Some Processor, 24.1 GB memory, linux-x86_64`.
+impl std::fmt::Display for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let memory = Unit::Bytes.text(Unit::Bytes.number(self.memory_bytes));
+        let Machine {
+            processor,
+            processors,
+            platform,
+            ..
+        } = self;
+        write!(f, "{processors} × {processor}, {memory} memory, {platform}")
+    }
+}
+
+impl Report {
+    /// `report.json`, with a line break at the end.
+    pub fn to_json(&self) -> String {
+        let json = serde_json::to_string_pretty(self);
+        json.expect("a report holds nothing that JSON cannot") + "\n"
+    }
+}
