@@ -26,6 +26,9 @@ const LEAST_RATE_PERCENT: u64 = 10;
 /// Fewer acknowledged operations in the warm-up make no rate.
 const LEAST_OF_A_RATE: u64 = 50;
 
+/// Clients that asked for less time than this did so because they got no answers.
+const SHORTEST_SERVE_US: u64 = 1_000_000;
+
 pub(super) fn check(view: &View, judge: &mut Judge) {
     let converge = view.phases.iter().position(|p| p.phase == Phase::Converge);
     let Some(index) = converge else {
@@ -115,7 +118,7 @@ fn judge_rate(view: &View, judge: &mut Judge, service: Service) {
         .events
         .iter()
         .any(|event| has_steps(&event.kind));
-    let lengths = length_us(view, Phase::Warmup).zip(length_us(view, Phase::Serve));
+    let lengths = length_us(view, Phase::Warmup).zip(served_us(view));
     let Some((warmup_us, serve_us)) = lengths.filter(|_| !has_steps && before >= LEAST_OF_A_RATE)
     else {
         return;
@@ -138,6 +141,19 @@ fn length_us(view: &View, phase: Phase) -> Option<u64> {
     let index = view.phases.iter().position(|p| p.phase == phase)?;
     let end = view.phases.get(index + 1)?;
     Some(end.at_us - view.phases[index].at_us)
+}
+
+/// How long clients asked in the serve phase. It lasts until the last of them is done, who may
+/// wait long for a last lock or message while the others ask nothing more.
+fn served_us(view: &View) -> Option<u64> {
+    let start_us = view.phase(Phase::Serve)?.at_us;
+    let length_us = length_us(view, Phase::Serve)?;
+    let asked = view
+        .operations
+        .iter()
+        .filter(|o| view.in_phase(o, Phase::Serve));
+    let last_us = asked.map(|o| o.invoked_us).max()?;
+    Some((last_us - start_us).max(length_us.min(SHORTEST_SERVE_US)))
 }
 
 /// Every client that asks after the heal is answered by the service it asks.
@@ -255,6 +271,28 @@ mod tests {
         };
         fails(check, &rate(9), "served at 9 a second after the heal");
         passes(check, &rate(10));
+    }
+
+    /// One client waits for a last lock long after all others were asked to stop.
+    #[test]
+    fn the_rate_counts_while_clients_ask() {
+        let mut run = Run::bare();
+        run.phase(Phase::Warmup);
+        for at_ms in 0..100 {
+            run.at(at_ms * 10)
+                .call("lock-1", inspect("a"), line(&[], &[]));
+        }
+        run.at(1000).phase(Phase::Chaos).phase(Phase::Heal);
+        run.phase(Phase::Converge).phase(Phase::Serve);
+        for at_ms in 0..100 {
+            run.at(1000 + at_ms * 10)
+                .call("lock-1", inspect("a"), line(&[], &[]));
+        }
+        let wait = run.invoke("lock-2", acquire_waiting("a", 2, 20_000));
+        run.at(21_000)
+            .returns(wait, granted(10))
+            .phase(Phase::Audit);
+        passes(check, &run.end());
     }
 
     #[test]
