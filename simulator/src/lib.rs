@@ -4,7 +4,7 @@
 //! runs a real Raft cluster, breaks it on purpose, and measures what its clients saw: in
 //! deterministic virtual time (one seed, one history, to the byte) or in containers.
 //!
-//! The way of a run is in [`run`], on one screen. The rooms behind it, each importing only
+//! The way of a run is in [`run`], on one screen. The modules behind it, each importing only
 //! from those below it:
 //!
 //! - [`cli`]: the `squall` command · [`testing`]: the same for `cargo test`
