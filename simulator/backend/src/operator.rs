@@ -128,8 +128,12 @@ impl<S: Site> Operator<S> {
         self.change(node, Change::Add).await
     }
 
-    /// Brings the cluster back to the members it began with.
+    /// Brings the cluster back to the members it began with. Another system than Squall's own
+    /// has those that it has: nobody can ask it for others.
     pub async fn restore(&self) {
+        if self.setting.is_foreign {
+            return;
+        }
         let members = self.site.members();
         for node in 0..self.site.len() {
             let done = match self.site.data_loss(node) {

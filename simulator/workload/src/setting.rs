@@ -23,7 +23,7 @@ pub struct Setting {
     pub(super) host: Host,
     connect: Connect,
     /// Whether the cluster is not Squall's own.
-    pub(super) is_foreign: bool,
+    pub is_foreign: bool,
     pub(super) services: Services,
     /// The services that have probes.
     pub(super) probed: RefCell<BTreeSet<Service>>,
