@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use openraft::entry::RaftEntry;
 use openraft::raft::AppendEntriesRequest;
 use squall_cluster::protocol::{
-    Decoder, ReplyStyle, decode_reply, encode, next_frame, parse, write_command,
+    Decoder, ReplyStyle, RespVersion, decode_reply, encode, next_frame, parse, write_command,
 };
 use squall_cluster::raft::wire::{Connection, PeerRequest};
 use squall_cluster::raft::{LogEntry, LogId, Proposal, Vote};
@@ -81,13 +81,13 @@ fn resp(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("codec/reply");
     for (name, command, reply) in replies() {
         let mut bytes = BytesMut::new();
-        encode(&mut bytes, ReplyStyle::Full, &reply);
+        encode(&mut bytes, RespVersion::Two, ReplyStyle::Full, &reply);
         group.throughput(Throughput::Bytes(bytes.len() as u64));
         group.bench_function(BenchmarkId::new("write", name), |bencher| {
             let mut out = BytesMut::with_capacity(2 * bytes.len());
             bencher.iter(|| {
                 out.clear();
-                encode(&mut out, ReplyStyle::Full, &reply);
+                encode(&mut out, RespVersion::Two, ReplyStyle::Full, &reply);
             });
         });
         group.bench_function(BenchmarkId::new("read", name), |bencher| {
@@ -153,7 +153,7 @@ fn there_and_read(
     near: &mut Connection<DuplexStream>,
     far: &mut Connection<DuplexStream>,
 ) -> PeerRequest<RealWorld> {
-    let sent = near.send(message).now_or_never();
+    let sent = near.send(None, message).now_or_never();
     sent.expect("the pipe has room").expect("the pipe is open");
     let received = far.receive().now_or_never().expect("all of it is there");
     received.expect("the pipe is open").expect("a message")

@@ -44,7 +44,7 @@ impl<W: RaftWorld> Node<W> {
             .build()
             .expect("the system grants an event loop");
         let tasks = LocalSet::new();
-        let log = tasks.block_on(&runtime, LogStore::open(disk, 1, |_| ()));
+        let log = tasks.block_on(&runtime, LogStore::open(disk, 1, None, |_| ()));
         Self {
             runtime,
             tasks,

@@ -17,7 +17,7 @@ use crate::world::{self, Instant, World};
 mod operate;
 mod tracking;
 
-pub use operate::operate;
+pub use operate::{operate, operate_as};
 pub use tracking::Tracking;
 
 /// Opening a connection takes at most this long.

@@ -13,6 +13,7 @@
 //! - [`node`]: the composition root; [`client`]: the other end of the wire.
 
 pub mod client;
+mod encode;
 pub mod node;
 pub mod planted;
 pub mod protocol;

@@ -136,6 +136,12 @@ pub fn activate(bug: Option<Bug>) {
     ACTIVE.set(bug);
 }
 
+/// The bug that is active on this thread.
+#[cfg(feature = "planted")]
+pub fn current() -> Option<Bug> {
+    ACTIVE.get()
+}
+
 /// Whether `bug` is to be made.
 #[inline(always)]
 pub fn active(bug: Bug) -> bool {

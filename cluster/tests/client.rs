@@ -4,105 +4,21 @@
 //! answers, and the read modes. Everything runs on one thread, as in a simulation, but in
 //! real time: waits are bounded, and nothing depends on how long something takes.
 
+mod nodes;
 mod ports;
 
-use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
 use squall_cluster::client::{CallError, Client, Tracking};
-use squall_cluster::node::{Node, NodeOptions};
 use squall_cluster::protocol::{Push, ReadMode};
-use squall_cluster::raft::{Members, RaftOptions};
-use squall_cluster::state::Limits;
 use squall_cluster::state::command::{
     CacheCommand, Command, LockCommand, LockMode, NewMessage, Once, Query, QueueCommand,
     QueueSettings, Refusal, Reply, SessionCommand, SessionId, SetCondition, Token,
 };
-use squall_cluster::storage::RealDisk;
-use squall_cluster::world::{Instant, RealWorld, World, timeout_at};
-use tempfile::TempDir;
-use tokio::task::LocalSet;
+use squall_cluster::world::{RealWorld, World, timeout_at};
 
-/// Anything that a cluster must do takes less than this, however loaded the machine.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-fn soon() -> Instant {
-    RealWorld::now() + PATIENCE
-}
-
-/// Runs a test as a node process runs its node.
-fn run(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("the system grants an event loop");
-    LocalSet::new().block_on(&runtime, test);
-}
-
-struct Cluster {
-    nodes: Vec<Node<RealWorld>>,
-    addresses: Vec<String>,
-    /// Removed when dropped.
-    _directory: TempDir,
-}
-
-impl Cluster {
-    /// Starts `count` nodes and waits until one of them serves.
-    async fn start(count: u16) -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory can be made");
-        let addresses: Vec<String> = ports::free(count)
-            .into_iter()
-            .map(|port| format!("127.0.0.1:{port}"))
-            .collect();
-        let members: Members = (1..).zip(addresses.iter().cloned()).collect();
-        let mut nodes = Vec::new();
-        for (id, address) in &members {
-            let options = NodeOptions {
-                id: *id,
-                address: address.clone(),
-                bind_host: None,
-                members: members.clone(),
-                raft: RaftOptions::default(),
-                limits: Limits::default(),
-            };
-            let disk = RealDisk::open(directory.path().join(id.to_string()));
-            let disk = disk.expect("a fresh directory is free");
-            let node = Node::start(options, disk).await;
-            nodes.push(node.expect("the ports are free and the disk is empty"));
-        }
-        let cluster = Self {
-            nodes,
-            addresses,
-            _directory: directory,
-        };
-        cluster.leader().await;
-        cluster
-    }
-
-    /// Waits until a node leads and serves; its position.
-    async fn leader(&self) -> usize {
-        let deadline = soon();
-        loop {
-            let leading = |node: &Node<RealWorld>| node.is_leading() && !node.is_stopping();
-            if let Some(leader) = self.nodes.iter().position(leading) {
-                return leader;
-            }
-            assert!(RealWorld::now() < deadline, "no node leads");
-            RealWorld::sleep(Duration::from_millis(10)).await;
-        }
-    }
-
-    /// A client that begins at the node at that position.
-    fn client(&self, first: usize) -> Client<RealWorld> {
-        Client::new(self.addresses.clone(), first)
-    }
-
-    /// A client that knows only the node at that position.
-    fn client_of(&self, node: usize) -> Client<RealWorld> {
-        Client::new(vec![self.addresses[node].clone()], 0)
-    }
-}
+use nodes::{Cluster, run, soon};
 
 async fn write(client: &mut Client<RealWorld>, command: Command) -> Reply {
     let reply = client.write(None, &command, 0, soon()).await;

@@ -162,6 +162,33 @@ fn mistakes_of_one_client_harm_neither_the_node_nor_other_clients() {
 }
 
 #[test]
+fn a_node_without_a_quorum_is_not_healthy() {
+    if !redis_cli_is_there() {
+        return;
+    }
+    let mut cluster = Cluster::start(3);
+    let leader = cluster.leader(1);
+    let is_healthy = |address: String| {
+        let health = std::process::Command::new(env!("CARGO_BIN_EXE_squall-node"))
+            .args(["--health", &address])
+            .output();
+        health.expect("squall-node was built").status.code()
+    };
+    for id in 1..=3 {
+        assert_eq!(is_healthy(cluster.address(id)), Some(0), "node {id}");
+    }
+    for id in (1..=3).filter(|id| *id != leader) {
+        cluster.kill(id);
+    }
+    eventually("the leader is not healthy by itself", || {
+        match is_healthy(cluster.address(leader)) {
+            Some(70) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+}
+
+#[test]
 fn a_killed_leader_costs_nothing_acknowledged_and_comes_back() {
     if !redis_cli_is_there() {
         return;

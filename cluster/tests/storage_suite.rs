@@ -14,7 +14,7 @@ use memory_world::MemoryWorld;
 use openraft::StorageError;
 use openraft::testing::log::{StoreBuilder, Suite};
 use squall_cluster::client::{CallError, Client};
-use squall_cluster::node::{Node, NodeOptions};
+use squall_cluster::node::{ClientOptions, Node, NodeOptions};
 use squall_cluster::raft::log_store::LogStore;
 use squall_cluster::raft::state_machine::StateMachine;
 use squall_cluster::raft::{Members, RaftOptions, RaftWorld, TypeConfig};
@@ -36,7 +36,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 async fn open<W: RaftWorld>(disk: W::Disk) -> (LogStore<W>, StateMachine<W>) {
     let machine = StateMachine::open(disk.clone(), Limits::default()).await;
-    let log = LogStore::open(disk, 1, |_| ()).await;
+    let log = LogStore::open(disk, 1, None, |_| ()).await;
     (
         log.expect("an empty disk has no damaged log"),
         machine.expect("an empty disk has no damaged snapshot"),
@@ -98,6 +98,7 @@ fn a_node_whose_disk_fails_to_sync_acknowledges_nothing_and_ends_at_once() {
             members: Members::from([(1, address.clone())]),
             raft: RaftOptions::default(),
             limits: Limits::default(),
+            clients: ClientOptions::default(),
         };
         let disk = MemoryDisk::new();
         let node = Node::<MemoryWorld>::start(options, disk.clone()).await;

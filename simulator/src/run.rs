@@ -12,12 +12,13 @@ use crate::baseline::Reference;
 use crate::check;
 use crate::history::jsonl::Header;
 pub use crate::history::resources;
-use crate::history::{EventKind, History, MAJORITY_AGAIN, NO_MAJORITY, Service};
+use crate::history::{EventKind, History, MAJORITY_AGAIN, NO_MAJORITY};
 use crate::measure::{self, Resources};
-use crate::plan::{Plan, WorkloadKind};
+use crate::plan::Plan;
 use crate::report::{self, Cluster, ElectionTimeout, Input, Machine, Ms, Report, WallInput};
 use crate::scenario::{Scenario, ScenarioError};
 use crate::stopwatch::Stopwatch;
+use crate::workload::service::Services;
 use squall_sim::SimBackend;
 use squall_sim::system::System;
 
@@ -131,11 +132,11 @@ pub fn run_on(
 /// # Errors
 /// The scenario makes no plan, or one that the backend cannot play.
 pub fn plan_for(backend: &dyn Backend, scenario: &Scenario, seed: u64) -> Result<Plan, RunError> {
-    let mut plan = Plan::resolve(scenario, seed)?;
-    if backend.runs_other_system() {
-        // Probes ask for every service, and another system need not have them all.
-        plan.probe = None;
-    }
+    let plan = Plan::resolve(scenario, seed)?;
+    let services = backend.services();
+    let mut services: Vec<_> = services.iter().map(|service| service.name()).collect();
+    services.sort_unstable();
+    scenario.check_offer(&services, backend.runs_other_system())?;
     match backend.refusal(&plan) {
         Some(why) => Err(RunError::Refused(why)),
         None => Ok(plan),
@@ -166,18 +167,22 @@ impl Began {
 }
 
 /// What made a history.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub struct Origin {
     pub backend: BackendInfo,
     /// Whether the nodes were those of another system than Squall's own cluster.
     pub is_other_system: bool,
+    /// What the nodes could be asked, and how that is judged.
+    pub services: Services,
 }
 
 impl Origin {
-    fn of(backend: &dyn Backend) -> Self {
+    /// A run of this backend.
+    pub fn of(backend: &dyn Backend) -> Self {
         Self {
             backend: backend.info(),
             is_other_system: backend.runs_other_system(),
+            services: backend.services(),
         }
     }
 }
@@ -205,11 +210,14 @@ pub fn judge_on(
     reproduce: &str,
     wall: Wall,
 ) -> Report {
-    let checks = if origin.is_other_system {
+    let mut checks = if origin.is_other_system {
         check::check_system(history)
     } else {
         check::check_all(history)
     };
+    for service in &origin.services {
+        checks.extend(check::check_own(history, &service.checks()));
+    }
     let input = input(origin.backend, plan, history, context, reproduce, wall);
     report::build(&input, &measure::measure(history), &checks)
 }
@@ -228,11 +236,6 @@ fn input(
     reproduce: &str,
     wall: Wall,
 ) -> Input {
-    let services = plan.workloads.iter().map(|workload| match workload.kind {
-        WorkloadKind::Lock { .. } => Service::Lock,
-        WorkloadKind::Queue { .. } => Service::Queue,
-        WorkloadKind::Cache { .. } => Service::Cache,
-    });
     Input {
         scenario: plan.scenario.clone(),
         seed: plan.seed,
@@ -246,7 +249,9 @@ fn input(
             },
         },
         configuration: plan_text(backend, plan),
-        services: services.collect(),
+        services: (plan.workloads.iter())
+            .map(|workload| workload.kind.service())
+            .collect(),
         objectives: plan.objectives.clone(),
         completion_us: plan.is_limited().then_some(plan.phases.chaos_us),
         reference: context.reference.clone(),

@@ -28,6 +28,26 @@ fn a_dead_leader_is_replaced_within_two_seconds() {
     });
 }
 
+/// The remaining lifetime of keys, which no plain workload asks for.
+#[test]
+fn an_operation_by_share_is_sent_and_judged() {
+    let share = toml::Table::from_iter([("ttl".to_owned(), toml::Value::from("20%"))]);
+    let cache = Workload::cache().clients(3).think("10ms");
+    let cache = cache.set("expiring", "50%").set("also", share);
+    Simulation::named("lifetimes")
+        .nodes(3)
+        .workload(cache)
+        .fault(Fault::kill(["leader"]).at("300ms").lasting("800ms"))
+        .lasting("2s")
+        .seeds(1..=2)
+        .check(|report| {
+            report.must_pass();
+            assert_eq!(report.holds("cache_lifetime"), Some(true));
+            let asked = &report.report().latency_us["cache"]["ttl"];
+            assert!(serde_json::to_value(asked).is_ok_and(|asked| asked.is_object()));
+        });
+}
+
 #[test]
 fn many_seeds_are_looked_at_together() {
     let runs = leader_dies().seeds(1..=6).run();

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use squall::history::{
-    Action, EventKind, History, LoadEvent, Outcome, Phase, StressLimit, operations,
+    Action, EventKind, History, LoadEvent, Outcome, Phase, Service, StressLimit, operations,
 };
 use squall::report::{RunVerdict, Status};
 use squall::run::{self, Judged};
@@ -175,7 +175,8 @@ fn a_single_node_serves_and_forgets_nothing_but_is_down_while_it_is_dead() {
         settings.push(("variant", variant));
         let judged = passes("single-against-cluster", &settings);
         assert_eq!(judged.report.data_loss.lost, 0);
-        let cache = judged.report.downtime_ms.cache.expect("it was asked");
+        let cache = judged.report.downtime_ms.of(Service::Cache);
+        let cache = cache.expect("it was asked");
         cache.max.get() / 1_000
     });
     assert!(downtime[0] >= 5_000, "dead for five seconds: {downtime:?}");

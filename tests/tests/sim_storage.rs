@@ -38,7 +38,7 @@ impl StoreBuilder<TypeConfig<SimWorld>, LogStore<SimWorld>, StateMachine<SimWorl
     async fn build(&self) -> Result<Stores, StorageError<TypeConfig<SimWorld>>> {
         let disk = disk();
         let machine = StateMachine::open(disk.clone(), Limits::default()).await;
-        let log = LogStore::open(disk, 1, |_| ()).await;
+        let log = LogStore::open(disk, 1, None, |_| ()).await;
         Ok((
             (),
             log.expect("an empty disk has no damaged log"),

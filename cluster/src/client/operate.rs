@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::READ_BYTES;
-use crate::protocol::{self, BytesFrame, wire};
+use crate::protocol::{self, BytesFrame};
 use crate::world::{self, Instant, World};
 
 /// Sends `words` (`["RAFT.STATUS"]`, say) to the node at `address` and waits for the lines of
@@ -18,18 +18,40 @@ pub async fn operate<W: World>(
     words: &[&str],
     deadline: Instant,
 ) -> Result<Vec<String>, String> {
+    operate_as::<W>(address, None, words, deadline).await
+}
+
+/// The same, as the default user with this password.
+///
+/// # Errors
+/// As [`operate`]; also if the password is wrong.
+pub async fn operate_as<W: World>(
+    address: &str,
+    password: Option<&str>,
+    words: &[&str],
+    deadline: Instant,
+) -> Result<Vec<String>, String> {
     let mut output = BytesMut::new();
-    wire::array(&mut output, words.len());
-    for word in words {
-        wire::bulk(&mut output, word.as_bytes());
+    let mut unanswered = 1;
+    if let Some(password) = password {
+        protocol::encode_call(&mut output, &[b"AUTH", password.as_bytes()]);
+        unanswered += 1;
     }
+    let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+    protocol::encode_call(&mut output, &words);
     let exchange = async {
         let mut stream = W::connect(address).await?;
         stream.write_all(&output).await?;
         let mut input = BytesMut::new();
         loop {
             match protocol::next_frame(&mut input) {
-                Ok(Some(frame)) => return Ok(frame),
+                Ok(Some(frame)) => {
+                    unanswered -= 1;
+                    if unanswered == 0 || matches!(frame, BytesFrame::Error(_)) {
+                        return Ok(frame);
+                    }
+                    continue;
+                }
                 Ok(None) => {}
                 Err(e) => return Err(std::io::Error::other(e.to_string())),
             }

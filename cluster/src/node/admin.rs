@@ -1,24 +1,13 @@
-//! Operating the cluster: membership, leader transfer, snapshots, stopping.
-//!
-//! Membership changes are Raft's joint consensus, driven by the leader; other nodes answer
-//! with a redirect like for any write.
+//! The administrative commands, and what a node says of its own standing.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
-use openraft::ChangeMembers;
 use openraft::async_runtime::watch::WatchReceiver;
-use openraft::error::{ClientWriteError, RaftError};
 use openraft::impls::BasicNode;
 
 use super::{Node, NodeError};
 use crate::protocol::AdminCall;
-use crate::raft::state_machine::Membership;
 use crate::raft::{NodeId, RaftWorld, node_name, peer_address};
-use crate::world;
-
-/// A new member must catch up with the log within this time to become a voter.
-const CATCH_UP_LIMIT: Duration = Duration::from_secs(60);
 
 impl<W: RaftWorld> Node<W> {
     /// Executes an administrative command; the lines to answer with.
@@ -34,12 +23,7 @@ impl<W: RaftWorld> Node<W> {
                 Ok(vec![format!("{} removed", node_name(id))])
             }
             AdminCall::Replace { old, new, addr } => {
-                self.add_learner(new, &addr).await?;
-                let mut voters = self.voters();
-                voters.remove(&old);
-                voters.insert(new);
-                self.change(ChangeMembers::ReplaceAllVoters(voters), false)
-                    .await?;
+                self.replace_member(old, new, &addr).await?;
                 let replaced = format!("{} replaced by {}", node_name(old), node_name(new));
                 Ok(vec![replaced])
             }
@@ -48,8 +32,7 @@ impl<W: RaftWorld> Node<W> {
                 Ok(vec!["OK".into()])
             }
             AdminCall::Snapshot => {
-                (self.inner.raft.trigger().snapshot().await)
-                    .map_err(|e| NodeError::NotNow(e.to_string()))?;
+                self.snapshot().await?;
                 Ok(vec!["OK".into()])
             }
             AdminCall::Digest => {
@@ -65,131 +48,21 @@ impl<W: RaftWorld> Node<W> {
         }
     }
 
-    /// Makes the node at `address` a voter, once it has caught up.
+    /// Has the node begin a snapshot of its state.
     ///
     /// # Errors
-    /// This node does not lead, a change is under way already, or the node does not catch up.
-    pub async fn add_member(&self, id: NodeId, address: &str) -> Result<(), NodeError> {
-        self.add_learner(id, address).await?;
-        let voter = ChangeMembers::AddVoterIds(BTreeSet::from([id]));
-        self.change(voter, false).await
-    }
-
-    /// Takes the node's vote and its place in the cluster.
-    ///
-    /// # Errors
-    /// This node does not lead, a change is under way already, or `id` is no member.
-    pub async fn remove_member(&self, id: NodeId) -> Result<(), NodeError> {
-        self.change(self.removal(id)?, false).await
-    }
-
-    /// The configuration that this node has applied, and so knows to be committed.
-    pub fn membership(&self) -> Membership {
-        self.inner.machine.membership()
-    }
-
-    /// Fails unless this node leads and belongs to the cluster. A leader that was removed goes
-    /// on for a moment; openraft 0.10.0-alpha.37 panics (in a debug build) if it is asked for
-    /// another change then.
-    fn must_lead(&self) -> Result<(), NodeError> {
-        let metrics = self.inner.raft.server_metrics();
-        let is_member = {
-            let metrics = metrics.borrow_watched();
-            let membership = metrics.membership_config.membership();
-            membership.get_node(&self.id()).is_some()
-        };
-        match is_member && self.inner.machine.leading_term() != 0 {
-            true => Ok(()),
-            false => Err(self.redirect()),
-        }
-    }
-
-    fn voters(&self) -> BTreeSet<NodeId> {
-        let metrics = self.inner.raft.server_metrics();
-        let metrics = metrics.borrow_watched();
-        metrics.membership_config.membership().voter_ids().collect()
-    }
-
-    /// How to remove the node, which depends on whether it has a vote.
-    fn removal(&self, id: NodeId) -> Result<ChangeMembers<NodeId, BasicNode>, NodeError> {
-        self.must_lead()?;
-        let metrics = self.inner.raft.server_metrics();
-        let metrics = metrics.borrow_watched();
-        let membership = metrics.membership_config.membership();
-        let ids = BTreeSet::from([id]);
-        if membership.voter_ids().any(|voter| voter == id) {
-            return Ok(ChangeMembers::RemoveVoters(ids));
-        }
-        match membership.get_node(&id) {
-            Some(_) => Ok(ChangeMembers::RemoveNodes(ids)),
-            None => Err(NodeError::Invalid(format!(
-                "{} is no member",
-                node_name(id)
-            ))),
-        }
-    }
-
-    /// Adds the node without a vote and waits until its log is close to the leader's.
-    async fn add_learner(&self, id: NodeId, address: &str) -> Result<(), NodeError> {
-        if peer_address(address).is_none() {
-            return Err(NodeError::Invalid(format!(
-                "address {address}: expected host:port with a port from 1 to 55535"
-            )));
-        }
-        self.must_lead()?;
-        let added = self
-            .inner
-            .raft
-            .add_learner(id, BasicNode::new(address), true);
-        match world::timeout::<W, _>(CATCH_UP_LIMIT, added).await {
-            Ok(result) => result.map(drop).map_err(|e| self.membership_error(e)),
-            Err(_) => Err(NodeError::Unknown(format!(
-                "{} did not catch up in time; it stays a learner",
-                node_name(id)
-            ))),
-        }
-    }
-
-    async fn change(
-        &self,
-        change: ChangeMembers<NodeId, BasicNode>,
-        retain: bool,
-    ) -> Result<(), NodeError> {
-        self.must_lead()?;
-        let changed = self.inner.raft.change_membership(change, retain);
-        match world::timeout::<W, _>(CATCH_UP_LIMIT, changed).await {
-            Ok(result) => result.map(drop).map_err(|e| self.membership_error(e)),
-            Err(_) => Err(NodeError::Unknown("no quorum answered in time".into())),
-        }
-    }
-
-    fn membership_error(
-        &self,
-        error: RaftError<crate::raft::TypeConfig<W>, ClientWriteError<crate::raft::TypeConfig<W>>>,
-    ) -> NodeError {
-        match error {
-            RaftError::APIError(ClientWriteError::ForwardToLeader(_)) => self.redirect(),
-            RaftError::APIError(e @ ClientWriteError::ChangeMembershipError(_)) => {
-                NodeError::Invalid(e.to_string())
-            }
-            e => NodeError::Unknown(e.to_string()),
-        }
-    }
-
-    /// Starts to hand leadership to the voter `id`; done when that node leads.
-    ///
-    /// # Errors
-    /// This node does not lead, or `id` has no vote.
-    pub async fn transfer_leader(&self, id: NodeId) -> Result<(), NodeError> {
-        self.must_lead()?;
-        if !self.voters().contains(&id) {
-            return Err(NodeError::Invalid(format!("{} has no vote", node_name(id))));
-        }
-        (self.inner.raft.trigger().transfer_leader(id).await)
-            .map_err(|e| NodeError::NotNow(e.to_string()))
+    /// The node has ended.
+    pub async fn snapshot(&self) -> Result<(), NodeError> {
+        let begun = self.inner.raft.trigger().snapshot().await;
+        begun.map_err(|e| NodeError::NotNow(e.to_string()))
     }
 
     async fn initialize(&self, members: Vec<(u64, String)>) -> Result<Vec<String>, NodeError> {
+        if let Some((_, wrong)) = members.iter().find(|(_, at)| peer_address(at).is_none()) {
+            return Err(NodeError::Invalid(format!(
+                "address {wrong}: expected host:port with a port from 1 to 55535"
+            )));
+        }
         let members: BTreeMap<NodeId, BasicNode> = members
             .into_iter()
             .map(|(id, address)| (id, BasicNode::new(address)))
@@ -199,12 +72,13 @@ impl<W: RaftWorld> Node<W> {
         Ok(vec!["OK".into()])
     }
 
-    /// One fact a line: `name:value`.
+    /// One fact a line: `name:value`. A leader adds how far the others are.
     fn status(&self) -> Vec<String> {
         let metrics = self.inner.raft.metrics();
         let metrics = metrics.borrow_watched();
         let membership = metrics.membership_config.membership();
-        let leader = metrics.current_leader.map_or("none".into(), node_name);
+        let is_joint = membership.get_joint_config().len() > 1;
+        let leader = self.leader().map_or("none".into(), |(id, _)| node_name(id));
         let mut lines = vec![
             format!("node:{}", node_name(self.id())),
             format!("state:{:?}", metrics.state).to_lowercase(),
@@ -213,14 +87,33 @@ impl<W: RaftWorld> Node<W> {
             format!("last_log:{}", metrics.last_log_index.unwrap_or(0)),
             format!("applied:{}", self.applied_index()),
             format!("snapshot:{}", metrics.snapshot.map_or(0, |id| id.index)),
+            format!("membership:{}", if is_joint { "joint" } else { "uniform" }),
         ];
         for (id, node) in membership.nodes() {
-            let role = match membership.voter_ids().any(|voter| voter == *id) {
-                true => "voter",
-                false => "learner",
-            };
+            let has_vote = membership.voter_ids().any(|voter| voter == *id);
+            let role = if has_vote { "voter" } else { "learner" };
             lines.push(format!("member:{},{},{role}", node_name(*id), node.addr));
         }
+        let others = membership.nodes().filter(|(id, _)| **id != self.id());
+        lines.extend(others.filter_map(|(id, _)| self.lag_line(*id)));
         lines
+    }
+
+    /// `lag:node-2,entries=0,silent_ms=40`: what another's log lacks, and how long ago the
+    /// last call that it answered was sent; `never` if it has answered none.
+    fn lag_line(&self, id: NodeId) -> Option<String> {
+        let progress = self.progress(id)?;
+        let entries = match progress.matched {
+            Some(matched) => self.inner.log.last_index().saturating_sub(matched),
+            None => self.inner.log.last_index() + 1,
+        };
+        let silent_ms = match progress.asked_at {
+            Some(at) => (W::now() - at).as_millis().to_string(),
+            None => "never".into(),
+        };
+        let name = node_name(id);
+        Some(format!(
+            "lag:{name},entries={entries},silent_ms={silent_ms}"
+        ))
     }
 }

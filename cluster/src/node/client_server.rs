@@ -1,23 +1,35 @@
 //! The clients' side of a node: RESP connections, one task each.
 //!
-//! Commands of a connection are executed in order, and their replies are written together
-//! when no further command is waiting. A malformed stream ends its own connection after an
-//! error, as in Redis; nothing a client sends reaches another connection.
+//! Commands are begun as they arrive ([`super::pipeline`]) and answered in order; replies are
+//! written together when none is ready any more. A malformed stream ends its own connection
+//! after an error, as in Redis; nothing a client sends reaches another connection. Who hangs up
+//! while a command of his waits for others ends the wait.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
+use futures_util::future::{Either, select};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::connection::{Connection, Reads, Then};
+use super::pipeline::Gathered;
 use super::{Node, tracking};
-use crate::protocol::{self, Call, ConnectionCall, Decoder, ReadMode, wire};
+use crate::protocol::{Decoder, wire};
 use crate::raft::RaftWorld;
+use crate::world;
 
 /// Replies are sent when this much has gathered, even if more commands wait.
 const FLUSH_BYTES: usize = 64 * 1024;
+/// No more than this is read of a client whose next command may not begin yet.
+const MOST_BEHIND_BYTES: usize = 64 * 1024;
 /// Read buffers grow by at least this much.
 pub(super) const READ_BYTES: usize = 1024;
+/// A client that takes nothing of an answer for so long is given up.
+const WRITE_LIMIT: Duration = Duration::from_secs(60);
 /// Rest after a failed accept (out of file descriptors, say), before the next.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
@@ -25,17 +37,32 @@ pub(super) async fn serve<W: RaftWorld>(node: Node<W>, mut listener: W::Listener
     loop {
         let stream = accept::<W>(&mut listener).await;
         let id = node.inner.counters.note_connection();
-        let connection = Connection {
-            node: node.clone(),
-            id,
-            name: Bytes::new(),
-            mode: ReadMode::Linearizable,
-        };
+        if node.inner.clients.count() as u64 >= node.inner.settings.max_clients() {
+            node.inner.counters.note_rejected();
+            W::spawn(turn_away::<W>(stream));
+            continue;
+        }
+        let address = W::peer_name(&stream);
+        let client = node.inner.clients.add(id, address, W::now());
+        let connection = Connection::new(node.clone(), client);
+        let node = node.clone();
         W::spawn(async move {
-            // A broken connection is its client's affair.
+            // A connection that breaks is gone, and nobody is left to tell.
             let _ = connection.run(stream).await;
+            node.inner.clients.remove(id);
         });
     }
+}
+
+/// Tells a client that there are too many.
+async fn turn_away<W: RaftWorld>(mut stream: W::Stream) {
+    let text = b"-ERR max number of clients reached (--max-clients, CONFIG SET maxclients)\r\n";
+    let told = async {
+        stream.write_all(text).await?;
+        stream.shutdown().await
+    };
+    // Whether it listened or not: it is gone.
+    let _ = world::timeout::<W, _>(WRITE_LIMIT, told).await;
 }
 
 /// The next connection; errors of single connections are waited out.
@@ -51,158 +78,152 @@ pub(super) async fn accept<W: RaftWorld>(listener: &mut W::Listener) -> W::Strea
     }
 }
 
-struct Connection<W: RaftWorld> {
-    node: Node<W>,
-    id: u64,
-    /// Set by `CLIENT SETNAME`.
-    name: Bytes,
-    /// How reads are served unless a command says otherwise.
-    mode: ReadMode,
-}
-
-/// Whether the connection goes on after a command.
-#[derive(PartialEq, Eq)]
-enum Then {
-    Continue,
-    Close,
-    /// The connection becomes a stream of invalidations.
-    Track {
-        from: u64,
-    },
+/// What ended a wait.
+enum Woken {
+    Answers,
+    Read(io::Result<usize>),
+    /// Somebody ended the connection, or it was idle for too long.
+    Ended,
 }
 
 impl<W: RaftWorld> Connection<W> {
     async fn run(mut self, mut stream: W::Stream) -> io::Result<()> {
         let mut decoder = Decoder::default();
-        let mut input = BytesMut::new();
-        let mut output = BytesMut::new();
+        let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
         loop {
-            match decoder.next(&mut input) {
-                Ok(Some(args)) if args.is_empty() => {}
-                Ok(Some(args)) => {
-                    match self.execute(&args, &mut output).await {
-                        Then::Continue => {}
-                        Then::Close => {
-                            stream.write_all(&output).await?;
-                            return stream.shutdown().await;
-                        }
-                        Then::Track { from } => {
-                            stream.write_all(&output).await?;
-                            return tracking::serve(self.node, stream, input, from).await;
-                        }
+            let begin = |cx: &mut Context<'_>| {
+                self.begin_all(cx, &mut decoder, &mut input, &mut output);
+                Poll::Ready(())
+            };
+            poll_fn(begin).await;
+            let answered = poll_fn(|cx| {
+                let version = self.version;
+                let polled = self
+                    .pipeline
+                    .poll_answers(cx, version, &mut output, FLUSH_BYTES);
+                Poll::Ready(polled.is_ready())
+            });
+            let answered = answered.await;
+            if answered && output.len() < FLUSH_BYTES {
+                continue;
+            }
+            if !output.is_empty() {
+                self.write(&mut stream, &output).await?;
+                output.clear();
+            }
+            if answered {
+                continue;
+            }
+            if self.pipeline.is_empty() {
+                match self.then {
+                    Then::Close => return stream.shutdown().await,
+                    Then::Track { from } => {
+                        return tracking::serve(self.node, stream, input, from).await;
                     }
-                    if output.len() >= FLUSH_BYTES {
-                        stream.write_all(&output).await?;
-                        output.clear();
-                    }
+                    Then::Continue if self.is_ending => return Ok(()),
+                    Then::Continue => {}
                 }
-                Ok(None) => {
-                    if !output.is_empty() {
-                        stream.write_all(&output).await?;
-                        output.clear();
-                    }
-                    input.reserve(READ_BYTES.max(input.len()));
-                    if stream.read_buf(&mut input).await? == 0 {
-                        return Ok(());
-                    }
-                }
+            }
+            match self.wait(&mut stream, &mut input, &mut output).await {
+                Woken::Answers => {}
+                Woken::Read(Ok(1..)) => {}
+                Woken::Ended => return Ok(()),
+                // Whoever waited for others is gone; what was begun is answered, for a client
+                // that has only ended its own side.
+                Woken::Read(_) if self.pipeline.is_waiting() => return Ok(()),
+                Woken::Read(_) => self.is_ending = true,
+            }
+        }
+    }
+
+    /// Waits until the first in line is answered, or the client sends more.
+    async fn wait(
+        &mut self,
+        stream: &mut W::Stream,
+        input: &mut BytesMut,
+        output: &mut BytesMut,
+    ) -> Woken {
+        let may_begin = self.held.is_none() && self.pipeline.has_space();
+        let takes_more = may_begin || input.len() < MOST_BEHIND_BYTES;
+        let reads = !self.is_ending && takes_more;
+        if reads {
+            input.reserve(READ_BYTES.max(input.len()));
+        }
+        let is_idle = self.pipeline.is_empty();
+        let idle_timeout = self.node.inner.settings.idle_timeout();
+        let (pipeline, version, client) = (&mut self.pipeline, self.version, &self.client);
+        let answers = poll_fn(|cx| {
+            if client.poll_killed(cx).is_ready() {
+                return Poll::Ready(Woken::Ended);
+            }
+            let polled = pipeline.poll_answers(cx, version, output, FLUSH_BYTES);
+            polled.map(|()| Woken::Answers)
+        });
+        if !reads {
+            return answers.await;
+        }
+        let both = async {
+            match select(answers, pin!(stream.read_buf(input))).await {
+                Either::Left((woken, _)) => woken,
+                Either::Right((read, _)) => Woken::Read(read),
+            }
+        };
+        match idle_timeout.filter(|_| is_idle) {
+            None => both.await,
+            Some(limit) => (world::timeout::<W, _>(limit, both).await).unwrap_or(Woken::Ended),
+        }
+    }
+
+    /// Writes all of it, as long as the client takes some of it now and then.
+    async fn write(&self, stream: &mut W::Stream, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let killed = poll_fn(|cx| self.client.poll_killed(cx));
+            let written = world::timeout::<W, _>(WRITE_LIMIT, stream.write(bytes));
+            match select(pin!(written), killed).await {
+                Either::Left((Ok(written), _)) => match written? {
+                    0 => return Err(io::ErrorKind::WriteZero.into()),
+                    count => bytes = &bytes[count..],
+                },
+                Either::Left((Err(_), _)) => return Err(io::ErrorKind::TimedOut.into()),
+                Either::Right(_) => return Err(io::ErrorKind::ConnectionAborted.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins whatever the client has sent and may begin now. What may not is held, with
+    /// everything behind it.
+    fn begin_all(
+        &mut self,
+        cx: &mut Context<'_>,
+        decoder: &mut Decoder,
+        input: &mut BytesMut,
+        output: &mut BytesMut,
+    ) {
+        let mut writes = Gathered::default();
+        let mut reads = Reads::default();
+        while self.then == Then::Continue {
+            let next = match self.held.take() {
+                Some(held) => Ok(Some(held)),
+                None if !self.pipeline.has_space() => break,
+                None => (decoder.next(input)).map(|args| args.map(|args| self.arrive(args))),
+            };
+            match next {
+                Ok(None) => break,
+                Ok(Some(arrived)) => self.begin(cx, arrived, &mut writes, &mut reads, output),
                 Err(e) => {
-                    wire::error(&mut output, &e.to_string());
-                    stream.write_all(&output).await?;
-                    return stream.shutdown().await;
+                    self.propose(cx, &mut writes);
+                    self.look_up(cx, &mut reads);
+                    let write = |out: &mut BytesMut| wire::error(out, &e.to_string());
+                    self.pipeline.answer(output, write);
+                    self.then = Then::Close;
                 }
             }
-        }
-    }
-
-    async fn execute(&mut self, args: &[Bytes], out: &mut BytesMut) -> Then {
-        let call = match protocol::parse(args) {
-            Ok(call) => call,
-            Err(e) => {
-                wire::error(out, &e.to_string());
-                return Then::Continue;
-            }
-        };
-        self.node.inner.counters.note_command();
-        let slot = args.get(1).map_or(0, |key| protocol::slot(key));
-        let result = match call {
-            Call::Write {
-                once,
-                command,
-                style,
-                wait_ms,
-            } => (self.node.write(once, command, wait_ms).await).map(|reply| (style, reply)),
-            Call::Read { mode, query, style } => {
-                let mode = mode.unwrap_or(self.mode);
-                (self.node.read(mode, &query).await).map(|reply| (style, reply))
-            }
-            Call::Connection(call) => return self.answer(call, out),
-            Call::Track { from } => return Then::Track { from },
-            Call::Admin(call) => {
-                match self.node.administer(call).await {
-                    Ok(lines) => super::info::encode_lines(out, &lines),
-                    Err(e) => wire::error(out, &e.to_resp(slot)),
-                }
-                return Then::Continue;
-            }
-        };
-        match result {
-            Ok((style, reply)) => protocol::encode(out, style, &reply),
-            Err(e) => wire::error(out, &e.to_resp(slot)),
-        }
-        Then::Continue
-    }
-
-    /// Commands that concern the connection or this node alone.
-    fn answer(&mut self, call: ConnectionCall, out: &mut BytesMut) -> Then {
-        match call {
-            ConnectionCall::Ping(None) => wire::simple(out, "PONG"),
-            ConnectionCall::Ping(Some(text)) | ConnectionCall::Echo(text) => wire::bulk(out, &text),
-            ConnectionCall::Quit => {
-                wire::simple(out, "OK");
-                return Then::Close;
-            }
-            ConnectionCall::Hello { name } => {
-                self.name = name.unwrap_or_else(|| self.name.clone());
-                let role = match self.node.is_leading() {
-                    true => "master",
-                    false => "replica",
-                };
-                protocol::encode_hello(out, self.id, role);
-            }
-            ConnectionCall::ClientSetName(name) => {
-                self.name = name;
-                wire::simple(out, "OK");
-            }
-            ConnectionCall::Select | ConnectionCall::ClientSetInfo => wire::simple(out, "OK"),
-            ConnectionCall::ClientGetName => wire::bulk(out, &self.name),
-            ConnectionCall::ClientId => wire::integer(out, self.id as i64),
-            ConnectionCall::CommandTable => wire::array(out, 0),
-            ConnectionCall::CommandCount => {
-                wire::integer(out, protocol::COMMAND_NAMES.len() as i64);
-            }
-            ConnectionCall::ConfigGet(names) => {
-                wire::array(out, names.len() * 2);
-                for name in names {
-                    wire::bulk(out, &name);
-                    wire::bulk(out, b"");
-                }
-            }
-            ConnectionCall::Consistency(mode) => {
-                self.mode = mode;
-                wire::simple(out, "OK");
-            }
-            ConnectionCall::Info { sections } => {
-                wire::bulk(out, self.node.info(&sections).as_bytes());
-            }
-            ConnectionCall::Cluster(call) => self.node.describe_cluster(&call, out),
-            ConnectionCall::Time => {
-                let now_ms = W::wall_clock_ms();
-                wire::array(out, 2);
-                wire::bulk(out, (now_ms / 1_000).to_string().as_bytes());
-                wire::bulk(out, (now_ms % 1_000 * 1_000).to_string().as_bytes());
+            if self.held.is_some() {
+                break;
             }
         }
-        Then::Continue
+        self.propose(cx, &mut writes);
+        self.look_up(cx, &mut reads);
     }
 }

@@ -1,4 +1,4 @@
-//! What a node says about itself to clients: `INFO` and `CLUSTER`, in Redis's names.
+//! What a node says about itself to clients: `INFO`, in Redis's names.
 
 use std::cell::Cell;
 use std::fmt::Write;
@@ -8,8 +8,8 @@ use openraft::async_runtime::watch::WatchReceiver;
 
 use super::Node;
 use crate::event::NodeEvent;
-use crate::protocol::{self, ClusterCall, SLOTS, wire};
-use crate::raft::{PEER_PORT_OFFSET, RaftWorld};
+use crate::protocol::{REDIS_VERSION, wire};
+use crate::raft::RaftWorld;
 use crate::world::Instant;
 
 /// Counters since the start of the process.
@@ -20,6 +20,7 @@ pub(super) struct Counters {
     gets: Cell<u64>,
     hits: Cell<u64>,
     misses: Cell<u64>,
+    rejected: Cell<u64>,
 }
 
 impl Counters {
@@ -31,6 +32,7 @@ impl Counters {
             gets: Cell::default(),
             hits: Cell::default(),
             misses: Cell::default(),
+            rejected: Cell::default(),
         }
     }
 
@@ -42,6 +44,41 @@ impl Counters {
 
     pub(super) fn note_command(&self) {
         self.commands.set(self.commands.get() + 1);
+    }
+
+    pub(super) fn commands(&self) -> u64 {
+        self.commands.get()
+    }
+
+    /// Counters by name, and what they count.
+    pub(super) fn totals(&self) -> [(&'static str, &'static str, u64); 4] {
+        [
+            (
+                "connections_total",
+                "Connections of clients ever.",
+                self.connections.get(),
+            ),
+            (
+                "rejected_total",
+                "Connections turned away.",
+                self.rejected.get(),
+            ),
+            (
+                "cache_hits_total",
+                "Keys looked up and found.",
+                self.hits.get(),
+            ),
+            (
+                "cache_misses_total",
+                "Keys looked up in vain.",
+                self.misses.get(),
+            ),
+        ]
+    }
+
+    /// A connection was turned away.
+    pub(super) fn note_rejected(&self) {
+        self.rejected.set(self.rejected.get() + 1);
     }
 
     /// A read of so many keys begins.
@@ -77,36 +114,36 @@ pub(super) fn encode_lines(out: &mut BytesMut, lines: &[String]) {
     }
 }
 
-/// `host`, `port` of an address that was checked when the node joined.
-fn host_port(address: &str) -> (&str, u16) {
+/// `host`, `port` of an address that was checked when the node joined; an IPv6 host without
+/// its brackets, as clients of Redis expect it.
+pub(super) fn host_port(address: &str) -> (&str, u16) {
     let (host, port) = address.rsplit_once(':').unwrap_or((address, "0"));
-    (host, port.parse().unwrap_or(0))
-}
-
-/// Redis Cluster's 40-digit node id.
-fn long_id(id: u64) -> String {
-    format!("{id:040x}")
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    (bare.unwrap_or(host), port.parse().unwrap_or(0))
 }
 
 impl<W: RaftWorld> Node<W> {
     /// The text of `INFO`; no sections named means all.
     pub(super) fn info(&self, sections: &[String]) -> String {
         let wanted = |name: &str| {
-            sections.is_empty()
-                || sections
-                    .iter()
-                    .any(|s| s == name || s == "all" || s == "everything" || s == "default")
+            let is_wanted =
+                |s: &String| s == name || s == "all" || s == "everything" || s == "default";
+            sections.is_empty() || sections.iter().any(is_wanted)
         };
         let mut text = String::new();
         for (name, lines) in [
             ("Server", self.info_server()),
+            ("Clients", self.info_clients()),
+            ("Persistence", self.info_persistence()),
             ("Stats", self.info_stats()),
             ("Replication", self.info_replication()),
+            ("Cluster", vec!["cluster_enabled:1".into()]),
             ("Keyspace", self.info_keyspace()),
         ] {
             if wanted(&name.to_lowercase()) {
-                let _ = write!(text, "# {name}\r\n{}\r\n", lines.join("\r\n"));
-                text.push_str("\r\n");
+                let _ = write!(text, "# {name}\r\n{}\r\n\r\n", lines.join("\r\n"));
             }
         }
         text
@@ -115,12 +152,30 @@ impl<W: RaftWorld> Node<W> {
     fn info_server(&self) -> Vec<String> {
         let uptime = W::now() - self.inner.counters.started;
         vec![
+            format!("redis_version:{REDIS_VERSION}"),
             format!("squall_version:{}", env!("CARGO_PKG_VERSION")),
             "redis_mode:cluster".into(),
+            format!("os:{}", std::env::consts::OS),
+            format!("arch_bits:{}", usize::BITS),
             format!("node_id:{}", self.id()),
+            format!("run_id:{}", long_id(self.id())),
             format!("tcp_port:{}", host_port(&self.inner.options.address).1),
             format!("uptime_in_seconds:{}", uptime.as_secs()),
+            format!("uptime_in_days:{}", uptime.as_secs() / 86_400),
         ]
+    }
+
+    fn info_clients(&self) -> Vec<String> {
+        vec![
+            format!("connected_clients:{}", self.inner.clients.count()),
+            format!("maxclients:{}", self.inner.settings.max_clients()),
+        ]
+    }
+
+    fn info_persistence(&self) -> Vec<String> {
+        ["loading:0", "aof_enabled:1", "aof_last_write_status:ok"]
+            .map(String::from)
+            .to_vec()
     }
 
     fn info_stats(&self) -> Vec<String> {
@@ -129,6 +184,7 @@ impl<W: RaftWorld> Node<W> {
         vec![
             format!("total_connections_received:{}", counters.connections.get()),
             format!("total_commands_processed:{}", counters.commands.get()),
+            format!("rejected_connections:{}", counters.rejected.get()),
             format!("keyspace_hits:{}", counters.hits.get()),
             format!("keyspace_misses:{}", counters.misses.get()),
             format!("expired_keys:{}", cache.expired),
@@ -137,33 +193,50 @@ impl<W: RaftWorld> Node<W> {
     }
 
     fn info_replication(&self) -> Vec<String> {
-        let role = match self.is_leading() {
-            true => "master",
-            false => "slave",
-        };
         let leader = self.leader();
-        vec![
-            format!("role:{role}"),
+        let (role, connected) = if self.is_leading() {
+            let others = self.members().len().saturating_sub(1);
+            ("master", vec![format!("connected_slaves:{others}")])
+        } else {
+            let (host, port) = leader.as_ref().map_or(("", 0), |(_, at)| host_port(at));
+            let status = if leader.is_some() { "up" } else { "down" };
+            let lines = vec![
+                format!("master_host:{host}"),
+                format!("master_port:{port}"),
+                format!("master_link_status:{status}"),
+                "connected_slaves:0".into(),
+            ];
+            ("slave", lines)
+        };
+        let mut lines = vec![format!("role:{role}")];
+        lines.extend(connected);
+        lines.extend([
             format!("leader:{}", leader.map_or("none".into(), |(_, at)| at)),
             format!("term:{}", self.term()),
             format!("applied_index:{}", self.applied_index()),
-        ]
+            format!("master_repl_offset:{}", self.applied_index()),
+        ]);
+        lines
     }
 
     fn info_keyspace(&self) -> Vec<String> {
+        let state = self.inner.machine.state();
+        let stats = state.cache_stats();
         vec![format!(
-            "db0:keys={}",
-            self.inner.machine.state().cache_stats().entries
+            "db0:keys={},expires={},avg_ttl=0",
+            stats.entries,
+            state.keys_with_lifetime()
         )]
     }
 
-    fn term(&self) -> u64 {
+    pub(super) fn term(&self) -> u64 {
         let metrics = self.inner.raft.metrics();
         let metrics = metrics.borrow_watched();
         metrics.current_term
     }
 
-    fn members(&self) -> Vec<(u64, String)> {
+    /// Ids and client addresses of all members.
+    pub(super) fn members(&self) -> Vec<(u64, String)> {
         let metrics = self.inner.raft.server_metrics();
         let metrics = metrics.borrow_watched();
         let membership = metrics.membership_config.membership();
@@ -171,75 +244,9 @@ impl<W: RaftWorld> Node<W> {
             .map(|(id, node)| (*id, node.addr.clone()))
             .collect()
     }
+}
 
-    /// `CLUSTER …`: one shard, led by the leader, holds every slot.
-    pub(super) fn describe_cluster(&self, call: &ClusterCall, out: &mut BytesMut) {
-        match call {
-            ClusterCall::Slots => self.cluster_slots(out),
-            ClusterCall::Shards => wire::array(out, 0),
-            ClusterCall::Nodes => wire::bulk(out, self.cluster_nodes().as_bytes()),
-            ClusterCall::Info => wire::bulk(out, self.cluster_info().as_bytes()),
-            ClusterCall::KeySlot(key) => wire::integer(out, i64::from(protocol::slot(key))),
-            ClusterCall::MyId => wire::bulk(out, long_id(self.id()).as_bytes()),
-        }
-    }
-
-    fn cluster_slots(&self, out: &mut BytesMut) {
-        let Some((leader, _)) = self.leader() else {
-            return wire::array(out, 0);
-        };
-        let mut members = self.members();
-        members.sort_by_key(|(id, _)| (*id != leader, *id));
-        wire::array(out, 1);
-        wire::array(out, 2 + members.len());
-        wire::integer(out, 0);
-        wire::integer(out, i64::from(SLOTS) - 1);
-        for (id, address) in members {
-            let (host, port) = host_port(&address);
-            wire::array(out, 3);
-            wire::bulk(out, host.as_bytes());
-            wire::integer(out, i64::from(port));
-            wire::bulk(out, long_id(id).as_bytes());
-        }
-    }
-
-    fn cluster_nodes(&self) -> String {
-        let leader = self.leader().map(|(id, _)| id);
-        let mut text = String::new();
-        for (id, address) in self.members() {
-            let (host, port) = host_port(&address);
-            let bus = u32::from(port) + u32::from(PEER_PORT_OFFSET);
-            let myself = if id == self.id() { "myself," } else { "" };
-            let role = match leader {
-                Some(leader) if leader == id => "master -".to_owned(),
-                Some(leader) => format!("slave {}", long_id(leader)),
-                None => "slave -".to_owned(),
-            };
-            let slots = match leader == Some(id) {
-                true => format!(" 0-{}", SLOTS - 1),
-                false => String::new(),
-            };
-            let _ = writeln!(
-                text,
-                "{} {host}:{port}@{bus} {myself}{role} 0 0 {} connected{slots}",
-                long_id(id),
-                self.term(),
-            );
-        }
-        text
-    }
-
-    fn cluster_info(&self) -> String {
-        let (state, slots) = match self.leader() {
-            Some(_) => ("ok", SLOTS),
-            None => ("fail", 0),
-        };
-        format!(
-            "cluster_enabled:1\r\ncluster_state:{state}\r\ncluster_slots_assigned:{slots}\r\n\
-             cluster_slots_ok:{slots}\r\ncluster_known_nodes:{}\r\ncluster_size:1\r\n\
-             cluster_current_epoch:{}\r\n",
-            self.members().len(),
-            self.term(),
-        )
-    }
+/// Redis Cluster's 40-digit node id.
+pub(super) fn long_id(id: u64) -> String {
+    format!("{id:040x}")
 }

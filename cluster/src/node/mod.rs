@@ -11,29 +11,50 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
-use openraft::impls::BasicNode;
 use tokio::sync::Notify;
 
 use crate::event::NodeEvent;
+use crate::raft::hello::Acquaintances;
 use crate::raft::log_store::LogStore;
 use crate::raft::network::Network;
+use crate::raft::snapshot::Arriving;
 use crate::raft::state_machine::StateMachine;
 use crate::raft::{Members, NodeId, Raft, RaftOptions, RaftWorld, peer_address};
 use crate::state::Limits;
 use crate::storage::OpenError;
+use crate::world::Instant;
 
+mod access;
 mod admin;
+mod answers;
 mod client_server;
+mod clients;
+mod cluster_info;
+mod compaction;
+mod connection;
+mod describe;
+mod identity;
 mod info;
 mod leadership;
+mod log_clock;
+mod membership;
+mod metrics;
 mod peer_server;
+mod pipeline;
 #[cfg(feature = "planted")]
 mod planted;
 mod read;
+mod scripts;
+mod settings;
 mod tracking;
+mod transaction;
+mod transfer;
 mod work;
 mod write;
 
+pub use access::{Access, AccessError};
+pub use identity::force_new_cluster;
+pub use settings::ClientOptions;
 pub use write::NodeError;
 
 /// How to start a node.
@@ -49,6 +70,7 @@ pub struct NodeOptions {
     pub members: Members,
     pub raft: RaftOptions,
     pub limits: Limits,
+    pub clients: ClientOptions,
 }
 
 /// Why a node does not start.
@@ -62,6 +84,8 @@ pub enum StartError {
     Config(#[from] openraft::ConfigError),
     #[error("address {0}: expected host:port with a port from 1 to 55535")]
     Address(String),
+    #[error("{0}")]
+    Identity(String),
     #[error("raft: {0}")]
     Raft(String),
 }
@@ -85,15 +109,25 @@ struct Inner<W: RaftWorld> {
     machine: StateMachine<W>,
     log: LogStore<W>,
     network: Network<W>,
+    acquaintances: Rc<Acquaintances<W>>,
     /// The clock that stamps entries while this node leads.
-    log_clock: Cell<leadership::LogClock>,
+    log_clock: Cell<log_clock::LogClock>,
     /// Rings when this node starts or stops to lead.
     leading_changed: Rc<Notify>,
+    /// When this node, as a follower, last got a call from a leader that it accepted.
+    leader_heard_at: Cell<Option<Instant>>,
+    /// Bytes that are free on the disk, if they are too few to let the state grow.
+    lacks_space: Cell<Option<u64>>,
+    /// A snapshot that is on its way from the leader.
+    arriving: RefCell<Option<Arriving<W>>>,
     /// The last read index obtained from the leader, for bounded-stale reads.
     read_point: Cell<Option<read::ReadPoint>>,
     /// Keys read since the last `Touch`, while the cache is nearly full.
     touched: RefCell<Vec<bytes::Bytes>>,
     counters: info::Counters,
+    clients: clients::Clients,
+    scripts: scripts::Scripts,
+    settings: settings::Settings,
     work: work::Meter,
     /// What the mistakes of planted bugs remember.
     #[cfg(feature = "planted")]
@@ -113,14 +147,24 @@ impl<W: RaftWorld> Node<W> {
 
         let machine = StateMachine::open(disk.clone(), options.limits).await?;
         let leading_changed = Rc::new(Notify::new());
-        let log = LogStore::open(disk, options.id, {
+        let has_data = Rc::new(Cell::new(false));
+        let log = LogStore::open(disk.clone(), options.id, machine.last_applied(), {
             let (machine, changed) = (machine.clone(), leading_changed.clone());
+            let has_data = has_data.clone();
             move |term| {
+                has_data.set(true);
                 machine.set_leading_term(term);
                 changed.notify_one();
             }
         })
         .await?;
+        has_data.set(log.has_vote());
+        let acquaintances = Rc::new(Acquaintances::new(
+            machine.clone(),
+            identity::establish(&disk, options.id, log.has_vote()).await?,
+            has_data,
+            options.raft.election_max_ms,
+        ));
         W::emit(NodeEvent::Started {
             last_log: log.last_index(),
             applied: machine.applied_index(),
@@ -128,7 +172,8 @@ impl<W: RaftWorld> Node<W> {
 
         let peers = listen::<W>(&peer_address).await?;
         let clients = listen::<W>(&client_address).await?;
-        let network = Network::new(Duration::from_millis(options.raft.election_min_ms));
+        let entries_limit = Duration::from_millis(options.raft.election_min_ms);
+        let network = Network::new(entries_limit, acquaintances.clone());
         let raft = Raft::<W>::new(
             options.id,
             config,
@@ -139,6 +184,7 @@ impl<W: RaftWorld> Node<W> {
         .await
         .map_err(|e| StartError::Raft(e.to_string()))?;
 
+        let settings = settings::Settings::new(&options.clients);
         let node = Self {
             inner: Rc::new(Inner {
                 options,
@@ -146,11 +192,18 @@ impl<W: RaftWorld> Node<W> {
                 machine,
                 log,
                 network,
+                acquaintances,
                 log_clock: Cell::default(),
                 leading_changed,
+                leader_heard_at: Cell::default(),
+                lacks_space: Cell::default(),
+                arriving: RefCell::default(),
                 read_point: Cell::default(),
                 touched: RefCell::default(),
                 counters: info::Counters::new(W::now()),
+                clients: clients::Clients::default(),
+                scripts: scripts::Scripts::default(),
+                settings,
                 work: work::Meter::new(W::now()),
                 #[cfg(feature = "planted")]
                 mistakes: planted::Memory::default(),
@@ -159,11 +212,20 @@ impl<W: RaftWorld> Node<W> {
                 stop_done: Notify::new(),
             }),
         };
+        if let Some(address) = &node.inner.options.clients.metrics {
+            metrics::start(&node, address).await?;
+        }
         W::spawn(peer_server::serve(node.clone(), peers));
         W::spawn(client_server::serve(node.clone(), clients));
+        W::spawn(log_clock::watch_quorum(node.clone()));
         W::spawn(leadership::announce(node.clone()));
         W::spawn(leadership::expire(node.clone()));
-        W::spawn(bootstrap(node.clone()));
+        W::spawn(compaction::run(node.clone()));
+        W::spawn(identity::bootstrap(node.clone()));
+        W::spawn(compaction::watch_space(node.clone(), disk.clone()));
+        W::spawn(identity::keep(node.clone(), disk));
+        W::spawn(identity::meet(node.clone()));
+        W::spawn(identity::raise_level(node.clone()));
         Ok(node)
     }
 
@@ -233,70 +295,6 @@ impl<W: RaftWorld> Node<W> {
             Err(fatal) => format!("raft ended: {fatal}"),
             Ok(()) => "raft ended without a reason".into(),
         }
-    }
-
-    async fn hand_over(&self) {
-        let limit = Duration::from_millis(self.inner.options.raft.election_max_ms);
-        let deadline = W::now() + limit;
-        let Some(successor) = self.best_successor() else {
-            return;
-        };
-        if self
-            .inner
-            .raft
-            .trigger()
-            .transfer_leader(successor)
-            .await
-            .is_err()
-        {
-            return;
-        }
-        while self.inner.machine.leading_term() != 0 && W::now() < deadline {
-            W::sleep(Duration::from_millis(1)).await;
-        }
-    }
-
-    /// The voter whose log reaches furthest, of those that have answered lately if any has;
-    /// `None` if this node leads nobody.
-    fn best_successor(&self) -> Option<NodeId> {
-        if self.inner.machine.leading_term() == 0 {
-            return None;
-        }
-        let metrics = self.inner.raft.metrics();
-        let metrics = metrics.borrow_watched();
-        let voters = metrics.membership_config.membership().voter_ids();
-        let (replication, answers) = (metrics.replication.as_ref()?, metrics.heartbeat.as_ref()?);
-        let lately = Duration::from_millis(self.inner.options.raft.election_min_ms);
-        let answers_lately = |id: &NodeId| {
-            let last = answers.get(id).and_then(Option::as_ref);
-            last.is_some_and(|last| W::now() - last.0 < lately)
-        };
-        let reaches = |id: &NodeId| replication.get(id).copied().flatten().map(|log| log.index);
-        voters
-            .filter(|id| *id != self.inner.options.id)
-            .max_by_key(|id| (answers_lately(id), reaches(id)))
-    }
-}
-
-/// Forms the cluster that the options describe, unless the node already belongs to one.
-/// The member with the lowest id does it at once, the others only if it does not.
-async fn bootstrap<W: RaftWorld>(node: Node<W>) {
-    let inner = &node.inner;
-    let members = &inner.options.members;
-    let Some(rank) = members.keys().position(|id| *id == inner.options.id) else {
-        return;
-    };
-    let patience = Duration::from_millis(inner.options.raft.election_max_ms * 4);
-    W::sleep(patience * rank as u32).await;
-    if inner.raft.is_initialized().await.unwrap_or(true) {
-        return;
-    }
-    let members: std::collections::BTreeMap<NodeId, BasicNode> = members
-        .iter()
-        .map(|(id, address)| (*id, BasicNode::new(address)))
-        .collect();
-    if let Err(e) = inner.raft.initialize(members).await {
-        tracing::info!("not forming a new cluster: {e}");
     }
 }
 

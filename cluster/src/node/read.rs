@@ -16,8 +16,9 @@ use super::{Node, NodeError};
 use crate::planted::{self, Bug};
 use crate::protocol::ReadMode;
 use crate::raft::wire::{PeerRequest, PeerResponse};
-use crate::raft::{RaftWorld, peer_address};
-use crate::state::command::{CacheCommand, Command, Query, Reply};
+use crate::raft::{NodeId, RaftWorld, peer_address};
+use crate::state::LARGEST_REPLY;
+use crate::state::command::{CacheCommand, Command, Query, Refusal, Reply};
 use crate::world::{self, Instant};
 
 /// A leader or follower gives up on a read after this long.
@@ -33,8 +34,32 @@ pub(super) struct ReadPoint {
 }
 
 impl<W: RaftWorld> Node<W> {
-    pub(super) async fn read(&self, mode: ReadMode, query: &Query) -> Result<Reply, NodeError> {
+    /// Answers each of the queries, from one moment of the state.
+    pub(super) async fn read(
+        &self,
+        mode: ReadMode,
+        queries: &[Query],
+    ) -> Result<Vec<Reply>, NodeError> {
         let arrived = W::now();
+        self.make_recent(mode).await?;
+        let replies = queries.iter().map(|query| {
+            if let Query::Get { keys } = query {
+                self.inner.counters.note_gets(keys.len() as u64);
+            }
+            let reply = self.inner.machine.state().read(query);
+            self.note_read(query, &reply);
+            self.inner.work.note_read(query, W::now() - arrived);
+            self.tell_work();
+            if reply.payload_bytes() > LARGEST_REPLY {
+                return Reply::Refused(Refusal::ReplyTooLarge);
+            }
+            reply
+        });
+        Ok(replies.collect())
+    }
+
+    /// Makes sure that this node's state is as recent as the mode asks for.
+    async fn make_recent(&self, mode: ReadMode) -> Result<(), NodeError> {
         match mode {
             ReadMode::Linearizable => {
                 let leads = self.inner.machine.leading_term() != 0;
@@ -47,7 +72,13 @@ impl<W: RaftWorld> Node<W> {
             #[cfg(feature = "planted")]
             ReadMode::Lease if self.has_kept_lease() => {}
             ReadMode::Lease => {
-                self.confirm(ReadPolicy::LeaseRead).await?;
+                // A voter with a shorter timeout may elect another while this lease lasts.
+                let policy = if self.inner.acquaintances.leases_agree() {
+                    ReadPolicy::LeaseRead
+                } else {
+                    ReadPolicy::ReadIndex
+                };
+                self.confirm(policy).await?;
                 #[cfg(feature = "planted")]
                 self.keep_lease();
             }
@@ -56,14 +87,7 @@ impl<W: RaftWorld> Node<W> {
             }
             ReadMode::Local => {}
         }
-        if let Query::Get { keys } = query {
-            self.inner.counters.note_gets(keys.len() as u64);
-        }
-        let reply = self.inner.machine.state().read(query);
-        self.note_read(query, &reply);
-        self.inner.work.note_read(query, W::now() - arrived);
-        self.tell_work();
-        Ok(reply)
+        Ok(())
     }
 
     /// Makes sure that this node leads and has applied all that was committed; the index.
@@ -74,6 +98,9 @@ impl<W: RaftWorld> Node<W> {
             Ok(Ok(read)) => Ok(read.index()),
             Ok(Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(_)))) => {
                 Err(self.redirect())
+            }
+            Ok(Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(_)))) => {
+                Err(NodeError::NotNow("no quorum confirmed this read".into()))
             }
             Ok(Err(e)) => Err(NodeError::NotNow(e.to_string())),
         }
@@ -98,24 +125,23 @@ impl<W: RaftWorld> Node<W> {
 
     async fn ask_read_point(&self) -> Result<ReadPoint, NodeError> {
         let asked_at = W::now();
-        let index = match self.redirect() {
-            _ if self.inner.machine.leading_term() != 0 => {
-                self.confirm(ReadPolicy::ReadIndex).await?
-            }
-            NodeError::NotLeader(leader) => self.ask_leader(&leader).await?,
-            error => return Err(error),
+        let index = if self.inner.machine.leading_term() != 0 {
+            self.confirm(ReadPolicy::ReadIndex).await?
+        } else {
+            let (id, leader) = self.leader().ok_or(NodeError::NoLeader)?;
+            self.ask_leader(id, &leader).await?
         };
         let point = ReadPoint { index, asked_at };
         self.inner.read_point.set(Some(point));
         Ok(point)
     }
 
-    async fn ask_leader(&self, leader: &str) -> Result<u64, NodeError> {
+    async fn ask_leader(&self, id: NodeId, leader: &str) -> Result<u64, NodeError> {
         let address = peer_address(leader).ok_or(NodeError::NoLeader)?;
         let call = self
             .inner
             .network
-            .call(&address, &PeerRequest::ReadIndex, READ_LIMIT);
+            .call(id, &address, &PeerRequest::ReadIndex, READ_LIMIT);
         match call.await {
             Ok(PeerResponse::ReadIndex(index)) => Ok(index),
             Ok(_) => Err(NodeError::NotNow("the leader's answer is confused".into())),
@@ -160,12 +186,22 @@ impl<W: RaftWorld> Node<W> {
         state.cache_stats().entries >= capacity - capacity / 10
     }
 
-    /// The leader's id and client address, as this node knows them.
+    /// The leader's id and client address. `None` once its lease has ended: then it may well
+    /// lead nobody any more, and whoever is sent to it finds no service.
     pub(super) fn leader(&self) -> Option<(u64, String)> {
-        let metrics = self.inner.raft.server_metrics();
-        let metrics = metrics.borrow_watched();
-        let id = metrics.current_leader?;
-        let membership = metrics.membership_config.membership();
-        Some((id, membership.get_node(&id)?.addr.clone()))
+        let (id, address) = {
+            let metrics = self.inner.raft.server_metrics();
+            let metrics = metrics.borrow_watched();
+            let id = metrics.current_leader?;
+            let membership = metrics.membership_config.membership();
+            (id, membership.get_node(&id)?.addr.clone())
+        };
+        let heard_at = self.inner.leader_heard_at.get();
+        let holds = if id == self.id() {
+            self.has_quorum()
+        } else {
+            heard_at.is_some_and(|at| W::now() - at <= self.lease())
+        };
+        holds.then_some((id, address))
     }
 }

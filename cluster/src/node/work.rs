@@ -105,7 +105,13 @@ fn of_query<'w>(work: &'w mut Work, query: &Query) -> &'w mut Served {
     match query {
         Query::Session { .. } | Query::Lock { .. } => &mut work.lock,
         Query::Queue { .. } => &mut work.queue,
-        Query::Get { .. } | Query::Ttl { .. } | Query::CacheSize => &mut work.cache,
+        Query::Get { .. }
+        | Query::Ttl { .. }
+        | Query::CacheSize
+        | Query::ExpireTime { .. }
+        | Query::Keys { .. }
+        | Query::Scan { .. }
+        | Query::RandomKey { .. } => &mut work.cache,
     }
 }
 
@@ -114,8 +120,10 @@ fn of_command<'w>(work: &'w mut Work, command: &Command) -> Option<&'w mut Serve
     match command {
         Command::Session(_) | Command::Lock(_) => Some(&mut work.lock),
         Command::Queue(_) => Some(&mut work.queue),
-        Command::Cache(_) => Some(&mut work.cache),
-        Command::NewLeader | Command::Expire { .. } => None,
+        Command::Cache(_) | Command::String(_) | Command::Transaction { .. } => {
+            Some(&mut work.cache)
+        }
+        Command::NewLeader | Command::Expire { .. } | Command::Raise { .. } => None,
     }
 }
 

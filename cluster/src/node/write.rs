@@ -6,20 +6,31 @@
 
 use std::time::Duration;
 
-use openraft::async_runtime::watch::WatchReceiver;
 use openraft::error::{ClientWriteError, RaftError};
 
 use super::Node;
 use super::work::Stages;
 use crate::protocol::{CLUSTER_DOWN, moved, try_again, unknown_outcome};
 use crate::raft::{Proposal, RaftWorld};
-use crate::state::command::{Command, LockCommand, Once, Reply, Request};
-use crate::world;
+use crate::state::LONGEST_MS;
+use crate::state::command::{
+    CacheCommand, Command, LockCommand, Once, QueueCommand, Refusal, Reply, Request,
+    SessionCommand, Step, StringCommand,
+};
+use crate::world::{self, Instant};
 
 /// A node gives up on a write after this long; the outcome is then unknown.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
 /// How long a fresh leader makes a client wait for its `NewLeader` entry.
 const READY_LIMIT: Duration = Duration::from_secs(2);
+
+/// What became of a proposal.
+struct Proposed {
+    /// Of its entry.
+    index: u64,
+    reply: Reply,
+    stages: Stages,
+}
 
 /// Why a node did not answer a call with a reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,7 +66,8 @@ impl NodeError {
 }
 
 impl<W: RaftWorld> Node<W> {
-    /// Executes a client's command. `poll_ms` is how long a receive that finds nothing waits
+    /// Executes a client's command; dropping the future ends a wait of it, and so is what to do
+    /// when the client has gone. `poll_ms` is how long a receive that finds nothing waits
     /// for a message.
     pub(super) async fn write(
         &self,
@@ -71,26 +83,37 @@ impl<W: RaftWorld> Node<W> {
         if let Some(answer) = self.mistaken_answer(once, &command).await {
             return answer;
         }
+        if poll_ms > LONGEST_MS {
+            return Ok(Reply::Refused(Refusal::OutOfRange));
+        }
+        self.must_have_space(&command)?;
         let deadline = W::now() + Duration::from_millis(poll_ms);
+        let _next = PassOn {
+            node: self,
+            command: &command,
+        };
         let mut stages = Stages {
             held: W::now() - arrived,
             ..Stages::default()
         };
         let reply = loop {
-            let ready = self.inner.machine.queue_ready();
-            let (reply, of_entry) = self.propose_timed(once, command.clone()).await?;
-            stages.add(of_entry);
+            let proposed = self.propose_timed(once, command.clone()).await?;
+            stages.add(proposed.stages);
             let begun = W::now();
-            match reply {
+            match proposed.reply {
                 Reply::Waiting { waiter } => {
-                    let reply = self.await_wake(waiter, wait_ms(&command)).await?;
+                    // What a sequence is answered with must be how its wait really ended.
+                    let is_own = waiter == proposed.index || once.is_some();
+                    let reply = self.await_wake(waiter, wait_ms(&command), is_own).await?;
                     stages.waited += W::now() - begun;
                     break reply;
                 }
                 Reply::Messages(messages) if messages.is_empty() && begun < deadline => {
-                    // A timeout is no error: the last look decides.
-                    let _ = world::timeout_at::<W, _>(deadline, ready).await;
+                    let found = self.await_message(&command, deadline).await?;
                     stages.waited += W::now() - begun;
+                    if !found {
+                        break Reply::Messages(messages);
+                    }
                 }
                 reply => break reply,
             }
@@ -108,17 +131,17 @@ impl<W: RaftWorld> Node<W> {
         once: Option<Once>,
         command: Command,
     ) -> Result<Reply, NodeError> {
-        let timed = self.propose_timed(once, command).await;
-        timed.map(|(reply, _)| reply)
+        let proposed = self.propose_timed(once, command).await;
+        proposed.map(|proposed| proposed.reply)
     }
 
     async fn propose_timed(
         &self,
         once: Option<Once>,
         command: Command,
-    ) -> Result<(Reply, Stages), NodeError> {
+    ) -> Result<Proposed, NodeError> {
         let request = Request {
-            time_ms: self.inner.log_clock.get().now_ms::<W>(),
+            time_ms: self.log_time_ms(),
             once,
             command,
         };
@@ -127,9 +150,13 @@ impl<W: RaftWorld> Node<W> {
         match world::timeout::<W, _>(WRITE_LIMIT, write).await {
             Err(_) => Err(NodeError::Unknown("no quorum answered in time".into())),
             Ok(Ok(response)) => {
-                let moments = self.inner.log.moments(response.log_id.index);
-                let stages = Stages::of(proposed, moments, W::now());
-                Ok((response.data.0, stages))
+                let index = response.log_id.index;
+                let moments = self.inner.log.moments(index);
+                Ok(Proposed {
+                    index,
+                    reply: response.data.0,
+                    stages: Stages::of(proposed, moments, W::now()),
+                })
             }
             Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => {
                 Err(self.redirect())
@@ -143,17 +170,59 @@ impl<W: RaftWorld> Node<W> {
         }
     }
 
-    /// The answer that a waiting acquire gets from a later entry.
-    async fn await_wake(&self, waiter: u64, wait_ms: u64) -> Result<Reply, NodeError> {
-        // The leader expires the wait in log time; this bound is for a leader that cannot.
-        let limit = Duration::from_millis(wait_ms) + WRITE_LIMIT;
+    /// The answer that a waiting acquire gets from a later entry. One that found an earlier
+    /// wait of its session in the line waits with it, but no longer than it had asked.
+    async fn await_wake(
+        &self,
+        waiter: u64,
+        wait_ms: u64,
+        is_own: bool,
+    ) -> Result<Reply, NodeError> {
+        let mut limit = Duration::from_millis(wait_ms);
+        if is_own {
+            // The leader expires the wait in log time; this is for one that cannot.
+            limit += WRITE_LIMIT;
+        }
         let wake = self.inner.machine.wait_for(waiter);
         match world::timeout::<W, _>(limit, wake).await {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(_)) => Err(NodeError::Unknown(
                 "leadership was lost while waiting for the lock".into(),
             )),
+            Err(_) if !is_own => Ok(Reply::NotGranted),
             Err(_) => Err(NodeError::Unknown("no quorum answered in time".into())),
+        }
+    }
+
+    /// Waits until the queue of the receive has a message to hand out, as far as this node
+    /// knows; false if it has none at the deadline. Whoever is woken takes it from there:
+    /// for each message one, in the order in which they began to wait.
+    async fn await_message(&self, command: &Command, deadline: Instant) -> Result<bool, NodeError> {
+        let Command::Queue(QueueCommand::Receive { queue, .. }) = command else {
+            return Ok(false);
+        };
+        let ready = self.inner.machine.queue_ready(queue);
+        while !self.inner.machine.state().has_deliverable(queue) {
+            let woken = world::timeout_at::<W, _>(deadline, ready.notified()).await;
+            // Another term may have begun, or this node may lead no more.
+            self.await_ready().await?;
+            if woken.is_err() {
+                return Ok(self.inner.machine.state().has_deliverable(queue));
+            }
+        }
+        Ok(true)
+    }
+
+    /// Refuses what makes the state grow while the disk is nearly full. The log would grow
+    /// with everything, but what frees space must get through.
+    fn must_have_space(&self, command: &Command) -> Result<(), NodeError> {
+        match self.inner.lacks_space.get() {
+            Some(free) if grows(command) => Err(NodeError::NotNow(format!(
+                "the disk is nearly full: {} MiB are free. Reads, deletions and \
+                 acknowledgements are served; make space on the disk of this node",
+                free >> 20
+            ))),
+            _ => Ok(()),
         }
     }
 
@@ -178,16 +247,71 @@ impl<W: RaftWorld> Node<W> {
 
     /// Where to go instead.
     pub(super) fn redirect(&self) -> NodeError {
-        let metrics = self.inner.raft.server_metrics();
-        let metrics = metrics.borrow_watched();
-        let leader = metrics
-            .current_leader
-            .filter(|id| *id != self.inner.options.id);
-        let node = leader.and_then(|id| {
-            let membership = metrics.membership_config.membership();
-            membership.get_node(&id).cloned()
-        });
-        node.map_or(NodeError::NoLeader, |node| NodeError::NotLeader(node.addr))
+        let other = self.leader().filter(|(id, _)| *id != self.id());
+        other.map_or(NodeError::NoLeader, |(_, address)| {
+            NodeError::NotLeader(address)
+        })
+    }
+}
+
+/// Whether the command makes the state grow.
+fn grows(command: &Command) -> bool {
+    match command {
+        Command::Session(command) => matches!(command, SessionCommand::Open { .. }),
+        Command::Lock(command) => matches!(command, LockCommand::Acquire { .. }),
+        Command::Queue(command) => queue_grows(command),
+        Command::Cache(command) => cache_grows(command),
+        Command::String(command) => string_grows(command),
+        Command::Transaction { steps, .. } => steps.iter().any(|step| match step {
+            Step::Queue(command) => queue_grows(command),
+            Step::Cache(command) => cache_grows(command),
+            Step::String(command) => string_grows(command),
+            Step::Read(_) => false,
+        }),
+        Command::NewLeader | Command::Expire { .. } | Command::Raise { .. } => false,
+    }
+}
+
+fn queue_grows(command: &QueueCommand) -> bool {
+    matches!(
+        command,
+        QueueCommand::Publish { .. } | QueueCommand::Configure { .. }
+    )
+}
+
+fn cache_grows(command: &CacheCommand) -> bool {
+    matches!(
+        command,
+        CacheCommand::Set { .. } | CacheCommand::Increment { .. }
+    )
+}
+
+fn string_grows(command: &StringCommand) -> bool {
+    !matches!(
+        command,
+        StringCommand::GetDelete { .. }
+            | StringCommand::GetExpire { .. }
+            | StringCommand::Expire { .. }
+            | StringCommand::Rename { .. }
+            | StringCommand::DeleteIf { .. }
+            | StringCommand::ExpireIf { .. }
+    )
+}
+
+/// When a receive ends, however it does, what it left is for the next that waits.
+struct PassOn<'a, W: RaftWorld> {
+    node: &'a Node<W>,
+    command: &'a Command,
+}
+
+impl<W: RaftWorld> Drop for PassOn<'_, W> {
+    fn drop(&mut self) {
+        let machine = &self.node.inner.machine;
+        if let Command::Queue(QueueCommand::Receive { queue, .. }) = self.command
+            && machine.state().has_deliverable(queue)
+        {
+            machine.wake_one(queue);
+        }
     }
 }
 

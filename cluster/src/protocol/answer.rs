@@ -76,7 +76,7 @@ impl ReplyError {
         match code {
             "MOVED" => match rest.split_once(' ') {
                 Some((_slot, addr)) => Self::Moved {
-                    addr: addr.to_owned(),
+                    addr: bracketed(addr),
                 },
                 None => Self::Other(text.to_owned()),
             },
@@ -88,6 +88,16 @@ impl ReplyError {
                 None => Self::Other(text.to_owned()),
             },
         }
+    }
+}
+
+/// An address with brackets around an IPv6 host, as the rest of the program has it.
+fn bracketed(addr: &str) -> String {
+    match addr.rsplit_once(':') {
+        Some((host, port)) if host.contains(':') && !host.starts_with('[') => {
+            format!("[{host}]:{port}")
+        }
+        _ => addr.to_owned(),
     }
 }
 
@@ -119,11 +129,14 @@ fn unexpected(frame: &Frame) -> ReplyError {
 /// `None`: the frame does not fit the command.
 fn command_reply(command: &Command, frame: &Frame) -> Option<Reply> {
     match command {
-        Command::NewLeader | Command::Expire { .. } => ok(frame, Reply::Done),
+        Command::NewLeader | Command::Expire { .. } | Command::Raise { .. } => {
+            ok(frame, Reply::Done)
+        }
         Command::Session(command) => session_reply(command, frame),
         Command::Lock(command) => lock_reply(command, frame),
         Command::Queue(command) => queue_reply(command, frame),
         Command::Cache(command) => cache_reply(command, frame),
+        Command::String(_) | Command::Transaction { .. } => None,
     }
 }
 
@@ -222,6 +235,10 @@ fn query_reply(query: &Query, frame: &Frame) -> Option<Reply> {
                 ttl => Some(u64::try_from(ttl).ok()?),
             },
         }),
+        Query::ExpireTime { .. }
+        | Query::Keys { .. }
+        | Query::Scan { .. }
+        | Query::RandomKey { .. } => None,
     }
 }
 

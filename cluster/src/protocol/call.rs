@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 
+use super::wire::RespVersion;
 use crate::state::command::{Command, Once, Query};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +73,14 @@ pub enum ReplyStyle {
     TypeName,
     /// A lifetime in seconds, rounded to the nearest: `TTL`.
     Seconds,
+    /// The length of the value: `STRLEN`.
+    Length,
+    /// A part of the value: `GETRANGE`.
+    Range { first: i64, last: i64 },
+    /// How Redis would keep the value: `OBJECT ENCODING`.
+    Encoding,
+    /// 0 if there is a value: `OBJECT IDLETIME`.
+    Zero,
 }
 
 /// Answered by the node from what it knows of itself and of the connection.
@@ -80,32 +89,126 @@ pub enum ConnectionCall {
     /// `PONG`, or the argument.
     Ping(Option<Bytes>),
     Echo(Bytes),
+    /// The same answer, whoever asks: RESP as it is sent.
+    Fixed(&'static str),
     Quit,
-    /// `HELLO` or `HELLO 2`, which may name the connection; see [`super::encode_hello`].
+    /// Forgets everything about the connection but its number.
+    Reset,
+    /// See [`super::encode_hello`].
     Hello {
+        /// `None`: as before.
+        version: Option<RespVersion>,
+        /// User and password.
+        auth: Option<(Bytes, Bytes)>,
         name: Option<Bytes>,
     },
-    /// Database 0, the only one.
-    Select,
-    ClientSetName(Bytes),
-    ClientGetName,
-    /// The library's name or version; accepted and of no consequence.
-    ClientSetInfo,
-    ClientId,
-    /// `COMMAND`, `COMMAND DOCS`, `COMMAND INFO`, `COMMAND LIST`: an empty array.
-    CommandTable,
-    /// The length of [`super::COMMAND_NAMES`].
-    CommandCount,
-    /// A flat array of each name and an empty value.
+    Auth {
+        user: Bytes,
+        password: Bytes,
+    },
+    Client(ClientCall),
+    Command(CommandCall),
+    /// Parameters whose names match one of the patterns.
     ConfigGet(Vec<Bytes>),
-    /// Sets the connection's read mode: `CONSISTENCY`, `READONLY`, `READWRITE`.
+    /// Names and values.
+    ConfigSet(Vec<(Bytes, Bytes)>),
+    /// Sets the connection's read mode.
     Consistency(ReadMode),
+    /// `READONLY`, `READWRITE`: whether a node that does not lead answers reads as it stands.
+    ReadOnly(bool),
     /// Section names in lower case; empty: the default sections.
     Info {
         sections: Vec<String>,
     },
     Cluster(ClusterCall),
+    Role,
     Time,
+    /// Until so many other nodes have all that this one has applied.
+    Wait {
+        nodes: u64,
+        timeout_ms: u64,
+    },
+    Transaction(TransactionCall),
+    Script(ScriptCall),
+}
+
+/// `CLIENT` subcommands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientCall {
+    SetName(Bytes),
+    GetName,
+    SetInfo {
+        attribute: ClientAttribute,
+        value: Bytes,
+    },
+    Id,
+    Info,
+    /// All, or those with these numbers.
+    List(Option<Vec<u64>>),
+    Kill(KillFilter),
+    Reply(ReplyMode),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAttribute {
+    LibraryName,
+    LibraryVersion,
+}
+
+/// Which connections to end; all that is given must fit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KillFilter {
+    pub id: Option<u64>,
+    pub address: Option<Bytes>,
+    pub user: Option<Bytes>,
+    /// Spares the connection that asks, unless `SKIPME no` says otherwise.
+    pub skips_me: bool,
+    /// `CLIENT KILL address`: answers `OK` or an error, not how many.
+    pub is_old_form: bool,
+}
+
+/// Whether commands of a connection are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplyMode {
+    On,
+    Off,
+    /// Not the next one.
+    Skip,
+}
+
+/// `COMMAND` subcommands. Names as given, in any case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CommandCall {
+    /// The whole table, or the entries of these names, null for what is unknown.
+    Info(Option<Vec<Bytes>>),
+    Docs(Option<Vec<Bytes>>),
+    Count,
+    List,
+    /// The keys among the arguments of a command.
+    GetKeys(Vec<Bytes>),
+}
+
+/// Commands that are executed together, in one entry of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TransactionCall {
+    Begin,
+    Execute,
+    Discard,
+    Watch(Vec<Bytes>),
+    Unwatch,
+}
+
+/// Scripts are not run: a few are known by what they do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ScriptCall {
+    Load(Bytes),
+    Exists(Vec<Bytes>),
+    Flush,
+    /// `EVALSHA`; the arguments behind the digest.
+    Evaluate {
+        digest: Bytes,
+        args: Vec<Bytes>,
+    },
 }
 
 /// `CLUSTER` subcommands, for Redis Cluster clients.
@@ -117,6 +220,7 @@ pub enum ClusterCall {
     Info,
     KeySlot(Bytes),
     MyId,
+    CountKeysInSlot(u16),
 }
 
 /// Operation of the cluster. Addresses are `host:port`.

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 
 use super::limits::{MAX_KEY_BYTES, MAX_NAME_BYTES, MAX_VALUE_BYTES};
-use super::refusal::NOT_AN_INTEGER;
+use super::refusal::{NOT_A_FLOAT, NOT_AN_INTEGER, OUT_OF_RANGE};
 
 /// How much of a name, and of all arguments together, an error quotes, in bytes.
 const MAX_QUOTED_BYTES: usize = 128;
@@ -29,6 +29,34 @@ pub enum CommandError {
     DecrementOverflow,
     #[error("ERR Unsupported option {0}")]
     UnsupportedOption(String),
+    #[error("{OUT_OF_RANGE}")]
+    OutOfRange,
+    #[error("{NOT_A_FLOAT}")]
+    NotAFloat,
+    #[error("ERR offset is out of range")]
+    Offset,
+    #[error("ERR NX and XX, GT or LT options at the same time are not compatible")]
+    ExpireConditions,
+    #[error("ERR GT and LT options at the same time are not compatible")]
+    ExpireDirections,
+    #[error("ERR Number of keys can't be greater than number of args")]
+    TooManyKeys,
+    #[error("ERR invalid cursor")]
+    Cursor,
+    #[error(
+        "ERR this script is not known, and scripts are not run: offered are those that compare a key's value and then delete the key or set its lifetime, as libraries use them for locks"
+    )]
+    Script,
+    #[error("NOSCRIPT No matching script. Please use EVAL.")]
+    NoScript,
+    #[error("ERR Unrecognized option '{0}'")]
+    ClientAttribute(String),
+    #[error("ERR timeout is negative")]
+    NegativeTimeout,
+    #[error("ERR Invalid slot")]
+    Slot,
+    #[error("ERR '{0}' is not offered by this server: see docs/commands.md for what is")]
+    NotOffered(String),
     #[error("ERR a name has 1 to {MAX_NAME_BYTES} bytes of UTF-8")]
     Name,
     #[error("ERR key exceeds the limit of {MAX_KEY_BYTES} bytes")]

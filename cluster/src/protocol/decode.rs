@@ -40,6 +40,11 @@ pub enum ProtocolError {
     InlineTooBig,
     #[error("ERR Protocol error: unbalanced quotes in request")]
     UnbalancedQuotes,
+    /// A web page made a browser talk to this port, or somebody took it for a web server.
+    #[error(
+        "ERR Protocol error: this is no web server, and `POST` and `Host:` close the connection"
+    )]
+    Http,
     /// Only for replies: not a frame, or a frame beyond the limits.
     #[error("ERR Protocol error: malformed reply")]
     MalformedReply,
@@ -96,7 +101,10 @@ impl Decoder {
                     None => return Ok(None),
                     Some(line) => {
                         let words = inline::split(&line)?;
-                        if !words.is_empty() {
+                        if let Some(first) = words.first() {
+                            if is_http(first) {
+                                return Err(ProtocolError::Http);
+                            }
                             return Ok(Some(words));
                         }
                     }
@@ -173,6 +181,12 @@ impl Decoder {
         }
         Ok(Some(line))
     }
+}
+
+/// The two words that no web request from a page can do without: nothing after them is taken
+/// for a command.
+fn is_http(word: &[u8]) -> bool {
+    word.eq_ignore_ascii_case(b"post") || word.eq_ignore_ascii_case(b"host:")
 }
 
 /// Why the first line of a buffer announces no length.

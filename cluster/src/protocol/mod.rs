@@ -1,4 +1,4 @@
-//! The client protocol: RESP2, the protocol of Redis, as bytes on one side and typed
+//! The client protocol: RESP, the protocol of Redis, as bytes on one side and typed
 //! commands on the other, so that `redis-cli`, `redis-benchmark` and every Redis
 //! library can talk to a node.
 //!
@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Everything here is a function over data. Nothing opens a socket, waits, reads a
-//! clock or touches the replicated state, and RESP3 is refused rather than half offered.
+//! clock or touches the replicated state. Nodes speak versions 2 and 3; the client of this
+//! crate speaks version 2.
 //!
 //! Source: <https://redis.io/docs/latest/develop/reference/protocol-spec/>; error texts
 //! follow Redis 7 (`networking.c`, `server.c`, `t_string.c`).
@@ -27,22 +28,28 @@ mod push;
 mod refusal;
 mod reply;
 mod request;
+mod sha1;
 mod slot;
 pub mod wire;
 
 pub use answer::{Asked, ReplyError, decode_push, decode_reply};
-pub use call::{AdminCall, Call, ClusterCall, ConnectionCall, ReadMode, ReplyStyle};
+pub use call::{
+    AdminCall, Call, ClientAttribute, ClientCall, ClusterCall, CommandCall, ConnectionCall,
+    KillFilter, ReadMode, ReplyMode, ReplyStyle, ScriptCall, TransactionCall,
+};
 pub use command_error::CommandError;
 pub use decode::{Decoder, ProtocolError};
 pub use frame::next_frame;
 pub use limits::*;
 pub use node_error::{CLUSTER_DOWN, moved, try_again, unknown_outcome};
-pub use parse::{COMMAND_NAMES, parse};
+pub use parse::{COMMANDS, Flags, Keys, Script, Spec, parse};
 pub use push::{MAX_PUSHED_KEYS, Push, write_ping, write_track};
 pub use redis_protocol::resp2::types::BytesFrame;
-pub use reply::{encode, encode_hello};
+pub use reply::{REDIS_VERSION, encode, encode_hello};
 pub use request::{encode_call, read_query, write_command};
+pub use sha1::sha1_hex;
 pub use slot::{SLOTS, slot};
+pub use wire::RespVersion;
 
 #[cfg(test)]
 mod tests;

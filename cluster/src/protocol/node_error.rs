@@ -8,9 +8,16 @@
 /// Nobody to redirect to; the command had no effect.
 pub const CLUSTER_DOWN: &str = "CLUSTERDOWN no leader is known";
 
-/// Another node leads; the command had no effect. `addr` is `host:port`.
+/// Another node leads; the command had no effect. `addr` is `host:port`; the brackets of an
+/// IPv6 host are left out, as clients of Redis expect it.
 pub fn moved(slot: u16, addr: &str) -> String {
-    format!("MOVED {slot} {addr}")
+    let bracketed = addr
+        .strip_prefix('[')
+        .and_then(|addr| addr.rsplit_once("]:"));
+    match bracketed {
+        Some((host, port)) => format!("MOVED {slot} {host}:{port}"),
+        None => format!("MOVED {slot} {addr}"),
+    }
 }
 
 /// The node cannot serve the command just now; the command had no effect.

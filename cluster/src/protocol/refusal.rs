@@ -21,7 +21,13 @@ const QUEUE_LIMIT: &str = " messages and its limit is ";
 pub(super) const NOT_AN_INTEGER: &str = "ERR value is not an integer or out of range";
 const OVERFLOW: &str = "ERR increment or decrement would overflow";
 const TOO_LARGE: &str = "TOOLARGE the value is larger than the cache may hold";
-const OUT_OF_RANGE: &str = "OUTOFRANGE a duration or count is outside its range";
+pub(super) const OUT_OF_RANGE: &str = "OUTOFRANGE a duration or count is outside its range";
+/// Also the text for an argument that is no float.
+pub(super) const NOT_A_FLOAT: &str = "ERR value is not a valid float";
+const NOT_FINITE: &str = "ERR increment would produce NaN or Infinity";
+const NO_SUCH_KEY: &str = "ERR no such key";
+const REPLY_TOO_LARGE: &str =
+    "ERR the reply exceeds the limit of 67108864 bytes; ask for less at a time";
 
 pub(super) fn text(refusal: &Refusal) -> Cow<'static, str> {
     match refusal {
@@ -38,6 +44,10 @@ pub(super) fn text(refusal: &Refusal) -> Cow<'static, str> {
         Refusal::Overflow => OVERFLOW.into(),
         Refusal::TooLarge => TOO_LARGE.into(),
         Refusal::OutOfRange => OUT_OF_RANGE.into(),
+        Refusal::NotAFloat => NOT_A_FLOAT.into(),
+        Refusal::NotFinite => NOT_FINITE.into(),
+        Refusal::NoSuchKey => NO_SUCH_KEY.into(),
+        Refusal::ReplyTooLarge => REPLY_TOO_LARGE.into(),
     }
 }
 
@@ -65,6 +75,10 @@ pub(super) fn parse(text: &str) -> Option<Refusal> {
         OVERFLOW => Refusal::Overflow,
         TOO_LARGE => Refusal::TooLarge,
         OUT_OF_RANGE => Refusal::OutOfRange,
+        NOT_A_FLOAT => Refusal::NotAFloat,
+        NOT_FINITE => Refusal::NotFinite,
+        NO_SUCH_KEY => Refusal::NoSuchKey,
+        REPLY_TOO_LARGE => Refusal::ReplyTooLarge,
         _ => return None,
     })
 }

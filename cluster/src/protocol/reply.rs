@@ -4,15 +4,20 @@
 //! other styles are how Redis's commands show the same reply. Replies of the node
 //! itself (`INFO`, `CLUSTER SLOTS`, ...) are the node's to write with [`super::wire`].
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use super::call::ReplyStyle;
+use super::decimal::parse_i64;
 use super::refusal;
-use super::wire::{array, bulk, error, integer, null, null_array, simple, unsigned};
+use super::wire::{
+    RespVersion, array, bulk, error, integer, map, null, null_array, simple, unsigned,
+};
 use crate::state::command::{
     Delivery, Lifetime, LockInfo, QueueInfo, Reply, SessionId, Token, Versioned,
 };
 
+/// The version of Redis whose commands and errors are offered, as far as they are.
+pub const REDIS_VERSION: &str = "7.2.0";
 /// Text of a reply that has nothing to say.
 pub(super) const OK: &str = "OK";
 /// What a holder of a lock shares it with: nobody, or others who share it.
@@ -24,7 +29,7 @@ pub(super) const FOREVER: i64 = -1;
 pub(super) const ABSENT: i64 = -2;
 
 /// Appends `reply` to `out`. Figures above `i64::MAX` are shown as `i64::MAX`.
-pub fn encode(out: &mut BytesMut, style: ReplyStyle, reply: &Reply) {
+pub fn encode(out: &mut BytesMut, version: RespVersion, style: ReplyStyle, reply: &Reply) {
     match reply {
         Reply::Done | Reply::SessionClosed | Reply::Released => simple(out, OK),
         Reply::Refused(refusal) => error(out, &refusal::text(refusal)),
@@ -32,41 +37,58 @@ pub fn encode(out: &mut BytesMut, style: ReplyStyle, reply: &Reply) {
         Reply::SessionAlive { ttl_ms } => unsigned(out, *ttl_ms),
         Reply::Granted { token } => unsigned(out, *token),
         Reply::Waiting { waiter } => simple(out, &format!("{WAITING} {waiter}")),
-        Reply::NotGranted => null(out),
+        Reply::NotGranted => null(out, version),
         Reply::TokenAccepted(yes) | Reply::LifetimeSet(yes) => integer(out, i64::from(*yes)),
+        Reply::Flag(_) if style == ReplyStyle::Status => simple(out, OK),
+        Reply::Flag(yes) => integer(out, i64::from(*yes)),
         Reply::Published { ids } => published(out, style, ids),
         Reply::Messages(deliveries) => messages(out, deliveries),
         Reply::Settled(count) => integer(out, i64::from(*count)),
         Reply::Purged(count) | Reply::Deleted(count) | Reply::Size(count) => unsigned(out, *count),
-        Reply::Stored { version } => stored(out, style, *version),
-        Reply::Integer { value, version } => {
-            if style == ReplyStyle::Number {
-                return integer(out, *value);
-            }
+        Reply::Stored { version: stored_as } => stored(out, version, style, *stored_as),
+        Reply::Integer { value, .. } if style == ReplyStyle::Number => integer(out, *value),
+        Reply::Integer {
+            value,
+            version: stored_as,
+        } => {
             array(out, 2);
             integer(out, *value);
-            unsigned(out, *version);
+            unsigned(out, *stored_as);
         }
-        Reply::Values(found) => values(out, style, found),
+        Reply::Values(found) => values(out, version, style, found),
         Reply::Lifetime(lifetime) => remaining(out, style, *lifetime),
-        Reply::LockInfo(info) => lock_info(out, info),
-        Reply::QueueInfo(Some(info)) => queue_info(out, info),
-        Reply::QueueInfo(None) => null_array(out),
+        Reply::LockInfo(info) => lock_info(out, version, info),
+        Reply::QueueInfo(Some(info)) => queue_info(out, version, info),
+        Reply::QueueInfo(None) => null_array(out, version),
         Reply::SessionInfo { ttl_ms: Some(ttl) } => unsigned(out, *ttl),
         Reply::SessionInfo { ttl_ms: None } => integer(out, ABSENT),
+        Reply::Text(Some(text)) => bulk(out, text),
+        Reply::Text(None) => null(out, version),
+        Reply::Keys(keys) => bulks(out, keys),
+        Reply::Scanned { cursor, keys } => {
+            array(out, 2);
+            bulk(out, cursor.to_string().as_bytes());
+            bulks(out, keys);
+        }
+        Reply::Transaction(None) => null_array(out, version),
+        Reply::Transaction(Some(replies)) => {
+            array(out, replies.len());
+            for reply in replies {
+                encode(out, version, style, reply);
+            }
+        }
     }
 }
 
-/// Appends the reply to `HELLO`: what the server is, as a flat array of names and
-/// values. `role` is `master` or `replica`.
-pub fn encode_hello(out: &mut BytesMut, client_id: u64, role: &str) {
-    array(out, 14);
+/// Appends the reply to `HELLO`: what the server is. `role` is `master` or `replica`.
+pub fn encode_hello(out: &mut BytesMut, version: RespVersion, client_id: u64, role: &str) {
+    map(out, version, 7);
     bulk(out, b"server");
     bulk(out, b"redis");
     bulk(out, b"version");
-    bulk(out, b"7.2.0");
+    bulk(out, REDIS_VERSION.as_bytes());
     bulk(out, b"proto");
-    integer(out, 2);
+    integer(out, version.number());
     bulk(out, b"id");
     unsigned(out, client_id);
     bulk(out, b"mode");
@@ -100,6 +122,13 @@ fn numbers(out: &mut BytesMut, numbers: &[u64]) {
     }
 }
 
+fn bulks(out: &mut BytesMut, keys: &[Bytes]) {
+    array(out, keys.len());
+    for key in keys {
+        bulk(out, key);
+    }
+}
+
 fn messages(out: &mut BytesMut, deliveries: &[Delivery]) {
     array(out, deliveries.len());
     for delivery in deliveries {
@@ -111,49 +140,103 @@ fn messages(out: &mut BytesMut, deliveries: &[Delivery]) {
     }
 }
 
-fn stored(out: &mut BytesMut, style: ReplyStyle, version: Option<u64>) {
-    match (style, version) {
-        (ReplyStyle::Flag, version) => integer(out, i64::from(version.is_some())),
+fn stored(out: &mut BytesMut, version: RespVersion, style: ReplyStyle, stored_as: Option<u64>) {
+    match (style, stored_as) {
+        (ReplyStyle::Flag, _) => integer(out, i64::from(stored_as.is_some())),
         (ReplyStyle::Status, Some(_)) => simple(out, OK),
-        (_, Some(version)) => unsigned(out, version),
-        (_, None) => null(out),
+        (_, Some(stored_as)) => unsigned(out, stored_as),
+        (_, None) => null(out, version),
     }
 }
 
-fn values(out: &mut BytesMut, style: ReplyStyle, found: &[Option<Versioned>]) {
+fn values(
+    out: &mut BytesMut,
+    version: RespVersion,
+    style: ReplyStyle,
+    found: &[Option<Versioned>],
+) {
     match (style, found) {
-        (ReplyStyle::Bulk, [one]) => plain(out, one.as_ref()),
-        (ReplyStyle::Single, [one]) => versioned(out, one.as_ref()),
+        (ReplyStyle::Bulk, [one]) => plain(out, version, one.as_ref()),
+        (ReplyStyle::Single, [one]) => versioned(out, version, one.as_ref()),
+        (ReplyStyle::Length, [one]) => {
+            unsigned(out, one.as_ref().map_or(0, |one| one.value.len() as u64));
+        }
+        (ReplyStyle::Range { first, last }, [one]) => {
+            let value = one.as_ref().map_or(&[][..], |one| &one.value);
+            bulk(out, part(value, first, last));
+        }
+        (ReplyStyle::Encoding, [one]) => match one {
+            Some(one) => bulk(out, encoding(&one.value)),
+            None => null(out, version),
+        },
+        (ReplyStyle::Zero, [one]) => match one {
+            Some(_) => integer(out, 0),
+            None => null(out, version),
+        },
         (ReplyStyle::TypeName, [one]) => {
             simple(out, if one.is_some() { "string" } else { "none" });
         }
         (ReplyStyle::Count, _) => unsigned(out, found.iter().flatten().count() as u64),
         (ReplyStyle::Bulks, _) => {
             array(out, found.len());
-            found.iter().for_each(|one| plain(out, one.as_ref()));
+            found
+                .iter()
+                .for_each(|one| plain(out, version, one.as_ref()));
         }
         _ => {
             array(out, found.len());
-            found.iter().for_each(|one| versioned(out, one.as_ref()));
+            found
+                .iter()
+                .for_each(|one| versioned(out, version, one.as_ref()));
         }
     }
 }
 
-fn plain(out: &mut BytesMut, found: Option<&Versioned>) {
-    match found {
-        Some(found) => bulk(out, &found.value),
-        None => null(out),
+/// From `first` to `last`, both included; negative ones count from the end.
+fn part(value: &[u8], first: i64, last: i64) -> &[u8] {
+    let length = value.len() as i64;
+    let from_start = |at: i64| {
+        if at < 0 {
+            length.saturating_add(at)
+        } else {
+            at
+        }
+    };
+    let first = from_start(first).max(0);
+    let end = from_start(last).saturating_add(1).min(length);
+    if first < end {
+        &value[first as usize..end as usize]
+    } else {
+        &[]
     }
 }
 
-fn versioned(out: &mut BytesMut, found: Option<&Versioned>) {
+/// What Redis would call the form in which it keeps the value.
+fn encoding(value: &[u8]) -> &'static [u8] {
+    if parse_i64(value).is_some() {
+        b"int"
+    } else if value.len() <= 44 {
+        b"embstr"
+    } else {
+        b"raw"
+    }
+}
+
+fn plain(out: &mut BytesMut, version: RespVersion, found: Option<&Versioned>) {
+    match found {
+        Some(found) => bulk(out, &found.value),
+        None => null(out, version),
+    }
+}
+
+fn versioned(out: &mut BytesMut, version: RespVersion, found: Option<&Versioned>) {
     match found {
         Some(found) => {
             array(out, 2);
             bulk(out, &found.value);
             unsigned(out, found.version);
         }
-        None => null_array(out),
+        None => null_array(out, version),
     }
 }
 
@@ -169,9 +252,9 @@ fn remaining(out: &mut BytesMut, style: ReplyStyle, lifetime: Lifetime) {
     }
 }
 
-/// A flat array of names and values, as `XINFO` of Redis.
-fn lock_info(out: &mut BytesMut, info: &LockInfo) {
-    array(out, 6);
+/// A map, flat in RESP2, as `XINFO` of Redis.
+fn lock_info(out: &mut BytesMut, version: RespVersion, info: &LockInfo) {
+    map(out, version, 3);
     bulk(out, b"holders");
     array(out, info.holders.len());
     for &(session, token, shared) in &info.holders {
@@ -190,8 +273,8 @@ fn holder(out: &mut BytesMut, session: SessionId, token: Token, shared: bool) {
     bulk(out, HOLD_MODES[usize::from(shared)].as_bytes());
 }
 
-/// A flat array of names and figures; [`super::decode_reply`] relies on their order.
-fn queue_info(out: &mut BytesMut, info: &QueueInfo) {
+/// A map of names and figures, flat in RESP2; [`super::decode_reply`] relies on their order.
+fn queue_info(out: &mut BytesMut, version: RespVersion, info: &QueueInfo) {
     let figures = [
         ("ready", info.ready),
         ("in-flight", info.in_flight),
@@ -201,7 +284,7 @@ fn queue_info(out: &mut BytesMut, info: &QueueInfo) {
         ("dead-lettered", info.dead_lettered),
         ("purged", info.purged),
     ];
-    array(out, 2 * figures.len());
+    map(out, version, figures.len());
     for (name, figure) in figures {
         bulk(out, name.as_bytes());
         unsigned(out, figure);

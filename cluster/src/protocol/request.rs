@@ -29,7 +29,8 @@ pub fn encode_call(out: &mut BytesMut, args: &[&[u8]]) {
 /// # Panics
 ///
 /// On [`Command::NewLeader`], [`Command::Expire`] and [`CacheCommand::Touch`], which
-/// only leaders propose.
+/// only leaders propose; on [`Command::String`] and [`Command::Transaction`], which are for
+/// clients of Redis.
 pub fn write_command(
     out: &mut BytesMut,
     once: Option<Once>,
@@ -46,8 +47,11 @@ pub fn write_command(
         Command::Lock(command) => write_lock(call, command),
         Command::Queue(command) => write_queue(call, command, receive_wait_ms),
         Command::Cache(command) => write_cache(call, command),
-        Command::NewLeader | Command::Expire { .. } => {
-            unreachable!("only leaders propose NewLeader and Expire")
+        Command::NewLeader | Command::Expire { .. } | Command::Raise { .. } => {
+            unreachable!("only leaders propose NewLeader, Expire and Raise")
+        }
+        Command::String(_) | Command::Transaction { .. } => {
+            unreachable!("clients of this crate have no use for them")
         }
     }
     writer.finish();
@@ -73,6 +77,12 @@ pub fn read_query(out: &mut BytesMut, mode: Option<ReadMode>, query: &Query) {
         Query::Lock { name } => call.text("LOCK.INFO").text(name),
         Query::Queue { queue } => call.text("QUEUE.INFO").text(queue),
         Query::Session { session } => call.option("SESSION.TTL", *session),
+        Query::ExpireTime { .. }
+        | Query::Keys { .. }
+        | Query::Scan { .. }
+        | Query::RandomKey { .. } => {
+            unreachable!("clients of this crate have no use for them")
+        }
     };
     writer.finish();
 }

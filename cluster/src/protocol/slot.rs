@@ -6,8 +6,12 @@
 //!
 //! Source: Redis Cluster specification, "Key distribution model" and "Hash tags".
 
+use bytes::Bytes;
+
 use super::call::Call;
-use crate::state::command::{CacheCommand, Command, LockCommand, Query, QueueCommand};
+use crate::state::command::{
+    CacheCommand, Command, LockCommand, Query, QueueCommand, Step, StringCommand,
+};
 
 /// Number of slots.
 pub const SLOTS: u16 = redis_protocol::types::REDIS_CLUSTER_SLOTS;
@@ -34,43 +38,86 @@ fn slot_of(key: Option<&[u8]>) -> u16 {
 
 fn command_key(command: &Command) -> Option<&[u8]> {
     match command {
+        Command::Queue(command) => Some(queue_key(command)),
+        Command::Cache(command) => cache_key(command),
+        Command::String(command) => string_key(command),
+        Command::Transaction { steps, .. } => steps.first().and_then(step_key),
         Command::Lock(
             LockCommand::Acquire { name, .. }
             | LockCommand::Release { name, .. }
             | LockCommand::Cancel { name, .. }
             | LockCommand::Check { name, .. },
         ) => Some(name.as_bytes()),
-        Command::Queue(
-            QueueCommand::Configure { queue, .. }
-            | QueueCommand::Publish { queue, .. }
-            | QueueCommand::Receive { queue, .. }
-            | QueueCommand::Ack { queue, .. }
-            | QueueCommand::Nack { queue, .. }
-            | QueueCommand::Extend { queue, .. }
-            | QueueCommand::Purge { queue },
-        ) => Some(queue.as_bytes()),
-        Command::Cache(
-            CacheCommand::Set { key, .. }
-            | CacheCommand::Increment { key, .. }
-            | CacheCommand::Expire { key, .. },
-        ) => Some(key),
-        Command::Cache(CacheCommand::Delete { keys } | CacheCommand::Touch { keys }) => {
-            keys.first().map(|key| key.as_ref())
-        }
-        Command::Cache(CacheCommand::Flush)
-        | Command::Session(_)
+        Command::Session(_)
         | Command::NewLeader
-        | Command::Expire { .. } => None,
+        | Command::Expire { .. }
+        | Command::Raise { .. } => None,
     }
+}
+
+fn step_key(step: &Step) -> Option<&[u8]> {
+    match step {
+        Step::Queue(command) => Some(queue_key(command)),
+        Step::Cache(command) => cache_key(command),
+        Step::String(command) => string_key(command),
+        Step::Read(query) => query_key(query),
+    }
+}
+
+fn queue_key(command: &QueueCommand) -> &[u8] {
+    match command {
+        QueueCommand::Configure { queue, .. }
+        | QueueCommand::Publish { queue, .. }
+        | QueueCommand::Receive { queue, .. }
+        | QueueCommand::Ack { queue, .. }
+        | QueueCommand::Nack { queue, .. }
+        | QueueCommand::Extend { queue, .. }
+        | QueueCommand::Purge { queue } => queue.as_bytes(),
+    }
+}
+
+fn cache_key(command: &CacheCommand) -> Option<&[u8]> {
+    match command {
+        CacheCommand::Set { key, .. }
+        | CacheCommand::Increment { key, .. }
+        | CacheCommand::Expire { key, .. } => Some(key),
+        CacheCommand::Delete { keys } | CacheCommand::Touch { keys } => first(keys),
+        CacheCommand::Flush => None,
+    }
+}
+
+fn string_key(command: &StringCommand) -> Option<&[u8]> {
+    match command {
+        StringCommand::Set { key, .. }
+        | StringCommand::Append { key, .. }
+        | StringCommand::SetRange { key, .. }
+        | StringCommand::AddFloat { key, .. }
+        | StringCommand::GetDelete { key }
+        | StringCommand::GetExpire { key, .. }
+        | StringCommand::Expire { key, .. }
+        | StringCommand::Rename { from: key, .. }
+        | StringCommand::Copy { from: key, .. }
+        | StringCommand::DeleteIf { key, .. }
+        | StringCommand::ExpireIf { key, .. } => Some(key),
+        StringCommand::SetMany { pairs, .. } => pairs.first().map(|(key, _)| key.as_ref()),
+    }
+}
+
+fn first(keys: &[Bytes]) -> Option<&[u8]> {
+    keys.first().map(AsRef::as_ref)
 }
 
 fn query_key(query: &Query) -> Option<&[u8]> {
     match query {
-        Query::Get { keys } => keys.first().map(|key| key.as_ref()),
-        Query::Ttl { key } => Some(key),
+        Query::Get { keys } => first(keys),
+        Query::Ttl { key } | Query::ExpireTime { key } => Some(key),
         Query::Lock { name } => Some(name.as_bytes()),
         Query::Queue { queue } => Some(queue.as_bytes()),
-        Query::CacheSize | Query::Session { .. } => None,
+        Query::CacheSize
+        | Query::Session { .. }
+        | Query::Keys { .. }
+        | Query::Scan { .. }
+        | Query::RandomKey { .. } => None,
     }
 }
 

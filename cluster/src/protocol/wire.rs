@@ -1,4 +1,7 @@
-//! Writing RESP2: the five kinds of frame, and a writer for whole commands.
+//! Writing RESP: the kinds of frame, and a writer for whole commands.
+//!
+//! Frames that only RESP3 has are written as RESP2 shows the same thing to a connection that
+//! speaks that.
 //!
 //! Frames are written straight into the connection's buffer instead of through
 //! `redis-protocol`'s encoder, which wants a tree of frames first and sizes integers by
@@ -7,6 +10,24 @@
 use bytes::{Bytes, BytesMut};
 
 use super::decimal::Decimal;
+
+/// The version of the protocol that a connection speaks: 2, until it asks for 3 with `HELLO`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RespVersion {
+    #[default]
+    Two,
+    Three,
+}
+
+impl RespVersion {
+    /// As in `HELLO`.
+    pub fn number(self) -> i64 {
+        match self {
+            Self::Two => 2,
+            Self::Three => 3,
+        }
+    }
+}
 
 /// `+text`. Line breaks in `text` become spaces, as they would end the frame.
 pub fn simple(out: &mut BytesMut, text: &str) {
@@ -38,14 +59,58 @@ pub fn bulk(out: &mut BytesMut, value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// The null bulk string.
-pub fn null(out: &mut BytesMut) {
-    out.extend_from_slice(b"$-1\r\n");
+/// Nothing, where a string might be.
+pub fn null(out: &mut BytesMut, version: RespVersion) {
+    out.extend_from_slice(match version {
+        RespVersion::Two => b"$-1\r\n",
+        RespVersion::Three => b"_\r\n",
+    });
 }
 
-/// The null array.
-pub fn null_array(out: &mut BytesMut) {
-    out.extend_from_slice(b"*-1\r\n");
+/// Nothing, where an array might be.
+pub fn null_array(out: &mut BytesMut, version: RespVersion) {
+    out.extend_from_slice(match version {
+        RespVersion::Two => b"*-1\r\n",
+        RespVersion::Three => b"_\r\n",
+    });
+}
+
+/// The header of a map of `pairs`, whose names and values the caller writes in turn.
+pub fn map(out: &mut BytesMut, version: RespVersion, pairs: usize) {
+    match version {
+        RespVersion::Two => array(out, 2 * pairs),
+        RespVersion::Three => header(out, b'%', pairs),
+    }
+}
+
+/// The header of a set.
+pub fn set(out: &mut BytesMut, version: RespVersion, length: usize) {
+    match version {
+        RespVersion::Two => array(out, length),
+        RespVersion::Three => header(out, b'~', length),
+    }
+}
+
+/// The header of what is said without being asked.
+pub fn push(out: &mut BytesMut, version: RespVersion, length: usize) {
+    match version {
+        RespVersion::Two => array(out, length),
+        RespVersion::Three => header(out, b'>', length),
+    }
+}
+
+/// Text for people.
+pub fn verbatim(out: &mut BytesMut, version: RespVersion, text: &str) {
+    match version {
+        RespVersion::Two => bulk(out, text.as_bytes()),
+        RespVersion::Three => {
+            const KIND: &[u8] = b"txt:";
+            header(out, b'=', KIND.len() + text.len());
+            out.extend_from_slice(KIND);
+            out.extend_from_slice(text.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+    }
 }
 
 /// The header of an array; the caller writes its `length` elements next.

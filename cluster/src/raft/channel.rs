@@ -108,12 +108,16 @@ impl<T> MpscSender<LocalMpsc, T> for Sender<T> {
 
 impl<T> Receiver<T> {
     fn pop(&mut self) -> Option<T> {
-        let (message, sender) = {
+        let (message, waiting) = {
             let mut shared = self.0.borrow_mut();
             let message = shared.queue.pop_front()?;
-            (message, shared.waiting.pop_front())
+            (message, std::mem::take(&mut shared.waiting))
         };
-        wake(sender);
+        // All of them: one may have given up, and another be listed twice. Whoever finds no
+        // room waits again.
+        for sender in waiting {
+            sender.wake();
+        }
         Some(message)
     }
 }

@@ -9,11 +9,15 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use crate::state::command::Changed;
 
 /// Changed keys that are remembered. At a few thousand writes a second this bridges some
 /// seconds, longer than an election, in about a megabyte.
 const KEYS: usize = 16 * 1024;
+/// Bytes of keys that are remembered, however few they are.
+const BYTES: usize = 4 * 1024 * 1024;
 
 /// Changes by log index, without a gap after `floor`.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub struct Invalidations {
     /// Keys in `entries`; an entry that changes every key counts as one.
     keys: usize,
     most_keys: usize,
+    /// Bytes of the keys in `entries`.
+    bytes: usize,
 }
 
 impl Invalidations {
@@ -34,6 +40,7 @@ impl Invalidations {
             entries: VecDeque::new(),
             keys: 0,
             most_keys: KEYS,
+            bytes: 0,
         }
     }
 
@@ -45,12 +52,14 @@ impl Invalidations {
         let last = self.entries.back().map_or(self.floor, |(last, _)| *last);
         assert!(index > last, "entries are applied in order");
         self.keys += size(&changed);
+        self.bytes += bytes(&changed);
         self.entries.push_back((index, changed));
-        while self.keys > self.most_keys {
+        while self.keys > self.most_keys || self.bytes > BYTES {
             let oldest = self.entries.pop_front();
             let (index, changed) = oldest.expect("it holds keys, so it holds an entry");
             self.floor = index;
             self.keys -= size(&changed);
+            self.bytes -= bytes(&changed);
         }
     }
 
@@ -68,10 +77,12 @@ fn size(changed: &Changed) -> usize {
     changed.keys.len().max(1)
 }
 
+fn bytes(changed: &Changed) -> usize {
+    changed.keys.iter().map(Bytes::len).sum()
+}
+
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
 
     fn changed(key: &str) -> Changed {
@@ -96,6 +107,20 @@ mod tests {
         assert_eq!(indexes(&ring, 13), Some(vec![14]));
         assert_eq!(indexes(&ring, 14), Some(vec![]));
         assert_eq!(indexes(&ring, 9), None, "before its beginning");
+    }
+
+    #[test]
+    fn few_large_keys_are_forgotten_by_their_bytes() {
+        let mut ring = Invalidations::after(0);
+        let half = "k".repeat(BYTES / 2);
+        for index in 1..=3 {
+            ring.push(index, changed(&half));
+        }
+        assert_eq!(indexes(&ring, 0), None);
+        assert_eq!(indexes(&ring, 1), Some(vec![2, 3]));
+        ring.push(4, changed(&half.repeat(3)));
+        assert_eq!(indexes(&ring, 3), None, "larger than all that is kept");
+        assert_eq!(indexes(&ring, 4), Some(vec![]));
     }
 
     #[test]

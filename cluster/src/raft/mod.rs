@@ -16,16 +16,18 @@ use openraft::impls::{
 use openraft::{EntryPayload, RaftTypeConfig};
 use serde::{Deserialize, Serialize};
 
+use crate::encode;
 use crate::state::command::{Reply, Request};
 use crate::world::World;
 
 pub mod channel;
-mod encode;
+pub mod hello;
 pub mod invalidations;
 pub mod log_store;
 pub mod network;
 pub mod once;
 pub mod runtime;
+pub mod snapshot;
 pub mod state_machine;
 pub mod watch;
 pub mod wire;
@@ -114,7 +116,8 @@ pub type Vote<W> = openraft::type_config::alias::VoteOf<TypeConfig<W>>;
 pub type LogEntry<W> = openraft::type_config::alias::EntryOf<TypeConfig<W>>;
 pub type StoredMembership<W> = openraft::type_config::alias::StoredMembershipOf<TypeConfig<W>>;
 pub type SnapshotMeta<W> = openraft::type_config::alias::SnapshotMetaOf<TypeConfig<W>>;
-pub type Snapshot<W> = openraft::type_config::alias::SnapshotOf<TypeConfig<W>, Bytes>;
+pub type Snapshot<W> =
+    openraft::type_config::alias::SnapshotOf<TypeConfig<W>, snapshot::SnapshotData<W>>;
 
 /// Raft's timing and log limits. All durations in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,7 +125,8 @@ pub struct RaftOptions {
     pub heartbeat_ms: u64,
     pub election_min_ms: u64,
     pub election_max_ms: u64,
-    /// Entries between snapshots, [`Self::FEWEST_BETWEEN_SNAPSHOTS`] or more.
+    /// Entries between snapshots while the state is small, [`Self::FEWEST_BETWEEN_SNAPSHOTS`]
+    /// or more; `node/compaction.rs` has the whole rule.
     pub snapshot_every: u64,
 }
 
@@ -159,10 +163,13 @@ impl RaftOptions {
             // The state machine is in memory: a restarted leader must win an election anew, or
             // it would serve reads from a state that lags what it had acknowledged.
             enable_leader_restore: Some(false),
-            install_snapshot_timeout: 5_000,
-            snapshot_policy: openraft::SnapshotPolicy::LogsSinceLast(self.snapshot_every),
+            // By bytes as well as by entries: `node/compaction.rs`.
+            snapshot_policy: openraft::SnapshotPolicy::Never,
             max_in_snapshot_log_to_keep: self.snapshot_every / 5,
             replication_lag_threshold: self.snapshot_every + self.snapshot_every / 5,
+            // A follower whose log has lost its end, which a disk that lies or a foreign hand can
+            // do, is sent it again instead of being asked for ever.
+            allow_log_reversion: Some(true),
             // Retry an unreachable peer about as often as its heartbeat is due.
             backoff: format!("{0}ms {0}ms {0}ms ...{0}ms", self.heartbeat_ms),
             ..openraft::Config::default()
@@ -188,9 +195,13 @@ pub fn node_name(id: NodeId) -> String {
 pub const PEER_PORT_OFFSET: u16 = 10_000;
 
 /// Where nodes reach the node whose clients use `address`; `None` if that is no `host:port`
-/// with a port below 55,536.
+/// with a port below 55,536, or if nobody can be reached under the host: one that is empty, or
+/// stands for every interface.
 pub fn peer_address(address: &str) -> Option<String> {
     let (host, port) = address.rsplit_once(':')?;
+    if !crate::world::is_reachable(host) {
+        return None;
+    }
     let port: u16 = port.parse().ok().filter(|port| *port > 0)?;
     Some(format!("{host}:{}", port.checked_add(PEER_PORT_OFFSET)?))
 }

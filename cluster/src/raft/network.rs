@@ -12,7 +12,6 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use openraft::error::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::impls::BasicNode;
 use openraft::network::RPCOption;
@@ -21,12 +20,24 @@ use openraft::raft::{
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use openraft::vote::RaftLeaderId;
-use openraft::{RaftNetworkFactory, RaftNetworkV2};
+use openraft::{EntryPayload, RaftNetworkFactory, RaftNetworkV2};
 
-use super::wire::{Connection, PeerRequest, PeerResponse};
-use super::{NodeId, RaftWorld, Snapshot, TypeConfig, Vote};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::hello::{Acquaintances, Greeting, refused};
+use super::snapshot::{PIECE_BYTES, SnapshotData};
+use super::wire::{Connection, PeerRequest, PeerResponse, SnapshotPiece};
+use super::{LogEntry, NodeId, RaftWorld, Snapshot, SnapshotMeta, TypeConfig, Vote};
 use crate::event::{NodeEvent, Timed};
+use crate::storage::{Disk, SnapshotFile};
 use crate::world;
+
+/// How long a peer may take for a piece of a snapshot, beyond what its bytes need.
+const PIECE_LIMIT: Duration = Duration::from_secs(4);
+/// Bytes that any call may carry without being given more time.
+const FREE_BYTES: u64 = 64 << 10;
+/// Time for each byte above: a megabyte a second.
+const US_PER_BYTE: u64 = 1;
 
 type Idle<W> = Vec<Connection<<W as world::World>::Stream>>;
 
@@ -39,6 +50,7 @@ pub struct Network<W: RaftWorld> {
     campaign: Rc<Cell<(u64, bool)>>,
     /// Answered calls that carried entries.
     appends: Rc<Cell<Timed>>,
+    acquaintances: Rc<Acquaintances<W>>,
 }
 
 impl<W: RaftWorld> Clone for Network<W> {
@@ -48,6 +60,7 @@ impl<W: RaftWorld> Clone for Network<W> {
             entries_limit: self.entries_limit,
             campaign: self.campaign.clone(),
             appends: self.appends.clone(),
+            acquaintances: self.acquaintances.clone(),
         }
     }
 }
@@ -55,12 +68,13 @@ impl<W: RaftWorld> Clone for Network<W> {
 impl<W: RaftWorld> Network<W> {
     /// `entries_limit`: how long a call that carries log entries may take at most, if that is
     /// longer than openraft allots.
-    pub fn new(entries_limit: Duration) -> Self {
+    pub fn new(entries_limit: Duration, acquaintances: Rc<Acquaintances<W>>) -> Self {
         Self {
             pool: Rc::default(),
             entries_limit,
             campaign: Rc::default(),
             appends: Rc::default(),
+            acquaintances,
         }
     }
 
@@ -69,9 +83,10 @@ impl<W: RaftWorld> Network<W> {
         self.appends.get()
     }
 
-    /// Calls the node at `address`; the whole call, connecting included, is bounded.
+    /// Calls the node `id` at `address`; the whole call, connecting included, is bounded.
     pub async fn call(
         &self,
+        id: NodeId,
         address: &str,
         request: &PeerRequest<W>,
         limit: Duration,
@@ -82,16 +97,13 @@ impl<W: RaftWorld> Network<W> {
             .get_mut(address)
             .and_then(|connections| connections.pop());
         let exchange = async {
-            let mut connection = match idle {
-                Some(connection) => connection,
-                None => Connection::new(W::connect(address).await?),
-            };
-            connection.send(request).await?;
-            let response = connection
-                .receive()
-                .await?
-                .ok_or(io::ErrorKind::UnexpectedEof)?;
-            Ok((connection, response))
+            match idle {
+                Some(mut connection) => {
+                    connection.send(None, request).await?;
+                    answer_of(connection).await
+                }
+                None => self.begin(id, address, request).await,
+            }
         };
         let (connection, response) = world::timeout::<W, _>(limit, exchange)
             .await
@@ -107,6 +119,54 @@ impl<W: RaftWorld> Network<W> {
         }
     }
 
+    /// Greets the node `id` at `address`, on a connection that is not used for anything else.
+    ///
+    /// # Errors
+    /// `PermissionDenied` if nothing may pass between the two; others if there is no answer.
+    pub async fn greet(&self, id: NodeId, address: &str, limit: Duration) -> io::Result<()> {
+        let begun = self.greeted(id, address, &PeerRequest::ReadIndex);
+        let greeted = world::timeout::<W, _>(limit, begun).await;
+        let greeted = greeted.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        greeted.map(drop)
+    }
+
+    /// The first call of a connection.
+    async fn begin(
+        &self,
+        id: NodeId,
+        address: &str,
+        request: &PeerRequest<W>,
+    ) -> io::Result<Answered<W::Stream, W>> {
+        match self.greeted(id, address, request).await {
+            Ok(connection) => answer_of(connection).await,
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Err(e),
+            // A node that does not greet takes the greeting for nonsense and hangs up.
+            Err(_) if self.acquaintances.serves_unknown() => {
+                let mut connection = Connection::new(W::connect(address).await?);
+                connection.send(None, request).await?;
+                answer_of(connection).await
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// A connection on which greetings have been exchanged and the request was sent.
+    async fn greeted(
+        &self,
+        id: NodeId,
+        address: &str,
+        request: &PeerRequest<W>,
+    ) -> io::Result<Connection<W::Stream>> {
+        let mut connection = Connection::new(W::connect(address).await?);
+        let hello = self.acquaintances.hello(id);
+        connection.send(Some(&hello), request).await?;
+        match connection.receive_greeting().await? {
+            Greeting::Hello(hello) => self.acquaintances.check(&hello).map_err(refused)?,
+            Greeting::Refused(why) => return Err(refused(why)),
+        }
+        Ok(connection)
+    }
+
     /// Reports an election once, however many peers are asked.
     fn note_campaign(&self, vote: &Vote<W>, pre_vote: bool) {
         let term = vote.leader_id().term();
@@ -116,12 +176,22 @@ impl<W: RaftWorld> Network<W> {
     }
 }
 
+type Answered<S, W> = (Connection<S>, PeerResponse<W>);
+
+async fn answer_of<S: AsyncRead + AsyncWrite + Unpin, W: RaftWorld>(
+    mut connection: Connection<S>,
+) -> io::Result<Answered<S, W>> {
+    let response = connection.receive().await?;
+    Ok((connection, response.ok_or(io::ErrorKind::UnexpectedEof)?))
+}
+
 impl<W: RaftWorld> RaftNetworkFactory<TypeConfig<W>> for Network<W> {
     type Network = PeerClient<W>;
 
-    async fn new_client(&mut self, _target: NodeId, node: &BasicNode) -> PeerClient<W> {
+    async fn new_client(&mut self, target: NodeId, node: &BasicNode) -> PeerClient<W> {
         PeerClient {
             network: self.clone(),
+            target,
             // Addresses are checked when a node is added; a bad one is simply unreachable.
             address: super::peer_address(&node.addr).unwrap_or_else(|| node.addr.clone()),
         }
@@ -131,6 +201,7 @@ impl<W: RaftWorld> RaftNetworkFactory<TypeConfig<W>> for Network<W> {
 /// Calls one peer on behalf of openraft.
 pub struct PeerClient<W: RaftWorld> {
     network: Network<W>,
+    target: NodeId,
     address: String,
 }
 
@@ -143,7 +214,7 @@ impl<W: RaftWorld> PeerClient<W> {
         limit: Duration,
     ) -> Result<PeerResponse<W>, RpcError<W>> {
         self.network
-            .call(&self.address, &request, limit)
+            .call(self.target, &self.address, &request, limit)
             .await
             .map_err(|e| match e.kind() {
                 // Not there at all: openraft backs off before it tries again.
@@ -155,16 +226,109 @@ impl<W: RaftWorld> PeerClient<W> {
     }
 }
 
+impl<W: RaftWorld> PeerClient<W> {
+    /// Sends the snapshot in pieces, from where the peer has it already. There is no limit to
+    /// the whole, only to how long the peer may take for a piece.
+    async fn send_snapshot(
+        &self,
+        vote: Vote<W>,
+        snapshot: Snapshot<W>,
+    ) -> Result<SnapshotResponse<TypeConfig<W>>, RpcError<W>> {
+        let SnapshotData::Stored(file) = snapshot.snapshot else {
+            return Err(network_error(
+                io::ErrorKind::InvalidInput,
+                "it is not stored",
+            ));
+        };
+        let total = file.len();
+        let acquaintances = &self.network.acquaintances;
+        if acquaintances.greeting_of(self.target).is_none() && acquaintances.serves_unknown() {
+            return self.send_whole(vote, snapshot.meta, &file).await;
+        }
+        // A small one is there before its receiver could say that it has some of it.
+        let mut asks = total > PIECE_BYTES;
+        let mut offset = 0;
+        loop {
+            let bytes = if asks {
+                0
+            } else {
+                PIECE_BYTES.min(total - offset)
+            };
+            let data = file.read_at(offset, bytes as usize).await;
+            let piece = SnapshotPiece {
+                vote,
+                meta: snapshot.meta.clone(),
+                total,
+                offset,
+                data: data
+                    .map_err(|e| RPCError::Network(NetworkError::new(&e)))?
+                    .into(),
+            };
+            // The last piece is answered when all of it is decoded, saved and installed.
+            let is_last = offset + bytes == total;
+            let limit = PIECE_LIMIT + transfer_time(if is_last { total } else { bytes });
+            match self.call(PeerRequest::SnapshotPiece(piece), limit).await? {
+                PeerResponse::Snapshot(response) => return Ok(response),
+                PeerResponse::SnapshotUpTo(have) if have < total && (asks || have > offset) => {
+                    asks = false;
+                    offset = have;
+                }
+                _ => return Err(confused()),
+            }
+        }
+    }
+}
+
+/// Bytes that the entries carry.
+fn bytes_of<W: RaftWorld>(entries: &[LogEntry<W>]) -> u64 {
+    let bytes = entries.iter().map(|entry| match &entry.payload {
+        EntryPayload::Normal(proposal) => proposal.0.len() as u64,
+        EntryPayload::Blank | EntryPayload::Membership(_) => 0,
+    });
+    bytes.sum()
+}
+
+impl<W: RaftWorld> PeerClient<W> {
+    /// Sends the snapshot to a node of the release before, which knows no pieces.
+    async fn send_whole(
+        &self,
+        vote: Vote<W>,
+        meta: SnapshotMeta<W>,
+        file: &SnapshotFile<<W::Disk as Disk>::File>,
+    ) -> Result<SnapshotResponse<TypeConfig<W>>, RpcError<W>> {
+        let data = file.read_at(0, file.len() as usize).await;
+        let data = data.map_err(|e| RPCError::Network(NetworkError::new(&e)))?;
+        let request = PeerRequest::Snapshot {
+            vote,
+            meta,
+            data: data.into(),
+        };
+        let limit = PIECE_LIMIT + transfer_time(file.len());
+        match self.call(request, limit).await? {
+            PeerResponse::Snapshot(response) => Ok(response),
+            _ => Err(confused()),
+        }
+    }
+}
+
+/// How long so many bytes may take over a slow link and onto a slow disk, beyond what any call
+/// may take.
+fn transfer_time(bytes: u64) -> Duration {
+    Duration::from_micros(bytes.saturating_sub(FREE_BYTES) * US_PER_BYTE)
+}
+
+fn network_error<W: RaftWorld>(kind: io::ErrorKind, why: &str) -> RpcError<W> {
+    RPCError::Network(NetworkError::new(&io::Error::new(kind, why)))
+}
+
 /// The peer answered something that does not belong to the question.
 fn confused<W: RaftWorld>() -> RpcError<W> {
-    RPCError::Network(NetworkError::new(&io::Error::new(
-        io::ErrorKind::InvalidData,
-        "the peer's answer does not match the request",
-    )))
+    let why = "the peer's answer does not match the request";
+    network_error(io::ErrorKind::InvalidData, why)
 }
 
 impl<W: RaftWorld> RaftNetworkV2<TypeConfig<W>> for PeerClient<W> {
-    type SnapshotData = Bytes;
+    type SnapshotData = SnapshotData<W>;
 
     async fn append_entries(
         &mut self,
@@ -173,12 +337,13 @@ impl<W: RaftWorld> RaftNetworkV2<TypeConfig<W>> for PeerClient<W> {
     ) -> Result<AppendEntriesResponse<TypeConfig<W>>, RpcError<W>> {
         // openraft allots one heartbeat interval, which bounds how soon a silent follower is
         // noticed. Entries may take longer than that over a slow network: as long as an
-        // election would leave them.
+        // election would leave them, and more if they are large.
         let carries_entries = !rpc.entries.is_empty();
-        let limit = match carries_entries {
-            false => option.soft_ttl(),
-            true => option.soft_ttl().max(self.network.entries_limit),
-        };
+        let mut limit = option.soft_ttl();
+        if carries_entries {
+            limit =
+                limit.max(self.network.entries_limit) + transfer_time(bytes_of::<W>(&rpc.entries));
+        }
         let begun = W::now();
         let response = self.call(PeerRequest::Append(rpc), limit).await?;
         if carries_entries {
@@ -224,24 +389,15 @@ impl<W: RaftWorld> RaftNetworkV2<TypeConfig<W>> for PeerClient<W> {
         vote: Vote<W>,
         snapshot: Snapshot<W>,
         cancel: impl Future<Output = ReplicationClosed> + 'static,
-        option: RPCOption,
+        _option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig<W>>, StreamingError<TypeConfig<W>>> {
         use openraft::async_runtime::AsyncRuntime;
         use openraft::async_runtime::Select2;
 
-        let request = PeerRequest::Snapshot {
-            vote,
-            meta: snapshot.meta,
-            data: snapshot.snapshot,
-        };
-        let call = self.call(request, option.soft_ttl());
-        let answer = match super::runtime::Runtime::<W>::select2(call, Box::pin(cancel)).await {
-            Select2::First(answer) => answer?,
-            Select2::Second(closed) => return Err(closed.into()),
-        };
-        match answer {
-            PeerResponse::Snapshot(response) => Ok(response),
-            _ => Err(confused::<W>().into()),
+        let sending = Box::pin(self.send_snapshot(vote, snapshot));
+        match super::runtime::Runtime::<W>::select2(sending, Box::pin(cancel)).await {
+            Select2::First(answer) => Ok(answer?),
+            Select2::Second(closed) => Err(closed.into()),
         }
     }
 

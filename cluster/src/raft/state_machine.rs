@@ -9,37 +9,40 @@ use std::cell::{Cell, Ref, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use openraft::EntryPayload;
 use openraft::impls::BasicNode;
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
-use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, futures::Notified, oneshot};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::invalidations::Invalidations;
+use super::snapshot::{Payload, SnapshotData};
 use super::{
     LogId, NodeId, Proposal, RaftWorld, Response, Snapshot, SnapshotMeta, StoredMembership,
-    TypeConfig, encode, node_name,
+    TypeConfig, node_name,
 };
+use crate::encode;
 use crate::event::NodeEvent;
 #[cfg(feature = "planted")]
 use crate::planted::{self, Bug};
 use crate::state::command::{Applied, Command, Reply, Request, Stamp, Wake};
-use crate::state::{Limits, State};
-use crate::storage::{OpenError, SnapshotStore};
+use crate::state::{LEVEL, Limits, State};
+use crate::storage::{OpenError, SnapshotReader, SnapshotStore};
+use crate::world::Instant;
 
 /// An [`NodeEvent::Applied`] is emitted at every multiple of this index …
 const DIGEST_EVERY: u64 = 256;
 /// … and includes the digest of the whole state at every multiple of this one.
 const STATE_DIGEST_EVERY: u64 = 4_096;
-/// Most encoded replies are smaller; so is most snapshots' metadata.
-const REPLY_BYTES: usize = 64;
+/// Most snapshots' metadata is smaller.
 const META_BYTES: usize = 512;
-/// What a snapshot's payload takes beyond the state.
-const PAYLOAD_HEADER_BYTES: usize = 16;
+/// Digests of the whole state are given unasked only while it is smaller than this, bytes.
+const SMALL_STATE_BYTES: u64 = 16 << 20;
+/// An answer that nobody has asked for after this long is forgotten.
+const ANSWER_KEPT: Duration = Duration::from_secs(10);
 
 /// Who belongs to the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,14 +69,17 @@ impl<W: RaftWorld> Clone for StateMachine<W> {
 struct Shared<W: RaftWorld> {
     machine: RefCell<Machine<W>>,
     snapshots: tokio::sync::Mutex<SnapshotStore<W::Disk>>,
+    saved: SnapshotReader<W::Disk>,
     /// Answers on their way to clients of this node, by waiter id.
     waiting: RefCell<BTreeMap<u64, Waiting>>,
     /// The latest changes of the cache.
     invalidations: RefCell<Invalidations>,
-    /// Wakes long polls: some queue has a message to hand out.
-    queue_ready: Notify,
+    /// Wakes long polls, by queue: it has a message to hand out.
+    queue_ready: RefCell<BTreeMap<String, Rc<Notify>>>,
     /// The term in which this node has applied its own `NewLeader`; 0 before.
     leader_ready_term: Cell<u64>,
+    /// When that was.
+    leader_ready_at: Cell<Instant>,
     /// The term that this node leads, told by the log store; 0 when it does not.
     leading_term: Cell<u64>,
     /// Wakes whoever watches the state's deadlines.
@@ -87,8 +93,8 @@ struct Waiting {
     /// How many have not asked for the answer yet: entries are applied in batches, and the
     /// answer may be applied before the client's task runs again.
     expected: u32,
-    /// The answer, kept for those.
-    answer: Option<Reply>,
+    /// The answer, kept for those, and when it came.
+    answer: Option<(Reply, Instant)>,
 }
 
 struct Machine<W: RaftWorld> {
@@ -97,13 +103,21 @@ struct Machine<W: RaftWorld> {
     membership: StoredMembership<W>,
     /// Hash over every applied entry and its reply, in order.
     chain: u64,
+    /// Index and encoded bytes of the last snapshot that was begun or installed.
+    snapshot_index: u64,
+    snapshot_bytes: u64,
+    /// Bytes of the entries applied since.
+    bytes_since: u64,
 }
 
-/// The snapshot's payload: the state and the chained hash that led to it.
-#[derive(Serialize, Deserialize)]
-struct Payload {
-    chain: u64,
-    state: Bytes,
+/// What has been applied since the last snapshot, and how large that was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SinceSnapshot {
+    pub entries: u64,
+    /// Encoded bytes of those entries.
+    pub bytes: u64,
+    /// Encoded bytes of the snapshot; 0 before the first.
+    pub snapshot_bytes: u64,
 }
 
 impl<W: RaftWorld> StateMachine<W> {
@@ -117,6 +131,9 @@ impl<W: RaftWorld> StateMachine<W> {
             last_applied: None,
             membership: StoredMembership::<W>::default(),
             chain: 0,
+            snapshot_index: 0,
+            snapshot_bytes: 0,
+            bytes_since: 0,
         };
         if let Some(found) = snapshots.load_latest().await? {
             let damaged = |detail: String| OpenError::Damaged {
@@ -126,19 +143,21 @@ impl<W: RaftWorld> StateMachine<W> {
             };
             let meta: SnapshotMeta<W> =
                 postcard::from_bytes(&found.meta).map_err(|e| damaged(e.to_string()))?;
-            machine
-                .restore(&meta, &found.data)
-                .map_err(|e| damaged(e.to_string()))?;
+            let bytes = found.data.len() as u64;
+            let payload = Payload::decode(&found.data).map_err(|e| damaged(e.to_string()))?;
+            machine.restore(&meta, payload, bytes);
         }
         let floor = machine.last_applied.map_or(0, |id| id.index);
         Ok(Self {
             shared: Rc::new(Shared {
                 invalidations: RefCell::new(Invalidations::after(floor)),
                 machine: RefCell::new(machine),
+                saved: snapshots.reader(),
                 snapshots: tokio::sync::Mutex::new(snapshots),
                 waiting: RefCell::default(),
-                queue_ready: Notify::new(),
+                queue_ready: RefCell::default(),
                 leader_ready_term: Cell::new(0),
+                leader_ready_at: Cell::default(),
                 leading_term: Cell::new(0),
                 applied_some: Notify::new(),
             }),
@@ -148,6 +167,11 @@ impl<W: RaftWorld> StateMachine<W> {
     /// The state as of the last applied entry.
     pub fn state(&self) -> Ref<'_, State> {
         Ref::map(self.shared.machine.borrow(), |machine| &machine.state)
+    }
+
+    /// The last applied entry.
+    pub fn last_applied(&self) -> Option<LogId<W>> {
+        self.shared.machine.borrow().last_applied
     }
 
     /// Index of the last applied entry, 0 before the first.
@@ -177,6 +201,11 @@ impl<W: RaftWorld> StateMachine<W> {
         self.shared.leader_ready_term.get()
     }
 
+    /// When this node applied the first entry of the last term that it led; zero before.
+    pub fn leader_ready_at(&self) -> Instant {
+        self.shared.leader_ready_at.get()
+    }
+
     /// Tells which term this node leads (0: none), so that its first commit can be reported.
     pub fn set_leading_term(&self, term: u64) {
         self.shared.leading_term.set(term);
@@ -195,7 +224,7 @@ impl<W: RaftWorld> StateMachine<W> {
         let entry = waiting.entry(waiter).or_default();
         entry.expected = entry.expected.saturating_sub(1);
         let (sender, receiver) = oneshot::channel();
-        if let Some(answer) = entry.answer.clone() {
+        if let Some((answer, _)) = entry.answer.clone() {
             sender.send(answer).expect("the receiver is right here");
             if entry.expected == 0 {
                 waiting.remove(&waiter);
@@ -211,16 +240,38 @@ impl<W: RaftWorld> StateMachine<W> {
     /// This node no longer leads: its waiting clients must ask elsewhere.
     pub fn abandon_waiters(&self) {
         self.shared.waiting.borrow_mut().clear();
+        for ready in self.shared.queue_ready.borrow().values() {
+            ready.notify_waiters();
+        }
     }
 
-    /// Resolves when, from now on, some queue gains a message to hand out.
-    pub fn queue_ready(&self) -> Notified<'_> {
-        self.shared.queue_ready.notified()
+    /// Notified, one waiter at a time, when the queue gains a message to hand out.
+    pub fn queue_ready(&self, queue: &str) -> Rc<Notify> {
+        let mut waited_for = self.shared.queue_ready.borrow_mut();
+        // Those that nobody waits for any more.
+        waited_for.retain(|name, ready| Rc::strong_count(ready) > 1 || name == queue);
+        waited_for.entry(queue.to_owned()).or_default().clone()
+    }
+
+    /// Wakes the first that waits for the queue.
+    pub fn wake_one(&self, queue: &str) {
+        self.shared.wake_one(queue);
     }
 
     /// Resolves when, from now on, entries have been applied or leadership has changed.
     pub fn applied_some(&self) -> Notified<'_> {
         self.shared.applied_some.notified()
+    }
+
+    /// How much was applied since the last snapshot.
+    pub fn since_snapshot(&self) -> SinceSnapshot {
+        let machine = self.shared.machine.borrow();
+        let applied = machine.last_applied.map_or(0, |id| id.index);
+        SinceSnapshot {
+            entries: applied - machine.snapshot_index,
+            bytes: machine.bytes_since,
+            snapshot_bytes: machine.snapshot_bytes,
+        }
     }
 
     /// Reports the present digest, whatever the index.
@@ -233,13 +284,25 @@ impl<W: RaftWorld> StateMachine<W> {
 }
 
 impl<W: RaftWorld> Machine<W> {
-    fn restore(&mut self, meta: &SnapshotMeta<W>, data: &[u8]) -> io::Result<()> {
-        let payload: Payload = postcard::from_bytes(data).map_err(io::Error::other)?;
-        self.state = State::decode(&payload.state).map_err(io::Error::other)?;
+    fn restore(&mut self, meta: &SnapshotMeta<W>, payload: Payload, bytes: u64) {
+        self.state = payload.state;
         self.chain = payload.chain;
         self.last_applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
-        Ok(())
+        self.note_snapshot(bytes);
+    }
+
+    /// A snapshot of so many bytes is that of the state as it stands.
+    fn note_snapshot(&mut self, bytes: u64) {
+        self.snapshot_index = self.last_applied.map_or(0, |id| id.index);
+        self.snapshot_bytes = bytes;
+        self.bytes_since = 0;
+    }
+
+    /// Whether the state is surely small: it holds nothing but what was in the last snapshot
+    /// and in the entries since.
+    fn is_small(&self) -> bool {
+        self.snapshot_bytes + self.bytes_since < SMALL_STATE_BYTES
     }
 
     fn digest_event(&self, id: &LogId<W>, whole_state: bool) -> NodeEvent {
@@ -264,12 +327,18 @@ impl<W: RaftWorld> Machine<W> {
     fn extend_chain(&mut self, id: &LogId<W>, payload: &[u8], reply: &Reply) {
         let mut hash = xxh3_64_with_seed(payload, self.chain);
         hash ^= term_of::<W>(id).rotate_left(32) ^ id.index;
-        let reply = encode::plain(reply, REPLY_BYTES);
-        self.chain = xxh3_64_with_seed(&reply, hash);
+        self.chain = encode::hash(reply, hash);
+        self.bytes_since += payload.len() as u64;
     }
 }
 
 impl<W: RaftWorld> Shared<W> {
+    fn wake_one(&self, queue: &str) {
+        if let Some(ready) = self.queue_ready.borrow().get(queue) {
+            ready.notify_one();
+        }
+    }
+
     fn answer_waiting(&self, wake: Wake) {
         let mut waiting = self.waiting.borrow_mut();
         let Some(entry) = waiting.get_mut(&wake.waiter) else {
@@ -281,15 +350,27 @@ impl<W: RaftWorld> Shared<W> {
         }
         if entry.expected == 0 {
             waiting.remove(&wake.waiter);
-        } else {
-            entry.answer = Some(wake.reply);
+            return;
         }
+        let now = W::now();
+        entry.answer = Some((wake.reply, now));
+        // Who gave up on its entry before it was applied never asks for the answer.
+        waiting.retain(|_, entry| {
+            let answered = entry.answer.as_ref();
+            answered.is_none_or(|(_, at)| now - *at < ANSWER_KEPT)
+        });
     }
 
     /// Applies one request and passes on the answers it gives to others.
     fn apply_request(&self, id: &LogId<W>, payload: &[u8], client_here: bool) -> io::Result<Reply> {
         let request: Request = postcard::from_bytes(payload)
-            .map_err(|e| io::Error::other(format!("entry {} does not decode: {e}", id.index)))?;
+            .map_err(|e| of_newer_release(id.index, &format!("it does not decode ({e})")))?;
+        if let Command::Raise { level, .. } = request.command
+            && level > LEVEL
+        {
+            let why = format!("it raises the rules to level {level}, this one knows {LEVEL}");
+            return Err(of_newer_release(id.index, &why));
+        }
         let mut machine = self.machine.borrow_mut();
         let stamp = Stamp {
             index: id.index,
@@ -311,12 +392,13 @@ impl<W: RaftWorld> Shared<W> {
         for wake in wakes {
             self.answer_waiting(wake);
         }
-        if !ready_queues.is_empty() {
-            self.queue_ready.notify_waiters();
+        for queue in &ready_queues {
+            self.wake_one(queue);
         }
         if client_here && request.command == Command::NewLeader {
             // Proposed by this node, and only leaders propose it.
             self.leader_ready_term.set(term_of::<W>(id));
+            self.leader_ready_at.set(W::now());
         }
         Ok(reply)
     }
@@ -363,10 +445,18 @@ impl<W: RaftWorld> Shared<W> {
             }
         }
         if id.index.is_multiple_of(DIGEST_EVERY) {
-            W::emit(machine.digest_event(id, id.index.is_multiple_of(STATE_DIGEST_EVERY)));
+            let whole_state = id.index.is_multiple_of(STATE_DIGEST_EVERY) && machine.is_small();
+            W::emit(machine.digest_event(id, whole_state));
         }
         Ok(reply)
     }
+}
+
+/// A committed entry that this node cannot apply, at this or any later start.
+fn of_newer_release(index: u64, why: &str) -> io::Error {
+    io::Error::other(format!(
+        "entry {index} is of a newer release than this node: {why}. Upgrade the node"
+    ))
 }
 
 /// The term in which an entry was proposed.
@@ -375,7 +465,7 @@ pub fn term_of<W: RaftWorld>(id: &LogId<W>) -> u64 {
 }
 
 impl<W: RaftWorld> RaftStateMachine<TypeConfig<W>> for StateMachine<W> {
-    type SnapshotData = Bytes;
+    type SnapshotData = SnapshotData<W>;
     type SnapshotBuilder = Self;
 
     async fn applied_state(&mut self) -> io::Result<(Option<LogId<W>>, StoredMembership<W>)> {
@@ -404,14 +494,17 @@ impl<W: RaftWorld> RaftStateMachine<TypeConfig<W>> for StateMachine<W> {
         self.clone()
     }
 
-    async fn install_snapshot(&mut self, meta: &SnapshotMeta<W>, data: Bytes) -> io::Result<()> {
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta<W>,
+        data: SnapshotData<W>,
+    ) -> io::Result<()> {
         // Decoded before it is saved: a snapshot that does not decode must not replace one
         // that does.
-        let payload: Payload = postcard::from_bytes(&data).map_err(io::Error::other)?;
-        State::decode(&payload.state).map_err(io::Error::other)?;
-        self.save(meta, &data).await?;
+        let (bytes, payload) = data.load().await?;
+        self.save(meta, &bytes).await?;
         let mut machine = self.shared.machine.borrow_mut();
-        machine.restore(meta, &data)?;
+        machine.restore(meta, payload, bytes.len() as u64);
         if let Some(id) = &meta.last_log_id {
             // What changed before the snapshot is not known here.
             *self.shared.invalidations.borrow_mut() = Invalidations::after(id.index);
@@ -421,17 +514,19 @@ impl<W: RaftWorld> RaftStateMachine<TypeConfig<W>> for StateMachine<W> {
             });
             W::emit(machine.membership_event(id.index));
         }
+        drop(machine);
+        self.shared.applied_some.notify_waiters();
         Ok(())
     }
 
     async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot<W>>> {
-        let snapshots = self.shared.snapshots.lock().await;
-        let Some(found) = snapshots.load_latest().await.map_err(io::Error::other)? else {
+        let newest = self.shared.saved.newest().await;
+        let Some(file) = newest.map_err(io::Error::other)? else {
             return Ok(None);
         };
         Ok(Some(Snapshot::<W> {
-            meta: postcard::from_bytes(&found.meta).map_err(io::Error::other)?,
-            snapshot: found.data.into(),
+            meta: postcard::from_bytes(&file.meta).map_err(io::Error::other)?,
+            snapshot: SnapshotData::Stored(file),
         }))
     }
 }
@@ -472,34 +567,50 @@ impl<W: RaftWorld> StateMachine<W> {
 }
 
 impl<W: RaftWorld> RaftSnapshotBuilder<TypeConfig<W>> for StateMachine<W> {
-    type SnapshotData = Bytes;
+    type SnapshotData = SnapshotData<W>;
 
     async fn build_snapshot(&mut self) -> io::Result<Snapshot<W>> {
-        let (meta, data) = {
-            let machine = self.shared.machine.borrow();
+        let (meta, payload, usual_bytes) = {
+            let mut machine = self.shared.machine.borrow_mut();
             let meta = SnapshotMeta::<W> {
                 last_log_id: machine.last_applied,
                 last_membership: machine.membership.clone(),
             };
+            // A copy of what is small; the values themselves are shared.
             let payload = Payload {
                 chain: machine.chain,
-                state: machine.state.encode().into(),
+                state: machine.state.clone(),
             };
-            let usual_bytes = payload.state.len() + PAYLOAD_HEADER_BYTES;
-            (meta, Bytes::from(encode::plain(&payload, usual_bytes)))
+            let bytes = machine.snapshot_bytes;
+            machine.note_snapshot(bytes);
+            (meta, payload, bytes + bytes / 8)
         };
         #[cfg(feature = "planted")]
-        let meta = self.mistaken_meta(meta, &data).await?;
-        self.save(&meta, &data).await?;
+        let bug = planted::current();
+        let encoded = W::compute(move || {
+            // A bug is active on the thread that chose it.
+            #[cfg(feature = "planted")]
+            planted::activate(bug);
+            payload.encode(usual_bytes as usize)
+        });
+        let encoded = encoded.await;
+        let data = &encoded.0[encoded.1..];
+        self.shared.machine.borrow_mut().snapshot_bytes = data.len() as u64;
+        #[cfg(feature = "planted")]
+        let meta = self.mistaken_meta(meta, data).await?;
+        self.save(&meta, data).await?;
+        drop(encoded);
         if let Some(id) = &meta.last_log_id {
             W::emit(NodeEvent::Snapshot {
                 term: term_of::<W>(id),
                 index: id.index,
             });
         }
+        let stored = self.shared.saved.newest().await.map_err(io::Error::other)?;
+        let stored = stored.ok_or_else(|| io::Error::other("the snapshot just saved is gone"))?;
         Ok(Snapshot::<W> {
             meta,
-            snapshot: data,
+            snapshot: SnapshotData::Stored(stored),
         })
     }
 }

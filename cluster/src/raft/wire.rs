@@ -1,7 +1,8 @@
 //! Messages between nodes and their framing.
 //!
 //! A frame is a 32-bit little-endian length and a postcard-encoded message, written with one
-//! call. A connection carries one request at a time, answered in order.
+//! call. A connection begins with a greeting ([`super::hello`]) and carries one request at a
+//! time, answered in order. Messages are only ever added behind the last one.
 
 use std::io;
 
@@ -14,10 +15,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::{RaftWorld, SnapshotMeta, TypeConfig, Vote, encode};
+use super::hello::{Greeting, Hello, MAGIC};
+use super::{RaftWorld, SnapshotMeta, TypeConfig, Vote};
+use crate::encode;
 
-/// Largest frame accepted: a snapshot travels in one.
-const MAX_FRAME_BYTES: usize = 1 << 30;
+/// Largest frame, sent or accepted: the largest single entry, and something around it.
+/// Anything larger travels in several.
+const MAX_FRAME_BYTES: usize = 128 << 20;
 /// Most frames are smaller.
 const FRAME_BYTES: usize = 512;
 /// Read buffers grow by at least this much; most messages are far smaller.
@@ -29,6 +33,7 @@ pub enum PeerRequest<W: RaftWorld> {
     Append(AppendEntriesRequest<TypeConfig<W>>),
     PreVote(VoteRequest<TypeConfig<W>>),
     Vote(VoteRequest<TypeConfig<W>>),
+    /// A whole snapshot in one message, as nodes send and expect it that do not greet.
     Snapshot {
         vote: Vote<W>,
         meta: SnapshotMeta<W>,
@@ -37,6 +42,22 @@ pub enum PeerRequest<W: RaftWorld> {
     TransferLeader(TransferLeaderRequest<TypeConfig<W>>),
     /// The leader's read index, for bounded-stale reads on followers.
     ReadIndex,
+    SnapshotPiece(SnapshotPiece<W>),
+}
+
+/// Some bytes of a snapshot. Pieces of the same snapshot, whoever sends them, have the same
+/// `meta` and `total`.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct SnapshotPiece<W: RaftWorld> {
+    pub vote: Vote<W>,
+    pub meta: SnapshotMeta<W>,
+    /// Bytes of the whole snapshot.
+    pub total: u64,
+    /// Where in it `data` begins.
+    pub offset: u64,
+    /// None, to ask how much is there already.
+    pub data: Bytes,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -49,12 +70,49 @@ pub enum PeerResponse<W: RaftWorld> {
     ReadIndex(u64),
     /// The node cannot answer: it is stopping, damaged, or not the leader.
     Failed(String),
+    /// The snapshot is there up to this byte; the rest may follow.
+    SnapshotUpTo(u64),
+}
+
+/// Whatever follows is of a later version that has more to say.
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
+    let decoded = postcard::take_from_bytes(bytes);
+    let (message, _) = decoded.map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+    Ok(message)
+}
+
+fn append_frame<T: Serialize>(bytes: Vec<u8>, head: &[u8], message: &T) -> io::Result<Vec<u8>> {
+    let start = bytes.len();
+    let mut bytes = bytes;
+    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(head);
+    let mut bytes = encode::append(bytes, message).map_err(io::Error::other)?;
+    let length = bytes.len() - start - 4;
+    if length > MAX_FRAME_BYTES {
+        return Err(too_large(length));
+    }
+    bytes[start..start + 4].copy_from_slice(&(length as u32).to_le_bytes());
+    Ok(bytes)
+}
+
+fn too_large(bytes: usize) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("a frame of {bytes} bytes is larger than {MAX_FRAME_BYTES}"),
+    )
 }
 
 /// One framed connection.
 pub struct Connection<S> {
     stream: S,
     read: BytesMut,
+}
+
+/// What comes first on a connection.
+pub enum First<T> {
+    Hello(Hello),
+    /// A request of a node that does not greet.
+    Request(T),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -65,13 +123,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    pub async fn send<T: Serialize>(&mut self, message: &T) -> io::Result<()> {
-        let mut frame = Vec::with_capacity(FRAME_BYTES);
-        frame.extend_from_slice(&[0; 4]);
-        let mut frame = encode::append(frame, message).map_err(io::Error::other)?;
-        let length = u32::try_from(frame.len() - 4).map_err(io::Error::other)?;
-        frame[..4].copy_from_slice(&length.to_le_bytes());
+    /// Sends a message; the greeting in front of it, on a connection that begins with one.
+    pub async fn send<T: Serialize>(
+        &mut self,
+        greeting: Option<&Hello>,
+        message: &T,
+    ) -> io::Result<()> {
+        let mut frames = Vec::with_capacity(FRAME_BYTES);
+        if let Some(hello) = greeting {
+            frames = append_frame(frames, MAGIC, hello)?;
+        }
+        let frames = append_frame(frames, &[], message)?;
+        self.stream.write_all(&frames).await
+    }
+
+    /// Answers a greeting.
+    pub async fn answer_greeting(&mut self, greeting: &Greeting) -> io::Result<()> {
+        let frame = append_frame(Vec::new(), MAGIC, greeting)?;
         self.stream.write_all(&frame).await
+    }
+
+    /// The answer to a greeting.
+    pub async fn receive_greeting(&mut self) -> io::Result<Greeting> {
+        let frame = self.receive_frame().await?;
+        let frame = frame.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let greeting = frame.strip_prefix(MAGIC.as_slice());
+        decode(greeting.ok_or(io::ErrorKind::InvalidData)?)
+    }
+
+    /// The first message of a connection that another has opened.
+    pub async fn receive_first<T: DeserializeOwned>(&mut self) -> io::Result<Option<First<T>>> {
+        let Some(frame) = self.receive_frame().await? else {
+            return Ok(None);
+        };
+        Ok(Some(match frame.strip_prefix(MAGIC.as_slice()) {
+            Some(hello) => First::Hello(decode(hello)?),
+            None => First::Request(decode(&frame)?),
+        }))
     }
 
     /// The next message, or `None` when the peer closed the connection between messages.
@@ -79,9 +167,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let Some(frame) = self.receive_frame().await? else {
             return Ok(None);
         };
-        postcard::from_bytes(&frame)
-            .map(Some)
-            .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
+        decode(&frame).map(Some)
     }
 
     async fn receive_frame(&mut self) -> io::Result<Option<BytesMut>> {
@@ -89,10 +175,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if let Some(length) = self.read.first_chunk::<4>() {
                 let length = u32::from_le_bytes(*length) as usize;
                 if length > MAX_FRAME_BYTES {
-                    return Err(io::Error::new(
-                        io::ErrorKind::InvalidData,
-                        format!("a frame of {length} bytes is over the limit"),
-                    ));
+                    return Err(too_large(length));
                 }
                 if self.read.len() >= 4 + length {
                     self.read.advance(4);

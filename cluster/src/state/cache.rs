@@ -11,6 +11,7 @@
 //! and does not bound the total of bytes.
 
 mod eviction;
+mod keys;
 
 use super::command::{CacheCommand, Lifetime, Refusal, Reply, SetCondition, Versioned};
 use super::limits::Limits;
@@ -188,18 +189,33 @@ impl Cache {
         lives.then_some(entry)
     }
 
-    fn holds(&self, key: &[u8], condition: SetCondition) -> bool {
-        let version = || self.entries.get(key).map(|entry| entry.version);
+    /// The version of a key, 0 if it is absent. Only within an entry, which has dropped what
+    /// has ended before.
+    pub(super) fn version(&self, key: &[u8]) -> u64 {
+        self.entries.get(key).map_or(0, |entry| entry.version)
+    }
+
+    pub(super) fn value(&self, key: &[u8]) -> Option<Bytes> {
+        self.entries.get(key).map(|entry| entry.value.clone())
+    }
+
+    /// The value of a key, and the served time at which it is gone.
+    pub(super) fn value_and_deadline(&self, key: &[u8]) -> Option<(Bytes, Option<u64>)> {
+        let entry = self.entries.get(key)?;
+        Some((entry.value.clone(), entry.deadline_ms))
+    }
+
+    pub(super) fn holds(&self, key: &[u8], condition: SetCondition) -> bool {
         match condition {
             SetCondition::Always => true,
-            SetCondition::IfAbsent => version().is_none(),
-            SetCondition::IfPresent => version().is_some(),
-            SetCondition::IfVersion(expected) => version().unwrap_or(0) == expected,
+            SetCondition::IfAbsent => self.version(key) == 0,
+            SetCondition::IfPresent => self.version(key) != 0,
+            SetCondition::IfVersion(expected) => self.version(key) == expected,
         }
     }
 
     /// Stores a value under a new version. `deadline_ms` replaces whatever the key had.
-    fn write(
+    pub(super) fn write(
         &mut self,
         now: Moment,
         limits: &Limits,
@@ -221,13 +237,8 @@ impl Cache {
         if limits.cache_entries == 0 {
             return Err(Refusal::TooLarge);
         }
-        while self.entries.len() as u64 >= limits.cache_entries {
-            let (order, evicted) = self.entries.evict();
-            self.move_deadline(order, evicted.deadline_ms, None);
-            self.evicted += 1;
-            effects.changed.keys.push(evicted.key);
-        }
-        let order = now.index;
+        self.evict_down_to(limits.cache_entries - 1, effects);
+        let order = self.entries.next_order(now.index);
         let entry = Entry {
             key: key.clone(),
             value,
@@ -241,7 +252,7 @@ impl Cache {
         Ok(version)
     }
 
-    fn remove(&mut self, key: &[u8], effects: &mut Effects) -> bool {
+    pub(super) fn remove(&mut self, key: &[u8], effects: &mut Effects) -> bool {
         let Some((order, entry)) = self.entries.remove(key) else {
             return false;
         };
@@ -272,7 +283,7 @@ impl Cache {
     }
 
     /// Sets or removes the lifetime; one of 0 ms ends at once. False if the key is absent.
-    fn set_lifetime(
+    pub(super) fn set_lifetime(
         &mut self,
         now: Moment,
         key: &[u8],
@@ -291,6 +302,16 @@ impl Cache {
         let before = std::mem::replace(&mut entry.deadline_ms, deadline_ms);
         self.move_deadline(order, before, deadline_ms);
         true
+    }
+
+    /// Evicts until there are at most so many keys.
+    pub(super) fn evict_down_to(&mut self, most_keys: u64, effects: &mut Effects) {
+        while self.entries.len() as u64 > most_keys {
+            let (order, evicted) = self.entries.evict();
+            self.move_deadline(order, evicted.deadline_ms, None);
+            self.evicted += 1;
+            effects.changed.keys.push(evicted.key);
+        }
     }
 
     fn move_deadline(&mut self, order: u64, before: Option<u64>, after: Option<u64>) {

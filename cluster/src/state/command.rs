@@ -9,6 +9,8 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::Limits;
+
 /// Position and time of a log entry, as the leader stamped it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
@@ -63,6 +65,128 @@ pub enum Command {
     Lock(LockCommand),
     Queue(QueueCommand),
     Cache(CacheCommand),
+    /// Commands for strings beyond [`CacheCommand`].
+    String(StringCommand),
+    /// Several commands in one entry, with nothing between them: all of them are executed, or
+    /// none if the version of a watched key (0: absent) is another one now.
+    Transaction {
+        watched: Vec<(Bytes, u64)>,
+        steps: Vec<Step>,
+    },
+    /// From here on the rules of this level hold, and these limits; proposed by a leader once
+    /// every member knows the rules. Never lowers the level.
+    Raise {
+        level: u32,
+        limits: Limits,
+    },
+}
+
+/// One command of a [`Command::Transaction`]. What hands out the index of its entry (a lock's
+/// token, a session's number) is none: two of them would get the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Step {
+    Queue(QueueCommand),
+    Cache(CacheCommand),
+    String(StringCommand),
+    /// Sees what the steps before it did.
+    Read(Query),
+}
+
+/// What Redis's commands for strings do beyond [`CacheCommand`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StringCommand {
+    /// Sets a key; replies with the value before, whether or not the condition held, if
+    /// `give_old`.
+    Set {
+        key: Bytes,
+        value: Bytes,
+        expiry: Expiry,
+        condition: SetCondition,
+        give_old: bool,
+    },
+    /// Sets all keys, or with `if_absent` all or none.
+    SetMany {
+        pairs: Vec<(Bytes, Bytes)>,
+        if_absent: bool,
+    },
+    /// Adds to the end of the value; replies with its length.
+    Append { key: Bytes, value: Bytes },
+    /// Writes over the value from `offset` on, zeros before it; replies with its length.
+    SetRange {
+        key: Bytes,
+        offset: u64,
+        value: Bytes,
+    },
+    /// Adds a decimal number, as text.
+    AddFloat { key: Bytes, by: Bytes },
+    /// Replies with the value and deletes the key.
+    GetDelete { key: Bytes },
+    /// Replies with the value and changes the key's lifetime.
+    GetExpire { key: Bytes, expiry: Expiry },
+    /// Changes the lifetime of an existing key if the condition holds.
+    Expire {
+        key: Bytes,
+        expiry: Expiry,
+        condition: ExpireCondition,
+    },
+    /// Moves value and lifetime to another key.
+    Rename {
+        from: Bytes,
+        to: Bytes,
+        if_absent: bool,
+    },
+    /// Copies value and lifetime to another key.
+    Copy {
+        from: Bytes,
+        to: Bytes,
+        replace: bool,
+    },
+    /// Deletes the key if it has this value: how a lock of one key is released.
+    DeleteIf { key: Bytes, value: Bytes },
+    /// Changes the lifetime of the key if it has this value: how such a lock is extended.
+    ExpireIf {
+        key: Bytes,
+        value: Bytes,
+        ttl_ms: u64,
+        how: Extension,
+    },
+}
+
+/// How [`StringCommand::ExpireIf`] changes a lifetime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Extension {
+    Set,
+    /// Only of a key that has a lifetime.
+    Replace,
+    /// To what is left, of a key that has a lifetime.
+    Add,
+}
+
+/// How long a key lives from an entry on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Expiry {
+    /// As long as before.
+    Keep,
+    Never,
+    After {
+        ms: u64,
+    },
+    /// Until log time reaches this many milliseconds since the Unix epoch.
+    At {
+        unix_ms: u64,
+    },
+}
+
+/// When a lifetime may be changed; no lifetime counts as an infinite one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ExpireCondition {
+    Always,
+    IfNone,
+    IfSome,
+    IfLater,
+    IfEarlier,
+    /// Earlier than one that there is.
+    IfSomeEarlier,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -229,7 +353,7 @@ pub enum SetCondition {
 
 /// Reads that need no log entry. Served from the state of one node; the read mode decides
 /// how that node makes sure it is recent enough.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Query {
     /// All keys at one applied index.
     Get {
@@ -248,6 +372,24 @@ pub enum Query {
     },
     Session {
         session: SessionId,
+    },
+    /// When the key's lifetime ends: a [`Lifetime`] in milliseconds since the Unix epoch.
+    ExpireTime {
+        key: Bytes,
+    },
+    /// Every key that matches the pattern.
+    Keys {
+        pattern: Bytes,
+    },
+    /// Looks at `count` keys from `cursor` on, and gives those that match.
+    Scan {
+        cursor: u64,
+        count: u64,
+        pattern: Option<Bytes>,
+    },
+    /// Some key; which one depends on `salt`.
+    RandomKey {
+        salt: u64,
     },
 }
 
@@ -306,6 +448,18 @@ pub enum Reply {
     SessionInfo {
         ttl_ms: Option<u64>,
     },
+    /// A value, if there is or was one.
+    Text(Option<Bytes>),
+    /// Whether something was done.
+    Flag(bool),
+    Keys(Vec<Bytes>),
+    /// Keys found, and where to go on; 0: nowhere.
+    Scanned {
+        cursor: u64,
+        keys: Vec<Bytes>,
+    },
+    /// A reply for each step; `None`: a watched key had changed.
+    Transaction(Option<Vec<Reply>>),
 }
 
 /// Why a request had no effect. Definite: retrying the same request changes nothing.
@@ -332,6 +486,12 @@ pub enum Refusal {
     TooLarge,
     /// A duration or count outside its range.
     OutOfRange,
+    NotAFloat,
+    /// The result of an addition is no finite number.
+    NotFinite,
+    NoSuchKey,
+    /// The replies of a transaction's steps together are larger than a reply may be.
+    ReplyTooLarge,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,12 +6,26 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Level of the rules that this release knows. What a replica does with an entry may change
+/// only with the level, which rises by an entry of its own, so that nodes of two releases do
+/// the same:
+///
+/// 1. A check refuses tokens that were never granted; a receive ends after
+///    [`LARGEST_RECEIVE_BYTES`]; the default dead-letter queue of a long name has a name that
+///    can be used.
+pub const LEVEL: u32 = 1;
+
 /// Longest session, wait, visibility and delay: 24 hours, in milliseconds.
 pub const LONGEST_MS: u64 = 24 * 60 * 60 * 1000;
 /// Shortest session, in milliseconds.
 pub const SHORTEST_SESSION_MS: u64 = 100;
 /// Most messages published, received or acknowledged by one request.
 pub const LARGEST_BATCH: usize = 1000;
+/// One receive hands out no further message once it holds this many bytes of payload, so that
+/// its reply stays within reason. The first message is handed out whatever its size.
+pub const LARGEST_RECEIVE_BYTES: usize = 16 * 1024 * 1024;
+/// Longest name of a lock or queue, in bytes.
+pub const LONGEST_NAME_BYTES: usize = 512;
 /// Sequences remembered for each producer of a queue.
 pub const DEDUP_WINDOW: usize = 1024;
 /// Most sessions that one proposed `Expire` ends, which bounds the size of the log entry.

@@ -5,7 +5,7 @@
 //! ended, all of them leave before anyone is granted: nobody is granted a lock in the
 //! entry that ends its own wait.
 //!
-//! A name that was ever locked or checked keeps a small record for good, because its tokens
+//! A name that was ever locked keeps a small record for good, because its tokens
 //! must keep rising. This file does not decide when sessions end.
 //!
 //! Sources: fencing tokens, Kleppmann, "How to do distributed locking" (2016); wait-die,
@@ -24,7 +24,7 @@ use rules::{Lock, Waiter};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// All names ever locked or checked.
+/// All names ever locked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Locks {
     locks: BTreeMap<String, Lock>,
@@ -76,7 +76,14 @@ impl Locks {
                 Reply::Done
             }
             LockCommand::Check { name, token } => {
-                Reply::TokenAccepted(self.lock_mut(name).accept(*token))
+                if now.level == 0 {
+                    return Reply::TokenAccepted(self.lock_mut(name).accept(*token));
+                }
+                // A name that was never locked has no token to accept, and gets no record.
+                let lock = self.locks.get_mut(name);
+                Reply::TokenAccepted(
+                    lock.is_some_and(|lock| lock.has_granted(*token) && lock.accept(*token)),
+                )
             }
         }
     }

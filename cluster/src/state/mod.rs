@@ -16,19 +16,24 @@
 
 mod cache;
 pub mod command;
+pub mod glob;
 mod limits;
 mod lock;
 mod queue;
 mod session;
 mod snapshot;
+mod strings;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
 pub use cache::CacheStats;
 pub use limits::{
-    DEDUP_WINDOW, LARGEST_BATCH, LARGEST_EXPIRE, LONGEST_MS, Limits, SHORTEST_SESSION_MS,
+    DEDUP_WINDOW, LARGEST_BATCH, LARGEST_EXPIRE, LARGEST_RECEIVE_BYTES, LEVEL, LONGEST_MS,
+    LONGEST_NAME_BYTES, Limits, SHORTEST_SESSION_MS,
 };
 pub use snapshot::DecodeError;
+pub use transaction::LARGEST_REPLY;
 
 #[cfg(feature = "planted")]
 use crate::planted::{self, Bug};
@@ -53,6 +58,10 @@ pub struct State {
     locks: Locks,
     queues: Queues,
     cache: Cache,
+    /// Of the rules; see [`LEVEL`]. In the snapshot it stands behind all the rest, and only
+    /// above 0, so that a node of the release before reads what it knows.
+    #[serde(skip)]
+    level: u32,
 }
 
 impl State {
@@ -67,6 +76,7 @@ impl State {
             locks: Locks::default(),
             queues: Queues::default(),
             cache: Cache::default(),
+            level: 0,
         }
     }
 
@@ -110,6 +120,18 @@ impl State {
             Query::Session { session } => Reply::SessionInfo {
                 ttl_ms: self.sessions.ttl_ms(*session),
             },
+            Query::ExpireTime { key } => {
+                Reply::Lifetime(self.cache.expire_time(served_ms, self.unserved_ms, key))
+            }
+            Query::Keys { pattern } => Reply::Keys(self.cache.keys(served_ms, pattern)),
+            Query::Scan {
+                cursor,
+                count,
+                pattern,
+            } => self
+                .cache
+                .scan(served_ms, *cursor, *count, pattern.as_deref()),
+            Query::RandomKey { salt } => Reply::Text(self.cache.random_key(served_ms, *salt)),
         }
     }
 
@@ -123,6 +145,11 @@ impl State {
         self.applied_index
     }
 
+    /// Level of the rules that are in force; see [`LEVEL`].
+    pub fn level(&self) -> u32 {
+        self.level
+    }
+
     /// What the state was created with.
     pub fn limits(&self) -> Limits {
         self.limits
@@ -133,6 +160,16 @@ impl State {
         self.cache.stats()
     }
 
+    /// How many keys there are that fit.
+    pub fn count_keys(&self, fits: impl Fn(&[u8]) -> bool) -> u64 {
+        self.cache.count(self.served_ms(), fits)
+    }
+
+    /// How many keys end by themselves.
+    pub fn keys_with_lifetime(&self) -> u64 {
+        self.cache.with_lifetime()
+    }
+
     /// Log time of the earliest deadline of anything, sessions included. It may already have
     /// passed: sessions end only by an entry of their own.
     pub fn next_due_ms(&self) -> Option<u64> {
@@ -141,6 +178,17 @@ impl State {
             .map(|served_ms| served_ms.saturating_add(self.unserved_ms));
         let session = self.sessions.first_deadline();
         [session, other].into_iter().flatten().min()
+    }
+
+    /// Whether the queue has a message to hand out.
+    pub fn has_deliverable(&self, queue: &str) -> bool {
+        self.queues.has_deliverable(queue)
+    }
+
+    /// Whether any deadline is kept in served time, which a new leader's first entry moves on
+    /// by all the time since the entry before it.
+    pub fn counts_served_time(&self) -> bool {
+        self.first_served_deadline().is_some()
     }
 
     /// The entry that a leader should propose at its log time `now_ms`, if anything is due
@@ -172,6 +220,7 @@ impl State {
             index: stamp.index,
             clock_ms: self.clock_ms,
             served_ms: self.served_ms(),
+            level: self.level,
         }
     }
 
@@ -218,10 +267,22 @@ impl State {
                 self.locks.end(now, &self.sessions, &ended, effects);
                 Reply::Done
             }
+            Command::Raise { level, limits } => {
+                self.level = self.level.max(*level);
+                self.limits = *limits;
+                self.cache.evict_down_to(limits.cache_entries, effects);
+                Reply::Done
+            }
             Command::Session(command) => self.execute_session(now, command, effects),
             Command::Lock(command) => self.locks.apply(now, &self.sessions, command, effects),
             Command::Queue(command) => self.queues.apply(now, command, effects),
             Command::Cache(command) => self.cache.apply(now, &self.limits, command, effects),
+            Command::String(command) => {
+                (self.cache).apply_string(now, &self.limits, command, effects)
+            }
+            Command::Transaction { watched, steps } => {
+                self.execute_transaction(now, watched, steps, effects)
+            }
         }
     }
 
@@ -264,7 +325,10 @@ impl Command {
     /// Whether exactly-once bookkeeping applies. Session commands are idempotent, and what
     /// leaders propose belongs to no session.
     fn is_recorded(&self) -> bool {
-        matches!(self, Self::Lock(_) | Self::Queue(_) | Self::Cache(_))
+        matches!(
+            self,
+            Self::Lock(_) | Self::Queue(_) | Self::Cache(_) | Self::String(_)
+        )
     }
 }
 
@@ -274,6 +338,8 @@ struct Moment {
     index: u64,
     clock_ms: u64,
     served_ms: u64,
+    /// Of the rules.
+    level: u32,
 }
 
 impl Moment {

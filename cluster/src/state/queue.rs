@@ -110,6 +110,11 @@ impl Queues {
         self.deadlines.first().map(|&(deadline_ms, _)| deadline_ms)
     }
 
+    pub(super) fn has_deliverable(&self, name: &str) -> bool {
+        let number = self.numbers.get(name);
+        number.is_some_and(|number| self.queues[*number].has_deliverable())
+    }
+
     pub(super) fn info(&self, name: &str) -> Option<QueueInfo> {
         let number = *self.numbers.get(name)?;
         Some(self.queues[number].info())
@@ -182,12 +187,12 @@ impl Queues {
         }
         #[cfg(feature = "planted")]
         if planted::active(Bug::DeadLetterApart) {
-            let target = self.queues[number].dead_letter_name();
+            let target = self.queues[number].dead_letter_name(now.level);
             let letters = letters.map(|letter| (target.clone(), letter.content.into_new()));
             self.outbox.extend(letters);
             return;
         }
-        let target = self.number_or_new(&self.queues[number].dead_letter_name());
+        let target = self.number_or_new(&self.queues[number].dead_letter_name(now.level));
         self.change_numbered(target, effects, |queue| {
             for letter in letters {
                 queue.add(now, letter.content, 0);

@@ -1,7 +1,8 @@
 //! The state as bytes, and back: snapshots and digests.
 //!
-//! Layout: one byte of format version, eight bytes of xxh3 over the body (little endian),
-//! the body. The body is the postcard encoding of the primary data in canonical order;
+//! Layout, format 1: one byte of format version, eight bytes of xxh3 over the body (little endian),
+//! the body. Format 2 has the level of the rules behind that, and is written from level 1 on.
+//! The body is the postcard encoding of the primary data in canonical order;
 //! indexes are not written but rebuilt, so equal states have equal bytes whichever way they
 //! came about, and the checksum of the body is the digest of the state.
 //!
@@ -9,11 +10,15 @@
 //! `apply` relies on are checked. It does not compress, split or store anything.
 
 use super::State;
+use super::limits::LEVEL;
+use crate::encode;
 #[cfg(feature = "planted")]
 use crate::planted::{self, Bug};
 use xxhash_rust::xxh3::xxh3_64;
 
 const FORMAT: u8 = 1;
+/// With the level of the rules at the end.
+const FORMAT_WITH_LEVEL: u8 = 2;
 const HEADER_BYTES: usize = 9;
 /// No counter of a real state gets here; a decoded one beyond it would overflow soon.
 pub(super) const LARGEST_COUNTER: u64 = 1 << 62;
@@ -23,8 +28,14 @@ pub(super) const LARGEST_COUNTER: u64 = 1 << 62;
 pub enum DecodeError {
     #[error("a snapshot has at least {HEADER_BYTES} bytes, this one has {0}")]
     TooShort(usize),
-    #[error("snapshot format {0} is unknown, expected {FORMAT}")]
+    #[error(
+        "snapshot format {0} is unknown, expected {FORMAT} or {FORMAT_WITH_LEVEL}: was it written by a newer release?"
+    )]
     UnknownFormat(u8),
+    #[error(
+        "the cluster keeps to the rules of level {0}, this release knows {LEVEL}: upgrade the node"
+    )]
+    UnknownLevel(u32),
     #[error("the snapshot is damaged: its checksum does not match")]
     Checksum,
     #[error("the snapshot is malformed: {0}")]
@@ -38,16 +49,32 @@ pub enum DecodeError {
 impl State {
     /// The whole state as a snapshot.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![FORMAT; HEADER_BYTES];
+        self.encode_behind(0, 0)
+    }
+
+    /// The same with `free` bytes in front of it, for whoever puts something there, in a
+    /// buffer for `usual_bytes`.
+    pub fn encode_behind(&self, free: usize, usual_bytes: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(usual_bytes.max(free + HEADER_BYTES));
+        let format = if self.level == 0 {
+            FORMAT
+        } else {
+            FORMAT_WITH_LEVEL
+        };
+        bytes.resize(free + HEADER_BYTES, format);
         #[cfg(feature = "planted")]
         let mistaken = self.with_omissions();
         #[cfg(feature = "planted")]
         let this = mistaken.as_ref().unwrap_or(self);
         #[cfg(not(feature = "planted"))]
         let this = self;
-        bytes = postcard::to_extend(this, bytes).expect("writing plain data to memory cannot fail");
-        let digest = xxh3_64(&bytes[HEADER_BYTES..]);
-        bytes[1..HEADER_BYTES].copy_from_slice(&digest.to_le_bytes());
+        let written = encode::append(bytes, this).and_then(|bytes| match self.level {
+            0 => Ok(bytes),
+            level => encode::append(bytes, &level),
+        });
+        bytes = written.expect("writing plain data to memory cannot fail");
+        let digest = xxh3_64(&bytes[free + HEADER_BYTES..]);
+        bytes[free + 1..free + HEADER_BYTES].copy_from_slice(&digest.to_le_bytes());
         bytes
     }
 
@@ -61,13 +88,20 @@ impl State {
             return Err(DecodeError::TooShort(bytes.len()));
         };
         let [format, digest @ ..] = *header;
-        if format != FORMAT {
+        if ![FORMAT, FORMAT_WITH_LEVEL].contains(&format) {
             return Err(DecodeError::UnknownFormat(format));
         }
         if xxh3_64(body) != u64::from_le_bytes(digest) {
             return Err(DecodeError::Checksum);
         }
-        let (mut state, rest) = postcard::take_from_bytes::<Self>(body)?;
+        let (mut state, mut rest) = postcard::take_from_bytes::<Self>(body)?;
+        if format == FORMAT_WITH_LEVEL {
+            (state.level, rest) = postcard::take_from_bytes(rest)?;
+            ensure(state.level > 0, "a level that is not written")?;
+            if state.level > LEVEL {
+                return Err(DecodeError::UnknownLevel(state.level));
+            }
+        }
         if !rest.is_empty() {
             return Err(DecodeError::TrailingBytes(rest.len()));
         }
@@ -78,8 +112,10 @@ impl State {
     /// A digest of the whole replicated state. Replicas at the same applied index have the
     /// same digest, whether they got there by the log or by a snapshot.
     pub fn digest(&self) -> u64 {
-        let body = postcard::to_stdvec(self).expect("writing plain data to memory cannot fail");
-        xxh3_64(&body)
+        match self.level {
+            0 => encode::hash(self, 0),
+            level => encode::hash(&(self, level), 0),
+        }
     }
 
     /// What is written by a snapshot that leaves something out.

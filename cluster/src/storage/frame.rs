@@ -190,7 +190,7 @@ pub(super) fn check_file_header<'a>(
     Ok(&fields[..header_bytes - magic.len() - size_of_val(&supported) - CRC_BYTES])
 }
 
-fn is_sealed(header: &[u8]) -> bool {
+pub(super) fn is_sealed(header: &[u8]) -> bool {
     let (fields, mut crc) = header.split_at(header.len() - CRC_BYTES);
     crc.get_u32_le() == crc32fast::hash(fields)
 }

@@ -15,6 +15,7 @@ mod error;
 mod extent;
 mod frame;
 mod fuse;
+mod identity;
 mod record;
 mod recovery;
 mod snapshot;
@@ -24,8 +25,9 @@ mod wal;
 mod tests;
 
 pub use error::OpenError;
+pub use identity::Identity;
 pub use record::Record;
 pub use recovery::Recovered;
-pub use snapshot::{Snapshot, SnapshotStore};
+pub use snapshot::{Snapshot, SnapshotFile, SnapshotReader, SnapshotStore};
 pub use squall_world::disk::{CrashMode, Disk, DiskFile, MemoryDisk, RealDisk, contract};
 pub use wal::Wal;

@@ -9,9 +9,12 @@
 //! and never replaced by an older one: the log entries between the two have been purged, so
 //! the older state could only be presented as current by losing acknowledged writes.
 //!
-//! The whole snapshot is held in memory, as are the services whose state it is.
+//! Whoever opens a node reads its snapshot whole; whoever passes it on reads it in pieces, by a
+//! [`SnapshotFile`], which stays readable when a newer snapshot takes its place.
 
+use std::cell::Cell;
 use std::io;
+use std::rc::Rc;
 
 use bytes::{Buf, BufMut};
 
@@ -24,6 +27,9 @@ use super::{Disk, DiskFile};
 const MAGIC: &[u8; 8] = b"SQUALLSN";
 const VERSION: u32 = 1;
 pub(super) const HEADER_BYTES: usize = 44;
+
+/// Bytes of data that are written at a time.
+const PIECE_BYTES: usize = 1 << 20;
 
 const PREFIX: &str = "snapshot-";
 const UNFINISHED: &str = ".tmp";
@@ -39,12 +45,85 @@ pub struct Snapshot {
     pub data: Vec<u8>,
 }
 
+/// A complete snapshot on the disk, whose data can be read in pieces. Neither the data nor
+/// its checksum has been looked at.
+pub struct SnapshotFile<F: DiskFile> {
+    file: F,
+    pub index: u64,
+    pub meta: Vec<u8>,
+    data_offset: u64,
+    data_bytes: u64,
+}
+
+impl<F: DiskFile> SnapshotFile<F> {
+    /// Bytes of the data.
+    pub fn len(&self) -> u64 {
+        self.data_bytes
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.data_bytes == 0
+    }
+
+    /// `len` bytes of the data from `offset` on; `UnexpectedEof` if there are fewer.
+    pub async fn read_at(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        self.file.read_at(self.data_offset + offset, len).await
+    }
+}
+
+/// Finds the newest snapshot, also while the next one is being saved.
+pub struct SnapshotReader<D: Disk> {
+    disk: D,
+    newest: Rc<Cell<Option<u64>>>,
+}
+
+impl<D: Disk> SnapshotReader<D> {
+    /// The newest snapshot; `None` if there is none.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; of damage, only that to the header is noticed here.
+    pub async fn newest(&self) -> Result<Option<SnapshotFile<D::File>>, OpenError> {
+        loop {
+            let Some(index) = self.newest.get() else {
+                return Ok(None);
+            };
+            match self.disk.open(&name_of(index), false).await {
+                // A newer one has taken its place.
+                Err(e)
+                    if e.kind() == io::ErrorKind::NotFound && self.newest.get() != Some(index) => {}
+                opened => return open_file(&name_of(index), index, opened?).await.map(Some),
+            }
+        }
+    }
+}
+
+async fn open_file<F: DiskFile>(
+    name: &str,
+    index: u64,
+    file: F,
+) -> Result<SnapshotFile<F>, OpenError> {
+    let file_bytes = file.len().await?;
+    let start = file
+        .read_at(0, HEADER_BYTES.min(file_bytes as usize))
+        .await?;
+    let header = Header::decode(name, index, &start, file_bytes)?;
+    let meta = file.read_at(HEADER_BYTES as u64, header.meta_bytes).await?;
+    Ok(SnapshotFile {
+        file,
+        index,
+        meta,
+        data_offset: (HEADER_BYTES + header.meta_bytes) as u64,
+        data_bytes: header.data_bytes,
+    })
+}
+
 /// The snapshots of one node. After an error in [`SnapshotStore::save`], or a call of it that
 /// was dropped before it was done, saving fails until the store is opened again.
 pub struct SnapshotStore<D: Disk> {
     disk: D,
     /// Indexes of the complete snapshots, rising.
     saved: Vec<u64>,
+    newest: Rc<Cell<Option<u64>>>,
     fuse: Fuse,
 }
 
@@ -65,9 +144,18 @@ impl<D: Disk> SnapshotStore<D> {
         disk.sync_dir().await?;
         Ok(SnapshotStore {
             disk,
+            newest: Rc::new(Cell::new(saved.last().copied())),
             saved,
             fuse: Fuse::new("snapshot store"),
         })
+    }
+
+    /// Finds what is saved from now on as well.
+    pub fn reader(&self) -> SnapshotReader<D> {
+        SnapshotReader {
+            disk: self.disk.clone(),
+            newest: self.newest.clone(),
+        }
     }
 
     /// Saves a snapshot durably, then removes older ones. Saving the newest index again
@@ -85,6 +173,7 @@ impl<D: Disk> SnapshotStore<D> {
         }
         self.fuse.arm()?;
         self.write(index, meta, data).await?;
+        self.newest.set(Some(index));
         for saved in std::mem::replace(&mut self.saved, vec![index]) {
             if saved != index {
                 self.disk.remove(&name_of(saved)).await?;
@@ -110,12 +199,21 @@ impl<D: Disk> SnapshotStore<D> {
     async fn write(&self, index: u64, meta: &[u8], data: &[u8]) -> io::Result<()> {
         let name = name_of(index);
         let unfinished = format!("{name}{UNFINISHED}");
-        let header = encode_header(index, meta, data);
         // New and empty: opening removed what a crash left, and an error ends all saving.
         let file = self.disk.open(&unfinished, true).await?;
-        let head = [header.as_slice(), meta].concat();
-        file.write_at(0, &head).await?;
-        file.write_at(head.len() as u64, data).await?;
+        // In pieces, so that a large snapshot does not keep the node from other work. The
+        // header comes last because it has the checksum of them all.
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(meta);
+        let mut end = (HEADER_BYTES + meta.len()) as u64;
+        for piece in data.chunks(PIECE_BYTES) {
+            crc.update(piece);
+            file.write_at(end, piece).await?;
+            end += piece.len() as u64;
+        }
+        let header = encode_header(index, meta.len(), data.len(), crc.finalize());
+        file.write_at(0, &[header.as_slice(), meta].concat())
+            .await?;
         file.sync().await?;
         drop(file);
         self.disk.rename(&unfinished, &name).await?;
@@ -133,49 +231,56 @@ fn parse_name(name: &str) -> Option<u64> {
     is_index.then(|| digits.parse().ok()).flatten()
 }
 
-fn encode_header(index: u64, meta: &[u8], data: &[u8]) -> Vec<u8> {
+fn encode_header(index: u64, meta_bytes: usize, data_bytes: usize, body_crc: u32) -> Vec<u8> {
     let mut header = Vec::with_capacity(HEADER_BYTES);
     header.put_slice(MAGIC);
     header.put_u32_le(VERSION);
     header.put_u64_le(index);
-    header.put_u64_le(meta.len() as u64);
-    header.put_u64_le(data.len() as u64);
-    header.put_u32_le(body_crc(&[meta, data]));
+    header.put_u64_le(meta_bytes as u64);
+    header.put_u64_le(data_bytes as u64);
+    header.put_u32_le(body_crc);
     frame::seal(header)
 }
 
-fn body_crc(parts: &[&[u8]]) -> u32 {
-    let mut crc = crc32fast::Hasher::new();
-    for part in parts {
-        crc.update(part);
+/// What the header of a snapshot says, as far as it agrees with the size of its file.
+struct Header {
+    meta_bytes: usize,
+    data_bytes: u64,
+    body_crc: u32,
+}
+
+impl Header {
+    fn decode(file: &str, index: u64, start: &[u8], file_bytes: u64) -> Result<Header, OpenError> {
+        let mut fields = frame::check_file_header(file, start, MAGIC, VERSION, HEADER_BYTES)?;
+        let stored_index = fields.get_u64_le();
+        let meta_bytes = fields.get_u64_le();
+        let data_bytes = fields.get_u64_le();
+        let body_crc = fields.get_u32_le();
+        if stored_index != index {
+            let detail = format!("it holds the snapshot of index {stored_index}");
+            return Err(OpenError::damaged(file, 0, detail));
+        }
+        let body_bytes = file_bytes - HEADER_BYTES as u64;
+        if meta_bytes.checked_add(data_bytes) != Some(body_bytes) {
+            let detail =
+                format!("it should hold {meta_bytes} + {data_bytes} bytes, and holds {body_bytes}");
+            return Err(OpenError::damaged(file, file_bytes as usize, detail));
+        }
+        Ok(Header {
+            meta_bytes: meta_bytes as usize,
+            data_bytes,
+            body_crc,
+        })
     }
-    crc.finalize()
 }
 
 fn decode(file: &str, index: u64, mut bytes: Vec<u8>) -> Result<Snapshot, OpenError> {
-    let damaged = |offset, detail: String| Err(OpenError::damaged(file, offset, detail));
-    let mut fields = frame::check_file_header(file, &bytes, MAGIC, VERSION, HEADER_BYTES)?;
-    let stored_index = fields.get_u64_le();
-    let meta_bytes = fields.get_u64_le();
-    let data_bytes = fields.get_u64_le();
-    let crc = fields.get_u32_le();
-    if stored_index != index {
-        return damaged(0, format!("it holds the snapshot of index {stored_index}"));
+    let header = Header::decode(file, index, &bytes, bytes.len() as u64)?;
+    if crc32fast::hash(&bytes[HEADER_BYTES..]) != header.body_crc {
+        let detail = "the checksum does not match";
+        return Err(OpenError::damaged(file, HEADER_BYTES, detail));
     }
-    let body = &bytes[HEADER_BYTES..];
-    if meta_bytes.checked_add(data_bytes) != Some(body.len() as u64) {
-        return damaged(
-            bytes.len(),
-            format!(
-                "it should hold {meta_bytes} + {data_bytes} bytes, and holds {}",
-                body.len()
-            ),
-        );
-    }
-    if body_crc(&[body]) != crc {
-        return damaged(HEADER_BYTES, "the checksum does not match".to_owned());
-    }
-    let meta_end = HEADER_BYTES + meta_bytes as usize;
+    let meta_end = HEADER_BYTES + header.meta_bytes;
     let meta = bytes[HEADER_BYTES..meta_end].to_vec();
     bytes.drain(..meta_end);
     Ok(Snapshot {

@@ -23,6 +23,10 @@ pub(super) const NEW_LOG: &str = "wal.new";
 /// Payload of a batch of a rewritten log, in bytes, unless a single record is larger.
 pub(super) const REWRITE_BATCH_BYTES: usize = 1 << 20;
 
+/// Payload of a batch that [`Wal::write_all`] makes, in bytes, unless a single record is
+/// larger.
+const LARGEST_BATCH_BYTES: usize = 64 << 20;
+
 /// An open log. After any error, and after a call that was dropped before it was done, every
 /// further call fails; open the log again to learn what is durable.
 pub struct Wal<D: Disk> {
@@ -95,6 +99,21 @@ impl<D: Disk> Wal<D> {
         Ok(())
     }
 
+    /// Writes `records` in order, as one batch or, if they are too many bytes for that, as
+    /// several: a crash keeps the first ones.
+    ///
+    /// # Errors
+    /// As for [`Wal::write`].
+    pub async fn write_all(&mut self, records: &[Record]) -> io::Result<()> {
+        let mut rest = records;
+        while !rest.is_empty() {
+            let (batch, later) = rest.split_at(fitting(rest, LARGEST_BATCH_BYTES));
+            self.write(batch).await?;
+            rest = later;
+        }
+        Ok(())
+    }
+
     /// Makes all that was written durable.
     ///
     /// # Errors
@@ -146,6 +165,16 @@ impl<D: Disk> Wal<D> {
     pub fn bytes(&self) -> u64 {
         self.tail.end
     }
+}
+
+/// How many of the records have at most `most_bytes` together; one at least.
+pub(super) fn fitting(records: &[Record], most_bytes: usize) -> usize {
+    let mut bytes = 0;
+    let fit = records.iter().take_while(|record| {
+        bytes += record.encoded_bytes();
+        bytes <= most_bytes
+    });
+    fit.count().max(1)
 }
 
 /// All bytes of a file.

@@ -1,6 +1,7 @@
 //! `squall-node` processes on loopback, and `redis-cli` to talk to them.
 
 #![allow(clippy::disallowed_methods)] // real processes, waited for in real time
+#![allow(dead_code)] // each test binary uses a part of it
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -17,16 +18,21 @@ use crate::ports;
 const PATIENCE: Duration = Duration::from_secs(20);
 const REST: Duration = Duration::from_millis(30);
 
-/// Whether there is a `redis-cli`. Without one a test has nothing to say, which must not go
-/// unnoticed where it counts.
+/// Whether there is a `redis-cli`.
 pub fn redis_cli_is_there() -> bool {
-    let there = Command::new("redis-cli").arg("--version").output().is_ok();
+    is_there("redis-cli", Command::new("redis-cli").arg("--version"))
+}
+
+/// Whether a program runs and succeeds. Without it a test has nothing to say, which must not go
+/// unnoticed where it counts.
+pub fn is_there(name: &str, probe: &mut Command) -> bool {
+    let there = probe.output().is_ok_and(|output| output.status.success());
     if !there {
-        eprintln!("skipped: redis-cli is not installed");
+        eprintln!("skipped: {name} is not installed");
         assert_ne!(
             std::env::var("CI").as_deref(),
             Ok("true"),
-            "redis-cli must be there when CI=true"
+            "{name} must be there when CI=true"
         );
     }
     there
@@ -75,6 +81,28 @@ pub fn cli_with_input(port: u16, command: &[&str], input: &[u8]) -> String {
     let output = running.wait_with_output().expect("redis-cli ends");
     let text = [output.stdout, output.stderr].concat();
     String::from_utf8_lossy(&text).trim().to_owned()
+}
+
+/// A command of words without spaces, without a Redis client; the lines of the answer. No
+/// redirection is followed; `refused` if nobody listens.
+pub fn ask(port: u16, line: &str) -> Vec<String> {
+    if TcpStream::connect(("127.0.0.1", port)).is_err() {
+        return vec!["refused".into()];
+    }
+    let mut raw = Raw::connect(port);
+    raw.send(format!("{line}\r\n").as_bytes());
+    let first = raw.line();
+    match first.strip_prefix('*') {
+        // Bulk strings: a line of length before each.
+        Some(count) => (0..count.parse::<usize>().expect("a length"))
+            .map(|_| {
+                raw.line();
+                raw.line()
+            })
+            .collect(),
+        None if first.starts_with('$') => vec![raw.line()],
+        None => vec![first],
+    }
 }
 
 /// A connection without a Redis client, for what a Redis client would not send.
@@ -193,6 +221,18 @@ impl Cluster {
         assert!(status.success(), "node {id}: {status}\n{}", self.log(id));
     }
 
+    /// Where the node keeps its log and snapshots.
+    pub fn directory(&self, id: usize) -> PathBuf {
+        self.path(&format!("node-{id}"))
+    }
+
+    /// What a node that ended by itself wrote to standard error, and its exit code.
+    pub fn ended(&mut self, id: usize) -> (Option<i32>, String) {
+        let mut child = self.running[id - 1].take().expect("the node was started");
+        let status = child.wait().expect("a process ends");
+        (status.code(), self.log(id))
+    }
+
     pub fn is_running(&mut self, id: usize) -> bool {
         let child = self.running[id - 1].as_mut();
         child.is_some_and(|child| child.try_wait().is_ok_and(|ended| ended.is_none()))
@@ -212,7 +252,7 @@ impl Cluster {
         read.expect("the node was started")
     }
 
-    fn log(&self, id: usize) -> String {
+    pub fn log(&self, id: usize) -> String {
         let read = std::fs::read_to_string(self.path(&format!("log-{id}")));
         read.expect("the node was started")
     }

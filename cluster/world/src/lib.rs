@@ -55,6 +55,13 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// Whether somebody can be reached under this host: not under one that is empty or stands for
+/// every interface. An IPv6 host has brackets.
+pub fn is_reachable(host: &str) -> bool {
+    let is_bare_v6 = host.contains(':') && !host.starts_with('[');
+    !is_bare_v6 && !matches!(host, "" | "*" | "0" | "0.0.0.0" | "[::]" | "[]")
+}
+
 /// Time, tasks, randomness and sockets, as one node sees them.
 #[allow(async_fn_in_trait)] // single-threaded by design: no future here needs `Send`
 pub trait World: Copy + Default + Debug + Eq + Ord + 'static {
@@ -76,9 +83,19 @@ pub trait World: Copy + Default + Debug + Eq + Ord + 'static {
     async fn listen(address: &str) -> io::Result<Self::Listener>;
     async fn accept(listener: &mut Self::Listener) -> io::Result<Self::Stream>;
     async fn connect(address: &str) -> io::Result<Self::Stream>;
+    /// Where a connection comes from, for people; empty if this world does not tell.
+    fn peer_name(_: &Self::Stream) -> String {
+        String::new()
+    }
 
     /// Makes a structured event of this node known to whoever observes it.
     fn emit(event: NodeEvent);
+
+    /// Does pure work that takes long. Where there is another processor, the node goes on
+    /// meanwhile; in a simulation computing takes no time, and nothing comes in between.
+    async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+        work()
+    }
 
     fn sleep(duration: Duration) -> Self::Sleep {
         Self::sleep_until(Self::now() + duration)

@@ -2,10 +2,16 @@
 //!
 //! The node runs on a current-thread tokio runtime inside a `LocalSet`, as Redis runs on one
 //! thread: what a node does is then ordered, and the cluster code needs no locks.
+//!
+//! Events are written by a thread of their own: whoever reads standard output may stall, and
+//! that must not stop the node. What does not fit into the queue before that thread is lost,
+//! and counted.
 
 use std::future::Future;
 use std::io;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rand::Rng;
@@ -18,18 +24,33 @@ use crate::event::NodeEvent;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RealWorld;
 
-/// Start of the process's monotonic clock.
-#[allow(clippy::disallowed_methods)] // the seam itself
-fn start() -> tokio::time::Instant {
-    static START: OnceLock<tokio::time::Instant> = OnceLock::new();
-    *START.get_or_init(tokio::time::Instant::now)
+/// Silence after which the other end of a connection is asked whether it is there, and the time
+/// between two such questions, of which the system sends nine.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Events that may wait to be written.
+const EVENTS_WAITING: usize = 16 * 1024;
+/// How long the last event of a process may take to be written.
+const LAST_EVENT_LIMIT: Duration = Duration::from_secs(1);
+
+/// Nanoseconds of a clock of the system.
+fn clock_ns(clock: rustix::time::ClockId) -> u64 {
+    let now = rustix::time::clock_gettime(clock);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
+
+/// The clock of leases and timeouts (`CLOCK_BOOTTIME`): unlike the monotonic one it counts
+/// the time that the machine was suspended, in which others may have elected a leader.
+#[cfg(target_os = "linux")]
+const CLOCK: rustix::time::ClockId = rustix::time::ClockId::Boottime;
+#[cfg(not(target_os = "linux"))]
+const CLOCK: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
 
 /// The machine's monotonic clock (`CLOCK_MONOTONIC`), microseconds. Unlike [`World::now`] of
 /// this world it is the same for every process and container of a machine.
 pub fn machine_clock_us() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1_000
+    clock_ns(rustix::time::ClockId::Monotonic) / 1_000
 }
 
 impl World for RealWorld {
@@ -40,7 +61,7 @@ impl World for RealWorld {
 
     fn now() -> Instant {
         // One hour of head start, so that subtracting a timeout never hits zero.
-        Instant(3_600_000_000_000 + start().elapsed().as_nanos() as u64)
+        Instant(3_600_000_000_000 + clock_ns(CLOCK))
     }
 
     #[allow(clippy::disallowed_methods)] // the seam itself
@@ -53,12 +74,9 @@ impl World for RealWorld {
 
     #[allow(clippy::disallowed_methods)] // the seam itself
     fn sleep_until(deadline: Instant) -> Self::Sleep {
-        let from_start = Duration::from_nanos(deadline.0.saturating_sub(3_600_000_000_000));
         // A deadline too far away to represent is as good as a year from now.
-        let at = start()
-            .checked_add(from_start)
-            .unwrap_or_else(|| start() + Duration::from_secs(365 * 86_400));
-        tokio::time::sleep_until(at)
+        let rest = (deadline - Self::now()).min(Duration::from_secs(365 * 86_400));
+        tokio::time::sleep(rest)
     }
 
     #[allow(clippy::disallowed_methods)] // the seam itself
@@ -78,6 +96,10 @@ impl World for RealWorld {
     async fn accept(listener: &mut TcpListener) -> io::Result<TcpStream> {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
+        // Who is gone without a word, for lack of power or network, is found out.
+        rustix::net::sockopt::set_socket_keepalive(&stream, true)?;
+        rustix::net::sockopt::set_tcp_keepidle(&stream, KEEPALIVE_IDLE)?;
+        rustix::net::sockopt::set_tcp_keepintvl(&stream, KEEPALIVE_INTERVAL)?;
         Ok(stream)
     }
 
@@ -85,6 +107,17 @@ impl World for RealWorld {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(stream)
+    }
+
+    fn peer_name(stream: &TcpStream) -> String {
+        let peer = stream.peer_addr();
+        peer.map_or(String::new(), |address| address.to_string())
+    }
+
+    #[allow(clippy::disallowed_methods)] // the seam itself
+    async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+        let done = tokio::task::spawn_blocking(work).await;
+        done.expect("the work does not panic, and the runtime outlives its tasks")
     }
 
     /// One JSON object a line on standard output, stamped with the wall clock and with the
@@ -102,8 +135,69 @@ impl World for RealWorld {
             monotonic_us: machine_clock_us(),
             event,
         };
+        // After these the process may end at any moment.
+        let is_last = matches!(
+            line.event,
+            NodeEvent::Stopped { .. } | NodeEvent::Damaged { .. }
+        );
         let text = serde_json::to_string(&line).expect("an event is plain data");
-        // A closed standard output must not bring the node down.
-        let _ = io::Write::write_all(&mut io::stdout().lock(), format!("{text}\n").as_bytes());
+        write_event(format!("{text}\n"), is_last);
+    }
+}
+
+/// Has the line written; waits for it, though not for long, if it may be the last.
+fn write_event(line: String, is_last: bool) {
+    static WRITER: OnceLock<SyncSender<(String, Option<SyncSender<()>>)>> = OnceLock::new();
+    static LOST: AtomicU64 = AtomicU64::new(0);
+
+    let writer = WRITER.get_or_init(spawn_event_writer);
+    let (done, written) = sync_channel(1);
+    match writer.try_send((line, is_last.then_some(done))) {
+        Ok(()) if is_last => drop(written.recv_timeout(LAST_EVENT_LIMIT)),
+        Ok(()) => {}
+        Err(_) => {
+            let lost = LOST.fetch_add(1, Ordering::Relaxed) + 1;
+            if lost.is_power_of_two() {
+                tracing::warn!("standard output is not read: {lost} events were lost");
+            }
+        }
+    }
+}
+
+#[allow(clippy::disallowed_methods)] // the seam itself
+fn spawn_event_writer() -> SyncSender<(String, Option<SyncSender<()>>)> {
+    let (sender, lines) = sync_channel::<(String, Option<SyncSender<()>>)>(EVENTS_WAITING);
+    std::thread::spawn(move || {
+        for (line, done) in lines {
+            // A closed standard output must not bring the node down.
+            let _ = io::Write::write_all(&mut io::stdout().lock(), line.as_bytes());
+            if let Some(done) = done {
+                let _ = done.send(());
+            }
+        }
+    });
+    sender
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_counts_on_and_a_sleep_ends_at_its_deadline() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .expect("the system grants an event loop");
+        runtime.block_on(async {
+            let begun = RealWorld::now();
+            RealWorld::sleep(Duration::from_millis(20)).await;
+            let passed = RealWorld::now() - begun;
+            assert!(passed >= Duration::from_millis(20), "{passed:?}");
+            // A deadline in the past, and one that nobody lives to see.
+            RealWorld::sleep_until(begun).await;
+            let far = RealWorld::sleep_until(Instant(u64::MAX));
+            assert!(!far.is_elapsed());
+        });
     }
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crate::max;
 use squall::system::{
-    Action, CallFailed, Instant, Issuer, LocalFuture, Outcome, SimWorld, World, call,
+    Action, CallFailed, ClientDriver, Instant, LocalFuture, Outcome, SimWorld, World, call,
 };
 
 /// Rest before a node is asked again.
@@ -50,6 +51,10 @@ impl Client {
                 version,
                 value,
             } => format!("cas {key} {version} {value}"),
+            Action::Call(call) => {
+                let register = call.key.as_deref().unwrap_or_default();
+                max::request(call.operation.text(), register, &call.arguments)
+            }
             other => {
                 let why = format!("a register knows no {other:?}");
                 return Outcome::Failed { why };
@@ -78,13 +83,16 @@ fn understood(reply: &str) -> Outcome {
             version: number(version),
         },
         ["mismatch"] => Outcome::Mismatch,
+        ["top", largest] => Outcome::Answered {
+            value: number(largest).into(),
+        },
         _ => Outcome::Unknown {
             why: reply.to_owned(),
         },
     }
 }
 
-impl Issuer for Client {
+impl ClientDriver for Client {
     fn issue<'a>(&'a mut self, action: &'a Action, deadline: Instant) -> LocalFuture<'a, Outcome> {
         Box::pin(self.outcome(action, deadline))
     }

@@ -1,5 +1,8 @@
 //! A replicated register that is no Raft: a primary, and backups that copy it.
 //!
+//! Beside a register of values, whose operations Squall knows as those of a cache, there are
+//! registers that keep the largest number: the service `max`, which Squall does not know.
+//!
 //! Clients write to the primary. It gives each write a number, sends it to every backup that
 //! is alive, waits until they have it, and only then answers. When backups no longer hear
 //! from the primary, the one with the lowest number takes over, in a view of a higher
@@ -14,12 +17,16 @@
 //! first and copies afterwards, so that whoever takes over may not have what was promised.
 
 mod client;
+mod max;
 mod node;
 mod store;
 
 use std::rc::Rc;
+use std::sync::Arc;
 
-use squall::system::{Issuer, LocalFuture, NodeContext, System};
+use squall::system::{ClientDriver, LocalFuture, NodeContext, Services, System, shipped};
+
+pub use max::MaxRegisters;
 
 /// The system under test.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,7 +41,13 @@ impl System for PrimaryBackup {
         Box::pin(async move { Rc::new(node::Node::new(node, early_ack)).run().await })
     }
 
-    fn client(&self, addresses: &[String], number: usize) -> Box<dyn Issuer> {
+    fn services(&self) -> Services {
+        let mut services = shipped();
+        services.push(Arc::new(MaxRegisters));
+        services
+    }
+
+    fn client(&self, addresses: &[String], number: usize) -> Box<dyn ClientDriver> {
         Box::new(client::Client::new(addresses, number))
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! get KEY · set KEY VALUE · cas KEY VERSION VALUE      from clients, to the primary
+//! raise KEY NUMBER · top KEY                           from clients, to the primary
 //! copy VIEW VERSION KEY VALUE                          from the primary, each write
 //! beat VIEW PRIMARY                                    from the primary, ten times a second
 //! take VIEW PRIMARY STORE                              from a new primary: all it has
@@ -189,6 +190,8 @@ impl Node {
             ["cas", key, version, value] if self.is_primary() => {
                 self.write(key, version.parse().ok(), value).await
             }
+            ["raise", key, offered] if self.is_primary() => self.raise(key, number(offered)).await,
+            ["top", key] if self.is_primary() => format!("top {}", self.largest(key)),
             ["copy", view, version, key, value] => self.copy(view, version, key, value),
             ["beat", view, primary] => self.hear(number(view), number(primary) as usize),
             ["tell"] => {
@@ -210,6 +213,33 @@ impl Node {
         if !self.is_primary() {
             return "not-primary".into();
         }
+        self.write_in_turn(key, expected, value).await
+    }
+
+    /// Keeps the larger of what there is and what is offered, and answers with it.
+    async fn raise(self: &Rc<Self>, key: &str, offered: u64) -> String {
+        let _turn = self.writing.lock().await;
+        if !self.is_primary() {
+            return "not-primary".into();
+        }
+        if offered > self.largest(key) {
+            self.write_in_turn(key, None, &offered.to_string()).await;
+        }
+        format!("top {}", self.largest(key))
+    }
+
+    /// 0 if the register was never raised.
+    fn largest(&self, key: &str) -> u64 {
+        let store = self.store.borrow();
+        store.get(key).1.map_or(0, number)
+    }
+
+    async fn write_in_turn(
+        self: &Rc<Self>,
+        key: &str,
+        expected: Option<u64>,
+        value: &str,
+    ) -> String {
         if expected.is_some_and(|expected| expected != self.store.borrow().get(key).0) {
             return "mismatch".into();
         }

@@ -12,6 +12,7 @@ use squall_fault::{Action, Capability, Target};
 use squall_history::resources::ResourceSample;
 pub use squall_history::{BackendInfo, History};
 use squall_plan::plan::{ClockPlan, Plan};
+use squall_workload::service::{Services, shipped};
 
 use crate::log::Logs;
 
@@ -68,6 +69,11 @@ pub trait Backend {
     /// Whether its nodes are of another system than Squall's own cluster.
     fn runs_other_system(&self) -> bool {
         false
+    }
+
+    /// The services that its nodes can be asked.
+    fn services(&self) -> Services {
+        shipped()
     }
 
     /// Why the plan cannot be played here: the first thing that it asks for in vain, and what

@@ -98,9 +98,9 @@ impl<S: Site> Stage<S> {
 
     fn start_clients(&self) {
         self.site.among_clients(|| {
-            squall_workload::start::<S::World>(&self.setting, &self.plan);
+            squall_workload::start(&self.setting, &self.plan);
             if let Some(probes) = &self.plan.probe {
-                probe::start::<S::World>(&self.setting, &self.plan, probes);
+                probe::start(&self.setting, &self.plan, probes);
             }
         });
     }
@@ -171,8 +171,8 @@ impl<S: Site> Stage<S> {
         self.setting.resume();
         self.site.among_clients(|| {
             let (setting, plan) = (self.setting.clone(), self.plan.clone());
-            self.setting.spawn::<S::World>(async move {
-                if let Err(why) = audit::run::<S::World>(&setting, &plan, limit).await {
+            self.setting.spawn(async move {
+                if let Err(why) = audit::run(&setting, &plan, limit).await {
                     setting.recorder.missed(HarnessEvent::Audit { why });
                 }
             });

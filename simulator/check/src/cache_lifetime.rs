@@ -4,7 +4,9 @@
 //! In plain words: what was stored for a minute is there for a minute, not for less because
 //! of an earlier, shorter promise, and not for much more.
 //!
-//! Source: `EXPIRE` and `SET … EX` of Redis. Log time runs at most as fast as the run's clock,
+//! What a key says of its remaining lifetime (`TTL`) is no more than its last set gave.
+//!
+//! Source: `EXPIRE`, `TTL` and `SET … EX` of Redis. Log time runs at most as fast as the run's clock,
 //! so a lifetime that began when the set was sent, the earliest moment, cannot end earlier
 //! than that plus its length. It ends late by the time without a leader and a moment, so the
 //! upper bound counts from the last change of leader or fault, with [`GRACE_US`] on top.
@@ -13,6 +15,8 @@
 //! may have been evicted.
 
 use std::collections::BTreeMap;
+
+use serde_json::Value;
 
 use super::result::Judge;
 use super::view::{STAMP_RESOLUTION_US, View, may_have_effect};
@@ -28,6 +32,11 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
         let operations: Vec<&Operation> = indexes.iter().map(|&i| &view.operations[i]).collect();
         let writes = Writes::new(&operations);
         for read in &operations {
+            if let (Action::Ttl { .. }, Some(Outcome::Answered { value })) =
+                (read.action, read.outcome)
+            {
+                judge_remaining(judge, key, &writes, read, value);
+            }
             let (Action::Get { .. }, Some(Outcome::Value { value, version })) =
                 (read.action, read.outcome)
             else {
@@ -85,6 +94,42 @@ impl<'v, 'a> Writes<'v, 'a> {
         let (&version, write) = newest.find(|(_, o)| o.return_pos < Some(read.invoke_pos))?;
         Some((version, write))
     }
+
+    /// Those of which one may be the last when `read` is answered, if `version` surely came
+    /// before it.
+    fn since<'w>(
+        &'w self,
+        version: u64,
+        read: &Operation,
+    ) -> impl Iterator<Item = &'v Operation<'a>> + use<'w, 'v, 'a> {
+        let later = self.by_version.range(version..).map(|(_, write)| *write);
+        let in_doubt = self.unanswered.iter().copied();
+        let return_pos = read.return_pos;
+        later
+            .chain(in_doubt)
+            .filter(move |write| Some(write.invoke_pos) < return_pos)
+    }
+}
+
+/// What is left of a lifetime is no more than a write that may be the last one gave, and none
+/// ends that has none.
+fn judge_remaining(judge: &mut Judge, key: &str, writes: &Writes, read: &Operation, left: &Value) {
+    let left_us = match left.as_u64() {
+        Some(ms) => Some(ms.saturating_mul(1_000)),
+        None if left == "forever" => None,
+        None => return,
+    };
+    judge.count_checked();
+    let (version, last) = writes.last_before(read).unzip();
+    let mut candidates = writes.since(version.unwrap_or(0), read);
+    let fits = |write: &Operation| match (left_us, lifetime_us(write)) {
+        (Some(left_us), Some(lifetime_us)) => left_us <= lifetime_us,
+        (left_us, lifetime_us) => left_us == lifetime_us,
+    };
+    if !candidates.any(fits) {
+        let what = format!("key {key}: no write that may be the last gave a lifetime of {left}");
+        judge.violation(what, last.into_iter().chain([read]).map(words::operation));
+    }
 }
 
 fn lifetime_us(write: &Operation) -> Option<u64> {
@@ -101,11 +146,7 @@ fn judge_absence(judge: &mut Judge, key: &str, writes: &Writes, read: &Operation
         return;
     };
     let returned_us = read.returned_us.expect("an answered read has returned");
-    let later = writes.by_version.range(version..).map(|(_, write)| *write);
-    let in_doubt = writes.unanswered.iter().copied();
-    let mut candidates = later
-        .chain(in_doubt)
-        .filter(|o| Some(o.invoke_pos) < read.return_pos);
+    let mut candidates = writes.since(version, read);
     let can_be_over = candidates.any(|write| {
         lifetime_us(write).is_some_and(|lifetime_us| {
             write.invoked_us.saturating_add(lifetime_us) <= returned_us + STAMP_RESOLUTION_US
@@ -203,6 +244,32 @@ mod tests {
             &run.end(),
             "version 5 was read after version 6 was stored",
         );
+    }
+
+    #[test]
+    fn a_remaining_lifetime_is_no_more_than_the_last_set_gave() {
+        let asked = |run: &mut Run, left: serde_json::Value| {
+            let ttl = squall_history::Action::Ttl { key: "k".into() };
+            run.call(
+                "cache-1",
+                ttl,
+                squall_history::Outcome::Answered { value: left },
+            );
+            run.end()
+        };
+        passes(check, &asked(&mut stored_for_a_second(), 990.into()));
+        passes(check, &asked(&mut stored_for_a_second(), "absent".into()));
+        let broken = "no write that may be the last gave a lifetime of ";
+        for left in [1001.into(), "forever".into()] {
+            let expected = format!("{broken}{left}");
+            fails(check, &asked(&mut stored_for_a_second(), left), &expected);
+        }
+        let mut run = stored_for_a_second();
+        run.call("cache-1", set_volatile("k", "b", None), stored(6));
+        fails(check, &asked(&mut run, 500.into()), broken);
+        let mut run = stored_for_a_second();
+        run.call("cache-2", set_volatile("k", "b", None), unknown());
+        passes(check, &asked(&mut run, "forever".into()));
     }
 
     /// A set without an answer may have cut the lifetime short, and an eviction may explain

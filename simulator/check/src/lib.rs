@@ -47,6 +47,7 @@ mod lost_grants;
 mod lost_writes;
 mod messages;
 mod monotonic;
+mod own;
 #[cfg(test)]
 mod own_mistakes;
 mod queue_conservation;
@@ -71,6 +72,7 @@ mod view;
 mod well_formed;
 mod words;
 
+pub use own::{Findings, OwnCheck, check_own, linearizable};
 pub use result::{CheckResult, EVIDENCE_LIMIT, Verdict, overall};
 pub use table::{CHECKS, Check, is_called, markdown};
 
@@ -83,6 +85,12 @@ use view::View;
 pub fn check_all(history: &History) -> Vec<CheckResult> {
     let view = View::new(history);
     let results: Vec<CheckResult> = CHECKS.iter().map(|check| run(check, &view)).collect();
+    behind_gates(history, results)
+}
+
+/// The results of checks, of which the first is whether the history is well formed, as far
+/// as the history lets them count.
+fn behind_gates(history: &History, results: Vec<CheckResult>) -> Vec<CheckResult> {
     let formed = &results[0];
     let malformed = formed.verdict == Verdict::Unknown;
     let doubt = if malformed {

@@ -29,8 +29,6 @@ const LEAST_OF_A_RATE: u64 = 50;
 /// Clients that asked for less time than this did so because they got no answers.
 const SHORTEST_SERVE_US: u64 = 1_000_000;
 
-const SERVICES: [Service; 3] = [Service::Lock, Service::Queue, Service::Cache];
-
 pub(super) fn check(view: &View, judge: &mut Judge) {
     let converge = view.phases.iter().position(|p| p.phase == Phase::Converge);
     let Some(index) = converge else {
@@ -49,7 +47,7 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
             judge.violation("did not converge".into(), [line]);
         }
     }
-    for service in SERVICES {
+    for service in view.services() {
         judge_rate(view, judge, service);
     }
     judge_clients(view, judge);

@@ -8,22 +8,16 @@
 
 use super::result::Judge;
 use super::view::View;
-use squall_history::{Outcome, Phase, Service};
+use squall_history::{Outcome, Phase};
 
 pub(super) fn check(view: &View, judge: &mut Judge) {
-    for (service, name) in [
-        (Service::Lock, "lock"),
-        (Service::Queue, "queue"),
-        (Service::Cache, "cache"),
-    ] {
+    for service in view.services() {
+        let name = service.name();
         let of_service = || {
             view.operations
                 .iter()
                 .filter(move |o| o.action.service() == service && o.action.is_remote())
         };
-        if of_service().next().is_none() {
-            continue;
-        }
         let acknowledged = of_service()
             .filter(|o| o.outcome.is_some_and(Outcome::is_acknowledged))
             .inspect(|_| judge.count_checked())

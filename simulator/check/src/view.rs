@@ -5,7 +5,7 @@
 //! the same instant keep their order. Operation A precedes B if A's return stands before
 //! B's invocation. It holds references only; it judges nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::{IndexMap, IndexSet};
 use squall_fault::FaultKind;
@@ -15,7 +15,7 @@ use super::messages::Messages;
 use super::words::seconds;
 use squall_history::{
     Action, EventKind, FaultEvent, FaultStatus, History, NodeEvent, Operation, Outcome, Phase,
-    operations,
+    Service, operations,
 };
 
 /// Nodes stamp log entries in whole milliseconds, so a deadline may seem to come up to
@@ -68,6 +68,12 @@ impl<'a> View<'a> {
             history,
             operations,
         }
+    }
+
+    /// The services that the cluster was asked for, in the order of reports.
+    pub(super) fn services(&self) -> BTreeSet<Service> {
+        let remote = self.operations.iter().filter(|o| o.action.is_remote());
+        remote.map(|operation| operation.action.service()).collect()
     }
 
     pub(super) fn phase(&self, phase: Phase) -> Option<PhaseStart> {
@@ -197,16 +203,12 @@ fn keys<'a>(operations: &[Operation<'a>]) -> (Keys<'a>, Keys<'a>) {
     let mut volatile: IndexSet<&str> = IndexSet::new();
     for (index, operation) in operations.iter().enumerate() {
         use Action::*;
-        if let SetVolatile { key, .. } = operation.action {
+        let action = operation.action;
+        if let SetVolatile { key, .. } = action {
             volatile.insert(key);
         }
-        if let Get { key, .. }
-        | Set { key, .. }
-        | SetVolatile { key, .. }
-        | CompareAndSet { key, .. }
-        | Delete { key }
-        | Increment { key, .. } = operation.action
-        {
+        let is_behind = matches!(action, GetFrom { .. } | GetNear { .. });
+        if let (Service::Cache, false, Some(key)) = (action.service(), is_behind, action.key()) {
             keys.entry(key).or_default().push(index);
         }
     }

@@ -92,50 +92,13 @@ impl<'a> Reader<'a> {
             return Err(format!("operation {op} is answered but not outstanding"));
         };
         self.busy.swap_remove(client);
-        if fits(action, outcome) {
+        if action.is_answered_by(outcome) {
             Ok(())
         } else {
             Err(format!(
                 "operation {op}: {outcome:?} does not answer {action:?}"
             ))
         }
-    }
-}
-
-fn fits(action: &Action, outcome: &Outcome) -> bool {
-    use Outcome::*;
-    if matches!(outcome, Failed { .. } | Unknown { .. }) {
-        return true;
-    }
-    match action {
-        Action::Acquire { .. } => matches!(outcome, Granted { .. } | NotGranted | NotHeld),
-        Action::Cancel { .. } => matches!(outcome, NotGranted),
-        Action::Inspect { .. } => matches!(outcome, Line { .. }),
-        Action::Release { .. } => matches!(outcome, Released | NotHeld),
-        Action::Check { .. } => matches!(outcome, Checked { .. }),
-        Action::OpenSession { .. } => matches!(outcome, Session { .. }),
-        Action::KeepAlive { .. } => matches!(outcome, Alive | NotHeld),
-        Action::CloseSession { .. } => matches!(outcome, Closed | NotHeld),
-        Action::Publish { .. } => matches!(outcome, Published { .. }),
-        Action::PublishBatch { values, .. } => {
-            matches!(outcome, PublishedBatch { ids } if ids.len() == values.len())
-        }
-        Action::Configure { .. } => matches!(outcome, Configured),
-        Action::Depth { .. } => matches!(outcome, Outcome::Depth { .. }),
-        Action::Receive { .. } => matches!(outcome, Received { .. }),
-        Action::Ack { .. } | Action::Nack { .. } => matches!(outcome, Settled { .. }),
-        Action::Get { .. } | Action::GetFrom { .. } | Action::GetNear { .. } => {
-            matches!(outcome, Value { .. })
-        }
-        Action::GetMany { keys } => {
-            matches!(outcome, Values { values } if values.len() == keys.len())
-        }
-        Action::CacheSize { .. } => matches!(outcome, Size { .. }),
-        Action::Set { .. } | Action::SetVolatile { .. } | Action::Delete { .. } => {
-            matches!(outcome, Stored { .. })
-        }
-        Action::CompareAndSet { .. } => matches!(outcome, Stored { .. } | Mismatch),
-        Action::Increment { .. } => matches!(outcome, Counted { .. }),
     }
 }
 

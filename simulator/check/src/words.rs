@@ -3,7 +3,7 @@
 //! One line each, with times in seconds, client and outcome, so that a reader needs
 //! neither the history file nor the code to follow what went wrong.
 
-use squall_history::{Action, Delivered, Holder, Operation, Outcome};
+use squall_history::{Delivered, Holder, Operation, Outcome};
 
 /// `3.201000 s lock-1: acquire a for session 5 -> granted token 17 (at 3.204000 s)`.
 pub(super) fn operation(operation: &Operation) -> String {
@@ -11,7 +11,7 @@ pub(super) fn operation(operation: &Operation) -> String {
         "{} {}: {}",
         seconds(operation.invoked_us),
         operation.client,
-        action(operation.action)
+        operation.action
     );
     match (operation.outcome, operation.returned_us) {
         (Some(told), Some(at_us)) => {
@@ -23,7 +23,7 @@ pub(super) fn operation(operation: &Operation) -> String {
 
 /// What was asked and answered, without client and times.
 pub(super) fn short(operation: &Operation) -> String {
-    let asked = action(operation.action);
+    let asked = operation.action;
     match operation.outcome {
         Some(told) => format!("{asked} → {}", outcome(told)),
         None => format!("{asked} ?"),
@@ -33,109 +33,6 @@ pub(super) fn short(operation: &Operation) -> String {
 /// Microseconds as seconds, all digits.
 pub(super) fn seconds(us: u64) -> String {
     format!("{}.{:06} s", us / 1_000_000, us % 1_000_000)
-}
-
-fn action(action: &Action) -> String {
-    use Action::*;
-    match action {
-        Acquire {
-            name,
-            session,
-            shared,
-            ..
-        } => {
-            let how = if *shared { "acquire shared" } else { "acquire" };
-            format!("{how} {name} for session {session}")
-        }
-        Release {
-            name,
-            session,
-            token,
-        } => format!("release {name} token {token} of session {session}"),
-        Cancel { name, session } => format!("stop waiting for {name} in session {session}"),
-        Inspect { name } => format!("look at lock {name}"),
-        Check { name, token } => format!("use {name} with token {token}"),
-        OpenSession { ttl_ms } => format!("open a session of {ttl_ms} ms"),
-        KeepAlive { session } => format!("keep session {session} alive"),
-        CloseSession { session } => format!("close session {session}"),
-        Publish { queue, value, .. } => format!("publish {value} to {queue}"),
-        PublishBatch { .. } => batch(action),
-        Configure {
-            queue,
-            max_depth,
-            max_deliveries,
-        } => format!("limit {queue} to {max_depth} messages, {max_deliveries} deliveries each"),
-        Depth { queue } => format!("ask how many messages {queue} holds"),
-        Receive {
-            queue,
-            visibility_ms,
-            ..
-        } => format!("receive from {queue}, hidden for {visibility_ms} ms"),
-        Ack {
-            queue,
-            receipt,
-            value,
-        } => format!("ack {value} in {queue} by receipt {receipt}"),
-        Nack {
-            queue,
-            receipt,
-            value,
-            delay_ms,
-        } => format!("nack {value} in {queue} by receipt {receipt}, delay {delay_ms} ms"),
-        Get { key, lease: false } => format!("get {key}"),
-        Get { key, lease: true } => format!("get {key} by lease"),
-        GetFrom {
-            key,
-            node,
-            bound_ms: Some(bound_ms),
-        } => format!("get {key} from {node}, at most {bound_ms} ms old"),
-        GetFrom { key, node, .. } => format!("get {key} from {node} as it stands"),
-        GetNear { key, bound_ms } => {
-            format!("get {key} from its own cache, at most {bound_ms} ms old")
-        }
-        GetMany { keys } => format!("get {} at once", keys.join(", ")),
-        SetVolatile {
-            key,
-            value,
-            ttl_ms: Some(ttl_ms),
-            ..
-        } => format!("set {key} to {value} for {ttl_ms} ms"),
-        SetVolatile { key, value, .. } => format!("set {key} to {value} until evicted"),
-        CacheSize { capacity } => format!("ask how many keys there are, of at most {capacity}"),
-        Set { key, value, .. } => format!("set {key} to {value}"),
-        CompareAndSet {
-            key,
-            version,
-            value,
-        } => format!("set {key} to {value} if at version {version}"),
-        Delete { key } => format!("delete {key}"),
-        Increment { key, by } => format!("add {by} to {key}"),
-    }
-}
-
-fn batch(action: &Action) -> String {
-    let Action::PublishBatch {
-        queue,
-        values,
-        delay_ms,
-        priority,
-        group,
-        ..
-    } = action
-    else {
-        unreachable!("only a batch is described here, not {action:?}")
-    };
-    let mut text = format!("publish {} to {queue}", values.join(", "));
-    if *delay_ms > 0 {
-        text += &format!(", delay {delay_ms} ms");
-    }
-    if *priority > 0 {
-        text += &format!(", priority {priority}");
-    }
-    if let Some(group) = group {
-        text += &format!(", group {group}");
-    }
-    text
 }
 
 fn line(holders: &[Holder], waiters: &[u64]) -> String {
@@ -197,6 +94,7 @@ fn outcome(outcome: &Outcome) -> String {
         Stored { version } => format!("stored as version {version}"),
         Mismatch => "version did not match".into(),
         Counted { value, version } => format!("{value} at version {version}"),
+        Answered { value } => value.to_string(),
         Failed { why } => format!("failed, no effect ({why})"),
         Unknown { why } => format!("unknown ({why})"),
     }

@@ -7,7 +7,7 @@ use squall_fault::FaultKind;
 /// What a node says about itself, in the words of whoever emits it.
 pub use squall_world::event::{NodeEvent, Served, Timed, Work};
 
-use super::operation::{Action, Outcome};
+use super::{Action, Outcome};
 
 /// Begins a note: the faults in force leave no majority of the nodes unharmed.
 pub const NO_MAJORITY: &str = "no majority can answer";

@@ -9,25 +9,28 @@
 //! Sources: Jepsen's operation histories (invoke / ok / fail / info) and Herlihy & Wing,
 //! "Linearizability" (1990).
 
+mod action;
 mod backend_info;
 pub mod event;
 pub mod jsonl;
 mod line;
 pub mod operation;
+mod outcome;
 pub mod recorder;
 pub mod resources;
+mod service;
 pub mod window;
 
+pub use action::{Action, Call, OPERATIONS, OperationClass, OperationInfo, operation_names};
 pub use backend_info::BackendInfo;
 pub use event::{
     Event, EventKind, FaultEvent, FaultStatus, HarnessEvent, LoadEvent, LoadUnit, MAJORITY_AGAIN,
     NO_MAJORITY, NodeEvent, Phase, Served, StreamEvent, StressLimit, Timed, UNFINISHED, Work,
 };
-pub use operation::{
-    Action, Delivered, Found, Holder, Operation, Outcome, PROBE, Service, dead_lettered_from,
-    dead_letters_of, operations, start_us,
-};
+pub use operation::{Operation, PROBE, dead_lettered_from, dead_letters_of, operations, start_us};
+pub use outcome::{Delivered, Found, Holder, Outcome};
 pub use recorder::{Observed, Observer, Recorder};
+pub use service::{Name, Service};
 pub use window::Window;
 
 /// A complete recorded run.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use squall_history::{Phase, Service};
 
 use super::distribution::nearest_rank;
-use super::timeline::{Class, SERVICES, Span, Timeline, count_in};
+use super::timeline::{Class, Span, Timeline, count_in};
 
 /// One service's warm-up. `None` where it had too few acknowledged operations to tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,9 +34,10 @@ impl Baselines {
         let Some(warmup) = timeline.phase(Phase::Warmup) else {
             return Self::default();
         };
-        let by_service = SERVICES
+        let services = timeline.services().into_iter();
+        let by_service = services
             .map(|service| (service, baseline(timeline, service, warmup)))
-            .into();
+            .collect();
         let acks = timeline.ack_times(None);
         let first_us = acks.iter().copied().find(|at_us| *at_us >= warmup.from_us);
         let steady = Span {

@@ -18,6 +18,8 @@
 //! Only chaos, heal, converge and serve count, and gaps are clipped to them. `any` is the
 //! time in which at least one service was down.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +27,7 @@ use squall_history::Service;
 use squall_objective::fixed::{Ms, Percent};
 
 use super::baseline::{Baseline, Baselines};
-use super::timeline::{Class, SERVICES, Sample, Span, Timeline};
+use super::timeline::{Class, Sample, Span, Timeline};
 
 /// No silence shorter than this is a gap.
 pub const FLOOR_US: u64 = 10_000;
@@ -63,38 +65,44 @@ pub struct ServiceDowntime {
     pub availability: Percent,
 }
 
-/// `null` for services that were never asked, and for `any` if the run had no chaos.
+/// `null` for services that ship with Squall and were never asked, and for `any` if the run
+/// had no chaos.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Downtime {
-    pub lock: Option<ServiceDowntime>,
-    pub queue: Option<ServiceDowntime>,
-    pub cache: Option<ServiceDowntime>,
+    #[serde(flatten)]
+    pub services: BTreeMap<Service, Option<ServiceDowntime>>,
     /// At least one service down.
     pub any: Option<ServiceDowntime>,
+}
+
+impl Downtime {
+    pub fn of(&self, service: Service) -> Option<ServiceDowntime> {
+        self.services.get(&service).copied().flatten()
+    }
 }
 
 /// Downtime of each service between the start of chaos and the end of serve, and all gaps in
 /// order of time, then of service.
 pub fn downtime(timeline: &Timeline<'_>, baselines: &Baselines) -> (Downtime, Vec<Gap>) {
     let Some(measured) = timeline.measured() else {
-        return Default::default();
+        let services = Service::SHIPPED.map(|service| (service, None)).into();
+        let any = None;
+        return (Downtime { services, any }, Vec::new());
     };
     let mut gaps = Vec::new();
-    let [lock, queue, cache] = SERVICES.map(|service| {
-        let asked = timeline.samples.iter().any(|s| s.service == service);
+    let mut services = BTreeMap::from(Service::SHIPPED.map(|service| (service, None)));
+    for service in timeline.services() {
         let found = gaps_of(timeline, service, baselines.service(service), measured);
         gaps.extend(found.iter().map(|s| Gap {
             service,
             from_ms: Ms::of(s.from_us),
             to_ms: Ms::of(s.to_us),
         }));
-        asked.then(|| sum(&found, measured))
-    });
+        services.insert(service, Some(sum(&found, measured)));
+    }
     gaps.sort_by_key(|gap| (gap.from_ms, gap.service));
     let downtime = Downtime {
-        lock,
-        queue,
-        cache,
+        services,
         any: Some(sum(&union(&gaps), measured)),
     };
     (downtime, gaps)

@@ -49,9 +49,12 @@ fn a_gap_runs_from_the_last_to_the_first_acknowledgement() {
         count: 1,
         availability: Percent::of(872_500),
     };
-    assert_eq!(downtime.cache, Some(expected));
+    assert_eq!(downtime.of(Service::Cache), Some(expected));
     assert_eq!(downtime.any, Some(expected));
-    assert_eq!((downtime.lock, downtime.queue), (None, None));
+    assert_eq!(
+        (downtime.of(Service::Lock), downtime.of(Service::Queue)),
+        (None, None)
+    );
 }
 
 #[test]
@@ -119,7 +122,7 @@ fn a_long_poll_is_no_outage_until_its_own_wait_is_over() {
     };
     let queue_gaps: Vec<_> = gaps.iter().map(|g| (g.service, g.to_ms)).collect();
     assert_eq!(queue_gaps, [(gap.service, gap.to_ms)]);
-    assert_eq!(downtime.queue.map(|d| d.count), Some(1));
+    assert_eq!(downtime.of(Service::Queue).map(|d| d.count), Some(1));
 }
 
 #[test]
@@ -137,8 +140,14 @@ fn any_is_the_time_in_which_at_least_one_service_was_down() {
     script.op(4_500_000, check(), Some((4_500_100, checked())));
     script.op(4_600_000, check(), Some((5_500_000, checked())));
     let (downtime, _) = measured(&script.end(11 * SECOND));
-    assert_eq!(downtime.cache.map(|d| d.total.get()), Some(1_100_000));
-    assert_eq!(downtime.lock.map(|d| d.total.get()), Some(999_900));
+    assert_eq!(
+        downtime.of(Service::Cache).map(|d| d.total.get()),
+        Some(1_100_000)
+    );
+    assert_eq!(
+        downtime.of(Service::Lock).map(|d| d.total.get()),
+        Some(999_900)
+    );
     assert_eq!(
         downtime.any.map(|d| (d.total.get(), d.count)),
         Some((1_495_000, 1))

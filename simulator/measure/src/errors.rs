@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use squall_history::Outcome;
 
-use super::latency::operation_name;
 use super::timeline::{Class, Timeline};
 
 /// How often one kind of operation was not acknowledged for one reason.
@@ -33,7 +32,7 @@ pub fn errors(timeline: &Timeline<'_>) -> Vec<ErrorRow> {
             Some(_) => continue,
         };
         let service = operation.action.service();
-        let key = (service, operation_name(operation.action), class, why);
+        let key = (service, operation.action.operation(), class, why);
         *counts.entry(key).or_default() += 1;
     }
     let counts = counts.into_iter();

@@ -12,7 +12,7 @@ use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use squall_history::{Action, Phase};
+use squall_history::Phase;
 
 use super::timeline::{Class, Timeline};
 
@@ -41,7 +41,7 @@ pub fn latency(timeline: &Timeline<'_>) -> Latencies {
     let mut recorders: BTreeMap<_, Recorder> = BTreeMap::new();
     for sample in &timeline.samples {
         if let Some(end_us) = sample.end_us {
-            let operation = (sample.service, operation_name(sample.action));
+            let operation = (sample.service, sample.action.operation());
             let recorder = recorders.entry((operation, sample.phase, sample.class));
             let recorder = recorder.or_insert_with(Recorder::new);
             recorder.record(end_us - sample.start_us);
@@ -55,37 +55,6 @@ pub fn latency(timeline: &Timeline<'_>) -> Latencies {
         outcomes.insert(class, recorder.summary());
     }
     latencies
-}
-
-/// The name of an operation in reports; the same as in the history.
-pub fn operation_name(action: &Action) -> &'static str {
-    match action {
-        Action::Acquire { .. } => "acquire",
-        Action::Release { .. } => "release",
-        Action::Cancel { .. } => "cancel",
-        Action::Inspect { .. } => "inspect",
-        Action::Check { .. } => "check",
-        Action::OpenSession { .. } => "open_session",
-        Action::KeepAlive { .. } => "keep_alive",
-        Action::CloseSession { .. } => "close_session",
-        Action::Publish { .. } => "publish",
-        Action::PublishBatch { .. } => "publish_batch",
-        Action::Configure { .. } => "configure",
-        Action::Depth { .. } => "depth",
-        Action::Receive { .. } => "receive",
-        Action::Ack { .. } => "ack",
-        Action::Nack { .. } => "nack",
-        Action::Get { .. } => "get",
-        Action::GetFrom { .. } => "get_from",
-        Action::GetNear { .. } => "get_near",
-        Action::GetMany { .. } => "get_many",
-        Action::Set { .. } => "set",
-        Action::SetVolatile { .. } => "set_volatile",
-        Action::CacheSize { .. } => "cache_size",
-        Action::CompareAndSet { .. } => "compare_and_set",
-        Action::Delete { .. } => "delete",
-        Action::Increment { .. } => "increment",
-    }
 }
 
 /// A histogram, with what it would round kept exactly.
@@ -182,22 +151,5 @@ mod tests {
         let stalled = chaos[&Class::Ok];
         assert_eq!((stalled.min, stalled.p50), (900_000, 900_000));
         assert_eq!(chaos[&Class::Unknown].max, 500_000);
-    }
-
-    #[test]
-    fn names_are_those_of_the_history() {
-        for action in [
-            get("k"),
-            Action::CompareAndSet {
-                key: "k".into(),
-                version: 1,
-                value: "v".into(),
-            },
-        ] {
-            let written = serde_json::to_value(&action).expect("actions serialize");
-            assert_eq!(written["f"], operation_name(&action));
-            let known = squall_objective::objective::operations(action.service());
-            assert!(known.contains(&operation_name(&action)));
-        }
     }
 }

@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 use squall_history::{Action, Operation, Outcome, PROBE, Phase, Service};
 
 use super::distribution::nearest_rank;
-use super::latency::operation_name;
 use super::timeline::{Span, Timeline, count_in};
 
 /// Throughput is counted by whole ones.
@@ -84,7 +83,7 @@ impl Levels {
         self.ends.push((start_us, outcome.is_some()));
         if let (Some(_), Some(end_us)) = (outcome, operation.returned_us) {
             let service = operation.action.service();
-            let key = (service, operation_name(operation.action));
+            let key = (service, operation.action.operation());
             let answers = self.answers.entry(key).or_default();
             answers.push((start_us, end_us - start_us));
             self.acks.entry(service).or_default().push(end_us);

@@ -46,7 +46,7 @@ pub use sizes::PayloadRow;
 pub use slowest::SlowRow;
 pub use steps::{Broke, LoadMeasure, LoadStep, Overall, StressEnd};
 pub use throughput::{Leader, PhaseStart, Rate, Throughput, TimelineData};
-pub use timeline::{Class, SERVICES, Span};
+pub use timeline::{Class, Span};
 pub use totals::{CacheReport, QueueReport, Totals};
 pub use work::{Breakdown, Stages};
 

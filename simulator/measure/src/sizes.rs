@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use squall_history::Phase;
 
-use super::latency::{Latency, Recorder, operation_name};
+use super::latency::{Latency, Recorder};
 use super::timeline::{Class, Timeline};
 
 /// Payloads up to this size are one class.
@@ -35,7 +35,7 @@ pub fn by_size(timeline: &Timeline<'_>) -> Vec<PayloadRow> {
         let (Some(end_us), Some(bytes)) = (sample.end_us, sample.action.payload_bytes()) else {
             continue;
         };
-        let key = (sample.service, operation_name(sample.action));
+        let key = (sample.service, sample.action.operation());
         let classes = operations.entry(key).or_default();
         let class = classes.entry(class_of(bytes)).or_insert_with(Recorder::new);
         class.record(end_us - sample.start_us);

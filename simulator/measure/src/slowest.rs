@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use squall_objective::fixed::Ms;
 
-use super::latency::operation_name;
 use super::timeline::Timeline;
 
 /// How many are listed.
@@ -39,7 +38,7 @@ pub fn slowest(timeline: &Timeline<'_>) -> Vec<SlowRow> {
     slow.truncate(MOST);
     let row = |(latency_us, index): (u64, usize)| SlowRow {
         service: operations[index].action.service().name().to_owned(),
-        operation: operation_name(operations[index].action).to_owned(),
+        operation: operations[index].action.operation().to_owned(),
         client: operations[index].client.to_owned(),
         at_ms: Ms::of(timeline.samples[index].start_us),
         latency_ms: Ms::of(latency_us),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use squall_history::{Phase, Service};
 use squall_objective::fixed::{Ms, PerSecond};
 
-use super::timeline::{Reign, SERVICES, Span, Timeline, count_in};
+use super::timeline::{Reign, Span, Timeline, count_in};
 
 /// Length of the window of [`Rate::lowest`].
 pub const WINDOW_US: u64 = 1_000_000;
@@ -39,7 +39,7 @@ pub fn per_second(count: u64, length_us: u64) -> PerSecond {
 pub type Throughput = BTreeMap<String, BTreeMap<Phase, Rate>>;
 
 pub fn throughput(timeline: &Timeline<'_>) -> Throughput {
-    let services = asked(timeline);
+    let services = timeline.services().into_iter();
     services
         .map(|service| (service.name().to_owned(), by_phase(timeline, Some(service))))
         .chain([("all".to_owned(), by_phase(timeline, None))])
@@ -80,7 +80,7 @@ pub fn timeline_data(timeline: &Timeline<'_>) -> TimelineData {
         .next_multiple_of(STEP_US)
         .max(STEP_US);
     let count = usize::try_from(timeline.end_us / bucket_us + 1).expect("at most MOST_BUCKETS + 1");
-    let acked = asked(timeline).map(|service| {
+    let acked = timeline.services().into_iter().map(|service| {
         let mut buckets = vec![0; count];
         for at_us in timeline.ack_times(Some(service)) {
             // An index below `count`, as no event is later than the last.
@@ -105,12 +105,6 @@ pub fn timeline_data(timeline: &Timeline<'_>) -> TimelineData {
         phases: timeline.phases.iter().map(phase).collect(),
         leaders: timeline.reigns.iter().map(leader).collect(),
     }
-}
-
-fn asked(timeline: &Timeline<'_>) -> impl Iterator<Item = Service> {
-    SERVICES
-        .into_iter()
-        .filter(|service| timeline.samples.iter().any(|s| s.service == *service))
 }
 
 fn by_phase(timeline: &Timeline<'_>, service: Option<Service>) -> BTreeMap<Phase, Rate> {

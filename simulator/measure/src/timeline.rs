@@ -3,7 +3,7 @@
 //! It exists so that the measures do not each walk a million events. It draws no
 //! conclusions beyond pairing what belongs together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,9 +11,6 @@ use serde::{Deserialize, Serialize};
 use squall_history::{
     Action, EventKind, History, NodeEvent, Operation, Outcome, Phase, Service, operations,
 };
-
-/// The services in the order in which they are reported.
-pub const SERVICES: [Service; 3] = [Service::Lock, Service::Queue, Service::Cache];
 
 /// What a client knows of an operation after its return.
 #[derive(
@@ -146,6 +143,11 @@ impl<'a> Timeline<'a> {
         operations.zip(&self.samples)
     }
 
+    /// The services that were asked, in the order of reports.
+    pub fn services(&self) -> BTreeSet<Service> {
+        self.samples.iter().map(|sample| sample.service).collect()
+    }
+
     /// The stretch of a phase, if the run reached it.
     pub fn phase(&self, phase: Phase) -> Option<Span> {
         let index = self.phases.iter().position(|(p, _)| *p == phase)?;
@@ -189,10 +191,6 @@ pub fn count_in(times: &[u64], span: Span) -> u64 {
 fn sample<'a>(operation: &Operation<'a>, phases: &[(Phase, u64)]) -> Sample<'a> {
     let start_us = operation.start_us();
     let begun = phases.partition_point(|(_, at_us)| *at_us <= start_us);
-    let wait_ms = match operation.action {
-        Action::Acquire { wait_ms, .. } | Action::Receive { wait_ms, .. } => *wait_ms,
-        _ => 0,
-    };
     Sample {
         service: operation.action.service(),
         action: operation.action,
@@ -208,7 +206,7 @@ fn sample<'a>(operation: &Operation<'a>, phases: &[(Phase, u64)]) -> Sample<'a> 
             Some(Outcome::Unknown { .. }) | None => Class::Unknown,
             Some(_) => Class::Ok,
         },
-        patience_us: wait_ms.saturating_mul(1000),
+        patience_us: operation.action.wait_ms().saturating_mul(1000),
     }
 }
 

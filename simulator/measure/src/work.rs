@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 use squall_history::{NodeEvent, Served, Service, Timed, Work};
 
-use super::timeline::{Class, SERVICES, Timeline};
+use super::timeline::{Class, Timeline};
 
 /// Means over the operations of one service, microseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -84,6 +84,8 @@ pub fn breakdown(timeline: &Timeline<'_>) -> Breakdown {
             Service::Lock => &work.lock,
             Service::Queue => &work.queue,
             Service::Cache => &work.cache,
+            // Only nodes of Squall's own cluster report their work.
+            Service::Own(_) => return None,
         };
         let latency = client_latency(timeline, service);
         let operations = served.writes.count + served.reads.count;
@@ -91,7 +93,7 @@ pub fn breakdown(timeline: &Timeline<'_>) -> Breakdown {
             .then(|| (service, shares.stages(served, mean(latency))))
     };
     Breakdown {
-        services: SERVICES.into_iter().filter_map(stages).collect(),
+        services: Service::SHIPPED.into_iter().filter_map(stages).collect(),
         syncs: work.syncs.count,
         sync_us: mean(work.syncs),
         calls: work.appends.count,

@@ -328,43 +328,6 @@ impl fmt::Display for Figure {
     }
 }
 
-/// Names of the service's operations, as in the history.
-pub fn operations(service: Service) -> &'static [&'static str] {
-    match service {
-        Service::Lock => &[
-            "acquire",
-            "release",
-            "cancel",
-            "inspect",
-            "check",
-            "open_session",
-            "keep_alive",
-            "close_session",
-        ],
-        Service::Queue => &[
-            "publish",
-            "publish_batch",
-            "configure",
-            "depth",
-            "receive",
-            "ack",
-            "nack",
-        ],
-        Service::Cache => &[
-            "get",
-            "get_from",
-            "get_near",
-            "get_many",
-            "set",
-            "set_volatile",
-            "cache_size",
-            "compare_and_set",
-            "delete",
-            "increment",
-        ],
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -76,11 +76,11 @@ pub(super) fn measured(
         .map_err(CalibrateError::EventLoop)?;
     let watch = Stopwatch::start();
     let recorder = Recorder::new(move || watch.elapsed().as_micros() as u64);
-    let setting = Setting::new(recorder, target.addresses.clone());
+    let setting = Setting::new::<RealWorld>(recorder, target.addresses.clone());
     let used = LocalSet::new().block_on(&runtime, async {
         let enter = |phase| setting.recorder.record(EventKind::Phase { phase });
         enter(Phase::Warmup);
-        workload::start::<RealWorld>(&setting, &plan);
+        workload::start(&setting, &plan);
         RealWorld::sleep(scenario::WARMUP).await;
         let before = Used::now(target)?;
         enter(Phase::Chaos);

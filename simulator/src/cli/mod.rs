@@ -46,6 +46,7 @@ use crate::run_dir::Manifest;
 use crate::system::System;
 use args::{Args, Command};
 use exit::{Exit, Failure};
+use squall_sim::SimBackend;
 
 /// In front of what a command could not do.
 const ERROR: &str = "error: ";
@@ -95,9 +96,13 @@ fn judge(
         started: manifest.started.clone(),
         elapsed: Duration::ZERO,
     };
+    let system = SYSTEM.get().cloned();
     let origin = Origin {
         backend: stored_backend(&manifest.backend)?.info,
-        is_other_system: SYSTEM.get().is_some(),
+        ..Origin::of(&SimBackend {
+            system,
+            ..SimBackend::default()
+        })
     };
     Ok(crate::run::judge_on(
         origin, plan, history, context, reproduce, wall,

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::cause::{Cause, causes};
 use crate::baseline::Figures;
-use crate::history::{FaultStatus, Phase};
-use crate::measure::{Class, Gap, ServiceDowntime};
+use crate::history::{FaultStatus, Phase, Service};
+use crate::measure::{Class, Gap};
 use crate::report::{Operations, Report, RunVerdict};
 
 /// How a seed ended: with the verdict of its run, or without one.
@@ -327,7 +327,7 @@ fn measures(report: &Report) -> BTreeMap<Measure, Sampled> {
         values: value.into_iter().collect(),
         unseen: 0,
     };
-    let longest = |of: &Option<ServiceDowntime>| one(of.map(|d| d.max.get()));
+    let longest = |service| one(downtime.of(service).map(|down| down.max.get()));
     let gaps = report.gaps.iter();
     let longest_gap = gaps.map(Gap::length_us).max();
     let charged = report
@@ -346,9 +346,9 @@ fn measures(report: &Report) -> BTreeMap<Measure, Sampled> {
             Measure::DowntimeTotal,
             one(downtime.any.map(|d| d.total.get())),
         ),
-        (Measure::DowntimeLock, longest(&downtime.lock)),
-        (Measure::DowntimeQueue, longest(&downtime.queue)),
-        (Measure::DowntimeCache, longest(&downtime.cache)),
+        (Measure::DowntimeLock, longest(Service::Lock)),
+        (Measure::DowntimeQueue, longest(Service::Queue)),
+        (Measure::DowntimeCache, longest(Service::Cache)),
         (
             Measure::Recovery,
             seen(&samples.recovery_throughput, recovery.throughput.unseen),

@@ -1,21 +1,161 @@
-//! Cache clients: get, set, and now and then compare-and-set.
+//! The cache: clients get, set, and now and then compare and set.
 //!
 //! As the workload's mix says, some writes count on keys of their own, exactly once; some
 //! operations are on keys with a lifetime; keys may be evicted; and reads are served by
-//! lease, or by one node that may be behind.
+//! lease, or by one node that may be behind. The audit reads every key that lasts.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use rand::RngExt;
-use squall_cluster::client::Client;
 use squall_cluster::protocol;
-use squall_cluster::state::command::{CacheCommand, Command, Query, SetCondition, Versioned};
-use squall_world::World;
+use squall_cluster::state::command::{
+    CacheCommand, Command, Lifetime, Query, Reply, SetCondition, Versioned,
+};
 
-use super::{Caller, Over, chance, outcome_of, payload, random_duration, sometimes};
-use squall_history::{Action, Found, Outcome};
-use squall_plan::plan::{CacheMix, ReadMode, WorkloadKind};
+use super::cluster::{Asked, payload, value_of};
+use super::driver::{Connection, Extras, Request};
+use super::service::{Probe, Role, Service};
+use super::{Audit, Client, LocalFuture, Over, chance, near, random_duration, records, sometimes};
+use squall_history::{self as history, Action, Found, Outcome};
+use squall_plan::plan::{CacheMix, ReadMode, WorkloadKind, WorkloadPlan};
+
+pub(super) struct Cache;
+
+impl Service for Cache {
+    fn name(&self) -> history::Service {
+        history::Service::Cache
+    }
+
+    fn roles(&self, workload: &WorkloadPlan) -> Vec<Role> {
+        let WorkloadKind::Cache { clients, mix, .. } = &workload.kind else {
+            unreachable!("a cache client has a cache workload")
+        };
+        vec![Role::of_load("", *clients), Role::beside("near", mix.near)]
+    }
+
+    fn run(&self, role: &'static str, client: Client) -> LocalFuture<'static, ()> {
+        let WorkloadKind::Cache { mix, .. } = client.shared.plan.kind.clone() else {
+            unreachable!("a cache client has a cache workload")
+        };
+        match role {
+            "near" => Box::pin(near::run(client)),
+            _ if mix.records.is_some() => Box::pin(records::run(client)),
+            _ => Box::pin(run(client, mix)),
+        }
+    }
+
+    fn probe(&self) -> Option<Box<dyn Probe>> {
+        Some(Box::new(CacheProbe))
+    }
+
+    fn audit<'a>(&'a self, audit: &'a mut Audit) -> LocalFuture<'a, ()> {
+        Box::pin(async {
+            let reads = keys(audit).into_iter().map(get).collect();
+            audit.read_all(reads).await;
+            if let Some(capacity) = capacity(audit) {
+                audit.ask(Action::CacheSize { capacity }).await;
+            }
+        })
+    }
+}
+
+/// What a node is asked; `bytes` is the size of a value whose action does not hold it.
+pub(super) fn asked(action: &Action, bytes: u64) -> Asked {
+    let set =
+        |key: &str, value: &str, bytes: u64, ttl_ms: Option<u64>, condition| CacheCommand::Set {
+            key: name(key),
+            value: payload(value, bytes),
+            ttl_ms,
+            keep_ttl: false,
+            condition,
+        };
+    let read = |mode, key: &str| {
+        Asked::Read(
+            mode,
+            Query::Get {
+                keys: vec![name(key)],
+            },
+        )
+    };
+    Asked::Write(Command::Cache(match action {
+        Action::Set { key, value, bytes } => set(key, value, *bytes, None, SetCondition::Always),
+        Action::SetVolatile {
+            key,
+            value,
+            bytes,
+            ttl_ms,
+        } => set(key, value, *bytes, *ttl_ms, SetCondition::Always),
+        Action::CompareAndSet {
+            key,
+            version,
+            value,
+        } => set(key, value, bytes, None, SetCondition::IfVersion(*version)),
+        Action::Delete { key } => CacheCommand::Delete {
+            keys: vec![name(key)],
+        },
+        Action::Increment { key, by } => CacheCommand::Increment {
+            key: name(key),
+            by: *by,
+        },
+        Action::Get { key, lease } => {
+            return read(lease.then_some(protocol::ReadMode::Lease), key);
+        }
+        Action::GetFrom { key, bound_ms, .. } => {
+            let mode = match *bound_ms {
+                Some(bound_ms) => protocol::ReadMode::Stale { bound_ms },
+                None => protocol::ReadMode::Local,
+            };
+            return read(Some(mode), key);
+        }
+        Action::GetMany { keys } => {
+            let keys = keys.iter().map(|key| name(key)).collect();
+            return Asked::Read(None, Query::Get { keys });
+        }
+        Action::Ttl { key } => return Asked::Read(None, Query::Ttl { key: name(key) }),
+        Action::CacheSize { .. } => return Asked::Read(None, Query::CacheSize),
+        other => unreachable!("the cache is not asked {other:?}"),
+    }))
+}
+
+fn name(key: &str) -> Bytes {
+    Bytes::copy_from_slice(key.as_bytes())
+}
+
+/// What a reply says in the terms of the history; back if it answers something else.
+pub(super) fn answer(action: &Action, reply: Reply) -> Result<Outcome, Reply> {
+    Ok(match (reply, action) {
+        (Reply::Values(values), Action::GetMany { .. }) => Outcome::Values {
+            values: values.iter().map(|value| found(value.as_ref())).collect(),
+        },
+        (Reply::Values(values), _) => {
+            let Found { value, version } = found(values.first().and_then(Option::as_ref));
+            Outcome::Value { value, version }
+        }
+        (Reply::Stored { version }, _) => {
+            version.map_or(Outcome::Mismatch, |version| Outcome::Stored { version })
+        }
+        (Reply::Deleted(_), _) => Outcome::Stored { version: 0 },
+        (Reply::Integer { value, version }, _) => Outcome::Counted { value, version },
+        (Reply::Size(entries), _) => Outcome::Size { entries },
+        (Reply::Lifetime(lifetime), _) => Outcome::Answered {
+            value: match lifetime {
+                Lifetime::Absent => "absent".into(),
+                Lifetime::Forever => "forever".into(),
+                Lifetime::Remaining { ms } => ms.into(),
+            },
+        },
+        (other, _) => return Err(other),
+    })
+}
+
+/// What a key held.
+fn found(entry: Option<&Versioned>) -> Found {
+    Found {
+        value: entry.map(|entry| value_of(&entry.value)),
+        version: entry.map_or(0, |entry| entry.version),
+    }
+}
 
 /// Of the operations on keys that may be evicted, how many ask for the size of the cache;
 /// parts per million.
@@ -23,108 +163,122 @@ const SIZE_PPM: u32 = 50_000;
 /// Of the writes with a lifetime, how many take it away again; parts per million.
 const LASTING_PPM: u32 = 500_000;
 
-pub(super) async fn run<W: World>(mut caller: Caller<W>) {
-    let WorkloadKind::Cache { mix, .. } = caller.shared.plan.kind.clone() else {
-        unreachable!("a cache client has a cache workload")
-    };
+async fn run(mut client: Client, mix: CacheMix) {
     if mix.rounds > 0 {
-        return count_on_all(caller, &mix).await;
+        return count_on_all(client, &mix).await;
     }
-    let mut reader = Reader::new(&caller, &mix);
+    let mut reader = Reader::new(&client, &mix);
     // The last key read, and its version.
     let mut seen = None;
     // Ends when the workload is over.
-    while step(&mut caller, &mut reader, &mix, &mut seen)
+    while step(&mut client, &mut reader, &mix, &mut seen)
         .await
         .is_ok()
     {}
 }
 
-async fn step<W: World>(
-    caller: &mut Caller<W>,
-    reader: &mut Reader<W>,
+async fn step(
+    client: &mut Client,
+    reader: &mut Reader,
     mix: &CacheMix,
     seen: &mut Option<(String, u64)>,
 ) -> Result<(), Over> {
     let WorkloadKind::Cache {
         keys, reads_ppm, ..
-    } = caller.shared.plan.kind
+    } = client.shared.plan.kind
     else {
         unreachable!("a cache client has a cache workload")
     };
-    let intended_us = caller.next().await?;
-    let workload = caller.shared.plan.name.clone();
-    if let Some(number) = preload(caller, mix.preload.min(keys)) {
-        set_plain(caller, intended_us, number, mix).await;
+    let intended_us = client.next().await?;
+    let workload = client.shared.plan.name.clone();
+    if let Some(number) = preload(client, mix.preload.min(keys)) {
+        set_plain(client, intended_us, number, mix).await;
         return Ok(());
     }
-    let number = caller.draw_key();
+    if let Some(operation) = client.draw_also() {
+        let action = also(operation.to_owned(), client, mix);
+        client.ask(intended_us, action).await;
+        return Ok(());
+    }
+    let number = client.draw_key();
     if let Some(fill_us) = mix.fill_us {
-        aside(caller, reader, intended_us, number, reads_ppm, fill_us, mix).await;
+        aside(client, reader, intended_us, number, reads_ppm, fill_us, mix).await;
         return Ok(());
     }
-    if mix.evicted || sometimes(&mut caller.rng, mix.expiring_ppm) {
-        volatile(caller, intended_us, number, reads_ppm, mix).await;
+    if mix.evicted || sometimes(&mut client.rng, mix.expiring_ppm) {
+        volatile(client, intended_us, number, reads_ppm, mix).await;
         return Ok(());
     }
-    if chance(&mut caller.rng, reads_ppm) {
+    if chance(&mut client.rng, reads_ppm) {
         if mix.multi_get > 1 {
-            get_many(caller, intended_us, number, mix.multi_get).await;
+            get_many(client, intended_us, number, mix.multi_get).await;
             return Ok(());
         }
         let key = key_name(&workload, number);
-        if let Outcome::Value { version, .. } = reader.read(caller, intended_us, &key).await {
+        if let Outcome::Value { version, .. } = reader.read(client, intended_us, &key).await {
             *seen = Some((key, version));
         }
         return Ok(());
     }
-    if sometimes(&mut caller.rng, mix.increments_ppm) {
-        increment(caller, intended_us, counter_name(&workload, number), mix).await;
+    if sometimes(&mut client.rng, mix.increments_ppm) {
+        increment(client, intended_us, counter_name(&workload, number), mix).await;
         return Ok(());
     }
     let key = key_name(&workload, number);
-    let value = caller.fresh_value();
-    let bytes = caller.payload_bytes();
-    let conditional = chance(&mut caller.rng, mix.cas_ppm);
-    let (action, command) = match seen.take().filter(|_| conditional) {
-        Some((key, version)) => compare_and_set(&key, version, &value, bytes),
-        None => set(&key, &value, bytes),
+    let value = client.fresh_value();
+    let bytes = client.payload_bytes();
+    let conditional = chance(&mut client.rng, mix.cas_ppm);
+    let action = match seen.take().filter(|_| conditional) {
+        Some((key, version)) => Action::CompareAndSet {
+            key,
+            version,
+            value,
+        },
+        None => Action::Set { key, value, bytes },
     };
-    caller.write(intended_us, action, command, 0).await;
+    let extras = Extras {
+        bytes,
+        ..Extras::default()
+    };
+    client.ask_with(intended_us, action, extras).await;
     Ok(())
 }
 
+/// An operation that the workload sends beside what it does.
+fn also(operation: String, client: &mut Client, mix: &CacheMix) -> Action {
+    let number = client.draw_key();
+    let workload = &client.shared.plan.name;
+    let key = if mix.evicted || mix.expiring_ppm > 0 {
+        volatile_name(workload, number)
+    } else {
+        key_name(workload, number)
+    };
+    match operation.as_str() {
+        "ttl" => Action::Ttl { key },
+        other => unreachable!("clients of the cache do not send {other} by share"),
+    }
+}
+
 /// Reads up to so many different keys at once, `first` among them.
-async fn get_many<W: World>(
-    caller: &mut Caller<W>,
-    intended_us: Option<u64>,
-    first: u64,
-    most: u64,
-) {
-    let count = caller.rng.random_range(1..=most);
+async fn get_many(client: &mut Client, intended_us: Option<u64>, first: u64, most: u64) {
+    let count = client.rng.random_range(1..=most);
     let mut numbers = vec![first];
     for _ in 1..count {
-        let number = caller.draw_key();
+        let number = client.draw_key();
         if !numbers.contains(&number) {
             numbers.push(number);
         }
     }
-    let workload = &caller.shared.plan.name;
+    let workload = &client.shared.plan.name;
     let keys: Vec<String> = (numbers.into_iter())
         .map(|number| key_name(workload, number))
         .collect();
-    let query = Query::Get {
-        keys: (keys.iter())
-            .map(|key| Bytes::copy_from_slice(key.as_bytes()))
-            .collect(),
-    };
-    let action = Action::GetMany { keys };
-    caller.read(intended_us, action, query).await;
+    client.ask(intended_us, Action::GetMany { keys }).await;
 }
 
 /// The next key to be set before anything else, if any is left.
-fn preload<W: World>(caller: &Caller<W>, preload: u64) -> Option<u64> {
-    let done = &caller.shared.preloaded;
+fn preload(client: &Client, preload: u64) -> Option<u64> {
+    let done = &client.shared.preloaded;
     let number = done.get();
     (number < preload).then(|| {
         done.set(number + 1);
@@ -132,186 +286,175 @@ fn preload<W: World>(caller: &Caller<W>, preload: u64) -> Option<u64> {
     })
 }
 
-async fn set_plain<W: World>(
-    caller: &mut Caller<W>,
-    intended_us: Option<u64>,
-    number: u64,
-    mix: &CacheMix,
-) {
-    let key = key_name(&caller.shared.plan.name, number);
-    let value = caller.fresh_value();
-    let bytes = caller.payload_bytes();
-    let (action, command) = match mix.fill_ttl_ms.filter(|_| mix.fill_us.is_some()) {
-        Some(ttl_ms) => set_volatile(key, value, bytes, Some(ttl_ms)),
-        None => set(&key, &value, bytes),
+async fn set_plain(client: &mut Client, intended_us: Option<u64>, number: u64, mix: &CacheMix) {
+    let key = key_name(&client.shared.plan.name, number);
+    let value = client.fresh_value();
+    let bytes = client.payload_bytes();
+    let action = match mix.fill_ttl_ms.filter(|_| mix.fill_us.is_some()) {
+        None => Action::Set { key, value, bytes },
+        ttl_ms => Action::SetVolatile {
+            key,
+            value,
+            bytes,
+            ttl_ms,
+        },
     };
-    caller.write(intended_us, action, command, 0).await;
+    client.ask(intended_us, action).await;
 }
 
 /// A cache before something slower: what is not found is got from there, and kept. A write
 /// goes to both.
-async fn aside<W: World>(
-    caller: &mut Caller<W>,
-    reader: &mut Reader<W>,
+async fn aside(
+    client: &mut Client,
+    reader: &mut Reader,
     intended_us: Option<u64>,
     number: u64,
     reads_ppm: u32,
     (fill_min_us, fill_max_us): (u64, u64),
     mix: &CacheMix,
 ) {
-    if chance(&mut caller.rng, reads_ppm) {
-        let key = key_name(&caller.shared.plan.name, number);
-        let outcome = reader.read(caller, intended_us, &key).await;
+    if chance(&mut client.rng, reads_ppm) {
+        let key = key_name(&client.shared.plan.name, number);
+        let outcome = reader.read(client, intended_us, &key).await;
         if !matches!(outcome, Outcome::Value { value: None, .. }) {
             return;
         }
         let [min, max] = [fill_min_us, fill_max_us].map(Duration::from_micros);
-        W::sleep(random_duration(&mut caller.rng, min, max)).await;
-        return set_plain(caller, None, number, mix).await;
+        let fill = random_duration(&mut client.rng, min, max);
+        client.sleep(fill).await;
+        return set_plain(client, None, number, mix).await;
     }
-    set_plain(caller, intended_us, number, mix).await;
+    set_plain(client, intended_us, number, mix).await;
 }
 
 /// Counts on every key, so many times, beginning with another key than the client before.
-async fn count_on_all<W: World>(mut caller: Caller<W>, mix: &CacheMix) {
-    let WorkloadKind::Cache { keys, .. } = caller.shared.plan.kind else {
+async fn count_on_all(mut client: Client, mix: &CacheMix) {
+    let WorkloadKind::Cache { keys, .. } = client.shared.plan.kind else {
         unreachable!("a cache client has a cache workload")
     };
     // What a vote counts for must not depend on a warm-up.
-    caller.wait_for_count().await;
+    client.wait_for_count().await;
     for turn in 0..keys * mix.rounds {
-        let Ok(intended_us) = caller.next().await else {
+        let Ok(intended_us) = client.next().await else {
             return;
         };
-        let number = (caller.index + turn) % keys;
-        let key = counter_name(&caller.shared.plan.name, number);
-        increment(&mut caller, intended_us, key, mix).await;
+        let number = (client.index + turn) % keys;
+        let key = counter_name(&client.shared.plan.name, number);
+        increment(&mut client, intended_us, key, mix).await;
     }
 }
 
 /// Counts by one, and asks again until it is known whether that happened.
-async fn increment<W: World>(
-    caller: &mut Caller<W>,
-    intended_us: Option<u64>,
-    key: String,
-    mix: &CacheMix,
-) {
-    let Some(once) = caller.next_once().await else {
+async fn increment(client: &mut Client, intended_us: Option<u64>, key: String, mix: &CacheMix) {
+    let Some(once) = client.next_once().await else {
         return;
     };
-    let command = Command::Cache(CacheCommand::Increment {
-        key: Bytes::copy_from_slice(key.as_bytes()),
-        by: 1,
-    });
     let action = Action::Increment { key, by: 1 };
-    let retries = mix.retries;
-    caller
-        .write_once(intended_us, action, command, Some(once), retries)
+    let extras = Extras {
+        once: Some(once),
+        ..Extras::default()
+    };
+    client
+        .ask_until_known(intended_us, action, extras, mix.retries)
         .await;
 }
 
 /// Reads or writes a key that may vanish by itself.
-async fn volatile<W: World>(
-    caller: &mut Caller<W>,
+async fn volatile(
+    client: &mut Client,
     intended_us: Option<u64>,
     number: u64,
     reads_ppm: u32,
     mix: &CacheMix,
 ) {
-    if mix.evicted && chance(&mut caller.rng, SIZE_PPM) {
-        let (action, query) = size(mix.capacity);
-        caller.read(intended_us, action, query).await;
+    if mix.evicted && chance(&mut client.rng, SIZE_PPM) {
+        let capacity = mix.capacity;
+        client
+            .ask(intended_us, Action::CacheSize { capacity })
+            .await;
         return;
     }
-    let key = format!("{}-volatile-{number}", caller.shared.plan.name);
-    if chance(&mut caller.rng, reads_ppm) {
-        let (action, query) = get(&key);
-        caller.read(intended_us, action, query).await;
+    let key = volatile_name(&client.shared.plan.name, number);
+    if chance(&mut client.rng, reads_ppm) {
+        client.ask(intended_us, get(key)).await;
         return;
     }
-    let value = caller.fresh_value();
-    let bytes = caller.payload_bytes();
-    let lasts = mix.evicted || chance(&mut caller.rng, LASTING_PPM);
+    let value = client.fresh_value();
+    let bytes = client.payload_bytes();
+    let lasts = mix.evicted || chance(&mut client.rng, LASTING_PPM);
     let ttl_ms = (!lasts).then_some(mix.ttl_ms);
-    let (action, command) = set_volatile(key, value, bytes, ttl_ms);
-    caller.write(intended_us, action, command, 0).await;
+    let action = Action::SetVolatile {
+        key,
+        value,
+        bytes,
+        ttl_ms,
+    };
+    client.ask(intended_us, action).await;
 }
 
 /// How a client reads.
-pub(super) enum Reader<W: World> {
+pub(super) enum Reader {
     /// As it writes: through the leader.
     Leader { lease: bool },
     /// From one node, by a connection of its own.
     Node {
         name: String,
-        client: Client<W>,
-        mode: protocol::ReadMode,
+        connection: Box<dyn Connection>,
         bound_ms: Option<u64>,
     },
 }
 
-impl<W: World> Reader<W> {
-    pub(super) fn new(caller: &Caller<W>, mix: &CacheMix) -> Self {
-        let (mode, bound_ms) = match mix.mode {
+impl Reader {
+    pub(super) fn new(client: &Client, mix: &CacheMix) -> Self {
+        let bound_ms = match mix.mode {
             ReadMode::Linearizable => return Reader::Leader { lease: false },
             ReadMode::Lease => return Reader::Leader { lease: true },
-            ReadMode::Stale { bound_ms } => {
-                (protocol::ReadMode::Stale { bound_ms }, Some(bound_ms))
-            }
-            ReadMode::Local => (protocol::ReadMode::Local, None),
+            ReadMode::Stale { bound_ms } => Some(bound_ms),
+            ReadMode::Local => None,
         };
-        let addresses = &caller.setting.addresses;
-        let node = caller.index as usize % addresses.len();
+        let addresses = &client.setting.addresses;
+        let node = client.index as usize % addresses.len();
         Reader::Node {
             name: format!("node-{}", node + 1),
-            client: Client::new(vec![addresses[node].clone()], 0),
-            mode,
+            connection: client.setting.connect(&addresses[node..=node], 0),
             bound_ms,
         }
     }
 
     pub(super) async fn read(
         &mut self,
-        caller: &mut Caller<W>,
+        client: &mut Client,
         intended_us: Option<u64>,
         key: &str,
     ) -> Outcome {
-        let (_, query) = get(key);
-        let Reader::Node {
-            name,
-            client,
-            mode,
-            bound_ms,
-        } = self
-        else {
-            let lease = matches!(self, Reader::Leader { lease: true });
-            let mode = lease.then_some(protocol::ReadMode::Lease);
-            let action = Action::Get {
-                key: key.into(),
-                lease,
-            };
-            return caller.read_as(mode, intended_us, action, query).await;
-        };
-        let action = Action::GetFrom {
-            key: key.into(),
-            node: name.clone(),
-            bound_ms: *bound_ms,
-        };
-        let deadline = caller.deadline(0);
-        let recorder = &caller.setting.recorder;
-        let op = recorder.invoke(&caller.name, intended_us, action.clone());
-        let result = client.read(Some(*mode), &query, deadline).await;
-        let outcome = outcome_of(&action, result);
-        recorder.complete(op, outcome.clone());
-        outcome
-    }
-}
-
-/// What a key held, in the terms of the history.
-pub(super) fn found(entry: Option<&Versioned>) -> Found {
-    Found {
-        value: entry.map(|entry| super::value_of(&entry.value)),
-        version: entry.map_or(0, |entry| entry.version),
+        let key = key.to_owned();
+        match self {
+            Reader::Leader { lease } => {
+                let lease = *lease;
+                client.ask(intended_us, Action::Get { key, lease }).await
+            }
+            Reader::Node {
+                name,
+                connection,
+                bound_ms,
+            } => {
+                let action = Action::GetFrom {
+                    key,
+                    node: name.clone(),
+                    bound_ms: *bound_ms,
+                };
+                let recorder = &client.setting.recorder;
+                let op = recorder.invoke(&client.name, intended_us, action.clone());
+                let request = Request {
+                    action: &action,
+                    extras: Extras::default(),
+                    deadline: client.deadline(0),
+                };
+                let outcome = connection.send(request).await;
+                recorder.complete(op, outcome.clone());
+                outcome
+            }
+        }
     }
 }
 
@@ -320,68 +463,63 @@ pub(super) fn key_name(workload: &str, number: u64) -> String {
     format!("{workload}-{number}")
 }
 
-pub(super) fn counter_name(workload: &str, number: u64) -> String {
+fn volatile_name(workload: &str, number: u64) -> String {
+    format!("{workload}-volatile-{number}")
+}
+
+fn counter_name(workload: &str, number: u64) -> String {
     format!("{workload}-count-{number}")
 }
 
-pub(super) fn get(key: &str) -> (Action, Query) {
-    let action = Action::Get {
-        key: key.into(),
-        lease: false,
-    };
-    let query = Query::Get {
-        keys: vec![Bytes::copy_from_slice(key.as_bytes())],
-    };
-    (action, query)
+pub(super) fn get(key: String) -> Action {
+    Action::Get { key, lease: false }
 }
 
-pub(super) fn size(capacity: u64) -> (Action, Query) {
-    (Action::CacheSize { capacity }, Query::CacheSize)
+/// Sets a key of its own.
+struct CacheProbe;
+
+impl Probe for CacheProbe {
+    fn ask<'a>(&'a mut self, client: &'a mut Client) -> LocalFuture<'a, Outcome> {
+        let set = Action::Set {
+            key: client.name.clone(),
+            value: client.fresh_value(),
+            bytes: 0,
+        };
+        Box::pin(client.ask(None, set))
+    }
 }
 
-pub(super) fn set(key: &str, value: &str, bytes: u64) -> (Action, Command) {
-    let action = Action::Set {
-        key: key.into(),
-        value: value.into(),
-        bytes,
-    };
-    (action, put(key, value, bytes, None, SetCondition::Always))
+/// The keys that do not vanish by themselves.
+fn keys(audit: &Audit) -> Vec<String> {
+    let mut names = Vec::new();
+    for workload in audit.workloads(history::Service::Cache) {
+        if let WorkloadKind::Cache { keys, mix, .. } = &workload.kind {
+            let numbers = || 0..(*keys).max(1);
+            if mix.records.is_some() {
+                let used = &audit.client.setting.records;
+                let used = used.borrow().get(&workload.name).copied();
+                let numbers = 0..used.unwrap_or(0);
+                names.extend(numbers.map(|number| key_name(&workload.name, number)));
+                continue;
+            }
+            let lasts = mix.fill_us.is_none() || mix.fill_ttl_ms.is_none();
+            if !mix.evicted && lasts && mix.rounds == 0 {
+                names.extend(numbers().map(|number| key_name(&workload.name, number)));
+            }
+            if mix.increments_ppm > 0 || mix.rounds > 0 {
+                names.extend(numbers().map(|number| counter_name(&workload.name, number)));
+            }
+        }
+    }
+    names.extend(audit.probes(history::Service::Cache));
+    names
 }
 
-/// Sets a key that may vanish by itself.
-fn set_volatile(key: String, value: String, bytes: u64, ttl_ms: Option<u64>) -> (Action, Command) {
-    let command = put(&key, &value, bytes, ttl_ms, SetCondition::Always);
-    let action = Action::SetVolatile {
-        key,
-        value,
-        bytes,
-        ttl_ms,
-    };
-    (action, command)
-}
-
-fn compare_and_set(key: &str, version: u64, value: &str, bytes: u64) -> (Action, Command) {
-    let action = Action::CompareAndSet {
-        key: key.into(),
-        version,
-        value: value.into(),
-    };
-    let condition = SetCondition::IfVersion(version);
-    (action, put(key, value, bytes, None, condition))
-}
-
-fn put(
-    key: &str,
-    value: &str,
-    bytes: u64,
-    ttl_ms: Option<u64>,
-    condition: SetCondition,
-) -> Command {
-    Command::Cache(CacheCommand::Set {
-        key: Bytes::copy_from_slice(key.as_bytes()),
-        value: payload(value, bytes),
-        ttl_ms,
-        keep_ttl: false,
-        condition,
+/// How many keys the cache may hold, where a workload tries it.
+fn capacity(audit: &Audit) -> Option<u64> {
+    let mut workloads = audit.workloads(history::Service::Cache);
+    workloads.find_map(|workload| match &workload.kind {
+        WorkloadKind::Cache { mix, .. } if mix.evicted => Some(mix.capacity),
+        _ => None,
     })
 }

@@ -13,8 +13,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use squall_world::World;
-
 use super::Setting;
 
 /// How long until a client that crashed is replaced.
@@ -72,7 +70,7 @@ impl Control {
 
 /// Runs a client, and its successors when it crashes, as a task of the present host. `live`
 /// makes a client of a name; `ended` is called when there will be none any more.
-pub(super) fn spawn<W: World, F: Future<Output = ()> + 'static>(
+pub(super) fn spawn<F: Future<Output = ()> + 'static>(
     setting: &Rc<Setting>,
     name: String,
     live: impl Fn(Rc<Control>, String) -> F + 'static,
@@ -81,7 +79,7 @@ pub(super) fn spawn<W: World, F: Future<Output = ()> + 'static>(
     let control = Rc::new(Control::default());
     setting.clients.borrow_mut().push(control.clone());
     let shared = setting.clone();
-    setting.spawn::<W>(async move {
+    setting.spawn(async move {
         let mut life = 0;
         loop {
             let name = match life {
@@ -99,7 +97,7 @@ pub(super) fn spawn<W: World, F: Future<Output = ()> + 'static>(
                 return;
             }
             life += 1;
-            W::sleep(ABSENCE).await;
+            shared.host.sleep(ABSENCE).await;
         }
     });
 }

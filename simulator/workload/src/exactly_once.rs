@@ -13,11 +13,11 @@
 
 use std::time::Duration;
 
-use squall_cluster::client::CallError;
-use squall_cluster::state::command::{Command, Once, Refusal, Reply, SessionCommand};
-use squall_world::World;
+use squall_cluster::state::command::Once;
 
-use super::{Caller, UNHEARD, outcome_of, random_duration, sometimes};
+use super::cluster::NO_SESSION;
+use super::driver::{Extras, Request};
+use super::{Client, UNHEARD, random_duration, sometimes};
 use squall_history::{Action, Outcome};
 use squall_plan::plan::Retries;
 
@@ -33,15 +33,14 @@ pub(super) struct Session {
     sequence: u64,
 }
 
-impl<W: World> Caller<W> {
+impl Client {
     /// The next position in this client's session, opened if there is none; `None` if that
     /// did not succeed.
     pub(super) async fn next_once(&mut self) -> Option<Once> {
         if self.session.is_none() {
-            let open = Command::Session(SessionCommand::Open { ttl_ms: TTL_MS });
-            let deadline = self.deadline(0);
-            let opened = self.client.write(None, &open, 0, deadline).await;
-            if let Ok(Reply::SessionOpened { session: id, .. }) = opened {
+            let open = Action::OpenSession { ttl_ms: TTL_MS };
+            let opened = self.send(&open, Extras::default()).await;
+            if let Outcome::Session { session: id } = opened {
                 self.session = Some(Session { id, sequence: 0 });
             }
         }
@@ -53,36 +52,38 @@ impl<W: World> Caller<W> {
         })
     }
 
-    /// Sends a write until its outcome is known, and records it as one operation.
-    /// `once` is `None` where the command itself says what it repeats.
-    pub(super) async fn write_once(
+    /// Sends a write until its outcome is known, and records it as one operation. The extras
+    /// say what it repeats.
+    pub(super) async fn ask_until_known(
         &mut self,
         intended_us: Option<u64>,
         action: Action,
-        command: Command,
-        once: Option<Once>,
+        extras: Extras<'_>,
         retries: Retries,
     ) -> Outcome {
         let op = (self.setting.recorder).invoke(&self.name, intended_us, action.clone());
-        let give_up_at = W::now() + GIVE_UP;
+        let give_up_at = self.now() + GIVE_UP;
         let mut uncertain = false;
         if sometimes(&mut self.rng, retries.ppm) {
-            let gone_at = W::now() + UNHEARD;
+            let unheard = Request {
+                action: &action,
+                extras,
+                deadline: self.now() + UNHEARD,
+            };
             // Whatever came back, it was not heard.
-            let _ = self.client.write(once, &command, 0, gone_at).await;
+            self.connection.send(unheard).await;
             uncertain = true;
             let (min, max) = (retries.after_min_us, retries.after_max_us);
             let [min, max] = [min, max].map(Duration::from_micros);
-            W::sleep(random_duration(&mut self.rng, min, max)).await;
+            let rest = random_duration(&mut self.rng, min, max);
+            self.sleep(rest).await;
             self.setting.recorder.retry(op);
         }
         let outcome = loop {
-            let deadline = self.deadline(0);
-            let result = self.client.write(once, &command, 0, deadline).await;
-            if let Err(CallError::Refused(Refusal::NoSession)) = &result {
+            let outcome = self.send(&action, extras).await;
+            if matches!(&outcome, Outcome::Failed { why } if why == NO_SESSION) {
                 self.session = None;
             }
-            let outcome = outcome_of(&action, result);
             if outcome.is_acknowledged() {
                 break outcome;
             }
@@ -91,11 +92,11 @@ impl<W: World> Caller<W> {
                 break outcome;
             }
             uncertain = true;
-            if W::now() >= give_up_at || self.session.is_none() && once.is_some() {
+            if self.now() >= give_up_at || self.session.is_none() && extras.once.is_some() {
                 let why = "no attempt was answered".into();
                 break Outcome::Unknown { why };
             }
-            W::sleep(REST).await;
+            self.sleep(REST).await;
             self.setting.recorder.retry(op);
         };
         self.setting.recorder.complete(op, outcome.clone());

@@ -17,12 +17,13 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use squall_cluster::client::{Client, Tracking};
 use squall_cluster::protocol::Push;
-use squall_world::{Instant, World};
+use squall_world::Instant;
 
 use super::cache::{get, key_name};
-use super::{Caller, Over};
+use super::driver::{Connection, Invalidations};
+use super::host::Host;
+use super::{Client, Over, Setting};
 use squall_history::{Action, EventKind, Outcome, Recorder, StreamEvent};
 
 /// How old a copy may be when it is served.
@@ -34,16 +35,16 @@ const RETRY_REST: Duration = Duration::from_millis(50);
 /// stop the clock of a simulation.
 const LOCAL_REST: Duration = Duration::from_millis(1);
 
-pub(super) async fn run<W: World>(mut caller: Caller<W>) {
+pub(super) async fn run(mut client: Client) {
     let near = Rc::new(RefCell::new(Near::default()));
-    let follower = Follower::<W> {
+    let follower = Follower {
         near: near.clone(),
-        name: caller.name.clone(),
-        setting: caller.setting.clone(),
-        client: Client::new(caller.setting.addresses.clone(), caller.index as usize),
+        name: client.name.clone(),
+        setting: client.setting.clone(),
+        connection: (client.setting).connect(&client.setting.addresses, client.index as usize),
     };
     let mut following = pin!(follower.follow());
-    let mut serving = pin!(async { while step(&mut caller, &near).await.is_ok() {} });
+    let mut serving = pin!(async { while step(&mut client, &near).await.is_ok() {} });
     // Both in one task, so that they live and die together. The stream goes first: what has
     // arrived counts before the next read.
     poll_fn(|cx| {
@@ -53,27 +54,26 @@ pub(super) async fn run<W: World>(mut caller: Caller<W>) {
     .await;
 }
 
-async fn step<W: World>(caller: &mut Caller<W>, near: &RefCell<Near>) -> Result<(), Over> {
+async fn step(client: &mut Client, near: &RefCell<Near>) -> Result<(), Over> {
     // It reads beside the workload, whose operations are not its own.
-    let intended_us = caller.pause().await;
-    if caller.setting.is_stopped() {
+    let intended_us = client.pause().await;
+    if client.setting.is_stopped() {
         return Err(Over);
     }
-    let number = caller.draw_key();
-    let key = key_name(&caller.shared.plan.name, number);
-    let found = near.borrow().serve(W::now(), &key);
+    let number = client.draw_key();
+    let key = key_name(&client.shared.plan.name, number);
+    let found = near.borrow().serve(client.now(), &key);
     if let Some(found) = found {
         let bound_ms = BOUND.as_millis() as u64;
         let action = Action::GetNear { key, bound_ms };
-        let recorder = &caller.setting.recorder;
-        let op = recorder.invoke(&caller.name, intended_us, action);
+        let recorder = &client.setting.recorder;
+        let op = recorder.invoke(&client.name, intended_us, action);
         recorder.complete(op, found);
-        W::sleep(LOCAL_REST).await;
+        client.sleep(LOCAL_REST).await;
         return Ok(());
     }
     near.borrow_mut().begin_fill(&key);
-    let (action, query) = get(&key);
-    let outcome = caller.read(intended_us, action, query).await;
+    let outcome = client.ask(intended_us, get(key)).await;
     near.borrow_mut().end_fill(outcome);
     Ok(())
 }
@@ -147,37 +147,39 @@ impl Near {
 }
 
 /// Keeps a stream open, and the copies true.
-struct Follower<W: World> {
+struct Follower {
     near: Rc<RefCell<Near>>,
     name: String,
-    setting: Rc<super::Setting>,
-    client: Client<W>,
+    setting: Rc<Setting>,
+    connection: Box<dyn Connection>,
 }
 
-impl<W: World> Follower<W> {
+impl Follower {
     /// Never ends by itself.
     async fn follow(mut self) {
+        let host = self.setting.host;
         loop {
             let from = self.near.borrow().position;
-            let asked_at = W::now();
-            if let Ok(stream) = self.client.track(from, asked_at + BOUND).await {
+            let asked_at = host.now();
+            if let Some(stream) = self.connection.track(from, asked_at + BOUND).await {
                 self.record(StreamEvent::Opened { from });
                 let why = self.listen(stream, asked_at).await;
                 self.record(StreamEvent::Ended { why });
             }
-            W::sleep(RETRY_REST).await;
+            host.sleep(RETRY_REST).await;
         }
     }
 
     /// Until the stream ends or is silent; tells why.
-    async fn listen(&self, mut stream: Tracking<W>, opened_at: Instant) -> String {
+    async fn listen(&self, mut stream: Box<dyn Invalidations>, opened_at: Instant) -> String {
+        let host = self.setting.host;
         // At most one question is unanswered, so an answer belongs to it.
         let mut asked_at = Some(opened_at);
         let mut next_ping = opened_at + PING_EVERY;
         loop {
             let deadline = asked_at.map_or(next_ping, |at| at + BOUND);
-            match squall_world::timeout_at::<W, _>(deadline, stream.next()).await {
-                Ok(Ok(push)) => {
+            match until(host, deadline, stream.next()).await {
+                Some(Ok(push)) => {
                     if matches!(push, Push::UpTo(_))
                         && let Some(at) = asked_at.take()
                     {
@@ -185,10 +187,10 @@ impl<W: World> Follower<W> {
                     }
                     self.take(push);
                 }
-                Ok(Err(why)) => return why,
-                Err(_) if asked_at.is_some() => return "silent".into(),
-                Err(_) => {
-                    let now = W::now();
+                Some(Err(why)) => return why,
+                None if asked_at.is_some() => return "silent".into(),
+                None => {
+                    let now = host.now();
                     (asked_at, next_ping) = (Some(now), now + PING_EVERY);
                     if let Err(why) = stream.ping(now + BOUND).await {
                         return why;
@@ -231,4 +233,14 @@ impl<W: World> Follower<W> {
             event,
         });
     }
+}
+
+/// What the future gives before the deadline; what is ready counts even then.
+async fn until<T>(host: Host, deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
+    let (mut future, mut sleep) = (pin!(future), host.sleep_until(deadline));
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(value) => Poll::Ready(Some(value)),
+        Poll::Pending => sleep.as_mut().poll(cx).map(|()| None),
+    })
+    .await
 }

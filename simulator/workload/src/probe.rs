@@ -10,13 +10,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use squall_cluster::state::command::{
-    Command, LockCommand, LockMode, QueueCommand, SessionCommand,
-};
-use squall_world::World;
-
-use super::{Caller, Setting, cache, queue};
-use squall_history::{Action, Outcome, PROBE, Service};
+use super::service::{Probe, workloads_of};
+use super::{Client, Setting};
+use squall_history::{PROBE, Service};
 use squall_plan::plan::{Plan, ProbePlan};
 
 /// Probes taking turns, a service.
@@ -25,8 +21,6 @@ const LANES: u64 = 4;
 const DENSE_BEFORE_US: u64 = 200_000;
 /// … until this long after it, or after the last failed probe.
 const DENSE_AFTER_US: u64 = 1_000_000;
-/// Sessions of lock probes outlive any outage.
-const TTL_MS: u64 = 600_000;
 
 /// When probing is dense.
 struct Density {
@@ -65,48 +59,46 @@ impl Density {
     }
 }
 
-/// Starts the probes of all services on the present host.
-pub fn start<W: World>(setting: &Rc<Setting>, plan: &Plan, probe: &ProbePlan) {
+/// Starts the probes of the services on the present host: of all that Squall's own cluster
+/// has, and of those that the workloads ask of another system, which need not have the rest.
+pub fn start(setting: &Rc<Setting>, plan: &Plan, probe: &ProbePlan) {
     let mut moments_us: Vec<u64> = (plan.faults.iter())
         .flat_map(|fault| [fault.at_us, fault.until_us])
         .collect();
     moments_us.sort_unstable();
     moments_us.dedup();
-    for service in [Service::Lock, Service::Queue, Service::Cache] {
+    let mut services: Vec<_> = setting.services.iter().collect();
+    services.sort_by_key(|service| service.name());
+    for service in services {
+        let name = service.name();
+        let is_asked = workloads_of(plan, name).next().is_some();
+        if setting.is_foreign && !is_asked || service.probe().is_none() {
+            continue;
+        }
+        setting.probed.borrow_mut().insert(name);
         let density = Rc::new(Density {
             plan: probe.clone(),
             moments_us: moments_us.clone(),
             failed_us: Cell::new(None),
         });
-        for lane in 0..LANES {
-            let caller = Caller::<W>::of_harness(
+        for (lane, client) in (0..).zip(names(name)) {
+            let client = Client::of_harness(
                 setting.clone(),
-                format!("{PROBE}{}-{}", word(service), lane + 1),
+                client,
                 plan.stream("probe"),
                 patience_us(plan, probe),
                 lane,
+                name,
             );
-            setting.spawn::<W>(run(caller, density.clone(), service, lane));
+            let probe = service.probe().expect("it has just had one");
+            setting.spawn(run(client, density.clone(), probe, lane));
         }
     }
 }
 
-fn word(service: Service) -> &'static str {
-    match service {
-        Service::Lock => "lock",
-        Service::Queue => "queue",
-        Service::Cache => "cache",
-    }
-}
-
-/// The queues that probes use, for the audit to drain.
-pub(super) fn queues() -> impl Iterator<Item = String> {
-    (0..LANES).map(|lane| format!("probe-queue-{}", lane + 1))
-}
-
-/// The keys that probes set.
-pub(super) fn keys() -> impl Iterator<Item = String> {
-    (0..LANES).map(|lane| format!("probe-cache-{}", lane + 1))
+/// The names of a service's probes.
+pub(super) fn names(service: Service) -> impl Iterator<Item = String> {
+    (0..LANES).map(move |lane| format!("{PROBE}{}-{}", service.name(), lane + 1))
 }
 
 /// How long a probe waits for an answer: several times what an undisturbed operation takes
@@ -124,121 +116,15 @@ fn patience_us(plan: &Plan, probe: &ProbePlan) -> u64 {
 
 const MIN_PATIENCE_US: u64 = 50_000;
 
-async fn run<W: World>(mut caller: Caller<W>, density: Rc<Density>, service: Service, lane: u64) {
-    let mut state = State::default();
-    while !caller.setting.is_stopped() {
-        let now_us = caller.setting.recorder.now_us();
+async fn run(mut client: Client, density: Rc<Density>, mut probe: Box<dyn Probe>, lane: u64) {
+    while !client.is_stopped() {
+        let now_us = client.setting.recorder.now_us();
         let rest_us = density.next_us(now_us, lane) - now_us;
         let asks = lane == 0 || density.is_dense(now_us);
-        if asks {
-            let outcome = match service {
-                Service::Lock => state.ask_lock(&mut caller).await,
-                Service::Queue => state.ask_queue(&mut caller).await,
-                Service::Cache => ask_cache(&mut caller).await,
-            };
-            if !outcome.is_acknowledged() {
-                density
-                    .failed_us
-                    .set(Some(caller.setting.recorder.now_us()));
-            }
+        if asks && !probe.ask(&mut client).await.is_acknowledged() {
+            let failed_us = client.setting.recorder.now_us();
+            density.failed_us.set(Some(failed_us));
         }
-        W::sleep(Duration::from_micros(rest_us)).await;
+        client.sleep(Duration::from_micros(rest_us)).await;
     }
-}
-
-/// Where a probe stands in its cycle.
-#[derive(Default)]
-struct State {
-    session: Option<u64>,
-    token: Option<u64>,
-    received: Vec<squall_history::Delivered>,
-    published: bool,
-}
-
-impl State {
-    /// Open a session; then acquire and release a lock of its own in turn.
-    async fn ask_lock<W: World>(&mut self, caller: &mut Caller<W>) -> Outcome {
-        let name = caller.name.clone();
-        let Some(session) = self.session else {
-            let action = Action::OpenSession { ttl_ms: TTL_MS };
-            let command = Command::Session(SessionCommand::Open { ttl_ms: TTL_MS });
-            let outcome = caller.write(None, action, command, 0).await;
-            if let Outcome::Session { session } = outcome {
-                self.session = Some(session);
-            }
-            return outcome;
-        };
-        if let Some(token) = self.token.take() {
-            let action = Action::Release {
-                name: name.clone(),
-                session,
-                token,
-            };
-            let command = Command::Lock(LockCommand::Release {
-                name,
-                session,
-                token,
-            });
-            return caller.write(None, action, command, 0).await;
-        }
-        let action = Action::Acquire {
-            name: name.clone(),
-            session,
-            shared: false,
-            wait_ms: 0,
-        };
-        let command = Command::Lock(LockCommand::Acquire {
-            name,
-            session,
-            mode: LockMode::Exclusive,
-            wait_ms: 0,
-            wait_die: false,
-        });
-        let outcome = caller.write(None, action, command, 0).await;
-        match outcome {
-            Outcome::Granted { token } => self.token = Some(token),
-            Outcome::NotHeld => self.session = None,
-            _ => {}
-        }
-        outcome
-    }
-
-    /// Publish, receive, acknowledge, in turn, on a queue of its own.
-    async fn ask_queue<W: World>(&mut self, caller: &mut Caller<W>) -> Outcome {
-        let queue = caller.name.clone();
-        if let Some(message) = self.received.pop() {
-            let (action, command) = queue::ack(&queue, &message);
-            return caller.write(None, action, command, 0).await;
-        }
-        self.published = !self.published;
-        if self.published {
-            let value = caller.fresh_value();
-            let (action, command) = queue::publish(&queue, &value, 0);
-            return caller.write(None, action, command, 0).await;
-        }
-        let visibility_ms = 10_000;
-        let action = Action::Receive {
-            queue: queue.clone(),
-            max: 1,
-            visibility_ms,
-            wait_ms: 0,
-        };
-        let command = Command::Queue(QueueCommand::Receive {
-            queue,
-            count: 1,
-            visibility_ms: Some(visibility_ms),
-        });
-        let outcome = caller.write(None, action, command, 0).await;
-        if let Outcome::Received { messages } = &outcome {
-            self.received = messages.clone();
-        }
-        outcome
-    }
-}
-
-/// Sets a key of its own.
-async fn ask_cache<W: World>(caller: &mut Caller<W>) -> Outcome {
-    let value = caller.fresh_value();
-    let (action, command) = cache::set(&caller.name.clone(), &value, 0);
-    caller.write(None, action, command, 0).await
 }

@@ -5,13 +5,10 @@
 //! deleted. A record that may or may not have been inserted is left alone; the audit looks
 //! at all numbers that were used.
 
-use bytes::Bytes;
 use rand::RngExt;
-use squall_cluster::state::command::{CacheCommand, Command};
-use squall_world::World;
 
-use super::cache::{Reader, key_name, set};
-use super::{Caller, Over};
+use super::cache::{Reader, key_name};
+use super::{Client, Over};
 use squall_history::Action;
 use squall_plan::plan::{Records, WorkloadKind};
 
@@ -31,60 +28,54 @@ enum Step {
     Delete(u64),
 }
 
-pub(super) async fn run<W: World>(mut caller: Caller<W>) {
-    let WorkloadKind::Cache { mix, .. } = caller.shared.plan.kind.clone() else {
+pub(super) async fn run(mut client: Client) {
+    let WorkloadKind::Cache { mix, .. } = client.shared.plan.kind.clone() else {
         unreachable!("a cache client has a cache workload")
     };
     let records = mix.records.expect("started for a mix of records");
-    let mut reader = Reader::new(&caller, &mix);
+    let mut reader = Reader::new(&client, &mix);
     // Ends when the workload is over.
-    while step(&mut caller, &mut reader, &records).await.is_ok() {}
+    while step(&mut client, &mut reader, &records).await.is_ok() {}
 }
 
-async fn step<W: World>(
-    caller: &mut Caller<W>,
-    reader: &mut Reader<W>,
-    records: &Records,
-) -> Result<(), Over> {
-    let intended_us = caller.next().await?;
-    let workload = caller.shared.plan.name.clone();
-    match choose(caller, records) {
+async fn step(client: &mut Client, reader: &mut Reader, records: &Records) -> Result<(), Over> {
+    let intended_us = client.next().await?;
+    let workload = client.shared.plan.name.clone();
+    match choose(client, records) {
         Step::Select(number) => {
             reader
-                .read(caller, intended_us, &key_name(&workload, number))
+                .read(client, intended_us, &key_name(&workload, number))
                 .await;
         }
         Step::Update(number) => {
-            let (value, bytes) = (caller.fresh_value(), caller.payload_bytes());
-            let (action, command) = set(&key_name(&workload, number), &value, bytes);
-            caller.write(intended_us, action, command, 0).await;
+            let set = set(client, key_name(&workload, number));
+            client.ask(intended_us, set).await;
         }
         Step::Insert => {
-            let number = next_number(caller);
-            let (value, bytes) = (caller.fresh_value(), caller.payload_bytes());
-            let (action, command) = set(&key_name(&workload, number), &value, bytes);
-            let outcome = caller.write(intended_us, action, command, 0).await;
+            let number = next_number(client);
+            let set = set(client, key_name(&workload, number));
+            let outcome = client.ask(intended_us, set).await;
             if outcome.is_acknowledged() {
-                caller.shared.records.borrow_mut().numbers.push(number);
+                client.shared.records.borrow_mut().numbers.push(number);
             }
         }
         Step::Delete(number) => {
-            let (action, command) = delete(&key_name(&workload, number));
-            caller.write(intended_us, action, command, 0).await;
+            let key = key_name(&workload, number);
+            client.ask(intended_us, Action::Delete { key }).await;
         }
     }
     Ok(())
 }
 
-fn choose<W: World>(caller: &mut Caller<W>, records: &Records) -> Step {
-    let mut live = caller.shared.records.borrow_mut();
-    let is_counting = caller.setting.counting.get();
+fn choose(client: &mut Client, records: &Records) -> Step {
+    let mut live = client.shared.records.borrow_mut();
+    let is_counting = client.setting.counting.get();
     if live.numbers.is_empty() || is_counting && live.inserted < records.inserts {
         live.inserted += u64::from(is_counting);
         return Step::Insert;
     }
-    let point = caller.rng.random_range(0..1_000_000);
-    let place = caller.rng.random_range(0..live.numbers.len());
+    let point = client.rng.random_range(0..1_000_000);
+    let place = client.rng.random_range(0..live.numbers.len());
     let up_to_select = records.insert_ppm + records.select_ppm;
     if point < records.insert_ppm {
         Step::Insert
@@ -99,17 +90,17 @@ fn choose<W: World>(caller: &mut Caller<W>, records: &Records) -> Step {
 }
 
 /// A number that no record of the workload has had.
-fn next_number<W: World>(caller: &Caller<W>) -> u64 {
-    let mut used = caller.setting.records.borrow_mut();
-    let next = used.entry(caller.shared.plan.name.clone()).or_default();
+fn next_number(client: &Client) -> u64 {
+    let mut used = client.setting.records.borrow_mut();
+    let next = used.entry(client.shared.plan.name.clone()).or_default();
     *next += 1;
     *next - 1
 }
 
-fn delete(key: &str) -> (Action, Command) {
-    let action = Action::Delete { key: key.into() };
-    let command = Command::Cache(CacheCommand::Delete {
-        keys: vec![Bytes::copy_from_slice(key.as_bytes())],
-    });
-    (action, command)
+fn set(client: &mut Client, key: String) -> Action {
+    Action::Set {
+        key,
+        value: client.fresh_value(),
+        bytes: client.payload_bytes(),
+    }
 }

@@ -1,22 +1,32 @@
 //! What all clients of a run share: the recorder, where nodes are, and whether to go on.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use squall_cluster::client;
 use squall_world::World;
 use tokio::sync::Notify;
 
+use super::cluster::Cluster;
+use super::driver::{Connect, Connection, Foreign};
+use super::host::Host;
 use super::load::Load;
+use super::service::{Services, shipped};
 use super::shared::Shared;
-use super::{Control, Gauge, Issuers, Usage};
-use squall_history::Recorder;
+use super::{Control, Drivers, Gauge, Usage};
+use squall_history::{Recorder, Service};
 
 /// What all clients of a run share.
 pub struct Setting {
     pub recorder: Recorder,
-    /// Clients of a system that is not Squall's own.
-    pub(super) issuers: Option<Issuers>,
+    pub(super) host: Host,
+    connect: Connect,
+    /// Whether the cluster is not Squall's own.
+    pub(super) is_foreign: bool,
+    pub(super) services: Services,
+    /// The services that have probes.
+    pub(super) probed: RefCell<BTreeSet<Service>>,
     /// Client addresses of the nodes.
     pub addresses: Vec<String>,
     stopped: Cell<bool>,
@@ -35,19 +45,33 @@ pub struct Setting {
 }
 
 impl Setting {
-    pub fn new(recorder: Recorder, addresses: Vec<String>) -> Rc<Self> {
-        Self::with_issuers(recorder, addresses, None)
+    /// For clients of Squall's own cluster in the world `W`.
+    pub fn new<W: World>(recorder: Recorder, addresses: Vec<String>) -> Rc<Self> {
+        Self::with_drivers::<W>(recorder, addresses, None, shipped())
     }
 
-    /// For clients of another system, if `issuers` are given.
-    pub fn with_issuers(
+    /// For clients of another system, if `drivers` are given, and of these services.
+    pub fn with_drivers<W: World>(
         recorder: Recorder,
         addresses: Vec<String>,
-        issuers: Option<Issuers>,
+        drivers: Option<Drivers>,
+        services: Services,
     ) -> Rc<Self> {
+        let is_foreign = drivers.is_some();
+        let connect: Connect = match drivers {
+            Some(drivers) => Box::new(move |_, number| Box::new(Foreign(drivers(number)))),
+            None => Box::new(|addresses, number| {
+                let client = client::Client::<W>::new(addresses.to_vec(), number);
+                Box::new(Cluster(client))
+            }),
+        };
         Rc::new(Self {
             recorder,
-            issuers,
+            host: Host::of::<W>(),
+            connect,
+            is_foreign,
+            services,
+            probed: RefCell::default(),
             addresses,
             stopped: Cell::new(false),
             running: Cell::new(0),
@@ -59,6 +83,11 @@ impl Setting {
             clients: RefCell::default(),
             gauge: RefCell::default(),
         })
+    }
+
+    /// A connection to these nodes, for the client of this number.
+    pub(super) fn connect(&self, addresses: &[String], number: usize) -> Box<dyn Connection> {
+        (self.connect)(addresses, number)
     }
 
     /// The clients of workloads that were started, for faults to pick from.
@@ -124,10 +153,10 @@ impl Setting {
     }
 
     /// Runs a client as a task of the present host.
-    pub fn spawn<W: World>(self: &Rc<Self>, client: impl Future<Output = ()> + 'static) {
+    pub fn spawn(self: &Rc<Self>, client: impl Future<Output = ()> + 'static) {
         let setting = self.clone();
         self.running.set(self.running.get() + 1);
-        W::spawn(async move {
+        self.host.spawn(async move {
             client.await;
             setting.running.set(setting.running.get() - 1);
         });

@@ -23,11 +23,8 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(plan: WorkloadPlan, lane: Option<Rc<Lane>>) -> Self {
         let seed = Seed(plan.seed);
-        let keys = match &plan.kind {
-            WorkloadKind::Lock { locks, mix, .. } => KeyDraw::new(*locks, &mix.access, seed),
-            WorkloadKind::Cache { keys, mix, .. } => KeyDraw::new(*keys, &mix.access, seed),
-            WorkloadKind::Queue { queues, .. } => KeyDraw::new(*queues, &Default::default(), seed),
-        };
+        let (keys, access) = plan.kind.keys();
+        let keys = KeyDraw::new(keys, &access, seed);
         let preload = match &plan.kind {
             WorkloadKind::Cache { keys, mix, .. } => mix.preload.min(*keys),
             _ => 0,

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
-use squall_cluster::node::NodeOptions;
+use squall_cluster::node::{Access, ClientOptions, NodeOptions};
 use squall_cluster::raft::{Members, NodeId, RaftOptions, peer_address};
 use squall_cluster::state::Limits;
 
@@ -16,6 +16,8 @@ use super::local::LocalCluster;
 
 /// Largest port for clients: nodes talk to each other 10,000 above it.
 pub const MAX_PORT: u16 = 55_535;
+/// The environment variable that holds the default user's password.
+pub const PASSWORD_VARIABLE: &str = "SQUALL_REQUIREPASS";
 /// Most nodes of a local cluster.
 const MAX_LOCAL: u16 = 99;
 
@@ -94,11 +96,30 @@ struct Args {
     /// Most keys in the cache; the same on every node of a cluster
     #[arg(long, value_name = "N", default_value_t = Limits::default().cache_entries)]
     cache_entries: u64,
+    /// Most connections of clients at a time; the next one is told so and closed
+    #[arg(long, value_name = "N", default_value_t = ClientOptions::default().max_clients, value_parser = clap::value_parser!(u64).range(1..))]
+    max_clients: u64,
+    /// Close connections that ask nothing for so many seconds; 0: never
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    timeout: u64,
+    /// Password of the default user, who may do everything. Better in the environment, as
+    /// SQUALL_REQUIREPASS, than on the command line, where others can read it
+    #[arg(long, value_name = "PASSWORD")]
+    requirepass: Option<String>,
+    /// A user and his rights, in the words of Redis' ACL; may be given several times
+    #[arg(long, value_name = "NAME RULE…")]
+    user: Vec<String>,
+    /// Where to give figures to Prometheus, HOST:PORT
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "local")]
+    metrics: Option<String>,
+    /// Let anybody in who reaches this node, although that is not only this machine
+    #[arg(long)]
+    insecure: bool,
     /// Stop when standard input ends, as --local has its nodes do
     #[arg(long)]
     stop_on_eof: bool,
-    /// Ask the node at ADDRESS whether it serves, and exit: 0 if it does, 70 if not. For health
-    /// checks in images that have no other program
+    /// Ask the node at ADDRESS whether it can serve, which takes a leader with a quorum, and exit:
+    /// 0 if it can, 70 if not. For health checks in images that have no other program
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "127.0.0.1:7001", exclusive = true)]
     health: Option<String>,
     /// Run no node, and wait to be stopped: keeps a container's network alive while nodes in it
@@ -155,6 +176,7 @@ impl Args {
             return Ok(Job::Local(self.local_cluster(count)?));
         }
         let address = self.address()?;
+        let clients = self.clients(&address)?;
         let members = match (self.join, self.cluster.is_empty()) {
             (true, _) => Members::new(),
             (false, true) => Members::from([(self.id, address.clone())]),
@@ -172,6 +194,7 @@ impl Args {
                     cache_entries: self.cache_entries,
                     ..Limits::default()
                 },
+                clients,
             }),
             directory: self.dir.unwrap_or_else(default_directory),
             stop_on_eof: self.stop_on_eof,
@@ -208,6 +231,32 @@ impl Args {
         Ok(raft)
     }
 
+    fn password(&self) -> Option<String> {
+        let given = self.requirepass.clone();
+        given.or_else(|| std::env::var(PASSWORD_VARIABLE).ok())
+    }
+
+    /// What this node allows its clients. Who can be reached by others must ask who they are.
+    fn clients(&self, address: &str) -> Result<ClientOptions, Wrong> {
+        let password = self.password();
+        let access = Access::new(password.as_deref(), &self.user)
+            .map_err(|e| wrong(format!("--user: {e}")))?;
+        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+        let listens_on = self.bind.as_deref().unwrap_or(host);
+        if access.is_open() && !self.insecure && !is_loopback(listens_on) {
+            return Err(wrong(format!(
+                "`{listens_on}` can be reached by others: give --requirepass or --user, or let \
+                 everybody in with --insecure"
+            )));
+        }
+        Ok(ClientOptions {
+            max_clients: self.max_clients,
+            idle_timeout_s: self.timeout,
+            access,
+            metrics: self.metrics.clone(),
+        })
+    }
+
     /// Where clients reach this node. What `--cluster` says of it need not be repeated, and
     /// must not be contradicted.
     fn address(&self) -> Result<String, Wrong> {
@@ -228,6 +277,12 @@ impl Args {
         let host = self.host.as_deref().unwrap_or(host);
         let port = self.port.map_or(port.into(), |port| port.to_string());
         let address = format!("{host}:{port}");
+        if peer_address(&address).is_none() {
+            return Err(wrong(format!(
+                "nobody can reach a node at `{address}`: --host is its name or address, with \
+                 brackets around an IPv6 one, and --bind the interface to listen on"
+            )));
+        }
         if listed.is_some_and(|listed| *listed != address) {
             return Err(wrong(format!(
                 "--cluster and --host or --port disagree about this node's address ({address})"
@@ -250,13 +305,26 @@ impl Args {
         pass("--election-max", format!("{}ms", self.election_max));
         pass("--snapshot-every", self.snapshot_every.to_string());
         pass("--cache-entries", self.cache_entries.to_string());
+        let host = self.host.clone().unwrap_or_else(|| "127.0.0.1".into());
+        self.clients(&format!("{host}:{first_port}"))?;
+        let password = self.password();
+        pass("--max-clients", self.max_clients.to_string());
+        pass("--timeout", self.timeout.to_string());
+        for user in self.user {
+            pass("--user", user);
+        }
+        if self.insecure {
+            common.push("--insecure".into());
+        }
+        let mut pass = |name: &str, value: String| common.extend([name.to_owned(), value]);
         if let Some(bind) = self.bind {
             pass("--bind", bind);
         }
         Ok(LocalCluster {
             count,
             first_port,
-            host: self.host.unwrap_or_else(|| "127.0.0.1".into()),
+            host,
+            password,
             // Another number of nodes or another port is another cluster: members are known
             // by their addresses, and these are in the log.
             directory: self.dir.unwrap_or_else(|| {
@@ -272,6 +340,13 @@ fn wrong(why: impl Into<String>) -> Wrong {
 }
 
 /// `id=host:port`
+/// Whether only this machine reaches who listens there.
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let is_loopback = |address: std::net::IpAddr| address.is_loopback();
+    bare == "localhost" || bare.parse().is_ok_and(is_loopback)
+}
+
 fn parse_member(text: &str) -> Result<(NodeId, String), String> {
     let (id, address) = text
         .split_once('=')
@@ -329,10 +404,23 @@ mod tests {
 
     #[test]
     fn the_address_comes_from_the_list_of_members() {
-        let (options, directory) = node("squall-node --id 2 --cluster 1=a:7001,2=b:7002");
+        let (options, directory) =
+            node("squall-node --id 2 --cluster 1=a:7001,2=b:7002 --insecure");
         assert_eq!(options.address, "b:7002");
         assert_eq!(options.members.len(), 2);
         assert_eq!(directory, PathBuf::from("squall-data/node-2"));
+    }
+
+    #[test]
+    fn others_reach_a_node_that_asks_who_they_are() {
+        for line in [
+            "squall-node --bind 0.0.0.0 --requirepass secret",
+            "squall-node --bind 0.0.0.0 --insecure",
+            "squall-node --bind 127.0.0.9 --host node-1",
+            "squall-node --host [::1]",
+        ] {
+            node(line);
+        }
     }
 
     #[test]
@@ -369,6 +457,17 @@ mod tests {
         for (line, why) in [
             ("squall-node --cluster 2=a:7002", "does not name this node"),
             ("squall-node --cluster 1=a:7001,1=b:7001", "twice"),
+            ("squall-node --cluster 1=a:7001", "can be reached by others"),
+            ("squall-node --bind 0.0.0.0", "can be reached by others"),
+            (
+                "squall-node --local 3 --host 10.0.0.1",
+                "can be reached by others",
+            ),
+            ("squall-node --host 0.0.0.0 --insecure", "nobody can reach"),
+            ("squall-node --host [::] --insecure", "nobody can reach"),
+            ("squall-node --host ::1", "nobody can reach"),
+            ("squall-node --cluster 1=0.0.0.0:7001", "host:port"),
+            ("squall-node --max-clients 0", "1.."),
             ("squall-node --port 7005 --cluster 1=a:7001", "disagree"),
             ("squall-node --cluster 1=a:60000", "55535"),
             ("squall-node --cluster a:7001", "id=host:port"),

@@ -17,6 +17,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
 
+use super::args::PASSWORD_VARIABLE;
 use super::signals::StopRequests;
 
 /// Children that have not stopped by themselves after this long are killed.
@@ -28,6 +29,8 @@ pub struct LocalCluster {
     pub count: u16,
     pub first_port: u16,
     pub host: String,
+    /// Of the default user.
+    pub password: Option<String>,
     /// Holds a directory for each node.
     pub directory: PathBuf,
     /// Arguments that all nodes get.
@@ -83,6 +86,7 @@ impl LocalCluster {
                 .arg(self.directory.join(node_name(id)))
                 .args(&self.common)
                 .arg("--stop-on-eof")
+                .envs(self.password.iter().map(|word| (PASSWORD_VARIABLE, word)))
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use squall_cluster::client::operate;
+use squall_cluster::client::operate_as;
 use squall_cluster::event::NodeEvent;
 use squall_cluster::node::{Node, NodeOptions};
 use squall_cluster::storage::RealDisk;
@@ -37,6 +37,8 @@ const EXIT_USAGE: u8 = 64;
 const EXIT_FAILURE: u8 = 70;
 /// A healthy node answers within this time.
 const HEALTH_LIMIT: Duration = Duration::from_secs(2);
+/// Files and connections that are not those of clients.
+const RESERVED_FILES: u64 = 64;
 /// What Rust's own `main` exits with after a panic.
 const EXIT_BUG: i32 = 101;
 
@@ -77,7 +79,9 @@ async fn run(job: Job) -> Result<(), String> {
             stop_on_eof,
         } => {
             let stops = StopRequests::listen(stop_on_eof)?;
-            serve(*options, directory, stops).await
+            let mut options = *options;
+            reserve_files(&mut options);
+            serve(options, directory, stops).await
         }
         Job::Local(cluster) => {
             let stops = StopRequests::listen(false)?;
@@ -85,12 +89,39 @@ async fn run(job: Job) -> Result<(), String> {
         }
         Job::Health(address) => {
             let deadline = RealWorld::now() + HEALTH_LIMIT;
-            (operate::<RealWorld>(&address, &["PING"], deadline).await).map(drop)
+            let password = std::env::var(args::PASSWORD_VARIABLE).ok();
+            // Any node answers it, but only with the word of a leader that has a quorum.
+            let question = ["READ", "STALE", "1000", "DBSIZE"];
+            operate_as::<RealWorld>(&address, password.as_deref(), &question, deadline)
+                .await
+                .map(drop)
         }
         Job::Hold => {
             StopRequests::listen(false)?.next().await;
             Ok(())
         }
+    }
+}
+
+/// Asks for as many open files as there may be, and leaves some of them to log, snapshots and
+/// other nodes, whatever clients do.
+fn reserve_files(options: &mut NodeOptions) {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where that is refused, what there is has to do.
+    let _ = setrlimit(Resource::Nofile, limit);
+    let Some(files) = getrlimit(Resource::Nofile).current else {
+        return;
+    };
+    let most = files.saturating_sub(RESERVED_FILES).max(1);
+    let clients = &mut options.clients.max_clients;
+    if *clients > most {
+        tracing::warn!(
+            "--max-clients is {most} and not {clients}: this process may open {files} files"
+        );
+        *clients = most;
     }
 }
 

@@ -6,51 +6,50 @@ use super::arguments::{Keyword, address, at_least, exactly, number};
 use crate::protocol::call::{AdminCall, Call};
 use crate::protocol::command_error::CommandError;
 
-pub(super) fn parse(verb: &[u8], args: &[Bytes]) -> Result<Option<Call>, CommandError> {
-    let call = match verb {
-        b"STATUS" => {
-            let [] = exactly("raft.status", args)?;
-            AdminCall::Status
-        }
-        b"ADD" => {
-            let [id, addr] = exactly("raft.add", args)?;
-            AdminCall::Add {
-                id: number(id)?,
-                addr: address(addr)?,
-            }
-        }
-        b"REMOVE" => {
-            let [id] = exactly("raft.remove", args)?;
-            AdminCall::Remove { id: number(id)? }
-        }
-        b"REPLACE" => {
-            let [old, new, addr] = exactly("raft.replace", args)?;
-            AdminCall::Replace {
-                old: number(old)?,
-                new: number(new)?,
-                addr: address(addr)?,
-            }
-        }
-        b"TRANSFER" => {
-            let [id] = exactly("raft.transfer", args)?;
-            AdminCall::Transfer { id: number(id)? }
-        }
-        b"SNAPSHOT" => {
-            let [] = exactly("raft.snapshot", args)?;
-            AdminCall::Snapshot
-        }
-        b"DIGEST" => {
-            let [] = exactly("raft.digest", args)?;
-            AdminCall::Digest
-        }
-        b"INIT" => init(args)?,
-        _ => return Ok(None),
-    };
-    Ok(Some(Call::Admin(call)))
+pub(super) fn status(args: &[Bytes]) -> Result<Call, CommandError> {
+    let [] = exactly("raft.status", args)?;
+    Ok(Call::Admin(AdminCall::Status))
+}
+
+pub(super) fn add(args: &[Bytes]) -> Result<Call, CommandError> {
+    let [id, addr] = exactly("raft.add", args)?;
+    Ok(Call::Admin(AdminCall::Add {
+        id: number(id)?,
+        addr: address(addr)?,
+    }))
+}
+
+pub(super) fn remove(args: &[Bytes]) -> Result<Call, CommandError> {
+    let [id] = exactly("raft.remove", args)?;
+    Ok(Call::Admin(AdminCall::Remove { id: number(id)? }))
+}
+
+pub(super) fn replace(args: &[Bytes]) -> Result<Call, CommandError> {
+    let [old, new, addr] = exactly("raft.replace", args)?;
+    Ok(Call::Admin(AdminCall::Replace {
+        old: number(old)?,
+        new: number(new)?,
+        addr: address(addr)?,
+    }))
+}
+
+pub(super) fn transfer(args: &[Bytes]) -> Result<Call, CommandError> {
+    let [id] = exactly("raft.transfer", args)?;
+    Ok(Call::Admin(AdminCall::Transfer { id: number(id)? }))
+}
+
+pub(super) fn snapshot(args: &[Bytes]) -> Result<Call, CommandError> {
+    let [] = exactly("raft.snapshot", args)?;
+    Ok(Call::Admin(AdminCall::Snapshot))
+}
+
+pub(super) fn digest(args: &[Bytes]) -> Result<Call, CommandError> {
+    let [] = exactly("raft.digest", args)?;
+    Ok(Call::Admin(AdminCall::Digest))
 }
 
 /// `RAFT.INIT id addr [id addr ...]`
-fn init(args: &[Bytes]) -> Result<AdminCall, CommandError> {
+pub(super) fn init(args: &[Bytes]) -> Result<Call, CommandError> {
     let ([_, _], _) = at_least("raft.init", args)?;
     let (pairs, []) = args.as_chunks::<2>() else {
         return Err(CommandError::Arity("raft.init"));
@@ -59,7 +58,7 @@ fn init(args: &[Bytes]) -> Result<AdminCall, CommandError> {
         .iter()
         .map(|[id, addr]| Ok((number(id)?, address(addr)?)))
         .collect::<Result<_, CommandError>>()?;
-    Ok(AdminCall::Init { members })
+    Ok(Call::Admin(AdminCall::Init { members }))
 }
 
 /// `SHUTDOWN`, with Redis's options for its dump file, which have no meaning here.

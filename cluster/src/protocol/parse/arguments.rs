@@ -146,7 +146,7 @@ pub(super) fn address(argument: &[u8]) -> Result<String, CommandError> {
         address.len() <= MAX_NAME_BYTES
             && address.bytes().all(|byte| byte.is_ascii_graphic())
             && address.rsplit_once(':').is_some_and(|(host, port)| {
-                !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
+                crate::world::is_reachable(host) && port.parse::<u16>().is_ok_and(|port| port > 0)
             })
     });
     match valid {

@@ -7,43 +7,43 @@ use crate::protocol::call::{Call, ReplyStyle};
 use crate::protocol::command_error::CommandError;
 use crate::state::command::{Command, LockCommand, LockMode, Query};
 
-pub(super) fn parse(verb: &[u8], args: &[Bytes]) -> Result<Option<Call>, CommandError> {
-    let command = match verb {
-        b"ACQUIRE" => acquire(args)?,
-        b"RELEASE" => {
-            let [lock, session, token] = exactly("lock.release", args)?;
-            LockCommand::Release {
-                name: name(lock)?,
-                session: number(session)?,
-                token: number(token)?,
-            }
-        }
-        b"CANCEL" => {
-            let [lock, session] = exactly("lock.cancel", args)?;
-            LockCommand::Cancel {
-                name: name(lock)?,
-                session: number(session)?,
-            }
-        }
-        b"CHECK" => {
-            let [lock, token] = exactly("lock.check", args)?;
-            LockCommand::Check {
-                name: name(lock)?,
-                token: number(token)?,
-            }
-        }
-        b"INFO" => {
-            let [lock] = exactly("lock.info", args)?;
-            let query = Query::Lock { name: name(lock)? };
-            return Ok(Some(Call::read(query, ReplyStyle::Full)));
-        }
-        _ => return Ok(None),
-    };
-    Ok(Some(Call::write(Command::Lock(command), ReplyStyle::Full)))
+fn write(command: LockCommand) -> Call {
+    Call::write(Command::Lock(command), ReplyStyle::Full)
+}
+
+pub(super) fn release(args: &[Bytes]) -> Result<Call, CommandError> {
+    let [lock, session, token] = exactly("lock.release", args)?;
+    Ok(write(LockCommand::Release {
+        name: name(lock)?,
+        session: number(session)?,
+        token: number(token)?,
+    }))
+}
+
+pub(super) fn cancel(args: &[Bytes]) -> Result<Call, CommandError> {
+    let [lock, session] = exactly("lock.cancel", args)?;
+    Ok(write(LockCommand::Cancel {
+        name: name(lock)?,
+        session: number(session)?,
+    }))
+}
+
+pub(super) fn check(args: &[Bytes]) -> Result<Call, CommandError> {
+    let [lock, token] = exactly("lock.check", args)?;
+    Ok(write(LockCommand::Check {
+        name: name(lock)?,
+        token: number(token)?,
+    }))
+}
+
+pub(super) fn info(args: &[Bytes]) -> Result<Call, CommandError> {
+    let [lock] = exactly("lock.info", args)?;
+    let query = Query::Lock { name: name(lock)? };
+    Ok(Call::read(query, ReplyStyle::Full))
 }
 
 /// `LOCK.ACQUIRE name session [SHARED] [WAIT ms] [WAITDIE]`
-fn acquire(args: &[Bytes]) -> Result<LockCommand, CommandError> {
+pub(super) fn acquire(args: &[Bytes]) -> Result<Call, CommandError> {
     let ([lock, session], rest) = at_least("lock.acquire", args)?;
     let mut mode = LockMode::Exclusive;
     let mut wait_ms = 0;
@@ -57,11 +57,11 @@ fn acquire(args: &[Bytes]) -> Result<LockCommand, CommandError> {
             _ => return Err(CommandError::Syntax),
         }
     }
-    Ok(LockCommand::Acquire {
+    Ok(write(LockCommand::Acquire {
         name: name(lock)?,
         session: number(session)?,
         mode,
         wait_ms,
         wait_die,
-    })
+    }))
 }

@@ -10,7 +10,10 @@ mod cache;
 mod connection;
 mod lock;
 mod queue;
+mod scripts;
 mod session;
+mod strings;
+mod table;
 
 use bytes::Bytes;
 
@@ -19,37 +22,19 @@ use super::call::{Call, ReadMode};
 use super::command_error::CommandError;
 use crate::state::command::Once;
 
-/// Every command a node knows, in the order of the files here.
-#[rustfmt::skip]
-pub const COMMAND_NAMES: &[&str] = &[
-    "ONCE", "READ",
-    "RAFT.STATUS", "RAFT.ADD", "RAFT.REMOVE", "RAFT.REPLACE", "RAFT.TRANSFER",
-    "RAFT.SNAPSHOT", "RAFT.DIGEST", "RAFT.INIT", "SHUTDOWN",
-    "GET", "MGET", "EXISTS", "TYPE", "TTL", "PTTL", "DBSIZE",
-    "SET", "SETNX", "SETEX", "PSETEX", "DEL", "UNLINK",
-    "INCR", "DECR", "INCRBY", "DECRBY",
-    "EXPIRE", "PEXPIRE", "PERSIST", "FLUSHALL", "FLUSHDB",
-    "CACHE.GETV", "CACHE.MGETV", "CACHE.PUT", "CACHE.CAS", "CACHE.INCRBY",
-    "CACHE.TRACK",
-    "PING", "ECHO", "QUIT", "HELLO", "SELECT", "CLIENT", "COMMAND", "CONFIG",
-    "READONLY", "READWRITE", "CONSISTENCY", "INFO", "CLUSTER", "TIME",
-    "LOCK.ACQUIRE", "LOCK.RELEASE", "LOCK.CANCEL", "LOCK.CHECK", "LOCK.INFO",
-    "QUEUE.CREATE", "QUEUE.PUBLISH", "QUEUE.PUBLISHBATCH", "QUEUE.PUBLISHEACH",
-    "QUEUE.RECEIVE", "QUEUE.ACK", "QUEUE.NACK", "QUEUE.EXTEND", "QUEUE.PURGE",
-    "QUEUE.INFO",
-    "SESSION.OPEN", "SESSION.KEEPALIVE", "SESSION.CLOSE", "SESSION.TTL",
-];
+pub use self::scripts::Script;
+pub use self::table::{COMMANDS, Flags, Keys, Spec};
 
 /// Understands one command: `args` is its name, in any case, and its arguments.
 pub fn parse(args: &[Bytes]) -> Result<Call, CommandError> {
     let Some((name, rest)) = args.split_first() else {
         return Err(CommandError::unknown(b"", &[]));
     };
-    match &*Keyword::new(name) {
-        b"ONCE" => once(rest),
-        b"READ" => read(rest),
-        keyword => plain(keyword, rest)?.ok_or_else(|| CommandError::unknown(name, rest)),
+    let spec = Spec::find(name).ok_or_else(|| CommandError::unknown(name, rest))?;
+    if !spec.takes(args.len()) {
+        return Err(CommandError::Arity(spec.name));
     }
+    (spec.parse)(rest)
 }
 
 /// The command inside a wrapper. Another wrapper gives `nested`, without a look inside:
@@ -58,25 +43,6 @@ fn inner(args: &[Bytes], nested: CommandError) -> Result<Call, CommandError> {
     match args.first().map(|name| Keyword::new(name)).as_deref() {
         Some(b"ONCE" | b"READ") => Err(nested),
         _ => parse(args),
-    }
-}
-
-/// A command without a wrapper; `None` when there is none of that name.
-fn plain(name: &[u8], args: &[Bytes]) -> Result<Option<Call>, CommandError> {
-    if let Some(verb) = name.strip_prefix(b"CACHE.") {
-        cache::parse_own(verb, args)
-    } else if let Some(verb) = name.strip_prefix(b"LOCK.") {
-        lock::parse(verb, args)
-    } else if let Some(verb) = name.strip_prefix(b"QUEUE.") {
-        queue::parse(verb, args)
-    } else if let Some(verb) = name.strip_prefix(b"SESSION.") {
-        session::parse(verb, args)
-    } else if let Some(verb) = name.strip_prefix(b"RAFT.") {
-        admin::parse(verb, args)
-    } else if let Some(call) = cache::parse(name, args)? {
-        Ok(Some(call))
-    } else {
-        connection::parse(name, args)
     }
 }
 

@@ -5,66 +5,66 @@ use bytes::Bytes;
 use super::arguments::{Options, at_least, exactly, list_after, name, number, small_number, value};
 use crate::protocol::call::{Call, ReplyStyle};
 use crate::protocol::command_error::CommandError;
+use crate::state::LONGEST_MS;
 use crate::state::command::{Command, NewMessage, Query, QueueCommand, QueueSettings};
 
-pub(super) fn parse(verb: &[u8], args: &[Bytes]) -> Result<Option<Call>, CommandError> {
-    let command = match verb {
-        b"CREATE" => create(args)?,
-        b"PUBLISH" => {
-            let ([queue], message_args) = list_after("queue.publish", args)?;
-            let command = QueueCommand::Publish {
-                queue: name(queue)?,
-                messages: vec![message(message_args)?],
-            };
-            return Ok(Some(write(command, ReplyStyle::Single)));
-        }
-        b"PUBLISHBATCH" => {
-            let ([queue], payloads) = list_after("queue.publishbatch", args)?;
-            QueueCommand::Publish {
-                queue: name(queue)?,
-                messages: payloads
-                    .iter()
-                    .map(plain_message)
-                    .collect::<Result<_, _>>()?,
-            }
-        }
-        b"PUBLISHEACH" => publish_each(args)?,
-        b"RECEIVE" => return receive(args).map(Some),
-        b"ACK" => {
-            let ([queue], receipts) = list_after("queue.ack", args)?;
-            QueueCommand::Ack {
-                queue: name(queue)?,
-                receipts: receipts
-                    .iter()
-                    .map(|receipt| number(receipt))
-                    .collect::<Result<_, _>>()?,
-            }
-        }
-        b"NACK" => nack(args)?,
-        b"EXTEND" => {
-            let [queue, receipt, visibility_ms] = exactly("queue.extend", args)?;
-            QueueCommand::Extend {
-                queue: name(queue)?,
-                receipt: number(receipt)?,
-                visibility_ms: number(visibility_ms)?,
-            }
-        }
-        b"PURGE" => {
-            let [queue] = exactly("queue.purge", args)?;
-            QueueCommand::Purge {
-                queue: name(queue)?,
-            }
-        }
-        b"INFO" => {
-            let [queue] = exactly("queue.info", args)?;
-            let query = Query::Queue {
-                queue: name(queue)?,
-            };
-            return Ok(Some(Call::read(query, ReplyStyle::Full)));
-        }
-        _ => return Ok(None),
+pub(super) fn publish(args: &[Bytes]) -> Result<Call, CommandError> {
+    let ([queue], message_args) = list_after("queue.publish", args)?;
+    let command = QueueCommand::Publish {
+        queue: name(queue)?,
+        messages: vec![message(message_args)?],
     };
-    Ok(Some(write(command, ReplyStyle::Full)))
+    Ok(write(command, ReplyStyle::Single))
+}
+
+pub(super) fn publish_batch(args: &[Bytes]) -> Result<Call, CommandError> {
+    let ([queue], payloads) = list_after("queue.publishbatch", args)?;
+    let command = QueueCommand::Publish {
+        queue: name(queue)?,
+        messages: payloads
+            .iter()
+            .map(plain_message)
+            .collect::<Result<_, _>>()?,
+    };
+    Ok(write(command, ReplyStyle::Full))
+}
+
+pub(super) fn ack(args: &[Bytes]) -> Result<Call, CommandError> {
+    let ([queue], receipts) = list_after("queue.ack", args)?;
+    let command = QueueCommand::Ack {
+        queue: name(queue)?,
+        receipts: receipts
+            .iter()
+            .map(|receipt| number(receipt))
+            .collect::<Result<_, _>>()?,
+    };
+    Ok(write(command, ReplyStyle::Full))
+}
+
+pub(super) fn extend(args: &[Bytes]) -> Result<Call, CommandError> {
+    let [queue, receipt, visibility_ms] = exactly("queue.extend", args)?;
+    let command = QueueCommand::Extend {
+        queue: name(queue)?,
+        receipt: number(receipt)?,
+        visibility_ms: number(visibility_ms)?,
+    };
+    Ok(write(command, ReplyStyle::Full))
+}
+
+pub(super) fn purge(args: &[Bytes]) -> Result<Call, CommandError> {
+    let [queue] = exactly("queue.purge", args)?;
+    let command = QueueCommand::Purge {
+        queue: name(queue)?,
+    };
+    Ok(write(command, ReplyStyle::Full))
+}
+
+pub(super) fn info(args: &[Bytes]) -> Result<Call, CommandError> {
+    let [queue] = exactly("queue.info", args)?;
+    let query = Query::Queue {
+        queue: name(queue)?,
+    };
+    Ok(Call::read(query, ReplyStyle::Full))
 }
 
 fn write(command: QueueCommand, style: ReplyStyle) -> Call {
@@ -72,7 +72,7 @@ fn write(command: QueueCommand, style: ReplyStyle) -> Call {
 }
 
 /// `QUEUE.CREATE name [MAXDEPTH n] [MAXDELIVERIES n] [DEADLETTER q] [VISIBILITY ms]`
-fn create(args: &[Bytes]) -> Result<QueueCommand, CommandError> {
+pub(super) fn create(args: &[Bytes]) -> Result<Call, CommandError> {
     let ([queue], rest) = at_least("queue.create", args)?;
     let mut settings = QueueSettings::default();
     let mut options = Options::new(rest);
@@ -85,10 +85,11 @@ fn create(args: &[Bytes]) -> Result<QueueCommand, CommandError> {
             _ => return Err(CommandError::Syntax),
         }
     }
-    Ok(QueueCommand::Configure {
+    let command = QueueCommand::Configure {
         queue: name(queue)?,
         settings,
-    })
+    };
+    Ok(write(command, ReplyStyle::Full))
 }
 
 /// `payload [DELAY ms] [PRIORITY 0-255] [GROUP g] [DEDUP producer sequence]`
@@ -120,7 +121,7 @@ fn plain_message(payload: &Bytes) -> Result<NewMessage, CommandError> {
 
 /// `QUEUE.PUBLISHEACH name (n payload [option ...]) ...`: a batch in which each message
 /// has options of its own; `n` counts the payload and the options after it.
-fn publish_each(args: &[Bytes]) -> Result<QueueCommand, CommandError> {
+pub(super) fn publish_each(args: &[Bytes]) -> Result<Call, CommandError> {
     let ([queue], mut rest) = list_after("queue.publisheach", args)?;
     let mut messages = Vec::new();
     while let Some((count, after)) = rest.split_first() {
@@ -129,14 +130,15 @@ fn publish_each(args: &[Bytes]) -> Result<QueueCommand, CommandError> {
         messages.push(message(message_args)?);
         rest = others;
     }
-    Ok(QueueCommand::Publish {
+    let command = QueueCommand::Publish {
         queue: name(queue)?,
         messages,
-    })
+    };
+    Ok(write(command, ReplyStyle::Full))
 }
 
 /// `QUEUE.RECEIVE name [COUNT n] [VISIBILITY ms] [WAIT ms]`
-fn receive(args: &[Bytes]) -> Result<Call, CommandError> {
+pub(super) fn receive(args: &[Bytes]) -> Result<Call, CommandError> {
     let ([queue], rest) = at_least("queue.receive", args)?;
     let mut count = 1;
     let mut visibility_ms = None;
@@ -146,7 +148,12 @@ fn receive(args: &[Bytes]) -> Result<Call, CommandError> {
         match &*option {
             b"COUNT" => count = small_number(options.value()?)?,
             b"VISIBILITY" => visibility_ms = Some(options.number()?),
-            b"WAIT" => wait_ms = options.number()?,
+            b"WAIT" => {
+                wait_ms = options.number()?;
+                if wait_ms > LONGEST_MS {
+                    return Err(CommandError::OutOfRange);
+                }
+            }
             _ => return Err(CommandError::Syntax),
         }
     }
@@ -163,7 +170,7 @@ fn receive(args: &[Bytes]) -> Result<Call, CommandError> {
 }
 
 /// `QUEUE.NACK name receipt [DELAY ms]`
-fn nack(args: &[Bytes]) -> Result<QueueCommand, CommandError> {
+pub(super) fn nack(args: &[Bytes]) -> Result<Call, CommandError> {
     let ([queue, receipt], rest) = at_least("queue.nack", args)?;
     let mut delay_ms = 0;
     let mut options = Options::new(rest);
@@ -173,9 +180,10 @@ fn nack(args: &[Bytes]) -> Result<QueueCommand, CommandError> {
             _ => return Err(CommandError::Syntax),
         }
     }
-    Ok(QueueCommand::Nack {
+    let command = QueueCommand::Nack {
         queue: name(queue)?,
         receipt: number(receipt)?,
         delay_ms,
-    })
+    };
+    Ok(write(command, ReplyStyle::Full))
 }

@@ -342,5 +342,6 @@ pub(super) fn answer_to(query: &Query) -> BoxedStrategy<Reply> {
         Query::Session { .. } => of(figure())
             .prop_map(|ttl_ms| Reply::SessionInfo { ttl_ms })
             .boxed(),
+        other => unreachable!("this crate's client does not ask {other:?}"),
     }
 }

@@ -3,8 +3,8 @@
 use bytes::BytesMut;
 
 use crate::protocol::{
-    BytesFrame, CLUSTER_DOWN, ReplyError, ReplyStyle, decode_reply, encode, encode_hello, moved,
-    next_frame, try_again, unknown_outcome, wire,
+    BytesFrame, CLUSTER_DOWN, ReplyError, ReplyStyle, RespVersion, decode_reply, encode,
+    encode_hello, moved, next_frame, try_again, unknown_outcome, wire,
 };
 use crate::state::command::{
     Delivery, Lifetime, LockInfo, Query, QueueInfo, Refusal, Reply, Versioned,
@@ -12,7 +12,7 @@ use crate::state::command::{
 
 fn shown(style: ReplyStyle, reply: &Reply) -> String {
     let mut out = BytesMut::new();
-    encode(&mut out, style, reply);
+    encode(&mut out, RespVersion::Two, style, reply);
     String::from_utf8(out.to_vec()).expect("the replies of these tests are text")
 }
 
@@ -271,7 +271,7 @@ fn a_reply_that_does_not_fit_is_indefinite() {
 #[test]
 fn hello_is_a_flat_map() {
     let mut out = BytesMut::new();
-    encode_hello(&mut out, 42, "master");
+    encode_hello(&mut out, RespVersion::Two, 42, "master");
     let frame = next_frame(&mut out)
         .expect("well-formed")
         .expect("complete");

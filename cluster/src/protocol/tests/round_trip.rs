@@ -5,9 +5,10 @@ use proptest::prelude::*;
 
 use super::generate::{answer_to, command, once, query, read_mode, refusal, reply_to};
 use crate::protocol::{
-    Asked, BytesFrame, Call, Decoder, ReplyError, ReplyStyle, decode_reply, encode, next_frame,
-    parse, read_query, write_command,
+    Asked, BytesFrame, Call, Decoder, ReplyError, ReplyStyle, RespVersion, decode_reply, encode,
+    next_frame, parse, read_query, write_command,
 };
+use crate::state::LONGEST_MS;
 use crate::state::command::{Command, Query, QueueCommand, Reply};
 
 /// The call that a client's bytes are understood as; nothing may be left over.
@@ -27,7 +28,7 @@ fn answered<'a>(
     reply: &Reply,
 ) -> Result<Reply, ReplyError> {
     let mut stream = BytesMut::new();
-    encode(&mut stream, style, reply);
+    encode(&mut stream, RespVersion::Two, style, reply);
     let frame = next_frame(&mut stream)
         .expect("a node writes well-formed replies")
         .expect("a node writes whole replies");
@@ -66,7 +67,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1024))]
 
     #[test]
-    fn commands(command in command(), once in once(), receive_wait_ms in any::<u64>()) {
+    fn commands(command in command(), once in once(), receive_wait_ms in 0..=LONGEST_MS) {
         let mut stream = BytesMut::new();
         write_command(&mut stream, once, &command, receive_wait_ms);
         let receives = matches!(command, Command::Queue(QueueCommand::Receive { .. }));

@@ -5,11 +5,15 @@ use std::io;
 use std::ops::{Bound, Range, RangeBounds};
 
 use bytes::Bytes;
+use openraft::EntryPayload;
 use openraft::storage::IOFlushed;
+use openraft::vote::RaftLeaderId;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
-use crate::raft::{LogEntry, LogId, RaftWorld, TypeConfig, Vote, encode};
+use crate::encode;
+use crate::raft::state_machine::term_of;
+use crate::raft::{LogEntry, LogId, NodeId, RaftWorld, TypeConfig, Vote};
 use crate::storage::{OpenError, Record, Recovered};
 use crate::world::Instant;
 
@@ -131,6 +135,37 @@ impl<W: RaftWorld> Log<W> {
         Ok(log)
     }
 
+    /// Refuses a log that has lost what it must have held. A node votes in a term before it
+    /// has entries of that term or a snapshot with such, so a log without the vote was cut
+    /// off or replaced, and may have forgotten whom it voted for. And what was purged is in
+    /// the snapshot.
+    pub fn check_against(&self, applied: Option<LogId<W>>) -> Result<(), OpenError> {
+        let damaged = |detail: String| OpenError::Damaged {
+            file: "wal".into(),
+            offset: 0,
+            detail,
+        };
+        let known = applied.max(self.last_log_id());
+        let term = known.as_ref().map_or(0, term_of::<W>);
+        let voted = self.vote.as_ref().map_or(0, |vote| vote.leader_id().term());
+        if voted < term {
+            return Err(damaged(format!(
+                "this node has entries of term {term}, and its last vote is of term {voted}: \
+                 the log is missing or has lost its end. Remove the node from its cluster, and \
+                 add it again with an empty directory"
+            )));
+        }
+        let purged = self.purged.map(|id| id.index);
+        let saved = applied.map(|id| id.index);
+        if purged > saved {
+            return Err(damaged(format!(
+                "entries up to {} are in a snapshot only, and that is missing",
+                purged.unwrap_or(0)
+            )));
+        }
+        Ok(())
+    }
+
     pub fn check(&self) -> io::Result<()> {
         match &self.failed {
             Some(why) => Err(io::Error::other(why.clone())),
@@ -193,26 +228,25 @@ impl<W: RaftWorld> Log<W> {
         }
     }
 
-    /// Everything a fresh log file must hold.
-    pub fn records(&self) -> Vec<Record> {
-        let mut records = Vec::new();
-        records.extend(self.vote.as_ref().map(|v| Record::Vote(encoded(v))));
-        if self.first > 0 {
-            records.push(Record::Purged {
-                index: self.first,
-                data: self.purged.as_ref().map_or(NOTHING_PURGED, encoded),
-            });
-        }
-        records.extend(self.entries.iter().map(|stored| Record::Entry {
-            index: position(stored.entry.log_id.index),
-            data: encoded(&stored.entry),
-        }));
-        records.extend(
-            self.committed
-                .as_ref()
-                .map(|id| Record::Committed(encoded(id))),
-        );
-        records
+    /// Everything a fresh log file must hold. Encoded only as it is taken, so that rewriting
+    /// a large log does not keep the node from other work.
+    pub fn records(&self) -> impl Iterator<Item = Record> + use<W> {
+        let vote = self.vote.as_ref().map(|vote| Record::Vote(encoded(vote)));
+        let purged = (self.first > 0).then(|| Record::Purged {
+            index: self.first,
+            data: self.purged.as_ref().map_or(NOTHING_PURGED, encoded),
+        });
+        // They share their payloads with the log.
+        let entries: Vec<LogEntry<W>> = self.entries.iter().map(|it| it.entry.clone()).collect();
+        let entries = entries.into_iter().map(|entry| Record::Entry {
+            index: position(entry.log_id.index),
+            data: encoded(&entry),
+        });
+        let committed = self.committed.as_ref().map(encoded);
+        let committed = committed.map(Record::Committed);
+        (vote.into_iter().chain(purged))
+            .chain(entries)
+            .chain(committed)
     }
 
     pub fn range(&self, range: impl RangeBounds<u64>) -> Vec<LogEntry<W>> {
@@ -235,5 +269,44 @@ impl<W: RaftWorld> Log<W> {
             .range(from..to)
             .map(|stored| stored.entry.clone())
             .collect()
+    }
+
+    /// The first entries of the range that together have at most `most_bytes` encoded, but
+    /// one at least.
+    pub fn range_within(&self, range: Range<u64>, most_bytes: u64) -> Vec<LogEntry<W>> {
+        let from = range.start.saturating_sub(self.first) as usize;
+        let mut bytes = 0;
+        let stored = self.entries.iter().skip(from).take_while(|stored| {
+            let is_first = bytes == 0;
+            bytes += stored.bytes;
+            stored.entry.log_id.index < range.end && (is_first || bytes <= most_bytes)
+        });
+        stored.map(|stored| stored.entry.clone()).collect()
+    }
+
+    /// A hash of the first members and their addresses, never 0.
+    pub fn founded_cluster(&self) -> Option<u64> {
+        let first = &self.entries.front()?.entry;
+        match &first.payload {
+            EntryPayload::Membership(membership) if first.log_id.index == 0 => {
+                let members: Vec<(NodeId, &str)> = membership
+                    .nodes()
+                    .map(|(id, node)| (*id, node.addr.as_str()))
+                    .collect();
+                Some(encode::hash(&members, 0).max(1))
+            }
+            _ => None,
+        }
+    }
+
+    /// Index up to which the log must be purged to keep at most `most_bytes` encoded.
+    pub fn purge_point(&self, most_bytes: u64) -> Option<u64> {
+        let mut excess = self.live_bytes.checked_sub(most_bytes)?;
+        let gone = self.entries.iter().take_while(|stored| {
+            let goes = excess > 0;
+            excess = excess.saturating_sub(stored.bytes);
+            goes
+        });
+        gone.last().map(|stored| stored.entry.log_id.index)
     }
 }

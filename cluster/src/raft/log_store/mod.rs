@@ -6,6 +6,7 @@
 //! their sync as well. Any I/O error ends the node: after a failed sync nobody knows what is
 //! on the disk (Rebello et al., "Can Applications Recover from fsync Failures?", 2020).
 
+mod force;
 mod memory;
 mod writer;
 
@@ -24,7 +25,11 @@ use crate::event::{NodeEvent, Timed};
 use crate::storage::{OpenError, Record, Wal};
 use memory::{Log, OnFlush, encoded, position};
 
+pub use force::force_membership;
 pub use memory::Moments;
+
+/// Most encoded bytes of entries in one call to a follower, unless a single one has more.
+const APPEND_BYTES: u64 = 1 << 20;
 
 /// The log of one node. Clones share the same log.
 pub struct LogStore<W: RaftWorld> {
@@ -50,11 +55,14 @@ struct Shared<W: RaftWorld> {
 }
 
 impl<W: RaftWorld> LogStore<W> {
-    /// Recovers the log from `disk` and starts its writer task.
+    /// Recovers the log from `disk` and starts its writer task. `applied` is the last entry in
+    /// the snapshot beside it, which the log must know of.
+    ///
     /// `on_leading` is told the term that this node leads, or 0, at every durable vote.
     pub async fn open(
         disk: W::Disk,
         node: NodeId,
+        applied: Option<LogId<W>>,
         on_leading: impl Fn(u64) + 'static,
     ) -> Result<Self, OpenError> {
         let (wal, recovered) = Wal::open(disk).await?;
@@ -62,6 +70,7 @@ impl<W: RaftWorld> LogStore<W> {
             tracing::info!(bytes = recovered.torn_bytes, "cut off a torn log tail");
         }
         let log = Log::recover(recovered)?;
+        log.check_against(applied)?;
         let store = Self {
             shared: Rc::new(Shared {
                 node,
@@ -80,6 +89,28 @@ impl<W: RaftWorld> LogStore<W> {
     pub fn last_index(&self) -> u64 {
         let log = self.shared.log.borrow();
         (log.first + log.entries.len() as u64).saturating_sub(1)
+    }
+
+    /// Whether a vote is there.
+    pub fn has_vote(&self) -> bool {
+        self.shared.log.borrow().vote.is_some()
+    }
+
+    /// The cluster that the log's first entry founds, as a number; `None` if that entry is
+    /// not there any more, or not yet.
+    pub fn founded_cluster(&self) -> Option<u64> {
+        self.shared.log.borrow().founded_cluster()
+    }
+
+    /// Encoded bytes of the entries that are in memory.
+    pub fn live_bytes(&self) -> u64 {
+        self.shared.log.borrow().live_bytes
+    }
+
+    /// Index up to which the log must be purged to hold at most `most_bytes`; `None` if it
+    /// holds no more already.
+    pub fn purge_point(&self, most_bytes: u64) -> Option<u64> {
+        self.shared.log.borrow().purge_point(most_bytes)
     }
 
     /// How far the entry at `index` got and when; `None` once it is purged.
@@ -121,6 +152,16 @@ impl<W: RaftWorld> RaftLogReader<TypeConfig<W>> for LogStore<W> {
         range: RB,
     ) -> io::Result<Vec<LogEntry<W>>> {
         Ok(self.shared.log.borrow().range(range))
+    }
+
+    /// What one call to a follower carries: large entries go in several calls.
+    async fn limited_get_log_entries(
+        &mut self,
+        start: u64,
+        end: u64,
+    ) -> io::Result<Vec<LogEntry<W>>> {
+        let log = self.shared.log.borrow();
+        Ok(log.range_within(start..end, APPEND_BYTES))
     }
 
     async fn read_vote(&mut self) -> io::Result<Option<Vote<W>>> {
@@ -180,11 +221,11 @@ impl<W: RaftWorld> RaftLogStorage<TypeConfig<W>> for LogStore<W> {
                 });
                 let data = encoded(&entry);
                 log.begin_at(entry.log_id.index);
-                assert_eq!(
-                    entry.log_id.index,
-                    log.first + log.entries.len() as u64,
-                    "openraft appends without gaps"
-                );
+                let due = log.first + log.entries.len() as u64;
+                if index != due {
+                    let why = format!("entry {index} was to be appended where {due} is due");
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+                }
                 let bytes = data.len() as u64;
                 log.pending.push(Record::Entry {
                     index: position(entry.log_id.index),

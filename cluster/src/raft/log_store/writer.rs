@@ -83,7 +83,7 @@ async fn write_one<W: RaftWorld>(
     on_flush: Vec<OnFlush<W>>,
 ) -> io::Result<()> {
     let mut on_flush = on_flush;
-    let mut result = wal.write(batch).await;
+    let mut result = wal.write_all(batch).await;
     if planted::active(Bug::FlushUnsynced) {
         for waiting in on_flush.drain(..) {
             waiting.complete(Ok(()));
@@ -125,7 +125,7 @@ async fn rewrite<W: RaftWorld>(shared: &Rc<Shared<W>>, wal: &mut Wal<W::Disk>) -
         log.pending_committed = None;
         (log.records(), std::mem::take(&mut log.on_flush))
     };
-    let result = wal.rewrite(records.into_iter()).await;
+    let result = wal.rewrite(records).await;
     complete_all(shared, on_flush, &result);
     result
 }

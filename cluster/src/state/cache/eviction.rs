@@ -4,7 +4,8 @@
 //! newest and then starts over; it clears the mark of each visited entry it passes and
 //! evicts the first one without a mark. A use sets the mark and moves nothing.
 //!
-//! The order of an entry is the log index of its insertion, so the list of the paper is an
+//! The order of an entry is the log index of its insertion, or the next larger number if an
+//! entry inserted several keys, so the list of the paper is an
 //! ordered map here: position, hand and marks are plain data, equal on every replica and
 //! written to the snapshot as they are.
 //!
@@ -12,7 +13,7 @@
 //! Algorithm for Web Caches", NSDI 2024, algorithm 1.
 
 use crate::planted::{self, Bug};
-use crate::state::snapshot::{DecodeError, ensure};
+use crate::state::snapshot::{DecodeError, LARGEST_COUNTER, ensure};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +65,18 @@ impl Sieve {
         if let Some((_, entry)) = self.get_mut(key) {
             entry.visited = true;
         }
+    }
+
+    /// The order of a key inserted by the log entry `index`: larger than that of any other.
+    pub(super) fn next_order(&self, index: u64) -> u64 {
+        let newest = self.entries.last_key_value();
+        newest.map_or(index, |(&order, _)| index.max(order + 1))
+    }
+
+    /// Entries from the order `from` on.
+    pub(super) fn iter_from(&self, from: u64) -> impl Iterator<Item = (u64, &Entry)> {
+        let range = self.entries.range(from..);
+        range.map(|(&order, entry)| (order, entry))
     }
 
     /// Adds an absent key as the newest entry.
@@ -125,7 +138,9 @@ impl Sieve {
         )?;
         let newest = self.entries.last_key_value();
         ensure(
-            newest.is_none_or(|(&order, _)| order <= applied_index),
+            newest.is_none_or(|(&order, entry)| {
+                order <= LARGEST_COUNTER && entry.version <= applied_index
+            }),
             "a key of a later entry",
         )?;
         ensure(

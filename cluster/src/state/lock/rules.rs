@@ -171,6 +171,11 @@ impl Lock {
         dead
     }
 
+    /// Whether the token may have been granted: none was that is larger than the last one.
+    pub(super) fn has_granted(&self, token: Token) -> bool {
+        token <= self.last_token
+    }
+
     /// A fenced resource's check: accepts `token` unless it accepted a larger one before.
     pub(super) fn accept(&mut self, token: Token) -> bool {
         if token < self.accepted_token {

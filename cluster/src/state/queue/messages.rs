@@ -20,10 +20,14 @@ use crate::state::Moment;
 use crate::state::command::{
     Delivery, MessageId, NewMessage, QueueInfo, QueueSettings, Receipt, Refusal,
 };
+use crate::state::limits::{LARGEST_RECEIVE_BYTES, LONGEST_NAME_BYTES};
 use crate::state::snapshot::{DecodeError, LARGEST_COUNTER, ensure};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// Ends the default name of a queue of dead letters.
+const DEAD: &str = ".dead";
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Queue {
@@ -99,9 +103,20 @@ impl Queue {
         &self.name
     }
 
-    pub(super) fn dead_letter_name(&self) -> String {
-        let configured = self.settings.dead_letter.clone();
-        configured.unwrap_or_else(|| format!("{}.dead", self.name))
+    /// Where dead letters go. The default has the queue's name, cut where it would be longer
+    /// than a name may be.
+    pub(super) fn dead_letter_name(&self, level: u32) -> String {
+        if let Some(configured) = &self.settings.dead_letter {
+            return configured.clone();
+        }
+        let mut end = self.name.len();
+        if level > 0 {
+            end = end.min(LONGEST_NAME_BYTES - DEAD.len());
+        }
+        while !self.name.is_char_boundary(end) {
+            end -= 1;
+        }
+        format!("{}{DEAD}", &self.name[..end])
     }
 
     pub(super) fn configure(&mut self, settings: QueueSettings) {
@@ -154,7 +169,7 @@ impl Queue {
         self.put_back(now, id, delay_ms);
     }
 
-    /// Hands out up to `count` messages.
+    /// Hands out up to `count` messages, and none after [`LARGEST_RECEIVE_BYTES`] of payload.
     pub(super) fn receive(
         &mut self,
         now: Moment,
@@ -164,7 +179,11 @@ impl Queue {
         let visibility_ms = visibility_ms.unwrap_or(self.settings.visibility_ms);
         let until_ms = now.served_after(visibility_ms);
         let mut deliveries = Vec::new();
+        let mut bytes = 0;
         for _ in 0..count {
+            if now.level > 0 && bytes >= LARGEST_RECEIVE_BYTES {
+                break;
+            }
             let Some(id) = self.take_ready() else {
                 break;
             };
@@ -179,6 +198,7 @@ impl Queue {
             message.place = Place::InFlight { receipt, until_ms };
             self.index.in_flight.insert(receipt, id);
             self.index.deadlines.insert((until_ms, id));
+            bytes += message.content.payload.len();
             deliveries.push(Delivery {
                 id,
                 receipt,
@@ -282,6 +302,11 @@ impl Queue {
     /// Whether a message became deliverable since the last call.
     pub(super) fn take_gained(&mut self) -> bool {
         std::mem::take(&mut self.gained)
+    }
+
+    /// Whether a receive would find a message.
+    pub(super) fn has_deliverable(&self) -> bool {
+        !self.index.ready.is_empty()
     }
 
     pub(super) fn info(&self) -> QueueInfo {

@@ -130,3 +130,24 @@ fn a_lower_limit_applies_at_the_next_return() {
     fail(&mut bench, true);
     assert_eq!(bench.queue_info("q.dead").ready, 1);
 }
+
+#[test]
+fn the_default_queue_of_dead_letters_has_a_name_that_can_be_used() {
+    let mut bench = Bench::new();
+    let longest = "ä".repeat(crate::state::LONGEST_NAME_BYTES / 2);
+    let limited = QueueSettings {
+        max_deliveries: 1,
+        ..QueueSettings::default()
+    };
+    bench.run(configure(&longest, limited));
+    bench.run(publish(&longest, vec![message("a")]));
+    let received = bench.receive(&longest, 1).remove(0);
+    bench.run(QueueCommand::Nack {
+        queue: longest,
+        receipt: received.receipt,
+        delay_ms: 0,
+    });
+    let dead = format!("{}.dead", "ä".repeat(253));
+    assert_eq!(bench.queue_info(&dead).ready, 1);
+    assert!(dead.len() <= crate::state::LONGEST_NAME_BYTES);
+}

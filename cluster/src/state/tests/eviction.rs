@@ -160,3 +160,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn limits_that_a_leader_sets_hold_from_its_entry_on() {
+    let mut bench = Bench::new();
+    let keys = ["a", "b", "c", "d"];
+    for key in keys {
+        bench.run(set(key, "v"));
+    }
+    let limits = Limits {
+        cache_entries: 2,
+        ..Limits::default()
+    };
+    let level = LEVEL;
+    bench.run(Command::Raise { level, limits });
+    assert_eq!(bench.state.limits(), limits);
+    assert_eq!(bench.state.cache_stats().entries, 2);
+    bench.run(set("e", "v"));
+    let kept = keys.iter().filter(|key| bench.get(key).is_some()).count();
+    assert_eq!((kept, bench.get("e").is_some()), (1, true));
+}

@@ -127,22 +127,49 @@ fn shared_waiters_granted_together_get_rising_tokens() {
 #[test]
 fn a_check_accepts_no_older_token() {
     let mut bench = Bench::new();
+    let session = bench.open(60_000);
+    let mut tokens = Vec::new();
+    for _ in 0..3 {
+        let reply = bench.reply(acquire("l", session, Exclusive, 0));
+        let Reply::Granted { token } = reply else {
+            panic!("a free lock is granted: {reply:?}");
+        };
+        bench.run(release("l", session, token));
+        tokens.push(token);
+    }
+    let [first, second, third] = tokens[..] else {
+        unreachable!("three were granted")
+    };
     for (token, is_accepted) in [
-        (10, true),
-        (10, true),
-        (9, false),
-        (12, true),
-        (11, false),
-        (10, false),
-        (12, true),
+        (second, true),
+        (second, true),
+        (first, false),
+        (third, true),
+        (second, false),
+        (third, true),
     ] {
-        let name = "l".to_owned();
-        let reply = bench.reply(LockCommand::Check { name, token });
+        let reply = bench.reply(check("l", token));
         assert_eq!(reply, Reply::TokenAccepted(is_accepted), "token {token}");
     }
-    let other = LockCommand::Check {
-        name: "other".into(),
-        token: 1,
+}
+
+#[test]
+fn a_check_of_a_token_that_was_never_granted_is_refused_and_leaves_no_trace() {
+    let mut bench = Bench::new();
+    let session = bench.open(60_000);
+    let Reply::Granted { token } = bench.reply(acquire("l", session, Exclusive, 0)) else {
+        panic!("a free lock is granted");
     };
-    assert_eq!(bench.reply(other), Reply::TokenAccepted(true));
+    let before = bench.state.encode().len();
+    for (name, invented) in [("l", token + 1), ("l", u64::MAX), ("other", 1)] {
+        let reply = bench.reply(check(name, invented));
+        assert_eq!(reply, Reply::TokenAccepted(false), "{name} {invented}");
+    }
+    assert_eq!(bench.state.encode().len(), before, "no record of the name");
+    assert_eq!(bench.reply(check("l", token)), Reply::TokenAccepted(true));
+}
+
+fn check(name: &str, token: Token) -> LockCommand {
+    let name = name.to_owned();
+    LockCommand::Check { name, token }
 }

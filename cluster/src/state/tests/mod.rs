@@ -16,9 +16,10 @@ mod queue;
 mod queue_order;
 mod session;
 mod snapshot;
+mod strings;
 
 use super::command::*;
-use super::{Limits, State};
+use super::{LEVEL, Limits, State};
 use bytes::Bytes;
 
 /// Where the log time of a bench starts.
@@ -36,7 +37,10 @@ impl Bench {
 
     fn with_limits(limits: Limits) -> Self {
         let mut bench = Self {
-            state: State::new(limits),
+            state: State {
+                level: LEVEL,
+                ..State::new(limits)
+            },
             time_ms: START_MS,
         };
         bench.apply(None, Command::NewLeader);

@@ -47,6 +47,21 @@ fn messages_are_delivered_in_publish_order_and_settled_by_receipt() {
 }
 
 #[test]
+fn a_request_receives_no_more_messages_once_it_has_enough_bytes() {
+    let mut bench = Bench::new();
+    let large = NewMessage {
+        payload: vec![b'x'; 7 * 1024 * 1024].into(),
+        ..message("large")
+    };
+    bench.run(publish(
+        "q",
+        vec![large.clone(), large.clone(), large.clone(), large],
+    ));
+    assert_eq!(bench.receive("q", 1_000).len(), 3);
+    assert_eq!(bench.receive("q", 1_000).len(), 1);
+}
+
+#[test]
 fn visibility_ends_exactly_at_its_deadline_and_voids_the_receipt() {
     let mut bench = Bench::new();
     bench.run(configure("q", settings()));
@@ -305,4 +320,21 @@ fn extend(receipt: Receipt, visibility_ms: u64) -> QueueCommand {
 
 fn purge() -> QueueCommand {
     QueueCommand::Purge { queue: "q".into() }
+}
+
+#[test]
+fn a_receive_of_large_messages_stops_after_its_bytes() {
+    let mut bench = Bench::new();
+    let payload = Bytes::from(vec![b'x'; crate::state::LARGEST_RECEIVE_BYTES / 4 + 1]);
+    let large = NewMessage {
+        payload,
+        ..message("")
+    };
+    bench.run(publish("q", vec![large; 6]));
+    assert_eq!(bench.receive("q", 6).len(), 4);
+    assert_eq!(
+        bench.receive("q", 6).len(),
+        2,
+        "the others come with the next"
+    );
 }

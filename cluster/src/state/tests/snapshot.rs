@@ -119,7 +119,9 @@ fn what_a_replica_must_remember_survives() {
 
 #[test]
 fn bytes_that_are_no_snapshot_are_told_apart() {
-    let good = rich().state.encode();
+    let mut bench = rich();
+    bench.state.level = 0;
+    let good = bench.state.encode();
     let mut unknown = good.clone();
     unknown[0] = 99;
     let mut flipped = good.clone();
@@ -229,4 +231,44 @@ proptest! {
             let _ = (forged.next_due_ms(), forged.digest());
         }
     }
+}
+
+/// A node of the release before reads what it knows, and so does this release.
+#[test]
+fn a_state_of_level_0_has_the_format_of_the_release_before() {
+    let mut bench = Bench::new();
+    bench.state.level = 0;
+    bench.run(set("k", "v"));
+    let old = bench.state.encode();
+    assert_eq!(old[0], 1);
+    assert_eq!(State::decode(&old), Ok(bench.state.clone()));
+    let before = bench.state.digest();
+
+    let limits = Limits::default();
+    let level = LEVEL;
+    bench.run(Command::Raise { level, limits });
+    assert_eq!(bench.state.level(), LEVEL);
+    bench.run(Command::Raise { level: 0, limits });
+    assert_eq!(bench.state.level(), LEVEL, "it is never lowered");
+    let new = bench.state.encode();
+    assert_eq!(new[0], 2);
+    assert_eq!(State::decode(&new), Ok(bench.state.clone()));
+    assert_ne!(
+        bench.state.digest(),
+        before,
+        "the level is part of the state"
+    );
+
+    bench.state.level = LEVEL + 1;
+    let newer = State::decode(&bench.state.encode());
+    assert_eq!(newer, Err(DecodeError::UnknownLevel(LEVEL + 1)));
+}
+
+#[test]
+fn the_rules_of_the_release_before_hold_at_level_0() {
+    let mut bench = Bench::new();
+    bench.state.level = 0;
+    let name = "never-locked".to_owned();
+    let check = LockCommand::Check { name, token: 7 };
+    assert_eq!(bench.reply(check), Reply::TokenAccepted(true));
 }

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::super::frame::Tail;
 use super::super::record::Record;
 use super::super::recovery::replay;
+use super::super::wal::fitting;
 use super::model::{Model, log_of};
 
 fn any_record() -> impl Strategy<Value = Record> {
@@ -106,4 +107,21 @@ fn a_batch_over_the_limit_is_refused() {
     let refused = Tail::after_header(0).frame(&records);
     let error = refused.expect_err("two halves and their headers exceed the limit");
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+}
+
+#[test]
+fn records_are_split_where_a_batch_is_full() {
+    let record = |bytes: usize| Record::Vote(vec![0; bytes].into());
+    let records = [record(95), record(95), record(500), record(1)];
+    for (from, most_bytes, fit) in [
+        (0, 1_000, 4),
+        (0, 200, 2),
+        (0, 199, 1),
+        (0, 1, 1),
+        (2, 100, 1),
+        (3, 6, 1),
+    ] {
+        let fits = fitting(&records[from..], most_bytes);
+        assert_eq!(fits, fit, "from {from} in {most_bytes} bytes");
+    }
 }

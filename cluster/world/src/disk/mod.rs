@@ -29,6 +29,10 @@ pub trait Disk: Clone + 'static {
     async fn remove(&self, name: &str) -> io::Result<()>;
     /// Makes creations, renames and removals durable.
     async fn sync_dir(&self) -> io::Result<()>;
+    /// Bytes that may still be written; `None` where nobody knows.
+    async fn free_bytes(&self) -> io::Result<Option<u64>> {
+        Ok(None)
+    }
 }
 
 /// One open file.

@@ -120,6 +120,11 @@ impl Disk for RealDisk {
         })
         .await
     }
+
+    async fn free_bytes(&self) -> io::Result<Option<u64>> {
+        let found = rustix::fs::fstatvfs(&self.directory.handle)?;
+        Ok(Some(found.f_bavail * found.f_frsize))
+    }
 }
 
 /// An open file of a [`RealDisk`].
@@ -199,16 +204,23 @@ impl DiskFile for RealFile {
     }
 }
 
-/// Creates the directory if it is missing, and makes its own name durable.
+/// Creates the directory and those above it where they are missing, and makes the name of
+/// each durable.
 fn create_directory(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
-    std::fs::create_dir_all(path)?;
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
-        _ => File::open(".")?.sync_all(),
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    create_directory(parent)?;
+    match std::fs::create_dir(path) {
+        // Somebody was faster.
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        created => created.map_err(|error| in_file(path, error))?,
     }
+    File::open(parent)?.sync_all()
 }
 
 fn lock(directory: &Path) -> io::Result<File> {

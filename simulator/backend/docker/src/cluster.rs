@@ -18,6 +18,7 @@ use squall_linux::clock::Clock;
 use squall_linux::links::Links;
 use squall_plan::plan::Plan;
 use squall_workload::Setting;
+use squall_world::RealWorld;
 
 /// Port for clients, on every machine.
 const PORT: u16 = 7_000;
@@ -46,7 +47,7 @@ impl Cluster {
         };
         let addresses: Vec<String> = holders.iter().map(address).collect();
         let members = addresses[..plan.cluster.nodes].to_vec();
-        let setting = Setting::new(recorder, members.clone());
+        let setting = Setting::new::<RealWorld>(recorder, members.clone());
         let links = open_links(&plan, &holders).await?;
         let common = Rc::new(Common {
             lab,

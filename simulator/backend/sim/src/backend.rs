@@ -6,6 +6,7 @@ use squall_backend::backend::{Backend, BackendError, BackendInfo, Lacks, RunOutp
 use squall_backend::log::{LogFilter, Logs};
 use squall_fault::Capability;
 use squall_plan::plan::Plan;
+use squall_workload::service::{Services, shipped};
 
 use super::log::Capture;
 use super::run_system;
@@ -56,4 +57,13 @@ impl Backend for SimBackend {
     fn runs_other_system(&self) -> bool {
         self.system.is_some()
     }
+
+    fn services(&self) -> Services {
+        services(self.system.as_ref())
+    }
+}
+
+/// Of the system, or of Squall's own cluster.
+pub(super) fn services(system: Option<&Arc<dyn System>>) -> Services {
+    system.map_or_else(shipped, |system| system.services())
 }

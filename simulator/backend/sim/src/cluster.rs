@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use squall_cluster::node::{Node, NodeOptions, StartError};
+use squall_cluster::node::{ClientOptions, Node, NodeOptions, StartError};
 use squall_cluster::raft::{Members, RaftOptions, node_name};
 use squall_cluster::state::Limits;
 use squall_cluster::storage::OpenError;
@@ -227,6 +227,7 @@ impl Cluster {
             },
             raft: self.raft.clone(),
             limits: self.limits,
+            clients: ClientOptions::default(),
         };
         let (cluster, disk) = (self.clone(), self.disk(node));
         self.executor.spawn_on(HostId(node), async move {

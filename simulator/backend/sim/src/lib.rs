@@ -39,12 +39,13 @@ use network::Network;
 use processor::Processors;
 use site::SimSite;
 use system::System;
+use world::SimWorld;
 
 use squall_backend::nemesis::Nemesis;
 use squall_backend::phases::Stage;
 use squall_history::{EventKind, History, Recorder};
 use squall_plan::plan::{Costs, Plan, ProcessorPlan};
-use squall_workload::{Issuers, Setting};
+use squall_workload::{Drivers, Setting};
 
 /// More task switches than this at one instant mean that time will never move again.
 const LIVELOCK_POLLS: u64 = 20_000_000;
@@ -125,8 +126,9 @@ pub fn run_system(plan: &Plan, system: Option<&Arc<dyn System>>) -> Result<SimRu
     start_ns.set(u64::MAX);
     let addresses = (0..plan.cluster.nodes).map(cluster::node_address);
     let addresses: Vec<String> = addresses.collect();
-    let issuers = system.map(|system| issuers(system, &addresses));
-    let setting = Setting::with_issuers(recorder, addresses, issuers);
+    let drivers = system.map(|system| drivers(system, &addresses));
+    let services = backend::services(system);
+    let setting = Setting::with_drivers::<SimWorld>(recorder, addresses, drivers, services);
     record_node_events(&setting);
 
     let cluster = Cluster::new(
@@ -208,7 +210,7 @@ fn helper_of(node: usize, nodes: usize) -> HostId {
     HostId(nodes + 2 + node)
 }
 
-fn issuers(system: &Arc<dyn System>, addresses: &[String]) -> Issuers {
+fn drivers(system: &Arc<dyn System>, addresses: &[String]) -> Drivers {
     let (system, addresses) = (system.clone(), addresses.to_vec());
     Box::new(move |number| system.client(&addresses, number))
 }

@@ -16,7 +16,8 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use super::disk::SimDisk;
 use super::world::SimWorld;
 use squall_history::NodeEvent;
-use squall_workload::{Issuer, LocalFuture};
+use squall_workload::service::{Services, shipped};
+use squall_workload::{ClientDriver, LocalFuture};
 
 /// A replicated service under test.
 pub trait System: Send + Sync + 'static {
@@ -26,7 +27,12 @@ pub trait System: Send + Sync + 'static {
     fn run_node(&self, node: NodeContext) -> LocalFuture<'static, String>;
 
     /// A client that knows the addresses of all nodes.
-    fn client(&self, addresses: &[String], number: usize) -> Box<dyn Issuer>;
+    fn client(&self, addresses: &[String], number: usize) -> Box<dyn ClientDriver>;
+
+    /// The services that it can be asked. Unless said otherwise, those that ship with Squall.
+    fn services(&self) -> Services {
+        shipped()
+    }
 }
 
 /// What a node is given.

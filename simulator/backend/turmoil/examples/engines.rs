@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde::{Deserialize, Serialize};
 use squall_backend::backend::Backend;
 use squall_check::Verdict;
-use squall_measure::Measures;
+use squall_measure::{Gap, Measures};
 use squall_plan::plan::Plan;
 use squall_plan::scenario::Scenario;
 use squall_sim::SimBackend;
@@ -164,11 +164,9 @@ fn play(job: &Job) -> Played {
     let checks = squall_check::check_all(&history);
     Played {
         job: job.clone(),
-        detected_us: measures.detection.all_us,
-        elected_us: measures.election.all_us,
-        gaps_us: (measures.downtime.gaps.iter())
-            .map(|gap| gap.to_us - gap.from_us)
-            .collect(),
+        detected_us: measures.samples.detection,
+        elected_us: measures.samples.election,
+        gaps_us: measures.gaps.iter().map(Gap::length_us).collect(),
         acknowledged: measures.operations.acknowledged,
         lost: measures.loss.lost,
         failed_checks: checks

@@ -9,7 +9,7 @@ use std::future::{Future, pending};
 use std::pin::Pin;
 use std::rc::Rc;
 
-use squall_cluster::node::{Node, NodeOptions, StartError};
+use squall_cluster::node::{ClientOptions, Node, NodeOptions, StartError};
 use squall_cluster::raft::{Members, RaftOptions, node_name};
 use squall_cluster::state::Limits;
 use squall_cluster::storage::OpenError;
@@ -268,6 +268,7 @@ impl Cluster {
             },
             raft: self.raft.clone(),
             limits: self.limits,
+            clients: ClientOptions::default(),
         }
     }
 

@@ -29,6 +29,7 @@ use cluster::Cluster;
 use host::Entered;
 use links::Links;
 use site::TurmoilSite;
+use world::TurmoilWorld;
 
 use squall_backend::nemesis::Nemesis;
 use squall_backend::phases::Stage;
@@ -80,7 +81,7 @@ pub fn run(plan: &Plan) -> Result<TurmoilRun, TurmoilError> {
         Recorder::new(move || (host::elapsed().as_micros() as u64).saturating_sub(start_us.get()))
     };
     let addresses = (0..plan.cluster.nodes).map(cluster::node_address);
-    let setting = Setting::new(recorder, addresses.collect());
+    let setting = Setting::new::<TurmoilWorld>(recorder, addresses.collect());
     let entered = enter(&plan, nodes, &setting);
     let mut sim = builder(&plan).build();
 

@@ -51,6 +51,7 @@ pub(super) fn objects<'v>(
                 .map(|(name, list)| (format!("queue {name}"), list))
                 .collect()
         }
+        Service::Own(_) => unreachable!("{NO_MODEL}"),
     };
     let objects = named.into_iter().map(|(name, indexes)| {
         let object: Box<dyn Object + 'v> = Box::new(Ours {
@@ -63,6 +64,8 @@ pub(super) fn objects<'v>(
     });
     (objects.collect(), left_out)
 }
+
+const NO_MODEL: &str = "every model is that of a service that ships";
 
 /// No service of ours is a set.
 fn service(model: Model) -> Option<Service> {
@@ -108,6 +111,7 @@ impl<'v> Ours<'v> {
             Service::Cache => Some(cache_linearizable::search(operations, &all, bounds, stop)),
             Service::Lock => Some(lock::search(operations, &all, bounds, stop)),
             Service::Queue => queue::search(operations, &all, bounds, stop),
+            Service::Own(_) => unreachable!("{NO_MODEL}"),
         }
     }
 }
@@ -125,6 +129,7 @@ impl Object for Ours<'_> {
             Service::Cache => cache_versions::judge(&operations, &all),
             Service::Lock => lock::judge(&operations, &all),
             Service::Queue => queue::judge(&operations, &all),
+            Service::Own(_) => unreachable!("{NO_MODEL}"),
         };
         match answer {
             Answer::Linearizable => Finding::Right,

@@ -1,6 +1,7 @@
 //! Locks, queues and cache by themselves, and a failure of the cluster.
 
 use super::*;
+use squall::history::Service;
 
 impl Tables<'_> {
     pub(super) fn lock(&self) -> Result<String, String> {
@@ -88,9 +89,12 @@ impl Tables<'_> {
         let rows = [
             ("detection", time(report.detection_ms.max)),
             ("leader election", time(report.election_ms.max)),
-            ("longest downtime: locks", down(downtime.lock)),
-            ("longest downtime: queues", down(downtime.queue)),
-            ("longest downtime: cache", down(downtime.cache)),
+            ("longest downtime: locks", down(downtime.of(Service::Lock))),
+            (
+                "longest downtime: queues",
+                down(downtime.of(Service::Queue)),
+            ),
+            ("longest downtime: cache", down(downtime.of(Service::Cache))),
             (
                 "recovery: service as before",
                 spell(report.recovery_ms.throughput),

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Mark, Scene};
-use crate::timeline::SERVICES;
 use squall_history::{Action, Operation, Outcome, Phase, Service};
 
 pub(super) const MARKS: [Mark; 11] = [
@@ -184,10 +183,7 @@ fn redeliveries(scene: &Scene, across_failover: bool) -> u64 {
 }
 
 fn all_down(scene: &Scene) -> u64 {
-    let asked: Vec<Service> = SERVICES
-        .into_iter()
-        .filter(|service| scene.timeline.samples.iter().any(|s| s.service == *service))
-        .collect();
+    let asked = scene.timeline.services();
     let is_down = |service: Service, at_us: u64| {
         let gaps = scene.gaps.iter().filter(|gap| gap.service == service);
         gaps.into_iter()

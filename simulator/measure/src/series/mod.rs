@@ -21,7 +21,7 @@ pub use percentiles::Curve;
 pub use resources::{NodeResources, Resources, resources};
 pub use windows::{MOST_WINDOWS, STEP_US, Windows};
 
-use super::timeline::{SERVICES, Timeline};
+use super::timeline::Timeline;
 
 /// Everything about a run that is counted window by window.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,11 +51,9 @@ pub struct Reads {
 pub fn over_time(history: &History) -> OverTime {
     let timeline = Timeline::of(history);
     let windows = Windows::of(timeline.end_us);
-    let is_asked = |service: &Service| timeline.samples.iter().any(|s| s.service == *service);
-    let services = SERVICES.into_iter().filter(is_asked);
     let (queues, all_queues) = depth::depths(&timeline.operations, &windows);
     OverTime {
-        services: services
+        services: (timeline.services().into_iter())
             .map(|service| (service, Flow::of(&timeline, &windows, Some(service))))
             .collect(),
         all: Flow::of(&timeline, &windows, None),

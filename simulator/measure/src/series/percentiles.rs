@@ -6,7 +6,6 @@ use hdrhistogram::Histogram;
 
 use squall_history::Service;
 
-use crate::latency::operation_name;
 use crate::timeline::{Class, Timeline};
 
 /// Points of a curve for each halving of the distance to 100 %.
@@ -32,7 +31,7 @@ pub(super) fn curves(timeline: &Timeline<'_>) -> Vec<Curve> {
             continue;
         };
         let new = || Histogram::new(3).expect("three significant digits are supported");
-        let key = (sample.service, operation_name(sample.action));
+        let key = (sample.service, sample.action.operation());
         let (histogram, max_us) = histograms.entry(key).or_insert_with(|| (new(), 0));
         let latency_us = end_us - sample.start_us;
         let recorded = histogram.record(latency_us);

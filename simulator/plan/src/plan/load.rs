@@ -7,6 +7,7 @@ use crate::scenario::Scenario;
 use crate::scenario::load::{Levels, LoadStep, Stress};
 use crate::scenario::unit::{Bounds, Duration};
 use squall_fault::text::{duration_text, share_text};
+pub use squall_history::LoadUnit;
 
 /// The load of a run, instead of what the workloads say themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,15 +19,6 @@ pub struct LoadPlan {
     /// The steps end with the first that breaks a limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stress: Option<StressPlan>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LoadUnit {
-    /// Virtual users.
-    Users,
-    /// Operations an hour that start.
-    PerHour,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -20,6 +20,8 @@ pub mod spread;
 mod tests;
 mod text;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::scenario::{Scenario, ScenarioError};
@@ -30,6 +32,7 @@ pub use region::{RegionLink, RegionPlan};
 pub use seed::Seed;
 pub use spread::{Access, KeyDraw, Payload, Popularity};
 use squall_fault::{Action, FaultKind, Target, Trigger};
+use squall_history::Service;
 use squall_objective::baseline::Tolerance;
 use squall_objective::objective::Objective;
 
@@ -161,6 +164,10 @@ pub struct WorkloadPlan {
     pub operations: Option<u64>,
     /// Of one message or value; nothing where the service has none.
     pub payload: Payload,
+    /// Of further operations by name, the share that clients send beside what they do; parts
+    /// per million.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub also: BTreeMap<String, u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -212,6 +219,71 @@ pub enum WorkloadKind {
         reads_ppm: u32,
         mix: CacheMix,
     },
+    Own(OwnWorkload),
+}
+
+/// Clients of a service that does not ship with Squall, and what they are told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OwnWorkload {
+    pub name: Service,
+    pub clients: u64,
+    pub keys: u64,
+    #[serde(default)]
+    pub access: Access,
+    /// For the service to understand.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub options: serde_json::Map<String, serde_json::Value>,
+}
+
+impl OwnWorkload {
+    /// One client and one key.
+    pub fn of(name: Service) -> Self {
+        Self {
+            name,
+            clients: 1,
+            keys: 1,
+            access: Access::default(),
+            options: serde_json::Map::new(),
+        }
+    }
+}
+
+impl WorkloadKind {
+    pub fn service(&self) -> Service {
+        match self {
+            WorkloadKind::Lock { .. } => Service::Lock,
+            WorkloadKind::Queue { .. } => Service::Queue,
+            WorkloadKind::Cache { .. } => Service::Cache,
+            WorkloadKind::Own(own) => own.name,
+        }
+    }
+
+    /// Clients whose pace is that of the workload.
+    pub fn clients(&self) -> u64 {
+        match self {
+            WorkloadKind::Lock { clients, .. } | WorkloadKind::Cache { clients, .. } => *clients,
+            WorkloadKind::Queue { producers, .. } => *producers,
+            WorkloadKind::Own(own) => own.clients,
+        }
+    }
+
+    fn clients_mut(&mut self) -> &mut u64 {
+        match self {
+            WorkloadKind::Lock { clients, .. } | WorkloadKind::Cache { clients, .. } => clients,
+            WorkloadKind::Queue { producers, .. } => producers,
+            WorkloadKind::Own(own) => &mut own.clients,
+        }
+    }
+
+    /// How many locks, queues or keys there are, and which are used how often.
+    pub fn keys(&self) -> (u64, Access) {
+        match self {
+            WorkloadKind::Lock { locks, mix, .. } => (*locks, mix.access.clone()),
+            WorkloadKind::Queue { queues, .. } => (*queues, Access::default()),
+            WorkloadKind::Cache { keys, mix, .. } => (*keys, mix.access.clone()),
+            WorkloadKind::Own(own) => (own.keys, own.access.clone()),
+        }
+    }
 }
 
 /// One firing of a fault; a repeated fault is several of these.

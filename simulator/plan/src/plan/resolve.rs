@@ -6,18 +6,19 @@ use super::chaos::{self, ChaosOptions};
 use super::load::load;
 use super::region::regions;
 use super::{
-    Access, BaselinePlan, CacheMix, ClockPlan, ClusterPlan, DiskPlan, ExactlyOnce, LoadPlan,
-    LoadUnit, LockMix, NetworkPlan, Pacing, Payload, PhasePlan, Plan, PlannedFault, ProbePlan,
+    Access, BaselinePlan, CacheMix, ClockPlan, ClusterPlan, DiskPlan, LoadPlan, LoadUnit, LockMix,
+    NetworkPlan, OwnWorkload, Pacing, Payload, PhasePlan, Plan, PlannedFault, ProbePlan,
     ProcessorPlan, Quantiles, QueueMix, ReadMode, Records, Retries, Seed, WorkloadKind,
     WorkloadPlan,
 };
 use crate::scenario::hardware::{self, Hardware};
 use crate::scenario::section::Budget;
 use crate::scenario::unit::{Duration, Share};
-use crate::scenario::workload::{self, Service, Workload, written};
+use crate::scenario::workload::{self, Workload, written};
 use crate::scenario::{Chaos, Phases, Scenario};
 use squall_fault::kind::Drawn;
 use squall_fault::{FaultKind, Target};
+use squall_history::Service;
 
 pub(super) fn resolve(scenario: &Scenario, seed: Seed) -> Plan {
     let (sync_min, sync_max) = scenario.disk.sync();
@@ -155,8 +156,12 @@ fn workloads(
             kind,
             pacing: pacing(workload, load),
             timeout_us: workload.timeout().us(),
-            payload: match workload.service {
-                Service::Lock => Payload::Fixed(0),
+            also: (workload.also.iter())
+                .flat_map(|also| also.get_ref())
+                .map(|(name, share)| (name.clone(), share.0))
+                .collect(),
+            payload: match workload.service() {
+                Service::Lock | Service::Own(_) => Payload::Fixed(0),
                 Service::Queue | Service::Cache => Payload::of(&workload.payload()),
             },
         }
@@ -169,12 +174,8 @@ const CLIENTS_OF_A_RATE: u64 = 100;
 
 /// As many clients as the load needs.
 fn set_clients(kind: &mut WorkloadKind, workload: &Workload, load: &LoadPlan, index: usize) {
-    let (clients, written) = match kind {
-        WorkloadKind::Lock { clients, .. } | WorkloadKind::Cache { clients, .. } => {
-            (clients, workload.clients.is_some())
-        }
-        WorkloadKind::Queue { producers, .. } => (producers, workload.producers.is_some()),
-    };
+    let written = workload.clients.is_some() || workload.producers.is_some();
+    let clients = kind.clients_mut();
     match load.unit {
         LoadUnit::Users => *clients = load.most_users(index),
         LoadUnit::PerHour if !written => *clients = CLIENTS_OF_A_RATE,
@@ -192,7 +193,7 @@ fn operations(workload: &Workload, kind: &WorkloadKind) -> Option<u64> {
 }
 
 fn kind(workload: &Workload, capacity: u64) -> WorkloadKind {
-    match workload.service {
+    match workload.service() {
         Service::Lock => WorkloadKind::Lock {
             clients: workload.clients(),
             locks: workload.keys(),
@@ -222,6 +223,24 @@ fn kind(workload: &Workload, capacity: u64) -> WorkloadKind {
             reads_ppm: workload.reads().0,
             mix: cache_mix(workload, capacity),
         },
+        name @ Service::Own(_) => WorkloadKind::Own(OwnWorkload {
+            clients: workload.clients(),
+            keys: workload.keys(),
+            access: access(workload),
+            options: options(workload),
+            ..OwnWorkload::of(name)
+        }),
+    }
+}
+
+/// As data that every plan can hold.
+fn options(workload: &Workload) -> serde_json::Map<String, serde_json::Value> {
+    let Some(options) = &workload.options else {
+        return serde_json::Map::new();
+    };
+    match serde_json::to_value(options.get_ref()) {
+        Ok(serde_json::Value::Object(options)) => options,
+        other => unreachable!("a table is an object, not {other:?}"),
     }
 }
 
@@ -230,13 +249,7 @@ fn queue_mix(workload: &Workload) -> QueueMix {
     let share = |share| written(share, Share(0)).0;
     QueueMix {
         retries: retries(workload),
-        exactly_once: workload
-            .exactly_once
-            .as_ref()
-            .map(|how| match how.get_ref() {
-                workload::ExactlyOnce::Session => ExactlyOnce::Session,
-                workload::ExactlyOnce::Dedup => ExactlyOnce::Dedup,
-            }),
+        exactly_once: workload.exactly_once.as_ref().map(|how| *how.get_ref()),
         batch: written(&workload.batch, 1),
         delayed_ppm: share(&workload.delayed),
         delay_ms: written(&workload.delay, Duration(500_000)).ms(),

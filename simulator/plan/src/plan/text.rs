@@ -236,7 +236,16 @@ fn workload(workload: &WorkloadPlan) -> String {
             format!("{} reads", share_text(*reads_ppm)),
             format!("payload {}{}", workload.payload.text(), mix.text()),
         ],
+        WorkloadKind::Own(own) => {
+            let keys = counted(own.keys, "key") + &own.access.text();
+            let options = own.options.iter();
+            let options = options.map(|(key, value)| format!("{key} {value}"));
+            let parts = [counted(own.clients, "client"), keys].into_iter();
+            parts.chain(options).collect()
+        }
     };
+    let also = workload.also.iter();
+    parts.extend(also.map(|(name, ppm)| format!("{} {name}", share_text(*ppm))));
     parts.push(match &workload.pacing {
         Pacing::Closed {
             think_min_us,

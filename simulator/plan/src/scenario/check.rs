@@ -82,7 +82,9 @@ pub(super) fn check(scenario: &Scenario) -> Checked {
         check_fault::check(fault, scenario)?;
     }
     check_chaos(scenario)?;
-    objectives::check(&scenario.objectives)
+    let services = scenario.workloads.iter().map(|w| w.get_ref().service());
+    let services: Vec<_> = services.collect();
+    objectives::check(&scenario.objectives, &services)
 }
 
 /// Every name is that of a property or of a check.

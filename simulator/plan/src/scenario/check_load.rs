@@ -6,7 +6,8 @@ use super::Scenario;
 use super::check::{Checked, check_bounds, check_count, check_least, problem, time};
 use super::load::{Levels, LoadStep, Stress};
 use super::unit::{Duration, Rate};
-use super::workload::{Service, Workload};
+use super::workload::Workload;
+use squall_history::Service;
 
 /// More users than this are no scenario but a mistake.
 const MOST_USERS: u64 = 100_000;
@@ -195,9 +196,9 @@ fn check_workload(workload: &Workload, by_users: bool) -> Checked {
             return problem(count.span(), message);
         }
     }
-    let (key, count) = match workload.service {
+    let (key, count) = match workload.service() {
         Service::Queue => ("producers", &workload.producers),
-        Service::Lock | Service::Cache => ("clients", &workload.clients),
+        _ => ("clients", &workload.clients),
     };
     if let (true, Some(count)) = (by_users, count) {
         let message = format!("the users of the load take the place of `{key}`");

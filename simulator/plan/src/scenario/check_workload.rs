@@ -9,7 +9,9 @@ use super::check::{
 use super::limits;
 use super::spread::Payload;
 use super::unit::{Duration, Share, Size, share_text};
-use super::workload::{ExactlyOnce, Service, Workload};
+use super::workload::{ReadMode, Workload};
+use crate::plan::ExactlyOnce;
+use squall_history::{OPERATIONS, Service};
 
 pub(super) fn check(workload: &Workload) -> Checked {
     check_known_keys(workload)?;
@@ -56,14 +58,17 @@ pub(super) fn check(workload: &Workload) -> Checked {
     if let Some(retry_after) = &workload.retry_after {
         check_bounds("retry_after", retry_after, workload.retry_after(), time)?;
     }
-    if let (Service::Queue, Some(retries), None) =
-        (workload.service, &workload.retries, &workload.exactly_once)
-    {
+    if let (Service::Queue, Some(retries), None) = (
+        workload.service(),
+        &workload.retries,
+        &workload.exactly_once,
+    ) {
         return problem(
             retries.span(),
             "`retries` of a queue need `exactly_once`: without it a publish is not sent again",
         );
     }
+    check_also(workload)?;
     check_batch(workload)?;
     check_payload(workload)?;
     check_access(workload)?;
@@ -92,7 +97,7 @@ fn check_times(workload: &Workload) -> Checked {
     }
     // The lifetime of a key, unlike that of a session, has no bounds of the cluster.
     let session = workload.ttl.as_ref();
-    let session = session.filter(|_| workload.service == Service::Lock);
+    let session = session.filter(|_| workload.service() == Service::Lock);
     if let Some(ttl) = session {
         check_least("ttl", ttl, limits::SHORTEST_SESSION)?;
     }
@@ -107,7 +112,7 @@ fn check_times(workload: &Workload) -> Checked {
         }
     }
     let (wait, timeout) = (workload.wait(), workload.timeout());
-    if workload.service == Service::Lock && wait >= timeout {
+    if workload.service() == Service::Lock && wait >= timeout {
         let place = |value: &Option<Spanned<Duration>>| value.as_ref().map_or(0..0, Spanned::span);
         let place = written_place(&[place(&workload.wait), place(&workload.timeout)]);
         let (wait, timeout) = (time(wait), time(timeout));
@@ -119,7 +124,7 @@ fn check_times(workload: &Workload) -> Checked {
 /// Refuses keys that the workload's service has no use for: they would do nothing.
 fn check_known_keys(workload: &Workload) -> Checked {
     use Service::{Cache, Lock, Queue};
-    let keys: [(&str, Option<Place>, &[Service]); 40] = [
+    let keys: [(&str, Option<Place>, &[Service]); 42] = [
         ("clients", place(&workload.clients), &[Lock, Cache]),
         ("producers", place(&workload.producers), &[Queue]),
         ("consumers", place(&workload.consumers), &[Queue]),
@@ -160,11 +165,19 @@ fn check_known_keys(workload: &Workload) -> Checked {
         ("mix", place(&workload.mix), &[Cache]),
         ("inserts", place(&workload.inserts), &[Cache]),
         ("rounds", place(&workload.rounds), &[Cache]),
+        ("also", place(&workload.also), &[Lock, Queue, Cache]),
+        ("options", place(&workload.options), &[]),
     ];
+    let service = workload.service();
+    let is_own = matches!(service, Service::Own(_));
     for (key, place, services) in keys {
-        let service = workload.service;
+        let is_known = if is_own {
+            ["clients", "keys", "access", "options"].contains(&key)
+        } else {
+            services.contains(&service)
+        };
         if let Some(place) = place
-            && !services.contains(&service)
+            && !is_known
         {
             let service = service.name();
             return problem(
@@ -176,9 +189,76 @@ fn check_known_keys(workload: &Workload) -> Checked {
     Ok(())
 }
 
+/// Refuses what the run's cluster cannot be asked: services that it does not have, and, of a
+/// system that is not Squall's own, what only Squall's own protocol can say.
+pub(super) fn check_offer(workload: &Workload, services: &[Service], is_foreign: bool) -> Checked {
+    let service = workload.service();
+    if !services.contains(&service) {
+        let known: Vec<&str> = services.iter().map(|service| service.name()).collect();
+        let message = format!(
+            "no service `{}`, expected one of {}",
+            service.name(),
+            known.join(", ")
+        );
+        return problem(workload.service.span(), message);
+    }
+    if !is_foreign {
+        return Ok(());
+    }
+    let behind = workload.mode.as_ref();
+    let behind = behind.filter(|mode| matches!(mode.get_ref(), ReadMode::Stale | ReadMode::Local));
+    for (key, place) in [
+        ("retries", place(&workload.retries)),
+        ("crash", place(&workload.crash)),
+        ("cancel", place(&workload.cancel)),
+        ("exactly_once", place(&workload.exactly_once)),
+        ("increments", place(&workload.increments)),
+        ("rounds", place(&workload.rounds)),
+        ("mode", behind.map(Spanned::span)),
+        ("near", place(&workload.near)),
+        ("also", place(&workload.also)),
+    ] {
+        if let Some(place) = place {
+            let message = format!(
+                "`{key}` needs Squall's own cluster: another system cannot be asked so; leave it \
+                 out"
+            );
+            return problem(place, message);
+        }
+    }
+    Ok(())
+}
+
 /// Where a key was written, if it was.
 fn place<T>(value: &Option<Spanned<T>>) -> Option<Place> {
     value.as_ref().map(Spanned::span)
+}
+
+/// Names of `also` are those of operations that clients send by share.
+fn check_also(workload: &Workload) -> Checked {
+    let Some(also) = &workload.also else {
+        return Ok(());
+    };
+    let service = workload.service();
+    let known = OPERATIONS
+        .iter()
+        .filter(|row| row.by_share && row.service == service);
+    let known: Vec<&str> = known.map(|row| row.name).collect();
+    match also
+        .get_ref()
+        .keys()
+        .find(|name| !known.contains(&name.as_str()))
+    {
+        None => Ok(()),
+        Some(name) => {
+            let (service, known) = (service.name(), known.join(", "));
+            let message = format!(
+                "also: no operation `{name}` that clients of the service {service} send by share, \
+                 expected one of: {known}"
+            );
+            problem(also.span(), message)
+        }
+    }
 }
 
 /// A batch whose messages have options may need more arguments than a command can have.

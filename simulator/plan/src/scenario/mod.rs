@@ -40,6 +40,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 pub use squall_fault::unit;
+use squall_history::Service;
 use toml::Spanned;
 use toml::de::{DeTable, Deserializer};
 
@@ -218,6 +219,19 @@ impl Scenario {
     /// checked again when its plan is made.
     pub fn check(&self) -> Result<(), ScenarioError> {
         check::check(self).map_err(|problem| self.source.check_error(problem))
+    }
+
+    /// Whether a cluster with these services can be asked what the workloads say;
+    /// `is_foreign` if it is not Squall's own.
+    ///
+    /// # Errors
+    /// The first key that it cannot be asked, with its place.
+    pub fn check_offer(&self, services: &[Service], is_foreign: bool) -> Result<(), ScenarioError> {
+        let mut workloads = self.workloads.iter();
+        let checked = workloads.try_for_each(|workload| {
+            check_workload::check_offer(workload.get_ref(), services, is_foreign)
+        });
+        checked.map_err(|problem| self.source.check_error(problem))
     }
 }
 

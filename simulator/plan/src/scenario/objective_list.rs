@@ -1,6 +1,6 @@
 //! From `[objectives]` as it was written to objectives as the rest of the program knows them.
 
-use super::objectives::{Latencies, Objectives, Rates};
+use super::objectives::{ByOperation, Latency, Objectives, Rates, each};
 use super::unit::{Duration, Rate, Share};
 use squall_objective::objective::{self, Figure, Objective, Phase, Quantile, Service};
 
@@ -56,8 +56,8 @@ impl List {
         self.add(Figure::Availability, asked.availability.map(ppm), None);
     }
 
-    fn latencies(&mut self, asked: &Latencies) {
-        for (service, operation, limits) in asked.all() {
+    fn latencies(&mut self, asked: &ByOperation<Latency>) {
+        for (service, operation, limits) in each(asked) {
             let limits = limits.get_ref();
             for (quantile, limit) in [
                 (Quantile::P50, limits.p50),
@@ -101,7 +101,7 @@ impl List {
                 self.add(figure, limit.map(per_second_milli), grace);
             }
         }
-        for (service, operation, limit) in asked.rate.all() {
+        for (service, operation, limit) in each(&asked.rate) {
             let operation = operation.clone();
             let figure = Figure::OperationRate { service, operation };
             self.add(figure, Some(per_second_milli(*limit.get_ref())), None);

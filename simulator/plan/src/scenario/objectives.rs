@@ -13,8 +13,8 @@ use toml::Spanned;
 
 use super::check::{Checked, problem};
 use super::unit::{Duration, Rate, Share, Size};
+use squall_history::{Service, operation_names};
 use squall_objective::baseline::Tolerance;
-use squall_objective::objective::{self, Service};
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -31,10 +31,10 @@ pub struct Objectives {
     pub lost: Option<u64>,
     /// Of every service, over the chaos phase.
     pub availability: Option<Share>,
-    pub latency: Latencies,
+    pub latency: ByOperation<Latency>,
     pub throughput: Throughput,
     /// Acknowledged operations of one kind, mean of the load.
-    pub rate: OperationRates,
+    pub rate: ByOperation<Rate>,
     pub error_rate: Option<ErrorRate>,
     pub success_rate: Option<AtLeast>,
     pub hit_rate: Option<AtLeast>,
@@ -77,30 +77,18 @@ pub struct Worst {
     pub max: Option<Duration>,
 }
 
-/// By operation.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Latencies {
-    pub lock: BTreeMap<String, Spanned<Latency>>,
-    pub queue: BTreeMap<String, Spanned<Latency>>,
-    pub cache: BTreeMap<String, Spanned<Latency>>,
-}
+/// By service and operation.
+pub type ByOperation<T> = BTreeMap<Service, BTreeMap<String, Spanned<T>>>;
 
-impl Latencies {
-    pub(super) fn all(&self) -> impl Iterator<Item = (Service, &String, &Spanned<Latency>)> {
-        by_service(Service::Lock, &self.lock)
-            .chain(by_service(Service::Queue, &self.queue))
-            .chain(by_service(Service::Cache, &self.cache))
-    }
-}
-
-fn by_service<T>(
-    service: Service,
-    limits: &BTreeMap<String, Spanned<T>>,
+/// All of them, in the order of reports.
+pub(super) fn each<T>(
+    all: &ByOperation<T>,
 ) -> impl Iterator<Item = (Service, &String, &Spanned<T>)> {
-    limits
-        .iter()
-        .map(move |(operation, limits)| (service, operation, limits))
+    let services = all.iter();
+    services.flat_map(|(service, operations)| {
+        let operations = operations.iter();
+        operations.map(|(operation, limits)| (*service, operation, limits))
+    })
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -112,23 +100,6 @@ pub struct Latency {
     pub p99: Option<Duration>,
     pub max: Option<Duration>,
     pub grace: Option<Duration>,
-}
-
-/// By operation.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct OperationRates {
-    pub lock: BTreeMap<String, Spanned<Rate>>,
-    pub queue: BTreeMap<String, Spanned<Rate>>,
-    pub cache: BTreeMap<String, Spanned<Rate>>,
-}
-
-impl OperationRates {
-    pub(super) fn all(&self) -> impl Iterator<Item = (Service, &String, &Spanned<Rate>)> {
-        by_service(Service::Lock, &self.lock)
-            .chain(by_service(Service::Queue, &self.queue))
-            .chain(by_service(Service::Cache, &self.cache))
-    }
 }
 
 /// Of all services together, and of each.
@@ -221,13 +192,20 @@ pub struct Baseline {
 pub struct ToleranceText(pub Tolerance);
 
 /// Operations that are named must exist: one that never occurs would never be missed.
-pub(super) fn check(objectives: &Objectives) -> Checked {
-    let latencies = objectives.latency.all();
+pub(super) fn check(objectives: &Objectives, asked: &[Service]) -> Checked {
+    let latencies = each(&objectives.latency);
     let latencies = latencies.map(|(service, operation, limit)| (service, operation, limit.span()));
-    let rates = objectives.rate.all();
+    let rates = each(&objectives.rate);
     let rates = rates.map(|(service, operation, limit)| (service, operation, limit.span()));
     for (service, operation, place) in latencies.chain(rates) {
-        let known = objective::operations(service);
+        if let Service::Own(name) = service {
+            if !asked.contains(&service) {
+                let name = name.text();
+                return problem(place, format!("no workload asks a service `{name}`"));
+            }
+            continue;
+        }
+        let known = operation_names(service);
         if !known.contains(&operation.as_str()) {
             let message = format!(
                 "no operation `{operation}` of the service {}, expected one of {}",

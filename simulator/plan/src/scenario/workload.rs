@@ -3,35 +3,21 @@
 //! A closed loop (`think`) sends the next operation a pause after the last one returned; an
 //! open loop (`rate`) sends on a schedule of its own, whatever the service does.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
+use squall_history::Service;
 use toml::Spanned;
 
 use super::spread::{Access, Payload};
 use super::unit::{Bounds, Duration, Rate, Share, Size};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Service {
-    Lock,
-    Queue,
-    Cache,
-}
-
-impl Service {
-    pub fn name(self) -> &'static str {
-        match self {
-            Service::Lock => "lock",
-            Service::Queue => "queue",
-            Service::Cache => "cache",
-        }
-    }
-}
+use crate::plan::ExactlyOnce;
 
 /// Every key but `service` is optional; which ones a service knows is checked.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Workload {
-    pub service: Service,
+    pub service: Spanned<Service>,
     /// Lock, cache. Default 5.
     pub clients: Option<Spanned<u64>>,
     /// Queue. Default 5.
@@ -133,6 +119,10 @@ pub struct Workload {
     pub inserts: Option<Spanned<u64>>,
     /// Cache: each client counts on every key so many times, and ends.
     pub rounds: Option<Spanned<u64>>,
+    /// Shares of operations that clients send beside what they do, by name.
+    pub also: Option<Spanned<BTreeMap<String, Share>>>,
+    /// A service of one's own: whatever it understands.
+    pub options: Option<Spanned<toml::Table>>,
 }
 
 /// Shares that make 100% together.
@@ -147,16 +137,6 @@ pub struct RecordMix {
     pub update: Share,
     #[serde(default)]
     pub delete: Share,
-}
-
-/// By what a node recognises a publish that it has seen before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ExactlyOnce {
-    /// The client's session and a sequence.
-    Session,
-    /// The producer's name and a sequence.
-    Dedup,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -177,6 +157,10 @@ pub fn written<T: Copy>(value: &Option<Spanned<T>>, default: T) -> T {
 }
 
 impl Workload {
+    pub fn service(&self) -> Service {
+        *self.service.get_ref()
+    }
+
     pub fn clients(&self) -> u64 {
         written(&self.clients, 5)
     }
@@ -190,7 +174,11 @@ impl Workload {
     }
 
     pub fn keys(&self) -> u64 {
-        let default = if self.service == Service::Lock { 3 } else { 10 };
+        let default = if self.service() == Service::Lock {
+            3
+        } else {
+            10
+        };
         written(&self.keys, default)
     }
 
@@ -222,9 +210,9 @@ impl Workload {
     }
 
     pub fn ttl(&self) -> Duration {
-        let default_us = match self.service {
+        let default_us = match self.service() {
             Service::Cache => 1_000_000,
-            Service::Lock | Service::Queue => 10_000_000,
+            _ => 10_000_000,
         };
         written(&self.ttl, Duration(default_us))
     }
@@ -259,7 +247,7 @@ impl super::Scenario {
     /// Names of the workloads, in order: the service, and a number from the second of its
     /// kind on (`queue-2`).
     pub fn workload_names(&self) -> Vec<String> {
-        let services = self.workloads.iter().map(|w| w.get_ref().service);
+        let services = self.workloads.iter().map(|w| w.get_ref().service());
         let services: Vec<Service> = services.collect();
         let name = |(index, service): (usize, &Service)| {
             let before = services[..index].iter().filter(|other| *other == service);

@@ -1,7 +1,8 @@
 //! Latency by percentile, as users of HdrHistogram know it: the axis is logarithmic in the
 //! distance to 100 %, so that the tail is as wide as the body.
 
-use squall_measure::SERVICES;
+use std::collections::BTreeSet;
+
 use squall_measure::series::{Curve, OverTime};
 
 use super::plot::{Grid, Line, Plot};
@@ -49,7 +50,8 @@ pub(super) fn plots(seen: &OverTime, grid: &Grid) -> Vec<Plot> {
             .map(|(_, latency_us)| *latency_us)
     });
     let scale = Scale::log(Unit::Duration, range);
-    let services = SERVICES.into_iter().filter_map(|service| {
+    let asked: BTreeSet<_> = seen.curves.iter().map(|curve| curve.service).collect();
+    let services = asked.into_iter().filter_map(|service| {
         let of_it = seen.curves.iter().filter(|curve| curve.service == service);
         let lines: Vec<Line> = of_it.enumerate().map(|(i, c)| line(i, c, grid)).collect();
         let note = "Acknowledged operations of the whole run, waits that the client asked for \

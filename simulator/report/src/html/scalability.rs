@@ -10,7 +10,7 @@ use crate::document::{Block, Section, Table, us};
 use crate::report::Report;
 use crate::variants::Variants;
 use crate::verdict::RunVerdict;
-use squall_history::Phase;
+use squall_history::{Phase, Service};
 use squall_measure::Class;
 use squall_measure::Latency;
 
@@ -19,8 +19,6 @@ use super::plot::{Grid, Line, Plot};
 use super::scale::{Scale, Unit};
 use super::summary::tone;
 
-/// Services in the order of reports, all of them first.
-const SERVICES: [&str; 4] = ["all", "lock", "queue", "cache"];
 /// The phase that is compared: the one that carries the load under test.
 const PHASE: Phase = Phase::Chaos;
 
@@ -150,6 +148,15 @@ fn per_second(report: &Report, service: &str) -> Option<u64> {
     Some(rate.get())
 }
 
+/// Services of any run in the order of reports, all of them first.
+fn services(runs: &[&(String, Report)]) -> impl Iterator<Item = &'static str> {
+    let of_runs = runs
+        .iter()
+        .flat_map(|(_, report)| report.downtime_ms.services.keys());
+    let services: BTreeSet<Service> = of_runs.copied().collect();
+    std::iter::once("all").chain(services.into_iter().map(Service::name))
+}
+
 fn throughput(runs: &[&(String, Report)]) -> Plot {
     let line = |service: &str| {
         let values = runs.iter().map(|(_, report)| per_second(report, service));
@@ -159,8 +166,7 @@ fn throughput(runs: &[&(String, Report)]) -> Plot {
             ..Line::new(service, class, values.collect(), "")
         }
     };
-    let lines: Vec<Line> = SERVICES
-        .into_iter()
+    let lines: Vec<Line> = services(runs)
         .map(line)
         .filter(|line| line.values.iter().any(Option::is_some))
         .collect();
@@ -204,7 +210,7 @@ fn latency(runs: &[&(String, Report)]) -> Vec<Plot> {
         .flat_map(|(service, operation)| p95(service, operation))
         .flatten()
         .collect();
-    let services = SERVICES.into_iter().filter_map(|service| {
+    let services = services(runs).filter_map(|service| {
         let of_it = operations.iter().filter(|(of, _)| of == service);
         let line = |(place, (_, operation)): (usize, &(String, String))| Line {
             dotted: true,

@@ -68,14 +68,14 @@ pub(crate) fn faults(report: &Report) -> Table {
     Table::toned("faults", FAULTS, &report.faults, tone)
 }
 
-struct Served {
-    name: &'static str,
+struct Served<'a> {
+    name: &'a str,
     warmup: Option<Rate>,
     chaos: Option<Rate>,
     downtime: Option<ServiceDowntime>,
 }
 
-const SERVICES: &[Column<Served>] = &columns! { served: Served;
+const SERVICES: &[Column<Served<'_>>] = &columns! { served: Served<'_>;
     text "service" "" served.name;
     number "warm-up op/s" "" rate(served.warmup.map(|rate| rate.per_second));
     number "chaos op/s" "" rate(served.chaos.map(|rate| rate.per_second));
@@ -88,13 +88,10 @@ const SERVICES: &[Column<Served>] = &columns! { served: Served;
 
 pub(crate) fn services(report: &Report) -> Table {
     let downtime = &report.downtime_ms;
-    let services = [
-        ("lock", downtime.lock),
-        ("queue", downtime.queue),
-        ("cache", downtime.cache),
-        ("all", downtime.any),
-    ];
-    let served = services.into_iter().filter_map(|(name, downtime)| {
+    let services = downtime.services.iter();
+    let services = services.map(|(service, downtime)| (service.name(), *downtime));
+    let services = services.chain([("all", downtime.any)]);
+    let served = services.filter_map(|(name, downtime)| {
         let rates = report.throughput.get(name)?;
         Some(Served {
             name,

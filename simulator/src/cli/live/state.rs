@@ -133,14 +133,10 @@ impl State {
             answering.heard_us = self.at_us;
         }
         answering.outstanding += 1;
-        let waits = match action {
-            Action::Acquire { wait_ms, .. } | Action::Receive { wait_ms, .. } => *wait_ms > 0,
-            _ => false,
-        };
         let asked = Asked {
             service,
             start_us: start_us(intended_us, self.at_us),
-            is_prompt: !waits,
+            is_prompt: action.wait_ms() == 0,
             is_load,
         };
         self.asked.insert(op, asked);

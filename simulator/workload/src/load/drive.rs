@@ -6,8 +6,6 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use squall_world::World;
-
 use super::Load;
 use crate::Setting;
 use squall_history::{EventKind, LoadEvent, StressLimit};
@@ -17,7 +15,7 @@ use squall_plan::plan::{LoadUnit as PlannedUnit, StressPlan};
 const TICK_US: u64 = 100_000;
 
 /// Plays the load from the start of the run to its end.
-pub(crate) async fn drive<W: World>(setting: Rc<Setting>, load: Rc<Load>) {
+pub(crate) async fn drive(setting: Rc<Setting>, load: Rc<Load>) {
     let driver = Driver {
         setting: &setting,
         load: &load,
@@ -25,15 +23,13 @@ pub(crate) async fn drive<W: World>(setting: Rc<Setting>, load: Rc<Load>) {
     let plan = &load.plan;
     let first = plan.steps[0].level;
     let mut at_us = setting.recorder.now_us();
-    at_us = driver
-        .stretch::<W>(0, at_us, load.warmup_us, |_| first)
-        .await;
+    at_us = driver.stretch(0, at_us, load.warmup_us, |_| first).await;
     for (number, step) in plan.steps.iter().enumerate() {
         driver.announce(number, plan.level_before(number), step.level, step.ramp_us);
         let ramp = |us| plan.ramp_level(number, us);
-        at_us = driver.stretch::<W>(number, at_us, step.ramp_us, ramp).await;
+        at_us = driver.stretch(number, at_us, step.ramp_us, ramp).await;
         at_us = driver
-            .stretch::<W>(number, at_us, step.hold_us, |_| step.level)
+            .stretch(number, at_us, step.hold_us, |_| step.level)
             .await;
         let is_last = number + 1 == plan.steps.len();
         if let Some(stress) = &plan.stress {
@@ -52,7 +48,7 @@ pub(crate) async fn drive<W: World>(setting: Rc<Setting>, load: Rc<Load>) {
             }
             if broken.is_some() || is_last {
                 driver.announce(number + 1, step.level, first, 0);
-                driver.recover::<W>(stress, at_us).await;
+                driver.recover(stress, at_us).await;
                 break;
             }
         }
@@ -63,7 +59,7 @@ pub(crate) async fn drive<W: World>(setting: Rc<Setting>, load: Rc<Load>) {
         None => (plan.steps.len() - 1, plan.steps[plan.steps.len() - 1].level),
     };
     driver
-        .stretch::<W>(last, setting.recorder.now_us(), u64::MAX, |_| level)
+        .stretch(last, setting.recorder.now_us(), u64::MAX, |_| level)
         .await;
 }
 
@@ -97,7 +93,7 @@ impl Driver<'_> {
 
     /// Keeps the load at a level, which is that of the time since `from_us`, for `length_us`
     /// or until the run is over. Returns when that is.
-    async fn stretch<W: World>(
+    async fn stretch(
         &self,
         step: usize,
         from_us: u64,
@@ -112,7 +108,10 @@ impl Driver<'_> {
             self.set(step, level(at_us - from_us + tick_us / 2), at_us, tick_us);
             at_us += tick_us;
             let left_us = at_us.saturating_sub(self.setting.recorder.now_us());
-            W::sleep(Duration::from_micros(left_us)).await;
+            self.setting
+                .host
+                .sleep(Duration::from_micros(left_us))
+                .await;
         }
         end_us
     }
@@ -190,11 +189,9 @@ impl Driver<'_> {
     }
 
     /// Back at the first level, and judged again.
-    async fn recover<W: World>(&self, stress: &StressPlan, at_us: u64) {
+    async fn recover(&self, stress: &StressPlan, at_us: u64) {
         let first = self.load.plan.steps[0].level;
-        let end_us = self
-            .stretch::<W>(0, at_us, stress.recover_us, |_| first)
-            .await;
+        let end_us = self.stretch(0, at_us, stress.recover_us, |_| first).await;
         let broken = self.judge(stress, at_us + stress.recover_us / 2, end_us);
         self.record(LoadEvent::Recovered {
             broken: broken.map(|broken| broken.limit),

@@ -239,6 +239,26 @@ fn mistakes_of_meaning() {
             "t.toml:4:11: `retries` of a queue need `exactly_once`: without it a publish is not sent again",
         ),
         (
+            "[[workload]]\nservice = \"cache\"\nalso = { tll = \"5%\" }",
+            "t.toml:4:8: also: no operation `tll` that clients of the service cache send by share, expected one of: ttl",
+        ),
+        (
+            "[[workload]]\nservice = \"cache\"\noptions = { a = 1 }",
+            "t.toml:4:11: `options` means nothing to a cache workload",
+        ),
+        (
+            "[[workload]]\nservice = \"tree\"\nreads = \"5%\"",
+            "t.toml:4:9: `reads` means nothing to a tree workload",
+        ),
+        (
+            "[[workload]]\nservice = \"The Tree\"",
+            "t.toml:3:11: `The Tree` is no name: expected 1 to 64 lower-case letters, digits, `_` and `-`, a letter first",
+        ),
+        (
+            "[objectives]\nlatency.tree.climb.p99 = \"1s\"",
+            "t.toml:3:1: no workload asks a service `tree`",
+        ),
+        (
             "[[workload]]\nservice = \"queue\"\npriorities = 257",
             "t.toml:4:14: priorities must be at most 256, not 257",
         ),

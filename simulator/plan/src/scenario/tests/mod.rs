@@ -4,10 +4,13 @@ mod faults;
 mod mistakes;
 mod objectives;
 
+use std::collections::BTreeSet;
+
 use super::unit::{Bandwidth, Drift, Duration, Offset, Rate, Share, Size};
 use super::{Scenario, ScenarioError};
-use crate::plan::{Plan, WorkloadKind};
+use crate::plan::Plan;
 use squall_fault::FaultKind;
+use squall_history::Service;
 use squall_objective::objective::Figure;
 
 const WORKLOAD: &str = "[[workload]]\nservice = \"lock\"\n";
@@ -215,20 +218,8 @@ fn shipped_scenarios_are_valid_and_listed() {
         if !failures.contains(&format!("| `{name}` |")) {
             continue;
         }
-        let services =
-            |kind: fn(&WorkloadKind) -> bool| plan.workloads.iter().any(|w| kind(&w.kind));
-        assert!(
-            services(|kind| matches!(kind, WorkloadKind::Lock { .. })),
-            "{name}"
-        );
-        assert!(
-            services(|kind| matches!(kind, WorkloadKind::Queue { .. })),
-            "{name}"
-        );
-        assert!(
-            services(|kind| matches!(kind, WorkloadKind::Cache { .. })),
-            "{name}"
-        );
+        let asked: BTreeSet<Service> = plan.workloads.iter().map(|w| w.kind.service()).collect();
+        assert_eq!(asked, BTreeSet::from(Service::SHIPPED), "{name}");
     }
     assert_eq!(count, 39);
     let missing = Scenario::load("nowhere.toml").unwrap_err().to_string();

@@ -1,21 +1,19 @@
 //! One sequential client: when it asks next, and how what it asks gets into the history.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
-use squall_cluster::client::Client;
-use squall_cluster::protocol::ReadMode;
-use squall_cluster::state::command::{Command, Query};
-use squall_world::{Instant, World};
+use squall_world::Instant;
 
-use super::outcome::outcome_of;
-use super::random::random_duration;
+use super::driver::{Connection, Extras, Request};
+use super::random::{random_duration, sometimes};
 use super::shared::Shared;
-use super::{Control, Issuer, Setting, control, exactly_once};
-use squall_history::{Action, Outcome};
-use squall_plan::plan::{CacheMix, Pacing, Payload, Seed, WorkloadKind, WorkloadPlan};
+use super::{Control, Setting, control, exactly_once};
+use squall_history::{Action, Outcome, Service};
+use squall_plan::plan::{OwnWorkload, Pacing, Payload, Seed, WorkloadKind, WorkloadPlan};
 
 /// Even an impatient client takes a moment, or an idle service would be asked without end.
 const STORM_REST: Duration = Duration::from_millis(1);
@@ -23,22 +21,23 @@ const STORM_REST: Duration = Duration::from_millis(1);
 pub(super) const UNHEARD: Duration = Duration::from_millis(1);
 
 /// The workload is over.
-pub(super) struct Over;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Over;
 
 /// One sequential client: a connection, a name, a stream of random numbers and a pace.
-pub(super) struct Caller<W: World> {
+pub struct Client {
     pub(super) setting: Rc<Setting>,
     pub(super) shared: Rc<Shared>,
+    /// The service that it asks.
+    pub(super) service: Service,
     pub(super) name: String,
     /// Which of its role it is, from 0.
     pub(super) index: u64,
-    pub(super) client: Client<W>,
+    pub(super) connection: Box<dyn Connection>,
     /// Connections that users share who think between their operations.
-    pub(super) pool: Option<Pool<W>>,
-    /// What stands in for `client` while that is lent.
-    unconnected: Option<Client<W>>,
-    /// Takes the place of `client`.
-    pub(super) issuer: Option<Box<dyn Issuer>>,
+    pub(super) pool: Option<Pool>,
+    /// What stands in for `connection` while that is lent.
+    unconnected: Option<Box<dyn Connection>>,
     pub(super) rng: ChaCha8Rng,
     pub(super) pace: Pace,
     /// Values written so far.
@@ -49,7 +48,7 @@ pub(super) struct Caller<W: World> {
 }
 
 /// Connections that nobody uses at the moment, the one used last on top.
-pub(super) type Pool<W> = Rc<RefCell<Vec<Client<W>>>>;
+pub(super) type Pool = Rc<RefCell<Vec<Box<dyn Connection>>>>;
 
 /// When the next operation is wanted.
 pub(super) enum Pace {
@@ -70,7 +69,7 @@ pub(super) enum Pace {
     Arrivals,
 }
 
-impl<W: World> Caller<W> {
+impl Client {
     pub(super) fn new(
         setting: Rc<Setting>,
         shared: Rc<Shared>,
@@ -95,20 +94,18 @@ impl<W: World> Caller<W> {
             },
             Pacing::Arrivals => Pace::Arrivals,
             Pacing::Open { interval_us } => Pace::Open {
-                next: W::now() + Duration::from_micros(interval_us * index),
+                next: setting.host.now() + Duration::from_micros(interval_us * index),
                 interval: Duration::from_micros(interval_us * lanes),
             },
         };
-        let client = Client::new(setting.addresses.clone(), index as usize);
-        let issuers = setting.issuers.as_ref();
         Self {
-            issuer: issuers.map(|issuers| issuers(index as usize)),
+            connection: setting.connect(&setting.addresses, index as usize),
             rng: Seed(shared.plan.seed).fork(&name).rng(),
+            service: shared.plan.kind.service(),
             setting,
             shared,
             name,
             index,
-            client,
             pool: None,
             unconnected: None,
             pace,
@@ -126,16 +123,12 @@ impl<W: World> Caller<W> {
         seed: Seed,
         timeout_us: u64,
         index: u64,
+        service: Service,
     ) -> Self {
         let plan = WorkloadPlan {
             name: name.clone(),
             seed: seed.0,
-            kind: WorkloadKind::Cache {
-                clients: 1,
-                keys: 1,
-                reads_ppm: 0,
-                mix: CacheMix::default(),
-            },
+            kind: WorkloadKind::Own(OwnWorkload::of(service)),
             pacing: Pacing::Closed {
                 think_min_us: 0,
                 think_max_us: 0,
@@ -143,6 +136,7 @@ impl<W: World> Caller<W> {
             timeout_us,
             operations: None,
             payload: Payload::Fixed(0),
+            also: BTreeMap::new(),
         };
         let shared = Rc::new(Shared::new(plan, None));
         Self::new(setting, shared, name, index, 1)
@@ -157,7 +151,7 @@ impl<W: World> Caller<W> {
 
     /// Waits for the time of the next operation and counts it. Returns when it was intended,
     /// for an open loop, or `None` for a closed one; or `Err` when the workload is over.
-    pub(super) async fn next(&mut self) -> Result<Option<u64>, Over> {
+    pub async fn next(&mut self) -> Result<Option<u64>, Over> {
         let intended_us = self.pause().await;
         let rests = matches!(self.pace, Pace::Closed { .. });
         if rests && !self.setting.counting.get() && !self.shared.limited.warm_up() {
@@ -171,12 +165,12 @@ impl<W: World> Caller<W> {
     }
 
     /// Waits for the time of the next operation.
-    pub(super) async fn pause(&mut self) -> Option<u64> {
+    pub async fn pause(&mut self) -> Option<u64> {
         if self.control.is_storming()
             && matches!(self.pace, Pace::Closed { .. } | Pace::User { .. })
         {
             self.control.count_stormed();
-            W::sleep(STORM_REST).await;
+            self.setting.host.sleep(STORM_REST).await;
             return None;
         }
         match &mut self.pace {
@@ -186,7 +180,7 @@ impl<W: World> Caller<W> {
             } => {
                 let think = random_duration(&mut self.rng, *think_min, *think_max);
                 if !think.is_zero() {
-                    W::sleep(think).await;
+                    self.setting.host.sleep(think).await;
                 }
                 None
             }
@@ -202,7 +196,7 @@ impl<W: World> Caller<W> {
                 if !think.is_zero() || lane.is_away(self.index) {
                     self.lend_connection();
                     lane.wait_for_turn(self.index, &self.setting).await;
-                    W::sleep(think).await;
+                    self.setting.host.sleep(think).await;
                     self.borrow_connection();
                 }
                 None
@@ -213,15 +207,18 @@ impl<W: World> Caller<W> {
                 let at_us = lane.next_arrival(&self.setting).await?;
                 let now_us = self.setting.recorder.now_us();
                 if let Some(left_us @ 1..) = at_us.checked_sub(now_us) {
-                    W::sleep(Duration::from_micros(left_us)).await;
+                    self.setting
+                        .host
+                        .sleep(Duration::from_micros(left_us))
+                        .await;
                 }
                 Some(at_us)
             }
             Pace::Open { next, interval } => {
                 let at = *next;
                 *next = at + *interval;
-                W::sleep_until(at).await;
-                let late_us = (W::now() - at).as_micros() as u64;
+                self.setting.host.sleep_until(at).await;
+                let late_us = (self.setting.host.now() - at).as_micros() as u64;
                 Some(self.setting.recorder.now_us().saturating_sub(late_us))
             }
         }
@@ -231,10 +228,11 @@ impl<W: World> Caller<W> {
     /// operations at a time, not as users.
     fn lend_connection(&mut self) {
         if let Some(pool) = &self.pool {
-            let client = self.unconnected.take().unwrap_or_else(|| {
-                Client::new(self.setting.addresses.clone(), self.index as usize)
+            let unconnected = self.unconnected.take();
+            let unconnected = unconnected.unwrap_or_else(|| {
+                (self.setting).connect(&self.setting.addresses, self.index as usize)
             });
-            let connected = std::mem::replace(&mut self.client, client);
+            let connected = std::mem::replace(&mut self.connection, unconnected);
             pool.borrow_mut().push(connected);
         }
     }
@@ -242,8 +240,7 @@ impl<W: World> Caller<W> {
     fn borrow_connection(&mut self) {
         let connected = self.pool.as_ref().and_then(|pool| pool.borrow_mut().pop());
         if let Some(connected) = connected {
-            let client = std::mem::replace(&mut self.client, connected);
-            self.unconnected = Some(client);
+            self.unconnected = Some(std::mem::replace(&mut self.connection, connected));
         }
     }
 
@@ -253,91 +250,115 @@ impl<W: World> Caller<W> {
     }
 
     /// A key of the workload, by number.
-    pub(super) fn draw_key(&mut self) -> u64 {
+    pub fn draw_key(&mut self) -> u64 {
         let now_us = self.setting.recorder.now_us();
         self.shared.keys.draw(&mut self.rng, now_us)
     }
 
+    /// One of the operations that the workload sends beside what it does, if one is due.
+    pub(super) fn draw_also(&mut self) -> Option<&str> {
+        let rng = &mut self.rng;
+        let mut also = self.shared.plan.also.iter();
+        let (name, _) = also.find(|(_, ppm)| sometimes(rng, **ppm))?;
+        Some(name)
+    }
+
     /// A value that nobody writes twice.
-    pub(super) fn fresh_value(&mut self) -> String {
+    pub fn fresh_value(&mut self) -> String {
         self.written += 1;
         format!("{}.{}", self.name, self.written)
     }
 
+    /// By when the next answer must have come, `extra_ms` of waiting on request included.
     pub(super) fn deadline(&self, extra_ms: u64) -> Instant {
         if self.control.is_storming() {
-            return W::now() + control::STORM_TIMEOUT;
+            return self.now() + control::STORM_TIMEOUT;
         }
-        W::now()
+        self.now()
             + Duration::from_micros(self.shared.plan.timeout_us)
             + Duration::from_millis(extra_ms)
     }
 
-    /// Sends a write and records it. `wait_ms` is how long the cluster may make it wait.
-    pub(super) async fn write(
+    /// Sends an operation, and leaves it to the caller to record it.
+    pub(super) async fn send(&mut self, action: &Action, extras: Extras<'_>) -> Outcome {
+        let request = Request {
+            action,
+            extras,
+            deadline: self.deadline(action.wait_ms()),
+        };
+        self.connection.send(request).await
+    }
+
+    /// Sends an operation and records it, with when it was intended in an open loop.
+    pub async fn ask(&mut self, intended_us: Option<u64>, action: Action) -> Outcome {
+        self.ask_with(intended_us, action, Extras::default()).await
+    }
+
+    pub(super) async fn ask_with(
         &mut self,
         intended_us: Option<u64>,
         action: Action,
-        command: Command,
-        wait_ms: u64,
+        extras: Extras<'_>,
     ) -> Outcome {
-        let deadline = self.deadline(wait_ms);
         let recorder = &self.setting.recorder;
         let op = recorder.invoke(&self.name, intended_us, action.clone());
-        let outcome = match &mut self.issuer {
-            Some(issuer) => issuer.issue(&action, deadline).await,
-            None => {
-                let result = self.client.write(None, &command, wait_ms, deadline).await;
-                outcome_of(&action, result)
-            }
-        };
+        let outcome = self.send(&action, extras).await;
         self.setting.recorder.complete(op, outcome.clone());
         outcome
     }
 
-    /// Sends a write, records it, and does not wait for the answer: the client is gone.
-    pub(super) async fn write_unheard(
-        &mut self,
-        action: Action,
-        command: Command,
-        wait_ms: u64,
-    ) -> Outcome {
+    /// Sends an operation, records it, and does not wait for the answer: the client is gone.
+    pub(super) async fn ask_unheard(&mut self, action: Action) -> Outcome {
         let op = (self.setting.recorder).invoke(&self.name, None, action.clone());
-        let gone_at = W::now() + UNHEARD;
-        let result = self.client.write(None, &command, wait_ms, gone_at).await;
-        let outcome = outcome_of(&action, result);
-        self.setting.recorder.complete(op, outcome.clone());
-        outcome
-    }
-
-    /// Sends a linearizable read and records it.
-    pub(super) async fn read(
-        &mut self,
-        intended_us: Option<u64>,
-        action: Action,
-        query: Query,
-    ) -> Outcome {
-        self.read_as(None, intended_us, action, query).await
-    }
-
-    /// Sends a read that is served as `mode` says, and records it.
-    pub(super) async fn read_as(
-        &mut self,
-        mode: Option<ReadMode>,
-        intended_us: Option<u64>,
-        action: Action,
-        query: Query,
-    ) -> Outcome {
-        let deadline = self.deadline(0);
-        let op = (self.setting.recorder).invoke(&self.name, intended_us, action.clone());
-        let outcome = match &mut self.issuer {
-            Some(issuer) => issuer.issue(&action, deadline).await,
-            None => {
-                let result = self.client.read(mode, &query, deadline).await;
-                outcome_of(&action, result)
-            }
+        let request = Request {
+            action: &action,
+            extras: Extras::default(),
+            deadline: self.now() + UNHEARD,
         };
+        let outcome = self.connection.send(request).await;
         self.setting.recorder.complete(op, outcome.clone());
         outcome
+    }
+
+    /// Unique among the clients of the run.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The workload that it belongs to, which is also its service's name but for a number.
+    pub fn workload(&self) -> &WorkloadPlan {
+        &self.shared.plan
+    }
+
+    /// The service that it asks.
+    pub fn service(&self) -> Service {
+        self.service
+    }
+
+    /// Its stream of random numbers, which the run's seed decides.
+    pub fn rng(&mut self) -> &mut ChaCha8Rng {
+        &mut self.rng
+    }
+
+    /// What the scenario's `options` say under `key`, of a service that does not ship with
+    /// Squall.
+    pub fn option(&self, key: &str) -> Option<&serde_json::Value> {
+        match &self.shared.plan.kind {
+            WorkloadKind::Own(own) => own.options.get(key),
+            _ => None,
+        }
+    }
+
+    /// Whether the harness asks clients to finish what they are at.
+    pub fn is_stopped(&self) -> bool {
+        self.setting.is_stopped()
+    }
+
+    pub fn now(&self) -> Instant {
+        self.setting.host.now()
+    }
+
+    pub async fn sleep(&self, duration: Duration) {
+        self.setting.host.sleep(duration).await;
     }
 }

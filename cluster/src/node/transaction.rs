@@ -1,0 +1,200 @@
+//! `MULTI` and its kin: commands are gathered by the connection and executed as one entry of
+//! the log, or, if they only read, as one read. What cannot be part of that is refused when it
+//! is given, and then nothing is executed.
+
+use bytes::BytesMut;
+
+use super::connection::Connection;
+use super::pipeline::{Asked, Outcome, Work, step};
+use crate::protocol::{Call, ConnectionCall, ReplyStyle, TransactionCall, wire};
+use crate::raft::RaftWorld;
+use crate::state::command::{Command, Query, QueueCommand, Reply, Step};
+
+/// Most commands and bytes of one transaction.
+const MOST_STEPS: usize = 4_096;
+const MOST_BYTES: usize = 16 * 1024 * 1024;
+
+/// What was gathered since `MULTI`.
+#[derive(Default)]
+pub(super) struct Transaction {
+    steps: Vec<(Step, ReplyStyle)>,
+    bytes: usize,
+    /// Something was refused.
+    is_broken: bool,
+}
+
+impl<W: RaftWorld> Connection<W> {
+    /// Adds a command to the transaction.
+    pub(super) fn gather(
+        &mut self,
+        call: Result<Call, String>,
+        asked: Asked,
+        output: &mut BytesMut,
+    ) {
+        let is_silent = asked.is_silent;
+        let step = call.and_then(|call| {
+            if self.node.leading_term() == 0 {
+                // As nodes of a Redis Cluster answer for what is not theirs.
+                return Err(self.node.redirect().to_resp(call.slot()));
+            }
+            step_of(call, &asked)
+        });
+        let transaction = self.transaction.as_mut().expect("it was begun");
+        let step = step.and_then(|step| {
+            transaction.bytes += asked.args.iter().map(|arg| arg.len()).sum::<usize>();
+            if transaction.steps.len() >= MOST_STEPS || transaction.bytes > MOST_BYTES {
+                return Err(format!(
+                    "ERR a transaction has at most {MOST_STEPS} commands of {MOST_BYTES} bytes"
+                ));
+            }
+            Ok(step)
+        });
+        let error = match step {
+            Ok(step) => {
+                transaction.steps.push(step);
+                None
+            }
+            Err(text) => {
+                transaction.is_broken = true;
+                Some(text)
+            }
+        };
+        let count = transaction.steps.len();
+        self.client.gathered.set(Some(count));
+        self.say(is_silent, output, |out| match error {
+            None => wire::simple(out, "QUEUED"),
+            Some(text) => wire::error(out, &text),
+        });
+    }
+
+    /// The work that `EXEC` and `WATCH` are; the call itself if it is answered at once.
+    pub(super) fn work_of_transaction(
+        &mut self,
+        call: TransactionCall,
+    ) -> Result<Work, TransactionCall> {
+        match call {
+            TransactionCall::Execute => match self.transaction.take() {
+                Some(transaction) if !transaction.is_broken => {
+                    self.client.gathered.set(None);
+                    Ok(self.execute(transaction))
+                }
+                other => {
+                    self.transaction = other;
+                    Err(TransactionCall::Execute)
+                }
+            },
+            TransactionCall::Watch(keys) => {
+                let (node, watched) = (self.node.clone(), self.watched.clone());
+                let mode = self.read_mode();
+                Ok(Box::pin(async move {
+                    let query = Query::Get { keys: keys.clone() };
+                    let replies = node.read(mode, std::slice::from_ref(&query)).await?;
+                    if let Some(Reply::Values(values)) = replies.into_iter().next() {
+                        let versions = values
+                            .iter()
+                            .map(|value| value.as_ref().map_or(0, |value| value.version));
+                        watched.borrow_mut().extend(keys.into_iter().zip(versions));
+                    }
+                    Ok(Outcome::Replies(vec![Reply::Done]))
+                }))
+            }
+            call => Err(call),
+        }
+    }
+
+    pub(super) fn answer_transaction(&mut self, call: &TransactionCall, out: &mut BytesMut) {
+        match call {
+            TransactionCall::Begin => {
+                self.transaction = Some(Transaction::default());
+                self.client.gathered.set(Some(0));
+                wire::simple(out, "OK");
+            }
+            TransactionCall::Execute if self.end_transaction() => wire::error(
+                out,
+                "EXECABORT Transaction discarded because of previous errors.",
+            ),
+            TransactionCall::Execute => wire::error(out, "ERR EXEC without MULTI"),
+            TransactionCall::Discard if self.end_transaction() => wire::simple(out, "OK"),
+            TransactionCall::Discard => wire::error(out, "ERR DISCARD without MULTI"),
+            TransactionCall::Unwatch => {
+                self.watched.borrow_mut().clear();
+                wire::simple(out, "OK");
+            }
+            TransactionCall::Watch(_) => unreachable!("watching takes a read"),
+        }
+    }
+
+    /// Whether there was a transaction. Nothing is watched any more.
+    pub(super) fn end_transaction(&mut self) -> bool {
+        self.watched.borrow_mut().clear();
+        self.client.gathered.set(None);
+        self.transaction.take().is_some()
+    }
+
+    fn execute(&mut self, transaction: Transaction) -> Work {
+        let watched = std::mem::take(&mut *self.watched.borrow_mut());
+        let (steps, styles): (Vec<Step>, Vec<ReplyStyle>) = transaction.steps.into_iter().unzip();
+        let (node, mode) = (self.node.clone(), self.read_mode());
+        let only_reads = steps.iter().all(|step| matches!(step, Step::Read(_)));
+        Box::pin(async move {
+            let replies = if watched.is_empty() && only_reads {
+                let queries = steps.into_iter().filter_map(|step| match step {
+                    Step::Read(query) => Some(query),
+                    _ => None,
+                });
+                let queries: Vec<Query> = queries.collect();
+                if queries.is_empty() {
+                    return Ok(Outcome::Array(Vec::new()));
+                }
+                node.read(mode, &queries).await?
+            } else {
+                match node
+                    .write(None, Command::Transaction { watched, steps }, 0)
+                    .await?
+                {
+                    Reply::Transaction(Some(replies)) => replies,
+                    reply => return Ok(Outcome::Replies(vec![reply])),
+                }
+            };
+            Ok(Outcome::Array(styles.into_iter().zip(replies).collect()))
+        })
+    }
+}
+
+/// The call as a step of a transaction, and how its reply is shown.
+fn step_of(call: Call, asked: &Asked) -> Result<(Step, ReplyStyle), String> {
+    let refused = || {
+        let name = String::from_utf8_lossy(&asked.args[0]).to_ascii_uppercase();
+        Err(format!(
+            "ERR {name:.64} cannot be part of a transaction: offered are the commands of the \
+             cache, and those of queues that do not receive"
+        ))
+    };
+    match call {
+        Call::Connection(ConnectionCall::Transaction(TransactionCall::Begin)) => {
+            Err("ERR MULTI calls can not be nested".into())
+        }
+        Call::Connection(ConnectionCall::Transaction(TransactionCall::Watch(_))) => {
+            Err("ERR WATCH inside MULTI is not allowed".into())
+        }
+        Call::Read {
+            mode: None,
+            query,
+            style,
+        } => Ok((Step::Read(query), style)),
+        Call::Write {
+            command: Command::Queue(QueueCommand::Receive { .. }),
+            ..
+        } => refused(),
+        Call::Write {
+            once: None,
+            command,
+            style,
+            ..
+        } => match step(command) {
+            Some(step) => Ok((step, style)),
+            None => refused(),
+        },
+        _ => refused(),
+    }
+}

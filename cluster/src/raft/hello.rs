@@ -1,0 +1,308 @@
+//! Who a connection between nodes is with, and which messages both of them know.
+//!
+//! Each connection begins with a greeting both ways: versions, node, cluster. A node answers
+//! nothing before it has checked the other's, so nodes of foreign clusters, nodes at addresses
+//! that are not theirs, and voters that come back without their data are refused before a vote
+//! or an entry passes. The first request follows the greeting at once, without a round trip in
+//! between.
+//!
+//! Nodes of the release before this one do not greet. They are served until the cluster has
+//! raised its level ([`crate::state::LEVEL`]), which it does when every member has greeted.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::io;
+use std::rc::Rc;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, futures::Notified};
+
+use super::state_machine::StateMachine;
+use super::{NodeId, RaftWorld, node_name};
+use crate::storage::Identity;
+
+/// Begins the first frame of a connection; no request of the release before does so.
+pub const MAGIC: &[u8; 4] = b"SQHI";
+/// Versions of the messages between nodes that this release knows.
+pub const OLDEST_VERSION: u16 = 2;
+pub const NEWEST_VERSION: u16 = 2;
+
+/// What a node says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    pub oldest_version: u16,
+    pub newest_version: u16,
+    pub from: NodeId,
+    /// Whom it takes the other for.
+    pub to: NodeId,
+    /// 0 while it belongs to none.
+    pub cluster: u64,
+    /// Whether it has voted, or holds entries or a snapshot.
+    pub has_data: bool,
+    /// Whether it takes the other for a voter that has had data.
+    pub remembers: bool,
+    /// Its longest election timeout, which is the length of a leader's lease, milliseconds.
+    pub lease_ms: u64,
+}
+
+/// The answer to a greeting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Greeting {
+    Hello(Hello),
+    Refused(String),
+}
+
+/// What a node knows of itself and of those it has met.
+pub struct Acquaintances<W: RaftWorld> {
+    machine: StateMachine<W>,
+    identity: RefCell<Identity>,
+    /// Whether a vote is durable.
+    has_data: Rc<Cell<bool>>,
+    lease_ms: u64,
+    /// The last greeting of each.
+    greeted: RefCell<BTreeMap<NodeId, Hello>>,
+    /// Whether `identity` has more than is on the disk.
+    is_unsaved: Cell<bool>,
+    changed: Notify,
+}
+
+impl<W: RaftWorld> Acquaintances<W> {
+    pub fn new(
+        machine: StateMachine<W>,
+        identity: Identity,
+        has_data: Rc<Cell<bool>>,
+        lease_ms: u64,
+    ) -> Self {
+        Self {
+            machine,
+            identity: RefCell::new(identity),
+            has_data,
+            lease_ms,
+            greeted: RefCell::default(),
+            is_unsaved: Cell::new(false),
+            changed: Notify::new(),
+        }
+    }
+
+    pub fn cluster(&self) -> u64 {
+        self.identity.borrow().cluster
+    }
+
+    /// Whether the node has voted, durably.
+    pub fn has_data(&self) -> bool {
+        self.has_data.get()
+    }
+
+    /// Whether the node was met as a member with the cluster's data.
+    pub fn has_met(&self, id: NodeId) -> bool {
+        self.identity.borrow().met.contains(&id)
+    }
+
+    /// The node belongs to this cluster, if it did not know already.
+    pub fn join_cluster(&self, cluster: u64) {
+        let mut identity = self.identity.borrow_mut();
+        if identity.cluster == 0 && cluster != 0 {
+            identity.cluster = cluster;
+            self.save_later();
+        }
+    }
+
+    /// The identity, if it is not yet on the disk as it stands; the caller saves it.
+    pub fn take_unsaved(&self) -> Option<Identity> {
+        let unsaved = self.is_unsaved.replace(false);
+        unsaved.then(|| self.identity.borrow().clone())
+    }
+
+    /// There is something to save, or to save again.
+    pub fn save_later(&self) {
+        self.is_unsaved.set(true);
+        self.changed.notify_one();
+    }
+
+    /// Resolves when there is something to save.
+    pub fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
+    }
+
+    /// The last greeting of the node, if it has greeted.
+    pub fn greeting_of(&self, id: NodeId) -> Option<Hello> {
+        self.greeted.borrow().get(&id).cloned()
+    }
+
+    /// Whether nodes that do not greet are served.
+    pub fn serves_unknown(&self) -> bool {
+        self.machine.state().level() == 0
+    }
+
+    /// Greets the node `to`.
+    pub fn hello(&self, to: NodeId) -> Hello {
+        let identity = self.identity.borrow();
+        let is_voter = self.machine.membership().voters.contains(&to);
+        Hello {
+            oldest_version: OLDEST_VERSION,
+            newest_version: NEWEST_VERSION,
+            from: identity.node,
+            to,
+            cluster: identity.cluster,
+            has_data: self.has_data.get(),
+            remembers: is_voter && identity.met.contains(&to),
+            lease_ms: self.lease_ms,
+        }
+    }
+
+    /// Checks the greeting of another, and remembers it.
+    ///
+    /// # Errors
+    /// Why nothing may pass between the two.
+    pub fn check(&self, hello: &Hello) -> Result<(), String> {
+        let mine = self.hello(hello.from);
+        let (me, other) = (node_name(mine.from), node_name(hello.from));
+        if hello.newest_version < OLDEST_VERSION || hello.oldest_version > NEWEST_VERSION {
+            return Err(format!(
+                "{other} speaks versions {} to {} of the messages between nodes, and {me} \
+                 {OLDEST_VERSION} to {NEWEST_VERSION}",
+                hello.oldest_version, hello.newest_version
+            ));
+        }
+        if hello.to != mine.from {
+            let expected = node_name(hello.to);
+            return Err(format!(
+                "this is {me}, not {expected}; {other} has a wrong address"
+            ));
+        }
+        if hello.cluster != 0 && mine.cluster != 0 && hello.cluster != mine.cluster {
+            return Err(format!("{other} belongs to another cluster than {me}"));
+        }
+        for (forgetful, has_data, remembered) in [
+            (&other, hello.has_data, mine.remembers),
+            (&me, mine.has_data, hello.remembers),
+        ] {
+            if remembered && !has_data {
+                return Err(format!(
+                    "{forgetful} has lost its data and so its vote: remove it from the cluster, \
+                     and add it again"
+                ));
+            }
+        }
+        if mine.has_data {
+            // The data is of this cluster, which had no name when it began to arrive.
+            self.join_cluster(hello.cluster);
+        }
+        self.remember(hello);
+        Ok(())
+    }
+
+    fn remember(&self, hello: &Hello) {
+        let before = self.greeted.borrow_mut().insert(hello.from, hello.clone());
+        let known = before.is_some_and(|before| before.lease_ms == hello.lease_ms);
+        if hello.lease_ms != self.lease_ms && !known {
+            tracing::warn!(
+                "{} has a longest election timeout of {} ms, this node of {} ms: no lease reads \
+                 until they are the same",
+                node_name(hello.from),
+                hello.lease_ms,
+                self.lease_ms
+            );
+        }
+        let mut identity = self.identity.borrow_mut();
+        let is_of_mine = identity.cluster != 0 && identity.cluster == hello.cluster;
+        if is_of_mine && hello.has_data && !identity.met.contains(&hello.from) {
+            identity.met.push(hello.from);
+            identity.met.sort_unstable();
+            self.save_later();
+        }
+    }
+
+    /// Whether nobody who has greeted has another lease than this node.
+    pub fn leases_agree(&self) -> bool {
+        let greeted = self.greeted.borrow();
+        greeted
+            .values()
+            .all(|hello| hello.lease_ms == self.lease_ms)
+    }
+}
+
+/// A greeting that was refused, or is none.
+pub fn refused(why: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, why.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Limits;
+    use crate::storage::RealDisk;
+    use crate::world::RealWorld;
+
+    fn node(id: NodeId, cluster: u64, met: &[NodeId]) -> Acquaintances<RealWorld> {
+        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let disk = RealDisk::open(directory.path()).expect("it is free");
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.expect("the system grants an event loop");
+        let machine = runtime.block_on(StateMachine::open(disk, Limits::default()));
+        let identity = Identity {
+            node: id,
+            cluster,
+            met: met.to_vec(),
+        };
+        let machine = machine.expect("an empty disk has no damaged snapshot");
+        Acquaintances::new(machine, identity, Rc::new(Cell::new(cluster != 0)), 600)
+    }
+
+    #[test]
+    fn members_of_one_cluster_and_newcomers_greet_each_other() {
+        let (one, two, new) = (node(1, 7, &[]), node(2, 7, &[1]), node(3, 0, &[]));
+        assert_eq!(two.check(&one.hello(2)), Ok(()));
+        assert_eq!(two.take_unsaved(), None, "they had met");
+        assert_eq!(one.check(&two.hello(1)), Ok(()));
+        assert_eq!(one.take_unsaved().map(|one| one.met), Some(vec![2]));
+        assert_eq!(new.check(&one.hello(3)), Ok(()));
+        assert_eq!(one.check(&new.hello(1)), Ok(()));
+        assert_eq!(one.take_unsaved(), None, "a newcomer has no data to lose");
+    }
+
+    #[test]
+    fn strangers_and_wrong_addresses_are_refused() {
+        let (one, foreign) = (node(1, 7, &[]), node(2, 8, &[]));
+        for (asked, hello) in [(&one, foreign.hello(1)), (&foreign, one.hello(2))] {
+            let why = asked.check(&hello).expect_err("another cluster");
+            assert!(why.contains("belongs to another cluster"), "{why}");
+        }
+        let why = one
+            .check(&node(2, 7, &[]).hello(3))
+            .expect_err("not node 3");
+        assert!(why.contains("this is node-1, not node-3"), "{why}");
+        let newer = Hello {
+            oldest_version: NEWEST_VERSION + 1,
+            newest_version: NEWEST_VERSION + 1,
+            ..node(2, 7, &[]).hello(1)
+        };
+        let why = one.check(&newer).expect_err("no version in common");
+        assert!(why.contains("speaks versions 3 to 3"), "{why}");
+    }
+
+    #[test]
+    fn a_voter_without_its_data_is_refused_on_both_sides() {
+        let wiped = node(2, 0, &[]);
+        let hello = Hello {
+            remembers: true,
+            ..node(1, 7, &[2]).hello(2)
+        };
+        let why = wiped.check(&hello).expect_err("it has forgotten");
+        assert!(why.starts_with("node-2 has lost its data"), "{why}");
+    }
+
+    #[test]
+    fn leases_of_different_lengths_are_noticed() {
+        let one = node(1, 7, &[]);
+        assert!(one.leases_agree());
+        let other = Hello {
+            lease_ms: 900,
+            ..node(2, 7, &[]).hello(1)
+        };
+        assert_eq!(one.check(&other), Ok(()));
+        assert!(!one.leases_agree());
+        assert_eq!(one.check(&node(2, 7, &[]).hello(1)), Ok(()));
+        assert!(one.leases_agree());
+    }
+}

@@ -1,0 +1,85 @@
+//! Looking for keys: by pattern, step by step, at random.
+//!
+//! A cursor is an order of insertion, and a key that is written again keeps its own, so a walk
+//! meets every key that is there from its beginning to its end, and none twice.
+
+use bytes::Bytes;
+
+use super::{Cache, Entry};
+use crate::state::command::{Lifetime, Reply};
+use crate::state::glob;
+
+impl Cache {
+    pub(in crate::state) fn expire_time(
+        &self,
+        served_ms: u64,
+        unserved_ms: u64,
+        key: &[u8],
+    ) -> Lifetime {
+        match self.lifetime(served_ms, key) {
+            Lifetime::Remaining { ms } => Lifetime::Remaining {
+                ms: served_ms.saturating_add(unserved_ms).saturating_add(ms),
+            },
+            lifetime => lifetime,
+        }
+    }
+
+    pub(in crate::state) fn keys(&self, served_ms: u64, pattern: &[u8]) -> Vec<Bytes> {
+        let all = self.entries.iter();
+        all.filter(|(_, entry)| lives(entry, served_ms) && glob::matches(pattern, &entry.key))
+            .map(|(_, entry)| entry.key.clone())
+            .collect()
+    }
+
+    pub(in crate::state) fn scan(
+        &self,
+        served_ms: u64,
+        cursor: u64,
+        count: u64,
+        pattern: Option<&[u8]>,
+    ) -> Reply {
+        let mut entries = self.entries.iter_from(cursor);
+        let mut keys = Vec::new();
+        for _ in 0..count {
+            let Some((_, entry)) = entries.next() else {
+                break;
+            };
+            let matched = pattern.is_none_or(|pattern| glob::matches(pattern, &entry.key));
+            if matched && lives(entry, served_ms) {
+                keys.push(entry.key.clone());
+            }
+        }
+        Reply::Scanned {
+            cursor: entries.next().map_or(0, |(order, _)| order),
+            keys,
+        }
+    }
+
+    /// Keys that are there and fit.
+    pub(in crate::state) fn count(&self, served_ms: u64, fits: impl Fn(&[u8]) -> bool) -> u64 {
+        let all = self.entries.iter();
+        all.filter(|(_, entry)| lives(entry, served_ms) && fits(&entry.key))
+            .count() as u64
+    }
+
+    pub(in crate::state) fn with_lifetime(&self) -> u64 {
+        self.deadlines.len() as u64
+    }
+
+    pub(in crate::state) fn random_key(&self, served_ms: u64, salt: u64) -> Option<Bytes> {
+        let (oldest, _) = self.entries.iter().next()?;
+        let newest = self.entries.next_order(0);
+        // Fibonacci hashing: near salts lead far apart.
+        let spread = salt.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 16;
+        let start = oldest + spread % (newest - oldest);
+        let after = self.entries.iter_from(start);
+        let mut living = after.chain(self.entries.iter());
+        living
+            .find(|(_, entry)| lives(entry, served_ms))
+            .map(|(_, entry)| entry.key.clone())
+    }
+}
+
+fn lives(entry: &Entry, served_ms: u64) -> bool {
+    entry.deadline_ms.is_none_or(|ends_ms| served_ms < ends_ms)
+}

@@ -1,0 +1,84 @@
+//! Several commands in one entry of the log, with nothing between them.
+//!
+//! Nodes put the pipelined commands of a connection into one, and clients ask for it with
+//! `MULTI`. A step that is refused does not undo the others, as in Redis.
+
+use bytes::Bytes;
+
+use super::command::{Refusal, Reply, Step, StringCommand};
+use super::{Effects, Moment, State};
+
+/// Most bytes of values, payloads and keys in one reply; those of a transaction count
+/// together.
+pub const LARGEST_REPLY: usize = 64 * 1024 * 1024;
+
+impl State {
+    pub(super) fn execute_transaction(
+        &mut self,
+        now: Moment,
+        watched: &[(Bytes, u64)],
+        steps: &[Step],
+        effects: &mut Effects,
+    ) -> Reply {
+        let is_unchanged = |(key, version): &(Bytes, u64)| self.cache.version(key) == *version;
+        if !watched.iter().all(is_unchanged) {
+            return Reply::Transaction(None);
+        }
+        let mut bytes_left = LARGEST_REPLY;
+        let replies = steps.iter().map(|step| {
+            if self.bytes_taken(step) > bytes_left {
+                return Reply::Refused(Refusal::ReplyTooLarge);
+            }
+            let reply = self.execute_step(now, step, effects);
+            match bytes_left.checked_sub(reply.payload_bytes()) {
+                Some(left) => bytes_left = left,
+                None => return Reply::Refused(Refusal::ReplyTooLarge),
+            }
+            reply
+        });
+        Reply::Transaction(Some(replies.collect()))
+    }
+
+    /// How long the value is that the step changes and replies with: known before it is done,
+    /// so that what cannot be replied with is not lost.
+    fn bytes_taken(&self, step: &Step) -> usize {
+        match step {
+            Step::String(
+                StringCommand::GetDelete { key }
+                | StringCommand::GetExpire { key, .. }
+                | StringCommand::Set {
+                    key,
+                    give_old: true,
+                    ..
+                },
+            ) => self.cache.value(key).map_or(0, |value| value.len()),
+            _ => 0,
+        }
+    }
+
+    fn execute_step(&mut self, now: Moment, step: &Step, effects: &mut Effects) -> Reply {
+        match step {
+            Step::Queue(command) => self.queues.apply(now, command, effects),
+            Step::Cache(command) => self.cache.apply(now, &self.limits, command, effects),
+            Step::String(command) => (self.cache).apply_string(now, &self.limits, command, effects),
+            Step::Read(query) => self.read(query),
+        }
+    }
+}
+
+impl Reply {
+    /// Bytes of the values, payloads and keys that the reply carries.
+    pub fn payload_bytes(&self) -> usize {
+        match self {
+            Reply::Messages(messages) => messages.iter().map(|m| m.payload.len()).sum(),
+            Reply::Values(values) => values.iter().flatten().map(|v| v.value.len()).sum(),
+            Reply::Text(text) => text.as_ref().map_or(0, Bytes::len),
+            Reply::Keys(keys) | Reply::Scanned { keys, .. } => keys.iter().map(Bytes::len).sum(),
+            Reply::Transaction(replies) => {
+                let replies = replies.iter().flatten();
+                replies.map(Reply::payload_bytes).sum()
+            }
+            _ => 0,
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Nodes in this process, over real sockets and disks, on one thread.
+
+#![allow(dead_code)] // each test binary uses a part of it
+
+use std::future::Future;
+use std::time::Duration;
+
+use squall_cluster::client::Client;
+use squall_cluster::node::{ClientOptions, Node, NodeOptions};
+use squall_cluster::raft::{Members, RaftOptions};
+use squall_cluster::state::Limits;
+use squall_cluster::storage::RealDisk;
+use squall_cluster::world::{Instant, RealWorld, World, timeout_at};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::LocalSet;
+
+use crate::ports;
+
+/// Anything that a cluster must do takes less than this, however loaded the machine.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub fn soon() -> Instant {
+    RealWorld::now() + PATIENCE
+}
+
+/// Runs a test as a node process runs its node.
+pub fn run(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("the system grants an event loop");
+    LocalSet::new().block_on(&runtime, test);
+}
+
+pub struct Cluster {
+    pub nodes: Vec<Node<RealWorld>>,
+    pub addresses: Vec<String>,
+    /// Removed when dropped.
+    _directory: TempDir,
+}
+
+impl Cluster {
+    /// Starts `count` nodes and waits until one of them serves.
+    pub async fn start(count: u16) -> Self {
+        Self::start_with(count, ClientOptions::default()).await
+    }
+
+    /// The same, with these options for clients.
+    pub async fn start_with(count: u16, clients: ClientOptions) -> Self {
+        let cluster = Self::start_some(count, count, clients).await;
+        cluster.leader().await;
+        cluster
+    }
+
+    /// Starts the first of the members of a cluster: all, or so few that none can lead.
+    pub async fn start_some(members: u16, started: u16, clients: ClientOptions) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let addresses: Vec<String> = ports::free(members)
+            .into_iter()
+            .map(|port| format!("127.0.0.1:{port}"))
+            .collect();
+        let members: Members = (1..).zip(addresses.iter().cloned()).collect();
+        let mut nodes = Vec::new();
+        for (id, address) in members.iter().take(started.into()) {
+            let options = NodeOptions {
+                id: *id,
+                address: address.clone(),
+                bind_host: None,
+                members: members.clone(),
+                raft: RaftOptions::default(),
+                limits: Limits::default(),
+                clients: clients.clone(),
+            };
+            let disk = RealDisk::open(directory.path().join(id.to_string()));
+            let disk = disk.expect("a fresh directory is free");
+            let node = Node::start(options, disk).await;
+            nodes.push(node.expect("the ports are free and the disk is empty"));
+        }
+        Self {
+            nodes,
+            addresses,
+            _directory: directory,
+        }
+    }
+
+    /// Waits until a node leads and serves; its position.
+    pub async fn leader(&self) -> usize {
+        let deadline = soon();
+        loop {
+            let leading = |node: &Node<RealWorld>| node.is_leading() && !node.is_stopping();
+            if let Some(leader) = self.nodes.iter().position(leading) {
+                return leader;
+            }
+            assert!(RealWorld::now() < deadline, "no node leads");
+            RealWorld::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// A client that begins at the node at that position.
+    pub fn client(&self, first: usize) -> Client<RealWorld> {
+        Client::new(self.addresses.clone(), first)
+    }
+
+    /// A client that knows only the node at that position.
+    pub fn client_of(&self, node: usize) -> Client<RealWorld> {
+        Client::new(vec![self.addresses[node].clone()], 0)
+    }
+}
+
+/// A connection that says exactly what it is told to.
+pub struct Wire(TcpStream);
+
+impl Wire {
+    pub async fn connect(address: &str) -> Self {
+        Self(TcpStream::connect(address).await.expect("the node listens"))
+    }
+
+    /// Sends lines of words, which are commands to a node as well, in one piece.
+    pub async fn send(&mut self, lines: &[&str]) {
+        let text: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+        self.send_bytes(text.as_bytes()).await;
+    }
+
+    pub async fn send_bytes(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).await.expect("the node reads");
+    }
+
+    /// The next bytes of the answer are these; line breaks are written as commas.
+    pub async fn expect(&mut self, answer: &str) {
+        let expected: String = answer
+            .split(',')
+            .map(|line| format!("{line}\r\n"))
+            .collect();
+        let mut heard = vec![0; expected.len()];
+        let mut at = 0;
+        while at < heard.len() {
+            let read = timeout_at::<RealWorld, _>(soon(), self.0.read(&mut heard[at..])).await;
+            let read = read.unwrap_or(Ok(0)).expect("the node answers");
+            let so_far = String::from_utf8_lossy(&heard[..at]).into_owned();
+            assert!(read > 0, "expected {expected:?}, heard only {so_far:?}");
+            at += read;
+            let matches = expected.as_bytes().starts_with(&heard[..at]);
+            let heard = String::from_utf8_lossy(&heard[..at]).into_owned();
+            assert!(matches, "expected {expected:?}, heard {heard:?}");
+        }
+    }
+
+    /// Sends and listens at the same time: neither side waits for the other to take more.
+    pub async fn exchange(&mut self, bytes: &[u8], answer: &str) {
+        let (mut reader, mut writer) = self.0.split();
+        let mut heard = vec![0; answer.len() + answer.matches(',').count() + 2];
+        let sent = writer.write_all(bytes);
+        let both = futures_util::future::join(sent, reader.read_exact(&mut heard));
+        let (sent, read) = timeout_at::<RealWorld, _>(soon(), both)
+            .await
+            .expect("the node answers in time");
+        sent.expect("the node reads");
+        read.expect("the node answers");
+        let heard = String::from_utf8_lossy(&heard);
+        assert!(heard.trim_end().replace("\r\n", ",") == answer);
+    }
+
+    /// One line of the answer, without its end.
+    pub async fn line(&mut self) -> String {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\r\n") {
+            line.push(self.0.read_u8().await.expect("the node answers"));
+        }
+        String::from_utf8_lossy(&line).trim_end().to_owned()
+    }
+
+    /// Everything until the node closes the connection.
+    pub async fn rest(mut self) -> String {
+        let mut rest = Vec::new();
+        let read = timeout_at::<RealWorld, _>(soon(), self.0.read_to_end(&mut rest)).await;
+        read.expect("the node closes in time")
+            .expect("the node closes");
+        String::from_utf8_lossy(&rest).into_owned()
+    }
+
+    /// Sends no more, and goes on listening.
+    pub async fn end(&mut self) {
+        self.0.shutdown().await.expect("the connection is open");
+    }
+}

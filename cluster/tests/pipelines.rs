@@ -1,0 +1,125 @@
+//! Commands that are sent without waiting for answers: what a client may rely on.
+
+mod nodes;
+mod ports;
+
+use std::time::Duration;
+
+use nodes::{Cluster, Wire, run};
+use squall_cluster::world::{RealWorld, World};
+
+#[test]
+fn pipelined_writes_share_entries_and_are_answered_in_order() {
+    run(async {
+        let cluster = Cluster::start(1).await;
+        let mut wire = Wire::connect(&cluster.addresses[0]).await;
+        wire.send(&["SET warm up"]).await;
+        wire.expect("+OK").await;
+        let before = cluster.nodes[0].applied_index();
+        let lines: Vec<String> = (0..100).map(|n| format!("INCRBY counter {n}")).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        wire.send(&lines).await;
+        let mut sum = 0;
+        for n in 0..100 {
+            sum += n;
+            wire.expect(&format!(":{sum}")).await;
+        }
+        let entries = cluster.nodes[0].applied_index() - before;
+        assert!(entries <= 20, "100 commands took {entries} entries");
+    });
+}
+
+#[test]
+fn a_read_sees_the_writes_before_it_and_not_those_behind_it() {
+    run(async {
+        let cluster = Cluster::start(3).await;
+        let leader = cluster.leader().await;
+        let mut wire = Wire::connect(&cluster.addresses[leader]).await;
+        let mut lines = Vec::new();
+        let mut answers = Vec::new();
+        for n in 0..50 {
+            lines.extend([
+                format!("SET k {n:02}"),
+                "GET k".into(),
+                format!("SET k x{n:02}"),
+            ]);
+            answers.push(format!("+OK,$2,{n:02},+OK"));
+        }
+        // Of a lock, too, whose grant needs an entry of its own; an error in its place.
+        lines.extend(["LOCK.CHECK l 1".into(), "LOCK.INFO l".into(), "GET".into()]);
+        lines.push("GET k".into());
+        answers.push(":1,*6,$7,holders,*0,$7,waiters,*0,$10,last-token,:0".into());
+        answers.push("-ERR wrong number of arguments for 'get' command,$3,x49".into());
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        wire.send(&lines).await;
+        wire.expect(&answers.join(",")).await;
+    });
+}
+
+#[test]
+fn answers_before_a_waiting_command_do_not_wait_with_it() {
+    run(async {
+        let cluster = Cluster::start(1).await;
+        let mut waiting = Wire::connect(&cluster.addresses[0]).await;
+        waiting
+            .send(&["SET k v", "QUEUE.RECEIVE q WAIT 60000", "GET k", "PING"])
+            .await;
+        waiting.expect("+OK").await;
+        let mut other = Wire::connect(&cluster.addresses[0]).await;
+        other.send(&["SET k w", "QUEUE.PUBLISH q m"]).await;
+        other.expect("+OK,:1").await;
+        waiting.expect("*1,*4,:1,:1,:1,$1,m,$1,w,+PONG").await;
+    });
+}
+
+#[test]
+fn a_long_poll_ends_when_its_client_hangs_up() {
+    run(async {
+        let cluster = Cluster::start(1).await;
+        let address = &cluster.addresses[0];
+        let mut gone = Wire::connect(address).await;
+        gone.send(&["PING", "QUEUE.RECEIVE q WAIT 60000"]).await;
+        gone.expect("+PONG").await;
+        drop(gone);
+        // Long enough for the node to hear of it; were it not, the test would pass wrongly
+        // only if the poll took nothing, either.
+        RealWorld::sleep(Duration::from_millis(200)).await;
+        let mut other = Wire::connect(address).await;
+        other.send(&["QUEUE.PUBLISH q m", "QUEUE.RECEIVE q"]).await;
+        other.expect(":1,*1,*4,:1,:1,:1,$1,m").await;
+    });
+}
+
+#[test]
+fn who_ends_only_his_own_side_is_answered() {
+    run(async {
+        let cluster = Cluster::start(1).await;
+        let mut wire = Wire::connect(&cluster.addresses[0]).await;
+        wire.send(&["SET k v", "LOCK.CHECK l 4", "GET k"]).await;
+        wire.end().await;
+        assert_eq!(wire.rest().await, "+OK\r\n:1\r\n$1\r\nv\r\n");
+    });
+}
+
+#[test]
+fn more_than_may_be_on_its_way_is_answered_all_the_same() {
+    run(async {
+        let cluster = Cluster::start(1).await;
+        let mut wire = Wire::connect(&cluster.addresses[0]).await;
+        let echo = "x".repeat(4_000);
+        let pair = |n: usize| format!("INCR n\r\nECHO {n}{echo}\r\n");
+        // More than is begun at a time, and sent in pieces, so that neither side waits for the
+        // other for ever.
+        for round in 0..3 {
+            let numbers = round * 1_500..(round + 1) * 1_500;
+            let text: String = numbers.clone().map(pair).collect();
+            let mut answers = String::new();
+            for n in numbers {
+                let said = format!("{n}{echo}");
+                answers += &format!(":{},${},{said},", n + 1, said.len());
+            }
+            wire.exchange(text.as_bytes(), answers.trim_end_matches(','))
+                .await;
+        }
+    });
+}

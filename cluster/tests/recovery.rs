@@ -1,0 +1,235 @@
+//! The ways out when a cluster has lost its majority, or everything but a backup.
+
+mod memory_world;
+mod ports;
+
+use std::time::Duration;
+
+use memory_world::MemoryWorld;
+use openraft::impls::BasicNode;
+use openraft::{EntryPayload, Membership};
+use squall_cluster::client::Client;
+use squall_cluster::node::{ClientOptions, Node, NodeOptions, force_new_cluster};
+use squall_cluster::raft::state_machine::term_of;
+use squall_cluster::raft::{LogEntry, LogId, Members, RaftOptions};
+use squall_cluster::state::Limits;
+use squall_cluster::state::command::{
+    CacheCommand, Command, Query, Reply, SetCondition, Versioned,
+};
+use squall_cluster::storage::{Disk, MemoryDisk, Record, Wal};
+use squall_cluster::world::World;
+use tokio::task::LocalSet;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn block_on(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("the system grants an event loop");
+    LocalSet::new().block_on(&runtime, test);
+}
+
+fn options(id: u64, address: &str, members: &Members) -> NodeOptions {
+    NodeOptions {
+        id,
+        address: address.to_owned(),
+        bind_host: None,
+        members: members.clone(),
+        raft: RaftOptions::default(),
+        limits: Limits::default(),
+        clients: ClientOptions::default(),
+    }
+}
+
+async fn start(options: NodeOptions, disk: &MemoryDisk) -> Node<MemoryWorld> {
+    let started = Node::start(options, disk.clone()).await;
+    started.unwrap_or_else(|e| panic!("the node starts: {e}"))
+}
+
+async fn set(address: &str, key: &'static str) {
+    let mut client = Client::<MemoryWorld>::new(vec![address.to_owned()], 0);
+    let command = Command::Cache(CacheCommand::Set {
+        key: key.into(),
+        value: "v".into(),
+        ttl_ms: None,
+        keep_ttl: false,
+        condition: SetCondition::Always,
+    });
+    let deadline = MemoryWorld::now() + PATIENCE;
+    let answer = client.write(None, &command, 0, deadline).await;
+    answer.expect("a cluster with a leader serves writes");
+}
+
+async fn get(address: &str, key: &'static str) -> Option<Versioned> {
+    let mut client = Client::<MemoryWorld>::new(vec![address.to_owned()], 0);
+    let query = Query::Get {
+        keys: vec![key.into()],
+    };
+    let deadline = MemoryWorld::now() + PATIENCE;
+    match client.read(None, &query, deadline).await {
+        Ok(Reply::Values(mut values)) => values.remove(0),
+        other => panic!("a cluster with a leader serves reads: {other:?}"),
+    }
+}
+
+/// A cluster of two that has the key `a`, stopped; the disks.
+async fn cluster_of_two() -> [MemoryDisk; 2] {
+    let addresses: Vec<String> = (ports::free(2).iter())
+        .map(|port| format!("127.0.0.1:{port}"))
+        .collect();
+    let members: Members = (1..).zip(addresses.iter().cloned()).collect();
+    let disks = [MemoryDisk::new(), MemoryDisk::new()];
+    let mut nodes = Vec::new();
+    for ((id, address), disk) in members.iter().zip(&disks) {
+        nodes.push(start(options(*id, address, &members), disk).await);
+    }
+    set(&addresses[0], "a").await;
+    for node in &nodes {
+        node.stop("the test wants it").await;
+    }
+    disks
+}
+
+#[test]
+fn one_node_of_a_lost_majority_goes_on_alone_when_it_is_forced() {
+    block_on(async {
+        let [disk, lost] = cluster_of_two().await;
+        // Its process is gone, in the place of the port it had there is a new one.
+        let address = format!("127.0.0.1:{}", ports::free(1)[0]);
+        let alone = options(1, &address, &Members::new());
+        force_new_cluster::<MemoryWorld>(&alone, disk.clone())
+            .await
+            .expect("there is a log");
+        let node = start(alone, &disk).await;
+        assert!(get(&address, "a").await.is_some(), "nothing it had is lost");
+        set(&address, "b").await;
+        assert_eq!(node.membership().voters, [1].into());
+
+        // What is left of the old cluster does not come in.
+        let other = format!("127.0.0.1:{}", ports::free(1)[0]);
+        let _old = start(options(2, &other, &Members::new()), &lost).await;
+        let refused = node.add_member(2, &other).await;
+        let why = refused
+            .expect_err("it belongs to another cluster")
+            .to_string();
+        assert!(why.contains("does not answer"), "{why}");
+        set(&address, "c").await;
+    });
+}
+
+#[test]
+fn a_snapshot_is_a_backup_that_a_node_can_be_restored_from() {
+    block_on(async {
+        let address = format!("127.0.0.1:{}", ports::free(1)[0]);
+        let members = Members::from([(1, address.clone())]);
+        let disk = MemoryDisk::new();
+        let node = start(options(1, &address, &members), &disk).await;
+        set(&address, "a").await;
+        node.snapshot().await.expect("it has something to save");
+        let backup = loop {
+            let names = disk.list().await.expect("the disk works");
+            let name = names
+                .into_iter()
+                .find(|name| name.starts_with("snapshot-") && !name.ends_with(".tmp"));
+            if let Some(name) = name {
+                break name;
+            }
+            MemoryWorld::sleep(Duration::from_millis(10)).await;
+        };
+        node.stop("the test wants it").await;
+
+        let restored = MemoryDisk::new();
+        let bytes = disk.contents(&backup).expect("it was listed");
+        restored.put(&backup, &bytes);
+        let address = format!("127.0.0.1:{}", ports::free(1)[0]);
+        let alone = options(7, &address, &Members::new());
+        force_new_cluster::<MemoryWorld>(&alone, restored.clone())
+            .await
+            .expect("there is a snapshot");
+        let _node = start(alone, &restored).await;
+        assert!(get(&address, "a").await.is_some());
+        set(&address, "b").await;
+
+        let empty = options(8, &address, &Members::new());
+        let refused = force_new_cluster::<MemoryWorld>(&empty, MemoryDisk::new()).await;
+        assert!(refused.is_err(), "there is nothing to go on from");
+    });
+}
+
+/// Written by a node of the release before: a session with a lock, some keys, a letter in a
+/// queue; a snapshot, and a log that goes on behind it.
+#[test]
+fn a_directory_of_the_release_before_is_read_and_carried_on() {
+    block_on(async {
+        let disk = MemoryDisk::new();
+        disk.put("wal", include_bytes!("fixtures/release-0.1/wal"));
+        let snapshot = include_bytes!("fixtures/release-0.1/snapshot-00000000000000000019");
+        disk.put("snapshot-00000000000000000019", snapshot);
+        let address = format!("127.0.0.1:{}", ports::free(1)[0]);
+        let node = start(options(1, &address, &Members::new()), &disk).await;
+        for (key, value) in [
+            ("key-0", "value-0"),
+            ("key-11", "value-11"),
+            ("last", "one"),
+        ] {
+            let found = get(&address, key).await.map(|found| found.value);
+            assert_eq!(found.as_deref(), Some(value.as_bytes()), "{key}");
+        }
+        set(&address, "new").await;
+        node.stop("the test wants it").await;
+
+        let address = format!("127.0.0.1:{}", ports::free(1)[0]);
+        let _again = start(options(1, &address, &Members::new()), &disk).await;
+        for key in ["key-11", "new"] {
+            assert!(get(&address, key).await.is_some(), "{key}");
+        }
+    });
+}
+
+/// A leader committed a joint configuration and died before it could leave it.
+#[test]
+fn a_change_of_members_that_was_left_half_done_is_finished_by_the_next_leader() {
+    block_on(async {
+        let address = format!("127.0.0.1:{}", ports::free(1)[0]);
+        let members = Members::from([(1, address.clone())]);
+        let disk = MemoryDisk::new();
+        let node = start(options(1, &address, &members), &disk).await;
+        set(&address, "a").await;
+        node.stop("the test wants it").await;
+        append_joint_configuration(&disk, &address).await;
+
+        let address = format!("127.0.0.1:{}", ports::free(1)[0]);
+        let node = start(options(1, &address, &Members::new()), &disk).await;
+        // Applied behind the joint configuration, which is in force until it is left.
+        set(&address, "b").await;
+        let deadline = MemoryWorld::now() + PATIENCE;
+        while node.membership().is_changing {
+            assert!(MemoryWorld::now() < deadline, "nobody finishes the change");
+            MemoryWorld::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(node.membership().voters, [1].into());
+        set(&address, "c").await;
+    });
+}
+
+/// Both configurations have the one node, so that it is a majority of both.
+async fn append_joint_configuration(disk: &MemoryDisk, address: &str) {
+    let (mut wal, recovered) = Wal::open(disk.clone()).await.expect("the node has stopped");
+    let (position, bytes) = recovered.entries.last_key_value().expect("it has entries");
+    let last: LogEntry<MemoryWorld> = postcard::from_bytes(bytes).expect("an entry");
+    let voters = [1].into();
+    let nodes = std::collections::BTreeMap::from([(1, BasicNode::new(address))]);
+    let joint = Membership::new(vec![voters, [1].into()], nodes).expect("its voters are nodes");
+    // The write-ahead log counts from 1, Raft from 0.
+    let (term, next) = (term_of::<MemoryWorld>(&last.log_id), *position);
+    let entry = LogEntry::<MemoryWorld> {
+        log_id: LogId::<MemoryWorld>::new_term_index(term, next),
+        payload: EntryPayload::Membership(joint),
+    };
+    let data = postcard::to_stdvec(&entry).expect("plain data").into();
+    let index = position + 1;
+    let entry = Record::Entry { index, data };
+    wal.write(&[entry]).await.expect("the disk works");
+    wal.sync().await.expect("the disk works");
+}

@@ -1,0 +1,128 @@
+//! Clients that know nothing of Squall: redis-py and the tools of Redis, doing what their own
+//! first pages show, also while the leader dies.
+//!
+//! The Python that is used is `$SQUALL_PYTHON`, or else `python3`; it needs the package `redis`
+//! in version 8. What is missing is named and skipped, except where `CI=true`.
+
+mod ports;
+mod processes;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use processes::{Cluster, eventually, is_there, redis_cli_is_there, say};
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/strangers/strangers.py");
+
+fn python() -> Command {
+    Command::new(std::env::var("SQUALL_PYTHON").unwrap_or_else(|_| "python3".into()))
+}
+
+fn redis_py_is_there() -> bool {
+    let mut version = python();
+    version.args([
+        "-c",
+        "import redis; assert redis.__version__.startswith('8.')",
+    ]);
+    is_there("redis-py 8 (SQUALL_PYTHON)", &mut version)
+}
+
+/// The script with one of its checks, on the ports of the cluster.
+fn check(cluster: &Cluster, name: &str) -> Child {
+    let mut script = python();
+    script.arg(SCRIPT).arg(name);
+    script.args((1..=3).map(|id| cluster.port(id).to_string()));
+    script
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it was there a moment ago")
+}
+
+fn succeeds(child: Child) -> String {
+    let output = child.wait_with_output().expect("the script ends");
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{text}");
+    text
+}
+
+#[test]
+fn redis_py_works_on_one_node_and_on_the_cluster_in_both_versions_of_the_protocol() {
+    if !redis_py_is_there() || !redis_cli_is_there() {
+        return;
+    }
+    let cluster = Cluster::start(3);
+    succeeds(check(&cluster, "plain"));
+    succeeds(check(&cluster, "cluster"));
+}
+
+#[test]
+fn redis_py_loses_nothing_when_the_leader_dies() {
+    if !redis_py_is_there() || !redis_cli_is_there() {
+        return;
+    }
+    let mut cluster = Cluster::start(3);
+    let mut writer = check(&cluster, "survive");
+    let output = writer.stdout.take().expect("its output is piped");
+    let mut output = BufReader::new(output);
+    let mut line = String::new();
+    output.read_line(&mut line).expect("the script writes");
+    assert_eq!(line, "writing\n");
+    let leader = cluster.leader(1);
+    let has = |port, key: &str| match say(port, &format!("EXISTS {key}")).as_str() {
+        "1" => Ok(()),
+        other => Err(other.to_owned()),
+    };
+    eventually("some writes", || has(cluster.port(leader), "survive-20"));
+    cluster.kill(leader);
+    let survivor = cluster.other_than(&[leader]);
+    let mut count = 21;
+    // The writer goes on where it was: what it writes next is written under the new leader.
+    while has(cluster.port(survivor), &format!("survive-{count}")).is_ok() {
+        count += 1;
+    }
+    let key = format!("survive-{}", count + 20);
+    eventually("more writes", || has(cluster.port(survivor), &key));
+    drop(writer.stdin.take());
+    let mut rest = String::new();
+    output.read_line(&mut rest).expect("the script writes");
+    succeeds(writer);
+    assert!(rest.starts_with("written "), "{rest}");
+}
+
+#[test]
+fn the_tools_of_redis_find_nothing_wrong() {
+    if !redis_cli_is_there() {
+        return;
+    }
+    let cluster = Cluster::start(3);
+    let port = cluster.port(2).to_string();
+    let tool = |program: &str, args: &[&str]| {
+        let run = Command::new(program).args(args).output();
+        let output = run.unwrap_or_else(|e| panic!("{program}: {e}"));
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success(), "{program} {args:?}: {text}");
+        text
+    };
+    let address = cluster.address(2);
+    let report = tool("redis-cli", &["--cluster", "check", &address]);
+    assert!(report.contains("All 16384 slots covered"), "{report}");
+    assert!(report.contains("All nodes agree"), "{report}");
+    let report = tool("redis-cli", &["--cluster", "info", &address]);
+    assert!(report.contains("1 masters"), "{report}");
+    for version in ["-2", "-3"] {
+        let told = tool("redis-cli", &[version, "-p", &port, "INFO", "server"]);
+        assert!(told.starts_with("# Server\r\nredis_version:"), "{told}");
+        let known = tool(
+            "redis-cli",
+            &[version, "-p", &port, "COMMAND", "INFO", "get", "nope"],
+        );
+        assert!(known.starts_with("get\n2\n"), "{known}");
+    }
+    let leader = cluster.port(cluster.leader(1)).to_string();
+    let tests = "set,get,incr,mset";
+    let args = ["-p", &leader, "-t", tests, "-n", "2000", "-P", "16", "-q"];
+    let report = tool("redis-benchmark", &args);
+    assert_eq!(report.matches("requests per second").count(), 4, "{report}");
+}

@@ -1,0 +1,124 @@
+//! The driver of Squall's own cluster: actions become commands and queries, replies become
+//! outcomes.
+
+use squall_cluster::client::{CallError, Client, Tracking};
+use squall_cluster::protocol::{Push, ReadMode};
+use squall_cluster::state::command::{Command, Query, Refusal, Reply};
+use squall_world::{Instant, World};
+
+use super::driver::{Connection, Invalidations, LocalFuture, Request};
+use super::{cache, lock, queue};
+use squall_history::{Action, Outcome, Service};
+
+/// What a node is sent.
+pub(super) enum Asked {
+    Write(Command),
+    /// Served as the mode says; `None`: linearizable.
+    Read(Option<ReadMode>, Query),
+}
+
+/// Why an operation failed whose session has ended.
+pub(super) const NO_SESSION: &str = "NoSession";
+
+/// A connection to Squall's own cluster.
+pub(super) struct Cluster<W: World>(pub(super) Client<W>);
+
+impl<W: World> Connection for Cluster<W> {
+    fn send<'a>(&'a mut self, request: Request<'a>) -> LocalFuture<'a, Outcome> {
+        Box::pin(async move {
+            let action = request.action;
+            let (once, deadline) = (request.extras.once, request.deadline);
+            let asked = match action.service() {
+                Service::Lock => lock::asked(action),
+                Service::Queue => queue::asked(action, request.extras.producer),
+                Service::Cache => cache::asked(action, request.extras.bytes),
+                Service::Own(name) => {
+                    let why = format!("squall's own cluster has no service `{}`", name.text());
+                    return Outcome::Failed { why };
+                }
+            };
+            let result = match asked {
+                Asked::Write(command) => {
+                    let wait_ms = action.wait_ms();
+                    self.0.write(once, &command, wait_ms, deadline).await
+                }
+                Asked::Read(mode, query) => self.0.read(mode, &query, deadline).await,
+            };
+            outcome_of(action, result)
+        })
+    }
+
+    fn track(
+        &mut self,
+        index: u64,
+        deadline: Instant,
+    ) -> LocalFuture<'_, Option<Box<dyn Invalidations>>> {
+        Box::pin(async move {
+            let stream = self.0.track(index, deadline).await.ok()?;
+            Some(Box::new(stream) as Box<dyn Invalidations>)
+        })
+    }
+}
+
+impl<W: World> Invalidations for Tracking<W> {
+    fn next(&mut self) -> LocalFuture<'_, Result<Push, String>> {
+        Box::pin(Tracking::next(self))
+    }
+
+    fn ping(&mut self, deadline: Instant) -> LocalFuture<'_, Result<(), String>> {
+        Box::pin(Tracking::ping(self, deadline))
+    }
+}
+
+/// What the client learnt, in the terms of the history.
+fn outcome_of(action: &Action, result: Result<Reply, CallError>) -> Outcome {
+    let reply = match result {
+        Ok(reply) => reply,
+        Err(CallError::Refused(Refusal::NotHeld | Refusal::NoSession)) if is_hold(action) => {
+            return Outcome::NotHeld;
+        }
+        Err(CallError::Refused(refusal)) => {
+            return Outcome::Failed {
+                why: format!("{refusal:?}"),
+            };
+        }
+        Err(CallError::Definite(why) | CallError::Rejected(why)) => {
+            return Outcome::Failed { why };
+        }
+        Err(CallError::Indefinite(why)) => return Outcome::Unknown { why },
+    };
+    let answer = match action.service() {
+        Service::Lock => lock::answer(action, reply),
+        Service::Queue => queue::answer(action, reply),
+        Service::Cache => cache::answer(action, reply),
+        Service::Own(_) => Err(reply),
+    };
+    // The protocol does not allow this here. The effect is unknown; the checks for phantom and
+    // lost effects will find it.
+    answer.unwrap_or_else(|reply| Outcome::Unknown {
+        why: format!("unexpected reply {reply:?}"),
+    })
+}
+
+fn is_hold(action: &Action) -> bool {
+    use Action::*;
+    matches!(
+        action,
+        Acquire { .. } | Release { .. } | KeepAlive { .. } | CloseSession { .. }
+    )
+}
+
+/// A payload of `bytes` that begins with `value`.
+pub(super) fn payload(value: &str, bytes: u64) -> bytes::Bytes {
+    let mut payload = Vec::with_capacity(value.len().max(bytes as usize));
+    payload.extend_from_slice(value.as_bytes());
+    payload.push(b' ');
+    payload.resize(payload.len().max(bytes as usize), b'.');
+    payload.into()
+}
+
+/// The value that a payload begins with.
+pub(super) fn value_of(payload: &[u8]) -> String {
+    let end = payload.iter().position(|byte| *byte == b' ');
+    String::from_utf8_lossy(&payload[..end.unwrap_or(payload.len())]).into_owned()
+}
