@@ -156,6 +156,8 @@ objectives
   recovery max   at most 10s
   recovery point at most 0s
   lost           at most 0
+
+must judge L1, L9, Q1, Q3, C1, R1, R2, R4
 ";
 
 fn chaos(keys: &str) -> Scenario {
