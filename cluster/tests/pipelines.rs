@@ -48,7 +48,7 @@ fn a_read_sees_the_writes_before_it_and_not_those_behind_it() {
         // Of a lock, too, whose grant needs an entry of its own; an error in its place.
         lines.extend(["LOCK.CHECK l 1".into(), "LOCK.INFO l".into(), "GET".into()]);
         lines.push("GET k".into());
-        answers.push(":1,*6,$7,holders,*0,$7,waiters,*0,$10,last-token,:0".into());
+        answers.push(":0,*6,$7,holders,*0,$7,waiters,*0,$10,last-token,:0".into());
         answers.push("-ERR wrong number of arguments for 'get' command,$3,x49".into());
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         wire.send(&lines).await;
@@ -97,7 +97,7 @@ fn who_ends_only_his_own_side_is_answered() {
         let mut wire = Wire::connect(&cluster.addresses[0]).await;
         wire.send(&["SET k v", "LOCK.CHECK l 4", "GET k"]).await;
         wire.end().await;
-        assert_eq!(wire.rest().await, "+OK\r\n:1\r\n$1\r\nv\r\n");
+        assert_eq!(wire.rest().await, "+OK\r\n:0\r\n$1\r\nv\r\n");
     });
 }
 

@@ -228,7 +228,7 @@ for = "1s"
     assert_eq!(judged.report.verdict, RunVerdict::ObjectiveMissed);
     let reason = &judged.report.reason;
     assert!(
-        reason.contains("must be replaced (its disk was wiped)"),
+        reason.contains("fault 0 was not undone: node-1 could not be removed in time"),
         "{reason}"
     );
     assert!(

@@ -11,13 +11,14 @@ use squall_tests::source::{Import, imports, module_of};
 type Rule = (&'static str, &'static [&'static str]);
 
 const CLUSTER: &[Rule] = &[
+    ("encode", &[]),
     ("planted", &[]),
     // The mistakes of planted bugs are made where the right thing is done.
-    ("state", &["planted"]),
+    ("state", &["encode", "planted"]),
     ("storage", &[]),
     ("protocol", &["state"]),
     ("client", &["protocol", "state"]),
-    ("raft", &["planted", "state", "storage"]),
+    ("raft", &["encode", "planted", "state", "storage"]),
     ("node", &["planted", "protocol", "raft", "state", "storage"]),
     ("lib", &[]),
     // A crate of its own, which names the library as any other user does.
@@ -98,7 +99,7 @@ const CLUSTER_HOMES: &[Home] = &[
     // `node` speaks openraft's errors and watch channels; no type of it leaves there.
     ("openraft", &["raft", "node"]),
     ("redis_protocol", &["protocol"]),
-    ("postcard", &["raft", "state", "storage"]),
+    ("postcard", &["encode.rs", "raft", "state", "storage"]),
     ("tokio", &["bin", "client", "client.rs", "node", "raft"]),
     ("rand", &["raft/runtime.rs"]),
     ("tracing", &["bin", "node", "raft"]),

@@ -56,8 +56,8 @@ fn an_own_service_is_asked_probed_audited_judged_and_reported() {
     let json = serde_json::to_value(&run.report).expect("reports are plain data");
     let downtime = &json["downtime_ms"]["max"];
     assert!(downtime["count"].as_u64() >= Some(5), "{downtime}");
-    let latency = &json["latency_ms"]["max"]["raise"];
-    assert!(latency.is_object(), "{}", json["latency_ms"]);
+    let latency = &json["latency_us"]["max"]["raise"];
+    assert!(latency.is_object(), "{}", json["latency_us"]);
     let objectives = json["objectives"].as_array().expect("there are objectives");
     let names: Vec<&str> = objectives
         .iter()

@@ -62,8 +62,9 @@ fn an_early_acknowledgement_is_found_replayed_and_shrunk() {
             .run()
     };
     let with = small(true);
-    let of_mistake = &with.results()[0].causes[0];
-    assert!(found.causes.contains(of_mistake), "{of_mistake}");
+    let causes = &with.results()[0].causes;
+    let is_the_same = causes.iter().any(|cause| found.causes.contains(cause));
+    assert!(is_the_same, "{causes:?}");
     let without = small(false);
     assert_eq!(without.lost(), 0);
 }

@@ -237,7 +237,7 @@ mod tests {
             target: "openraft::core".into(),
             text: "slow".into(),
         };
-        let text = "-1.250000s node-2 leader/4  WARN openraft::core: slow";
+        let text = "-1.250000s node-2 leader/4 WARN  openraft::core: slow";
         assert_eq!(line.to_string(), text);
     }
 }

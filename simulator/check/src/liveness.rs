@@ -19,11 +19,11 @@ use std::collections::BTreeMap;
 use super::result::Judge;
 use super::view::View;
 use super::words::{self, seconds};
-use squall_history::{EventKind, HarnessEvent, Operation, Outcome, Phase, Service};
+use squall_history::{EventKind, HarnessEvent, Operation, Outcome, PROBE, Phase, Service};
 
 /// A service that acknowledges less of its rate in the warm-up is not served.
 const LEAST_RATE_PERCENT: u64 = 10;
-/// Fewer acknowledged operations in the warm-up make no rate.
+/// Fewer operations in the warm-up, or due after the heal at that rate, make no rate.
 const LEAST_OF_A_RATE: u64 = 50;
 
 /// Clients that asked for less time than this did so because they got no answers.
@@ -111,21 +111,33 @@ fn judge_rate(view: &View, judge: &mut Judge, service: Service) {
         );
         return;
     }
-    let before = acknowledged(&of_phase(Phase::Warmup));
+    // Probes ask at a pace of their own, which faults change.
+    let of_workload = |phase| {
+        let mut operations = of_phase(phase);
+        operations.retain(|o| !o.client.starts_with(PROBE));
+        operations
+    };
+    let before = acknowledged(&of_workload(Phase::Warmup));
+    let asked = of_workload(Phase::Serve);
+    let served = acknowledged(&asked);
     let has_steps = |kind: &EventKind| matches!(kind, EventKind::Load { .. });
     let has_steps = view
         .history
         .events
         .iter()
         .any(|event| has_steps(&event.kind));
-    let lengths = length_us(view, Phase::Warmup).zip(served_us(view));
+    let lengths = length_us(view, Phase::Warmup).zip(served_us(view, &asked));
     let Some((warmup_us, serve_us)) = lengths.filter(|_| !has_steps && before >= LEAST_OF_A_RATE)
     else {
         return;
     };
     // As products, so that nothing is rounded.
+    let due = u128::from(before) * u128::from(serve_us);
+    if due < u128::from(LEAST_OF_A_RATE) * u128::from(warmup_us) {
+        return;
+    }
     let rate = u128::from(served) * u128::from(warmup_us) * 100;
-    let least = u128::from(before) * u128::from(serve_us) * u128::from(LEAST_RATE_PERCENT);
+    let least = due * u128::from(LEAST_RATE_PERCENT);
     if rate < least {
         let rate = |count: u64, us: u64| count.saturating_mul(1_000_000) / us.max(1);
         let (now, then) = (rate(served, serve_us), rate(before, warmup_us));
@@ -145,14 +157,10 @@ fn length_us(view: &View, phase: Phase) -> Option<u64> {
 
 /// How long clients asked in the serve phase. It lasts until the last of them is done, who may
 /// wait long for a last lock or message while the others ask nothing more.
-fn served_us(view: &View) -> Option<u64> {
+fn served_us(view: &View, asked: &[&Operation]) -> Option<u64> {
     let start_us = view.phase(Phase::Serve)?.at_us;
     let length_us = length_us(view, Phase::Serve)?;
-    let asked = view
-        .operations
-        .iter()
-        .filter(|o| view.in_phase(o, Phase::Serve));
-    let last_us = asked.map(|o| o.invoked_us).max()?;
+    let last_us = asked.iter().map(|o| o.invoked_us).max()?;
     Some((last_us - start_us).max(length_us.min(SHORTEST_SERVE_US)))
 }
 
@@ -161,7 +169,10 @@ fn judge_clients(view: &View, judge: &mut Judge) {
     let mut clients: BTreeMap<(&str, Service), Vec<&Operation>> = BTreeMap::new();
     for operation in &view.operations {
         // One that never returned is of a client that vanished, as some are meant to.
-        let is_asked = operation.action.is_remote() && operation.outcome.is_some();
+        // Probes give up so early that a slow answer is none to them.
+        let is_asked = operation.action.is_remote()
+            && operation.outcome.is_some()
+            && !operation.client.starts_with(PROBE);
         if is_asked && view.in_phase(operation, Phase::Serve) {
             let key = (operation.client, operation.action.service());
             clients.entry(key).or_default().push(operation);

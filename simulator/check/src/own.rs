@@ -214,15 +214,17 @@ mod tests {
 
     #[test]
     fn a_lost_write_of_an_own_service_is_a_violation() {
-        let mut run = Run::new();
-        run.call("largest-1", offer(Some(3)), answer(3));
-        run.call("largest-2", offer(Some(2)), answer(3));
-        run.audit();
-        run.call("audit", offer(None), answer(3));
-        let good = judged(&mut run);
+        let audited = |last: u64| {
+            let mut run = Run::new();
+            run.call("largest-1", offer(Some(3)), answer(3));
+            run.call("largest-2", offer(Some(2)), answer(3));
+            run.audit();
+            run.call("audit", offer(None), answer(last));
+            judged(&mut run)
+        };
+        let good = audited(3);
         assert_eq!((good.verdict, good.checked), (Verdict::Pass, 3));
-        run.call("audit", offer(None), answer(2));
-        let bad = judged(&mut run);
+        let bad = audited(2);
         assert_eq!(bad.verdict, Verdict::Fail, "{bad:?}");
         let last = bad.evidence.last().expect("there is evidence");
         assert!(last.contains("audit: offer k -> 2"), "{last}");

@@ -316,6 +316,8 @@ mod tests {
             r#"{"at":3,"type":"fault","fault":0,"kind":"kill","targets":["node-1"],"status":"skipped","why":"no leader"}"#,
             r#"{"at":4,"type":"node","node":"node-1","is":"follower","term":2,"leader":null}"#,
             r#"{"at":5,"type":"note","text":"line\nend"}"#,
+            r#"{"at":6,"type":"harness","missed":"undo","fault":3,"why":"no leader"}"#,
+            r#"{"at":7,"type":"harness","missed":"clients_done"}"#,
             "",
         ];
         assert_eq!(text(&one_of_each()), expected.join("\n"));

@@ -67,7 +67,11 @@ fn of<T: JsonSchema>(title: &str) -> Schema {
 /// A part that is flattened into an object stands within its schema and is left alone; what
 /// it allows counts as named.
 fn close(schema: &mut Map<String, Value>) {
-    if schema.contains_key("properties") {
+    // A flattened map says what else there may be.
+    let is_open = schema
+        .get("additionalProperties")
+        .is_some_and(Value::is_object);
+    if schema.contains_key("properties") && !is_open {
         schema.remove("additionalProperties");
         schema.insert("unevaluatedProperties".into(), false.into());
     }

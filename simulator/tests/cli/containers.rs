@@ -24,7 +24,7 @@ fn what_containers_cannot_do_is_refused_when_the_plan_is_made() {
         assert_eq!(
             run.stderr,
             "error: the docker backend cannot do fault 0 (power_loss): what was not synced \
-             outlives a process; leave it out, or run in simulation\n"
+             outlives a process; leave it out, or run on another backend\n"
         );
     }
     assert!(!out.exists(), "nothing was made");
@@ -60,12 +60,12 @@ fn machines_that_containers_are_not_are_refused() {
     assert_eq!(
         refused(regions, &[]),
         "error: the docker backend cannot put members far apart ([[region]]): containers are \
-         all on this machine; leave the regions out, or run in simulation\n"
+         all on this machine; leave the regions out, or run on another backend\n"
     );
     assert_eq!(
         refused("", &["--set", "network.loss=1%"]),
         "error: the docker backend does not lose packets all the time (`loss` in [network]): \
-         write a fault with `link`, or run in simulation\n"
+         write a fault with `link`, or run on another backend\n"
     );
 }
 

@@ -116,7 +116,7 @@ fn a_run_that_misses_an_objective_is_as_the_schema_says() {
 /// with their evidence, faults that were skipped, errors, bottlenecks.
 #[test]
 fn the_report_of_the_golden_tests_is_as_the_schema_says() {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/report/golden/report.json");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("report/src/golden/report.json");
     let report = json_at(&golden);
     assert_eq!(report["verdict"], "violation");
     holds("report", &report);

@@ -66,6 +66,7 @@ enabled = false
 [[workload]]
 service = "lock"
 clients = 2
+ttl = "2s"
 think = { min = "20ms", max = "40ms" }
 
 [[workload]]

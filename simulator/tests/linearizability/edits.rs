@@ -45,7 +45,8 @@ struct Edit {
 
 fn is_seen(history: &History) -> bool {
     let checks = check_all(history);
-    if checks.iter().any(|check| check.verdict != Verdict::Pass) {
+    let holds = |verdict| matches!(verdict, Verdict::Pass | Verdict::NotJudged);
+    if checks.iter().any(|check| !holds(check.verdict)) {
         return true;
     }
     [Model::Register, Model::Lock, Model::Queue]

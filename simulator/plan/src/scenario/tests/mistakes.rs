@@ -256,7 +256,7 @@ fn mistakes_of_meaning() {
         ),
         (
             "[objectives]\nlatency.tree.climb.p99 = \"1s\"",
-            "t.toml:3:1: no workload asks a service `tree`",
+            "t.toml:3:14: no workload asks a service `tree`",
         ),
         (
             "[[workload]]\nservice = \"queue\"\npriorities = 257",
