@@ -120,6 +120,9 @@ fn judge_rate(view: &View, judge: &mut Judge, service: Service) {
     let before = acknowledged(&of_workload(Phase::Warmup));
     let asked = of_workload(Phase::Serve);
     let served = acknowledged(&asked);
+    if served == asked.len() as u64 && stopped_early(view, &asked) {
+        return;
+    }
     let has_steps = |kind: &EventKind| matches!(kind, EventKind::Load { .. });
     let has_steps = view
         .history
@@ -153,6 +156,16 @@ fn length_us(view: &View, phase: Phase) -> Option<u64> {
     let index = view.phases.iter().position(|p| p.phase == phase)?;
     let end = view.phases.get(index + 1)?;
     Some(end.at_us - view.phases[index].at_us)
+}
+
+/// Whether the clients were done before the serve phase was half over: a workload with so many
+/// operations asks no more once it has done them.
+fn stopped_early(view: &View, asked: &[&Operation]) -> bool {
+    let serve = view.phase(Phase::Serve).zip(length_us(view, Phase::Serve));
+    let last_us = asked.iter().filter_map(|o| o.returned_us).max();
+    serve.is_some_and(|(start, length_us)| {
+        last_us.is_none_or(|last_us| last_us < start.at_us + length_us / 2)
+    })
 }
 
 /// How long clients asked in the serve phase. It lasts until the last of them is done, who may

@@ -53,8 +53,8 @@ fn machines_that_containers_are_not_are_refused() {
         run.stderr
     };
     let fast = "error: the docker backend cannot be as fast as a profile says (--profile, \
-                [hardware]): containers are as fast as this machine; leave it out, or run in \
-                simulation\n";
+                [hardware]): containers are as fast as this machine; leave it out, or run on \
+                another backend\n";
     assert_eq!(refused("", &["--profile", "PROFILE"]), fast);
     assert_eq!(refused(hardware, &[]), fast);
     assert_eq!(

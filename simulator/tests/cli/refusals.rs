@@ -34,7 +34,7 @@ fn an_unknown_key_is_named_with_its_place_and_the_nearest_known_one() {
 fn an_impossible_target_is_named_with_its_place() {
     assert_eq!(
         error_of(r#"kill = ["leader"]"#, r#"kill = ["node-4"]"#),
-        "27:9: unknown node `node-4`, the cluster has node-1 to node-3\n"
+        "28:9: unknown node `node-4`, the cluster has node-1 to node-3\n"
     );
 }
 
@@ -50,7 +50,7 @@ fn a_negative_duration_is_named_with_its_place() {
 fn a_fault_after_the_chaos_phase_is_named_with_its_place() {
     assert_eq!(
         error_of(r#"at = "500ms""#, r#"at = "3s""#),
-        "26:6: at 3s is not within the chaos phase of 3s\n"
+        "27:6: at 3s is not within the chaos phase of 3s\n"
     );
 }
 
@@ -97,7 +97,7 @@ fn a_bad_override_is_named_as_it_was_given() {
     assert_eq!(
         error("phases.chaos=100ms"),
         format!(
-            "error: {}:26:6: at 500ms is not within the chaos phase of 100ms \
+            "error: {}:27:6: at 500ms is not within the chaos phase of 100ms \
              (with --set phases.chaos=100ms)\n",
             scenario.path.display()
         )
