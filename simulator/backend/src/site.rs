@@ -74,11 +74,11 @@ pub struct Configuration {
 }
 
 /// The machines, and the processes on them.
+#[allow(clippy::len_without_is_empty)] // a run has nodes
 pub trait Processes {
     /// How many nodes form the cluster when nothing is wrong with it.
     fn members(&self) -> usize;
     /// How many machines there are, spare ones included.
-    #[allow(clippy::len_without_is_empty)] // a plan has at least one node
     fn len(&self) -> usize;
     /// Whether the node's process runs, be it paused.
     fn is_up(&self, node: usize) -> bool;

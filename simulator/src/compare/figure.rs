@@ -15,11 +15,14 @@ pub enum Unit {
     ThousandthsPerSecond,
 }
 
+/// Every value of a metric in a run.
+type ValuesOf = Box<dyn Fn(&RunFacts) -> Vec<u64>>;
+
 /// A metric, and how its values are had from a run.
 pub(super) struct Metric {
     pub(super) name: String,
     pub(super) unit: Unit,
-    of: Box<dyn Fn(&RunFacts) -> Vec<u64>>,
+    of: ValuesOf,
 }
 
 impl Metric {
