@@ -132,11 +132,6 @@ impl LogFilter {
         Ok(())
     }
 
-    /// Nodes that have a filter of their own.
-    pub fn nodes(&self) -> impl Iterator<Item = &str> {
-        self.nodes.keys().map(String::as_str)
-    }
-
     /// What to keep of a node.
     pub fn of(&self, node: &str) -> Option<&Targets> {
         self.nodes.get(node).or(self.all.as_ref())

@@ -35,7 +35,7 @@ struct Shared {
     filter: LogFilter,
     /// By host; absent before the first report.
     reported: RefCell<BTreeMap<usize, (Role, u64)>>,
-    /// Absolute nanoseconds, until [`Capture::finish`] makes them the run's.
+    /// Times since the executor began, until [`Capture::finish`] makes them the run's.
     logs: RefCell<Logs>,
     start_ns: Cell<Option<u64>>,
 }
