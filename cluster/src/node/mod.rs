@@ -249,6 +249,12 @@ impl<W: RaftWorld> Node<W> {
         self.inner.machine.applied_index()
     }
 
+    /// Level of the rules that this node applies: [`crate::state::LEVEL`] once the leader has
+    /// heard from every member that it knows them.
+    pub fn level(&self) -> u32 {
+        self.inner.machine.state().level()
+    }
+
     /// Emits the digest of the whole state as it stands, what was read from it, and where the
     /// time went.
     pub fn emit_digest(&self) {

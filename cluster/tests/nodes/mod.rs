@@ -8,7 +8,7 @@ use std::time::Duration;
 use squall_cluster::client::Client;
 use squall_cluster::node::{ClientOptions, Node, NodeOptions};
 use squall_cluster::raft::{Members, RaftOptions};
-use squall_cluster::state::Limits;
+use squall_cluster::state::{LEVEL, Limits};
 use squall_cluster::storage::RealDisk;
 use squall_cluster::world::{Instant, RealWorld, World, timeout_at};
 use tempfile::TempDir;
@@ -42,7 +42,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts `count` nodes and waits until one of them serves.
+    /// Starts `count` nodes and waits until one of them serves by the rules of this release.
     pub async fn start(count: u16) -> Self {
         Self::start_with(count, ClientOptions::default()).await
     }
@@ -50,7 +50,11 @@ impl Cluster {
     /// The same, with these options for clients.
     pub async fn start_with(count: u16, clients: ClientOptions) -> Self {
         let cluster = Self::start_some(count, count, clients).await;
-        cluster.leader().await;
+        let deadline = soon();
+        while cluster.nodes[cluster.leader().await].level() < LEVEL {
+            assert!(RealWorld::now() < deadline, "the rules stay old");
+            RealWorld::sleep(Duration::from_millis(10)).await;
+        }
         cluster
     }
 
