@@ -41,7 +41,7 @@ impl<S: Site> Nemesis<S> {
                 NodeFault::Pause => self.site.set_paused(nodes, true).await?,
                 NodeFault::Wipe => {
                     for node in nodes {
-                        self.operator.speak_for(*node, true);
+                        self.operator.reserve(*node, true);
                         self.site.kill(&[*node]).await;
                         self.site.lose_disk(*node, "its disk was wiped");
                     }
@@ -52,7 +52,7 @@ impl<S: Site> Nemesis<S> {
                 NodeFault::Disk(what) => {
                     for node in nodes {
                         if what.loses_data() {
-                            self.operator.speak_for(*node, true);
+                            self.operator.reserve(*node, true);
                         }
                         self.site.break_disk(fault, *node, *what, ends_us).await?;
                     }
@@ -74,7 +74,8 @@ impl<S: Site> Nemesis<S> {
                 done.map_err(InstallError::Skipped)?;
             }
             Action::Client(client_fault) => {
-                self.bother_clients(fault, *client_fault, ends_us).await?;
+                self.inject_client_fault(fault, *client_fault, ends_us)
+                    .await?;
             }
         }
         Ok(Installed {
@@ -199,10 +200,10 @@ impl<S: Site> Nemesis<S> {
     }
 
     /// Stops and starts one node after the other. A drawn one waits before each node until
-    /// the budget allows for it, and leaves out whom it cannot afford in time.
+    /// the budget allows for it, and leaves out whom it cannot check_budget in time.
     async fn restart_in_turn(&self, fault: &PlannedFault, nodes: &[usize], cycle: Cycle) {
         for node in nodes {
-            let is_affordable = || !fault.drawn || self.afford(&[*node].into()).is_ok();
+            let is_affordable = || !fault.drawn || self.check_budget(&[*node].into()).is_ok();
             let deadline_us = self.recorder().now_us() + cycle.up_us;
             if !self
                 .wait_until(deadline_us, LOOK_AGAIN, is_affordable)
@@ -218,7 +219,7 @@ impl<S: Site> Nemesis<S> {
             self.sleep_until_us(self.recorder().now_us() + cycle.down_us)
                 .await;
             self.site.restart(*node).await;
-            self.relieve(fault.id, *node);
+            self.mark_available(fault.id, *node);
             self.sleep_until_us(self.recorder().now_us() + cycle.up_us)
                 .await;
         }
@@ -229,13 +230,13 @@ impl<S: Site> Nemesis<S> {
         let mut failed = Ok(());
         for node in nodes {
             let done = self.operator.repair(*node).await;
-            self.operator.speak_for(*node, false);
+            self.operator.reserve(*node, false);
             failed = failed.and(done);
         }
         failed
     }
 
-    async fn bother_clients(
+    async fn inject_client_fault(
         &self,
         fault: usize,
         misdeed: ClientFault,

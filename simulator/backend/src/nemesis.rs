@@ -16,9 +16,9 @@ use rand_chacha::ChaCha8Rng;
 use squall_world::World;
 use tokio::sync::Notify;
 
-use super::moments::Moments;
 use super::operator::Operator;
 use super::site::{InstallError, Installed, Site};
+use super::triggers::Triggers;
 use super::wait;
 use squall_fault::{Action, Roles, Target, node_name, resolve};
 use squall_history::{
@@ -36,7 +36,7 @@ pub struct Nemesis<S: Site> {
     pub(super) site: Rc<S>,
     pub(super) setting: Rc<Setting>,
     pub(super) operator: Rc<Operator<S>>,
-    moments: Rc<Moments>,
+    triggers: Rc<Triggers>,
     pub(super) rng: RefCell<ChaCha8Rng>,
     /// Nodes that each fault in force impairs.
     impaired: RefCell<BTreeMap<usize, BTreeSet<usize>>>,
@@ -54,10 +54,10 @@ pub struct Nemesis<S: Site> {
 
 impl<S: Site> Nemesis<S> {
     pub fn new(site: Rc<S>, setting: Rc<Setting>, plan: &Plan) -> Rc<Self> {
-        let moments: Rc<Moments> = Rc::default();
+        let triggers: Rc<Triggers> = Rc::default();
         if plan.faults.iter().any(|fault| fault.when.is_some()) {
-            let moments = moments.clone();
-            let watcher = Rc::new(move |kind: &EventKind| moments.observe(kind));
+            let triggers = triggers.clone();
+            let watcher = Rc::new(move |kind: &EventKind| triggers.observe(kind));
             setting.recorder.watch(Some(watcher));
         }
         let operator = Operator::new(site.clone(), setting.clone());
@@ -65,7 +65,7 @@ impl<S: Site> Nemesis<S> {
             site,
             setting,
             operator,
-            moments,
+            triggers,
             rng: RefCell::new(plan.stream("nemesis").rng()),
             impaired: RefCell::default(),
             storms: RefCell::default(),
@@ -81,7 +81,7 @@ impl<S: Site> Nemesis<S> {
     }
 
     /// Sets every fault of the plan on its way.
-    pub fn unleash(self: &Rc<Self>, plan: &Plan) {
+    pub fn start(self: &Rc<Self>, plan: &Plan) {
         S::World::spawn(self.operator.clone().watch());
         for fault in plan.faults.clone() {
             let nemesis = self.clone();
@@ -219,7 +219,7 @@ impl<S: Site> Nemesis<S> {
         };
         let rest_us = self.chaos_ends_us.saturating_sub(self.recorder().now_us());
         let happened = self
-            .moments
+            .triggers
             .next::<S::World>(moment, Duration::from_micros(rest_us));
         let what = happened
             .await
@@ -243,7 +243,7 @@ impl<S: Site> Nemesis<S> {
         loop {
             let resolved = self.resolve(&fault.action);
             let allowed = match fault.drawn {
-                true => resolved.and_then(|action| match self.afford(&action.impaired()) {
+                true => resolved.and_then(|action| match self.check_budget(&action.impaired()) {
                     Ok(()) => Ok(action),
                     Err(why) => Err(why),
                 }),
@@ -274,7 +274,7 @@ impl<S: Site> Nemesis<S> {
     }
 
     /// Whether the budget lets these nodes be impaired on top of those that are.
-    pub(super) fn afford(&self, more: &BTreeSet<usize>) -> Result<(), String> {
+    pub(super) fn check_budget(&self, more: &BTreeSet<usize>) -> Result<(), String> {
         let Some(budget) = self.budget.filter(|_| !more.is_empty()) else {
             return Ok(());
         };
@@ -309,7 +309,7 @@ impl<S: Site> Nemesis<S> {
     }
 
     /// Takes `node` off the fault's account.
-    pub(super) fn relieve(&self, fault: usize, node: usize) {
+    pub(super) fn mark_available(&self, fault: usize, node: usize) {
         if let Some(nodes) = self.impaired.borrow_mut().get_mut(&fault) {
             nodes.remove(&node);
         }

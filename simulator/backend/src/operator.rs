@@ -76,7 +76,7 @@ impl<S: Site> Operator<S> {
     }
 
     /// Whether the node will be replaced by the fault that damaged it, and by nobody else.
-    pub fn speak_for(&self, node: usize, spoken_for: bool) {
+    pub fn reserve(&self, node: usize, spoken_for: bool) {
         match spoken_for {
             true => self.spoken_for.borrow_mut().insert(node),
             false => self.spoken_for.borrow_mut().remove(&node),

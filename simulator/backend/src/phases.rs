@@ -53,7 +53,7 @@ impl<S: Site> Stage<S> {
         let phases = &self.plan.phases;
         self.enter(Phase::Warmup);
         self.start_clients();
-        self.nemesis.unleash(&self.plan);
+        self.nemesis.start(&self.plan);
         self.sleep_us(phases.warmup_us).await;
 
         self.enter(Phase::Chaos);

@@ -1,4 +1,4 @@
-//! Moments that matter, recognised while they happen.
+//! Triggers that matter, recognised while they happen.
 //!
 //! A fault may wait for one: an election, a snapshot on its way, a change of membership, the
 //! instant after an acknowledgement. They are read off the same events that the history
@@ -16,20 +16,20 @@ use squall_history::{EventKind, NodeEvent, Outcome};
 
 /// Who waits for which moment.
 #[derive(Default)]
-pub struct Moments {
-    waiting: [Bell; 4],
+pub struct Triggers {
+    waiting: [Waiters; 4],
 }
 
 #[derive(Default)]
-struct Bell {
+struct Waiters {
     rings: Notify,
     waiters: Cell<usize>,
     /// What rang it last, in words.
     last: RefCell<String>,
 }
 
-impl Moments {
-    fn bell(&self, moment: Trigger) -> &Bell {
+impl Triggers {
+    fn waiters(&self, moment: Trigger) -> &Waiters {
         &self.waiting[moment as usize]
     }
 
@@ -38,10 +38,10 @@ impl Moments {
         let Some(moment) = moment_of(kind) else {
             return;
         };
-        let bell = self.bell(moment);
-        if bell.waiters.get() > 0 {
-            *bell.last.borrow_mut() = describe(kind);
-            bell.rings.notify_waiters();
+        let waiters = self.waiters(moment);
+        if waiters.waiters.get() > 0 {
+            *waiters.last.borrow_mut() = describe(kind);
+            waiters.rings.notify_waiters();
         }
     }
 
@@ -51,11 +51,11 @@ impl Moments {
         moment: Trigger,
         limit: Duration,
     ) -> Option<String> {
-        let bell = self.bell(moment);
-        bell.waiters.set(bell.waiters.get() + 1);
-        let rung = squall_world::timeout::<W, _>(limit, bell.rings.notified()).await;
-        bell.waiters.set(bell.waiters.get() - 1);
-        rung.ok().map(|()| bell.last.borrow().clone())
+        let waiters = self.waiters(moment);
+        waiters.waiters.set(waiters.waiters.get() + 1);
+        let rung = squall_world::timeout::<W, _>(limit, waiters.rings.notified()).await;
+        waiters.waiters.set(waiters.waiters.get() - 1);
+        rung.ok().map(|()| waiters.last.borrow().clone())
     }
 }
 

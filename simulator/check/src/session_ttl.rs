@@ -9,7 +9,7 @@
 //! drift must choose its TTLs accordingly.
 //!
 //! A new leader gives every session its TTL again. So a session that was alive when the last
-//! leader's process ended lives for a TTL from when the next one took office. That is judged
+//! leader's process ended lives for a TTL from when the next one took over. That is judged
 //! where the old leader is known to have ended: one that was cut off may have gone on.
 //!
 //! Not checked: that a dead session ends in time (L6), and a hold that is lost although
@@ -22,7 +22,7 @@ use super::words;
 use squall_history::{Action, NodeEvent, Operation, Outcome};
 
 pub(super) fn check(view: &View, judge: &mut Judge) {
-    let offices = offices(view);
+    let leaderships = leaderships(view);
     for (&number, session) in &view.locks.sessions {
         let (Some(ttl_ms), Some(renewal)) = (session.ttl_ms, session.last_renewal) else {
             continue;
@@ -35,7 +35,7 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
             let Some(told_us) = operation.returned_us else {
                 continue;
             };
-            let lives_until_us = lives_until_us(&offices, renewal, ttl_us, operation);
+            let lives_until_us = lives_until_us(&leaderships, renewal, ttl_us, operation);
             if told_us + STAMP_RESOLUTION_US < lives_until_us {
                 judge.violation(
                     format!(
@@ -51,7 +51,7 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
 }
 
 /// A change of leader after which sessions have their full TTL again.
-struct Office {
+struct Leadership {
     /// When the process of the leader before ended.
     ended_us: u64,
     /// When the new leader had committed its first entry.
@@ -59,8 +59,8 @@ struct Office {
 }
 
 /// The changes of leader, in order, where the old one is known to have ended.
-fn offices(view: &View) -> Vec<Office> {
-    let mut offices = Vec::new();
+fn leaderships(view: &View) -> Vec<Leadership> {
+    let mut leaderships = Vec::new();
     let mut leader: Option<&str> = None;
     let mut ended_us = None;
     for (_, at_us, node, what) in view.nodes() {
@@ -78,7 +78,7 @@ fn offices(view: &View) -> Vec<Office> {
             }
             NodeEvent::FirstCommit { .. } if leader == Some(node) => {
                 if let Some(ended_us) = ended_us.take() {
-                    offices.push(Office {
+                    leaderships.push(Leadership {
                         ended_us,
                         began_us: at_us,
                     });
@@ -87,24 +87,24 @@ fn offices(view: &View) -> Vec<Office> {
             _ => {}
         }
     }
-    offices
+    leaderships
 }
 
 /// Until when the session surely lives, as far as it matters for `refused`.
 fn lives_until_us(
-    offices: &[Office],
+    leaderships: &[Leadership],
     renewal: &Operation,
     ttl_us: u64,
     refused: &Operation,
 ) -> u64 {
     let mut until_us = renewal.invoked_us.saturating_add(ttl_us);
-    for office in offices {
-        let known = Some(office.began_us) < refused.returned_us;
+    for leadership in leaderships {
+        let known = Some(leadership.began_us) < refused.returned_us;
         let after = renewal
             .returned_us
-            .is_some_and(|at_us| at_us <= office.ended_us);
-        if known && after && office.ended_us < until_us {
-            until_us = until_us.max(office.began_us.saturating_add(ttl_us));
+            .is_some_and(|at_us| at_us <= leadership.ended_us);
+        if known && after && leadership.ended_us < until_us {
+            until_us = until_us.max(leadership.began_us.saturating_add(ttl_us));
         }
     }
     until_us
@@ -180,7 +180,7 @@ mod tests {
         Action::OpenSession { ttl_ms: 1000 }
     }
 
-    /// The leader ends at 600 ms; its successor takes office at 3 s.
+    /// The leader ends at 600 ms; its successor takes over at 3 s.
     fn led_anew(run: &mut Run) {
         let why = "killed".to_owned();
         run.node("node-1", Leader { term: 1 });

@@ -30,7 +30,7 @@ use squall_fault::kind::Silence;
 use squall_history::NodeEvent;
 
 use super::faults::FaultSpan;
-use super::timeline::{Reign, Reported, Timeline};
+use super::timeline::{Leadership, Reported, Timeline};
 
 /// How long after its healing a fault still answers for the loss of a leader, and how
 /// long an attempt at election counts as going on. Several times any sensible election
@@ -60,12 +60,12 @@ pub struct NewLeader {
 /// The leadership change of each fault, in the order of the faults.
 pub fn elections(timeline: &Timeline<'_>, spans: &[FaultSpan]) -> Vec<Option<Election>> {
     let mut elections = vec![None; spans.len()];
-    for reign in &timeline.reigns {
-        let Some(lost_us) = reign.until_us else {
+    for leadership in &timeline.leaderships {
+        let Some(lost_us) = leadership.until_us else {
             continue;
         };
-        if let Some(index) = culprit(spans, &elections, reign, lost_us) {
-            elections[index] = Some(election(timeline, spans, index, reign));
+        if let Some(index) = culprit(spans, &elections, leadership, lost_us) {
+            elections[index] = Some(election(timeline, spans, index, leadership));
         }
     }
     elections
@@ -74,13 +74,13 @@ pub fn elections(timeline: &Timeline<'_>, spans: &[FaultSpan]) -> Vec<Option<Ele
 fn culprit(
     spans: &[FaultSpan],
     charged: &[Option<Election>],
-    reign: &Reign,
+    leadership: &Leadership,
     lost_us: u64,
 ) -> Option<usize> {
     let candidate = |span: &FaultSpan| {
         let during = span
             .installed_us
-            .is_some_and(|at| reign.from_us <= at && at <= lost_us);
+            .is_some_and(|at| leadership.from_us <= at && at <= lost_us);
         during
             && span
                 .healed_us
@@ -89,7 +89,7 @@ fn culprit(
     let candidates: Vec<usize> = (0..spans.len())
         .filter(|i| charged[*i].is_none() && candidate(&spans[*i]))
         .collect();
-    let names_leader = |i: &&usize| spans[**i].names(&reign.node);
+    let names_leader = |i: &&usize| spans[**i].names(&leadership.node);
     let silences_leader =
         |i: &&usize| names_leader(i) && spans[**i].kind.info().silence != Silence::None;
     let begun = |i: &&usize| spans[**i].installed_us;
@@ -100,14 +100,19 @@ fn culprit(
         .copied()
 }
 
-fn election(timeline: &Timeline<'_>, spans: &[FaultSpan], index: usize, reign: &Reign) -> Election {
+fn election(
+    timeline: &Timeline<'_>,
+    spans: &[FaultSpan],
+    index: usize,
+    leadership: &Leadership,
+) -> Election {
     let at_us = spans[index]
         .installed_us
         .expect("only faults in effect are charged");
     let new_leader = timeline
-        .reigns
+        .leaderships
         .iter()
-        .filter(|next| next.term > reign.term)
+        .filter(|next| next.term > leadership.term)
         .filter_map(|next| {
             Some(NewLeader {
                 node: next.node.clone(),
@@ -124,8 +129,8 @@ fn election(timeline: &Timeline<'_>, spans: &[FaultSpan], index: usize, reign: &
         .map_or(timeline.end_us, |leader| leader.at_us);
     let detected_at = detection(&timeline.reports, spans, at_us, until_us);
     Election {
-        old_leader: reign.node.clone(),
-        old_term: reign.term,
+        old_leader: leadership.node.clone(),
+        old_term: leadership.term,
         detected_us: detected_at.map(|detected_at| detected_at - at_us),
         elected_us: new_leader.as_ref().map(|leader| leader.at_us - at_us),
         new_leader,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use squall_history::{Phase, Service};
 use squall_objective::fixed::{Ms, PerSecond};
 
-use super::timeline::{Reign, Span, Timeline, count_in};
+use super::timeline::{Leadership, Span, Timeline, count_in};
 
 /// Length of the window of [`Rate::lowest`].
 pub const WINDOW_US: u64 = 1_000_000;
@@ -92,18 +92,18 @@ pub fn timeline_data(timeline: &Timeline<'_>) -> TimelineData {
         phase: *phase,
         at_ms: Ms::of(*us),
     };
-    let leader = |reign: &Reign| Leader {
-        node: reign.node.clone(),
-        term: reign.term,
-        from_ms: Ms::of(reign.from_us),
-        until_ms: reign.until_us.map(Ms::of),
+    let leader = |leadership: &Leadership| Leader {
+        node: leadership.node.clone(),
+        term: leadership.term,
+        from_ms: Ms::of(leadership.from_us),
+        until_ms: leadership.until_us.map(Ms::of),
     };
     TimelineData {
         end_ms: Ms::of(timeline.end_us),
         bucket_ms: Ms::of(bucket_us),
         acked: acked.collect(),
         phases: timeline.phases.iter().map(phase).collect(),
-        leaders: timeline.reigns.iter().map(leader).collect(),
+        leaders: timeline.leaderships.iter().map(leader).collect(),
     }
 }
 

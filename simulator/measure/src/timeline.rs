@@ -58,7 +58,7 @@ pub struct Sample<'a> {
 
 /// One term's leadership.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reign {
+pub struct Leadership {
     pub node: String,
     pub term: u64,
     pub from_us: u64,
@@ -91,7 +91,7 @@ pub struct Timeline<'a> {
     pub acks: Vec<(u64, usize)>,
     /// In order of time.
     pub reports: Vec<Reported<'a>>,
-    pub reigns: Vec<Reign>,
+    pub leaderships: Vec<Leadership>,
 }
 
 impl<'a> Timeline<'a> {
@@ -127,7 +127,7 @@ impl<'a> Timeline<'a> {
         acks.sort_unstable();
         Self {
             end_us: history.events.last().map_or(0, |event| event.at_us),
-            reigns: reigns(&reports),
+            leaderships: leaderships(&reports),
             phases,
             operations,
             samples,
@@ -212,18 +212,20 @@ fn sample<'a>(operation: &Operation<'a>, phases: &[(Phase, u64)]) -> Sample<'a> 
 
 /// A term's leadership begins with the first `Leader` report of a term above all earlier
 /// ones; later reports of lower terms come from nodes that do not know better yet.
-fn reigns(reports: &[Reported<'_>]) -> Vec<Reign> {
-    let mut reigns: Vec<Reign> = Vec::new();
+fn leaderships(reports: &[Reported<'_>]) -> Vec<Leadership> {
+    let mut leaderships: Vec<Leadership> = Vec::new();
     let mut by_term: BTreeMap<u64, usize> = BTreeMap::new();
     for report in reports {
         let at_us = report.at_us;
         match report.event {
-            NodeEvent::Leader { term } if reigns.last().is_none_or(|last| *term > last.term) => {
-                if let Some(last) = reigns.last_mut() {
+            NodeEvent::Leader { term }
+                if leaderships.last().is_none_or(|last| *term > last.term) =>
+            {
+                if let Some(last) = leaderships.last_mut() {
                     last.until_us.get_or_insert(at_us);
                 }
-                by_term.insert(*term, reigns.len());
-                reigns.push(Reign {
+                by_term.insert(*term, leaderships.len());
+                leaderships.push(Leadership {
                     node: report.node.to_owned(),
                     term: *term,
                     from_us: at_us,
@@ -233,22 +235,26 @@ fn reigns(reports: &[Reported<'_>]) -> Vec<Reign> {
                 });
             }
             NodeEvent::FirstCommit { term, index } => {
-                if let Some(reign) = by_term.get(term).map(|at| &mut reigns[*at]) {
-                    reign.first_commit_us.get_or_insert(at_us);
-                    reign.first_commit_index.get_or_insert(*index);
+                if let Some(leadership) = by_term.get(term).map(|at| &mut leaderships[*at]) {
+                    leadership.first_commit_us.get_or_insert(at_us);
+                    leadership.first_commit_index.get_or_insert(*index);
                 }
             }
-            NodeEvent::Stopped { .. } => end_reign(&mut reigns, report.node, u64::MAX, at_us),
-            NodeEvent::Follower { term, .. } => end_reign(&mut reigns, report.node, *term, at_us),
+            NodeEvent::Stopped { .. } => {
+                end_leadership(&mut leaderships, report.node, u64::MAX, at_us)
+            }
+            NodeEvent::Follower { term, .. } => {
+                end_leadership(&mut leaderships, report.node, *term, at_us)
+            }
             _ => {}
         }
     }
-    reigns
+    leaderships
 }
 
 /// Ends the last leadership if it is the node's and not younger than the report.
-fn end_reign(reigns: &mut [Reign], node: &str, term: u64, at_us: u64) {
-    if let Some(last) = reigns.last_mut()
+fn end_leadership(leaderships: &mut [Leadership], node: &str, term: u64, at_us: u64) {
+    if let Some(last) = leaderships.last_mut()
         && last.node == node
         && term >= last.term
     {
@@ -262,7 +268,7 @@ mod tests {
     use crate::testing::Script;
 
     #[test]
-    fn reigns_end_at_the_first_sign_and_ignore_stale_reports() {
+    fn leaderships_end_at_the_first_sign_and_ignore_stale_reports() {
         let mut script = Script::new();
         script.leader(100, "node-1", 2, 110);
         script.node(
@@ -283,8 +289,8 @@ mod tests {
             },
         );
         let history = script.end(500);
-        let reigns = Timeline::of(&history).reigns;
-        let seen: Vec<_> = reigns
+        let leaderships = Timeline::of(&history).leaderships;
+        let seen: Vec<_> = leaderships
             .iter()
             .map(|r| {
                 (

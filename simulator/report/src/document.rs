@@ -189,10 +189,10 @@ macro_rules! columns {
 
 /// How a row is meant, for writers that know colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tone {
+pub enum Severity {
     Plain,
     Bad,
-    Doubtful,
+    Warning,
 }
 
 /// Rows under their heads.
@@ -205,28 +205,28 @@ pub struct Table {
 
 #[derive(Debug, Clone)]
 pub struct Row {
-    pub tone: Tone,
+    pub severity: Severity,
     pub cells: Vec<Value>,
 }
 
 impl Table {
-    /// Every row is plain; see [`Table::toned`].
+    /// Every row is plain; see [`Table::with_severity`].
     pub fn of<'r, R: 'r>(
         title: &'static str,
         columns: &[Column<R>],
         rows: impl IntoIterator<Item = &'r R>,
     ) -> Self {
-        Self::toned(title, columns, rows, |_| Tone::Plain)
+        Self::with_severity(title, columns, rows, |_| Severity::Plain)
     }
 
-    pub fn toned<'r, R: 'r>(
+    pub fn with_severity<'r, R: 'r>(
         title: &'static str,
         columns: &[Column<R>],
         rows: impl IntoIterator<Item = &'r R>,
-        tone: impl Fn(&R) -> Tone,
+        severity: impl Fn(&R) -> Severity,
     ) -> Self {
         let row = |row| Row {
-            tone: tone(row),
+            severity: severity(row),
             cells: columns.iter().map(|column| (column.cell)(row)).collect(),
         };
         Self {

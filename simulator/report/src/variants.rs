@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::columns;
-use crate::document::{Block, Document, Table, Tone, Value, number, rate, share, us};
+use crate::document::{Block, Document, Severity, Table, Value, number, rate, share, us};
 use crate::report::Report;
 use crate::verdict::RunVerdict;
 use crate::words::sentence;
@@ -158,11 +158,12 @@ impl Variants {
         let rows = self.variants.iter();
         let rows = rows.map(|row| (row, (row.per_second.get() * 100).checked_div(first)));
         let rows: Vec<_> = rows.collect();
-        let table = Table::toned("variants", &columns, &rows, |(row, _)| match row.verdict {
-            RunVerdict::Pass => Tone::Plain,
-            RunVerdict::Inconclusive => Tone::Doubtful,
-            RunVerdict::Violation | RunVerdict::ObjectiveMissed => Tone::Bad,
-        });
+        let table =
+            Table::with_severity("variants", &columns, &rows, |(row, _)| match row.verdict {
+                RunVerdict::Pass => Severity::Plain,
+                RunVerdict::Inconclusive => Severity::Warning,
+                RunVerdict::Violation | RunVerdict::ObjectiveMissed => Severity::Bad,
+            });
         if self.variants.iter().any(|row| row.cpu.is_some()) {
             table
         } else {

@@ -119,7 +119,7 @@ fn head(summary: &Summary) -> Markup {
             p.verdict { (headline(summary)) "." }
             dl.figures {
                 @for (ending, number) in &summary.endings {
-                    div { dt { (ending.label()) } dd class=(tone(*ending)) { (count(*number)) } }
+                    div { dt { (ending.label()) } dd class=(severity(*ending)) { (count(*number)) } }
                 }
                 @for (measure, _) in DRAWN {
                     @if let Some((most, seed, scenario)) = worst(measure) {
@@ -141,7 +141,7 @@ fn scenarios(summary: &Summary) -> String {
     }
 }
 
-fn tone(ending: Ending) -> &'static str {
+fn severity(ending: Ending) -> &'static str {
     match ending {
         Ending::Pass => "good",
         Ending::Inconclusive => "doubtful",

@@ -352,7 +352,7 @@ fn check_counts(results: &Results) -> Vec<CheckCount> {
 }
 
 fn mark_counts(results: &Results) -> Vec<MarkCount> {
-    let count = |mark: &marks::Mark| {
+    let count = |mark: &marks::CoverageMark| {
         let met = results.values().filter_map(|result| {
             let times = *result.run.as_ref()?.marks.get(mark.name)?;
             Some((result, times))

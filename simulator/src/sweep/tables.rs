@@ -6,7 +6,7 @@ use super::store::Results;
 use super::summary::{CheckCount, Distribution, MarkCount, ScenarioSummary, Summary};
 use crate::baseline::Kept;
 use crate::report::columns;
-use crate::report::document::{Table, Tone, Value, number, us, word};
+use crate::report::document::{Severity, Table, Value, number, us, word};
 
 /// A row a scenario and measure; of those that show something, or of all.
 pub fn measures<'a>(scenarios: impl IntoIterator<Item = &'a ScenarioSummary>, all: bool) -> Table {
@@ -85,11 +85,11 @@ pub fn checks(summary: &Summary) -> Table {
         number "runs that judged it" "runs" row.runs;
         number "judged" "judged" row.judged;
     };
-    Table::toned("checks", &columns, &summary.checks, |check| {
+    Table::with_severity("checks", &columns, &summary.checks, |check| {
         if check.runs == 0 {
-            Tone::Doubtful
+            Severity::Warning
         } else {
-            Tone::Plain
+            Severity::Plain
         }
     })
 }
@@ -102,9 +102,9 @@ pub fn marks(summary: &Summary) -> Table {
         number "times" "times" row.times;
         text "first" "first" row.first.as_deref().unwrap_or("never");
     };
-    Table::toned("marks", &columns, &summary.marks, |mark| match mark.runs {
-        0 => Tone::Doubtful,
-        _ => Tone::Plain,
+    Table::with_severity("marks", &columns, &summary.marks, |mark| match mark.runs {
+        0 => Severity::Warning,
+        _ => Severity::Plain,
     })
 }
 

@@ -405,7 +405,7 @@ impl Cluster {
         self.executor.set_paused(HostId(node), paused);
     }
 
-    /// The leader, if there is one, hands its office to `to`.
+    /// The leader, if there is one, transfers leadership to `to`.
     pub fn transfer_leader(&self, to: usize) -> Result<(), String> {
         let leader = self.leader().ok_or("no node leads")?;
         let handle = self.machines[leader].node.borrow().clone();

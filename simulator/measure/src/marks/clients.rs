@@ -2,93 +2,93 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Mark, Scene};
+use super::{CoverageMark, MarkInput};
 use squall_history::{Action, Operation, Outcome, Phase, Service};
 
-pub(super) const MARKS: [Mark; 11] = [
-    Mark {
+pub(super) const MARKS: [CoverageMark; 11] = [
+    CoverageMark {
         name: "operation_across_failover",
         about: "an operation was sent under one leader and acknowledged under another",
         count: across_failover,
     },
-    Mark {
+    CoverageMark {
         name: "unknown_write_took_effect",
         about: "a write whose outcome its client never learnt was seen by a reader",
-        count: |scene| unknown_writes(scene, true),
+        count: |input| unknown_writes(input, true),
     },
-    Mark {
+    CoverageMark {
         name: "unknown_publish_left_no_trace",
         about: "a publish whose outcome its client never learnt was not found by the audit",
-        count: |scene| unknown_writes(scene, false),
+        count: |input| unknown_writes(input, false),
     },
-    Mark {
+    CoverageMark {
         name: "session_expired_during_failover",
         about: "a client found its session gone after a time without a leader",
         count: sessions_expired,
     },
-    Mark {
+    CoverageMark {
         name: "lock_held_across_failover",
         about: "a lock was granted under one leader and released under another",
         count: locks_across,
     },
-    Mark {
+    CoverageMark {
         name: "lock_wait_timed_out",
         about: "an acquire ended without the lock",
-        count: |scene| outcomes(scene, |outcome| *outcome == Outcome::NotGranted),
+        count: |input| outcomes(input, |outcome| *outcome == Outcome::NotGranted),
     },
-    Mark {
+    CoverageMark {
         name: "message_redelivered",
         about: "a message was delivered again after its visibility timeout",
-        count: |scene| redeliveries(scene, false),
+        count: |input| redeliveries(input, false),
     },
-    Mark {
+    CoverageMark {
         name: "message_redelivered_across_failover",
         about: "a message was delivered under one leader, and again under another",
-        count: |scene| redeliveries(scene, true),
+        count: |input| redeliveries(input, true),
     },
-    Mark {
+    CoverageMark {
         name: "late_ack_refused",
         about: "a message was acknowledged with a receipt that was no longer valid",
-        count: |scene| {
-            outcomes(scene, |outcome| {
+        count: |input| {
+            outcomes(input, |outcome| {
                 *outcome == Outcome::Settled { valid: false }
             })
         },
     },
-    Mark {
+    CoverageMark {
         name: "compare_and_set_lost",
         about: "a compare-and-set found that another write had come first",
-        count: |scene| outcomes(scene, |outcome| *outcome == Outcome::Mismatch),
+        count: |input| outcomes(input, |outcome| *outcome == Outcome::Mismatch),
     },
-    Mark {
+    CoverageMark {
         name: "every_service_down",
         about: "all services that were asked were down at the same time",
         count: all_down,
     },
 ];
 
-fn outcomes(scene: &Scene, is_it: fn(&Outcome) -> bool) -> u64 {
-    let outcomes = scene.timeline.operations.iter().filter_map(|op| op.outcome);
+fn outcomes(input: &MarkInput, is_it: fn(&Outcome) -> bool) -> u64 {
+    let outcomes = input.timeline.operations.iter().filter_map(|op| op.outcome);
     outcomes.filter(|outcome| is_it(outcome)).count() as u64
 }
 
-fn acknowledged<'a>(scene: &Scene<'a>) -> impl Iterator<Item = (&'a Operation<'a>, u64)> {
-    let operations = scene.timeline.operations.iter();
+fn acknowledged<'a>(input: &MarkInput<'a>) -> impl Iterator<Item = (&'a Operation<'a>, u64)> {
+    let operations = input.timeline.operations.iter();
     let answered = operations.filter(|op| op.outcome.is_some_and(Outcome::is_acknowledged));
     answered.filter_map(|op| Some((op, op.returned_us?)))
 }
 
-fn across_failover(scene: &Scene) -> u64 {
+fn across_failover(input: &MarkInput) -> u64 {
     let spanning =
-        acknowledged(scene).filter(|(op, at_us)| scene.leader_changed(op.invoked_us, *at_us));
+        acknowledged(input).filter(|(op, at_us)| input.leader_changed(op.invoked_us, *at_us));
     spanning.count() as u64
 }
 
 /// Writes with an unknown outcome that someone saw. Of those that nobody saw, only messages
 /// count, and only after an audit: a value may have been overwritten.
-fn unknown_writes(scene: &Scene, seen: bool) -> u64 {
+fn unknown_writes(input: &MarkInput, seen: bool) -> u64 {
     let mut values: BTreeSet<&str> = BTreeSet::new();
-    for (operation, _) in acknowledged(scene) {
+    for (operation, _) in acknowledged(input) {
         match operation.outcome {
             Some(Outcome::Value {
                 value: Some(value), ..
@@ -101,8 +101,8 @@ fn unknown_writes(scene: &Scene, seen: bool) -> u64 {
             _ => {}
         }
     }
-    let is_audited = scene.timeline.phase(Phase::Audit).is_some();
-    let operations = scene.timeline.operations.iter();
+    let is_audited = input.timeline.phase(Phase::Audit).is_some();
+    let operations = input.timeline.operations.iter();
     let unknown =
         operations.filter(|op| matches!(op.outcome, None | Some(Outcome::Unknown { .. })));
     let counted = unknown.filter(|op| match (op.action, seen) {
@@ -116,10 +116,10 @@ fn unknown_writes(scene: &Scene, seen: bool) -> u64 {
     counted.count() as u64
 }
 
-fn sessions_expired(scene: &Scene) -> u64 {
+fn sessions_expired(input: &MarkInput) -> u64 {
     let mut alive_us: BTreeMap<u64, u64> = BTreeMap::new();
     let mut gone = BTreeSet::new();
-    for (operation, at_us) in acknowledged(scene) {
+    for (operation, at_us) in acknowledged(input) {
         let session = match (operation.action, operation.outcome) {
             (_, Some(Outcome::Session { session })) => *session,
             (
@@ -136,7 +136,7 @@ fn sessions_expired(scene: &Scene) -> u64 {
         } else if matches!(operation.action, Action::Release { .. }) {
             // Perhaps only the lock is gone: released before, by a try without an answer.
         } else if let Some(before_us) = alive_us.get(&session)
-            && scene.is_vacant_within(*before_us, at_us)
+            && input.is_vacant_within(*before_us, at_us)
         {
             gone.insert(session);
         }
@@ -144,17 +144,17 @@ fn sessions_expired(scene: &Scene) -> u64 {
     gone.len() as u64
 }
 
-fn locks_across(scene: &Scene) -> u64 {
+fn locks_across(input: &MarkInput) -> u64 {
     let mut granted_us: BTreeMap<(&str, u64), u64> = BTreeMap::new();
     let mut times = 0;
-    for (operation, at_us) in acknowledged(scene) {
+    for (operation, at_us) in acknowledged(input) {
         match (operation.action, operation.outcome) {
             (Action::Acquire { name, .. }, Some(Outcome::Granted { token })) => {
                 granted_us.insert((name, *token), at_us);
             }
             (Action::Release { name, token, .. }, Some(Outcome::Released)) => {
                 let granted = granted_us.get(&(name.as_str(), *token));
-                times += u64::from(granted.is_some_and(|from| scene.leader_changed(*from, at_us)));
+                times += u64::from(granted.is_some_and(|from| input.leader_changed(*from, at_us)));
             }
             _ => {}
         }
@@ -162,10 +162,10 @@ fn locks_across(scene: &Scene) -> u64 {
     times
 }
 
-fn redeliveries(scene: &Scene, across_failover: bool) -> u64 {
+fn redeliveries(input: &MarkInput, across_failover: bool) -> u64 {
     let mut delivered_us: BTreeMap<(&str, u64), u64> = BTreeMap::new();
     let mut times = 0;
-    for (operation, at_us) in acknowledged(scene) {
+    for (operation, at_us) in acknowledged(input) {
         let (Action::Receive { queue, .. }, Some(Outcome::Received { messages })) =
             (operation.action, operation.outcome)
         else {
@@ -175,22 +175,22 @@ fn redeliveries(scene: &Scene, across_failover: bool) -> u64 {
             let before = delivered_us.insert((queue, message.id), at_us);
             times += u64::from(match across_failover {
                 false => message.deliveries > 1,
-                true => before.is_some_and(|from_us| scene.leader_changed(from_us, at_us)),
+                true => before.is_some_and(|from_us| input.leader_changed(from_us, at_us)),
             });
         }
     }
     times
 }
 
-fn all_down(scene: &Scene) -> u64 {
-    let asked = scene.timeline.services();
+fn all_down(input: &MarkInput) -> u64 {
+    let asked = input.timeline.services();
     let is_down = |service: Service, at_us: u64| {
-        let gaps = scene.gaps.iter().filter(|gap| gap.service == service);
+        let gaps = input.gaps.iter().filter(|gap| gap.service == service);
         gaps.into_iter()
             .any(|gap| (gap.from_ms.get()..gap.to_ms.get()).contains(&at_us))
     };
     // Whenever all are down, the last of them has just gone down.
-    let starts: BTreeSet<u64> = scene.gaps.iter().map(|gap| gap.from_ms.get()).collect();
+    let starts: BTreeSet<u64> = input.gaps.iter().map(|gap| gap.from_ms.get()).collect();
     let all = |at_us: &&u64| asked.iter().all(|service| is_down(*service, **at_us));
     starts.iter().filter(all).count() as u64
 }

@@ -21,58 +21,60 @@ use super::faults::FaultSpan;
 use super::timeline::{Span, Timeline};
 
 /// A situation worth meeting.
-pub struct Mark {
+pub struct CoverageMark {
     /// As in `report.json`.
     pub name: &'static str,
     /// What happened, in one line.
     pub about: &'static str,
-    count: fn(&Scene) -> u64,
+    count: fn(&MarkInput) -> u64,
 }
 
 /// Every mark, those of the cluster first.
-pub fn all() -> impl Iterator<Item = &'static Mark> {
+pub fn all() -> impl Iterator<Item = &'static CoverageMark> {
     raft::MARKS.iter().chain(&clients::MARKS)
 }
 
 /// How often the run met each mark, by name.
 pub fn count(timeline: &Timeline, spans: &[FaultSpan], gaps: &[Gap]) -> BTreeMap<String, u64> {
-    let scene = Scene {
+    let input = MarkInput {
         timeline,
         spans,
         gaps,
-        vacancies: vacancies(timeline),
+        leaderless: leaderless(timeline),
     };
     all()
-        .map(|mark| (mark.name.to_owned(), (mark.count)(&scene)))
+        .map(|mark| (mark.name.to_owned(), (mark.count)(&input)))
         .collect()
 }
 
 /// What marks look at.
-struct Scene<'a> {
+struct MarkInput<'a> {
     timeline: &'a Timeline<'a>,
     spans: &'a [FaultSpan],
     gaps: &'a [Gap],
     /// From the loss of a leader to the first commit of a later one.
-    vacancies: Vec<Span>,
+    leaderless: Vec<Span>,
 }
 
-impl Scene<'_> {
+impl MarkInput<'_> {
     fn is_vacant(&self, at_us: u64) -> bool {
-        let within = |vacancy: &Span| (vacancy.from_us..vacancy.to_us).contains(&at_us);
-        self.vacancies.iter().any(within)
+        let within = |interval: &Span| (interval.from_us..interval.to_us).contains(&at_us);
+        self.leaderless.iter().any(within)
     }
 
     /// Whether there was a time without a leader within the stretch.
     fn is_vacant_within(&self, from_us: u64, to_us: u64) -> bool {
-        let meets = |vacancy: &Span| vacancy.from_us < to_us && from_us < vacancy.to_us;
-        self.vacancies.iter().any(meets)
+        let meets = |interval: &Span| interval.from_us < to_us && from_us < interval.to_us;
+        self.leaderless.iter().any(meets)
     }
 
     /// Whether another leadership began after `from_us` and not after `to_us`.
     fn leader_changed(&self, from_us: u64, to_us: u64) -> bool {
         let begins = |begun_us: u64| from_us < begun_us && begun_us <= to_us;
-        let reigns = self.timeline.reigns.iter();
-        reigns.skip(1).any(|reign| begins(reign.from_us))
+        let leaderships = self.timeline.leaderships.iter();
+        leaderships
+            .skip(1)
+            .any(|leadership| begins(leadership.from_us))
     }
 
     /// Whether a fault is in force.
@@ -86,12 +88,14 @@ fn is_in_force(span: &FaultSpan, at_us: u64) -> bool {
         && span.healed_us.is_none_or(|to_us| at_us < to_us)
 }
 
-fn vacancies(timeline: &Timeline) -> Vec<Span> {
-    let reigns = &timeline.reigns;
-    let lost = reigns.iter().enumerate();
-    let lost = lost.filter_map(|(index, reign)| Some((index, reign.until_us?)));
+fn leaderless(timeline: &Timeline) -> Vec<Span> {
+    let leaderships = &timeline.leaderships;
+    let lost = leaderships.iter().enumerate();
+    let lost = lost.filter_map(|(index, leadership)| Some((index, leadership.until_us?)));
     lost.map(|(index, from_us)| {
-        let next = reigns[index + 1..].iter().find_map(|r| r.first_commit_us);
+        let next = leaderships[index + 1..]
+            .iter()
+            .find_map(|r| r.first_commit_us);
         Span {
             from_us,
             to_us: next.unwrap_or(timeline.end_us),

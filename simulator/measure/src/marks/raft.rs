@@ -2,78 +2,78 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Mark, Scene, is_in_force};
+use super::{CoverageMark, MarkInput, is_in_force};
 use crate::faults::FaultSpan;
 use crate::timeline::Reported;
 use squall_history::NodeEvent;
 
-pub(super) const MARKS: [Mark; 14] = [
-    Mark {
+pub(super) const MARKS: [CoverageMark; 14] = [
+    CoverageMark {
         name: "split_vote",
         about: "two nodes or more stood for election in a term, and none of them won it",
         count: split_votes,
     },
-    Mark {
+    CoverageMark {
         name: "rivals_for_a_term",
         about: "two nodes or more stood for election in a term, and one of them won it",
         count: rivals,
     },
-    Mark {
+    CoverageMark {
         name: "leader_lost_before_first_commit",
         about: "a new leader was lost before it committed anything",
         count: stillborn,
     },
-    Mark {
+    CoverageMark {
         name: "two_leaders_at_once",
         about: "a leader began its term while the one before had not noticed its own end",
         count: two_leaders,
     },
-    Mark {
+    CoverageMark {
         name: "leader_reelected",
         about: "the node that had lost the leadership was the next to win it",
         count: reelected,
     },
-    Mark {
+    CoverageMark {
         name: "leader_lost_without_fault",
         about: "a leader was lost although no fault was in force or had just healed",
         count: lost_without_fault,
     },
-    Mark {
+    CoverageMark {
         name: "quorum_down",
         about: "too few processes ran to elect a leader",
-        count: |scene| times_down(scene, |running, nodes| running <= nodes / 2),
+        count: |input| times_down(input, |running, nodes| running <= nodes / 2),
     },
-    Mark {
+    CoverageMark {
         name: "cluster_down",
         about: "no process ran at all",
-        count: |scene| times_down(scene, |running, _| running == 0),
+        count: |input| times_down(input, |running, _| running == 0),
     },
-    Mark {
+    CoverageMark {
         name: "restart_without_leader",
         about: "a process started again while there was no leader",
         count: restarts_without_leader,
     },
-    Mark {
+    CoverageMark {
         name: "fault_without_leader",
         about: "a fault took effect while there was no leader",
         count: faults_without_leader,
     },
-    Mark {
+    CoverageMark {
         name: "overlapping_faults",
         about: "a fault took effect while another was in force",
         count: overlapping_faults,
     },
-    Mark {
+    CoverageMark {
         name: "snapshot_under_fault",
         about: "a node made a snapshot while a fault was in force",
         count: snapshots_under_fault,
     },
-    Mark {
+    CoverageMark {
         name: "snapshot_installed",
         about: "a node that had fallen behind was given a snapshot",
-        count: |scene| installs(scene).count() as u64,
+        count: |input| installs(input).count() as u64,
     },
-    Mark {
+    CoverageMark {
         name: "leader_elected_during_snapshot_transfer",
         about: "a leader was elected after a node had come back and before its snapshot arrived",
         count: elected_during_transfer,
@@ -84,9 +84,9 @@ pub(super) const MARKS: [Mark; 14] = [
 const GRACE_US: u64 = crate::election::GRACE_US;
 
 /// Candidates of each term, pre-votes not counted.
-fn candidates<'a>(scene: &Scene<'a>) -> BTreeMap<u64, BTreeSet<&'a str>> {
+fn candidates<'a>(input: &MarkInput<'a>) -> BTreeMap<u64, BTreeSet<&'a str>> {
     let mut candidates: BTreeMap<u64, BTreeSet<&str>> = BTreeMap::new();
-    for report in &scene.timeline.reports {
+    for report in &input.timeline.reports {
         if let NodeEvent::Election {
             term,
             pre_vote: false,
@@ -98,31 +98,37 @@ fn candidates<'a>(scene: &Scene<'a>) -> BTreeMap<u64, BTreeSet<&'a str>> {
     candidates
 }
 
-fn contested(scene: &Scene, won: bool) -> u64 {
-    let reigns = &scene.timeline.reigns;
-    let terms = candidates(scene).into_iter();
+fn contested(input: &MarkInput, won: bool) -> u64 {
+    let leaderships = &input.timeline.leaderships;
+    let terms = candidates(input).into_iter();
     let terms = terms.filter(|(_, nodes)| nodes.len() > 1);
-    let terms = terms.filter(|(term, _)| reigns.iter().any(|reign| reign.term == *term) == won);
+    let terms = terms.filter(|(term, _)| {
+        leaderships
+            .iter()
+            .any(|leadership| leadership.term == *term)
+            == won
+    });
     terms.count() as u64
 }
 
-fn split_votes(scene: &Scene) -> u64 {
-    contested(scene, false)
+fn split_votes(input: &MarkInput) -> u64 {
+    contested(input, false)
 }
 
-fn rivals(scene: &Scene) -> u64 {
-    contested(scene, true)
+fn rivals(input: &MarkInput) -> u64 {
+    contested(input, true)
 }
 
-fn stillborn(scene: &Scene) -> u64 {
-    let reigns = scene.timeline.reigns.iter();
-    let lost = reigns.filter(|reign| reign.until_us.is_some() && reign.first_commit_us.is_none());
+fn stillborn(input: &MarkInput) -> u64 {
+    let leaderships = input.timeline.leaderships.iter();
+    let lost = leaderships
+        .filter(|leadership| leadership.until_us.is_some() && leadership.first_commit_us.is_none());
     lost.count() as u64
 }
 
-fn two_leaders(scene: &Scene) -> u64 {
-    let reports = &scene.timeline.reports;
-    let pairs = scene.timeline.reigns.windows(2);
+fn two_leaders(input: &MarkInput) -> u64 {
+    let reports = &input.timeline.reports;
+    let pairs = input.timeline.leaderships.windows(2);
     let unaware = pairs.filter(|pair| {
         let (old, new) = (&pair[0], &pair[1]);
         let noticed = |report: &Reported| {
@@ -139,12 +145,12 @@ fn two_leaders(scene: &Scene) -> u64 {
     unaware.count() as u64
 }
 
-fn reelected(scene: &Scene) -> u64 {
-    let pairs = scene.timeline.reigns.windows(2);
+fn reelected(input: &MarkInput) -> u64 {
+    let pairs = input.timeline.leaderships.windows(2);
     pairs.filter(|pair| pair[0].node == pair[1].node).count() as u64
 }
 
-fn lost_without_fault(scene: &Scene) -> u64 {
+fn lost_without_fault(input: &MarkInput) -> u64 {
     let answers = |at_us: u64| {
         // A transfer is known to have worked only after the old leader is gone.
         let early_us = |span: &FaultSpan| if span.kind.is_instant() { GRACE_US } else { 0 };
@@ -152,17 +158,17 @@ fn lost_without_fault(scene: &Scene) -> u64 {
             span.healed_us
                 .is_some_and(|to_us| to_us <= at_us + early_us(span) && at_us <= to_us + GRACE_US)
         };
-        scene.is_faulty(at_us) || scene.spans.iter().any(healed)
+        input.is_faulty(at_us) || input.spans.iter().any(healed)
     };
-    let reigns = scene.timeline.reigns.iter();
-    let lost = reigns.filter_map(|reign| reign.until_us);
+    let leaderships = input.timeline.leaderships.iter();
+    let lost = leaderships.filter_map(|leadership| leadership.until_us);
     lost.filter(|at_us| !answers(*at_us)).count() as u64
 }
 
 /// How often the processes came to be as few as `is_too_few` says, given how many run and
 /// how many there are.
-fn times_down(scene: &Scene, is_too_few: fn(usize, usize) -> bool) -> u64 {
-    let reports = &scene.timeline.reports;
+fn times_down(input: &MarkInput, is_too_few: fn(usize, usize) -> bool) -> u64 {
+    let reports = &input.timeline.reports;
     let nodes: BTreeSet<&str> = reports.iter().map(|report| report.node).collect();
     let mut running = BTreeSet::new();
     let (mut formed, mut was_down, mut times) = (false, false, 0);
@@ -180,60 +186,60 @@ fn times_down(scene: &Scene, is_too_few: fn(usize, usize) -> bool) -> u64 {
     times
 }
 
-fn restarts_without_leader(scene: &Scene) -> u64 {
-    let reports = scene.timeline.reports.iter();
+fn restarts_without_leader(input: &MarkInput) -> u64 {
+    let reports = input.timeline.reports.iter();
     let starts = reports.filter(|report| matches!(report.event, NodeEvent::Started { .. }));
     starts
-        .filter(|report| scene.is_vacant(report.at_us))
+        .filter(|report| input.is_vacant(report.at_us))
         .count() as u64
 }
 
-fn faults_without_leader(scene: &Scene) -> u64 {
-    let installed = scene.spans.iter().filter_map(|span| span.installed_us);
-    // The fault that takes the leader away is at the very beginning of the vacancy.
+fn faults_without_leader(input: &MarkInput) -> u64 {
+    let installed = input.spans.iter().filter_map(|span| span.installed_us);
+    // The fault that takes the leader away is at the very beginning of the interval.
     let during = |at_us: u64| {
-        let within = |vacancy: &super::Span| vacancy.from_us < at_us && at_us < vacancy.to_us;
-        scene.vacancies.iter().any(within)
+        let within = |interval: &super::Span| interval.from_us < at_us && at_us < interval.to_us;
+        input.leaderless.iter().any(within)
     };
     installed.filter(|at_us| during(*at_us)).count() as u64
 }
 
-fn overlapping_faults(scene: &Scene) -> u64 {
-    let spans = scene.spans.iter().enumerate();
+fn overlapping_faults(input: &MarkInput) -> u64 {
+    let spans = input.spans.iter().enumerate();
     let begun = spans.filter_map(|(index, span)| Some((index, span.installed_us?)));
     let overlapping = begun.filter(|(index, at_us)| {
-        let before = scene.spans[..*index].iter();
+        let before = input.spans[..*index].iter();
         before.clone().any(|other| is_in_force(other, *at_us))
     });
     overlapping.count() as u64
 }
 
-fn snapshots_under_fault(scene: &Scene) -> u64 {
-    let reports = scene.timeline.reports.iter();
+fn snapshots_under_fault(input: &MarkInput) -> u64 {
+    let reports = input.timeline.reports.iter();
     let made = reports.filter(|report| matches!(report.event, NodeEvent::Snapshot { .. }));
-    made.filter(|report| scene.is_faulty(report.at_us)).count() as u64
+    made.filter(|report| input.is_faulty(report.at_us)).count() as u64
 }
 
-fn installs<'a>(scene: &'a Scene) -> impl Iterator<Item = &'a Reported<'a>> {
-    let reports = scene.timeline.reports.iter();
+fn installs<'a>(input: &'a MarkInput) -> impl Iterator<Item = &'a Reported<'a>> {
+    let reports = input.timeline.reports.iter();
     reports.filter(|report| matches!(report.event, NodeEvent::SnapshotInstalled { .. }))
 }
 
 /// Nodes do not say when a transfer begins, but it cannot before the node is back: started,
 /// or no longer cut off.
-fn elected_during_transfer(scene: &Scene) -> u64 {
-    let during = installs(scene).filter(|install| {
-        let reports = scene.timeline.reports.iter();
+fn elected_during_transfer(input: &MarkInput) -> u64 {
+    let during = installs(input).filter(|install| {
+        let reports = input.timeline.reports.iter();
         let starts = reports.filter(|report| {
             report.node == install.node
                 && report.at_us <= install.at_us
                 && matches!(report.event, NodeEvent::Started { .. })
         });
-        let healed = scene.spans.iter().filter(|span| span.names(install.node));
+        let healed = input.spans.iter().filter(|span| span.names(install.node));
         let healed = healed.filter_map(|span| span.healed_us);
         let back = starts.map(|report| report.at_us).chain(healed);
         let back_us = back.filter(|at_us| *at_us <= install.at_us).max();
-        back_us.is_some_and(|back_us| scene.leader_changed(back_us, install.at_us))
+        back_us.is_some_and(|back_us| input.leader_changed(back_us, install.at_us))
     });
     during.count() as u64
 }

@@ -59,7 +59,7 @@ fn bottleneck(found: &Bottleneck) -> Markup {
         article.bottleneck {
             h3 {
                 (found.subject) ": " (found.rule.title())
-                " " span class=(format!("priority {}", tone(found.priority))) {
+                " " span class=(format!("priority {}", severity(found.priority))) {
                     (found.priority.label()) " priority"
                 }
             }
@@ -85,7 +85,7 @@ fn with_code(text: &str) -> Markup {
     }
 }
 
-fn tone(priority: Priority) -> &'static str {
+fn severity(priority: Priority) -> &'static str {
     match priority {
         Priority::High => "bad",
         Priority::Medium => "doubtful",

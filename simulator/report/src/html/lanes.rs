@@ -141,7 +141,7 @@ fn leaders(report: &Report) -> Vec<(String, Vec<Bar>)> {
         nodes.push((node, Vec::new()));
     }
     for leader in &report.timeline.leaders {
-        let bar = reign(leader, leader.until_ms.unwrap_or(end));
+        let bar = leadership(leader, leader.until_ms.unwrap_or(end));
         match nodes.iter_mut().find(|(node, _)| *node == leader.node) {
             Some((_, bars)) => bars.push(bar),
             None => nodes.push((leader.node.clone(), vec![bar])),
@@ -150,7 +150,7 @@ fn leaders(report: &Report) -> Vec<(String, Vec<Bar>)> {
     nodes
 }
 
-fn reign(leader: &Leader, until: crate::Ms) -> Bar {
+fn leadership(leader: &Leader, until: crate::Ms) -> Bar {
     Bar {
         from: milliseconds(leader.from_ms),
         to: milliseconds(until),

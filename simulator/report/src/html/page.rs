@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::Serialize;
 
 use super::plot::{Grid, Plot, PlotData};
-use crate::document::{Block, Facts, Section, Span, Table, Tone};
+use crate::document::{Block, Facts, Section, Severity, Span, Table};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -128,7 +128,7 @@ fn table(table: &Table) -> Markup {
                 } }
                 tbody {
                     @for row in &table.rows {
-                        tr class=[tone_class(row.tone)] {
+                        tr class=[severity_class(row.severity)] {
                             @for (place, head) in &columns {
                                 @let cell = row.cells[*place].shown();
                                 td class=[head.is_number.then_some("number").or(is_long(&cell))] { (cell) }
@@ -147,11 +147,11 @@ fn is_long(cell: &str) -> Option<&'static str> {
     (cell.chars().count() > LONG).then_some("long")
 }
 
-fn tone_class(tone: Tone) -> Option<&'static str> {
-    match tone {
-        Tone::Plain => None,
-        Tone::Bad => Some("bad"),
-        Tone::Doubtful => Some("doubtful"),
+fn severity_class(severity: Severity) -> Option<&'static str> {
+    match severity {
+        Severity::Plain => None,
+        Severity::Bad => Some("bad"),
+        Severity::Warning => Some("doubtful"),
     }
 }
 

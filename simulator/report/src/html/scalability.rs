@@ -17,7 +17,7 @@ use squall_measure::Latency;
 use super::page::{Graphs, graphs, page, section};
 use super::plot::{Grid, Line, Plot};
 use super::scale::{Scale, Unit};
-use super::summary::tone;
+use super::summary::severity;
 
 /// The phase that is compared: the one that carries the load under test.
 const PHASE: Phase = Phase::Chaos;
@@ -132,7 +132,7 @@ fn verdicts(runs: &[&(String, Report)]) -> Markup {
         }
         @for (name, report) in others {
             p.verdict {
-                strong class=(tone(report.verdict)) { (report.verdict.to_string()) }
+                strong class=(severity(report.verdict)) { (report.verdict.to_string()) }
                 " " (name) ": " (report.reason)
             }
         }

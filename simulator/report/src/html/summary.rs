@@ -18,7 +18,7 @@ pub(super) fn summary(report: &Report) -> Markup {
             p.kicker { (report.scenario) " · seed " (report.seed) " · " (report.backend_title()) }
             h1 { (headline(report)) }
             p.verdict {
-                strong class=(tone(report.verdict)) { (report.verdict.to_string()) ", " (report.decision.word()) }
+                strong class=(severity(report.verdict)) { (report.verdict.to_string()) ", " (report.decision.word()) }
                 @if !findings::are_all_told(report) { " " (report.reason) }
             }
             (findings::reasons(report))
@@ -32,7 +32,7 @@ pub(super) fn summary(report: &Report) -> Markup {
 }
 
 /// Of the style sheet.
-pub(super) fn tone(verdict: RunVerdict) -> &'static str {
+pub(super) fn severity(verdict: RunVerdict) -> &'static str {
     match verdict {
         RunVerdict::Pass => "good",
         RunVerdict::Inconclusive => "doubtful",

@@ -4,7 +4,7 @@ use squall_history::FaultStatus;
 use squall_history::Phase;
 
 use crate::columns;
-use crate::document::{Column, Table, Tone, Value, number, rate, share, word};
+use crate::document::{Column, Severity, Table, Value, number, rate, share, word};
 use crate::faults::FaultRow;
 use crate::report::Report;
 use squall_check::{CheckResult, Verdict};
@@ -61,11 +61,11 @@ fn status(status: &FaultStatus) -> (&'static str, &str) {
 }
 
 pub(crate) fn faults(report: &Report) -> Table {
-    let tone = |fault: &FaultRow| match fault.status {
-        FaultStatus::Healed | FaultStatus::Installed => Tone::Plain,
-        FaultStatus::Skipped { .. } | FaultStatus::Uncertain { .. } => Tone::Doubtful,
+    let severity = |fault: &FaultRow| match fault.status {
+        FaultStatus::Healed | FaultStatus::Installed => Severity::Plain,
+        FaultStatus::Skipped { .. } | FaultStatus::Uncertain { .. } => Severity::Warning,
     };
-    Table::toned("faults", FAULTS, &report.faults, tone)
+    Table::with_severity("faults", FAULTS, &report.faults, severity)
 }
 
 struct Served<'a> {
@@ -124,9 +124,9 @@ pub(crate) fn times(report: &Report) -> Table {
     ];
     let shown = spells.iter();
     let shown = shown.filter(|(_, spell)| spell.times.count + spell.unseen > 0);
-    Table::toned("times", TIMES, shown, |(_, spell)| match spell.unseen {
-        0 => Tone::Plain,
-        _ => Tone::Doubtful,
+    Table::with_severity("times", TIMES, shown, |(_, spell)| match spell.unseen {
+        0 => Severity::Plain,
+        _ => Severity::Warning,
     })
 }
 
@@ -153,10 +153,10 @@ pub(crate) fn checks(report: &Report, all: bool) -> Table {
     let is_fine = |verdict| matches!(verdict, Verdict::Pass | Verdict::NotJudged);
     let shown = |check: &&CheckResult| all || !is_fine(check.verdict);
     let checks = report.checks.iter().filter(shown);
-    Table::toned("checks", CHECKS, checks, |check| match check.verdict {
-        Verdict::Pass | Verdict::NotJudged => Tone::Plain,
-        Verdict::Fail => Tone::Bad,
-        Verdict::Unknown => Tone::Doubtful,
+    Table::with_severity("checks", CHECKS, checks, |check| match check.verdict {
+        Verdict::Pass | Verdict::NotJudged => Severity::Plain,
+        Verdict::Fail => Severity::Bad,
+        Verdict::Unknown => Severity::Warning,
     })
 }
 

@@ -3,7 +3,7 @@
 use squall_objective::baseline::{Row, Standing};
 
 use crate::columns;
-use crate::document::{Column, Table, Tone, Value, word};
+use crate::document::{Column, Severity, Table, Value, word};
 use crate::objectives::{ObjectiveResult, Status};
 use crate::report::Report;
 use crate::words::duration;
@@ -40,12 +40,12 @@ fn measured(unit: Unit, value: Option<Number>) -> Value {
 }
 
 pub(crate) fn objectives(report: &Report) -> Table {
-    let tone = |result: &ObjectiveResult| match result.status {
-        Status::Met => Tone::Plain,
-        Status::Missed => Tone::Bad,
-        Status::Unknown | Status::Unsupported => Tone::Doubtful,
+    let severity = |result: &ObjectiveResult| match result.status {
+        Status::Met => Severity::Plain,
+        Status::Missed => Severity::Bad,
+        Status::Unknown | Status::Unsupported => Severity::Warning,
     };
-    Table::toned("objectives", OBJECTIVES, &report.objectives, tone)
+    Table::with_severity("objectives", OBJECTIVES, &report.objectives, severity)
 }
 
 const COMPARISON: &[Column<Row>] = &columns! { row: Row;
@@ -64,10 +64,10 @@ pub(crate) fn comparison(report: &Report, all: bool) -> Table {
     let rows = report.comparison.iter();
     let rows = rows.flat_map(|comparison| &comparison.rows);
     let shown = |row: &&Row| all || matches!(row.standing, Standing::Regression | Standing::Better);
-    let tone = |row: &Row| match row.standing {
-        Standing::Regression => Tone::Bad,
-        Standing::Gone => Tone::Doubtful,
-        Standing::Better | Standing::Same | Standing::New => Tone::Plain,
+    let severity = |row: &Row| match row.standing {
+        Standing::Regression => Severity::Bad,
+        Standing::Gone => Severity::Warning,
+        Standing::Better | Standing::Same | Standing::New => Severity::Plain,
     };
-    Table::toned("comparison", COMPARISON, rows.filter(shown), tone)
+    Table::with_severity("comparison", COMPARISON, rows.filter(shown), severity)
 }

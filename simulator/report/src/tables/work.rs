@@ -6,7 +6,7 @@ use squall_history::Phase;
 use squall_measure::Class;
 
 use crate::columns;
-use crate::document::{Column, Table, Tone, Value, number, rate, share, us, word};
+use crate::document::{Column, Severity, Table, Value, number, rate, share, us, word};
 use crate::load::{self, Load};
 use crate::report::Report;
 use crate::words::operation;
@@ -168,9 +168,9 @@ const STEPS: &[Column<LoadStep>] = &columns! { step: LoadStep;
 };
 
 pub(crate) fn steps(load: &Load) -> Table {
-    Table::toned("load", STEPS, &load.steps, |step| match step.broke {
-        Some(_) => Tone::Doubtful,
-        None => Tone::Plain,
+    Table::with_severity("load", STEPS, &load.steps, |step| match step.broke {
+        Some(_) => Severity::Warning,
+        None => Severity::Plain,
     })
 }
 

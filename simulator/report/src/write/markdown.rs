@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::document::{Block, Document, Span, Table, Tone};
+use crate::document::{Block, Document, Severity, Span, Table};
 
 /// A whole document, with a line break at the end.
 pub fn document(document: &Document) -> String {
@@ -73,7 +73,7 @@ fn table(table: &Table) -> String {
     for row in &table.rows {
         let cells = columns.iter().enumerate().map(|(index, (place, _))| {
             let cell = escaped(&row.cells[*place].shown());
-            let is_marked = index == 0 && row.tone != Tone::Plain;
+            let is_marked = index == 0 && row.severity != Severity::Plain;
             if is_marked {
                 format!("**{cell}**")
             } else {

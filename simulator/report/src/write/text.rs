@@ -2,7 +2,7 @@
 
 use anstyle::AnsiColor;
 
-use crate::document::{Head, Table, Tone};
+use crate::document::{Head, Severity, Table};
 
 pub const RED: anstyle::Style = AnsiColor::Red.on_default();
 pub const GREEN: anstyle::Style = AnsiColor::Green.on_default();
@@ -60,10 +60,10 @@ pub fn table(table: &Table, style: Style, margin: &str) -> String {
     };
     let mut out = style.paint(BOLD, &line(&titles)) + "\n";
     for (cells, row) in rows.iter().zip(&table.rows) {
-        out += &match row.tone {
-            Tone::Plain => line(cells),
-            Tone::Bad => style.paint(RED, &line(cells)),
-            Tone::Doubtful => style.paint(YELLOW, &line(cells)),
+        out += &match row.severity {
+            Severity::Plain => line(cells),
+            Severity::Bad => style.paint(RED, &line(cells)),
+            Severity::Warning => style.paint(YELLOW, &line(cells)),
         };
         out.push('\n');
     }
