@@ -1,5 +1,5 @@
-//! What a command costs in the replicated state, which every node applies: `cargo bench -p
-//! squall-cluster --bench apply`.
+//! Measures the cost of a command in the replicated state: `cargo bench -p squall-cluster
+//! --bench apply`.
 //!
 //! No log, no network: the pure function alone, over a state of a thousand locks, a thousand
 //! keys of 100 bytes and ten thousand waiting messages of 1 kB. Each round leaves the state

@@ -1,4 +1,4 @@
-//! What it costs to write and read what travels: `cargo bench -p squall-cluster --bench codec`.
+//! Measures encoding and decoding of wire messages: `cargo bench -p squall-cluster --bench codec`.
 //!
 //! Commands and replies of clients (RESP), proposals in the log, and messages between nodes
 //! (postcard, framed, through a pipe in memory). Values have 100 bytes, messages of queues

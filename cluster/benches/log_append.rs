@@ -1,5 +1,5 @@
-//! How fast the Raft log takes entries, durable when it says so: `cargo bench -p
-//! squall-cluster --bench log_append`.
+//! Measures how fast the Raft log appends and syncs entries: `cargo bench -p squall-cluster
+//! --bench log_append`.
 //!
 //! The log store as openraft calls it, with its writer task, on a disk in memory and on a
 //! file of this machine with a sync for each batch. An entry sets a cached value of 100

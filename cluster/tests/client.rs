@@ -329,12 +329,12 @@ fn an_ended_node_says_why_and_a_stopped_one_that_it_stopped() {
 
 /// The next messages of a stream, up to and including the next `upto`.
 async fn until_up_to(stream: &mut Tracking<RealWorld>) -> (Vec<Push>, u64) {
-    let mut told = Vec::new();
+    let mut pushes = Vec::new();
     loop {
         let next = timeout_at::<RealWorld, _>(soon(), stream.next()).await;
         match next.expect("in time").expect("the stream goes on") {
-            Push::UpTo(index) => return (told, index),
-            push => told.push(push),
+            Push::UpTo(index) => return (pushes, index),
+            push => pushes.push(push),
         }
     }
 }
@@ -353,8 +353,8 @@ fn a_stream_of_invalidations_is_resumed_exactly() {
                 Err(e) => panic!("not refused, but redirected: {e}"),
             }
         };
-        let (told, start) = until_up_to(&mut stream).await;
-        assert_eq!(told, [], "from now on");
+        let (pushes, start) = until_up_to(&mut stream).await;
+        assert_eq!(pushes, [], "from now on");
 
         let mut writer = cluster.client(leader);
         let mut indexes = Vec::new();
@@ -365,12 +365,12 @@ fn a_stream_of_invalidations_is_resumed_exactly() {
             }
         }
         stream.ping(soon()).await.expect("the stream is open");
-        let (told, _) = until_up_to(&mut stream).await;
+        let (pushes, _) = until_up_to(&mut stream).await;
         let of = |index: &u64| Push::Invalidate {
             index: *index,
             keys: vec![key()],
         };
-        assert_eq!(told, indexes.iter().map(of).collect::<Vec<_>>());
+        assert_eq!(pushes, indexes.iter().map(of).collect::<Vec<_>>());
         drop(stream);
 
         let mut client = cluster.client(leader);
@@ -381,7 +381,7 @@ fn a_stream_of_invalidations_is_resumed_exactly() {
 
         // What no node has applied cannot be where anybody was.
         let mut lost = client.track(u64::MAX >> 1, soon()).await.expect("it leads");
-        let (told, index) = until_up_to(&mut lost).await;
-        assert_eq!(told, [Push::Flush(index)]);
+        let (pushes, index) = until_up_to(&mut lost).await;
+        assert_eq!(pushes, [Push::Flush(index)]);
     });
 }

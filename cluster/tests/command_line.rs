@@ -116,7 +116,7 @@ fn bad_arguments_end_with_64_and_help_with_0() {
 }
 
 #[test]
-fn what_keeps_a_node_from_starting_is_told_in_one_line() {
+fn a_startup_failure_is_one_line() {
     let directory = directory();
     let port = ports::free(1)[0].to_string();
     let running = Program::start(directory.path(), &["--port", &port]);

@@ -144,7 +144,7 @@ fn a_web_page_gives_no_commands() {
 }
 
 #[test]
-fn who_is_one_too_many_is_told_so_and_who_goes_makes_room() {
+fn connections_above_the_limit_are_refused_and_closed_ones_free_a_place() {
     run(async {
         let cluster = one(ClientOptions {
             max_clients: 2,
@@ -157,10 +157,10 @@ fn who_is_one_too_many_is_told_so_and_who_goes_makes_room() {
             wire.send(&["PING"]).await;
             wire.expect("+PONG").await;
         }
-        let told = Wire::connect(address).await.rest().await;
+        let reply = Wire::connect(address).await.rest().await;
         assert!(
-            told.starts_with("-ERR max number of clients reached"),
-            "{told}"
+            reply.starts_with("-ERR max number of clients reached"),
+            "{reply}"
         );
         first
             .send(&["CLIENT ID", "CLIENT KILL ID 2", "CONFIG SET maxclients 5"])
@@ -367,7 +367,7 @@ fn the_table_tells_what_is_known_and_what_is_not() {
 }
 
 #[test]
-fn prometheus_is_told_the_figures_of_a_node() {
+fn prometheus_reads_the_metrics_of_a_node() {
     run(async {
         let port = ports::free(1)[0];
         let metrics = format!("127.0.0.1:{port}");
@@ -386,14 +386,14 @@ fn prometheus_is_told_the_figures_of_a_node() {
                 .await;
             let text = page.rest().await;
             assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
-            let told = [
+            let expected = [
                 "squall_leading 1",
                 "squall_clients 1",
                 "squall_cache_hits_total 1",
             ];
-            if told
+            if expected
                 .iter()
-                .all(|line| text.lines().any(|told| told == *line))
+                .all(|line| text.lines().any(|printed| printed == *line))
             {
                 break;
             }

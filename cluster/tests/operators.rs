@@ -1,4 +1,4 @@
-//! What operators do to a cluster of real processes, mistakes included.
+//! Operators' work on a cluster of real processes, mistakes included.
 
 #![allow(clippy::disallowed_methods)] // real processes, waited for in real time
 

@@ -112,8 +112,8 @@ fn the_tools_of_redis_find_nothing_wrong() {
     let report = tool("redis-cli", &["--cluster", "info", &address]);
     assert!(report.contains("1 masters"), "{report}");
     for version in ["-2", "-3"] {
-        let told = tool("redis-cli", &[version, "-p", &port, "INFO", "server"]);
-        assert!(told.starts_with("# Server\r\nredis_version:"), "{told}");
+        let reply = tool("redis-cli", &[version, "-p", &port, "INFO", "server"]);
+        assert!(reply.starts_with("# Server\r\nredis_version:"), "{reply}");
         let known = tool(
             "redis-cli",
             &[version, "-p", &port, "COMMAND", "INFO", "get", "nope"],

@@ -1,4 +1,4 @@
-//! How fast histories are judged, as statistics: `cargo bench --bench checker`.
+//! Measures how fast histories are judged, as statistics: `cargo bench --bench checker`.
 //!
 //! Ten thousand operations on a cache, judged by their versions and by the search alone, as
 //! `squall check` does; then every check, and every measure, of the history of a real run

@@ -1,4 +1,4 @@
-//! What the steps of a simulation cost, as statistics: `cargo bench --bench engine_steps`.
+//! Measures the steps of a simulation, as statistics: `cargo bench --bench engine_steps`.
 //!
 //! A task that is woken, a timer that fires, and short runs of an idle cluster and of one
 //! under closed-loop load, whose throughput is simulated seconds a second. The bench `engine` has whole runs, memory, and the comparison

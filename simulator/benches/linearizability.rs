@@ -1,4 +1,4 @@
-//! How fast histories are judged: `cargo bench --bench linearizability`.
+//! Measures how fast histories are judged: `cargo bench --bench linearizability`.
 //!
 //! A history of our own is made in memory, always the same: a million operations on ten
 //! thousand keys by a hundred clients, one in a hundred of unknown outcome. It is judged by

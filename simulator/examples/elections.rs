@@ -1,4 +1,4 @@
-//! How long an election takes, by election timeout: `leader-kill` on many seeds.
+//! Measures elections by election timeout: `leader-kill` on many seeds.
 //!
 //! ```text
 //! cargo run --release --example elections -- 200

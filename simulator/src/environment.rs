@@ -1,4 +1,4 @@
-//! What made a run: the program and the machine, as far as a replay might tell a difference.
+//! Identifies the program and the machine, as far as a replay might depend on them.
 //!
 //! A run depends on its scenario and seed alone, so a replay that differs was made by another
 //! program, or found a source of nondeterminism. This tells the first case from the second.
@@ -71,7 +71,7 @@ mod tests {
             version: "9.9".into(),
             ..current.clone()
         };
-        let told = format!("version: {}, now 9.9", current.version);
-        assert_eq!(current.differences(&other), [told]);
+        let expected = format!("version: {}, now 9.9", current.version);
+        assert_eq!(current.differences(&other), [expected]);
     }
 }

@@ -257,7 +257,7 @@ fn input(
         reference: context.reference.clone(),
         resources: context.resources.clone(),
         bounded_by: backend.simulated.then(|| bounded_by(plan)),
-        excuse: excuse(plan, history),
+        quorum_loss: quorum_loss(plan, history),
         must_judge: plan.must_judge.clone(),
         drawn_faults: (plan.faults.iter())
             .filter(|fault| fault.drawn)
@@ -311,7 +311,7 @@ fn bounded_by(plan: &Plan) -> String {
 
 /// Whether unavailability was legitimate, where faults may have gone beyond what a cluster
 /// can bear: no cluster answers without a majority.
-fn excuse(plan: &Plan, history: &History) -> Option<String> {
+fn quorum_loss(plan: &Plan, history: &History) -> Option<String> {
     let mut spells = Vec::new();
     let mut since_us = None;
     for event in &history.events {

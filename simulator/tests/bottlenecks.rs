@@ -66,12 +66,12 @@ fn slow_disks_are_found() {
         "{:#?}",
         report.bottlenecks
     );
-    let told = &report.bottlenecks[0];
-    assert_eq!(told.rule, Rule::DiskSync);
+    let bottleneck = &report.bottlenecks[0];
+    assert_eq!(bottleneck.rule, Rule::DiskSync);
     assert!(
-        told.evidence[1].contains("syncs of 20.0 ms each"),
+        bottleneck.evidence[1].contains("syncs of 20.0 ms each"),
         "{:?}",
-        told.evidence
+        bottleneck.evidence
     );
 }
 
@@ -107,9 +107,13 @@ fn a_contended_lock_is_found_by_its_name() {
         "{:#?}",
         report.bottlenecks
     );
-    let told = &report.bottlenecks[0];
-    assert_eq!(told.subject, "lock");
-    assert!(told.evidence[1].starts_with("lock "), "{:?}", told.evidence);
+    let bottleneck = &report.bottlenecks[0];
+    assert_eq!(bottleneck.subject, "lock");
+    assert!(
+        bottleneck.evidence[1].starts_with("lock "),
+        "{:?}",
+        bottleneck.evidence
+    );
 }
 
 #[test]

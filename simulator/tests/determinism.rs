@@ -82,8 +82,8 @@ fn verify_names_the_first_event_that_depends_on_the_machine() {
     let more = ["--planted", "DET-01", "--verify"];
     let run = squall_run(&scenario.path, &scenario.beside("run"), &more);
     assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
-    let told = "not deterministic: two runs of seed 1 differ\nfirst diverging event, line ";
-    assert!(run.stderr.starts_with(told), "{}", run.stderr);
+    let expected = "not deterministic: two runs of seed 1 differ\nfirst diverging event, line ";
+    assert!(run.stderr.starts_with(expected), "{}", run.stderr);
     for part in ["    both   ", "  > first  ", "  > again  "] {
         assert!(run.stderr.contains(part), "{}", run.stderr);
     }
@@ -95,6 +95,6 @@ fn a_normal_build_holds_no_planted_bugs() {
     let scenario = ScenarioFile::new(SMALL);
     let more = ["--planted", "DET-01"];
     let run = squall_run(&scenario.path, &scenario.beside("run"), &more);
-    let told = "error: this build holds no planted bugs; build with `--features planted`\n";
-    assert_eq!((run.code, run.stderr.as_str()), (64, told));
+    let expected = "error: this build holds no planted bugs; build with `--features planted`\n";
+    assert_eq!((run.code, run.stderr.as_str()), (64, expected));
 }

@@ -215,21 +215,21 @@ fn caches(lines: &[Value], ended: &[Ended], report: &Value) {
 }
 
 fn invalidations(lines: &[Value], ended: &[Ended], cache: &Value) {
-    let mut told: BTreeMap<(u64, &str), u64> = BTreeMap::new();
+    let mut reported: BTreeMap<(u64, &str), u64> = BTreeMap::new();
     for write in ended {
         let is_write = matches!(
             write.f,
             "set" | "set_volatile" | "compare_and_set" | "increment"
         );
         if let (true, Some(version)) = (is_write, write.outcome["version"].as_u64()) {
-            told.insert((version, text(&write.action["key"])), write.end_us);
+            reported.insert((version, text(&write.action["key"])), write.end_us);
         }
     }
     let mut delays = Vec::new();
     for line in lines.iter().filter(|line| line["said"] == "invalidated") {
         for key in line["keys"].as_array().expect("a list") {
-            if let Some(told_us) = told.get(&(us(&line["index"]), text(key))) {
-                delays.push(us(&line["at"]).saturating_sub(*told_us));
+            if let Some(returned_us) = reported.get(&(us(&line["index"]), text(key))) {
+                delays.push(us(&line["at"]).saturating_sub(*returned_us));
             }
         }
     }
@@ -265,12 +265,16 @@ fn throughput(lines: &[Value], ended: &[Ended], report: &Value) {
             let acked = acked
                 .filter(|o| (*from_us..*to_us).contains(&o.end_us))
                 .count() as u64;
-            let told = &report["throughput"][name][phase];
-            assert_eq!(told["acked"], acked, "{name} {phase}");
+            let reported = &report["throughput"][name][phase];
+            assert_eq!(reported["acked"], acked, "{name} {phase}");
             let milli = (acked * 1_000_000_000)
                 .checked_div(to_us - from_us)
                 .unwrap_or(0);
-            assert_eq!(told["per_second"], milli as f64 / 1_000.0, "{name} {phase}");
+            assert_eq!(
+                reported["per_second"],
+                milli as f64 / 1_000.0,
+                "{name} {phase}"
+            );
         }
     }
 }
@@ -289,19 +293,19 @@ fn latency(ended: &[Ended], report: &Value) {
     assert!(latencies.len() > 20, "{}", latencies.len());
     for ((service, f, phase), mut all) in latencies {
         all.sort_unstable();
-        let told = &report["latency_us"][service][f][phase]["ok"];
-        assert_eq!(told["count"], all.len(), "{service} {f} {phase}");
-        assert_eq!(told["min"], all[0], "{service} {f} {phase}");
-        assert_eq!(told["max"], all[all.len() - 1], "{service} {f} {phase}");
+        let reported = &report["latency_us"][service][f][phase]["ok"];
+        assert_eq!(reported["count"], all.len(), "{service} {f} {phase}");
+        assert_eq!(reported["min"], all[0], "{service} {f} {phase}");
+        assert_eq!(reported["max"], all[all.len() - 1], "{service} {f} {phase}");
         let mean = all.iter().sum::<u64>() / all.len() as u64;
-        assert_eq!(told["mean"], mean, "{service} {f} {phase}");
+        assert_eq!(reported["mean"], mean, "{service} {f} {phase}");
         for (name, per_mille) in [("p50", 500), ("p90", 900), ("p99", 990)] {
             let exact = all[(all.len() * per_mille).div_ceil(1_000) - 1];
-            let told = us(&told[name]);
-            let off = told.abs_diff(exact) * 1_000;
+            let reported = us(&reported[name]);
+            let off = reported.abs_diff(exact) * 1_000;
             assert!(
                 off <= exact.max(1_000),
-                "{service} {f} {phase} {name}: {told}, not {exact}"
+                "{service} {f} {phase} {name}: {reported}, not {exact}"
             );
         }
     }

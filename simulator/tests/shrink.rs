@@ -78,8 +78,8 @@ fn a_regression_is_shrunk_with_its_baseline() {
 
     let shrunk = run(squall().arg("shrink").arg(&dir).args(["--for", "10s"]));
     assert_eq!(shrunk.code, 0, "{}{}", shrunk.stdout, shrunk.stderr);
-    let told = "# Fails with regression ";
-    assert!(shrunk.stdout.starts_with(told), "{}", shrunk.stdout);
+    let expected = "# Fails with regression ";
+    assert!(shrunk.stdout.starts_with(expected), "{}", shrunk.stdout);
     assert!(!shrunk.stderr.contains("warning"), "{}", shrunk.stderr);
     let out = dir.join("shrunk");
     let replayed = run(squall().arg("replay").arg(&out));
@@ -102,8 +102,8 @@ fn a_baseline_that_is_gone_is_no_failure_to_shrink() {
     let refused = run.squall("shrink");
     assert_eq!(refused.code, 64, "{}", refused.stdout);
     let file = run.scenario.beside("kept.json");
-    let told = format!("error: {}: no file of baselines", file.display());
-    assert!(refused.stderr.starts_with(&told), "{}", refused.stderr);
+    let expected = format!("error: {}: no file of baselines", file.display());
+    assert!(refused.stderr.starts_with(&expected), "{}", refused.stderr);
 }
 
 #[test]

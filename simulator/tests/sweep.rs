@@ -86,8 +86,8 @@ fn a_killed_sweep_goes_on_and_ends_with_the_same_summary() {
 
     let resumed = run(&mut sweep(&scenario.path, &killed, &["--seeds", "1..24"]));
     must_pass(&resumed);
-    let told = format!("going on: {} of 24 runs were done before\n", done - 1);
-    assert_eq!(resumed.stderr, told);
+    let expected = format!("going on: {} of 24 runs were done before\n", done - 1);
+    assert_eq!(resumed.stderr, expected);
     assert_eq!(summary(&killed), summary(&whole));
     for name in ["summary.csv", "seeds.csv", "summary.md"] {
         let read = |dir: &Path| std::fs::read_to_string(dir.join(name)).expect("it was written");
@@ -127,12 +127,12 @@ fn four_shards_merged_are_the_whole_sweep() {
             .args(["--keep", "2"]))
     };
     let merged = scenario.beside("merged");
-    let told = merge(&merged, &shards);
+    let expected = merge(&merged, &shards);
     assert_eq!(
-        (told.code, told.stderr.as_str()),
+        (expected.code, expected.stderr.as_str()),
         (2, ""),
         "{}",
-        told.stdout
+        expected.stdout
     );
     let (merged_summary, whole_summary) = (summary(&merged), summary(&whole));
     for (field, value) in whole_summary.as_object().expect("an object") {
@@ -313,11 +313,11 @@ fn a_missing_baseline_is_found_out_before_the_first_seed() {
     let out = scenario.beside("sweep");
     let refused = run(&mut sweep(&scenario.path, &out, &["--seeds", "1..2"]));
     assert_eq!(refused.code, 64, "{}", refused.stdout);
-    let told = format!(
+    let expected = format!(
         "error: {}: no file of",
         scenario.beside("kept.json").display()
     );
-    assert!(refused.stderr.starts_with(&told), "{}", refused.stderr);
+    assert!(refused.stderr.starts_with(&expected), "{}", refused.stderr);
     assert!(!out.exists(), "nothing was made");
 }
 

@@ -113,7 +113,7 @@ fn run_failing(runs: &Path, environment: &[(&str, &str)]) -> (bool, String) {
 #[test]
 fn a_failing_test_tells_everything() {
     let runs = tempfile::tempdir().expect("a temporary directory");
-    let (passes, told) = run_failing(runs.path(), &[]);
+    let (passes, output) = run_failing(runs.path(), &[]);
     assert!(!passes);
     let dir = runs.path().join("fails_on_purpose-3");
     for expected in [
@@ -121,7 +121,7 @@ fn a_failing_test_tells_everything() {
         &format!("run directory: {}", dir.display()),
         "again: SQUALL_SEED=3 cargo test fails_on_purpose",
     ] {
-        assert!(told.contains(expected), "{expected}\n{told}");
+        assert!(output.contains(expected), "{expected}\n{output}");
     }
     // What it leaves behind, the command takes.
     let squall = |command: &str| {
@@ -166,6 +166,6 @@ fn what_a_test_finds_can_be_shrunk_in_the_test() {
 
 #[test]
 #[should_panic(expected = "--set cluster.nodes=0: nodes must be at least 1, not 0")]
-fn a_wrong_scenario_is_told_with_its_place() {
+fn a_wrong_scenario_is_refused_with_its_place() {
     leader_dies().set("cluster.nodes", 0).seeds(1..=1).run();
 }

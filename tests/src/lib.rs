@@ -1,5 +1,5 @@
-//! What the tests in this crate share: where the repository is, its source files as tokens,
-//! and texts kept in files.
+//! Helps the tests in this crate: finds the repository, reads its source files as tokens, and
+//! compares texts with files.
 //!
 //! It uses none of Squall's crates, so that they stay development dependencies; the manifest
 //! says why.

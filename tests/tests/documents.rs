@@ -1,4 +1,4 @@
-//! What documents say of the code, where a reader would be misled by an old figure.
+//! Numbers and lists in documents agree with the code.
 
 use squall::fault::FaultKind;
 use squall::fault::kind::{Cost, Ends, Loss};

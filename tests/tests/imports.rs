@@ -111,7 +111,7 @@ const CLUSTER_HOMES: &[Home] = &[
 const SIMULATOR_HOMES: &[Home] = &[
     ("openraft", &[]),
     ("clap", &["cli"]),
-    ("indicatif", &["cli/meter.rs"]),
+    ("indicatif", &["cli/progress_bar.rs"]),
     ("maud", &["sweep/html.rs"]),
     ("rustix", &["calibrate/processor.rs", "sweep/pool.rs"]),
     ("signal_hook", &["cli/interrupt.rs"]),

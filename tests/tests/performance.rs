@@ -67,8 +67,8 @@ fn a_slower_build_is_a_regression_and_an_unchanged_one_is_none_on_ten_seeds() {
     let reference = baseline();
     for seed in 11..=20 {
         let same = run(seed, None);
-        let told = regressions(&reference.compare(&same.figures));
-        assert_eq!(told, Vec::<String>::new(), "seed {seed}, unchanged");
+        let found = regressions(&reference.compare(&same.figures));
+        assert_eq!(found, Vec::<String>::new(), "seed {seed}, unchanged");
         let processing = same
             .bottlenecks
             .iter()

@@ -1,4 +1,4 @@
-//! Who may do what: users, their passwords and their rights, in the words of Redis' `ACL`.
+//! Keeps users, their passwords and their rights, as Redis' `ACL` does.
 //!
 //! `on`, `off`, `nopass`, `>password`, `~pattern`, `allkeys`, `resetkeys`, `+@category`,
 //! `-@category`, `+command`, `-command`; the later word counts. A new user is on, without any

@@ -57,12 +57,12 @@ pub(super) async fn serve<W: RaftWorld>(node: Node<W>, mut listener: W::Listener
 /// Tells a client that there are too many.
 async fn turn_away<W: RaftWorld>(mut stream: W::Stream) {
     let text = b"-ERR max number of clients reached (--max-clients, CONFIG SET maxclients)\r\n";
-    let told = async {
+    let reported = async {
         stream.write_all(text).await?;
         stream.shutdown().await
     };
     // Whether it listened or not: it is gone.
-    let _ = world::timeout::<W, _>(WRITE_LIMIT, told).await;
+    let _ = world::timeout::<W, _>(WRITE_LIMIT, reported).await;
 }
 
 /// The next connection; errors of single connections are waited out.

@@ -1,4 +1,4 @@
-//! When a node takes a snapshot, and how much of the log it keeps in memory.
+//! Decides when a node takes a snapshot, and how much of the log stays in memory.
 //!
 //! By entries, as configured, while the state is small. A large state costs more to write than
 //! the log saves, so it must first have been outweighed: a snapshot is then due when the log

@@ -1,4 +1,4 @@
-//! Which node this is, by its directory, and of which cluster.
+//! Binds a data directory to one node of one cluster.
 
 use std::pin::pin;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What a node says about itself to clients: `INFO`, in Redis's names.
+//! Builds the reply to `INFO`, with the names that Redis uses.
 
 use std::cell::Cell;
 use std::fmt::Write;

@@ -1,4 +1,4 @@
-//! What a leader owes its term: an announcement and the expiry of deadlines.
+//! Announces a new leader's term in the log, and expires deadlines while it leads.
 //!
 //! A new leader's first entry is [`Command::NewLeader`], which gives every lease its full
 //! length again; until it is applied the node refuses writes, so no entry of the term comes

@@ -1,4 +1,4 @@
-//! Who belongs to the cluster: members are added, removed and replaced.
+//! Adds, removes and replaces members of the cluster.
 //!
 //! Changes are Raft's joint consensus, driven by the leader; other nodes answer with a
 //! redirect like for any write. A node gets a vote only after it has answered and its log has

@@ -1,4 +1,4 @@
-//! What a node allows its clients, and which of that can be changed while it runs.
+//! Holds the limits for clients, and says which of them can be changed while the node runs.
 
 use std::cell::Cell;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Where the time of this node goes: sums that it tells about once a second while it works.
+//! Sums up the time that this node spends, and reports it about once a second of work.
 //!
 //! Sums and not single spans, so that watching costs a few additions a command and a history
 //! stays small. Told with work and not by a timer, so that watching changes nothing of when
@@ -20,7 +20,7 @@ const EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Meter {
     /// All but what the log and the network count themselves.
     sums: RefCell<Work>,
-    told_at: Cell<Instant>,
+    reported_at: Cell<Instant>,
 }
 
 /// The stages of a write; see [`Served`].
@@ -73,7 +73,7 @@ impl Meter {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             sums: RefCell::default(),
-            told_at: Cell::new(now),
+            reported_at: Cell::new(now),
         }
     }
 
@@ -131,8 +131,8 @@ impl<W: RaftWorld> Node<W> {
     /// Tells where the time went, if that was long ago.
     pub(super) fn tell_work(&self) {
         let now = W::now();
-        if now - self.inner.work.told_at.get() >= EVERY {
-            self.inner.work.told_at.set(now);
+        if now - self.inner.work.reported_at.get() >= EVERY {
+            self.inner.work.reported_at.set(now);
             self.emit_work();
         }
     }

@@ -1,4 +1,4 @@
-//! What a client may ask of a node, as data.
+//! Describes the requests of clients as data.
 //!
 //! A [`Call`] says which part of the node it concerns: the replicated state by way of
 //! the log, the state by way of a read, the connection, or the cluster's operation.

@@ -1,4 +1,4 @@
-//! Why arguments are no command, in the words of Redis where it has them.
+//! Lists the reasons why arguments are no command, worded as in Redis where it has them.
 //!
 //! Each is definite: the command was not executed. The connection goes on.
 

@@ -1,5 +1,5 @@
-//! What a node says without being asked each time: the messages of a stream of
-//! invalidations, as RESP2 arrays, in both directions.
+//! Encodes and decodes the messages of a stream of invalidations as RESP2 arrays, in both
+//! directions.
 //!
 //! ```text
 //! ["invalidate", index, key…]   these keys were changed by the entry

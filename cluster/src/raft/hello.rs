@@ -1,4 +1,4 @@
-//! Who a connection between nodes is with, and which messages both of them know.
+//! Greets on connections between nodes: both sides name themselves and agree on a version.
 //!
 //! Each connection begins with a greeting both ways: versions, node, cluster. A node answers
 //! nothing before it has checked the other's, so nodes of foreign clusters, nodes at addresses

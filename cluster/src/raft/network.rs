@@ -1,4 +1,4 @@
-//! How nodes call each other: openraft's network over framed connections.
+//! Implements openraft's network over framed connections.
 //!
 //! A client takes an idle connection to its peer from a pool, or opens one, for each call,
 //! and gives it back only after a complete answer: a connection whose call failed or timed

@@ -1,5 +1,5 @@
-//! What the rest of openraft's contract does not say about [`LocalWatch`], and Squall needs:
-//! the order of wake-ups, and what exactly counts as seen.
+//! Tests of [`LocalWatch`] beyond openraft's own suite: the order of wake-ups, and which
+//! values count as seen.
 
 use std::future::Future;
 use std::pin::{Pin, pin};

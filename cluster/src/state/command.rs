@@ -1,4 +1,4 @@
-//! What can be asked of the replicated state, and what it answers.
+//! Defines the commands of the replicated state, and their replies.
 //!
 //! A [`Request`] is what one log entry carries; a [`Query`] reads without a log entry.
 //! Both are plain data: the RESP layer builds them, the state machines interpret them,

@@ -189,8 +189,8 @@ impl Locks {
         wait_die: bool,
     ) -> Reply {
         let lock = self.lock_mut(name);
-        if let Some(standing) = lock.standing(session) {
-            return standing.reply_to(mode, wait_ms);
+        if let Some(claim) = lock.claim(session) {
+            return claim.reply_to(mode, wait_ms);
         }
         let reply = if lock.admits(mode) {
             Reply::Granted {

@@ -1,4 +1,4 @@
-//! Why stored state could not be opened.
+//! Lists the reasons why stored state cannot be opened.
 //!
 //! Every variant but [`OpenError::Io`] means that starting anyway could break a promise made
 //! before the restart: a forgotten vote elects two leaders, a forgotten entry loses an

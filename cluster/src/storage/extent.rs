@@ -1,4 +1,4 @@
-//! Which entries a log holds, and whether a record fits after them.
+//! Tracks which entries a log holds, and whether a record fits after them.
 //!
 //! Writing and replaying ask the same question here, so a log that was accepted when it was
 //! written is accepted when it is read; a gap left by the layer above is refused before it

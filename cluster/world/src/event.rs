@@ -1,4 +1,4 @@
-//! What a node says about itself: the evidence by which any observer can time an election.
+//! Defines the events that a node reports about itself, by which an observer times elections.
 //!
 //! A real node prints these as JSON lines on standard output, a simulated one hands them to
 //! the recorder. Terms and indexes are Raft's. Events state facts that have happened (a vote

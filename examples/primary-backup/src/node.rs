@@ -113,13 +113,13 @@ impl Node {
     /// first node is the primary.
     async fn start(&self) {
         loop {
-            let mut told = Vec::new();
+            let mut states = Vec::new();
             for other in self.others() {
                 if let Some(reply) = self.call(other, "tell").await {
-                    told.extend(parse_state(&reply));
+                    states.extend(parse_state(&reply));
                 }
             }
-            let newest = told
+            let newest = states
                 .into_iter()
                 .max_by_key(|(view, _, store)| (*view, store.last));
             match newest {

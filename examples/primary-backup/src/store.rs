@@ -1,4 +1,4 @@
-//! What a node holds: values by key, each with the number of the write that made it.
+//! Holds values by key, each with the number of the write that made it.
 
 use std::collections::BTreeMap;
 

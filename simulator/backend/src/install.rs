@@ -1,4 +1,4 @@
-//! What the nemesis does for each kind of fault: begin it, see that it took, end it.
+//! Begins each kind of fault, makes sure that it took effect, and ends it.
 //!
 //! A fault of a process or a link is seen at once. A fault of a client is seen when it met a
 //! request. One that nothing met within its time was not there, and is reported as skipped.
@@ -84,7 +84,7 @@ impl<S: Site> Nemesis<S> {
     }
 
     /// Keeps the fault in force until its end.
-    pub async fn hold(&self, fault: &PlannedFault, action: &Action<usize>, ends_us: u64) {
+    pub async fn keep_in_force(&self, fault: &PlannedFault, action: &Action<usize>, ends_us: u64) {
         match action {
             Action::Nodes {
                 does: NodeFault::CrashLoop(cycle),
@@ -122,7 +122,7 @@ impl<S: Site> Nemesis<S> {
                 NodeFault::Wipe => return self.repair(nodes).await,
                 NodeFault::Isolate => return self.site.remove(fault).await,
                 NodeFault::Disk(what) => return self.mend_disks(fault, nodes, *what).await,
-                few_worlds_can => self.site.relieve(nodes, *few_worlds_can),
+                few_worlds_can => self.site.mark_available(nodes, *few_worlds_can),
             },
             Action::Partition { .. } | Action::Link { .. } => {
                 return self.site.remove(fault).await;
@@ -242,7 +242,7 @@ impl<S: Site> Nemesis<S> {
         misdeed: ClientFault,
         ends_us: u64,
     ) -> Result<(), InstallError> {
-        let mut pool = self.setting.clients();
+        let mut pool = self.context.clients();
         let mut picked = Vec::new();
         while !pool.is_empty() && (picked.len() as u64) < misdeed.clients() {
             let index = self.rng.borrow_mut().random_range(0..pool.len() as u64) as usize;

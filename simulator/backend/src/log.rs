@@ -1,5 +1,5 @@
-//! What nodes log, and which of it to keep: lines with the run's clock, the node, and the role
-//! and the term that the node had reported last.
+//! Filters and stamps the log lines of nodes: with the run's clock, the node, and the role and
+//! term that it reported last.
 //!
 //! How lines are captured is a backend's matter.
 

@@ -25,7 +25,7 @@ use squall_history::{
     EventKind, FaultEvent, FaultStatus, HarnessEvent, MAJORITY_AGAIN, NO_MAJORITY, Recorder,
 };
 use squall_plan::plan::{Plan, PlannedFault};
-use squall_workload::{Control, Setting};
+use squall_workload::{ClientHandle, RunContext};
 
 /// How often a fault that waits for its target looks again.
 pub const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -34,14 +34,14 @@ pub(super) const INSTANT_PATIENCE_US: u64 = 5_000_000;
 
 pub struct Nemesis<S: Site> {
     pub(super) site: Rc<S>,
-    pub(super) setting: Rc<Setting>,
+    pub(super) context: Rc<RunContext>,
     pub(super) operator: Rc<Operator<S>>,
     triggers: Rc<Triggers>,
     pub(super) rng: RefCell<ChaCha8Rng>,
     /// Nodes that each fault in force impairs.
-    impaired: RefCell<BTreeMap<usize, BTreeSet<usize>>>,
+    unavailable: RefCell<BTreeMap<usize, BTreeSet<usize>>>,
     /// Clients that each retry storm in force makes impatient.
-    pub(super) storms: RefCell<BTreeMap<usize, Vec<Rc<Control>>>>,
+    pub(super) storms: RefCell<BTreeMap<usize, Vec<Rc<ClientHandle>>>>,
     /// Most nodes that faults which keep to a budget may impair at a time.
     budget: Option<usize>,
     /// Whether too few nodes were left unharmed when that was last looked at.
@@ -49,25 +49,25 @@ pub struct Nemesis<S: Site> {
     chaos_ends_us: u64,
     /// Faults that are not over.
     active: Cell<usize>,
-    all_over: Notify,
+    all_done: Notify,
 }
 
 impl<S: Site> Nemesis<S> {
-    pub fn new(site: Rc<S>, setting: Rc<Setting>, plan: &Plan) -> Rc<Self> {
+    pub fn new(site: Rc<S>, context: Rc<RunContext>, plan: &Plan) -> Rc<Self> {
         let triggers: Rc<Triggers> = Rc::default();
         if plan.faults.iter().any(|fault| fault.when.is_some()) {
             let triggers = triggers.clone();
             let watcher = Rc::new(move |kind: &EventKind| triggers.observe(kind));
-            setting.recorder.watch(Some(watcher));
+            context.recorder.watch(Some(watcher));
         }
-        let operator = Operator::new(site.clone(), setting.clone());
+        let operator = Operator::new(site.clone(), context.clone());
         Rc::new(Self {
             site,
-            setting,
+            context,
             operator,
             triggers,
             rng: RefCell::new(plan.stream("nemesis").rng()),
-            impaired: RefCell::default(),
+            unavailable: RefCell::default(),
             storms: RefCell::default(),
             budget: match &plan.chaos {
                 Some(chaos) => chaos.budget,
@@ -76,7 +76,7 @@ impl<S: Site> Nemesis<S> {
             lacks_majority: Cell::new(false),
             chaos_ends_us: plan.phases.warmup_us + plan.phases.chaos_us,
             active: Cell::new(0),
-            all_over: Notify::new(),
+            all_done: Notify::new(),
         })
     }
 
@@ -87,20 +87,20 @@ impl<S: Site> Nemesis<S> {
             let nemesis = self.clone();
             self.active.set(self.active.get() + 1);
             S::World::spawn(async move {
-                nemesis.live(&fault).await;
-                nemesis.impaired.borrow_mut().remove(&fault.id);
+                nemesis.run_fault(&fault).await;
+                nemesis.unavailable.borrow_mut().remove(&fault.id);
                 nemesis.active.set(nemesis.active.get() - 1);
                 if nemesis.active.get() == 0 {
-                    nemesis.all_over.notify_one();
+                    nemesis.all_done.notify_one();
                 }
             });
         }
     }
 
     /// Resolves when every fault is over.
-    pub async fn over(&self) {
+    pub async fn wait_until_done(&self) {
         while self.active.get() > 0 {
-            self.all_over.notified().await;
+            self.all_done.notified().await;
         }
     }
 
@@ -116,13 +116,13 @@ impl<S: Site> Nemesis<S> {
     /// Notes when the faults leave no majority unharmed, and when they do again: what a
     /// cluster does not answer in between, no cluster could.
     fn look_for_majority(&self) {
-        let impaired = self.impaired_now();
+        let unavailable = self.unavailable_now();
         let members = self.site.members();
-        let lacks = members - impaired.len() < Target::Majority.count(members);
+        let lacks = members - unavailable.len() < Target::Majority.count(members);
         if self.lacks_majority.replace(lacks) == lacks {
             return;
         }
-        let names: Vec<String> = impaired.into_iter().map(node_name).collect();
+        let names: Vec<String> = unavailable.into_iter().map(node_name).collect();
         self.recorder().note(match lacks {
             true => format!("{NO_MAJORITY}: {} are impaired", names.join(", ")),
             false => MAJORITY_AGAIN.to_owned(),
@@ -130,11 +130,11 @@ impl<S: Site> Nemesis<S> {
     }
 
     pub(super) fn recorder(&self) -> &Recorder {
-        &self.setting.recorder
+        &self.context.recorder
     }
 
     /// One fault from its beginning to its end.
-    async fn live(&self, fault: &PlannedFault) {
+    async fn run_fault(&self, fault: &PlannedFault) {
         self.sleep_until_us(fault.at_us).await;
         if let Err(why) = self.await_moment(fault).await {
             self.report(fault, Vec::new(), FaultStatus::Skipped { why });
@@ -148,8 +148,8 @@ impl<S: Site> Nemesis<S> {
             }
         };
         let ends_us = self.ends_us(fault);
-        let impaired = action.impaired();
-        self.impaired.borrow_mut().insert(fault.id, impaired);
+        let unavailable = action.unavailable();
+        self.unavailable.borrow_mut().insert(fault.id, unavailable);
         let installed = self.install(fault.id, &action, ends_us).await;
         let targets = match self.storms.borrow().get(&fault.id) {
             Some(clients) => clients.iter().map(|client| client.name()).collect(),
@@ -169,10 +169,10 @@ impl<S: Site> Nemesis<S> {
                 self.storms.borrow_mut().remove(&fault.id);
                 return;
             }
-            self.hold(fault, &action, ends_us).await;
+            self.keep_in_force(fault, &action, ends_us).await;
         }
         let undone = self.heal(fault.id, &action).await;
-        self.impaired.borrow_mut().remove(&fault.id);
+        self.unavailable.borrow_mut().remove(&fault.id);
         if is_installed {
             self.report(fault, targets, FaultStatus::Healed);
         }
@@ -243,10 +243,12 @@ impl<S: Site> Nemesis<S> {
         loop {
             let resolved = self.resolve(&fault.action);
             let allowed = match fault.drawn {
-                true => resolved.and_then(|action| match self.check_budget(&action.impaired()) {
-                    Ok(()) => Ok(action),
-                    Err(why) => Err(why),
-                }),
+                true => {
+                    resolved.and_then(|action| match self.check_budget(&action.unavailable()) {
+                        Ok(()) => Ok(action),
+                        Err(why) => Err(why),
+                    })
+                }
                 false => resolved,
             };
             match allowed {
@@ -278,7 +280,7 @@ impl<S: Site> Nemesis<S> {
         let Some(budget) = self.budget.filter(|_| !more.is_empty()) else {
             return Ok(());
         };
-        let already = self.impaired_now();
+        let already = self.unavailable_now();
         let count = already.union(more).count();
         if count <= budget {
             return Ok(());
@@ -291,26 +293,31 @@ impl<S: Site> Nemesis<S> {
     }
 
     /// The first members that cannot be counted on now, for whatever reason.
-    fn impaired_now(&self) -> BTreeSet<usize> {
-        let mut impaired: BTreeSet<usize> =
-            self.impaired.borrow().values().flatten().copied().collect();
-        impaired.extend(self.operator.busy());
+    fn unavailable_now(&self) -> BTreeSet<usize> {
+        let mut unavailable: BTreeSet<usize> = self
+            .unavailable
+            .borrow()
+            .values()
+            .flatten()
+            .copied()
+            .collect();
+        unavailable.extend(self.operator.busy());
         let voters = self.site.voters();
         let is_away = |node: &usize| !self.site.is_up(*node) || !voters[*node];
-        impaired.extend((0..self.site.members()).filter(is_away));
-        impaired.retain(|node| *node < self.site.members());
-        impaired
+        unavailable.extend((0..self.site.members()).filter(is_away));
+        unavailable.retain(|node| *node < self.site.members());
+        unavailable
     }
 
     /// Counts `nodes` as impaired by the fault, on top of what it impairs already.
     pub(super) fn impair(&self, fault: usize, nodes: &[usize]) {
-        let mut impaired = self.impaired.borrow_mut();
-        impaired.entry(fault).or_default().extend(nodes);
+        let mut unavailable = self.unavailable.borrow_mut();
+        unavailable.entry(fault).or_default().extend(nodes);
     }
 
     /// Takes `node` off the fault's account.
     pub(super) fn mark_available(&self, fault: usize, node: usize) {
-        if let Some(nodes) = self.impaired.borrow_mut().get_mut(&fault) {
+        if let Some(nodes) = self.unavailable.borrow_mut().get_mut(&fault) {
             nodes.remove(&node);
         }
     }

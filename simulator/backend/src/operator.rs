@@ -27,7 +27,7 @@ use squall_world::World;
 use super::site::{Change, Site};
 use squall_fault::node_name;
 use squall_history::HarnessEvent;
-use squall_workload::Setting;
+use squall_workload::RunContext;
 
 /// A change that is not through after this long is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -36,7 +36,7 @@ const REST: Duration = Duration::from_millis(100);
 
 pub struct Operator<S: Site> {
     site: Rc<S>,
-    setting: Rc<Setting>,
+    context: Rc<RunContext>,
     /// One change at a time.
     turn: tokio::sync::Mutex<()>,
     /// Nodes that a fault will have replaced itself.
@@ -46,10 +46,10 @@ pub struct Operator<S: Site> {
 }
 
 impl<S: Site> Operator<S> {
-    pub fn new(site: Rc<S>, setting: Rc<Setting>) -> Rc<Self> {
+    pub fn new(site: Rc<S>, context: Rc<RunContext>) -> Rc<Self> {
         Rc::new(Self {
             site,
-            setting,
+            context,
             turn: tokio::sync::Mutex::default(),
             spoken_for: RefCell::default(),
             busy: RefCell::default(),
@@ -131,7 +131,7 @@ impl<S: Site> Operator<S> {
     /// Brings the cluster back to the members it began with. Another system than Squall's own
     /// has those that it has: nobody can ask it for others.
     pub async fn restore(&self) {
-        if self.setting.is_foreign {
+        if self.context.is_foreign {
             return;
         }
         let members = self.site.members();
@@ -148,7 +148,7 @@ impl<S: Site> Operator<S> {
     }
 
     fn missed(&self, why: String) {
-        let recorder = &self.setting.recorder;
+        let recorder = &self.context.recorder;
         recorder.missed(HarnessEvent::Membership { why });
     }
 

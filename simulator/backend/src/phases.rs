@@ -14,7 +14,7 @@ use super::site::Site;
 use squall_fault::node_name;
 use squall_history::{EventKind, HarnessEvent, Phase, UNFINISHED};
 use squall_plan::plan::Plan;
-use squall_workload::{Setting, audit, probe};
+use squall_workload::{RunContext, audit, probe};
 
 /// A new cluster must have a leader within this time.
 const FORM_LIMIT: Duration = Duration::from_secs(60);
@@ -26,7 +26,7 @@ const LOOK: Duration = Duration::from_millis(5);
 pub struct Stage<S: Site> {
     pub site: Rc<S>,
     pub nemesis: Rc<Nemesis<S>>,
-    pub setting: Rc<Setting>,
+    pub context: Rc<RunContext>,
     pub plan: Rc<Plan>,
 }
 
@@ -57,12 +57,12 @@ impl<S: Site> Stage<S> {
         self.sleep_us(phases.warmup_us).await;
 
         self.enter(Phase::Chaos);
-        self.setting.count_operations();
+        self.context.count_operations();
         self.chaos().await;
-        self.setting.close_operations();
+        self.context.close_operations();
 
         self.enter(Phase::Heal);
-        self.nemesis.over().await;
+        self.nemesis.wait_until_done().await;
         let healed = S::World::now();
         self.nemesis.restore().await;
 
@@ -84,8 +84,8 @@ impl<S: Site> Stage<S> {
             return self.sleep_us(phases.chaos_us).await;
         }
         let last_us = self.plan.faults.iter().map(|fault| fault.until_us).max();
-        let recorder = &self.setting.recorder;
-        let done = || self.setting.is_done() && last_us.is_none_or(|us| recorder.now_us() >= us);
+        let recorder = &self.context.recorder;
+        let done = || self.context.is_done() && last_us.is_none_or(|us| recorder.now_us() >= us);
         let limit = Duration::from_micros(phases.chaos_us);
         if !self.wait(limit, done).await && self.plan.is_limited() {
             recorder.note(UNFINISHED);
@@ -93,14 +93,14 @@ impl<S: Site> Stage<S> {
     }
 
     fn enter(&self, phase: Phase) {
-        self.setting.recorder.record(EventKind::Phase { phase });
+        self.context.recorder.record(EventKind::Phase { phase });
     }
 
     fn start_clients(&self) {
         self.site.among_clients(|| {
-            squall_workload::start(&self.setting, &self.plan);
+            squall_workload::start(&self.context, &self.plan);
             if let Some(probes) = &self.plan.probe {
-                probe::start(&self.setting, &self.plan, probes);
+                probe::start(&self.context, &self.plan, probes);
             }
         });
     }
@@ -120,7 +120,7 @@ impl<S: Site> Stage<S> {
             })
             .await;
         if !converged {
-            self.setting.recorder.missed(HarnessEvent::Convergence {
+            self.context.recorder.missed(HarnessEvent::Convergence {
                 waited_us: waited().as_micros() as u64,
                 state: self.state(),
             });
@@ -159,28 +159,28 @@ impl<S: Site> Stage<S> {
     }
 
     async fn finish_clients(&self) {
-        self.setting.stop();
-        let finished = self.wait(FINISH_LIMIT, || self.setting.is_finished()).await;
+        self.context.stop();
+        let finished = self.wait(FINISH_LIMIT, || self.context.is_finished()).await;
         if !finished {
-            self.setting.recorder.missed(HarnessEvent::ClientsDone);
+            self.context.recorder.missed(HarnessEvent::ClientsDone);
         }
     }
 
     async fn audit(&self) {
         let limit = Duration::from_micros(self.plan.phases.audit_us);
-        self.setting.resume();
+        self.context.resume();
         self.site.among_clients(|| {
-            let (setting, plan) = (self.setting.clone(), self.plan.clone());
-            self.setting.spawn(async move {
-                if let Err(why) = audit::run(&setting, &plan, limit).await {
-                    setting.recorder.missed(HarnessEvent::Audit { why });
+            let (context, plan) = (self.context.clone(), self.plan.clone());
+            self.context.spawn(async move {
+                if let Err(why) = audit::run(&context, &plan, limit).await {
+                    context.recorder.missed(HarnessEvent::Audit { why });
                 }
             });
         });
-        let ended = self.wait(limit + FINISH_LIMIT, || self.setting.is_finished());
+        let ended = self.wait(limit + FINISH_LIMIT, || self.context.is_finished());
         if !ended.await {
             let why = "it still waits for an answer".into();
-            self.setting.recorder.missed(HarnessEvent::Audit { why });
+            self.context.recorder.missed(HarnessEvent::Audit { why });
         }
         // With all quiet, every node reaches the same index and can be compared whole.
         let level = || {
@@ -189,7 +189,7 @@ impl<S: Site> Stage<S> {
         };
         if !self.wait(FORM_LIMIT, level).await {
             let state = self.state();
-            self.setting.recorder.missed(HarnessEvent::Level { state });
+            self.context.recorder.missed(HarnessEvent::Level { state });
         }
         self.site.emit_digests().await;
     }

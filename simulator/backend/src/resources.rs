@@ -1,4 +1,4 @@
-//! What the node that is busiest uses of its machine, where nodes use anything real.
+//! Finds the busiest node, on backends whose nodes use real machines.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What the harness needs of the machines that a backend runs nodes on.
+//! Defines what a backend does for the harness: it starts, breaks and observes machines.
 //!
 //! The phases of a run, the nemesis and the operator are the same in every world; these small
 //! traits are all that they know of one. Time, tasks and sockets are the [`World`]'s. Answers
@@ -175,7 +175,7 @@ pub trait Machines {
         Err(not_here())
     }
     /// Takes back what [`Self::inflict`] did, where that does not end with the fault.
-    fn relieve(&self, _nodes: &[usize], _what: NodeFault) {}
+    fn mark_available(&self, _nodes: &[usize], _what: NodeFault) {}
     /// Breaks the disk of one node, and waits until an operation has met that, at most until
     /// `ends_us`.
     ///

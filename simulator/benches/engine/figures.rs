@@ -1,4 +1,4 @@
-//! What one part measured, and how it travels from its process to the one that prints it.
+//! Carries the measurements of one part from its process to the one that prints them.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! How fast the simulation is, and how much memory it takes: `cargo bench --bench engine`.
+//! Measures speed and memory of the simulation: `cargo bench --bench engine`.
 //!
 //! Each part runs in a process of its own, so that its peak of memory is its own, and on one
 //! thread. The classic `turmoil` 0.7.2 runs the same nodes under the same load, as one more

@@ -162,8 +162,8 @@ fn judge_removals(
             continue;
         }
         judge.count_checked();
-        let told = listener.invalidated.get(key).into_iter().flatten();
-        if !told
+        let notices = listener.invalidated.get(key).into_iter().flatten();
+        if !notices
             .map(|(_, index)| *index)
             .any(|index| after < index && index < before)
         {
@@ -219,8 +219,8 @@ impl<'a> Listener<'a> {
             }
             StreamEvent::Invalidated { index, keys } => {
                 for key in keys {
-                    let told = self.invalidated.entry(key).or_default();
-                    told.push((pos, *index));
+                    let notices = self.invalidated.entry(key).or_default();
+                    notices.push((pos, *index));
                 }
                 let mut wrong = self.backwards(*index, 1);
                 wrong.extend(self.gaps(index.saturating_sub(1), changes));
@@ -275,8 +275,8 @@ impl<'a> Listener<'a> {
             return Vec::new();
         };
         let passed = changes.range(position + 1..=up_to);
-        let told = passed.map(|(index, (key, operation))| (gap(key, *index), Some(*operation)));
-        told.collect()
+        let notices = passed.map(|(index, (key, operation))| (gap(key, *index), Some(*operation)));
+        notices.collect()
     }
 
     /// Why a copy that was asked for at `fill` must not be served at `read`.
@@ -285,8 +285,8 @@ impl<'a> Listener<'a> {
         if flushed > 0 && self.flushed[flushed - 1] > fill {
             return Some("the client was told to forget everything".into());
         }
-        let told = self.invalidated.get(key)?;
-        let newest = told[..told.partition_point(|(pos, _)| *pos < read)].last()?;
+        let notices = self.invalidated.get(key)?;
+        let newest = notices[..notices.partition_point(|(pos, _)| *pos < read)].last()?;
         let (pos, index) = *newest;
         let is_stale = pos > fill && index > version;
         is_stale.then(|| format!("the client was told of a change at {index}"))
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn a_removal_that_is_told_flushed_or_not_passed_yet() {
+    fn a_removal_announced_flushed_or_not_passed_yet() {
         let mut run = removed();
         invalidated(&mut run, 6, "k");
         invalidated(&mut run, 8, "j");

@@ -194,11 +194,11 @@ fn played(steps: &[Step]) -> History {
             }
         };
         if let Some((op, kind, bend, early)) = open[client].take() {
-            let told = early.unwrap_or_else(|| match kind % 3 {
+            let outcome = early.unwrap_or_else(|| match kind % 3 {
                 2 => failed("late"),
                 kind => effect(kind, op),
             });
-            run.returns(op, bent(told, bend, kind));
+            run.returns(op, bent(outcome, bend, kind));
             continue;
         }
         let op = n as u64 + 1000;
@@ -219,13 +219,13 @@ fn played(steps: &[Step]) -> History {
     run.end()
 }
 
-fn bent(told: Outcome, bend: u8, kind: u8) -> Outcome {
-    match (bend, told) {
+fn bent(outcome: Outcome, bend: u8, kind: u8) -> Outcome {
+    match (bend, outcome) {
         (0, Outcome::Value { .. }) => absent(),
         (1, Outcome::Stored { version }) => stored(version + 1),
         (2, Outcome::Stored { .. }) if kind % 3 == 2 => Outcome::Mismatch,
         (3..8, Outcome::Stored { .. }) => unknown(),
-        (_, told) => told,
+        (_, outcome) => outcome,
     }
 }
 

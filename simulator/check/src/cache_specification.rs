@@ -115,7 +115,7 @@ impl<'a> CacheKey<'a> {
     ) -> Option<KeyState<'a>> {
         let now: i64 = state.value.as_deref().unwrap_or("0").parse().ok()?;
         let sum = now.checked_add(by)?;
-        if answer.is_some_and(|(told, _)| told != sum) {
+        if answer.is_some_and(|(stored, _)| stored != sum) {
             return None;
         }
         let version = answer.map(|(_, version)| version);

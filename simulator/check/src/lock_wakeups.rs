@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn given_back_and_nobody_told() {
+    fn given_back_without_a_wakeup() {
         let mut run = Run::new();
         run.call("lock-1", acquire("a", 1), granted(10)).at(10);
         let wait = run.invoke("lock-2", acquire_waiting("a", 2, 500));

@@ -1,5 +1,5 @@
-//! What a history says about locks and sessions, indexed: holds by name and token,
-//! sessions by number. Judges nothing.
+//! Indexes what a history says about locks and sessions: holds by name and token, sessions
+//! by number. Judges nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -53,7 +53,7 @@ fn judge_refusals(
     for refused in hold.releases.iter().map(|&index| &view.operations[index]) {
         let lives_on = refused
             .return_pos
-            .is_some_and(|told| told < proof.invoke_pos);
+            .is_some_and(|returned| returned < proof.invoke_pos);
         let refusal = refused.outcome == Some(&Outcome::NotHeld);
         if refusal && lives_on && !hold_was_given_up(view, refused) {
             let grant = &view.operations[hold.grants[0]];

@@ -1,4 +1,4 @@
-//! What a history says about queues, indexed by queue and payload value. Every published
+//! Indexes what a history says about queues, by queue and payload value. Every published
 //! value is unique within a run, so a value names one message. Judges nothing.
 
 use indexmap::IndexMap;

@@ -68,8 +68,8 @@ fn judge_refusals(view: &View, judge: &mut Judge, queue: &str, value: &str, mess
         };
         let receive = &view.operations[*receive];
         let hidden_until_us = receive.invoked_us.saturating_add(visibility_us(receive));
-        let told_us = refused.returned_us.expect("a refusal is an answer");
-        let is_hidden = told_us + STAMP_RESOLUTION_US < hidden_until_us;
+        let returned_us = refused.returned_us.expect("a refusal is an answer");
+        let is_hidden = returned_us + STAMP_RESOLUTION_US < hidden_until_us;
         let is_earlier = |other: usize| {
             let other = &view.operations[other];
             Some(other.invoke_pos) < refused.return_pos && may_have_effect(other)
@@ -89,7 +89,7 @@ fn judge_refusals(view: &View, judge: &mut Judge, queue: &str, value: &str, mess
                     "queue {queue}: receipt {} of {value} was refused {} us before the end of \
                     its visibility timeout",
                     delivered.receipt,
-                    hidden_until_us - told_us
+                    hidden_until_us - returned_us
                 ),
                 [receive, refused].map(words::operation),
             );

@@ -1,4 +1,4 @@
-//! What a check reports: a verdict, why, and the evidence.
+//! Defines the result of a check: a verdict, the reason, and the evidence.
 //!
 //! [`Judge`] is the notebook of one check: it counts what was judged, collects violations
 //! and what stays unknown, and turns them into a [`CheckResult`] in one place. So no check

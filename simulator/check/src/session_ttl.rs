@@ -32,16 +32,16 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
         judge.count(session.proofs);
         for operation in expiries(view, session) {
             judge.count_checked();
-            let Some(told_us) = operation.returned_us else {
+            let Some(returned_us) = operation.returned_us else {
                 continue;
             };
             let lives_until_us = lives_until_us(&leaderships, renewal, ttl_us, operation);
-            if told_us + STAMP_RESOLUTION_US < lives_until_us {
+            if returned_us + STAMP_RESOLUTION_US < lives_until_us {
                 judge.violation(
                     format!(
                         "session {number} of {ttl_ms} ms was gone at {}, {} us too early",
-                        words::seconds(told_us),
-                        lives_until_us - told_us
+                        words::seconds(returned_us),
+                        lives_until_us - returned_us
                     ),
                     [renewal, operation].map(words::operation),
                 );
@@ -131,11 +131,11 @@ fn expiries<'v, 'a>(
 /// A hold refused by a session that still lives is not an expiry; `lost_grants` judges it.
 fn shown_alive_later(view: &View, session: &Session, refused: &Operation) -> bool {
     let is_release = matches!(refused.action, Action::Release { .. });
-    let told_gone = refused.outcome != Some(&Outcome::NotHeld);
+    let was_refused = refused.outcome != Some(&Outcome::NotHeld);
     let proof = session
         .last_proof
         .map(|index| view.operations[index].invoke_pos);
-    is_release && !told_gone && proof > refused.return_pos
+    is_release && !was_refused && proof > refused.return_pos
 }
 
 /// Whether a refused release names a hold that the session may no longer have had, or
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn told_so_in_other_words_or_by_a_release() {
+    fn an_end_reported_in_other_words_or_by_a_release() {
         let mut run = kept_alive();
         run.call("lock-1", acquire("a", 5), failed("no such session"));
         fails(check, &run.end(), "was gone");

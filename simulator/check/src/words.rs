@@ -14,8 +14,8 @@ pub(super) fn operation(operation: &Operation) -> String {
         operation.action
     );
     match (operation.outcome, operation.returned_us) {
-        (Some(told), Some(at_us)) => {
-            format!("{asked} -> {} (at {})", outcome(told), seconds(at_us))
+        (Some(answer), Some(at_us)) => {
+            format!("{asked} -> {} (at {})", outcome(answer), seconds(at_us))
         }
         _ => format!("{asked} -> no answer before the end of the history"),
     }
@@ -25,7 +25,7 @@ pub(super) fn operation(operation: &Operation) -> String {
 pub(super) fn short(operation: &Operation) -> String {
     let asked = operation.action;
     match operation.outcome {
-        Some(told) => format!("{asked} → {}", outcome(told)),
+        Some(answer) => format!("{asked} → {}", outcome(answer)),
         None => format!("{asked} ?"),
     }
 }

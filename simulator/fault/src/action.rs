@@ -233,7 +233,7 @@ impl Action<usize> {
 
     /// The nodes that cannot be counted on while the fault is in force: what a budget
     /// counts.
-    pub fn impaired(&self) -> BTreeSet<usize> {
+    pub fn unavailable(&self) -> BTreeSet<usize> {
         let mut sides = self.groups();
         match self.kind().info().cost {
             Cost::None | Cost::InTurn => return BTreeSet::new(),

@@ -1,5 +1,4 @@
-//! What goes wrong with a node, a link, the membership or the clients: faults without their
-//! targets and times.
+//! Defines the faults of nodes, links, membership and clients, without their targets and times.
 //!
 //! Plain data; what each does to a cluster is the backend's business.
 

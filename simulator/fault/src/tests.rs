@@ -258,7 +258,7 @@ fn what_a_budget_counts_is_what_the_row_says() {
             // Of sides as large as each other the first counts as the larger.
             Cost::SmallerSides => &[1],
         };
-        assert_eq!(Vec::from_iter(resolved.impaired()), expected, "{kind}");
+        assert_eq!(Vec::from_iter(resolved.unavailable()), expected, "{kind}");
     }
 }
 

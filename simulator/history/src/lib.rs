@@ -1,4 +1,4 @@
-//! What happened: the one thing that checks and measures see.
+//! Records what happened in a run; checks and measures see nothing else.
 //!
 //! A history is a sequence of [`Event`]s in the order of the clock of record (virtual time
 //! in a simulation, the controller's clock on containers). It holds what clients asked and

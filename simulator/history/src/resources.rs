@@ -1,5 +1,5 @@
-//! What nodes used of their machines, beside a history: the samples of a container run, and
-//! the table that they are kept in, written and read.
+//! Reads and writes the table of what nodes used of their machines, which stands beside a
+//! history.
 
 /// One look at one node. Figures count from the start of its process, but those of the
 /// network, which count from the start of the run. `None`: it could not be read, as nothing

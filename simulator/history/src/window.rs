@@ -1,4 +1,4 @@
-//! What clients saw in a stretch of time.
+//! Sums up what clients saw in an interval of time.
 //!
 //! Used while a run is going on, to decide whether a step of a stress test broke, and
 //! afterwards, to report the steps. Operations count by when they were meant to start; a

@@ -1,4 +1,4 @@
-//! What is normal: each service's warm-up, before anything is broken.
+//! Measures each service's warm-up, the norm before anything is broken.
 //!
 //! Operations that asked to be kept waiting (long polls, lock waits) tell nothing about
 //! the speed of the service and are left out of the latencies.

@@ -64,16 +64,16 @@ pub fn elections(timeline: &Timeline<'_>, spans: &[FaultSpan]) -> Vec<Option<Ele
         let Some(lost_us) = leadership.until_us else {
             continue;
         };
-        if let Some(index) = culprit(spans, &elections, leadership, lost_us) {
+        if let Some(index) = cause_of(spans, &elections, leadership, lost_us) {
             elections[index] = Some(election(timeline, spans, index, leadership));
         }
     }
     elections
 }
 
-fn culprit(
+fn cause_of(
     spans: &[FaultSpan],
-    charged: &[Option<Election>],
+    attributed: &[Option<Election>],
     leadership: &Leadership,
     lost_us: u64,
 ) -> Option<usize> {
@@ -87,7 +87,7 @@ fn culprit(
                 .is_none_or(|healed_us| healed_us + GRACE_US >= lost_us)
     };
     let candidates: Vec<usize> = (0..spans.len())
-        .filter(|i| charged[*i].is_none() && candidate(&spans[*i]))
+        .filter(|i| attributed[*i].is_none() && candidate(&spans[*i]))
         .collect();
     let names_leader = |i: &&usize| spans[**i].names(&leadership.node);
     let silences_leader =

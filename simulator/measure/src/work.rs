@@ -1,5 +1,5 @@
-//! Where the time of operations went: from what nodes told of their work, and what clients
-//! saw of it.
+//! Divides the time of operations among its causes, from what nodes report of their work and
+//! what clients saw of it.
 //!
 //! A node tells sums since its process began, so of every process the last telling counts.
 //! All is as means over operations, since a process that dies takes its last second with it:
@@ -251,14 +251,14 @@ mod tests {
             last_log: 0,
             applied: 0,
         };
-        let told = |writes| NodeEvent::Work(Box::new(work(writes)));
+        let reported = |writes| NodeEvent::Work(Box::new(work(writes)));
         script.node(0, "node-1", started());
         script
-            .node(100, "node-1", told(5))
-            .node(200, "node-1", told(7));
+            .node(100, "node-1", reported(5))
+            .node(200, "node-1", reported(7));
         script
             .node(300, "node-1", started())
-            .node(400, "node-1", told(3));
+            .node(400, "node-1", reported(3));
         let history = script.end(2_000_000);
         let found = breakdown(&Timeline::of(&history));
         let stages = found.services[&Service::Cache];

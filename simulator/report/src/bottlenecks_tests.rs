@@ -75,7 +75,7 @@ fn each_stage_that_takes_long_is_a_bottleneck_of_its_own() {
 }
 
 #[test]
-fn nothing_is_found_where_nothing_takes_long_or_nothing_was_told() {
+fn no_bottleneck_without_long_work_or_reports() {
     assert_eq!(found(work(14_000, 1_000, 13_000, 8_000, 4_000)), []);
     assert_eq!(found(Work::default()), []);
 }
@@ -108,9 +108,9 @@ fn nodes_that_are_busy_or_grow_are_found_where_that_is_known() {
     let head = squall_history::resources::HEADER;
     let resources = Resources::parse(&format!("{head}\n{csv}")).expect("it is well-formed");
     let found = bottlenecks(&run(Work::default()), Some(&resources));
-    let told: Vec<_> = found.iter().map(|b| (b.rule, b.subject.as_str())).collect();
+    let found_subjects: Vec<_> = found.iter().map(|b| (b.rule, b.subject.as_str())).collect();
     assert_eq!(
-        told,
+        found_subjects,
         [(Rule::Cpu, "node-1"), (Rule::MemoryGrowth, "node-1")]
     );
     assert_eq!(found[0].evidence, ["90.0 % of one processor on average"]);

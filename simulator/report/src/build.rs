@@ -14,7 +14,7 @@ use crate::figures::figures;
 use crate::load::{Load, objectives as objectives_of_load};
 use crate::objectives::{Evidence, evaluate};
 use crate::report::{Cluster, Machine, Report, Sim};
-use crate::verdict::{Grounds, verdict};
+use crate::verdict::{VerdictInput, verdict};
 use squall_check::CheckResult;
 use squall_objective::fixed::{PerSecond, Seconds};
 
@@ -40,7 +40,7 @@ pub struct Input {
     /// What bounds throughput and latency, if it is not the machine that ran.
     pub bounded_by: Option<String>,
     /// Whether unavailability was legitimate, if the faults make that a question.
-    pub excuse: Option<String>,
+    pub quorum_loss: Option<String>,
     /// Properties or checks without which the run does not count.
     pub must_judge: Vec<String>,
     /// Numbers of the faults that may be skipped: nobody asked for them by name.
@@ -85,17 +85,17 @@ pub fn build(input: &Input, measures: &Measures, checks: &[CheckResult]) -> Repo
         .filter(|(fault, _)| !input.drawn_faults.contains(&fault.span.fault))
         .map(|(_, row)| row.clone())
         .collect();
-    let grounds = Grounds {
+    let judged = VerdictInput {
         checks,
         must_judge: &input.must_judge,
         faults: &asked,
         objectives: &objectives,
         comparison: comparison.as_ref(),
         load: &acknowledged(input, measures),
-        excuse: input.excuse.as_deref(),
+        quorum_loss: input.quorum_loss.as_deref(),
     };
-    let (verdict, reason) = verdict(&grounds);
-    let decision = grounds.decision(verdict);
+    let (verdict, reason) = verdict(&judged);
+    let decision = judged.decision(verdict);
     let measured = measures.clone();
     Report {
         scenario: input.scenario.clone(),

@@ -1,5 +1,5 @@
-//! What every report is made of, whatever it is written as: sections of text, facts, lists,
-//! code and tables.
+//! Defines the document that every report is made of: sections of text, facts, lists, code
+//! and tables.
 //!
 //! A table is columns over rows. A column says once what it is called, how it is aligned and
 //! how its values are taken from a row; a [`Value`] knows how a reader sees it and how a

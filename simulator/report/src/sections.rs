@@ -1,4 +1,4 @@
-//! What the sections of a run's report hold, in the same words in every form. Which sections
+//! Fills the sections of a run's report, in the same words in every form. Which sections
 //! there are, and in which order, is each form's own.
 
 use crate::bottlenecks::Bottleneck;

@@ -3,7 +3,7 @@
 //! The expected files are in `golden/`; `UPDATE_GOLDEN=1` writes them anew, and the
 //! difference is the review.
 
-use super::verdict::{Grounds, verdict};
+use super::verdict::{VerdictInput, verdict};
 use super::*;
 
 use squall_history::{Action, History, NodeEvent, Outcome, Service};
@@ -142,7 +142,7 @@ fn input() -> Input {
         resources: None,
         bounded_by: Some("no hardware is modelled".into()),
         configuration: "failure-recovery, seed 7\n".into(),
-        excuse: None,
+        quorum_loss: None,
         must_judge: Vec::new(),
         drawn_faults: Default::default(),
         history_sha256: "0123abcd".into(),
@@ -317,14 +317,14 @@ fn judged_with(
         checks,
     );
     report.faults[0].status = status;
-    verdict(&Grounds {
+    verdict(&VerdictInput {
         checks: &report.checks,
         must_judge,
         faults: &report.faults,
         objectives: &report.objectives,
         comparison: None,
         load: &[("cache".into(), 500), ("queue".into(), acked)],
-        excuse: None,
+        quorum_loss: None,
     })
 }
 
@@ -413,8 +413,8 @@ fn what_cannot_be_measured_is_inconclusive_and_what_cannot_be_known_is_said() {
         "{why}"
     );
     let memory = judged(&checks, healed(), 10, &[limited(Figure::Memory, 1)]);
-    let told = "1 check holds, 0 objectives met, 1 not known on this backend";
-    assert_eq!(memory, (RunVerdict::Pass, told.into()));
+    let expected = "1 check holds, 0 objectives met, 1 not known on this backend";
+    assert_eq!(memory, (RunVerdict::Pass, expected.into()));
 }
 
 #[test]
@@ -448,6 +448,6 @@ fn a_regression_is_a_missed_objective_that_names_the_figure() {
     figure.worst = Unit::Ms.number(2_000);
     let (slower, why) = verdict(faster);
     assert_eq!(slower, RunVerdict::ObjectiveMissed);
-    let told = "regression: latency.cache.get.p95 is 4 ms, was 1 ms (worst 2 ms): +300.0 %";
-    assert_eq!(why, told);
+    let expected = "regression: latency.cache.get.p95 is 4 ms, was 1 ms (worst 2 ms): +300.0 %";
+    assert_eq!(why, expected);
 }

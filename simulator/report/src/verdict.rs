@@ -105,7 +105,7 @@ pub fn check_counts(checks: &[CheckResult]) -> String {
 }
 
 /// What the verdict is composed from.
-pub(super) struct Grounds<'a> {
+pub(super) struct VerdictInput<'a> {
     pub(super) checks: &'a [CheckResult],
     /// Properties or checks that the scenario demands.
     pub(super) must_judge: &'a [String],
@@ -116,34 +116,32 @@ pub(super) struct Grounds<'a> {
     /// Each service with a workload, and what it acknowledged in chaos and serve.
     pub(super) load: &'a [(String, u64)],
     /// Whether unavailability was legitimate, if that is a question.
-    pub(super) excuse: Option<&'a str>,
+    pub(super) quorum_loss: Option<&'a str>,
 }
 
 /// The verdict and its reason in one line.
-pub(super) fn verdict(grounds: &Grounds<'_>) -> (RunVerdict, String) {
-    let violated = grounds
-        .failed(false)
-        .map(|why| (RunVerdict::Violation, why));
+pub(super) fn verdict(input: &VerdictInput<'_>) -> (RunVerdict, String) {
+    let violated = input.failed(false).map(|why| (RunVerdict::Violation, why));
     violated
         .or_else(|| {
-            grounds
+            input
                 .failed(true)
-                .map(|why| (RunVerdict::ObjectiveMissed, grounds.excused(why)))
+                .map(|why| (RunVerdict::ObjectiveMissed, input.with_quorum_loss(why)))
         })
         .or_else(|| {
-            grounds
+            input
                 .inconclusive()
                 .map(|why| (RunVerdict::Inconclusive, why))
         })
         .or_else(|| {
-            grounds
+            input
                 .missed()
-                .map(|why| (RunVerdict::ObjectiveMissed, grounds.excused(why)))
+                .map(|why| (RunVerdict::ObjectiveMissed, input.with_quorum_loss(why)))
         })
-        .unwrap_or_else(|| (RunVerdict::Pass, grounds.passed()))
+        .unwrap_or_else(|| (RunVerdict::Pass, input.passed()))
 }
 
-impl Grounds<'_> {
+impl VerdictInput<'_> {
     fn failed(&self, of_recovery: bool) -> Option<String> {
         let failed: Vec<_> = self
             .checks
@@ -162,9 +160,9 @@ impl Grounds<'_> {
         ))
     }
 
-    fn excused(&self, why: String) -> String {
-        match self.excuse {
-            Some(excuse) => format!("{why} ({excuse})"),
+    fn with_quorum_loss(&self, why: String) -> String {
+        match self.quorum_loss {
+            Some(quorum_loss) => format!("{why} ({quorum_loss})"),
             None => why,
         }
     }

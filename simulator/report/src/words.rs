@@ -1,4 +1,4 @@
-//! How values are written in every form of a report.
+//! Formats values for every form of a report.
 
 use squall_measure::Loss;
 use squall_objective::fixed::{Ms, Seconds};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{CalibrateError, Effort, Measurements, Shape, Target, measure, processor, scenario};
-use squall_docker::{Lent, Options};
+use squall_docker::{IdleNode, Options};
 
 /// The engine and the disk have some work left when containers have started.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -29,13 +29,13 @@ pub fn measure_containers(
     let plan = scenario::plan(nodes, shape, effort.load, None);
     let plan = plan.map_err(CalibrateError::Simulation)?;
     tell("starting containers …");
-    squall_docker::lend(&plan, options, move |lent| {
+    squall_docker::with_idle_cluster(&plan, options, move |lent| {
         std::thread::sleep(SETTLE);
         measure(&target(lent), effort, &tell)
     })?
 }
 
-fn target(lent: Vec<Lent>) -> Target {
+fn target(lent: Vec<IdleNode>) -> Target {
     Target {
         addresses: lent.iter().map(|node| node.address.clone()).collect(),
         processes: lent.iter().map(|node| node.pid).collect(),

@@ -1,4 +1,4 @@
-//! What a sync costs: small appends, synced one by one, on all nodes' disks at a time.
+//! Measures syncs: small appends, synced one by one, on all nodes' disks at a time.
 //!
 //! At a time, because replication has all nodes sync the same entries within a moment, and
 //! disks of one machine have one journal. What counts is the time that a thread is kept

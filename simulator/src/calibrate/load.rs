@@ -14,7 +14,7 @@ use super::{CalibrateError, Target, processor, scenario, wire};
 use crate::history::{EventKind, History, Phase, Recorder};
 use crate::measure::{self, Class};
 use crate::stopwatch::Stopwatch;
-use crate::workload::{self, Setting};
+use crate::workload::{self, RunContext};
 
 /// A closed loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,22 +76,22 @@ pub(super) fn measured(
         .map_err(CalibrateError::EventLoop)?;
     let watch = Stopwatch::start();
     let recorder = Recorder::new(move || watch.elapsed().as_micros() as u64);
-    let setting = Setting::new::<RealWorld>(recorder, target.addresses.clone());
+    let context = RunContext::new::<RealWorld>(recorder, target.addresses.clone());
     let used = LocalSet::new().block_on(&runtime, async {
-        let enter = |phase| setting.recorder.record(EventKind::Phase { phase });
+        let enter = |phase| context.recorder.record(EventKind::Phase { phase });
         enter(Phase::Warmup);
-        workload::start(&setting, &plan);
+        workload::start(&context, &plan);
         RealWorld::sleep(scenario::WARMUP).await;
         let before = Used::now(target)?;
         enter(Phase::Chaos);
         RealWorld::sleep(length).await;
         enter(Phase::Heal);
         let used = Used::now(target)?.since(&before);
-        finish(&setting).await;
+        finish(&context).await;
         enter(Phase::End);
         Ok::<_, CalibrateError>(used)
     })?;
-    let history = setting.recorder.take();
+    let history = context.recorder.take();
     let no_answer = CalibrateError::NoAnswer {
         clients: shape.clients,
     };
@@ -117,10 +117,10 @@ pub(super) fn measured(
     })
 }
 
-async fn finish(setting: &Rc<Setting>) {
-    setting.stop();
+async fn finish(context: &Rc<RunContext>) {
+    context.stop();
     // Operations time out, so this ends.
-    while !setting.is_finished() {
+    while !context.is_finished() {
         RealWorld::sleep(Duration::from_millis(10)).await;
     }
 }

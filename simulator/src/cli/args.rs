@@ -1,4 +1,4 @@
-//! What can be typed.
+//! Defines the arguments of the commands.
 
 use std::path::PathBuf;
 

@@ -7,7 +7,7 @@ use clap::{Args as ClapArgs, Subcommand};
 use super::args::Format;
 use super::exit::{Exit, Failure};
 use super::{print, tell};
-use crate::baseline::{Baseline, Figures, File, FileError, Reference, Standing, Tolerance};
+use crate::baseline::{Baseline, Change, Figures, File, FileError, Reference, Tolerance};
 use crate::report::RunVerdict;
 use crate::run::Context;
 use crate::run_dir::{RunDir, run_name};
@@ -264,20 +264,20 @@ fn compare(args: &CompareArgs) -> Result<u8, Failure> {
                     .iter()
                     .filter(move |r| r.standing == standing)
             };
-            for row in with(Standing::Regression) {
+            for row in with(Change::Regression) {
                 print(&format!("regression  {row}\n"));
             }
-            for row in with(Standing::Better) {
+            for row in with(Change::Better) {
                 print(&format!("better      {row}\n"));
             }
             print(&format!(
                 "{} figures compared with {} runs: {} regressions, {} better, {} new, {} gone\n",
                 comparison.rows.len(),
                 comparison.runs,
-                with(Standing::Regression).count(),
-                with(Standing::Better).count(),
-                with(Standing::New).count(),
-                with(Standing::Gone).count(),
+                with(Change::Regression).count(),
+                with(Change::Better).count(),
+                with(Change::New).count(),
+                with(Change::Gone).count(),
             ));
         }
     }

@@ -128,7 +128,7 @@ fn history(args: &CheckArgs, model: Model) -> Result<u8, Failure> {
         ..limits(args)
     };
     let judged = external::judge(&input, model, format, &limits).map_err(|e| at(&e))?;
-    print(&told(&judged, &path, watch.elapsed()));
+    print(&summary(&judged, &path, watch.elapsed()));
     if let Some(file) = &args.picture {
         match &judged.violation {
             Some(violation) => draw(violation, file)?,
@@ -170,7 +170,7 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     }
 }
 
-fn told(judged: &Judgement, path: &Path, took: Duration) -> String {
+fn summary(judged: &Judgement, path: &Path, took: Duration) -> String {
     let Judgement {
         format,
         operations,

@@ -8,7 +8,7 @@ use clap::Args as ClapArgs;
 use super::again::must_be_repeatable;
 use super::exit::{Exit, Failure};
 use super::interrupt::Interrupt;
-use super::meter::Meter;
+use super::progress_bar::WorkBar;
 use super::stored::{Stored, reference};
 use super::sweep::processors;
 use super::worker::{self, Errand};
@@ -74,7 +74,7 @@ pub(super) fn shrink(args: &ShrinkArgs) -> Result<u8, Failure> {
         dir: RunDir::create(&out)?,
         interrupt: Interrupt::listen()?,
         watch: Stopwatch::start(),
-        meter: Meter::of_search(),
+        progress_bar: WorkBar::of_search(),
         cause: None,
         runs: 0,
         first: (plan.faults.len(), 0),
@@ -95,7 +95,7 @@ pub(super) fn shrink(args: &ShrinkArgs) -> Result<u8, Failure> {
     }
     search.establish(&shrink::write(&original))?;
     let shrunk = shrink::shrink(document, manifest.seed, &mut search);
-    search.meter.finish();
+    search.progress_bar.finish();
     if let Some(failure) = search.failure.take() {
         return Err(failure);
     }
@@ -109,7 +109,7 @@ pub(super) fn shrink(args: &ShrinkArgs) -> Result<u8, Failure> {
     if !document::has_baseline(&shrunk.document) {
         let _ = std::fs::remove_file(&baselines);
     }
-    print(&search.told(&shrunk, &confirmed));
+    print(&search.summary(&shrunk, &confirmed));
     Ok(Exit::Pass as u8)
 }
 
@@ -123,7 +123,7 @@ struct Search<'a> {
     dir: RunDir,
     interrupt: Interrupt,
     watch: Stopwatch,
-    meter: Meter,
+    progress_bar: WorkBar,
     /// What is looked for.
     cause: Option<(Ending, Cause)>,
     runs: u64,
@@ -222,7 +222,7 @@ impl Search<'_> {
         );
         let _ = std::fs::remove_file(&path);
         self.runs += results.borrow().iter().flatten().count() as u64;
-        self.meter.done(self.runs);
+        self.progress_bar.done(self.runs);
         match failure.into_inner() {
             Some(failure) => Err(failure),
             None => Ok(first_wanted(&results.into_inner())),
@@ -244,14 +244,14 @@ impl Search<'_> {
         let stored = self.stored.as_ref();
         let known = stored.and_then(|stored| stored.cause_of(&result));
         if let (Some(stored), None) = (stored, known) {
-            self.meter.say(&format!(
+            self.progress_bar.say(&format!(
                 "warning: the run directory says: {}; run again it is another failure, and that \
                  is what is shrunk",
                 stored.reason
             ));
         }
         let cause = known.unwrap_or(first);
-        self.meter.say(&format!("shrinking {cause}"));
+        self.progress_bar.say(&format!("shrinking {cause}"));
         self.cause = Some((result.ending, cause.clone()));
         self.first.1 = operations(&result);
         Ok(())
@@ -328,7 +328,7 @@ impl Search<'_> {
         run_command(&path, shrunk.failing.seed, backend, None, &[], planted)
     }
 
-    fn told(&self, shrunk: &Shrunk, confirmed: &SeedResult) -> String {
+    fn summary(&self, shrunk: &Shrunk, confirmed: &SeedResult) -> String {
         let (faults, before) = self.first;
         let end = match self.was_cut {
             true => "ended early",
@@ -393,7 +393,7 @@ impl Oracle for Search<'_> {
             best.faults(),
             count(best.failing.operations)
         );
-        self.meter.message(&message);
+        self.progress_bar.message(&message);
         if let Err(e) = self.leave(best) {
             self.failure.get_or_insert(e);
         }

@@ -1,4 +1,4 @@
-//! What a run directory says of its run: how it failed, and what it was compared with.
+//! Reads from a run directory how its run failed, and what it was compared with.
 
 use std::path::Path;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::args::Format;
 use super::exit::{Exit, Failure};
 use super::interrupt::Interrupt;
-use super::meter::Meter;
+use super::progress_bar::WorkBar;
 use super::sweep_args::SweepArgs;
 use super::worker::{self, Errand, ProfileFile};
 use super::{print, tell};
@@ -50,8 +50,8 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<u8, Failure> {
     }
     let jobs = args.jobs.unwrap_or_else(processors).max(1);
     let mut sweep = Sweep {
-        meter: Meter::of_sweep(spec.planned(), before, args.budget.map(|d| d.us())),
-        told: store
+        progress_bar: WorkBar::of_sweep(spec.planned(), before, args.budget.map(|d| d.us())),
+        announced: store
             .results()
             .values()
             .filter_map(SeedResult::cause)
@@ -206,9 +206,9 @@ struct Sweep<'a> {
     args: &'a SweepArgs,
     spec: &'a Spec,
     store: Store,
-    meter: Meter,
+    progress_bar: WorkBar,
     /// Causes that were told already.
-    told: BTreeSet<Cause>,
+    announced: BTreeSet<Cause>,
     /// With `--verify`, the run of a seed whose other run is still out.
     halves: BTreeMap<Task, SeedResult>,
     /// Why the sweep cannot go on.
@@ -254,7 +254,7 @@ impl Sweep<'_> {
             work,
             || {
                 let sweep = sweep.borrow();
-                sweep.meter.tick();
+                sweep.progress_bar.tick();
                 let is_over = budget.is_some_and(|budget| watch.elapsed() >= budget);
                 match (interrupt.is_asked() || sweep.failure.is_some(), is_over) {
                     (true, _) => Go::Stop,
@@ -265,7 +265,7 @@ impl Sweep<'_> {
             |task, end| sweep.borrow_mut().take_in(task, limits, end),
         );
         let sweep = sweep.into_inner();
-        sweep.meter.finish();
+        sweep.progress_bar.finish();
         sweep.failure.take().map_or(Ok(()), Err)
     }
 
@@ -294,15 +294,15 @@ impl Sweep<'_> {
         {
             self.failure.get_or_insert(e);
         }
-        self.meter.done(self.store.results().len() as u64);
+        self.progress_bar.done(self.store.results().len() as u64);
     }
 
     /// One line for every new cause, as soon as it is known.
     fn tell(&mut self, result: &SeedResult) {
         if let Some(cause) = result.cause()
-            && self.told.insert(cause.clone())
+            && self.announced.insert(cause.clone())
         {
-            self.meter.say(&format!(
+            self.progress_bar.say(&format!(
                 "{}  {} seed {}: {}",
                 result.ending.label().to_uppercase(),
                 result.scenario,
@@ -311,7 +311,7 @@ impl Sweep<'_> {
             ));
         }
         if result.cause().is_some() {
-            self.meter.failed();
+            self.progress_bar.failed();
         }
     }
 

@@ -1,4 +1,4 @@
-//! What can be typed after `sweep` and `merge`.
+//! Defines the arguments of `sweep` and `merge`.
 
 use std::path::PathBuf;
 

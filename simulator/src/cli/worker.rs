@@ -154,8 +154,10 @@ pub(super) fn result(
         End::Exited(exited) => match serde_json::from_str(&exited.stdout) {
             Ok(result) if exited.status.success() => Some(result),
             _ if exited.status.code() == Some(Exit::Usage as i32) => {
-                let told = exited.stderr.trim();
-                return Err(Failure::usage(told.strip_prefix(ERROR).unwrap_or(told)));
+                let message = exited.stderr.trim();
+                return Err(Failure::usage(
+                    message.strip_prefix(ERROR).unwrap_or(message),
+                ));
             }
             _ if ran_out_of_memory(&exited) => {
                 without(Ending::OutOfMemory, last_line(&exited.stderr))
@@ -169,8 +171,7 @@ pub(super) fn result(
 fn why_it_crashed(exited: &Exited) -> String {
     let stderr = &exited.stderr;
     if let Some(at) = stderr.rfind(" panicked at ") {
-        let told = &stderr[at + " panicked at ".len()..];
-        let mut lines = told.lines();
+        let mut lines = stderr[at + " panicked at ".len()..].lines();
         let place = place(lines.next().unwrap_or_default());
         let message: Vec<&str> = lines
             .take_while(|line| !line.starts_with("note: ") && !line.starts_with("stack "))
@@ -218,12 +219,15 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_told_with_its_place_and_message() {
+    fn a_panic_is_reported_with_place_and_message() {
         let stderr = "thread 'main' (7) panicked at /home/x/.cargo/registry/src/index.crates.io-1/\
                       openraft-0.10/src/raft.rs:25:13:\nlog not found\nnote: run with `RUST\n";
         let crashed = of(70 << 8, "", stderr);
-        let told = "panicked at openraft-0.10/src/raft.rs:25:13: log not found";
-        assert_eq!((crashed.ending, &*crashed.reason), (Ending::Crashed, told));
+        let expected = "panicked at openraft-0.10/src/raft.rs:25:13: log not found";
+        assert_eq!(
+            (crashed.ending, &*crashed.reason),
+            (Ending::Crashed, expected)
+        );
         let cause = crashed.cause().expect("a crash has a cause");
         assert_eq!(
             cause.to_string(),

@@ -1,4 +1,4 @@
-//! What is compared: the measures of a sweep, and how clients fared while nothing was wrong.
+//! Picks the metrics that are compared: those of a sweep, and those of the warm-up.
 
 use std::collections::{BTreeMap, BTreeSet};
 

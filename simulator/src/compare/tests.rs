@@ -213,13 +213,13 @@ fn runs_that_were_not_made_alike_are_no_distribution_without_a_warning() {
         Made { profile, ..slow },
     );
     let comparison = one(&a, &a);
-    let told = |what: &str| {
+    let warning = |what: &str| {
         format!(
             "a holds runs of leader-kill with different {what}, taken together here; keep each \
              kind in a directory of its own"
         )
     };
-    let warnings = ["overrides (--set)", "hardware profiles"].map(told);
+    let warnings = ["overrides (--set)", "hardware profiles"].map(warning);
     assert_eq!(comparison.warnings, warnings);
     assert_eq!(comparison.a.profile.as_deref(), Some("none, fast.toml"));
 }

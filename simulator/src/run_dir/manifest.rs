@@ -1,4 +1,4 @@
-//! What a run was made of, and the command that makes it again.
+//! Stores what a run was made of, and the command that reproduces it.
 
 use serde::{Deserialize, Serialize};
 

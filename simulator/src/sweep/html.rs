@@ -114,7 +114,7 @@ fn head(summary: &Summary) -> Markup {
     };
     markup! {
         header {
-            p.kicker { "sweep · seeds " (summary.sweep.seeds) " · " (scenarios(summary)) }
+            p.eyebrow { "sweep · seeds " (summary.sweep.seeds) " · " (scenarios(summary)) }
             h1 { (title) " " (lost) }
             p.verdict { (headline(summary)) "." }
             dl.figures {

@@ -278,8 +278,8 @@ pub fn limit_this_process(memory_bytes: u64) -> std::io::Result<()> {
 
 /// Whether the process ended because memory was refused to it: Rust says so, and aborts.
 pub fn ran_out_of_memory(exited: &Exited) -> bool {
-    let told = exited.stderr.contains("memory allocation of");
-    told || exited.status.signal() == Some(Signal::KILL.as_raw())
+    let out_of_memory = exited.stderr.contains("memory allocation of");
+    out_of_memory || exited.status.signal() == Some(Signal::KILL.as_raw())
 }
 
 #[cfg(test)]
@@ -350,8 +350,8 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_does_not_exist_is_told() {
-        let mut told = Vec::new();
+    fn a_program_that_does_not_exist_is_not_started() {
+        let mut ends = Vec::new();
         let work = [((), Command::new("/nowhere/no-program"))].into_iter();
         run(
             1,
@@ -361,9 +361,9 @@ mod tests {
             },
             work,
             || Go::On,
-            |(), end| told.push(end),
+            |(), end| ends.push(end),
         );
-        assert!(matches!(told[..], [End::NotStarted(_)]), "{told:?}");
+        assert!(matches!(ends[..], [End::NotStarted(_)]), "{ends:?}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What one seed showed: one line of `results.jsonl`.
+//! Holds the result of one seed: one line of `results.jsonl`.
 //!
 //! It holds single durations, not quantiles, because quantiles of several seeds cannot be
 //! had from those of each; and nothing of the wall clock, so that two sweeps over the same

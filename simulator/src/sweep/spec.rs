@@ -1,4 +1,4 @@
-//! What is swept: `sweep.json`, written before the first seed runs.
+//! Says which scenarios and seeds are swept: `sweep.json`, written before the first seed runs.
 //!
 //! It holds all that decides what the results will be, so that a sweep is resumed, or its
 //! shards are merged, only if they belong together. How the work is done (processes, limits,
@@ -198,15 +198,18 @@ pub(crate) mod tests {
 
     #[test]
     fn what_may_not_be_mixed_is_named() {
-        let told = |change: fn(&mut Spec)| {
+        let difference = |change: fn(&mut Spec)| {
             let mut other = spec("1..7", "1/1");
             change(&mut other);
             spec("1..7", "1/1").must_match(&other)
         };
-        assert_eq!(told(|_| {}), Ok(()));
-        assert_eq!(told(|s| s.seeds.last = 8), Err("the seeds differ".into()));
-        let changed = told(|s| s.scenarios[1].text.push('#'));
+        assert_eq!(difference(|_| {}), Ok(()));
+        assert_eq!(
+            difference(|s| s.seeds.last = 8),
+            Err("the seeds differ".into())
+        );
+        let changed = difference(|s| s.scenarios[1].text.push('#'));
         assert_eq!(changed, Err("scenario b has changed".into()));
-        assert!(told(|s| s.environment.version.push('9')).is_err());
+        assert!(difference(|s| s.environment.version.push('9')).is_err());
     }
 }

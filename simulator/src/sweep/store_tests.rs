@@ -1,4 +1,4 @@
-//! What is on the disk after anything that can happen to a sweep.
+//! Interrupted and damaged sweeps, as they are found on the disk.
 
 use super::*;
 use crate::sweep::spec::tests::spec;
@@ -71,8 +71,8 @@ fn another_sweep_and_what_is_no_sweep_are_refused() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     Store::open(dir.path(), &spec("1..9", "1/1"), 2).expect("it is empty");
     let refused = Store::open(dir.path(), &spec("1..10", "1/1"), 2).err();
-    let told = refused.expect("it is another").to_string();
-    assert!(told.contains("the seeds differ"), "{told}");
+    let message = refused.expect("it is another").to_string();
+    assert!(message.contains("the seeds differ"), "{message}");
 
     let other = tempfile::tempdir().expect("a temporary directory");
     fs::write(other.path().join("thesis.txt"), "precious").expect("the file is ours");
@@ -100,6 +100,6 @@ fn a_damaged_line_is_named() {
     let lines = dir.path().join(RESULTS);
     let text = fs::read_to_string(&lines).expect("there are lines") + "{}\n";
     fs::write(&lines, text).expect("the file is ours");
-    let told = read(dir.path()).expect_err("it is damaged").to_string();
-    assert!(told.contains("results.jsonl: line 2: "), "{told}");
+    let message = read(dir.path()).expect_err("it is damaged").to_string();
+    assert!(message.contains("results.jsonl: line 2: "), "{message}");
 }

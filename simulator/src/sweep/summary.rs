@@ -1,4 +1,4 @@
-//! What all seeds of a sweep show together: `summary.json`.
+//! Sums up all seeds of a sweep: `summary.json`.
 //!
 //! A pure function of a spec and a set of results. Quantiles are taken over all single
 //! values, by nearest rank, so the summary of merged shards is that of the whole sweep. All

@@ -1,4 +1,4 @@
-//! What a test can ask of a run, in few words.
+//! Answers a test's questions about a run, in few words.
 
 use std::fmt;
 use std::time::Duration;

@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "SQUALL_SEED=x: expected a number")]
-    fn a_seed_that_is_none_is_told() {
+    fn an_invalid_seed_is_refused() {
         seeds(&[("SQUALL_SEED", "x")]);
     }
 }

@@ -180,23 +180,23 @@ fn message(panic: &(dyn Any + Send)) -> String {
 /// The cause, the seed, where its artifacts are, and how to see it again.
 fn tell(simulation: &Simulation, scenario: &Scenario, failed: &Failed) -> String {
     let (seed, name) = (failed.seed, scenario.name.get_ref());
-    let mut told = format!("{name} fails with seed {seed}: {}\n", failed.why);
+    let mut message = format!("{name} fails with seed {seed}: {}\n", failed.why);
     match leave(simulation, scenario, failed) {
         Ok(dir) => {
             let dir = dir.display();
-            told += &format!("  run directory: {dir}\n");
+            message += &format!("  run directory: {dir}\n");
             let judged = failed.judged.as_ref();
             let is_failing = judged.is_none_or(|judged| judged.report.verdict != RunVerdict::Pass);
             // The command knows Squall's own cluster only.
             if is_failing && simulation.system.is_none() {
-                told += &format!("  smaller: squall shrink {dir}\n");
+                message += &format!("  smaller: squall shrink {dir}\n");
             }
         }
-        Err(e) => told += &format!("  no run directory: {e}\n"),
+        Err(e) => message += &format!("  no run directory: {e}\n"),
     }
     let test = test_name();
     let test = test.as_deref().unwrap_or_default();
-    told + &format!("  again: SQUALL_SEED={seed} cargo test {test}")
+    message + &format!("  again: SQUALL_SEED={seed} cargo test {test}")
 }
 
 /// Writes the run directory.

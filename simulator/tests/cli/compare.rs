@@ -49,8 +49,8 @@ fn runs_with_other_settings_are_compared_with_a_warning() {
         "{}",
         compared.stdout
     );
-    let told = "runs of small with different overrides (--set), taken together here; keep each";
-    assert!(compared.stderr.contains(told), "{}", compared.stderr);
+    let expected = "runs of small with different overrides (--set), taken together here; keep each";
+    assert!(compared.stderr.contains(expected), "{}", compared.stderr);
 }
 
 #[test]
@@ -92,8 +92,8 @@ fn variants_are_never_taken_together() {
     );
     let refused = squall_with(&[&other[..], &["--name", "small-near"]].concat());
     assert_eq!(refused.code, 64, "{}", refused.stdout);
-    let told = "baseline small-near is of small-near, not of small-far: save one";
-    assert!(refused.stderr.contains(told), "{}", refused.stderr);
+    let expected = "baseline small-near is of small-near, not of small-far: save one";
+    assert!(refused.stderr.contains(expected), "{}", refused.stderr);
     let again = scenario.beside("again");
     let more = ["--set", "variant=near", "--baseline", file];
     let ran = squall_run(&scenario.path, &again, &more);

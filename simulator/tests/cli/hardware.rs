@@ -176,7 +176,7 @@ fn a_sweep_goes_on_only_with_the_same_profile() {
 
 #[test]
 fn mistakes_of_a_profile_have_their_place_in_it() {
-    for (wrong, instead, told) in [
+    for (wrong, instead, expected) in [
         (
             "cores = 2",
             "cores = 0",
@@ -207,7 +207,11 @@ fn mistakes_of_a_profile_have_their_place_in_it() {
         let files = Files::new(&PROFILE.replacen(wrong, instead, 1));
         let plan = squall_with(&["plan", files.scenario(), "--profile", files.profile()]);
         assert_eq!(plan.code, 64, "{wrong}: {}", plan.stdout);
-        assert!(plan.stderr.contains(told), "{told}: {}", plan.stderr);
+        assert!(
+            plan.stderr.contains(expected),
+            "{expected}: {}",
+            plan.stderr
+        );
     }
     let files = Files::new("[hardware]\ncores = 2\n");
     let plan = squall_with(&["plan", files.scenario(), "--profile", files.profile()]);

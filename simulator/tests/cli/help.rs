@@ -38,6 +38,6 @@ fn help_says_what_it_said() {
 #[test]
 fn the_version_is_that_of_the_crate() {
     let version = squall_with(&["--version"]);
-    let told = concat!("squall ", env!("CARGO_PKG_VERSION"), "\n");
-    assert_eq!((version.code, version.stdout.as_str()), (0, told));
+    let expected = concat!("squall ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!((version.code, version.stdout.as_str()), (0, expected));
 }

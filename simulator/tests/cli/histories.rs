@@ -41,9 +41,9 @@ fn a_violation_is_1_with_the_shortest_wrong_prefix_and_a_picture() {
         &["--model", "register", "--picture", path],
     );
     assert_eq!(log.code, 1, "{}", log.stderr);
-    let told = "\nVIOLATION  the register is not linearizable; \
+    let expected = "\nVIOLATION  the register is not linearizable; \
                 wrong from event 136 on (line 136), no shorter prefix is\n";
-    assert!(log.stdout.ends_with(told), "{}", log.stdout);
+    assert!(log.stdout.ends_with(expected), "{}", log.stdout);
     let stuck = "does not fit:\n  client 20: read -> 3 (lines 135 to 136)\n";
     assert!(log.stdout.contains(stuck), "{}", log.stdout);
     let page = std::fs::read_to_string(&picture).expect("it was drawn");
@@ -62,14 +62,14 @@ fn a_search_out_of_time_is_3() {
     std::fs::write(&file, text).expect("the file is ours");
     let log = check(&file, &["--model", "counter", "--timeout", "0"]);
     assert_eq!(log.code, 3, "{}", log.stderr);
-    let told = "\nINCONCLUSIVE  the counter: the search ran out of time\n";
-    assert!(log.stdout.ends_with(told), "{}", log.stdout);
+    let expected = "\nINCONCLUSIVE  the counter: the search ran out of time\n";
+    assert!(log.stdout.ends_with(expected), "{}", log.stdout);
 }
 
 #[test]
 fn what_is_no_history_is_64() {
     let file = sample("etcd_002.log");
-    for (more, told) in [
+    for (more, expected) in [
         (
             &[][..],
             "a file; to judge it, say what it is a history of: --model ",
@@ -82,7 +82,7 @@ fn what_is_no_history_is_64() {
         ),
     ] {
         let refused = check(&file, more);
-        if told.contains("unknown function") {
+        if expected.contains("unknown function") {
             // A key may be read, but not be compared and set.
             assert_eq!(refused.code, 64, "{}", refused.stderr);
             assert!(
@@ -98,7 +98,7 @@ fn what_is_no_history_is_64() {
             "{}",
             refused.stderr
         );
-        let place = format!("error: {}: {told}", file.display());
+        let place = format!("error: {}: {expected}", file.display());
         assert!(refused.stderr.starts_with(&place), "{}", refused.stderr);
     }
     let text = check(&file, &["--model", "register", "--format", "text"]);

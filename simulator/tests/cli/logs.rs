@@ -1,4 +1,4 @@
-//! What nodes log, at replay.
+//! Logs of nodes at replay.
 
 use crate::command::{self, SmallRun, squall};
 

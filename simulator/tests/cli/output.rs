@@ -1,4 +1,4 @@
-//! Where output goes: colours only for people who want them, and no panic when nobody reads.
+//! Output: colours only on a terminal, and no panic when nobody reads.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -98,8 +98,8 @@ fn list_shows_every_scenario_with_its_summary() {
 #[test]
 fn list_of_nothing_is_an_error_of_usage() {
     let listed = squall_with(&["list", "nowhere"]);
-    let told = "error: nowhere: No such file or directory (os error 2)\n";
-    assert_eq!((listed.code, listed.stderr.as_str()), (64, told));
+    let expected = "error: nowhere: No such file or directory (os error 2)\n";
+    assert_eq!((listed.code, listed.stderr.as_str()), (64, expected));
 }
 
 /// The build script tells it to tests as to the program.

@@ -1,5 +1,5 @@
-//! What cannot be run is refused before anything runs, in one line that says where and why,
-//! with exit code 64 if the request is wrong and 70 if the machine is.
+//! A run that cannot be made is refused before anything runs, in one line that says where and
+//! why, with exit code 64 if the request is wrong and 70 if the machine is.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -63,10 +63,10 @@ fn a_scenario_that_is_no_toml_is_named_with_its_place() {
 
 #[test]
 fn a_missing_scenario_is_an_error_of_usage() {
-    let told = "error: nowhere.toml: cannot be read: No such file or directory (os error 2)\n";
+    let expected = "error: nowhere.toml: cannot be read: No such file or directory (os error 2)\n";
     for command in ["run", "plan"] {
         let run = squall_with(&[command, "nowhere.toml"]);
-        assert_eq!((run.code, run.stderr.as_str()), (64, told));
+        assert_eq!((run.code, run.stderr.as_str()), (64, expected));
     }
 }
 
@@ -103,9 +103,9 @@ fn a_bad_override_is_named_as_it_was_given() {
         )
     );
     let first = error("nonsense").lines().next().map(str::to_owned);
-    let told =
+    let expected =
         "error: invalid value 'nonsense' for '--set <KEY=VALUE>': `nonsense` is no KEY=VALUE";
-    assert_eq!(first.as_deref(), Some(told));
+    assert_eq!(first.as_deref(), Some(expected));
 }
 
 #[test]
@@ -133,8 +133,8 @@ fn an_unknown_bug_is_refused_with_the_known_ones() {
         &["--planted", "XX-01"],
     );
     assert_eq!(run.code, 64);
-    let told = "error: no planted bug XX-01; known: ML-01, ML-02,";
-    assert!(run.stderr.starts_with(told), "{}", run.stderr);
+    let expected = "error: no planted bug XX-01; known: ML-01, ML-02,";
+    assert!(run.stderr.starts_with(expected), "{}", run.stderr);
 }
 
 #[test]
@@ -144,11 +144,11 @@ fn a_directory_that_is_no_run_is_left_alone() {
     std::fs::create_dir(&out).expect("the directory is ours");
     std::fs::write(out.join("chapter-1"), "words").expect("the file is ours");
     let run = squall_run(&scenario.path, &out, &ENDLESS);
-    let told = format!(
+    let expected = format!(
         "error: {}: exists, and is no run directory; name another with --out\n",
         out.display()
     );
-    assert_eq!((run.code, run.stderr), (64, told));
+    assert_eq!((run.code, run.stderr), (64, expected));
     assert_eq!(std::fs::read_dir(&out).expect("it is there").count(), 1);
 }
 

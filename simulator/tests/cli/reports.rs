@@ -159,7 +159,7 @@ fn a_run_is_compared_with_what_was_kept_of_others() {
 }
 
 #[test]
-fn what_cannot_be_compared_is_told_with_the_way_out() {
+fn runs_that_cannot_be_compared_are_refused_with_advice() {
     let run = SmallRun::new();
     let file = run.scenario.beside("none.json");
     let missing = squall_with(&["baseline", "compare", path(&run.dir), "--file", path(&file)]);

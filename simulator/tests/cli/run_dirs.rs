@@ -35,8 +35,8 @@ fn a_replay_proves_the_history_identical() {
         serde_json::from_str(&run.read("report.json")).expect("a report is JSON");
     let sha256 = report["sim"]["history_sha256"].as_str().expect("a digest");
     let events = run.read("history.jsonl").lines().count() - 1;
-    let told = format!("identical: {events} events, sha256 {sha256}\nverdict: PASS\n");
-    assert_eq!(replayed.stdout, told);
+    let expected = format!("identical: {events} events, sha256 {sha256}\nverdict: PASS\n");
+    assert_eq!(replayed.stdout, expected);
 }
 
 #[test]
@@ -48,8 +48,8 @@ fn a_replay_shows_where_a_history_differs() {
     );
     let replayed = run.squall("replay");
     assert_eq!(replayed.code, 1, "{}", replayed.stderr);
-    let told = "the replay differs from the run\nfirst diverging event, line ";
-    assert!(replayed.stdout.starts_with(told), "{}", replayed.stdout);
+    let expected = "the replay differs from the run\nfirst diverging event, line ";
+    assert!(replayed.stdout.starts_with(expected), "{}", replayed.stdout);
     assert!(replayed.stdout.contains("nobody.1"), "{}", replayed.stdout);
     assert_eq!(beside(&run), ["run", "small.toml"], "cleaned up");
 }
@@ -66,8 +66,8 @@ fn a_replay_from_within_leaves_the_run_as_it_is() {
         let mut replay = squall();
         let replayed = command::run(replay.current_dir(&run.dir).args(["replay", "."]));
         assert_eq!(replayed.code, 0, "{}", replayed.stderr);
-        let told = "identical: ";
-        assert!(replayed.stdout.starts_with(told), "{}", replayed.stdout);
+        let expected = "identical: ";
+        assert!(replayed.stdout.starts_with(expected), "{}", replayed.stdout);
         *found = names(&run.dir);
     }
     assert!(files.contains(&"history.jsonl".to_owned()), "{files:?}");
@@ -120,15 +120,18 @@ fn an_interrupted_run_may_be_made_again() {
     child.kill().expect("it still runs");
     child.wait().expect("it ends");
 
-    let told = format!(
+    let expected = format!(
         "error: {}: the run has not ended, or was",
         run.dir.display()
     );
     for command in ["check", "replay", "report"] {
-        refuses(&run.squall(command), &told);
+        refuses(&run.squall(command), &expected);
     }
     let page = squall().args(["report", "--html"]).arg(&run.dir).output();
-    refuses(&command::finished(page.expect("the program starts")), &told);
+    refuses(
+        &command::finished(page.expect("the program starts")),
+        &expected,
+    );
     let again = squall_run(&run.scenario.path, &run.dir, &[]);
     assert_eq!(again.code, 0, "{}", again.stderr);
     assert_eq!(run.squall("check").code, 0);
@@ -143,8 +146,8 @@ fn a_new_directory_of_an_interrupted_run_may_be_used_again() {
     let out = scenario.beside("run");
     let mut child = endless(&scenario.path, &out);
     wait_until("the directory is made", || out.join("nodes").is_dir());
-    let told = format!("error: {}: another run is at work there", out.display());
-    refuses(&squall_run(&scenario.path, &out, &[]), &told);
+    let expected = format!("error: {}: another run is at work there", out.display());
+    refuses(&squall_run(&scenario.path, &out, &[]), &expected);
     child.kill().expect("it still runs");
     child.wait().expect("it ends");
     let again = squall_run(&scenario.path, &out, &[]);
@@ -178,7 +181,7 @@ fn a_run_without_a_verdict_says_why_and_what_to_do() {
     }
     run.write("crash.txt", "panicked at raft.rs:7: log not found\n");
     let dir = run.dir.display();
-    let told = format!(
+    let expected = format!(
         "error: {dir}: came to no verdict: panicked at raft.rs:7: log not found; \
          `squall replay {dir}` runs it again\n"
     );
@@ -191,7 +194,7 @@ fn a_run_without_a_verdict_says_why_and_what_to_do() {
     ] {
         let (command, options) = more.split_first().expect("one is named");
         let refused = command::run(squall().arg(command).arg(&run.dir).args(options));
-        refuses(&refused, &told);
+        refuses(&refused, &expected);
     }
 }
 
@@ -240,9 +243,9 @@ fn a_damaged_run_directory_is_refused() {
         );
     }
     std::fs::remove_file(&manifest).expect("the file is ours");
-    let told = format!("error: {}: no run directory", run.dir.display());
+    let expected = format!("error: {}: no run directory", run.dir.display());
     for command in ["check", "replay"] {
-        refuses(&run.squall(command), &told);
+        refuses(&run.squall(command), &expected);
     }
 }
 
@@ -262,13 +265,13 @@ fn beside(run: &SmallRun) -> Vec<String> {
 }
 
 /// One line, with exit code 64.
-fn refuses(refused: &Finished, told: &str) {
+fn refuses(refused: &Finished, expected: &str) {
     assert_eq!(
         (refused.code, refused.stdout.as_str()),
         (64, ""),
         "{}",
         refused.stderr
     );
-    assert!(refused.stderr.starts_with(told), "{}", refused.stderr);
+    assert!(refused.stderr.starts_with(expected), "{}", refused.stderr);
     assert_eq!(refused.stderr.lines().count(), 1, "{}", refused.stderr);
 }

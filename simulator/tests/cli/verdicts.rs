@@ -1,4 +1,4 @@
-//! What a run's process says of the run: its exit code, its output, its files.
+//! Exit code, output and files of a run's process.
 
 use crate::command::{SMALL, ScenarioFile, SmallRun, run, squall, squall_run};
 
@@ -56,8 +56,8 @@ fn a_missed_objective_is_2() {
     let more = ["--set", "objectives.election.p99=1ms"];
     let run = squall_run(&scenario.path, &scenario.beside("run"), &more);
     assert_eq!(run.code, 2, "{}", run.stdout);
-    let told = "\nOBJECTIVE MISSED  election_p99 is ";
-    assert!(run.stdout.contains(told), "{}", run.stdout);
+    let expected = "\nOBJECTIVE MISSED  election_p99 is ";
+    assert!(run.stdout.contains(expected), "{}", run.stdout);
     let again = "--set 'objectives.election.p99=1ms'\n";
     assert!(run.stdout.ends_with(again), "{}", run.stdout);
 }
@@ -69,8 +69,8 @@ fn too_little_load_is_3() {
     let more = settings.map(|setting| ["--set", setting]).concat();
     let run = squall_run(&scenario.path, &scenario.beside("run"), &more);
     assert_eq!(run.code, 3, "{}", run.stdout);
-    let told = "\nINCONCLUSIVE  too little load: lock acknowledged ";
-    assert!(run.stdout.contains(told), "{}", run.stdout);
+    let expected = "\nINCONCLUSIVE  too little load: lock acknowledged ";
+    assert!(run.stdout.contains(expected), "{}", run.stdout);
 }
 
 #[test]

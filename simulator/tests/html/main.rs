@@ -317,62 +317,62 @@ fn what_a_run_means_is_on_its_page() {
     )
     .expect("a report");
     let reasons = report["decision"]["reasons"].as_array().expect("a list");
-    let told = text("header");
-    assert!(told.contains("OBJECTIVE MISSED, no-go"), "{told}");
+    let shown = text("header");
+    assert!(shown.contains("OBJECTIVE MISSED, no-go"), "{shown}");
     for reason in reasons {
         assert!(
-            told.contains(reason.as_str().expect("text")),
-            "{reason}: {told}"
+            shown.contains(reason.as_str().expect("text")),
+            "{reason}: {shown}"
         );
     }
     let found = &report["bottlenecks"][0];
-    let told = text("#bottlenecks");
+    let shown = text("#bottlenecks");
     for part in ["impact", "cause", "recommendation"] {
         assert!(
-            told.contains(&found[part].as_str().expect("text").replace('`', "")),
-            "{part}: {told}"
+            shown.contains(&found[part].as_str().expect("text").replace('`', "")),
+            "{part}: {shown}"
         );
     }
     assert!(
-        told.contains(found["evidence"][0].as_str().expect("text")),
-        "{told}"
+        shown.contains(found["evidence"][0].as_str().expect("text")),
+        "{shown}"
     );
-    let told = text("#comparison");
+    let shown = text("#comparison");
     assert!(
-        told.contains("regression") && told.contains("stage.lock.disk"),
-        "{told}"
+        shown.contains("regression") && shown.contains("stage.lock.disk"),
+        "{shown}"
     );
-    let told = text("#objectives");
+    let shown = text("#objectives");
     assert!(
-        told.contains("election_max") && told.contains("missed"),
-        "{told}"
+        shown.contains("election_max") && shown.contains("missed"),
+        "{shown}"
     );
     let slowest = &report["slowest"][0];
-    let told = text("#slowest");
+    let shown = text("#slowest");
     assert!(
-        told.contains(slowest["client"].as_str().expect("text")),
-        "{told}"
+        shown.contains(slowest["client"].as_str().expect("text")),
+        "{shown}"
     );
     let error = &report["errors"][0];
-    let told = text("#errors");
+    let shown = text("#errors");
     assert!(
-        told.contains(error["why"].as_str().expect("text")),
-        "{told}"
+        shown.contains(error["why"].as_str().expect("text")),
+        "{shown}"
     );
-    let told = text("#environment");
+    let shown = text("#environment");
     assert!(
-        told.contains("simulation in virtual time") && told.contains("heartbeat"),
-        "{told}"
+        shown.contains("simulation in virtual time") && shown.contains("heartbeat"),
+        "{shown}"
     );
-    let told = text("#again");
+    let shown = text("#again");
     assert!(
-        told.contains(report["reproduce"].as_str().expect("text")),
-        "{told}"
+        shown.contains(report["reproduce"].as_str().expect("text")),
+        "{shown}"
     );
     let digest = report["sim"]["history_sha256"].as_str().expect("text");
     assert!(
-        told.contains("history.jsonl") && told.contains(digest),
-        "{told}"
+        shown.contains("history.jsonl") && shown.contains(digest),
+        "{shown}"
     );
 }
 
@@ -409,7 +409,7 @@ fn a_sweep_is_drawn() {
 
 /// Every seed misses the objective: one cause, with the command that shows it.
 #[test]
-fn failures_of_a_sweep_are_told_by_cause() {
+fn failures_of_a_sweep_are_grouped_by_cause() {
     let scenario = ScenarioFile::new(SMALL);
     let out = scenario.beside("sweep");
     let mut command = command::squall();

@@ -131,7 +131,8 @@ impl<'a> Good<'a> {
     }
 
     fn value_of_a_read(&mut self) -> Option<(&'static str, Operation<'a>, History)> {
-        let read = self.pick(|_, told| matches!(told, Outcome::Value { value: Some(_), .. }))?;
+        let read =
+            self.pick(|_, outcome| matches!(outcome, Outcome::Value { value: Some(_), .. }))?;
         let Some(Outcome::Value { version, value }) = read.outcome else {
             return None;
         };
@@ -150,7 +151,8 @@ impl<'a> Good<'a> {
     }
 
     fn version_of_a_read(&mut self) -> Option<(&'static str, Operation<'a>, History)> {
-        let read = self.pick(|_, told| matches!(told, Outcome::Value { value: Some(_), .. }))?;
+        let read =
+            self.pick(|_, outcome| matches!(outcome, Outcome::Value { value: Some(_), .. }))?;
         let (Action::Get { key, .. }, Some(Outcome::Value { version, value })) =
             (read.action, read.outcome)
         else {
@@ -173,18 +175,19 @@ impl<'a> Good<'a> {
     }
 
     fn read_of_nothing(&mut self) -> Option<(&'static str, Operation<'a>, History)> {
-        let read = self.pick(|_, told| matches!(told, Outcome::Value { value: Some(_), .. }))?;
+        let read =
+            self.pick(|_, outcome| matches!(outcome, Outcome::Value { value: Some(_), .. }))?;
         let Action::Get { key, .. } = read.action else {
             return None;
         };
         let was_there = self.operations.iter().any(|o| {
-            let told = matches!(
+            let was_set = matches!(
                 (o.action, o.outcome),
                 (Action::Set { key: of, .. }, Some(Outcome::Stored { .. })) if of == key
             );
-            told && o
-                .return_pos
-                .is_some_and(|returned| returned < read.invoke_pos)
+            was_set
+                && o.return_pos
+                    .is_some_and(|returned| returned < read.invoke_pos)
         });
         was_there.then_some(())?;
         let outcome = Outcome::Value {
@@ -196,7 +199,7 @@ impl<'a> Good<'a> {
     }
 
     fn version_of_a_write(&mut self) -> Option<(&'static str, Operation<'a>, History)> {
-        let write = self.pick(|_, told| matches!(told, Outcome::Stored { .. }))?;
+        let write = self.pick(|_, outcome| matches!(outcome, Outcome::Stored { .. }))?;
         let (
             Action::Set { key, .. } | Action::CompareAndSet { key, .. },
             Some(Outcome::Stored { version }),
@@ -213,7 +216,7 @@ impl<'a> Good<'a> {
     }
 
     fn token(&mut self) -> Option<(&'static str, Operation<'a>, History)> {
-        let grant = self.pick(|_, told| matches!(told, Outcome::Granted { .. }))?;
+        let grant = self.pick(|_, outcome| matches!(outcome, Outcome::Granted { .. }))?;
         let Some(Outcome::Granted { token }) = grant.outcome else {
             return None;
         };
@@ -232,7 +235,7 @@ impl<'a> Good<'a> {
     }
 
     fn message_id(&mut self) -> Option<(&'static str, Operation<'a>, History)> {
-        let publish = self.pick(|_, told| matches!(told, Outcome::Published { .. }))?;
+        let publish = self.pick(|_, outcome| matches!(outcome, Outcome::Published { .. }))?;
         let Some(Outcome::Published { id }) = publish.outcome else {
             return None;
         };
@@ -243,7 +246,7 @@ impl<'a> Good<'a> {
 
     fn delivery(&mut self) -> Option<(&'static str, Operation<'a>, History)> {
         let receive = self.pick(
-            |_, told| matches!(told, Outcome::Received { messages } if !messages.is_empty()),
+            |_, outcome| matches!(outcome, Outcome::Received { messages } if !messages.is_empty()),
         )?;
         let Some(Outcome::Received { messages }) = receive.outcome else {
             return None;
@@ -261,7 +264,7 @@ impl<'a> Good<'a> {
     }
 
     fn without_an_answer(&mut self) -> Option<(&'static str, Operation<'a>, History)> {
-        let operation = self.pick(|_, told| told.is_acknowledged())?;
+        let operation = self.pick(|_, outcome| outcome.is_acknowledged())?;
         let asks_later =
             |o: &Operation| o.client == operation.client && o.invoke_pos > operation.invoke_pos;
         self.operations.iter().any(asks_later).then_some(())?;
@@ -272,9 +275,9 @@ impl<'a> Good<'a> {
     }
 
     fn without_a_write(&mut self) -> Option<(&'static str, Operation<'a>, History)> {
-        let write = self.pick(|_, told| {
+        let write = self.pick(|_, outcome| {
             matches!(
-                told,
+                outcome,
                 Outcome::Stored { .. } | Outcome::Published { .. } | Outcome::Granted { .. }
             )
         })?;
@@ -303,10 +306,10 @@ impl<'a> Good<'a> {
 
     /// The answers of two operations of a kind on one object, one after the other.
     fn exchanged(&mut self) -> Option<(&'static str, Operation<'a>, History)> {
-        let one = self.pick(|_, told| {
-            !matches!(told, Outcome::Received { messages } if messages.is_empty())
+        let one = self.pick(|_, outcome| {
+            !matches!(outcome, Outcome::Received { messages } if messages.is_empty())
                 && matches!(
-                    told,
+                    outcome,
                     Outcome::Stored { .. }
                         | Outcome::Value { .. }
                         | Outcome::Published { .. }
@@ -314,27 +317,31 @@ impl<'a> Good<'a> {
                         | Outcome::Received { .. }
                 )
         })?;
-        let told = one.outcome.expect("it was answered");
+        let outcome = one.outcome.expect("it was answered");
         let two = self.pick(|o, other| {
             let later = one
                 .return_pos
                 .is_some_and(|returned| returned < o.invoke_pos);
-            let is_alike = std::mem::discriminant(other) == std::mem::discriminant(told);
+            let is_alike = std::mem::discriminant(other) == std::mem::discriminant(outcome);
             let empty = matches!(other, Outcome::Received { messages } if messages.is_empty());
-            later && is_alike && other != told && object(o.action) == object(one.action) && !empty
+            later
+                && is_alike
+                && other != outcome
+                && object(o.action) == object(one.action)
+                && !empty
         })?;
         let mut history = self.answered(&one, two.outcome.expect("it was answered").clone());
         let position = two.return_pos.expect("it was answered");
         history.events[position].kind = EventKind::Return {
             op: two.op,
-            outcome: told.clone(),
+            outcome: outcome.clone(),
         };
         Some(("exchanged answers", one, history))
     }
 
     /// The good run's visibility is far longer than the run.
     fn refused_receipt(&mut self) -> Option<(&'static str, Operation<'a>, History)> {
-        let ack = self.pick(|_, told| *told == Outcome::Settled { valid: true })?;
+        let ack = self.pick(|_, outcome| *outcome == Outcome::Settled { valid: true })?;
         let history = self.answered(&ack, Outcome::Settled { valid: false });
         Some(("refused receipt", ack, history))
     }
@@ -348,7 +355,7 @@ impl<'a> Good<'a> {
 
     /// An answer before its question, or an event at another time than its neighbours.
     fn event_moved(&mut self) -> Option<(&'static str, Operation<'a>, History)> {
-        let operation = self.pick(|_, told| told.is_acknowledged())?;
+        let operation = self.pick(|_, outcome| outcome.is_acknowledged())?;
         let mut history = self.history.clone();
         let position = operation.return_pos.expect("it was answered");
         let answer = history.events.remove(position);

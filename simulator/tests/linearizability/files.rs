@@ -1,4 +1,4 @@
-//! What the tests of this program start from.
+//! Loads the files that these tests start from.
 
 use std::path::Path;
 use std::sync::OnceLock;

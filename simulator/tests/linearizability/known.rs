@@ -93,20 +93,20 @@ fn every_model_finds_its_mistake() {
     let event = |process: u32, kind: &str, rest: &str| {
         format!("{{:process {process}, :type :{kind}, {rest}}}\n")
     };
-    let call = |process: u32, asked: &str, told: &str| {
-        event(process, "invoke", asked) + &event(process, "ok", told)
+    let call = |process: u32, asked: &str, answer: &str| {
+        event(process, "invoke", asked) + &event(process, "ok", answer)
     };
     let enqueue = |value: u32| {
         let said = format!(":f :enqueue, :value {value}");
         call(0, &said, &said)
     };
-    let dequeue = |told: &str| {
-        let told = format!(":f :dequeue, :value {told}");
-        call(1, ":f :dequeue, :value nil", &told)
+    let dequeue = |answer: &str| {
+        let answer = format!(":f :dequeue, :value {answer}");
+        call(1, ":f :dequeue, :value nil", &answer)
     };
     let acquire = |process: u32, token: u32| {
-        let told = format!(":f :acquire, :value {{:token {token}}}");
-        call(process, ":f :acquire", &told)
+        let answer = format!(":f :acquire, :value {{:token {token}}}");
+        call(process, ":f :acquire", &answer)
     };
     let release = |process: u32| call(process, ":f :release", ":f :release");
     let add = |by: i32| {

@@ -12,7 +12,7 @@ use squall_world::Instant;
 use tokio::sync::Notify;
 
 use super::service::workloads_of;
-use super::{Client, Setting, probe};
+use super::{Client, RunContext, probe};
 use squall_history::{Action, Outcome, Service};
 use squall_plan::plan::{Plan, WorkloadPlan};
 
@@ -35,14 +35,14 @@ pub struct Audit {
 ///
 /// # Errors
 /// What could not be finished in time, in words.
-pub async fn run(setting: &Rc<Setting>, plan: &Plan, limit: Duration) -> Result<(), String> {
+pub async fn run(context: &Rc<RunContext>, plan: &Plan, limit: Duration) -> Result<(), String> {
     let mut audit = Audit {
-        client: client(setting, plan, "audit".into(), 0),
+        client: client(context, plan, "audit".into(), 0),
         plan: Rc::new(plan.clone()),
-        deadline: setting.host.now() + limit,
+        deadline: context.host.now() + limit,
         unfinished: Vec::new(),
     };
-    for service in &setting.services {
+    for service in &context.services {
         // What cannot be finished of one service must not keep the others from being audited.
         audit.client.service = service.name();
         service.audit(&mut audit).await;
@@ -54,9 +54,9 @@ pub async fn run(setting: &Rc<Setting>, plan: &Plan, limit: Duration) -> Result<
     }
 }
 
-fn client(setting: &Rc<Setting>, plan: &Plan, name: String, number: u64) -> Client {
+fn client(context: &Rc<RunContext>, plan: &Plan, name: String, number: u64) -> Client {
     Client::of_harness(
-        setting.clone(),
+        context.clone(),
         name,
         plan.stream("audit"),
         TIMEOUT_US,
@@ -73,7 +73,7 @@ impl Audit {
 
     /// The names of the service's probes, each of which has an object of that name.
     pub fn probes(&self, service: Service) -> Vec<String> {
-        if self.client.setting.probed.borrow().contains(&service) {
+        if self.client.context.probed.borrow().contains(&service) {
             probe::names(service).collect()
         } else {
             Vec::new()
@@ -109,14 +109,14 @@ impl Audit {
         let missing = Rc::new(RefCell::new(Vec::new()));
         let left = Rc::new(Cell::new(READERS));
         let finished = Rc::new(Notify::new());
-        let setting = self.client.setting.clone();
+        let context = self.client.context.clone();
         for reader in 0..READERS {
             let name = format!("audit-{}", reader + 1);
-            let mut client = client(&setting, &self.plan, name, reader as u64);
+            let mut client = client(&context, &self.plan, name, reader as u64);
             client.service = self.client.service;
             let (reads, missing, deadline) = (reads.clone(), missing.clone(), self.deadline);
             let (left, finished) = (left.clone(), finished.clone());
-            setting.spawn(async move {
+            context.spawn(async move {
                 loop {
                     let next = reads.borrow_mut().pop_front();
                     let Some(action) = next else { break };

@@ -412,11 +412,11 @@ impl Reader {
             ReadMode::Stale { bound_ms } => Some(bound_ms),
             ReadMode::Local => None,
         };
-        let addresses = &client.setting.addresses;
+        let addresses = &client.context.addresses;
         let node = client.index as usize % addresses.len();
         Reader::Node {
             name: format!("node-{}", node + 1),
-            connection: client.setting.connect(&addresses[node..=node], 0),
+            connection: client.context.connect(&addresses[node..=node], 0),
             bound_ms,
         }
     }
@@ -443,7 +443,7 @@ impl Reader {
                     node: name.clone(),
                     bound_ms: *bound_ms,
                 };
-                let recorder = &client.setting.recorder;
+                let recorder = &client.context.recorder;
                 let op = recorder.invoke(&client.name, intended_us, action.clone());
                 let request = Request {
                     action: &action,
@@ -496,7 +496,7 @@ fn keys(audit: &Audit) -> Vec<String> {
         if let WorkloadKind::Cache { keys, mix, .. } = &workload.kind {
             let numbers = || 0..(*keys).max(1);
             if mix.records.is_some() {
-                let used = &audit.client.setting.records;
+                let used = &audit.client.context.records;
                 let used = used.borrow().get(&workload.name).copied();
                 let numbers = 0..used.unwrap_or(0);
                 names.extend(numbers.map(|number| key_name(&workload.name, number)));

@@ -11,7 +11,7 @@ use squall_world::Instant;
 use super::driver::{Connection, Extras, Request};
 use super::random::{random_duration, sometimes};
 use super::shared::Shared;
-use super::{Control, Setting, control, exactly_once};
+use super::{ClientHandle, RunContext, client_handle, exactly_once};
 use squall_history::{Action, Outcome, Service};
 use squall_plan::plan::{OwnWorkload, Pacing, Payload, Seed, WorkloadKind, WorkloadPlan};
 
@@ -26,7 +26,7 @@ pub struct Over;
 
 /// One sequential client: a connection, a name, a stream of random numbers and a pace.
 pub struct Client {
-    pub(super) setting: Rc<Setting>,
+    pub(super) context: Rc<RunContext>,
     pub(super) shared: Rc<Shared>,
     /// The service that it asks.
     pub(super) service: Service,
@@ -42,7 +42,7 @@ pub struct Client {
     pub(super) pace: Pace,
     /// Values written so far.
     pub(super) written: u64,
-    pub(super) control: Rc<Control>,
+    pub(super) handle: Rc<ClientHandle>,
     /// For requests that are executed exactly once.
     pub(super) session: Option<exactly_once::Session>,
 }
@@ -71,11 +71,11 @@ pub(super) enum Pace {
 
 impl Client {
     pub(super) fn new(
-        setting: Rc<Setting>,
+        context: Rc<RunContext>,
         shared: Rc<Shared>,
         name: String,
         index: u64,
-        lanes: u64,
+        schedules: u64,
     ) -> Self {
         let pace = match shared.plan.pacing {
             Pacing::Closed {
@@ -94,15 +94,15 @@ impl Client {
             },
             Pacing::Arrivals => Pace::Arrivals,
             Pacing::Open { interval_us } => Pace::Open {
-                next: setting.host.now() + Duration::from_micros(interval_us * index),
-                interval: Duration::from_micros(interval_us * lanes),
+                next: context.host.now() + Duration::from_micros(interval_us * index),
+                interval: Duration::from_micros(interval_us * schedules),
             },
         };
         Self {
-            connection: setting.connect(&setting.addresses, index as usize),
+            connection: context.connect(&context.addresses, index as usize),
             rng: Seed(shared.plan.seed).fork(&name).rng(),
             service: shared.plan.kind.service(),
-            setting,
+            context,
             shared,
             name,
             index,
@@ -110,7 +110,7 @@ impl Client {
             unconnected: None,
             pace,
             written: 0,
-            control: Rc::default(),
+            handle: Rc::default(),
             session: None,
         }
     }
@@ -118,7 +118,7 @@ impl Client {
     /// A client without a workload, of the harness itself, whose operations time out after
     /// `timeout_us`.
     pub(super) fn of_harness(
-        setting: Rc<Setting>,
+        context: Rc<RunContext>,
         name: String,
         seed: Seed,
         timeout_us: u64,
@@ -139,13 +139,13 @@ impl Client {
             also: BTreeMap::new(),
         };
         let shared = Rc::new(Shared::new(plan, None));
-        Self::new(setting, shared, name, index, 1)
+        Self::new(context, shared, name, index, 1)
     }
 
     /// Waits for the start of the chaos phase, from which on operations count.
     pub(super) async fn wait_for_count(&self) {
-        while !self.setting.counting.get() && !self.setting.is_stopped() {
-            self.setting.counted.notified().await;
+        while !self.context.counting.get() && !self.context.is_stopped() {
+            self.context.counted.notified().await;
         }
     }
 
@@ -154,11 +154,11 @@ impl Client {
     pub async fn next(&mut self) -> Result<Option<u64>, Over> {
         let intended_us = self.pause().await;
         let rests = matches!(self.pace, Pace::Closed { .. });
-        if rests && !self.setting.counting.get() && !self.shared.limited.warm_up() {
+        if rests && !self.context.counting.get() && !self.shared.limited.warm_up() {
             self.wait_for_count().await;
         }
-        let is_counting = self.setting.counting.get();
-        if self.setting.is_stopped() || !self.shared.limited.begin(is_counting) {
+        let is_counting = self.context.counting.get();
+        if self.context.is_stopped() || !self.shared.limited.begin(is_counting) {
             return Err(Over);
         }
         Ok(intended_us)
@@ -166,11 +166,10 @@ impl Client {
 
     /// Waits for the time of the next operation.
     pub async fn pause(&mut self) -> Option<u64> {
-        if self.control.is_storming()
-            && matches!(self.pace, Pace::Closed { .. } | Pace::User { .. })
+        if self.handle.is_storming() && matches!(self.pace, Pace::Closed { .. } | Pace::User { .. })
         {
-            self.control.count_stormed();
-            self.setting.host.sleep(STORM_REST).await;
+            self.handle.count_stormed();
+            self.context.host.sleep(STORM_REST).await;
             return None;
         }
         match &mut self.pace {
@@ -180,7 +179,7 @@ impl Client {
             } => {
                 let think = random_duration(&mut self.rng, *think_min, *think_max);
                 if !think.is_zero() {
-                    self.setting.host.sleep(think).await;
+                    self.context.host.sleep(think).await;
                 }
                 None
             }
@@ -188,26 +187,30 @@ impl Client {
                 think_min,
                 think_max,
             } => {
-                let lane = self.shared.lane.as_ref().expect("users have a load");
-                let lane = lane.clone();
+                let schedule = self.shared.schedule.as_ref().expect("users have a load");
+                let schedule = schedule.clone();
                 let usual = (*think_min, *think_max);
-                let (min, max) = lane.think().unwrap_or(usual);
+                let (min, max) = schedule.think().unwrap_or(usual);
                 let think = random_duration(&mut self.rng, min, max);
-                if !think.is_zero() || lane.is_away(self.index) {
+                if !think.is_zero() || schedule.is_away(self.index) {
                     self.lend_connection();
-                    lane.wait_for_turn(self.index, &self.setting).await;
-                    self.setting.host.sleep(think).await;
+                    schedule.wait_for_turn(self.index, &self.context).await;
+                    self.context.host.sleep(think).await;
                     self.borrow_connection();
                 }
                 None
             }
             Pace::Arrivals => {
-                let lane = self.shared.lane.as_ref().expect("a rate is that of a load");
-                let lane = lane.clone();
-                let at_us = lane.next_arrival(&self.setting).await?;
-                let now_us = self.setting.recorder.now_us();
+                let schedule = self
+                    .shared
+                    .schedule
+                    .as_ref()
+                    .expect("a rate is that of a load");
+                let schedule = schedule.clone();
+                let at_us = schedule.next_arrival(&self.context).await?;
+                let now_us = self.context.recorder.now_us();
                 if let Some(left_us @ 1..) = at_us.checked_sub(now_us) {
-                    self.setting
+                    self.context
                         .host
                         .sleep(Duration::from_micros(left_us))
                         .await;
@@ -217,9 +220,9 @@ impl Client {
             Pace::Open { next, interval } => {
                 let at = *next;
                 *next = at + *interval;
-                self.setting.host.sleep_until(at).await;
-                let late_us = (self.setting.host.now() - at).as_micros() as u64;
-                Some(self.setting.recorder.now_us().saturating_sub(late_us))
+                self.context.host.sleep_until(at).await;
+                let late_us = (self.context.host.now() - at).as_micros() as u64;
+                Some(self.context.recorder.now_us().saturating_sub(late_us))
             }
         }
     }
@@ -230,7 +233,7 @@ impl Client {
         if let Some(pool) = &self.pool {
             let unconnected = self.unconnected.take();
             let unconnected = unconnected.unwrap_or_else(|| {
-                (self.setting).connect(&self.setting.addresses, self.index as usize)
+                (self.context).connect(&self.context.addresses, self.index as usize)
             });
             let connected = std::mem::replace(&mut self.connection, unconnected);
             pool.borrow_mut().push(connected);
@@ -251,7 +254,7 @@ impl Client {
 
     /// A key of the workload, by number.
     pub fn draw_key(&mut self) -> u64 {
-        let now_us = self.setting.recorder.now_us();
+        let now_us = self.context.recorder.now_us();
         self.shared.keys.draw(&mut self.rng, now_us)
     }
 
@@ -271,8 +274,8 @@ impl Client {
 
     /// By when the next answer must have come, `extra_ms` of waiting on request included.
     pub(super) fn deadline(&self, extra_ms: u64) -> Instant {
-        if self.control.is_storming() {
-            return self.now() + control::STORM_TIMEOUT;
+        if self.handle.is_storming() {
+            return self.now() + client_handle::STORM_TIMEOUT;
         }
         self.now()
             + Duration::from_micros(self.shared.plan.timeout_us)
@@ -300,23 +303,23 @@ impl Client {
         action: Action,
         extras: Extras<'_>,
     ) -> Outcome {
-        let recorder = &self.setting.recorder;
+        let recorder = &self.context.recorder;
         let op = recorder.invoke(&self.name, intended_us, action.clone());
         let outcome = self.send(&action, extras).await;
-        self.setting.recorder.complete(op, outcome.clone());
+        self.context.recorder.complete(op, outcome.clone());
         outcome
     }
 
     /// Sends an operation, records it, and does not wait for the answer: the client is gone.
     pub(super) async fn ask_unheard(&mut self, action: Action) -> Outcome {
-        let op = (self.setting.recorder).invoke(&self.name, None, action.clone());
+        let op = (self.context.recorder).invoke(&self.name, None, action.clone());
         let request = Request {
             action: &action,
             extras: Extras::default(),
             deadline: self.now() + UNHEARD,
         };
         let outcome = self.connection.send(request).await;
-        self.setting.recorder.complete(op, outcome.clone());
+        self.context.recorder.complete(op, outcome.clone());
         outcome
     }
 
@@ -351,14 +354,14 @@ impl Client {
 
     /// Whether the harness asks clients to finish what they are at.
     pub fn is_stopped(&self) -> bool {
-        self.setting.is_stopped()
+        self.context.is_stopped()
     }
 
     pub fn now(&self) -> Instant {
-        self.setting.host.now()
+        self.context.host.now()
     }
 
     pub async fn sleep(&self, duration: Duration) {
-        self.setting.host.sleep(duration).await;
+        self.context.host.sleep(duration).await;
     }
 }

@@ -1,4 +1,4 @@
-//! How an operation gets to the cluster under test: through the driver of one client.
+//! Sends an operation to the cluster under test, through the driver of one client.
 //!
 //! A workload decides what is asked and when, and records it; a driver carries one operation
 //! to the system and reports what the client learnt.

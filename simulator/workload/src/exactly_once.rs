@@ -61,7 +61,7 @@ impl Client {
         extras: Extras<'_>,
         retries: Retries,
     ) -> Outcome {
-        let op = (self.setting.recorder).invoke(&self.name, intended_us, action.clone());
+        let op = (self.context.recorder).invoke(&self.name, intended_us, action.clone());
         let give_up_at = self.now() + GIVE_UP;
         let mut uncertain = false;
         if sometimes(&mut self.rng, retries.ppm) {
@@ -77,7 +77,7 @@ impl Client {
             let [min, max] = [min, max].map(Duration::from_micros);
             let rest = random_duration(&mut self.rng, min, max);
             self.sleep(rest).await;
-            self.setting.recorder.retry(op);
+            self.context.recorder.retry(op);
         }
         let outcome = loop {
             let outcome = self.send(&action, extras).await;
@@ -97,9 +97,9 @@ impl Client {
                 break Outcome::Unknown { why };
             }
             self.sleep(REST).await;
-            self.setting.recorder.retry(op);
+            self.context.recorder.retry(op);
         };
-        self.setting.recorder.complete(op, outcome.clone());
+        self.context.recorder.complete(op, outcome.clone());
         outcome
     }
 }

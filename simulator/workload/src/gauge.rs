@@ -1,4 +1,4 @@
-//! What nodes use of their machines while a run goes on, for whoever must decide by it.
+//! Reports what nodes use of their machines while a run goes on.
 //!
 //! Only a backend with real machines knows; it puts a gauge there when it begins to look.
 

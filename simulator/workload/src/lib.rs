@@ -1,9 +1,9 @@
 //! Clients: what they ask of the cluster, and when.
 //!
-//! Every workload is a set of sequential clients; each records what it asked and what it
-//! was told, and tells apart what it knows from what it does not. Clients know neither the
+//! Every workload is a set of sequential clients; each records its requests and the answers,
+//! and keeps answered operations apart from those whose outcome is unknown. Clients know neither the
 //! world they run in nor the protocol of the cluster: the first is behind the run's
-//! [`Setting`], the second behind a [`ClientDriver`]. What is asked of which service is said
+//! [`RunContext`], the second behind a [`ClientDriver`]. What is asked of which service is said
 //! by the [`service::Service`]s.
 //! Every written value is unique within a run, which is what lets a check tell writes apart.
 
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use client::{Pace, Pool, UNHEARD};
-use load::{Lane, Load};
+use load::{Load, WorkloadSchedule};
 use random::{chance, random_duration, sometimes};
 use service::{Role, Service};
 use shared::Shared;
@@ -21,8 +21,8 @@ use squall_plan::plan::{Plan, WorkloadPlan};
 pub mod audit;
 mod cache;
 mod client;
+mod client_handle;
 mod cluster;
-mod control;
 mod driver;
 mod exactly_once;
 mod gauge;
@@ -35,54 +35,63 @@ pub mod probe;
 mod queue;
 mod random;
 mod records;
+mod run_context;
 pub mod service;
-mod setting;
 mod shared;
 
 pub use audit::Audit;
 pub use client::{Client, Over};
-pub use control::Control;
+pub use client_handle::ClientHandle;
 pub use driver::{ClientDriver, Drivers, LocalFuture};
 pub use gauge::{Gauge, Usage};
-pub use setting::Setting;
+pub use run_context::RunContext;
 
 /// Between two looks of those who only look, where a load paces the others.
 const LOOK_REST: Duration = Duration::from_millis(10);
 
 /// Starts the clients of all workloads on the present host, and the task that paces them if
 /// the plan has a load.
-pub fn start(setting: &Rc<Setting>, plan: &Plan) {
+pub fn start(context: &Rc<RunContext>, plan: &Plan) {
     let load = plan.load.as_ref().map(|load| Load::new(load, plan));
-    *setting.load.borrow_mut() = load.clone();
+    *context.load.borrow_mut() = load.clone();
     for (index, workload) in plan.workloads.iter().enumerate() {
-        let lane = load.as_ref().map(|load| load.lane(index));
-        start_workload(setting, workload, lane);
+        let schedule = load.as_ref().map(|load| load.schedule(index));
+        start_workload(context, workload, schedule);
     }
     if let Some(load) = load {
-        setting.spawn(load::drive(setting.clone(), load));
+        context.spawn(load::drive(context.clone(), load));
     }
 }
 
 /// # Panics
 /// The run has no such service, which is for whoever makes the run to see first.
-fn start_workload(setting: &Rc<Setting>, plan: &WorkloadPlan, lane: Option<Rc<Lane>>) {
+fn start_workload(
+    context: &Rc<RunContext>,
+    plan: &WorkloadPlan,
+    schedule: Option<Rc<WorkloadSchedule>>,
+) {
     let name = plan.kind.service();
-    let mut services = setting.services.iter();
+    let mut services = context.services.iter();
     let service = services.find(|service| service.name() == name);
     let service = service.unwrap_or_else(|| panic!("no service `{}`", name.name()));
     let roles = service.roles(plan);
-    let shared = Rc::new(Shared::new(plan.clone(), lane));
+    let shared = Rc::new(Shared::new(plan.clone(), schedule));
     if plan.operations.is_some() {
-        setting.limited.borrow_mut().push(shared.clone());
+        context.limited.borrow_mut().push(shared.clone());
     }
     for role in roles {
-        start_role(setting, &shared, service, role);
+        start_role(context, &shared, service, role);
     }
 }
 
 /// Starts the clients of one role.
-fn start_role(setting: &Rc<Setting>, shared: &Rc<Shared>, service: &Arc<dyn Service>, role: Role) {
-    let pool: Option<Pool> = (role.is_load && shared.lane.is_some()).then(Rc::default);
+fn start_role(
+    context: &Rc<RunContext>,
+    shared: &Rc<Shared>,
+    service: &Arc<dyn Service>,
+    role: Role,
+) {
+    let pool: Option<Pool> = (role.is_load && shared.schedule.is_some()).then(Rc::default);
     if role.is_load {
         shared.limited.enter(role.clients);
     }
@@ -92,14 +101,14 @@ fn start_role(setting: &Rc<Setting>, shared: &Rc<Shared>, service: &Arc<dyn Serv
             "" => format!("{workload}-{}", index + 1),
             role => format!("{workload}-{role}-{}", index + 1),
         };
-        let (setting_of, shared_of, service) = (setting.clone(), shared.clone(), service.clone());
+        let (setting_of, shared_of, service) = (context.clone(), shared.clone(), service.clone());
         let pool = pool.clone();
-        let live = move |control, name| {
-            let (setting, shared) = (setting_of.clone(), shared_of.clone());
-            let mut client = Client::new(setting, shared, name, index, role.clients);
-            client.control = control;
+        let live = move |handle, name| {
+            let (context, shared) = (setting_of.clone(), shared_of.clone());
+            let mut client = Client::new(context, shared, name, index, role.clients);
+            client.handle = handle;
             client.pool = pool.clone();
-            if !role.is_load && shared_of.lane.is_some() {
+            if !role.is_load && shared_of.schedule.is_some() {
                 // The load is that of the others.
                 let rest = if role.rests {
                     LOOK_REST
@@ -119,6 +128,6 @@ fn start_role(setting: &Rc<Setting>, shared: &Rc<Shared>, service: &Arc<dyn Serv
                 shared.limited.leave();
             }
         };
-        control::spawn(setting, name, live, ended);
+        client_handle::spawn(context, name, live, ended);
     }
 }

@@ -159,7 +159,7 @@ async fn watch(mut client: Client) {
     let WorkloadKind::Lock { locks, .. } = client.shared.plan.kind else {
         unreachable!("a lock client has a lock workload")
     };
-    while !client.setting.is_stopped() {
+    while !client.context.is_stopped() {
         client.pause().await;
         let name = lock_name(client.rng.random_range(0..locks.max(1)));
         client.ask(None, Action::Inspect { name }).await;

@@ -23,7 +23,7 @@ use squall_world::Instant;
 use super::cache::{get, key_name};
 use super::driver::{Connection, Invalidations};
 use super::host::Host;
-use super::{Client, Over, Setting};
+use super::{Client, Over, RunContext};
 use squall_history::{Action, EventKind, Outcome, Recorder, StreamEvent};
 
 /// How old a copy may be when it is served.
@@ -40,8 +40,8 @@ pub(super) async fn run(mut client: Client) {
     let follower = Follower {
         near: near.clone(),
         name: client.name.clone(),
-        setting: client.setting.clone(),
-        connection: (client.setting).connect(&client.setting.addresses, client.index as usize),
+        context: client.context.clone(),
+        connection: (client.context).connect(&client.context.addresses, client.index as usize),
     };
     let mut following = pin!(follower.follow());
     let mut serving = pin!(async { while step(&mut client, &near).await.is_ok() {} });
@@ -57,7 +57,7 @@ pub(super) async fn run(mut client: Client) {
 async fn step(client: &mut Client, near: &RefCell<Near>) -> Result<(), Over> {
     // It reads beside the workload, whose operations are not its own.
     let intended_us = client.pause().await;
-    if client.setting.is_stopped() {
+    if client.context.is_stopped() {
         return Err(Over);
     }
     let number = client.draw_key();
@@ -66,7 +66,7 @@ async fn step(client: &mut Client, near: &RefCell<Near>) -> Result<(), Over> {
     if let Some(found) = found {
         let bound_ms = BOUND.as_millis() as u64;
         let action = Action::GetNear { key, bound_ms };
-        let recorder = &client.setting.recorder;
+        let recorder = &client.context.recorder;
         let op = recorder.invoke(&client.name, intended_us, action);
         recorder.complete(op, found);
         client.sleep(LOCAL_REST).await;
@@ -150,14 +150,14 @@ impl Near {
 struct Follower {
     near: Rc<RefCell<Near>>,
     name: String,
-    setting: Rc<Setting>,
+    context: Rc<RunContext>,
     connection: Box<dyn Connection>,
 }
 
 impl Follower {
     /// Never ends by itself.
     async fn follow(mut self) {
-        let host = self.setting.host;
+        let host = self.context.host;
         loop {
             let from = self.near.borrow().position;
             let asked_at = host.now();
@@ -172,7 +172,7 @@ impl Follower {
 
     /// Until the stream ends or is silent; tells why.
     async fn listen(&self, mut stream: Box<dyn Invalidations>, opened_at: Instant) -> String {
-        let host = self.setting.host;
+        let host = self.context.host;
         // At most one question is unanswered, so an answer belongs to it.
         let mut asked_at = Some(opened_at);
         let mut next_ping = opened_at + PING_EVERY;
@@ -227,7 +227,7 @@ impl Follower {
     }
 
     fn record(&self, event: StreamEvent) {
-        let recorder: &Recorder = &self.setting.recorder;
+        let recorder: &Recorder = &self.context.recorder;
         recorder.record(EventKind::Stream {
             client: self.name.clone(),
             event,

@@ -11,12 +11,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::service::{Probe, workloads_of};
-use super::{Client, Setting};
+use super::{Client, RunContext};
 use squall_history::{PROBE, Service};
 use squall_plan::plan::{Plan, ProbePlan};
 
 /// Probes taking turns, a service.
-const LANES: u64 = 4;
+const PROBERS: u64 = 4;
 /// Probing is dense from this long before an expected disturbance …
 const DENSE_BEFORE_US: u64 = 200_000;
 /// … until this long after it, or after the last failed probe.
@@ -39,12 +39,12 @@ impl Density {
     }
 
     /// Until when a probe rests after `now_us` if no disturbance comes sooner.
-    fn next_us(&self, now_us: u64, lane: u64) -> u64 {
+    fn next_us(&self, now_us: u64, prober: u64) -> u64 {
         if self.is_dense(now_us) {
-            return now_us + self.plan.dense_us * LANES;
+            return now_us + self.plan.dense_us * PROBERS;
         }
         // In quiet times the first probe is enough.
-        let idle_us = match lane {
+        let idle_us = match prober {
             0 => now_us + self.plan.idle_us,
             _ => u64::MAX,
         };
@@ -53,52 +53,54 @@ impl Density {
             .iter()
             .map(|at| at.saturating_sub(DENSE_BEFORE_US));
         let upcoming = upcoming.filter(|at| *at > now_us).min();
-        let wake_us = upcoming.map_or(u64::MAX, |at| at + lane * self.plan.dense_us);
+        let wake_us = upcoming.map_or(u64::MAX, |at| at + prober * self.plan.dense_us);
         // A failure seen by the first probe must bring the others in soon.
-        idle_us.min(wake_us).min(now_us + self.plan.idle_us * LANES)
+        idle_us
+            .min(wake_us)
+            .min(now_us + self.plan.idle_us * PROBERS)
     }
 }
 
 /// Starts the probes of the services on the present host: of all that Squall's own cluster
 /// has, and of those that the workloads ask of another system, which need not have the rest.
-pub fn start(setting: &Rc<Setting>, plan: &Plan, probe: &ProbePlan) {
+pub fn start(context: &Rc<RunContext>, plan: &Plan, probe: &ProbePlan) {
     let mut moments_us: Vec<u64> = (plan.faults.iter())
         .flat_map(|fault| [fault.at_us, fault.until_us])
         .collect();
     moments_us.sort_unstable();
     moments_us.dedup();
-    let mut services: Vec<_> = setting.services.iter().collect();
+    let mut services: Vec<_> = context.services.iter().collect();
     services.sort_by_key(|service| service.name());
     for service in services {
         let name = service.name();
         let is_asked = workloads_of(plan, name).next().is_some();
-        if setting.is_foreign && !is_asked || service.probe().is_none() {
+        if context.is_foreign && !is_asked || service.probe().is_none() {
             continue;
         }
-        setting.probed.borrow_mut().insert(name);
+        context.probed.borrow_mut().insert(name);
         let density = Rc::new(Density {
             plan: probe.clone(),
             moments_us: moments_us.clone(),
             failed_us: Cell::new(None),
         });
-        for (lane, client) in (0..).zip(names(name)) {
+        for (prober, client) in (0..).zip(names(name)) {
             let client = Client::of_harness(
-                setting.clone(),
+                context.clone(),
                 client,
                 plan.stream("probe"),
                 patience_us(plan, probe),
-                lane,
+                prober,
                 name,
             );
             let probe = service.probe().expect("it has just had one");
-            setting.spawn(run(client, density.clone(), probe, lane));
+            context.spawn(run(client, density.clone(), probe, prober));
         }
     }
 }
 
 /// The names of a service's probes.
 pub(super) fn names(service: Service) -> impl Iterator<Item = String> {
-    (0..LANES).map(move |lane| format!("{PROBE}{}-{}", service.name(), lane + 1))
+    (0..PROBERS).map(move |prober| format!("{PROBE}{}-{}", service.name(), prober + 1))
 }
 
 /// How long a probe waits for an answer: several times what an undisturbed operation takes
@@ -116,13 +118,13 @@ fn patience_us(plan: &Plan, probe: &ProbePlan) -> u64 {
 
 const MIN_PATIENCE_US: u64 = 50_000;
 
-async fn run(mut client: Client, density: Rc<Density>, mut probe: Box<dyn Probe>, lane: u64) {
+async fn run(mut client: Client, density: Rc<Density>, mut probe: Box<dyn Probe>, prober: u64) {
     while !client.is_stopped() {
-        let now_us = client.setting.recorder.now_us();
-        let rest_us = density.next_us(now_us, lane) - now_us;
-        let asks = lane == 0 || density.is_dense(now_us);
+        let now_us = client.context.recorder.now_us();
+        let rest_us = density.next_us(now_us, prober) - now_us;
+        let asks = prober == 0 || density.is_dense(now_us);
         if asks && !probe.ask(&mut client).await.is_acknowledged() {
-            let failed_us = client.setting.recorder.now_us();
+            let failed_us = client.context.recorder.now_us();
             density.failed_us.set(Some(failed_us));
         }
         client.sleep(Duration::from_micros(rest_us)).await;

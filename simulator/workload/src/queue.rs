@@ -212,7 +212,7 @@ async fn configure(client: &mut Client, mix: &QueueMix) {
         max_deliveries: u32::try_from(mix.max_deliveries).expect("a scenario's limit is small"),
     };
     let mut outcome = Outcome::NotGranted;
-    while outcome != Outcome::Configured && !client.setting.is_stopped() {
+    while outcome != Outcome::Configured && !client.context.is_stopped() {
         outcome = client.ask(None, configure.clone()).await;
     }
 }
@@ -303,7 +303,7 @@ async fn consume(mut client: Client) {
             think_max: Duration::ZERO,
         };
     }
-    while !client.setting.is_stopped() {
+    while !client.context.is_stopped() {
         client.pause().await;
         let queue = pick_queue(&mut client);
         let receive = Action::Receive {
@@ -444,7 +444,7 @@ async fn drain(audit: &mut Audit, name: &str) {
         let Outcome::Received { messages } = client.ask(None, receive).await else {
             continue;
         };
-        if messages.is_empty() && client.setting.is_foreign {
+        if messages.is_empty() && client.context.is_foreign {
             // Another system has only its clients' words for it.
             return;
         }

@@ -1,4 +1,4 @@
-//! What clients draw from their streams of random numbers.
+//! Draws from the random streams of clients.
 
 use std::time::Duration;
 

@@ -69,7 +69,7 @@ async fn step(client: &mut Client, reader: &mut Reader, records: &Records) -> Re
 
 fn choose(client: &mut Client, records: &Records) -> Step {
     let mut live = client.shared.records.borrow_mut();
-    let is_counting = client.setting.counting.get();
+    let is_counting = client.context.counting.get();
     if live.numbers.is_empty() || is_counting && live.inserted < records.inserts {
         live.inserted += u64::from(is_counting);
         return Step::Insert;
@@ -91,7 +91,7 @@ fn choose(client: &mut Client, records: &Records) -> Step {
 
 /// A number that no record of the workload has had.
 fn next_number(client: &Client) -> u64 {
-    let mut used = client.setting.records.borrow_mut();
+    let mut used = client.context.records.borrow_mut();
     let next = used.entry(client.shared.plan.name.clone()).or_default();
     *next += 1;
     *next - 1

@@ -1,4 +1,4 @@
-//! What a service is to the harness: who asks it, how it is probed, and how it is audited.
+//! Defines a service for the harness: its clients, its probes and its audit.
 //!
 //! Locks, queues and caches implement [`Service`], and [`shipped`] lists them; a service from
 //! outside implements the same and is given to a run with its system. Everything that has to

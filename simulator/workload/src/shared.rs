@@ -1,10 +1,10 @@
-//! What the clients of one workload share.
+//! Holds the state that the clients of one workload share.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::limited::Limited;
-use super::load::Lane;
+use super::load::WorkloadSchedule;
 use super::records;
 use squall_plan::plan::{KeyDraw, Seed, WorkloadKind, WorkloadPlan};
 
@@ -13,7 +13,7 @@ pub(super) struct Shared {
     pub(super) plan: WorkloadPlan,
     pub(super) limited: Limited,
     /// Its part of the load, if there is one.
-    pub(super) lane: Option<Rc<Lane>>,
+    pub(super) schedule: Option<Rc<WorkloadSchedule>>,
     pub(super) keys: KeyDraw,
     /// Keys set before the rest begins.
     pub(super) preloaded: Cell<u64>,
@@ -21,7 +21,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(plan: WorkloadPlan, lane: Option<Rc<Lane>>) -> Self {
+    pub(super) fn new(plan: WorkloadPlan, schedule: Option<Rc<WorkloadSchedule>>) -> Self {
         let seed = Seed(plan.seed);
         let (keys, access) = plan.kind.keys();
         let keys = KeyDraw::new(keys, &access, seed);
@@ -32,7 +32,7 @@ impl Shared {
         Self {
             limited: Limited::new(plan.operations, preload),
             plan,
-            lane,
+            schedule,
             keys,
             preloaded: Cell::new(0),
             records: RefCell::default(),

@@ -1,4 +1,4 @@
-//! What the tests of containers share: whether they can run, how, and what is left.
+//! Helps the tests of containers: whether they can run, how, and what is left behind.
 
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};

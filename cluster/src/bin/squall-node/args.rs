@@ -430,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn a_local_cluster_has_three_nodes_unless_told_otherwise() {
+    fn a_local_cluster_has_three_nodes_by_default() {
         for (line, count) in [("squall-node --local", 3), ("squall-node --local 5", 5)] {
             match parsed(line).expect(line) {
                 Job::Local(cluster) => assert_eq!(cluster.count, count),

@@ -1,5 +1,5 @@
-//! What clients ask of the node itself, most of it because Redis libraries send it when
-//! they connect, and the commands around a transaction.
+//! Parses commands about the connection, most of which Redis libraries send when they
+//! connect, and the commands around a transaction.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! How replies look on the wire, and what a client makes of a node's errors.
+//! Replies as bytes on the wire, and errors of nodes as a client reads them.
 
 use bytes::BytesMut;
 

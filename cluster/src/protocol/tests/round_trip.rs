@@ -1,4 +1,4 @@
-//! What one side writes, the other reads back unchanged.
+//! Every message is decoded as it was encoded.
 
 use bytes::BytesMut;
 use proptest::prelude::*;

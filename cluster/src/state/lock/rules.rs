@@ -20,7 +20,7 @@ pub(super) struct Lock {
     /// In grant order, so tokens rise.
     holders: Vec<Hold>,
     /// In order of arrival, so waiter ids rise.
-    line: VecDeque<Waiter>,
+    queue: VecDeque<Waiter>,
     last_token: Token,
     /// The largest token that a check accepted.
     accepted_token: Token,
@@ -45,12 +45,12 @@ pub(super) struct Waiter {
 
 /// What a session already has to do with a lock.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Standing {
+pub(super) enum Claim {
     Holds { token: Token, mode: LockMode },
     Waits { waiter: u64, mode: LockMode },
 }
 
-impl Standing {
+impl Claim {
     /// The answer to asking again. Nothing changes: a holder keeps its token, a waiter its
     /// place and deadline. A try never waits, even where an earlier request still does.
     pub(super) fn reply_to(self, asked: LockMode, wait_ms: u64) -> Reply {
@@ -66,9 +66,9 @@ impl Standing {
 }
 
 impl Lock {
-    pub(super) fn standing(&self, session: SessionId) -> Option<Standing> {
+    pub(super) fn claim(&self, session: SessionId) -> Option<Claim> {
         if let Some(hold) = self.holders.iter().find(|hold| hold.session == session) {
-            return Some(Standing::Holds {
+            return Some(Claim::Holds {
                 token: hold.token,
                 mode: hold.mode,
             });
@@ -76,8 +76,8 @@ impl Lock {
         if planted::active(Bug::RetryQueuesTwice) {
             return None;
         }
-        let waiter = self.line.iter().find(|waiter| waiter.session == session)?;
-        Some(Standing::Waits {
+        let waiter = self.queue.iter().find(|waiter| waiter.session == session)?;
+        Some(Claim::Waits {
             waiter: waiter.id,
             mode: waiter.mode,
         })
@@ -85,13 +85,16 @@ impl Lock {
 
     /// Whether a newcomer is granted at once: nobody waits and no holder conflicts.
     pub(super) fn admits(&self, mode: LockMode) -> bool {
-        self.line.is_empty() && self.is_compatible(mode)
+        self.queue.is_empty() && self.is_compatible(mode)
     }
 
     /// Wait-die: whether the newcomer would have to wait for an older session.
     pub(super) fn has_older_ahead(&self, session: SessionId, mode: LockMode) -> bool {
         let held = self.holders.iter().map(|hold| (hold.session, hold.mode));
-        let ahead = self.line.iter().map(|waiter| (waiter.session, waiter.mode));
+        let ahead = self
+            .queue
+            .iter()
+            .map(|waiter| (waiter.session, waiter.mode));
         held.chain(ahead)
             .any(|(other, other_mode)| other < session && conflicts(mode, other_mode))
     }
@@ -112,16 +115,16 @@ impl Lock {
     }
 
     pub(super) fn join(&mut self, waiter: Waiter) {
-        self.line.push_back(waiter);
+        self.queue.push_back(waiter);
     }
 
     /// Grants the lock to the head of the line, if the rules allow.
     pub(super) fn grant_next(&mut self, index: u64) -> Option<(Waiter, Token)> {
-        let next = *self.line.front()?;
+        let next = *self.queue.front()?;
         if !self.is_compatible(next.mode) {
             return None;
         }
-        self.line.pop_front();
+        self.queue.pop_front();
         Some((next, self.grant(index, next.session, next.mode)))
     }
 
@@ -145,7 +148,7 @@ impl Lock {
 
     /// The id under which the session waits.
     pub(super) fn waiter_of(&self, session: SessionId) -> Option<u64> {
-        self.line
+        self.queue
             .iter()
             .find(|waiter| waiter.session == session)
             .map(|waiter| waiter.id)
@@ -153,8 +156,8 @@ impl Lock {
 
     /// Takes one out of the line.
     pub(super) fn leave(&mut self, id: u64) -> Option<Waiter> {
-        let at = self.line.binary_search_by_key(&id, |waiter| waiter.id);
-        self.line.remove(at.ok()?)
+        let at = self.queue.binary_search_by_key(&id, |waiter| waiter.id);
+        self.queue.remove(at.ok()?)
     }
 
     /// Takes away the holds and places of sessions that have ended; returns the waiters.
@@ -163,10 +166,10 @@ impl Lock {
         if planted::active(Bug::GrantToTheDead) {
             return Vec::new();
         }
-        let dead = self.line.iter().filter(|waiter| !lives(waiter.session));
+        let dead = self.queue.iter().filter(|waiter| !lives(waiter.session));
         let dead: Vec<Waiter> = dead.copied().collect();
         if !planted::active(Bug::DeadHeadNotSkipped) {
-            self.line.retain(|waiter| lives(waiter.session));
+            self.queue.retain(|waiter| lives(waiter.session));
         }
         dead
     }
@@ -187,7 +190,7 @@ impl Lock {
 
     /// The session that is next in line.
     pub(super) fn next(&self) -> Option<SessionId> {
-        self.line.front().map(|waiter| waiter.session)
+        self.queue.front().map(|waiter| waiter.session)
     }
 
     /// After a restart, the counters start from what is held.
@@ -198,13 +201,13 @@ impl Lock {
     }
 
     pub(super) fn waiters(&self) -> impl Iterator<Item = &Waiter> {
-        self.line.iter()
+        self.queue.iter()
     }
 
     /// Sessions that hold or wait, with repeats if there are any.
     pub(super) fn sessions(&self) -> impl Iterator<Item = SessionId> {
         let held = self.holders.iter().map(|hold| hold.session);
-        held.chain(self.line.iter().map(|waiter| waiter.session))
+        held.chain(self.queue.iter().map(|waiter| waiter.session))
     }
 
     pub(super) fn info(&self) -> LockInfo {
@@ -214,7 +217,7 @@ impl Lock {
                 .iter()
                 .map(|hold| (hold.session, hold.token, hold.mode == LockMode::Shared))
                 .collect(),
-            waiters: self.line.iter().map(|waiter| waiter.session).collect(),
+            waiters: self.queue.iter().map(|waiter| waiter.session).collect(),
             last_token: self.last_token,
         }
     }
@@ -240,11 +243,11 @@ impl Lock {
             "holders that exclude each other",
         )?;
         ensure(
-            self.line.iter().is_sorted_by(|a, b| a.id < b.id),
+            self.queue.iter().is_sorted_by(|a, b| a.id < b.id),
             "a line out of order",
         )?;
         ensure(
-            self.line
+            self.queue
                 .front()
                 .is_none_or(|next| !self.is_compatible(next.mode)),
             "a waiter that nothing holds up",

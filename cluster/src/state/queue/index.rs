@@ -1,4 +1,4 @@
-//! What follows from the messages of one queue: who is deliverable, in flight, due, grouped.
+//! Indexes the messages of one queue: deliverable, in flight, due, by group.
 //!
 //! Nothing here is primary: it is not in the snapshot, and a decoded queue rebuilds it from
 //! its messages. The tests hold the rebuilt index against the one kept up to date.

@@ -118,7 +118,7 @@ fn what_a_replica_must_remember_survives() {
 }
 
 #[test]
-fn bytes_that_are_no_snapshot_are_told_apart() {
+fn bytes_that_are_no_snapshot_are_refused() {
     let mut bench = rich();
     bench.state.level = 0;
     let good = bench.state.encode();

@@ -121,7 +121,7 @@ fn left_by(mode: CrashMode) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn the_memory_disk_forgets_as_told() {
+fn the_memory_disk_loses_what_the_power_loss_takes() {
     let torn = |bytes| left_by(CrashMode::Torn { bytes, names: 0 });
     assert_eq!(
         left_by(CrashMode::Kill).as_deref(),

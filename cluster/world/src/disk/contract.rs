@@ -1,4 +1,4 @@
-//! What every [`Disk`] must do, as one function that panics where a disk does otherwise.
+//! Checks the contract of [`Disk`]: a function that panics where an implementation departs from it.
 //!
 //! The real, the in-memory and the simulated disk are run against it, so that a test that
 //! passes on one of them means something for the others. It checks what can be seen without

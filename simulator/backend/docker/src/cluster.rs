@@ -7,8 +7,8 @@ use std::rc::Rc;
 use futures_util::future::{Either, join_all, select};
 use tokio::sync::Notify;
 
-use super::lab::{DATA, Holder, Lab};
 use super::machine::{Common, Machine};
+use super::run_resources::{DATA, Holder, RunResources};
 use super::site::DockerSite;
 use super::{DockerError, Options, backend};
 use squall_backend::nemesis::Nemesis;
@@ -17,7 +17,7 @@ use squall_history::Recorder;
 use squall_linux::clock::Clock;
 use squall_linux::links::Links;
 use squall_plan::plan::Plan;
-use squall_workload::Setting;
+use squall_workload::RunContext;
 use squall_world::RealWorld;
 
 /// Port for clients, on every machine.
@@ -35,11 +35,11 @@ impl Cluster {
     pub(super) async fn set_up(
         plan: &Plan,
         options: &Options,
-        lab: Rc<Lab>,
+        resources: Rc<RunResources>,
     ) -> Result<Self, DockerError> {
         let plan = Rc::new(plan.clone());
         let count = plan.cluster.nodes + plan.cluster.spares;
-        let holders = lab.set_up(count).await?;
+        let holders = resources.set_up(count).await?;
         let clock = Clock::default();
         let recorder = {
             let clock = clock.clone();
@@ -47,12 +47,12 @@ impl Cluster {
         };
         let addresses: Vec<String> = holders.iter().map(address).collect();
         let members = addresses[..plan.cluster.nodes].to_vec();
-        let setting = Setting::new::<RealWorld>(recorder, members.clone());
+        let context = RunContext::new::<RealWorld>(recorder, members.clone());
         let links = open_links(&plan, &holders).await?;
         let common = Rc::new(Common {
-            lab,
+            resources,
             clock: clock.clone(),
-            setting: setting.clone(),
+            context: context.clone(),
             arguments: arguments(&plan, options),
             members: member_list(&members),
             failure: RefCell::default(),
@@ -73,9 +73,9 @@ impl Cluster {
         });
         site.watch();
         let stage = Stage {
-            nemesis: Nemesis::new(site.clone(), setting.clone(), &plan),
+            nemesis: Nemesis::new(site.clone(), context.clone(), &plan),
             site,
-            setting,
+            context,
             plan,
         };
         Ok(Self {

@@ -1,14 +1,14 @@
 //! Real containers on this machine's Docker engine: one plan, one history, in real time.
 //!
 //! The clients, the probes and the clock of record are in this process and in the real
-//! [`World`]; the nodes are `squall-node` processes in containers ([`machine`], [`lab`]).
-//! Faults hit real processes ([`process`]) and real packets ([`links`]), and count only when
-//! they have been seen ([`proof`]). Nothing of it is deterministic, and nothing is claimed
-//! to be. A cluster without a story can be lent to whoever wants to measure it ([`lend`]).
-//! All types of Docker stop in [`engine`].
+//! [`World`]; the nodes are `squall-node` processes in containers (`machine`, `run_resources`).
+//! Faults hit real processes (`process`) and real packets ([`squall_linux::links`]), and count
+//! only when they have been seen to work. Nothing here is deterministic. A cluster without
+//! faults and workload can be measured from outside ([`with_idle_cluster`]). All types of
+//! Docker stop in `engine`.
 //!
-//! Whatever a run makes bears its label, and is removed at its end, however it ends; what a
-//! run that was killed has left behind, the next one removes ([`owner`]).
+//! Everything that a run makes has the run's label and is removed at its end, however it ends;
+//! what a killed run has left behind, the next one removes ([`squall_linux::run_owner`]).
 
 use std::path::PathBuf;
 use std::pin::pin;
@@ -22,26 +22,26 @@ use tokio::task::LocalSet;
 mod backend;
 mod cluster;
 mod engine;
+mod idle_cluster;
 mod image;
-mod knowledge;
-mod lab;
-mod lend;
 mod machine;
+mod node_status;
 mod process;
+mod run_resources;
 mod site;
 
 pub use backend::{DockerBackend, INFO};
 use cluster::Cluster;
 use engine::Engine;
-use lab::Lab;
-pub use lend::{Lent, lend};
+pub use idle_cluster::{IdleNode, with_idle_cluster};
 use machine::Machine;
+use run_resources::RunResources;
 pub use squall_linux::links_can_be_broken;
 
 use squall_backend::resources;
 use squall_history::History;
 use squall_history::resources::ResourceSample;
-use squall_linux::meter::{self, Metered};
+use squall_linux::sampler::{self, Metered};
 use squall_plan::plan::Plan;
 
 /// How often a wish to end the run is looked for.
@@ -84,36 +84,38 @@ pub enum DockerError {
 /// The engine cannot be used, or the cluster did not form; or the run was interrupted.
 /// Whatever the run had made is removed also then.
 pub fn run(plan: &Plan, options: &Options) -> Result<DockerRun, DockerError> {
-    in_lab(plan, options, async |lab| play(plan, options, lab).await)
+    in_run(plan, options, async |resources| {
+        play(plan, options, resources).await
+    })
 }
 
 /// Has a lab set up, works in it until that is done or somebody wants it to end, and removes
 /// all that was made.
 #[allow(clippy::disallowed_methods)] // real time begins here
-fn in_lab<T>(
+fn in_run<T>(
     plan: &Plan,
     options: &Options,
-    work: impl AsyncFnOnce(Rc<Lab>) -> Result<T, DockerError>,
+    work: impl AsyncFnOnce(Rc<RunResources>) -> Result<T, DockerError>,
 ) -> Result<T, DockerError> {
     block_on(async {
         let engine = Engine::connect().await?;
-        lab::sweep(&engine).await?;
+        run_resources::sweep(&engine).await?;
         if backend::has_link_faults(plan) {
             squall_linux::links_can_be_broken().map_err(|why| {
                 DockerError::Run(format!("faults of links are not possible: {why}"))
             })?;
         }
         let image = image::ensure(&engine, options.node_binary.as_deref()).await?;
-        let lab = Rc::new(Lab::new(engine, image));
+        let resources = Rc::new(RunResources::new(engine, image));
         let worked = {
             let wish = pin!(wish_to_end(options.interrupted.as_deref()));
-            let work = pin!(work(lab.clone()));
+            let work = pin!(work(resources.clone()));
             match select(work, wish).await {
                 Either::Left((worked, _)) => worked,
                 Either::Right(((), _)) => Err(DockerError::Interrupted),
             }
         };
-        let removed = lab.tear_down().await;
+        let removed = resources.tear_down().await;
         let result = worked?;
         removed.map(|()| result)
     })
@@ -126,7 +128,7 @@ fn in_lab<T>(
 pub fn clean() -> Result<usize, DockerError> {
     block_on(async {
         let engine = Engine::connect().await?;
-        lab::sweep(&engine).await
+        run_resources::sweep(&engine).await
     })
 }
 
@@ -145,20 +147,24 @@ async fn wish_to_end(interrupted: Option<&dyn Fn() -> bool>) {
 }
 
 /// Sets the machines up and plays all phases on them.
-async fn play(plan: &Plan, options: &Options, lab: Rc<Lab>) -> Result<DockerRun, DockerError> {
-    let cluster = Cluster::set_up(plan, options, lab).await?;
+async fn play(
+    plan: &Plan,
+    options: &Options,
+    resources: Rc<RunResources>,
+) -> Result<DockerRun, DockerError> {
+    let cluster = Cluster::set_up(plan, options, resources).await?;
     let samples = cluster
         .unless_it_fails(async {
             cluster.form().await?;
-            let samples = meter::start(&cluster.clock, metered(&cluster.machines));
+            let samples = sampler::start(&cluster.clock, metered(&cluster.machines));
             let seen = samples.clone();
             let gauge = move |from_us, to_us| resources::usage(&seen.borrow(), from_us, to_us);
-            cluster.stage.setting.measure_by(Box::new(gauge));
+            cluster.stage.context.measure_by(Box::new(gauge));
             cluster.stage.play().await;
             Ok(samples)
         })
         .await?;
-    let mut history = cluster.stage.setting.recorder.take();
+    let mut history = cluster.stage.context.recorder.take();
     // What nodes say arrives a little after it happened.
     history.events.sort_by_key(|event| event.at_us);
     Ok(DockerRun {

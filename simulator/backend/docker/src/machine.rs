@@ -12,13 +12,13 @@ use tokio::sync::{Mutex, Notify};
 
 use super::DockerError;
 use super::engine::Output;
-use super::knowledge::{Knowledge, Line, Lines};
-use super::lab::{Holder, Lab};
+use super::node_status::{Line, Lines, NodeStatus};
 use super::process::{Process, Signal};
+use super::run_resources::{Holder, RunResources};
 use squall_fault::node_name;
 use squall_history::{EventKind, NodeEvent};
 use squall_linux::clock::Clock;
-use squall_workload::Setting;
+use squall_workload::RunContext;
 
 /// A process asked to stop is killed after this long.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
@@ -29,9 +29,9 @@ const FRESH: Duration = Duration::from_millis(500);
 
 /// What all machines of a run share.
 pub(super) struct Common {
-    pub lab: Rc<Lab>,
+    pub resources: Rc<RunResources>,
     pub clock: Clock,
-    pub setting: Rc<Setting>,
+    pub context: Rc<RunContext>,
     /// Arguments of every node but those that differ.
     pub arguments: Vec<String>,
     /// `ID=ADDRESS,…` of the first members.
@@ -54,7 +54,7 @@ pub(super) struct Machine {
     pub holder: Holder,
     /// Where clients reach the node.
     pub address: String,
-    pub knowledge: Knowledge,
+    pub node_status: NodeStatus,
     common: Rc<Common>,
     container: RefCell<Option<String>>,
     process: RefCell<Option<Rc<Process>>>,
@@ -90,7 +90,7 @@ impl Machine {
             index,
             holder,
             address,
-            knowledge: Knowledge::default(),
+            node_status: NodeStatus::default(),
             common,
             container: RefCell::default(),
             process: RefCell::default(),
@@ -167,20 +167,22 @@ impl Machine {
     }
 
     async fn start_process(self: &Rc<Self>) -> Result<(), DockerError> {
-        let engine = &self.common.lab.engine;
+        let engine = &self.common.resources.engine;
         let known = self.container.borrow().clone();
         let container = match known {
             Some(container) => container,
             None => {
                 let command = self.command();
-                let lab = &self.common.lab;
-                let created = lab.create_node(self.index, &self.holder, command).await?;
+                let resources = &self.common.resources;
+                let created = resources
+                    .create_node(self.index, &self.holder, command)
+                    .await?;
                 *self.container.borrow_mut() = Some(created.clone());
                 created
             }
         };
         self.ended_by_us.set(None);
-        self.knowledge.begin_life();
+        self.node_status.begin_life();
         // Before the first word.
         let output = engine.attach(&container).await?;
         engine.start(&container).await?;
@@ -239,8 +241,8 @@ impl Machine {
             Some(result) => result?,
             None => ended.await?,
         }
-        self.ended_at_us.set(self.common.setting.recorder.now_us());
-        self.knowledge.forget_life();
+        self.ended_at_us.set(self.common.context.recorder.now_us());
+        self.node_status.forget_life();
         if !is_heard_out {
             // Its last words may still be on their way.
             let _ = squall_world::timeout::<RealWorld, _>(DRAIN_LIMIT, listen).await;
@@ -254,18 +256,18 @@ impl Machine {
         *self.process.borrow_mut() = None;
         self.is_paused.set(false);
         self.applied.set(None);
-        self.knowledge.forget_life();
+        self.node_status.forget_life();
         let by_itself = || {
             let code = exit_code.map_or("unknown".into(), |code| code.to_string());
             let last = self.last_error.borrow();
             format!("ended by itself with exit code {code}: {last}")
         };
         let why = self.ended_by_us.get().map_or_else(by_itself, str::to_owned);
-        if !self.knowledge.has_stopped() || self.ended_by_us.get() == Some(KILLED) {
+        if !self.node_status.has_stopped() || self.ended_by_us.get() == Some(KILLED) {
             let (node, event) = (self.name(), NodeEvent::Stopped { why });
             let kind = EventKind::Node { node, event };
             let at_us = self.ended_at_us.get();
-            self.common.setting.recorder.record_at(at_us, kind);
+            self.common.context.recorder.record_at(at_us, kind);
         }
         self.is_up.set(false);
         self.end.notify_waiters();
@@ -280,11 +282,11 @@ impl Machine {
         else {
             return;
         };
-        self.knowledge.hear(&event);
+        self.node_status.hear(&event);
         let at_us = self.common.clock.run_us(monotonic_us);
         let node = self.name();
         let kind = EventKind::Node { node, event };
-        self.common.setting.recorder.record_at(at_us, kind);
+        self.common.context.recorder.record_at(at_us, kind);
     }
 
     /// Sends SIGKILL, and does not wait.
@@ -354,13 +356,13 @@ impl Machine {
     pub(super) async fn renew(&self) {
         let known = self.container.borrow_mut().take();
         if let Some(container) = known
-            && let Err(error) = self.common.lab.renew(self.index, &container).await
+            && let Err(error) = self.common.resources.renew(self.index, &container).await
         {
             self.common.fail(error);
         }
         *self.lost.borrow_mut() = None;
         self.is_newcomer.set(true);
-        self.common.setting.recorder.record(EventKind::Node {
+        self.common.context.recorder.record(EventKind::Node {
             node: self.name(),
             event: NodeEvent::Replaced,
         });

@@ -55,7 +55,7 @@ impl DockerSite {
         let known = self
             .machines
             .iter()
-            .filter_map(|m| m.knowledge.configuration());
+            .filter_map(|m| m.node_status.configuration());
         known.max_by_key(|(index, _)| *index).map(|(_, now)| now)
     }
 
@@ -66,7 +66,7 @@ impl DockerSite {
 
     /// Writes down what was seen of a fault.
     fn note(&self, fault: usize, seen: &str) {
-        let recorder = &self.common.setting.recorder;
+        let recorder = &self.common.context.recorder;
         recorder.note(format!("fault {fault}: {seen}"));
     }
 
@@ -120,7 +120,7 @@ impl Processes for DockerSite {
         join_all(running.iter().map(|machine| machine.gone())).await;
         let ended = running.iter().map(|machine| machine.ended_at_us()).min();
         Installed {
-            at_us: ended.unwrap_or_else(|| self.common.setting.recorder.now_us()),
+            at_us: ended.unwrap_or_else(|| self.common.context.recorder.now_us()),
         }
     }
 
@@ -151,7 +151,7 @@ impl Links for DockerSite {
         links: &[Direction],
         effect: LinkEffect,
     ) -> Result<Installed, InstallError> {
-        let now_us = || self.common.setting.recorder.now_us();
+        let now_us = || self.common.context.recorder.now_us();
         let seen = self.links().apply(fault, links, effect, now_us).await;
         let seen = seen.map_err(InstallError::Uncertain)?;
         self.note(fault, &seen.text);
@@ -167,7 +167,7 @@ impl Membership for DockerSite {
     fn leader(&self) -> Option<usize> {
         (self.machines.iter())
             .filter(|machine| machine.is_up())
-            .filter_map(|machine| Some((machine.knowledge.leading_term()?, machine.index)))
+            .filter_map(|machine| Some((machine.node_status.leading_term()?, machine.index)))
             .max()
             .map(|(_, index)| index)
     }
@@ -198,11 +198,11 @@ impl Membership for DockerSite {
     ) -> Result<(), String> {
         let id = (node + 1).to_string();
         let address = &self.machines[node].address;
-        let told = match change {
+        let reply = match change {
             Change::Add => self.tell(leader, &["RAFT.ADD", &id, address]).await,
             Change::Remove => self.tell(leader, &["RAFT.REMOVE", &id]).await,
         };
-        told.map(drop)
+        reply.map(drop)
     }
 }
 
@@ -214,18 +214,18 @@ impl Observation for DockerSite {
     async fn emit_digests(&self) {
         let running = self.machines.iter().filter(|machine| machine.is_up());
         join_all(running.map(async |machine| {
-            let before = machine.knowledge.digests();
-            let told = self.tell(machine.index, &["RAFT.DIGEST"]).await;
+            let before = machine.node_status.digests();
+            let reply = self.tell(machine.index, &["RAFT.DIGEST"]).await;
             let deadline = RealWorld::now() + DIGEST_LIMIT;
-            let reported = || machine.knowledge.digests() > before;
-            while told.is_ok() && !reported() && RealWorld::now() < deadline {
+            let reported = || machine.node_status.digests() > before;
+            while reply.is_ok() && !reported() && RealWorld::now() < deadline {
                 RealWorld::sleep(Duration::from_millis(5)).await;
             }
             if !reported() {
                 let name = node_name(machine.index);
-                let why = told.err().unwrap_or_else(|| "nothing came".into());
+                let why = reply.err().unwrap_or_else(|| "nothing came".into());
                 let note = format!("{name} reported no digest: {why}");
-                self.common.setting.recorder.note(note);
+                self.common.context.recorder.note(note);
             }
         }))
         .await;

@@ -1,21 +1,21 @@
-//! What a backend with real processes does on Linux, however they were started.
+//! Breaks and observes real processes on Linux, however they were started.
 //!
 //! Processes are signalled and seen to end ([`process`]), links between network namespaces
 //! are cut and made worse ([`links`]: [`netns`], [`rules`], [`packets`]) and probed
 //! ([`observe`], [`link_probe`]), and what processes use is read from the kernel's accounts
-//! ([`meter`]). Whoever uses this layer says which processes and namespaces there are: nothing
+//! ([`sampler`]). Whoever uses this layer says which processes and namespaces there are: nothing
 //! here knows of containers, images or engines.
 
 pub mod clock;
 mod link_probe;
 pub mod links;
-pub mod meter;
 mod netns;
 mod observe;
-pub mod owner;
 mod packets;
 pub mod process;
 mod rules;
+pub mod run_owner;
+pub mod sampler;
 
 /// Whether faults of links are possible on this machine.
 ///

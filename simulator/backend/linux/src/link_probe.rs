@@ -78,24 +78,24 @@ pub(super) async fn measures(
     changed: &[Direction],
     expected: &[(Direction, LinkChange)],
 ) -> Result<String, String> {
-    let mut told = vec![latency(observer, expected).await?];
+    let mut measured = vec![latency(observer, expected).await?];
     let on_changed = expected.iter().filter(|(way, _)| changed.contains(way));
     let lossy: Vec<(Direction, u32)> = (on_changed.clone())
         .filter(|(_, change)| change.loss_ppm > 0)
         .map(|(way, change)| (*way, change.loss_ppm))
         .collect();
     if !lossy.is_empty() {
-        told.push(loss(observer, &lossy).await?);
+        measured.push(loss(observer, &lossy).await?);
     }
     let narrow: Vec<(Direction, u64)> = on_changed
         .filter(|(_, change)| change.loss_ppm == 0)
         .filter_map(|(way, change)| Some((*way, change.bandwidth_bytes_per_s?)))
         .collect();
     if !narrow.is_empty() {
-        told.push(bandwidth(observer, &narrow).await?);
+        measured.push(bandwidth(observer, &narrow).await?);
     }
-    told.retain(|text| !text.is_empty());
-    Ok(told.join("; "))
+    measured.retain(|text| !text.is_empty());
+    Ok(measured.join("; "))
 }
 
 /// The quickest of several packets took as long as the link adds, on each link.
@@ -115,7 +115,7 @@ async fn latency(
     let limit = Duration::from_micros(longest_us.unwrap_or_default()) + WORKING / 6;
     let whole = |arrived: &[Arrivals]| arrived.iter().all(|way| way.count() == train.packets);
     let arrived = observer.send(&ways, train, limit, whole).await;
-    let mut told = Vec::new();
+    let mut measured = Vec::new();
     for ((way, change), arrivals) in expected.iter().zip(&arrived) {
         let Some(least_us) = arrivals.least_us() else {
             // Lost, all of them; how much a link loses is looked at for itself.
@@ -124,7 +124,7 @@ async fn latency(
             }
             continue;
         };
-        told.push(format!("{} {}", name(*way), ms(least_us)));
+        measured.push(format!("{} {}", name(*way), ms(least_us)));
         // Behind other traffic on a narrow link, a packet takes as long as that does.
         let most_us = match change.bandwidth_bytes_per_s {
             None => change.latency_us + change.jitter_us + SLACK_US,
@@ -140,7 +140,7 @@ async fn latency(
             ));
         }
     }
-    Ok(format!("one way {}", told.join(", ")))
+    Ok(format!("one way {}", measured.join(", ")))
 }
 
 /// About as many packets are lost as should be.
@@ -159,15 +159,15 @@ async fn loss(observer: &Observer, lossy: &[(Direction, u32)]) -> Result<String,
     };
     let ways: Vec<Direction> = lossy.iter().map(|(way, _)| *way).collect();
     let arrived = observer.send(&ways, train, WORKING / 6, |_| false).await;
-    let mut told = Vec::new();
+    let mut measured = Vec::new();
     for ((way, ppm), arrivals) in lossy.iter().zip(&arrived) {
         let lost = packets - arrivals.count();
-        told.push(format!("{} lost {lost} of {packets}", name(*way)));
+        measured.push(format!("{} lost {lost} of {packets}", name(*way)));
         if !is_plausible(packets, lost, *ppm) {
             return Err(format!("{} lost {lost} of {packets} packets", name(*way)));
         }
     }
-    Ok(told.join(", "))
+    Ok(measured.join(", "))
 }
 
 /// Whether `lost` of `packets` may be chance at a loss of `ppm`: within five standard
@@ -204,11 +204,11 @@ async fn bandwidth(observer: &Observer, narrow: &[(Direction, u64)]) -> Result<S
     let limit = Duration::from_micros(4 * usual_us).min(WORKING * 3) + WORKING / 6;
     let whole = |arrived: &[Arrivals]| arrived.iter().all(|way| way.count() == packets);
     let arrived = observer.send(&ways, train, limit, whole).await;
-    let mut told = Vec::new();
+    let mut carried = Vec::new();
     for ((way, rate), arrivals) in narrow.iter().zip(&arrived) {
         let bytes = u64::from(arrivals.count().saturating_sub(1)) * packet;
         let measured = bytes * 1_000_000 / arrivals.span_us.max(1);
-        told.push(format!("{} carried {measured} B/s", name(*way)));
+        carried.push(format!("{} carried {measured} B/s", name(*way)));
         if arrivals.count() < 2 || measured > rate + rate / 4 {
             return Err(format!(
                 "{} carried {measured} B/s, and {rate} B/s were to be the limit",
@@ -216,7 +216,7 @@ async fn bandwidth(observer: &Observer, narrow: &[(Direction, u64)]) -> Result<S
             ));
         }
     }
-    Ok(told.join(", "))
+    Ok(carried.join(", "))
 }
 
 fn name((from, to): Direction) -> String {

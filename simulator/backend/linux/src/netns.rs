@@ -41,14 +41,15 @@ impl NetNs {
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let namespace = self.try_clone()?;
-        let (tell, told) = oneshot::channel();
+        let (tell, received) = oneshot::channel();
         std::thread::Builder::new()
             .name("netns".into())
             .spawn(move || {
                 // Whoever asked may have gone.
                 let _ = tell.send(namespace.enter().and_then(|()| work()));
             })?;
-        told.await
+        received
+            .await
             .unwrap_or_else(|_| Err(io::Error::other("work in a network namespace panicked")))
     }
 }

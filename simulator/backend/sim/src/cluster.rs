@@ -23,7 +23,7 @@ use super::system::{NodeContext, Status, System};
 use super::world::SimWorld;
 use squall_history::{EventKind, NodeEvent};
 use squall_plan::plan::{DiskPlan, Plan, Seed};
-use squall_workload::Setting;
+use squall_workload::RunContext;
 
 /// Port for clients, on every machine.
 const PORT: u16 = 7_000;
@@ -56,7 +56,7 @@ struct Machine {
 pub struct Cluster {
     executor: Rc<Executor>,
     network: Rc<RefCell<Network>>,
-    setting: Rc<Setting>,
+    context: Rc<RunContext>,
     machines: Vec<Machine>,
     /// How many form the cluster; the machines after them are spares.
     members: usize,
@@ -78,7 +78,7 @@ impl Cluster {
     pub fn new(
         executor: Rc<Executor>,
         network: Rc<RefCell<Network>>,
-        setting: Rc<Setting>,
+        context: Rc<RunContext>,
         plan: &Plan,
         system: Option<Arc<dyn System>>,
     ) -> Rc<Self> {
@@ -98,7 +98,7 @@ impl Cluster {
         Rc::new(Self {
             executor,
             network,
-            setting,
+            context,
             machines,
             members,
             voters: RefCell::new((0..count).map(|node| node < members).collect()),
@@ -181,7 +181,7 @@ impl Cluster {
     }
 
     /// Resolves when, from now on, a node refuses to start.
-    pub async fn refusal(&self) {
+    pub async fn startup_failure(&self) {
         self.refused.notified().await;
     }
 
@@ -259,7 +259,7 @@ impl Cluster {
         *machine.node.borrow_mut() = Some(Handle::Other(status.clone()));
         let context = NodeContext {
             id: node,
-            addresses: self.setting.addresses.clone(),
+            addresses: self.context.addresses.clone(),
             disk: self.disk(node),
             status,
         };
@@ -272,7 +272,7 @@ impl Cluster {
     }
 
     fn note_end(&self, node: usize, why: &str) {
-        self.setting.recorder.record(EventKind::Node {
+        self.context.recorder.record(EventKind::Node {
             node: node_name(node as u64 + 1),
             event: NodeEvent::Stopped { why: why.into() },
         });
@@ -310,7 +310,7 @@ impl Cluster {
         *machine.disk.borrow_mut() = disk;
         *machine.lost.borrow_mut() = None;
         machine.is_newcomer.set(true);
-        self.setting.recorder.record(EventKind::Node {
+        self.context.recorder.record(EventKind::Node {
             node: node_name(node as u64 + 1),
             event: NodeEvent::Replaced,
         });

@@ -102,22 +102,22 @@ impl SimDisk {
         };
         let cost = cost + shared.faults.sync_delay();
         let executor = executor::current();
-        match executor.helper(executor.host()) {
+        match executor.background(executor.host()) {
             _ if cost == 0 => {}
             None => executor.sleep_until(executor.now() + cost).await,
-            Some(helper) => on_helper(&executor, helper, cost).await,
+            Some(background) => in_background(&executor, background, cost).await,
         }
     }
 }
 
 /// A thread beside the node's own has the disk sync, as it does in reality: the node goes on
 /// with other things, and the two may use a processor each.
-async fn on_helper(executor: &Rc<Executor>, helper: HostId, cost: Nanos) {
+async fn in_background(executor: &Rc<Executor>, background: HostId, cost: Nanos) {
     let (done, synced) = oneshot::channel();
     let thread = executor.clone();
-    executor.spawn_on(helper, async move {
+    executor.spawn_on(background, async move {
         thread.spend(Work::Sync);
-        let begins = thread.done_at(helper);
+        let begins = thread.done_at(background);
         thread.sleep_until(begins + cost).await;
         // Nobody waits any more if the node's task was dropped.
         let _ = done.send(());
@@ -325,18 +325,18 @@ mod tests {
             sync_ns: SYNC,
             ..Costs::default()
         };
-        let (node, helper) = (HostId(0), HostId(1));
+        let (node, background) = (HostId(0), HostId(1));
         processors.charge(node, Costs::default());
-        processors.charge(helper, costs);
+        processors.charge(background, costs);
         let (executor, _entered) = Executor::enter_with(Some(Box::new(processors)), |_| {});
-        for host in [node, helper] {
+        for host in [node, background] {
             assert_eq!(executor.add_host(0, 0, Seed(1).rng()), host);
         }
-        executor.set_helper(node, helper);
+        executor.set_background(node, background);
         let over = Rc::new(Cell::new(None));
         let (clock, seen) = (executor.clone(), over.clone());
         executor.spawn_on(node, async move {
-            on_helper(&clock, helper, WAIT).await;
+            in_background(&clock, background, WAIT).await;
             seen.set(Some(clock.now()));
         });
         let went_on = Rc::new(Cell::new(None));

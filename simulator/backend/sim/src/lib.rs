@@ -45,7 +45,7 @@ use squall_backend::nemesis::Nemesis;
 use squall_backend::phases::Stage;
 use squall_history::{EventKind, History, Recorder};
 use squall_plan::plan::{Costs, Plan, ProcessorPlan};
-use squall_workload::{Drivers, Setting};
+use squall_workload::{Drivers, RunContext};
 
 /// More task switches than this at one instant mean that time will never move again.
 const LIVELOCK_POLLS: u64 = 20_000_000;
@@ -128,13 +128,13 @@ pub fn run_system(plan: &Plan, system: Option<&Arc<dyn System>>) -> Result<SimRu
     let addresses: Vec<String> = addresses.collect();
     let drivers = system.map(|system| drivers(system, &addresses));
     let services = backend::services(system);
-    let setting = Setting::with_drivers::<SimWorld>(recorder, addresses, drivers, services);
-    record_node_events(&setting);
+    let context = RunContext::with_drivers::<SimWorld>(recorder, addresses, drivers, services);
+    record_node_events(&context);
 
     let cluster = Cluster::new(
         executor.clone(),
         network.clone(),
-        setting.clone(),
+        context.clone(),
         &plan,
         system.cloned(),
     );
@@ -142,13 +142,13 @@ pub fn run_system(plan: &Plan, system: Option<&Arc<dyn System>>) -> Result<SimRu
         executor: executor.clone(),
         network: network.clone(),
         cluster: cluster.clone(),
-        setting: setting.clone(),
+        context: context.clone(),
         clients,
     });
     let stage = Stage {
-        nemesis: Nemesis::new(site.clone(), setting.clone(), &plan),
+        nemesis: Nemesis::new(site.clone(), context.clone(), &plan),
         site,
-        setting: setting.clone(),
+        context: context.clone(),
         plan: plan.clone(),
     };
     let outcome = Rc::new(RefCell::new(None));
@@ -175,11 +175,11 @@ pub fn run_system(plan: &Plan, system: Option<&Arc<dyn System>>) -> Result<SimRu
         cluster.discard(HostId(host));
     }
     world::set_event_sink(None);
-    setting.recorder.watch(None);
+    context.recorder.watch(None);
     drop(entered);
     driven?;
     Ok(SimRun {
-        history: setting.recorder.take(),
+        history: context.recorder.take(),
         simulated_ns,
         events,
         usage,
@@ -198,7 +198,7 @@ fn processors_of(plan: &ProcessorPlan, nodes: usize, clients: HostId) -> Process
             sync_ns: of_node.sync_ns,
             ..Costs::default()
         };
-        processors.charge(helper_of(node, nodes), of_helper);
+        processors.charge(background_of(node, nodes), of_helper);
     }
     processors.charge(clients, plan.client.unwrap_or_default());
     processors
@@ -206,7 +206,7 @@ fn processors_of(plan: &ProcessorPlan, nodes: usize, clients: HostId) -> Process
 
 /// The thread of a node that has its disk sync, of `nodes` nodes: after the nodes, the clients
 /// and the harness.
-fn helper_of(node: usize, nodes: usize) -> HostId {
+fn background_of(node: usize, nodes: usize) -> HostId {
     HostId(nodes + 2 + node)
 }
 
@@ -229,18 +229,22 @@ fn add_hosts(executor: &Executor, plan: &Plan) {
     executor.add_host(0, 0, plan.stream("controller").rng());
     if plan.processors.is_some() {
         for node in 0..nodes {
-            let helper = executor.add_host(0, 0, plan.stream("helper").rng());
-            assert_eq!(helper, helper_of(node, nodes), "hosts are added in order");
-            executor.set_helper(HostId(node), helper);
+            let background = executor.add_host(0, 0, plan.stream("helper").rng());
+            assert_eq!(
+                background,
+                background_of(node, nodes),
+                "hosts are added in order"
+            );
+            executor.set_background(HostId(node), background);
         }
     }
 }
 
-fn record_node_events(setting: &Rc<Setting>) {
-    let setting = setting.clone();
+fn record_node_events(context: &Rc<RunContext>) {
+    let context = context.clone();
     world::set_event_sink(Some(Rc::new(move |host, event| {
         log::observe(host, &event);
-        setting.recorder.record(EventKind::Node {
+        context.recorder.record(EventKind::Node {
             node: node_name(host.0 as u64 + 1),
             event,
         });

@@ -47,7 +47,7 @@ impl Machines for SimSite {
         }
     }
 
-    fn relieve(&self, nodes: &[usize], what: NodeFault) {
+    fn mark_available(&self, nodes: &[usize], what: NodeFault) {
         if let NodeFault::Clock(what) = what {
             (nodes.iter()).for_each(|node| self.reset_clock(*node, what));
         }
@@ -173,7 +173,7 @@ impl SimSite {
     }
 
     fn recorder(&self) -> &Recorder {
-        &self.setting.recorder
+        &self.context.recorder
     }
 
     async fn wait_until(

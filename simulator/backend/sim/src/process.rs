@@ -1,4 +1,4 @@
-//! What the harness holds of a running process: Squall's own node, or another system's.
+//! Holds a running process of the simulation: Squall's own node, or another system's.
 
 use std::rc::Rc;
 

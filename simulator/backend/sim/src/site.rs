@@ -14,7 +14,7 @@ use squall_backend::site::{
     Observation, Processes, Site,
 };
 use squall_fault::node_name;
-use squall_workload::Setting;
+use squall_workload::RunContext;
 
 /// How often to look whether a leader has answered.
 const LOOK: Nanos = 20_000_000;
@@ -27,7 +27,7 @@ pub struct SimSite {
     pub(super) executor: Rc<Executor>,
     pub(super) network: Rc<RefCell<Network>>,
     pub(super) cluster: Rc<Cluster>,
-    pub(super) setting: Rc<Setting>,
+    pub(super) context: Rc<RunContext>,
     /// Where the clients are.
     pub(super) clients: HostId,
 }
@@ -35,7 +35,7 @@ pub struct SimSite {
 impl SimSite {
     fn now(&self) -> Installed {
         Installed {
-            at_us: self.setting.recorder.now_us(),
+            at_us: self.context.recorder.now_us(),
         }
     }
 }
@@ -58,7 +58,7 @@ impl Processes for SimSite {
     }
 
     async fn startup_failure(&self) {
-        self.cluster.refusal().await;
+        self.cluster.startup_failure().await;
     }
 
     async fn start(&self, node: usize) {

@@ -23,7 +23,7 @@ use super::links::Links;
 use super::world::TurmoilWorld;
 use squall_history::{EventKind, NodeEvent};
 use squall_plan::plan::{DiskPlan, Plan};
-use squall_workload::Setting;
+use squall_workload::RunContext;
 
 /// Port for clients, on every host.
 const PORT: u16 = 7_000;
@@ -68,7 +68,7 @@ pub(super) struct Cluster {
     raft: RaftOptions,
     limits: Limits,
     disks: DiskPlan,
-    setting: Rc<Setting>,
+    context: Rc<RunContext>,
     pub links: RefCell<Links>,
     orders: RefCell<Vec<(Vec<Order>, oneshot::Sender<()>)>>,
     /// Nodes that ended by themselves.
@@ -78,7 +78,7 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    pub(super) fn new(plan: &Plan, setting: &Rc<Setting>, links: Links) -> Rc<Self> {
+    pub(super) fn new(plan: &Plan, context: &Rc<RunContext>, links: Links) -> Rc<Self> {
         let members = plan.cluster.nodes;
         let count = members + plan.cluster.spares;
         let machine = |node| Machine {
@@ -105,7 +105,7 @@ impl Cluster {
                 ..Limits::default()
             },
             disks: plan.disk.clone(),
-            setting: setting.clone(),
+            context: context.clone(),
             links: RefCell::new(links),
             orders: RefCell::default(),
             exited: RefCell::default(),
@@ -274,7 +274,7 @@ impl Cluster {
 
     fn record(&self, node: usize, event: NodeEvent) {
         let node = node_name(node as u64 + 1);
-        self.setting
+        self.context
             .recorder
             .record(EventKind::Node { node, event });
     }

@@ -1,4 +1,4 @@
-//! What the hosts of a `turmoil` simulation share: time, tasks, random numbers, panics.
+//! Gives the hosts of a `turmoil` simulation time, tasks, random numbers and panic handling.
 //!
 //! Every host has a tokio runtime whose paused clock `turmoil` moves tick by tick. Which host
 //! a task belongs to is a task-local value that spawned tasks inherit; random numbers come

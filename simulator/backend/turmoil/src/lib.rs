@@ -35,7 +35,7 @@ use squall_backend::nemesis::Nemesis;
 use squall_backend::phases::Stage;
 use squall_history::{EventKind, History, Recorder};
 use squall_plan::plan::Plan;
-use squall_workload::Setting;
+use squall_workload::RunContext;
 
 const TICK: Duration = Duration::from_millis(1);
 /// Segments under way on a connection; a writer waits when there are more.
@@ -81,19 +81,19 @@ pub fn run(plan: &Plan) -> Result<TurmoilRun, TurmoilError> {
         Recorder::new(move || (host::elapsed().as_micros() as u64).saturating_sub(start_us.get()))
     };
     let addresses = (0..plan.cluster.nodes).map(cluster::node_address);
-    let setting = Setting::new::<TurmoilWorld>(recorder, addresses.collect());
-    let entered = enter(&plan, nodes, &setting);
+    let context = RunContext::new::<TurmoilWorld>(recorder, addresses.collect());
+    let entered = enter(&plan, nodes, &context);
     let mut sim = builder(&plan).build();
 
     let names = (0..nodes).map(|node| node_name(node as u64 + 1));
     let names = names.chain([CLIENTS.to_owned()]).collect();
-    let cluster = Cluster::new(&plan, &setting, Links::new(names, &plan.network));
+    let cluster = Cluster::new(&plan, &context, Links::new(names, &plan.network));
     cluster.add_hosts(&mut sim);
     let outcome = Rc::new(RefCell::new(None));
     add_clients(
         &mut sim,
         &plan,
-        &setting,
+        &context,
         &cluster,
         start_us,
         outcome.clone(),
@@ -104,10 +104,10 @@ pub fn run(plan: &Plan) -> Result<TurmoilRun, TurmoilError> {
     let simulated = sim.elapsed();
     cluster.discard(&mut sim, &entered);
     drop(sim);
-    setting.recorder.watch(None);
+    context.recorder.watch(None);
     drop(entered);
     driven?;
-    let mut history = setting.recorder.take();
+    let mut history = context.recorder.take();
     // Hosts run a tick one after the other.
     history.events.sort_by_key(|event| event.at_us);
     Ok(TurmoilRun { history, simulated })
@@ -125,16 +125,16 @@ fn builder(plan: &Plan) -> turmoil::Builder {
 
 /// Makes this thread the simulation's: random numbers as on our own engine, and events of
 /// nodes for the history.
-fn enter(plan: &Plan, nodes: usize, setting: &Rc<Setting>) -> Entered {
+fn enter(plan: &Plan, nodes: usize, context: &Rc<RunContext>) -> Entered {
     let of_node = |node| plan.stream("node").fork(&node_name(node as u64 + 1)).rng();
     let streams = (0..nodes).map(of_node);
     let streams = streams.chain([plan.stream("clients").rng()]);
-    let setting = setting.clone();
+    let context = context.clone();
     Entered::new(
         streams.collect(),
         Rc::new(move |host, event| {
             let node = node_name(host as u64 + 1);
-            setting.recorder.record(EventKind::Node { node, event });
+            context.recorder.record(EventKind::Node { node, event });
         }),
     )
 }
@@ -142,19 +142,19 @@ fn enter(plan: &Plan, nodes: usize, setting: &Rc<Setting>) -> Entered {
 fn add_clients(
     sim: &mut Sim<'_>,
     plan: &Rc<Plan>,
-    setting: &Rc<Setting>,
+    context: &Rc<RunContext>,
     cluster: &Rc<Cluster>,
     start_us: Rc<Cell<u64>>,
     outcome: Rc<RefCell<Option<Result<(), String>>>>,
 ) {
     let site = Rc::new(TurmoilSite {
         cluster: cluster.clone(),
-        setting: setting.clone(),
+        context: context.clone(),
     });
     let stage = Stage {
-        nemesis: Nemesis::new(site.clone(), setting.clone(), plan),
+        nemesis: Nemesis::new(site.clone(), context.clone(), plan),
         site,
-        setting: setting.clone(),
+        context: context.clone(),
         plan: plan.clone(),
     };
     let lead = async move {

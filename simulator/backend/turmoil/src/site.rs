@@ -14,7 +14,7 @@ use squall_backend::site::{
     Observation, Processes, Site,
 };
 use squall_fault::node_name;
-use squall_workload::Setting;
+use squall_workload::RunContext;
 
 /// How often to look whether a node has answered.
 const LOOK: Duration = Duration::from_millis(20);
@@ -25,13 +25,13 @@ const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 pub(crate) struct TurmoilSite {
     pub(super) cluster: Rc<Cluster>,
-    pub(super) setting: Rc<Setting>,
+    pub(super) context: Rc<RunContext>,
 }
 
 impl TurmoilSite {
     fn now(&self) -> Installed {
         Installed {
-            at_us: self.setting.recorder.now_us(),
+            at_us: self.context.recorder.now_us(),
         }
     }
 }
@@ -105,7 +105,7 @@ impl squall_backend::site::Links for TurmoilSite {
             for (from, to) in Links::one_way(links) {
                 let (from, to) = (node_name(from), node_name(to));
                 let text = format!("fault {fault}: {to}->{from} as well, links are symmetric");
-                self.setting.recorder.note(text);
+                self.context.recorder.note(text);
             }
             self.cluster.order(vec![Order::SetLinks]).await;
         }

@@ -1,4 +1,4 @@
-//! What the functions of a history from outside mean on each model.
+//! Translates the functions of a foreign history into calls of each model.
 //!
 //! Every record becomes a call with its answer and a call without one, for prefixes that end
 //! before the answer. A read without an answer tells nothing; a write that failed has no
@@ -11,7 +11,7 @@ use indexmap::{IndexMap, IndexSet};
 
 use super::edn::Datum;
 use super::object::{Calls, Decide, Object, Recorded};
-use super::records::{Record, Records, Told};
+use super::records::{Completion, Record, Records};
 use super::{Fail, InputError, Model};
 use crate::linearizability::models::counter::{Counter, CounterCall, out_of_bounds};
 use crate::linearizability::models::kv::{Kv, KvCall};
@@ -97,7 +97,9 @@ fn grouped<O>(
             None => format!("the {}", model.noun()),
             Some(key) => format!("{} {key}", model.noun()),
         };
-        let returned = record.returned.filter(|_| record.told != Told::Unknown);
+        let returned = record
+            .returned
+            .filter(|_| record.completion != Completion::Unknown);
         objects.entry(name).or_default().push(Recorded {
             answered,
             pending,
@@ -148,9 +150,9 @@ where
 
 /// `answer` if it was acknowledged; `otherwise` says what of the rest.
 fn write<O: Clone>(record: &Record, call: O) -> Meaning<O> {
-    let answered = match record.told {
-        Told::Ok(_) => Some(call.clone()),
-        Told::Fail { .. } | Told::Unknown => None,
+    let answered = match record.completion {
+        Completion::Ok(_) => Some(call.clone()),
+        Completion::Fail { .. } | Completion::Unknown => None,
     };
     (answered, Some(call))
 }
@@ -168,9 +170,9 @@ fn register(
     fail: Fail,
 ) -> Result<Meaning<RegisterCall>, String> {
     Ok(match &*record.function {
-        "read" => match &record.told {
-            Told::Ok(value) => (Some(RegisterCall::Read(values.symbol(value))), None),
-            Told::Fail { .. } | Told::Unknown => (None, None),
+        "read" => match &record.completion {
+            Completion::Ok(value) => (Some(RegisterCall::Read(values.symbol(value))), None),
+            Completion::Fail { .. } | Completion::Unknown => (None, None),
         },
         "write" => write(record, RegisterCall::Write(values.symbol(&record.asked))),
         "cas" => {
@@ -182,8 +184,8 @@ fn register(
             };
             let (old, new) = (values.symbol(old), values.symbol(new));
             let swap = RegisterCall::Swap { old, new };
-            match record.told {
-                Told::Fail { error: false } if fail == Fail::Compared => {
+            match record.completion {
+                Completion::Fail { error: false } if fail == Fail::Compared => {
                     (Some(RegisterCall::Mismatch { old }), Some(swap))
                 }
                 _ => write(record, swap),
@@ -205,9 +207,9 @@ fn text(datum: &Datum) -> Datum {
 fn kv(record: &Record, values: &mut Values) -> Result<Meaning<KvCall>, String> {
     let asked = text(&record.asked);
     Ok(match &*record.function {
-        "get" | "read" => match &record.told {
-            Told::Ok(value) => (Some(KvCall::Get(values.symbol(&text(value)))), None),
-            Told::Fail { .. } | Told::Unknown => (None, None),
+        "get" | "read" => match &record.completion {
+            Completion::Ok(value) => (Some(KvCall::Get(values.symbol(&text(value)))), None),
+            Completion::Fail { .. } | Completion::Unknown => (None, None),
         },
         "put" | "write" => write(record, KvCall::Put(values.symbol(&asked))),
         "append" => write(record, KvCall::Append(values.symbol(&asked))),
@@ -289,23 +291,23 @@ fn lock(record: &Record, values: &mut Values, fail: Fail) -> Result<Meaning<Lock
         token,
     };
     Ok(match &*record.function {
-        "acquire" | "acquire-shared" => match &record.told {
-            Told::Ok(answer) => (Some(grant(token(answer)?)), Some(grant(None))),
-            Told::Fail { .. } | Told::Unknown => (None, Some(grant(None))),
+        "acquire" | "acquire-shared" => match &record.completion {
+            Completion::Ok(answer) => (Some(grant(token(answer)?)), Some(grant(None))),
+            Completion::Fail { .. } | Completion::Unknown => (None, Some(grant(None))),
         },
         "release" => {
             let token = token(&record.asked)?;
             let release = LockCall::Release { owner, token };
-            match record.told {
-                Told::Fail { error: false } if fail == Fail::Compared => {
+            match record.completion {
+                Completion::Fail { error: false } if fail == Fail::Compared => {
                     (Some(LockCall::NotHeld { owner, token }), Some(release))
                 }
                 _ => write(record, release),
             }
         }
-        "check" => match (&record.told, token(&record.asked)?) {
+        "check" => match (&record.completion, token(&record.asked)?) {
             (_, None) => return Err("a check needs a token".into()),
-            (Told::Ok(_), Some(token)) => {
+            (Completion::Ok(_), Some(token)) => {
                 let accepted = LockCall::Accepted { token };
                 (Some(accepted), Some(accepted))
             }
@@ -322,10 +324,10 @@ fn queue(record: &Record, values: &mut Values) -> Result<Meaning<QueueCall>, Str
     Ok(match &*record.function {
         "enqueue" => write(record, QueueCall::Enqueue(values.symbol(&record.asked))),
         "dequeue" => {
-            let answered = match &record.told {
-                Told::Ok(Datum::Nil) => Some(QueueCall::Dequeue(None)),
-                Told::Ok(value) => Some(QueueCall::Dequeue(Some(values.symbol(value)))),
-                Told::Fail { .. } | Told::Unknown => None,
+            let answered = match &record.completion {
+                Completion::Ok(Datum::Nil) => Some(QueueCall::Dequeue(None)),
+                Completion::Ok(value) => Some(QueueCall::Dequeue(Some(values.symbol(value)))),
+                Completion::Fail { .. } | Completion::Unknown => None,
             };
             (answered, Some(QueueCall::LostDequeue))
         }
@@ -339,9 +341,9 @@ fn counter(record: &Record) -> Result<Meaning<CounterCall>, String> {
         other => Err(format!("{other} is no number of a counter")),
     };
     Ok(match &*record.function {
-        "read" => match &record.told {
-            Told::Ok(value) => (Some(CounterCall::Read(int(value)?)), None),
-            Told::Fail { .. } | Told::Unknown => (None, None),
+        "read" => match &record.completion {
+            Completion::Ok(value) => (Some(CounterCall::Read(int(value)?)), None),
+            Completion::Fail { .. } | Completion::Unknown => (None, None),
         },
         "add" => {
             let by = int(&record.asked)?;
@@ -350,8 +352,8 @@ fn counter(record: &Record) -> Result<Meaning<CounterCall>, String> {
         "add-and-get" => {
             let by = int(&record.asked)?;
             let blind = CounterCall::Add { by, sum: None };
-            match &record.told {
-                Told::Ok(sum) => {
+            match &record.completion {
+                Completion::Ok(sum) => {
                     let sum = Some(int(sum)?);
                     (Some(CounterCall::Add { by, sum }), Some(blind))
                 }

@@ -25,7 +25,7 @@ pub(super) struct Record {
     pub(super) function: Rc<str>,
     pub(super) key: Option<Datum>,
     pub(super) asked: Datum,
-    pub(super) told: Told,
+    pub(super) completion: Completion,
     pub(super) invoked: usize,
     /// Also of an unknown outcome, if the history says when it was given up.
     pub(super) returned: Option<usize>,
@@ -33,7 +33,7 @@ pub(super) struct Record {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Told {
+pub(super) enum Completion {
     Ok(Datum),
     /// Surely without effect; whether an error is the reason, and not the object's state.
     Fail {
@@ -117,29 +117,31 @@ impl Records {
         let Record {
             client,
             function,
-            told,
+            completion,
             ..
         } = record;
         let asked = match &record.asked {
             Datum::Nil => String::new(),
             asked => format!(" {asked}"),
         };
-        let (label, told) = match told {
-            Told::Ok(answer) if *answer == record.asked => {
+        let (label, completion) = match completion {
+            Completion::Ok(answer) if *answer == record.asked => {
                 (format!("{function}{asked}"), "ok".into())
             }
-            Told::Ok(answer) => (format!("{function} → {answer}"), answer.to_string()),
-            Told::Fail { .. } => (format!("{function}{asked} ✗"), "failed".into()),
-            Told::Unknown => (format!("{function}{asked} ?"), "unknown".to_owned()),
+            Completion::Ok(answer) => (format!("{function} → {answer}"), answer.to_string()),
+            Completion::Fail { .. } => (format!("{function}{asked} ✗"), "failed".into()),
+            Completion::Unknown => (format!("{function}{asked} ?"), "unknown".to_owned()),
         };
-        let returned = record.returned.filter(|_| record.told != Told::Unknown);
+        let returned = record
+            .returned
+            .filter(|_| record.completion != Completion::Unknown);
         let lines = match returned {
             None => format!("line {}", record.line),
             Some(position) => format!("lines {} to {}", record.line, self.lines[position]),
         };
         Shown {
             client: client.clone(),
-            words: format!("client {client}: {function}{asked} -> {told} ({lines})"),
+            words: format!("client {client}: {function}{asked} -> {completion} ({lines})"),
             label,
             invoked: record.invoked,
             returned,
@@ -254,7 +256,7 @@ impl Pairing {
             function,
             key: entry.key,
             asked: entry.value,
-            told: Told::Unknown,
+            completion: Completion::Unknown,
             invoked: position,
             returned: None,
             line,
@@ -280,10 +282,10 @@ impl Pairing {
             ));
         }
         record.returned = Some(position);
-        record.told = match kind {
-            Kind::Ok => Told::Ok(entry.value),
-            Kind::Fail => Told::Fail { error: entry.error },
-            Kind::Info => Told::Unknown,
+        record.completion = match kind {
+            Kind::Ok => Completion::Ok(entry.value),
+            Kind::Fail => Completion::Fail { error: entry.error },
+            Kind::Info => Completion::Unknown,
             Kind::Invoke => unreachable!("an invocation completes nothing"),
         };
         Ok(())
@@ -419,28 +421,28 @@ mod tests {
                 panic!("{read:?}")
             };
             (
-                record.told.clone(),
+                record.completion.clone(),
                 record.asked.to_string(),
                 record.returned,
             )
         };
-        let expected = (Told::Unknown, "1".to_owned(), Some(1));
+        let expected = (Completion::Unknown, "1".to_owned(), Some(1));
         assert_eq!(read(log, Format::Jepsen), expected);
         assert_eq!(read(maps, Format::Edn), expected);
     }
 
     /// Client, function and outcome of each operation.
-    fn outcomes(text: &str, format: Format) -> Vec<(String, String, Told)> {
+    fn outcomes(text: &str, format: Format) -> Vec<(String, String, Completion)> {
         let read = Records::read(text.as_bytes(), format).expect("it is well formed");
         let records = read.records.into_iter();
         records
-            .map(|r| (r.client.to_string(), r.function.to_string(), r.told))
+            .map(|r| (r.client.to_string(), r.function.to_string(), r.completion))
             .collect()
     }
 
     #[test]
     fn a_log_with_or_without_its_logger_and_with_errors_behind_the_value() {
-        let told = |error| vec![("1".into(), "read".into(), Told::Fail { error })];
+        let completion = |error| vec![("1".into(), "read".into(), Completion::Fail { error })];
         for before in [
             "",
             "INFO ",
@@ -460,14 +462,18 @@ mod tests {
                      {before}1\t:fail\t:read\t{behind}\n\
                      {before}:nemesis\t:info\t:start\tcut off (n1 - n2\n"
                 );
-                assert_eq!(outcomes(&log, Format::Jepsen), told(error), "{log}");
+                assert_eq!(outcomes(&log, Format::Jepsen), completion(error), "{log}");
             }
         }
     }
 
     #[test]
     fn one_vector_one_list_one_array_and_values_by_themselves_say_the_same() {
-        let expected = [("1".to_owned(), "read".to_owned(), Told::Ok(Datum::Int(3)))];
+        let expected = [(
+            "1".to_owned(),
+            "read".to_owned(),
+            Completion::Ok(Datum::Int(3)),
+        )];
         let edn = |open: &str, close: &str| {
             format!(
                 "; recorded\n{open}{{:process 1  :type :invoke, :f :read\n :value nil}}\n\
@@ -499,8 +505,8 @@ mod tests {
     #[test]
     fn what_cannot_be_paired_is_named_with_its_line() {
         let log = "0 :invoke :read nil\n0 :ok :read 1\n0 :ok :read 1\n";
-        let told = "line 3: process 0 is answered, but asked nothing";
-        assert_eq!(refused(log, Format::Jepsen), told);
+        let completion = "line 3: process 0 is answered, but asked nothing";
+        assert_eq!(refused(log, Format::Jepsen), completion);
         let log = "0 :invoke :read nil\n0 :invoke :read nil\n";
         assert!(refused(log, Format::Jepsen).starts_with("line 2: process 0 begins"));
         let log = "0 :invoke :read nil\n0 :ok :write 1\n";

@@ -40,7 +40,7 @@ pub(super) struct Shade {
 }
 
 /// Most operations of an order that are told.
-const TOLD: usize = 8;
+const MOST_SHOWN: usize = 8;
 
 /// The violation in words.
 pub(super) fn story(all: &[Shown], why: &Explanation, prefix: usize) -> Vec<String> {
@@ -50,7 +50,7 @@ pub(super) fn story(all: &[Shown], why: &Explanation, prefix: usize) -> Vec<Stri
     story.extend(why.shown.iter().map(|&place| format!("  {}", words(place))));
     if let Some(stuck) = &why.stuck {
         let ordered = stuck.order.len();
-        let from = ordered.saturating_sub(TOLD);
+        let from = ordered.saturating_sub(MOST_SHOWN);
         story.push(match (ordered, from) {
             (0, _) => "nothing can come first:".into(),
             (_, 0) => format!("the longest order has {ordered} operations:"),
@@ -104,7 +104,7 @@ impl Scene {
         let start = events.len().saturating_sub(SHOWN_EVENTS);
         let start = events.get(start).copied().unwrap_or(0);
         let tail = why.stuck.iter().flat_map(|stuck| {
-            let from = stuck.order.len().saturating_sub(TOLD);
+            let from = stuck.order.len().saturating_sub(MOST_SHOWN);
             &stuck.order[from..]
         });
         let tail: Vec<usize> = tail.chain(&why.shown).copied().collect();

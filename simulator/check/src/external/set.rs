@@ -13,7 +13,7 @@ use indexmap::{IndexMap, IndexSet};
 
 use super::edn::Datum;
 use super::object::Explanation;
-use super::records::{Record, Records, Told};
+use super::records::{Completion, Record, Records};
 use super::scene::{Scene, nemesis, story};
 use super::{Format, InputError, Judgement, Violation};
 use crate::result::Verdict;
@@ -104,21 +104,24 @@ fn elements(records: &Records) -> Result<Elements, InputError> {
             line: record.line,
             what,
         };
-        match (&*record.function, &record.told) {
-            ("add", told) => {
+        match (&*record.function, &record.completion) {
+            ("add", completion) => {
                 let element = elements.entry(record.asked.clone()).or_default();
                 if element.add.is_none() {
                     element.add = Some(number);
                     element.asked = record.invoked;
                 }
-                if let (Told::Ok(_), Some(at)) = (told, record.returned) {
+                if let (Completion::Ok(_), Some(at)) = (completion, record.returned) {
                     element.acknowledged = true;
                     element.known = Some(element.known.map_or(at, |known| known.min(at)));
                 }
             }
-            ("read", Told::Ok(Datum::List(items))) => reads.push((number, record, items)),
-            ("read", Told::Ok(Datum::Nil) | Told::Fail { .. } | Told::Unknown) => {}
-            ("read", Told::Ok(other)) => return Err(refused(format!("{other} is no set"))),
+            ("read", Completion::Ok(Datum::List(items))) => reads.push((number, record, items)),
+            (
+                "read",
+                Completion::Ok(Datum::Nil) | Completion::Fail { .. } | Completion::Unknown,
+            ) => {}
+            ("read", Completion::Ok(other)) => return Err(refused(format!("{other} is no set"))),
             (other, _) => {
                 let what = format!("unknown function :{other}; this model has :add, :read");
                 return Err(refused(what));

@@ -1,5 +1,4 @@
-//! When a log has already said in which order calls took effect, only real time is left to
-//! ask.
+//! Checks an order of calls that a replicated log has already decided against real time.
 //!
 //! Indexes, versions, fencing tokens and receipts of a replicated log order calls among
 //! themselves ("this took effect before that"). Each call took effect at some moment between

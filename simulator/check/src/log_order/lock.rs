@@ -125,10 +125,10 @@ struct Hold {
 /// Judges one lock by its operations.
 pub(crate) fn judge(operations: &[Operation], lock_operations: &[usize]) -> Answer {
     let mut story = Story::default();
-    let told = story
+    let answered = story
         .note_grants(operations, lock_operations)
         .and_then(|()| story.note_ends(operations, lock_operations));
-    match told {
+    match answered {
         Ok(()) => story.order(operations).answer(),
         Err(answer) => answer,
     }
@@ -299,8 +299,8 @@ impl Story {
                 order.before(ended, gone);
             }
             for &index in &hold.ends {
-                let told = order.call(operations, index);
-                order.before(gone, told);
+                let answered = order.call(operations, index);
+                order.before(gone, answered);
             }
             let own = next_own.insert(hold.owner, granted);
             for excluding in excluding.into_iter().chain(own) {

@@ -153,8 +153,8 @@ fn action(call: LockCall) -> Action {
     }
 }
 
-fn bent(told: Outcome, bend: u8) -> Outcome {
-    match (bend, told) {
+fn bent(answer: Outcome, bend: u8) -> Outcome {
+    match (bend, answer) {
         (0, Outcome::Granted { token }) => granted(token + 1),
         (1, Outcome::Granted { token }) => granted(token.saturating_sub(1)),
         (2, Outcome::Released) => Outcome::NotHeld,
@@ -162,7 +162,7 @@ fn bent(told: Outcome, bend: u8) -> Outcome {
         (4, Outcome::NotGranted) => granted(7),
         (5, Outcome::Checked { .. }) => Outcome::Checked { accepted: true },
         (6..=8, _) => unknown(),
-        (_, told) => told,
+        (_, answer) => answer,
     }
 }
 
@@ -174,12 +174,12 @@ fn played(steps: &[Step]) -> History {
     // A session that has ended never comes back.
     let mut owners = [1u64, 2, 3];
     for (n, &(client, kind, early, bend)) in steps.iter().enumerate() {
-        if let Some((op, call, told)) = open[client].take() {
-            let told = bent(told.unwrap_or_else(|| truth.answer(call)), bend);
-            if let Outcome::Granted { token } = told {
+        if let Some((op, call, answer)) = open[client].take() {
+            let answer = bent(answer.unwrap_or_else(|| truth.answer(call)), bend);
+            if let Outcome::Granted { token } = answer {
                 tokens[client] = token;
             }
-            run.returns(op, told);
+            run.returns(op, answer);
             continue;
         }
         let owner = owners[client];
@@ -213,8 +213,8 @@ fn played(steps: &[Step]) -> History {
             intended_us: None,
             action: action(call),
         });
-        let told = early.then(|| truth.answer(call));
-        open[client] = Some((op, call, told));
+        let answer = early.then(|| truth.answer(call));
+        open[client] = Some((op, call, answer));
     }
     run.cut()
 }

@@ -154,8 +154,8 @@ impl Truth {
     }
 }
 
-fn bent(told: Outcome, bend: u8) -> Outcome {
-    match (bend, told) {
+fn bent(answer: Outcome, bend: u8) -> Outcome {
+    match (bend, answer) {
         (0, Outcome::Published { id }) => Outcome::Published { id: id + 1 },
         (1, Outcome::Settled { valid }) => Outcome::Settled { valid: !valid },
         (2..=4, Outcome::Received { mut messages }) => {
@@ -169,7 +169,7 @@ fn bent(told: Outcome, bend: u8) -> Outcome {
             Outcome::Received { messages }
         }
         (6..=8, _) => unknown(),
-        (_, told) => told,
+        (_, answer) => answer,
     }
 }
 
@@ -179,12 +179,12 @@ fn played(steps: &[Step]) -> History {
     let mut open: [Option<(u64, Asked, Option<Outcome>)>; 3] = [const { None }; 3];
     let mut mine: [Vec<Delivered>; 3] = [const { Vec::new() }; 3];
     for (n, &(client, kind, early, bend)) in steps.iter().enumerate() {
-        if let Some((op, asked, told)) = open[client].take() {
-            let told = bent(told.unwrap_or_else(|| truth.answer(&asked)), bend);
-            if let Outcome::Received { messages } = &told {
+        if let Some((op, asked, answer)) = open[client].take() {
+            let answer = bent(answer.unwrap_or_else(|| truth.answer(&asked)), bend);
+            if let Outcome::Received { messages } = &answer {
                 mine[client].extend(messages.iter().cloned());
             }
-            run.returns(op, told);
+            run.returns(op, answer);
             continue;
         }
         let op = n as u64 + 1_000;
@@ -216,8 +216,8 @@ fn played(steps: &[Step]) -> History {
             intended_us: None,
             action,
         });
-        let told = early.then(|| truth.answer(&asked));
-        open[client] = Some((op, asked, told));
+        let answer = early.then(|| truth.answer(&asked));
+        open[client] = Some((op, asked, answer));
     }
     run.cut()
 }

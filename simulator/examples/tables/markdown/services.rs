@@ -81,7 +81,7 @@ impl Tables<'_> {
     pub(super) fn failure_recovery(&self) -> Result<String, String> {
         let report = self.report("failure-recovery")?;
         let time = |ms: Option<squall::report::Ms>| or_nothing(ms, |ms| duration(ms.get()));
-        let spell = |spell: RecoveryTimes| time(spell.times.max);
+        let recovery = |recovery: RecoveryTimes| time(recovery.times.max);
         let downtime = &report.downtime_ms;
         let down = |service: Option<squall::report::ServiceDowntime>| {
             or_nothing(service, |service| duration(service.max.get()))
@@ -97,15 +97,15 @@ impl Tables<'_> {
             ("longest downtime: cache", down(downtime.of(Service::Cache))),
             (
                 "recovery: service as before",
-                spell(report.recovery_ms.throughput),
+                recovery(report.recovery_ms.throughput),
             ),
             (
                 "recovery: members caught up",
-                spell(report.recovery_ms.members),
+                recovery(report.recovery_ms.members),
             ),
             (
                 "recovery: returned nodes caught up",
-                spell(report.recovery_ms.rejoin),
+                recovery(report.recovery_ms.rejoin),
             ),
             ("acknowledged writes", count(report.data_loss.acked)),
             ("of them lost", count(report.data_loss.lost)),

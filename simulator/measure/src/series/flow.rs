@@ -1,4 +1,4 @@
-//! What came back in each window: acknowledged, failed, unknown, and how late.
+//! Counts answers by window: acknowledged, failed, unknown, and their latency.
 //!
 //! An operation counts where its client got the answer; what was outstanding at the end
 //! counts there, as unknown. Latencies are those of acknowledged operations, from the

@@ -1,4 +1,4 @@
-//! What each node used, from the samples of a container run.
+//! Collects what each node used, from the samples of a container run.
 //!
 //! Between two samples of a node the difference of a counter, over the time between them, is
 //! a rate; a counter that fell began again from zero, as it does when a container restarts.

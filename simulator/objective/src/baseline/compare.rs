@@ -39,14 +39,14 @@ pub struct Row {
     pub change_percent: Option<SignedPercent>,
     /// Beyond this it is a regression.
     pub limit: Option<Number>,
-    pub standing: Standing,
+    pub standing: Change,
 }
 
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
-pub enum Standing {
+pub enum Change {
     /// Worse than every run of the baseline, by more than the tolerance.
     Regression,
     /// Better than the median by more than the tolerance.
@@ -61,7 +61,7 @@ pub enum Standing {
 impl Comparison {
     pub fn regressions(&self) -> impl Iterator<Item = &Row> {
         let rows = self.rows.iter();
-        rows.filter(|row| row.standing == Standing::Regression)
+        rows.filter(|row| row.standing == Change::Regression)
     }
 }
 
@@ -109,11 +109,11 @@ pub fn compare(
         measured: Some(figure.value),
         change_percent: None,
         limit: None,
-        standing: Standing::New,
+        standing: Change::New,
     });
     let mut rows: Vec<Row> = known.chain(new).collect();
     rows.sort_by(|a, b| {
-        let rank = |row: &Row| row.standing != Standing::Regression;
+        let rank = |row: &Row| row.standing != Change::Regression;
         (rank(a), &a.figure).cmp(&(rank(b), &b.figure))
     });
     Comparison {
@@ -133,10 +133,10 @@ fn known(figure: &str, kept: &Kept, tolerance: &Tolerance, measured: Option<Numb
     };
     let gain = tolerance.limit(kept.kind, opposite, kept.median);
     let standing = match measured {
-        None => Standing::Gone,
-        Some(value) if !kept.bound.is_kept(value, limit) => Standing::Regression,
-        Some(value) if value != kept.median && kept.bound.is_kept(value, gain) => Standing::Better,
-        Some(_) => Standing::Same,
+        None => Change::Gone,
+        Some(value) if !kept.bound.is_kept(value, limit) => Change::Regression,
+        Some(value) if value != kept.median && kept.bound.is_kept(value, gain) => Change::Better,
+        Some(_) => Change::Same,
     };
     Row {
         figure: figure.into(),
@@ -180,7 +180,7 @@ mod tests {
         ])
     }
 
-    fn standings(latency_us: u64, rate_milli: u64) -> Vec<(String, Standing)> {
+    fn changes(latency_us: u64, rate_milli: u64) -> Vec<(String, Change)> {
         let runs = [
             figures(10_000, 100_000),
             figures(12_000, 90_000),
@@ -195,21 +195,21 @@ mod tests {
 
     #[test]
     fn worse_than_the_worst_by_more_than_the_tolerance_is_a_regression() {
-        use Standing::*;
+        use Change::*;
         let row = |figure: &str, standing| (figure.to_owned(), standing);
         let (latency, rate) = ("latency.cache.get.p95", "throughput.sustained");
         // The worst latency is 12 ms, the worst rate 90/s: 14.4 ms and 81/s are tolerated.
         assert_eq!(
-            standings(14_400, 81_000),
+            changes(14_400, 81_000),
             [row(latency, Same), row(rate, Same)]
         );
         let slow = [row(latency, Regression), row(rate, Same)];
-        assert_eq!(standings(14_401, 100_000), slow);
+        assert_eq!(changes(14_401, 100_000), slow);
         let low = [row(rate, Regression), row(latency, Same)];
-        assert_eq!(standings(10_000, 80_999), low);
+        assert_eq!(changes(10_000, 80_999), low);
         // The medians are 10 ms and 95/s.
         assert_eq!(
-            standings(7_000, 200_000),
+            changes(7_000, 200_000),
             [row(latency, Better), row(rate, Better)]
         );
     }
@@ -224,19 +224,22 @@ mod tests {
             &Tolerance::default(),
             &figures(15_000, 100_000),
         );
-        let told: Vec<String> = compared.regressions().map(Row::to_string).collect();
-        assert_eq!(told, ["latency.cache.get.p95 is 15 ms, was 10 ms: +50.0 %"]);
+        let printed: Vec<String> = compared.regressions().map(Row::to_string).collect();
+        assert_eq!(
+            printed,
+            ["latency.cache.get.p95 is 15 ms, was 10 ms: +50.0 %"]
+        );
     }
 
     #[test]
-    fn figures_that_come_and_go_are_told() {
+    fn figures_that_come_and_go_are_printed() {
         let baseline = Baseline::of("demo", "sim", &[figures(10_000, 100_000)]);
         let mut now = figures(10_000, 100_000);
         let moved = now.remove("throughput.sustained").expect("it is there");
         now.insert("throughput.cache.sustained".into(), moved);
         let compared = compare("demo", &baseline, &Tolerance::default(), &now);
-        let standings: Vec<Standing> = compared.rows.iter().map(|row| row.standing).collect();
-        assert_eq!(standings, [Standing::Same, Standing::New, Standing::Gone]);
+        let changes: Vec<Change> = compared.rows.iter().map(|row| row.standing).collect();
+        assert_eq!(changes, [Change::Same, Change::New, Change::Gone]);
         assert_eq!(compared.regressions().count(), 0);
     }
 }

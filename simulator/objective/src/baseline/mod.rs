@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use compare::{Comparison, Row, Standing};
+pub use compare::{Change, Comparison, Row};
 
 use compare::compare;
 pub use file::{File, FileError};

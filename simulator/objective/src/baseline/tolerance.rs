@@ -1,4 +1,4 @@
-//! How much worse a figure may be.
+//! Says how much worse a metric may be.
 
 use std::fmt;
 

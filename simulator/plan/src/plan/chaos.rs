@@ -20,7 +20,7 @@ const QUIET_OF_10: u32 = 2;
 /// … and so many are bursts; the others are steady.
 const BURSTS_OF_10: u32 = 2;
 /// Lengths of quiet and of steady spells.
-const SPELL_US: (u64, u64) = (2_000_000, 8_000_000);
+const INTERVAL_US: (u64, u64) = (2_000_000, 8_000_000);
 /// Faults of a burst, and the time between them.
 const BURST_FAULTS: (u64, u64) = (2, 5);
 const BURST_GAP_US: (u64, u64) = (0, 150_000);
@@ -77,18 +77,18 @@ pub(super) fn draw(options: &ChaosOptions, phases: &PhasePlan, seed: Seed) -> Dr
     let end_us = phases.warmup_us + phases.chaos_us;
     let mut now_us = phases.warmup_us;
     while !kinds.is_empty() && now_us + LEAST_US < end_us {
-        let mood = generator.below(10);
-        if mood < QUIET_OF_10 {
-            now_us += generator.between_ms(SPELL_US);
-        } else if mood < QUIET_OF_10 + BURSTS_OF_10 {
+        let pace = generator.below(10);
+        if pace < QUIET_OF_10 {
+            now_us += generator.between_ms(INTERVAL_US);
+        } else if pace < QUIET_OF_10 + BURSTS_OF_10 {
             for _ in 0..generator.between(BURST_FAULTS) {
                 generator.fault(&kinds, now_us, end_us, &mut faults);
                 now_us += generator.between_ms(BURST_GAP_US);
             }
             now_us += generator.between_ms(options.gap_us);
         } else {
-            let spell_ends_us = now_us + generator.between_ms(SPELL_US);
-            while now_us < spell_ends_us {
+            let interval_ends_us = now_us + generator.between_ms(INTERVAL_US);
+            while now_us < interval_ends_us {
                 now_us += generator.between_ms(options.gap_us);
                 generator.fault(&kinds, now_us, end_us, &mut faults);
             }

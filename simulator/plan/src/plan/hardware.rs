@@ -1,5 +1,5 @@
-//! What machines cost, in the units of a backend: distributions to draw from, and processor
-//! time in nanoseconds.
+//! Converts the costs of machines into the units of a backend: distributions to draw from,
+//! and processor time in nanoseconds.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;

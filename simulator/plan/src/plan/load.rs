@@ -1,4 +1,4 @@
-//! What load there will be: levels over time, and how workloads share them.
+//! Plans the load: levels over time, and the shares of workloads.
 
 use serde::{Deserialize, Serialize};
 use toml::Spanned;

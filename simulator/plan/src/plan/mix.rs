@@ -1,4 +1,4 @@
-//! What a workload does beside the plain run of its operations.
+//! Plans the options of a workload beside the plain run of its operations.
 //!
 //! The defaults are the plain run: nothing crashes, nothing is sent twice, no queue has a
 //! limit. Shares are parts per million. The texts name what differs from that.
@@ -141,9 +141,9 @@ fn is_one(number: &u64) -> bool {
 }
 
 /// `, what` for each that is so.
-fn told(parts: &[(bool, String)]) -> String {
-    let told = parts.iter().filter(|(is_so, _)| *is_so);
-    told.map(|(_, what)| format!(", {what}")).collect()
+fn joined(parts: &[(bool, String)]) -> String {
+    let joined = parts.iter().filter(|(is_so, _)| *is_so);
+    joined.map(|(_, what)| format!(", {what}")).collect()
 }
 
 impl Retries {
@@ -174,7 +174,7 @@ impl LockMix {
             ),
             (self.watchers > 0, format!("{} watching", self.watchers)),
         ];
-        told(&parts) + &self.access.text()
+        joined(&parts) + &self.access.text()
     }
 }
 
@@ -222,7 +222,7 @@ impl QueueMix {
                 format!("at most {} deliveries", self.max_deliveries),
             ),
         ];
-        told(&parts)
+        joined(&parts)
     }
 }
 
@@ -265,7 +265,7 @@ impl CacheMix {
                 format!("each counts {} times on every key", self.rounds),
             ),
         ];
-        told(&parts) + &self.records_text() + &self.access.text()
+        joined(&parts) + &self.records_text() + &self.access.text()
     }
 
     fn fill_text(&self) -> String {

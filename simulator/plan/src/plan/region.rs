@@ -1,4 +1,4 @@
-//! Where nodes and clients stand: the latency between them, beyond that of the network.
+//! Places nodes and clients in regions, with the latency between them beyond the network's.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! How sizes and keys are drawn.
+//! Draws sizes and keys.
 //!
 //! Draws are exact ratios of whole numbers. The weights of a Zipf distribution are powers,
 //! and mathematical libraries differ in their last digits from machine to machine; so they

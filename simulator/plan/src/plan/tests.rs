@@ -259,7 +259,7 @@ fn a_rolling_restart_lasts_as_long_as_it_takes() {
 }
 
 #[test]
-fn a_mix_is_told_after_the_plain_run() {
+fn a_mix_is_printed_after_the_plain_run() {
     let mixed = r#"
 [[workload]]
 service = "lock"

@@ -1,4 +1,4 @@
-//! What a node refuses, so that a scenario that asks for it is refused with its place.
+//! Repeats the limits of a node, so that a scenario beyond them is refused with its place.
 //!
 //! A scenario knows nothing of the cluster; a test holds these figures to the cluster's own.
 

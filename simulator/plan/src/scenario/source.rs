@@ -1,4 +1,4 @@
-//! Where a scenario came from, and errors that point into it.
+//! Keeps the text and path of a scenario, and points errors into it.
 //!
 //! Bytes of the file and values given with `--set` share one numbering: a span that starts
 //! beyond the text belongs to an override. So every error, from the parser or from the

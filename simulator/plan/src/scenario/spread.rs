@@ -1,4 +1,4 @@
-//! How sizes and keys are spread: `payload`, `access`.
+//! Reads the distributions of sizes and keys: `payload`, `access`.
 
 use serde::Deserialize;
 use serde::de::{

@@ -1,5 +1,5 @@
-//! What the figures mean: the reasons of the decision, bottlenecks with what to do about
-//! them, the comparison with earlier runs.
+//! Renders the findings: reasons of the decision, bottlenecks with advice, and the comparison
+//! with earlier runs.
 
 use maud::{Markup, html};
 
@@ -12,14 +12,15 @@ use crate::{sections, tables};
 const FIRST_REASONS: usize = 6;
 
 /// Whether the verdict's reason is no more than all reasons in a row.
-pub(super) fn are_all_told(report: &Report) -> bool {
+pub(super) fn are_all_reported(report: &Report) -> bool {
     let reasons = &report.decision.reasons;
     reasons.len() > 1 && reasons.join("; ") == report.reason
 }
 
 /// Why go or no-go, as far as the verdict's reason, which stands above, does not say it.
 pub(super) fn reasons(report: &Report) -> Markup {
-    let is_news = |reason: &&String| are_all_told(report) || !report.reason.starts_with(*reason);
+    let is_news =
+        |reason: &&String| are_all_reported(report) || !report.reason.starts_with(*reason);
     let reasons = report.decision.reasons.iter();
     let reasons: Vec<&String> = reasons.filter(is_news).collect();
     let (first, more) = reasons.split_at(reasons.len().min(FIRST_REASONS));

@@ -1,5 +1,4 @@
-//! What happened when: phases, faults, outages and leaders as bars, on the time axis of the
-//! graphs beneath.
+//! Draws phases, faults, outages and leaders as bars on the time axis of the graphs below.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What each node used, over time.
+//! Draws what each node used, over time.
 
 use squall_measure::series::{NodeResources, Resources};
 

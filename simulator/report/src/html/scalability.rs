@@ -49,7 +49,7 @@ pub fn scalability_page(title: &str, variants: &[(String, Report)]) -> String {
     ];
     let body = html! {
         header {
-            p.kicker { (title) " · seed " (compared.seed) }
+            p.eyebrow { (title) " · seed " (compared.seed) }
             h1 { (headline(&runs)) }
             (verdicts(&runs))
             @for note in compared.notes() { p.note { (note.trim_end_matches('.')) "." } }

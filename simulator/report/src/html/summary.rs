@@ -15,11 +15,11 @@ use super::findings;
 pub(super) fn summary(report: &Report) -> Markup {
     html! {
         header {
-            p.kicker { (report.scenario) " · seed " (report.seed) " · " (report.backend_title()) }
+            p.eyebrow { (report.scenario) " · seed " (report.seed) " · " (report.backend_title()) }
             h1 { (headline(report)) }
             p.verdict {
                 strong class=(severity(report.verdict)) { (report.verdict.to_string()) ", " (report.decision.word()) }
-                @if !findings::are_all_told(report) { " " (report.reason) }
+                @if !findings::are_all_reported(report) { " " (report.reason) }
             }
             (findings::reasons(report))
             dl.figures {

@@ -1,4 +1,4 @@
-//! What happened to the cluster, and whether it kept its promises.
+//! Defines the tables of faults, elections, downtime and checks.
 
 use squall_history::FaultStatus;
 use squall_history::Phase;
@@ -123,10 +123,12 @@ pub(crate) fn times(report: &Report) -> Table {
         ("recovery: rejoin", report.recovery_ms.rejoin),
     ];
     let shown = spells.iter();
-    let shown = shown.filter(|(_, spell)| spell.times.count + spell.unseen > 0);
-    Table::with_severity("times", TIMES, shown, |(_, spell)| match spell.unseen {
-        0 => Severity::Plain,
-        _ => Severity::Warning,
+    let shown = shown.filter(|(_, recovery)| recovery.times.count + recovery.unseen > 0);
+    Table::with_severity("times", TIMES, shown, |(_, recovery)| {
+        match recovery.unseen {
+            0 => Severity::Plain,
+            _ => Severity::Warning,
+        }
     })
 }
 

@@ -1,6 +1,6 @@
-//! What was wanted: objectives, and the figures of earlier runs.
+//! Defines the tables of objectives and of the comparison with earlier runs.
 
-use squall_objective::baseline::{Row, Standing};
+use squall_objective::baseline::{Change, Row};
 
 use crate::columns;
 use crate::document::{Column, Severity, Table, Value, word};
@@ -63,11 +63,11 @@ const COMPARISON: &[Column<Row>] = &columns! { row: Row;
 pub(crate) fn comparison(report: &Report, all: bool) -> Table {
     let rows = report.comparison.iter();
     let rows = rows.flat_map(|comparison| &comparison.rows);
-    let shown = |row: &&Row| all || matches!(row.standing, Standing::Regression | Standing::Better);
+    let shown = |row: &&Row| all || matches!(row.standing, Change::Regression | Change::Better);
     let severity = |row: &Row| match row.standing {
-        Standing::Regression => Severity::Bad,
-        Standing::Gone => Severity::Warning,
-        Standing::Better | Standing::Same | Standing::New => Severity::Plain,
+        Change::Regression => Severity::Bad,
+        Change::Gone => Severity::Warning,
+        Change::Better | Change::Same | Change::New => Severity::Plain,
     };
     Table::with_severity("comparison", COMPARISON, rows.filter(shown), severity)
 }

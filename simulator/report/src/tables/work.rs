@@ -1,4 +1,4 @@
-//! What clients asked for: how long it took, where the time went, and what came of it.
+//! Defines the tables of operations: latency, throughput, errors, and where the time went.
 
 use std::collections::BTreeMap;
 

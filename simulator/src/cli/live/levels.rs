@@ -181,32 +181,40 @@ mod tests {
         }
     }
 
-    fn told(levels: &mut Levels, at_us: u64) -> Vec<(String, u64)> {
+    fn announced(levels: &mut Levels, at_us: u64) -> Vec<(String, u64)> {
         levels.move_to(at_us);
         let risks = levels.at_risk();
         risks.map(|risk| (risk.what, risk.for_us)).collect()
     }
 
     #[test]
-    fn what_is_missed_for_longer_than_half_its_grace_is_told() {
+    fn a_limit_missed_for_half_its_grace_is_announced() {
         let mut levels = levels();
         second(&mut levels, 0, 0, 9);
         levels.enter(Phase::Chaos, 500_000);
         second(&mut levels, 500_000, 8, 2);
         let none: [(String, u64); 0] = [];
-        assert_eq!(told(&mut levels, 1_400_000), none, "the second is not over");
-        assert_eq!(told(&mut levels, 1_500_000), none, "half of the grace");
+        assert_eq!(
+            announced(&mut levels, 1_400_000),
+            none,
+            "the second is not over"
+        );
+        assert_eq!(announced(&mut levels, 1_500_000), none, "half of the grace");
         second(&mut levels, 1_500_000, 1, 1);
         let errors = |for_us| ("error_rate above 10 % for".to_owned(), for_us);
         let slow = |for_us| ("throughput.sustained below 3/s for".to_owned(), for_us);
-        assert_eq!(told(&mut levels, 2_500_000), [errors(2 * SECOND_US)]);
+        assert_eq!(announced(&mut levels, 2_500_000), [errors(2 * SECOND_US)]);
         // Clients wait, and nobody is told anything.
         levels.asked();
         let both = [errors(2 * SECOND_US), slow(3 * SECOND_US)];
-        assert_eq!(told(&mut levels, 4_500_000), both);
+        assert_eq!(announced(&mut levels, 4_500_000), both);
         levels.ended(true);
         second(&mut levels, 4_500_000, 9, 1);
-        assert_eq!(told(&mut levels, 5_500_000), none, "both are kept again");
+        assert_eq!(
+            announced(&mut levels, 5_500_000),
+            none,
+            "both are kept again"
+        );
     }
 
     #[test]
@@ -214,15 +222,15 @@ mod tests {
         let mut levels = levels();
         levels.enter(Phase::Chaos, 0);
         second(&mut levels, 0, 5, 0);
-        assert_eq!(told(&mut levels, 50 * SECOND_US), []);
+        assert_eq!(announced(&mut levels, 50 * SECOND_US), []);
         second(&mut levels, 50 * SECOND_US, 1, 0);
         second(&mut levels, 51 * SECOND_US, 1, 0);
-        assert_eq!(told(&mut levels, 52 * SECOND_US).len(), 1);
+        assert_eq!(announced(&mut levels, 52 * SECOND_US).len(), 1);
         levels.enter(Phase::Serve, 60 * SECOND_US);
         second(&mut levels, 60 * SECOND_US, 1, 0);
         second(&mut levels, 61 * SECOND_US, 1, 0);
         assert_eq!(
-            told(&mut levels, 63 * SECOND_US),
+            announced(&mut levels, 63 * SECOND_US),
             [],
             "throughput is that of chaos"
         );

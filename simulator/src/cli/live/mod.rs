@@ -1,4 +1,4 @@
-//! How a run stands, while it works: some lines on a terminal, a line now and then elsewhere.
+//! Shows the progress of a run: some lines on a terminal, a line now and then elsewhere.
 //!
 //! It is told every event as it is recorded and tells nobody anything back, so that a run
 //! that is looked at is, to the byte, the run that is not. It belongs to standard error.
@@ -11,7 +11,7 @@ use std::io::IsTerminal;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::meter::Meter;
+use super::progress_bar::WorkBar;
 use super::tell;
 use crate::history::{Observed, Phase};
 use crate::objective::{Figure, Quantile};
@@ -19,7 +19,7 @@ use crate::plan::Plan;
 use crate::report::duration;
 use crate::stopwatch::Stopwatch;
 use levels::Levels;
-use state::{Limits, Standing, State};
+use state::{Limits, Progress, State};
 
 /// Events between two looks at the clock, which costs more than most events do.
 const EVENTS_A_LOOK: u64 = 64;
@@ -53,7 +53,7 @@ impl Live {
             watch: Stopwatch::start(),
             shown: Duration::ZERO,
             events: 0,
-            meter: std::io::stderr().is_terminal().then(Meter::of_run),
+            progress_bar: std::io::stderr().is_terminal().then(WorkBar::of_run),
         };
         let display = Rc::new(RefCell::new(display));
         let observer = display.clone();
@@ -66,8 +66,8 @@ impl Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        if let Some(meter) = &self.display.borrow().meter {
-            meter.finish();
+        if let Some(progress_bar) = &self.display.borrow().progress_bar {
+            progress_bar.finish();
         }
     }
 }
@@ -81,7 +81,7 @@ struct Display {
     shown: Duration,
     events: u64,
     /// `None` where standard error is no terminal.
-    meter: Option<Meter>,
+    progress_bar: Option<WorkBar>,
 }
 
 impl Display {
@@ -92,7 +92,7 @@ impl Display {
             return;
         }
         let elapsed = self.watch.elapsed();
-        let every = match self.meter {
+        let every = match self.progress_bar {
             Some(_) => REDRAW,
             None => LINE,
         };
@@ -100,42 +100,42 @@ impl Display {
             return;
         }
         self.shown = elapsed;
-        let standing = self.state.standing();
-        match &self.meter {
-            Some(meter) => {
-                meter.message(&lines(&self.title, self.planned_us, &standing).join("\n"));
-                meter.tick();
+        let progress = self.state.progress();
+        match &self.progress_bar {
+            Some(progress_bar) => {
+                progress_bar.message(&lines(&self.title, self.planned_us, &progress).join("\n"));
+                progress_bar.tick();
             }
-            None => tell(&line(&self.title, self.planned_us, &standing)),
+            None => tell(&line(&self.title, self.planned_us, &progress)),
         }
     }
 }
 
 /// For a terminal; what there is nothing to say of is left out.
-fn lines(title: &str, planned_us: u64, standing: &Standing) -> Vec<String> {
+fn lines(title: &str, planned_us: u64, progress: &Progress) -> Vec<String> {
     let mut lines = vec![
-        format!("{title}: {}", position(planned_us, standing)),
-        format!("  {}", figures(standing)),
+        format!("{title}: {}", position(planned_us, progress)),
+        format!("  {}", figures(progress)),
     ];
-    if !standing.faults.is_empty() {
-        lines.push(format!("  faults  {}", standing.faults.join("; ")));
+    if !progress.faults.is_empty() {
+        lines.push(format!("  faults  {}", progress.faults.join("; ")));
     }
-    if let Some(risks) = risks(standing) {
+    if let Some(risks) = risks(progress) {
         lines.push(format!("  at risk  {risks}"));
     }
     lines
 }
 
 /// The same in one line.
-fn line(title: &str, planned_us: u64, standing: &Standing) -> String {
-    let mut parts = vec![position(planned_us, standing), figures(standing)];
-    parts.extend(standing.faults.iter().cloned());
-    parts.extend(risks(standing).map(|risks| format!("at risk: {risks}")));
+fn line(title: &str, planned_us: u64, progress: &Progress) -> String {
+    let mut parts = vec![position(planned_us, progress), figures(progress)];
+    parts.extend(progress.faults.iter().cloned());
+    parts.extend(risks(progress).map(|risks| format!("at risk: {risks}")));
     format!("{title}: {}", parts.join(" · "))
 }
 
-fn position(planned_us: u64, standing: &Standing) -> String {
-    let phase = match standing.phase {
+fn position(planned_us: u64, progress: &Progress) -> String {
+    let phase = match progress.phase {
         None => "forming",
         Some(Phase::Warmup) => "warm-up",
         Some(Phase::Chaos) => "chaos",
@@ -145,28 +145,28 @@ fn position(planned_us: u64, standing: &Standing) -> String {
         Some(Phase::Audit) => "audit",
         Some(Phase::End) => "end",
     };
-    let at = seconds(standing.at_us);
-    match standing.at_us < planned_us {
+    let at = seconds(progress.at_us);
+    match progress.at_us < planned_us {
         true => format!("{phase}, {at} of {}", seconds(planned_us)),
         // The lengths of convergence and audit are not known before.
         false => format!("{phase}, {at}"),
     }
 }
 
-fn figures(standing: &Standing) -> String {
-    let leader = match &standing.leader {
+fn figures(progress: &Progress) -> String {
+    let leader = match &progress.leader {
         Some((node, term)) => format!("{node} leads term {term}"),
         None => "no leader".to_owned(),
     };
-    let p99 = standing.p99_us.map_or_else(|| "-".to_owned(), duration);
+    let p99 = progress.p99_us.map_or_else(|| "-".to_owned(), duration);
     format!(
         "{leader} · {}/s · p99 {p99} · {} acknowledged, {} failed, {} unknown",
-        standing.per_second, standing.acked, standing.failed, standing.unknown
+        progress.per_second, progress.acked, progress.failed, progress.unknown
     )
 }
 
-fn risks(standing: &Standing) -> Option<String> {
-    let risks = standing.at_risk.iter().map(|risk| {
+fn risks(progress: &Progress) -> Option<String> {
+    let risks = progress.at_risk.iter().map(|risk| {
         let (is, limit) = (duration(risk.for_us), duration(risk.limit_us));
         match risk.for_us > risk.limit_us {
             true => format!("{} {is}, limit {limit} missed", risk.what),
@@ -186,8 +186,8 @@ mod tests {
     use super::state::Risk;
     use super::*;
 
-    fn standing() -> Standing {
-        Standing {
+    fn progress() -> Progress {
+        Progress {
             at_us: 12_340_000,
             phase: Some(Phase::Chaos),
             leader: Some(("node-4".into(), 2)),
@@ -214,13 +214,13 @@ mod tests {
             "  at risk  queue down 4.200 s, limit 4.000 s missed",
         ];
         assert_eq!(
-            lines("leader-kill seed 7", 30_000_000, &standing()),
+            lines("leader-kill seed 7", 30_000_000, &progress()),
             expected
         );
-        let calm = Standing {
+        let calm = Progress {
             faults: Vec::new(),
             at_risk: Vec::new(),
-            ..standing()
+            ..progress()
         };
         assert_eq!(lines("t", 1, &calm)[0], "t: chaos, 12.3 s");
         assert_eq!(lines("t", 1, &calm).len(), 2);
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn elsewhere_it_is_one_line() {
-        let line = line("t", 30_000_000, &standing());
+        let line = line("t", 30_000_000, &progress());
         assert!(
             line.starts_with("t: chaos, 12.3 s of 30.0 s · node-4 leads"),
             "{line}"

@@ -1,4 +1,4 @@
-//! How a run stands, event by event. Knows no clock but that of the run.
+//! Follows the progress of a run, event by event. Knows no clock but that of the run.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -60,7 +60,7 @@ pub(super) struct State {
 
 /// How it stands now, for whoever draws it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct Progress {
     pub(super) at_us: u64,
     pub(super) phase: Option<Phase>,
     pub(super) leader: Option<(String, u64)>,
@@ -197,13 +197,13 @@ impl State {
         }
     }
 
-    pub(super) fn standing(&mut self) -> Standing {
+    pub(super) fn progress(&mut self) -> Progress {
         self.forget();
         let mut latencies: Vec<u64> = self.recent.iter().filter_map(|(_, us)| *us).collect();
         latencies.sort_unstable();
         let rank = (latencies.len() * 99).div_ceil(100);
         let faults = self.faults.values();
-        Standing {
+        Progress {
             at_us: self.at_us,
             phase: self.phase,
             leader: match self.leaderless_us {
@@ -311,10 +311,10 @@ mod tests {
         let why = || "timed out".to_owned();
         events.push((1_950_000, invoke(11)));
         events.push((2_000_000, returned(11, Outcome::Unknown { why: why() })));
-        let standing = state(events).standing();
-        assert_eq!((standing.per_second, standing.p99_us), (10, Some(1_000)));
+        let progress = state(events).progress();
+        assert_eq!((progress.per_second, progress.p99_us), (10, Some(1_000)));
         assert_eq!(
-            (standing.acked, standing.failed, standing.unknown),
+            (progress.acked, progress.failed, progress.unknown),
             (11, 0, 1)
         );
     }
@@ -334,22 +334,22 @@ mod tests {
             for_us,
             limit_us,
         };
-        let standing = state.standing();
-        assert_eq!(standing.leader, None);
+        let progress = state.progress();
+        assert_eq!(progress.leader, None);
         let expected = [
             risk("cache down", 700_000, 1_000_000),
             risk("no leader", 400_000, 600_000),
         ];
-        assert_eq!(standing.at_risk, expected);
+        assert_eq!(progress.at_risk, expected);
         for (at_us, kind) in [
             (900_000, node("node-2", NodeEvent::Leader { term: 2 })),
             (950_000, returned(1, Outcome::Stored { version: 0 })),
         ] {
             state.take_in(&Event { at_us, kind });
         }
-        let standing = state.standing();
-        assert_eq!(standing.leader, Some(("node-2".into(), 2)));
-        assert!(standing.at_risk.is_empty());
+        let progress = state.progress();
+        assert_eq!(progress.leader, Some(("node-2".into(), 2)));
+        assert!(progress.at_risk.is_empty());
     }
 
     #[test]
@@ -363,7 +363,7 @@ mod tests {
             })
         };
         let mut state = state(vec![(10, fault(FaultStatus::Installed))]);
-        assert_eq!(state.standing().faults, ["power loss node-1, node-2"]);
+        assert_eq!(state.progress().faults, ["power loss node-1, node-2"]);
         let mut instant = fault(FaultStatus::Installed);
         if let EventKind::Fault(event) = &mut instant {
             (event.fault, event.kind) = (4, FaultKind::ClockJump);
@@ -372,9 +372,9 @@ mod tests {
             at_us: 15,
             kind: instant,
         });
-        assert_eq!(state.standing().faults.len(), 1, "a jump is over at once");
+        assert_eq!(state.progress().faults.len(), 1, "a jump is over at once");
         let kind = fault(FaultStatus::Healed);
         state.take_in(&Event { at_us: 20, kind });
-        assert!(state.standing().faults.is_empty());
+        assert!(state.progress().faults.is_empty());
     }
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::Load;
-use crate::Setting;
+use crate::RunContext;
 use squall_history::{EventKind, LoadEvent, StressLimit};
 use squall_plan::plan::{LoadUnit as PlannedUnit, StressPlan};
 
@@ -15,14 +15,14 @@ use squall_plan::plan::{LoadUnit as PlannedUnit, StressPlan};
 const TICK_US: u64 = 100_000;
 
 /// Plays the load from the start of the run to its end.
-pub(crate) async fn drive(setting: Rc<Setting>, load: Rc<Load>) {
+pub(crate) async fn drive(context: Rc<RunContext>, load: Rc<Load>) {
     let driver = Driver {
-        setting: &setting,
+        context: &context,
         load: &load,
     };
     let plan = &load.plan;
     let first = plan.steps[0].level;
-    let mut at_us = setting.recorder.now_us();
+    let mut at_us = context.recorder.now_us();
     at_us = driver.stretch(0, at_us, load.warmup_us, |_| first).await;
     for (number, step) in plan.steps.iter().enumerate() {
         driver.announce(number, plan.level_before(number), step.level, step.ramp_us);
@@ -59,12 +59,12 @@ pub(crate) async fn drive(setting: Rc<Setting>, load: Rc<Load>) {
         None => (plan.steps.len() - 1, plan.steps[plan.steps.len() - 1].level),
     };
     driver
-        .stretch(last, setting.recorder.now_us(), u64::MAX, |_| level)
+        .stretch(last, context.recorder.now_us(), u64::MAX, |_| level)
         .await;
 }
 
 struct Driver<'a> {
-    setting: &'a Setting,
+    context: &'a RunContext,
     load: &'a Load,
 }
 
@@ -77,7 +77,7 @@ struct Broken {
 
 impl Driver<'_> {
     fn record(&self, event: LoadEvent) {
-        self.setting.recorder.record(EventKind::Load { event });
+        self.context.recorder.record(EventKind::Load { event });
     }
 
     fn announce(&self, step: usize, from: u64, to: u64, ramp_us: u64) {
@@ -102,13 +102,13 @@ impl Driver<'_> {
     ) -> u64 {
         let end_us = from_us.saturating_add(length_us);
         let mut at_us = from_us;
-        while at_us < end_us && !self.setting.is_stopped() {
+        while at_us < end_us && !self.context.is_stopped() {
             let tick_us = TICK_US.min(end_us - at_us);
             // The middle stands for the whole, which is exact for a straight line.
             self.set(step, level(at_us - from_us + tick_us / 2), at_us, tick_us);
             at_us += tick_us;
-            let left_us = at_us.saturating_sub(self.setting.recorder.now_us());
-            self.setting
+            let left_us = at_us.saturating_sub(self.context.recorder.now_us());
+            self.context
                 .host
                 .sleep(Duration::from_micros(left_us))
                 .await;
@@ -118,19 +118,19 @@ impl Driver<'_> {
 
     fn set(&self, step: usize, level: u64, from_us: u64, length_us: u64) {
         let step = &self.load.plan.steps[step];
-        for (lane, share) in self.load.lanes.iter().zip(step.shares(level)) {
+        for (schedule, share) in self.load.schedules.iter().zip(step.shares(level)) {
             match self.load.plan.unit {
                 PlannedUnit::Users => {
-                    lane.users.set(share);
-                    lane.think.set(step.think_us);
+                    schedule.users.set(share);
+                    schedule.think.set(step.think_us);
                 }
                 PlannedUnit::PerHour => {
-                    let mut schedule = lane.schedule.borrow_mut();
-                    let starts = schedule.advance(from_us, length_us, share, step.burst);
-                    lane.arrivals.borrow_mut().extend(starts);
+                    let mut times = schedule.times.borrow_mut();
+                    let starts = times.advance(from_us, length_us, share, step.burst);
+                    schedule.arrivals.borrow_mut().extend(starts);
                 }
             }
-            lane.changed.notify_waiters();
+            schedule.changed.notify_waiters();
         }
     }
 
@@ -164,11 +164,11 @@ impl Driver<'_> {
         from_us: u64,
         to_us: u64,
     ) -> [(StressLimit, Option<u64>, Option<u64>); 5] {
-        let mut window = self.setting.recorder.window(from_us, to_us);
-        for lane in &self.load.lanes {
-            window.add_unsent(lane.unsent(from_us, to_us).into_iter(), to_us);
+        let mut window = self.context.recorder.window(from_us, to_us);
+        for schedule in &self.load.schedules {
+            window.add_unsent(schedule.unsent(from_us, to_us).into_iter(), to_us);
         }
-        let usage = self.setting.usage(from_us, to_us);
+        let usage = self.context.usage(from_us, to_us);
         let p99_us = window.percentile_us(99).unwrap_or(0);
         let ppm = |share: Option<u32>| share.map(u64::from);
         [

@@ -1,7 +1,7 @@
 //! The load: tells users when to come and go, and says when operations of a rate start.
 //!
-//! One task ([`drive()`]) follows the plan's steps and sets the level of every workload's lane,
-//! at short intervals; a [`schedule`] turns a rate into times. Clients wait on their lane: a
+//! One task ([`drive()`]) follows the plan's steps and sets the level of every workload's
+//! schedule at short intervals; a [`schedule`] turns a rate into times. Clients wait on it: a
 //! user until there is room for so many users, a client of a rate until there is an operation
 //! to start. Operations of a rate that start late, because every client was busy, keep the
 //! time at which they were meant to.
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::Setting;
+use super::RunContext;
 use schedule::Schedule;
 use squall_history::LoadUnit;
 use squall_plan::plan::{LoadPlan, LoadUnit as PlannedUnit, Plan, Seed, WorkloadPlan};
@@ -27,7 +27,7 @@ pub(super) use drive::drive;
 pub struct Load {
     plan: LoadPlan,
     warmup_us: u64,
-    lanes: Vec<Rc<Lane>>,
+    schedules: Vec<Rc<WorkloadSchedule>>,
     is_over: Cell<bool>,
 }
 
@@ -36,17 +36,17 @@ impl Load {
         Rc::new(Self {
             plan: load.clone(),
             warmup_us: plan.phases.warmup_us,
-            lanes: plan
+            schedules: plan
                 .workloads
                 .iter()
-                .map(|w| Rc::new(Lane::new(w)))
+                .map(|w| Rc::new(WorkloadSchedule::new(w)))
                 .collect(),
             is_over: Cell::new(false),
         })
     }
 
-    pub(super) fn lane(&self, workload: usize) -> Rc<Lane> {
-        self.lanes[workload].clone()
+    pub(super) fn schedule(&self, workload: usize) -> Rc<WorkloadSchedule> {
+        self.schedules[workload].clone()
     }
 
     /// Whether a stress test has found what it looked for.
@@ -56,9 +56,9 @@ impl Load {
 
     /// Lets everybody who waits look whether the run is over.
     pub(super) fn wake(&self) {
-        self.lanes
+        self.schedules
             .iter()
-            .for_each(|lane| lane.changed.notify_waiters());
+            .for_each(|schedule| schedule.changed.notify_waiters());
     }
 
     fn unit(&self) -> LoadUnit {
@@ -70,24 +70,24 @@ impl Load {
 }
 
 /// The part of the load that one workload has.
-pub(super) struct Lane {
+pub(super) struct WorkloadSchedule {
     /// Users that are there.
     users: Cell<u64>,
     think: Cell<Option<(u64, u64)>>,
     /// When operations start, microseconds of the run.
     arrivals: RefCell<VecDeque<u64>>,
     changed: Notify,
-    schedule: RefCell<Schedule>,
+    times: RefCell<Schedule>,
 }
 
-impl Lane {
+impl WorkloadSchedule {
     fn new(workload: &WorkloadPlan) -> Self {
         Self {
             users: Cell::new(0),
             think: Cell::new(None),
             arrivals: RefCell::default(),
             changed: Notify::new(),
-            schedule: RefCell::new(Schedule::new(Seed(workload.seed).fork("arrivals").rng())),
+            times: RefCell::new(Schedule::new(Seed(workload.seed).fork("arrivals").rng())),
         }
     }
 
@@ -97,8 +97,8 @@ impl Lane {
     }
 
     /// Until the user is there, or the run is over.
-    pub(super) async fn wait_for_turn(&self, user: u64, setting: &Setting) {
-        while self.is_away(user) && !setting.is_stopped() {
+    pub(super) async fn wait_for_turn(&self, user: u64, context: &RunContext) {
+        while self.is_away(user) && !context.is_stopped() {
             self.changed.notified().await;
         }
     }
@@ -110,9 +110,9 @@ impl Lane {
     }
 
     /// When the next operation starts that nobody has taken; `None` when the run is over.
-    pub(super) async fn next_arrival(&self, setting: &Setting) -> Option<u64> {
+    pub(super) async fn next_arrival(&self, context: &RunContext) -> Option<u64> {
         loop {
-            if setting.is_stopped() {
+            if context.is_stopped() {
                 return None;
             }
             let next = self.arrivals.borrow_mut().pop_front();

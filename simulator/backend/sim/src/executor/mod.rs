@@ -80,7 +80,7 @@ struct Host {
     backlog: VecDeque<Arc<TaskWaker>>,
     /// The thread that does what would block this one; a host of its own, where work costs
     /// time.
-    helper: Option<HostId>,
+    background: Option<HostId>,
 }
 
 /// Tasks, timers and hosts.
@@ -156,19 +156,19 @@ impl Executor {
             paused: false,
             parked: Vec::new(),
             backlog: VecDeque::new(),
-            helper: None,
+            background: None,
         });
         HostId(hosts.len() - 1)
     }
 
     /// From now on, `helper` is a second thread of the process of `host`.
-    pub(super) fn set_helper(&self, host: HostId, helper: HostId) {
-        self.hosts.borrow_mut()[host.0].helper = Some(helper);
+    pub(super) fn set_background(&self, host: HostId, background: HostId) {
+        self.hosts.borrow_mut()[host.0].background = Some(background);
     }
 
     /// The second thread of a process, if it has one.
-    pub(super) fn helper(&self, host: HostId) -> Option<HostId> {
-        self.hosts.borrow()[host.0].helper
+    pub(super) fn background(&self, host: HostId) -> Option<HostId> {
+        self.hosts.borrow()[host.0].background
     }
 
     /// From now on, a panic of a task of `host` is that host's affair ([`Self::take_panics`]).
@@ -268,8 +268,8 @@ impl Executor {
     /// Drops every task of `host`, oldest slot first, with that host running.
     pub fn kill(&self, host: HostId) {
         self.kill_thread(host);
-        if let Some(helper) = self.helper(host) {
-            self.kill_thread(helper);
+        if let Some(background) = self.background(host) {
+            self.kill_thread(background);
         }
     }
 
@@ -306,8 +306,8 @@ impl Executor {
     /// Stops or resumes polling the tasks of `host`.
     pub fn set_paused(&self, host: HostId, paused: bool) {
         self.set_thread_paused(host, paused);
-        if let Some(helper) = self.helper(host) {
-            self.set_thread_paused(helper, paused);
+        if let Some(background) = self.background(host) {
+            self.set_thread_paused(background, paused);
         }
     }
 

@@ -1,4 +1,4 @@
-//! What happens at one instant: which tasks run, what they cost, which timers fire.
+//! Runs one instant: ready tasks, their processor time, and the timers that fire.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -186,8 +186,10 @@ impl Executor {
         let scheduler = self.scheduler.as_ref()?.borrow();
         let mut usage = scheduler.usage(host)?;
         // That a helper goes on and waits is part of what a sync costs.
-        let helper = self.helper(host).and_then(|helper| scheduler.usage(helper));
-        usage.syncs += helper.map_or(0, |helper| helper.syncs);
+        let background = self
+            .background(host)
+            .and_then(|background| scheduler.usage(background));
+        usage.syncs += background.map_or(0, |background| background.syncs);
         Some(usage)
     }
 

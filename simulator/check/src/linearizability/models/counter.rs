@@ -70,7 +70,7 @@ impl Specification for Counter {
         match *call {
             CounterCall::Add { by, sum } => {
                 let now = state + i128::from(by);
-                sum.is_none_or(|told| i128::from(told) == now)
+                sum.is_none_or(|answered| i128::from(answered) == now)
                     .then_some(now)
             }
             CounterCall::Read(value) => (i128::from(value) == *state).then_some(*state),

@@ -59,10 +59,10 @@ pub struct Hold {
 impl Hold {
     /// Whether the hold may have this token, as far as is known.
     fn may_have(&self, token: Option<u64>) -> bool {
-        let Some(told) = token else { return true };
+        let Some(token) = token else { return true };
         match self.token {
-            Some(own) => own == told,
-            None => self.above < token && self.below.is_none_or(|below| told < below),
+            Some(own) => own == token,
+            None => self.above < Some(token) && self.below.is_none_or(|below| token < below),
         }
     }
 }
@@ -90,9 +90,9 @@ impl Lock {
         let is_new = self.leases && token.is_none();
         let own = state.holds.iter().find(|hold| hold.owner == owner);
         if let Some(held) = own.filter(|_| !is_new) {
-            let told_again = again(state, *held, shared, token);
-            if told_again.is_some() || !self.leases {
-                return told_again;
+            let granted_again = again(state, *held, shared, token);
+            if granted_again.is_some() || !self.leases {
+                return granted_again;
             }
         }
         if token.is_some() && token <= state.last_token {

@@ -69,12 +69,12 @@ fn played<S: Specification>(
         {
             state = next;
         }
-        let told = ask(&state, draw);
-        let told = if draw.bend < 2 { told } else { honest };
+        let answer = ask(&state, draw);
+        let answer = if draw.bend < 2 { answer } else { honest };
         let is_answered = draw.fate > 1;
         let operation = match is_answered {
-            true => Some(told),
-            false => forget(told),
+            true => Some(answer),
+            false => forget(answer),
         };
         // Distinct positions, as in a history.
         calls.extend(operation.map(|operation| Call {

@@ -1,4 +1,4 @@
-//! What all clients of a run share: the recorder, where nodes are, and whether to go on.
+//! Shares the recorder, the addresses of nodes and the stop flag among all clients of a run.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,11 +14,11 @@ use super::host::Host;
 use super::load::Load;
 use super::service::{Services, shipped};
 use super::shared::Shared;
-use super::{Control, Drivers, Gauge, Usage};
+use super::{ClientHandle, Drivers, Gauge, Usage};
 use squall_history::{Recorder, Service};
 
-/// What all clients of a run share.
-pub struct Setting {
+/// State that all clients of a run share.
+pub struct RunContext {
     pub recorder: Recorder,
     pub(super) host: Host,
     connect: Connect,
@@ -40,11 +40,11 @@ pub struct Setting {
     /// Records that a workload has made, by its name: how many numbers it has used.
     pub(super) records: RefCell<BTreeMap<String, u64>>,
     /// The clients of workloads, in order of their start.
-    pub(super) clients: RefCell<Vec<Rc<Control>>>,
+    pub(super) clients: RefCell<Vec<Rc<ClientHandle>>>,
     pub(super) gauge: RefCell<Option<Gauge>>,
 }
 
-impl Setting {
+impl RunContext {
     /// For clients of Squall's own cluster in the world `W`.
     pub fn new<W: World>(recorder: Recorder, addresses: Vec<String>) -> Rc<Self> {
         Self::with_drivers::<W>(recorder, addresses, None, shipped())
@@ -91,7 +91,7 @@ impl Setting {
     }
 
     /// The clients of workloads that were started, for faults to pick from.
-    pub fn clients(&self) -> Vec<Rc<Control>> {
+    pub fn clients(&self) -> Vec<Rc<ClientHandle>> {
         self.clients.borrow().clone()
     }
 
@@ -116,7 +116,7 @@ impl Setting {
         limited.iter().for_each(|shared| shared.limited.close());
     }
 
-    /// From now on it can be told what nodes use.
+    /// Sets the source of what nodes use ([`Self::usage`]).
     pub fn measure_by(&self, gauge: Gauge) {
         *self.gauge.borrow_mut() = Some(gauge);
     }
@@ -154,11 +154,11 @@ impl Setting {
 
     /// Runs a client as a task of the present host.
     pub fn spawn(self: &Rc<Self>, client: impl Future<Output = ()> + 'static) {
-        let setting = self.clone();
+        let context = self.clone();
         self.running.set(self.running.get() + 1);
         self.host.spawn(async move {
             client.await;
-            setting.running.set(setting.running.get() - 1);
+            context.running.set(context.running.get() - 1);
         });
     }
 }

@@ -1,4 +1,4 @@
-//! Who owns what a run has made: a process of this machine, recognised after its death.
+//! Names the process that owns a run's containers, so that it is recognised after its end.
 //!
 //! A run that was killed with SIGKILL leaves containers behind. Each bears its owner in a
 //! label, and any later run removes what belongs to nobody alive. A process is known by its

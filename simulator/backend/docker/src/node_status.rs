@@ -1,4 +1,4 @@
-//! What is known of a node from outside: by what it says of itself, and by asking.
+//! Tracks leader, configuration and progress of a node from its output and its answers.
 //!
 //! Every node says who it takes for the leader, and which configuration is in force, as JSON
 //! lines on its standard output, stamped with the machine's monotonic clock. How far it has
@@ -22,7 +22,7 @@ pub(super) struct Line {
 
 /// What one node has said in its present life, and some of what it said before.
 #[derive(Default)]
-pub(super) struct Knowledge {
+pub(super) struct NodeStatus {
     /// The term that it leads.
     leads: Cell<Option<u64>>,
     /// Whether it has committed an entry in that term.
@@ -35,7 +35,7 @@ pub(super) struct Knowledge {
     has_stopped: Cell<bool>,
 }
 
-impl Knowledge {
+impl NodeStatus {
     pub(super) fn hear(&self, event: &NodeEvent) {
         match event {
             NodeEvent::Leader { term } => {
@@ -123,12 +123,12 @@ impl Lines {
 
 #[cfg(test)]
 mod tests {
-    use super::{Knowledge, Line, Lines};
+    use super::{Line, Lines, NodeStatus};
     use squall_history::NodeEvent;
 
     #[test]
     fn a_leader_serves_after_its_first_commit_and_until_it_votes_for_another() {
-        let node = Knowledge::default();
+        let node = NodeStatus::default();
         node.hear(&NodeEvent::Leader { term: 3 });
         assert_eq!(node.leading_term(), None);
         node.hear(&NodeEvent::FirstCommit { term: 2, index: 4 });
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn configurations_are_known_by_number_and_outlive_the_process() {
-        let node = Knowledge::default();
+        let node = NodeStatus::default();
         node.hear(&NodeEvent::Membership {
             index: 7,
             voters: vec!["node-1".into(), "node-3".into()],

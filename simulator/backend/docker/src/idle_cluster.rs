@@ -1,8 +1,8 @@
-//! A cluster on containers with nothing to do, for whoever wants to measure it.
+//! Runs an idle cluster on containers for measurements from outside.
 //!
 //! Its nodes are those of any run: the same image, the same arguments, networks and volumes
-//! of the same kind. Who borrows it works on a thread of its own, so it may block as it likes
-//! while this one listens to the nodes and to whoever wants the work to end.
+//! of the same kind. The measuring code has a thread of its own and may block, while this
+//! thread reads what the nodes say and waits for an interruption.
 
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -10,13 +10,13 @@ use std::rc::Rc;
 use tokio::sync::oneshot;
 
 use super::cluster::Cluster;
-use super::lab::{DATA, Lab};
-use super::{DockerError, Options, in_lab};
+use super::run_resources::{DATA, RunResources};
+use super::{DockerError, Options, in_run};
 use squall_plan::plan::Plan;
 
 /// A node that runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lent {
+pub struct IdleNode {
     /// Where clients reach it, `host:port`.
     pub address: String,
     /// Its process, as this machine numbers it.
@@ -31,27 +31,27 @@ pub struct Lent {
 /// # Errors
 /// The engine cannot be used, the cluster did not form, or a node ended; or the work was
 /// interrupted. Whatever was made is removed also then.
-pub fn lend<T: Send + 'static>(
+pub fn with_idle_cluster<T: Send + 'static>(
     plan: &Plan,
     options: &Options,
-    work: impl FnOnce(Vec<Lent>) -> T + Send + 'static,
+    work: impl FnOnce(Vec<IdleNode>) -> T + Send + 'static,
 ) -> Result<T, DockerError> {
-    in_lab(plan, options, async |lab| {
-        borrow(plan, options, lab, work).await
+    in_run(plan, options, async |resources| {
+        measured_by(plan, options, resources, work).await
     })
 }
 
 #[allow(clippy::disallowed_methods)] // real threads on real machines
-async fn borrow<T: Send + 'static>(
+async fn measured_by<T: Send + 'static>(
     plan: &Plan,
     options: &Options,
-    lab: Rc<Lab>,
-    work: impl FnOnce(Vec<Lent>) -> T + Send + 'static,
+    resources: Rc<RunResources>,
+    work: impl FnOnce(Vec<IdleNode>) -> T + Send + 'static,
 ) -> Result<T, DockerError> {
-    let cluster = Cluster::set_up(plan, options, lab).await?;
+    let cluster = Cluster::set_up(plan, options, resources).await?;
     let story = async {
         cluster.form().await?;
-        let nodes = lent(&cluster)?;
+        let nodes = nodes_of(&cluster)?;
         let (done, finished) = oneshot::channel();
         // Nobody waits for the result of work that was interrupted.
         std::thread::spawn(move || done.send(work(nodes)).map_err(drop));
@@ -61,14 +61,14 @@ async fn borrow<T: Send + 'static>(
     cluster.unless_it_fails(story).await
 }
 
-fn lent(cluster: &Cluster) -> Result<Vec<Lent>, DockerError> {
+fn nodes_of(cluster: &Cluster) -> Result<Vec<IdleNode>, DockerError> {
     let machines = cluster.machines.iter().map(|machine| {
         let pid = machine.pid().and_then(|pid| u32::try_from(pid).ok());
         let pid = pid.filter(|pid| *pid > 0).ok_or_else(|| {
             let name = machine.name();
             DockerError::Run(format!("{name} has ended: {:?}", machine.last_words()))
         })?;
-        Ok(Lent {
+        Ok(IdleNode {
             address: machine.address.clone(),
             pid,
             directory: format!("/proc/{pid}/root{DATA}").into(),

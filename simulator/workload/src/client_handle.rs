@@ -1,6 +1,6 @@
-//! What can be done to clients from outside: they crash, or lose their patience.
+//! Crashes clients and puts them into retry storms, from outside.
 //!
-//! A client that crashes vanishes with whatever it had asked for: the operation stays
+//! A client that crashes vanishes with the operation it had sent: the operation stays
 //! unanswered in the history, its connection breaks, its session is left to expire. Some
 //! time later another client takes its place, with a name of its own, because nobody knows
 //! what became of the first one's last operation. A client in a retry storm gives every
@@ -13,16 +13,16 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::Setting;
+use super::RunContext;
 
 /// How long until a client that crashed is replaced.
-const ABSENCE: Duration = Duration::from_millis(200);
+const RESTART_DELAY: Duration = Duration::from_millis(200);
 /// How long a client in a storm waits for an answer.
 pub(super) const STORM_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// A client as seen from outside.
 #[derive(Default)]
-pub struct Control {
+pub struct ClientHandle {
     name: RefCell<String>,
     crashed: Cell<bool>,
     waker: RefCell<Option<Waker>>,
@@ -31,7 +31,7 @@ pub struct Control {
     stormed: Cell<u64>,
 }
 
-impl Control {
+impl ClientHandle {
     /// Of the client that lives now.
     pub fn name(&self) -> String {
         self.name.borrow().clone()
@@ -71,49 +71,49 @@ impl Control {
 /// Runs a client, and its successors when it crashes, as a task of the present host. `live`
 /// makes a client of a name; `ended` is called when there will be none any more.
 pub(super) fn spawn<F: Future<Output = ()> + 'static>(
-    setting: &Rc<Setting>,
+    context: &Rc<RunContext>,
     name: String,
-    live: impl Fn(Rc<Control>, String) -> F + 'static,
+    live: impl Fn(Rc<ClientHandle>, String) -> F + 'static,
     ended: impl FnOnce() + 'static,
 ) {
-    let control = Rc::new(Control::default());
-    setting.clients.borrow_mut().push(control.clone());
-    let shared = setting.clone();
-    setting.spawn(async move {
+    let handle = Rc::new(ClientHandle::default());
+    context.clients.borrow_mut().push(handle.clone());
+    let shared = context.clone();
+    context.spawn(async move {
         let mut life = 0;
         loop {
             let name = match life {
                 0 => name.clone(),
                 _ => format!("{name}~{life}"),
             };
-            *control.name.borrow_mut() = name.clone();
-            let client = Box::pin(live(control.clone(), name));
-            let crashed = Mortal {
+            *handle.name.borrow_mut() = name.clone();
+            let client = Box::pin(live(handle.clone(), name));
+            let crashed = Abortable {
                 client: Some(client),
-                control: control.clone(),
+                handle: handle.clone(),
             };
             if !crashed.await || shared.is_stopped() {
                 ended();
                 return;
             }
             life += 1;
-            shared.host.sleep(ABSENCE).await;
+            shared.host.sleep(RESTART_DELAY).await;
         }
     });
 }
 
 /// A client that may crash; resolves to whether it did.
-struct Mortal<F> {
+struct Abortable<F> {
     /// Dropped at the crash.
     client: Option<Pin<Box<F>>>,
-    control: Rc<Control>,
+    handle: Rc<ClientHandle>,
 }
 
-impl<F: Future<Output = ()>> Future for Mortal<F> {
+impl<F: Future<Output = ()>> Future for Abortable<F> {
     type Output = bool;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
-        if self.control.crashed.take() {
+        if self.handle.crashed.take() {
             self.client = None;
             return Poll::Ready(true);
         }
@@ -121,7 +121,7 @@ impl<F: Future<Output = ()>> Future for Mortal<F> {
         if client.as_mut().poll(cx).is_ready() {
             return Poll::Ready(false);
         }
-        let mut waker = self.control.waker.borrow_mut();
+        let mut waker = self.handle.waker.borrow_mut();
         match &mut *waker {
             Some(waker) => waker.clone_from(cx.waker()),
             None => *waker = Some(cx.waker().clone()),

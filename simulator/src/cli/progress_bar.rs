@@ -1,4 +1,4 @@
-//! The progress of long work: a bar on a terminal, nothing elsewhere.
+//! Shows the progress of long work as a bar on a terminal; elsewhere it shows nothing.
 //!
 //! It belongs to standard error; what is said while it is shown goes above it.
 
@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-pub(super) struct Meter {
+pub(super) struct WorkBar {
     bar: ProgressBar,
     failed: Cell<u64>,
     /// Whether work is measured by time instead of by pieces.
     budget_us: Option<u64>,
 }
 
-impl Meter {
+impl WorkBar {
     /// Of `planned` runs of which `done` are done, or of as many as fit into the budget.
     pub(super) fn of_sweep(planned: u64, done: u64, budget_us: Option<u64>) -> Self {
         let bar = ProgressBar::with_draw_target(Some(planned), ProgressDrawTarget::stderr())

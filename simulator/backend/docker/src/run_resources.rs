@@ -1,4 +1,4 @@
-//! What a run makes on the engine, under one label, and how it is removed again.
+//! Creates the containers, networks and volumes of a run under one label, and removes them.
 //!
 //! For each node there are two containers: one that does nothing but hold a network (an
 //! address, and the rules of faults), and one in it that runs the node. So a node that is
@@ -11,7 +11,7 @@ use squall_world::{RealWorld, World};
 
 use super::DockerError;
 use super::engine::{Engine, Labels, MarkedKind, Spec};
-use squall_linux::owner::{Life, Owner};
+use squall_linux::run_owner::{Life, Owner};
 
 /// Bears the run's id.
 const RUN: &str = "org.squall.run";
@@ -20,8 +20,8 @@ const OWNER: &str = "org.squall.owner";
 /// Where a node keeps its data, in its container.
 pub(super) const DATA: &str = "/data";
 
-/// The things of one run.
-pub(super) struct Lab {
+/// What one run has on the engine.
+pub(super) struct RunResources {
     pub engine: Engine,
     image: String,
     run: String,
@@ -38,7 +38,7 @@ pub(super) struct Holder {
     pub ip: String,
 }
 
-impl Lab {
+impl RunResources {
     /// Makes nothing yet.
     pub(super) fn new(engine: Engine, image: String) -> Self {
         let run = format!("{:016x}", RealWorld::random_u64());
