@@ -297,3 +297,24 @@ fn a_token_that_was_heard_of_late_may_be_older_than_the_newest() {
         assert_eq!(verdict, Verdict::Linearizable);
     }
 }
+
+/// Two shared grants that nobody heard of; later both clients hear of one and the same token,
+/// the second after the first has given its hold up.
+#[test]
+fn a_token_that_two_heard_of_late_is_no_order_of_grants() {
+    let mut run = Run::new();
+    run.call("a", acquire_shared("l", 1), unknown());
+    run.call("b", acquire_shared("l", 2), unknown());
+    run.call("a", acquire_shared("l", 1), granted(2));
+    run.call("a", release("l", 1, 2), Outcome::Released);
+    run.call("b", acquire_shared("l", 2), granted(2));
+    wrong(&run, "granted twice");
+    let history = run.cut();
+    let operations = operations(&history);
+    let bounds = Bounds {
+        steps: 1_000_000,
+        bytes: 1 << 30,
+    };
+    let verdict = search(&operations, &objects(&operations)["l"], bounds, &|| false);
+    assert!(matches!(verdict, Verdict::Violation(_)), "{verdict:?}");
+}

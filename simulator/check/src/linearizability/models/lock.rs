@@ -69,7 +69,7 @@ impl Hold {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LockState {
-    /// Sorted.
+    /// In the order of their grants, which is that of their tokens, known or not.
     holds: Box<[Hold]>,
     /// The largest token granted, and the largest accepted.
     last_token: Option<u64>,
@@ -118,7 +118,7 @@ impl Lock {
             below: None,
         };
         Some(LockState {
-            holds: sorted(kept.chain([new])),
+            holds: kept.chain([new]).collect(),
             last_token: token.or(state.last_token),
             ..*state
         })
@@ -137,31 +137,34 @@ impl Lock {
 }
 
 /// Asking again for what one holds changes nothing, except that a token may become known.
+/// Holds that were granted earlier then have a smaller one, later ones a larger one.
 fn again(state: &LockState, held: Hold, shared: bool, token: Option<u64>) -> Option<LockState> {
     if held.shared != shared || !held.may_have(token) {
         return None;
     }
-    let known = match held.token.or(token) {
-        None => held,
-        token => Hold {
-            token,
-            above: None,
-            below: None,
-            ..held
-        },
+    let Some(token) = token.filter(|_| held.token.is_none()) else {
+        return Some(state.clone());
     };
-    let others = state.holds.iter().filter(|hold| **hold != held).copied();
+    let mut holds = state.holds.clone();
+    let own = holds.iter().position(|hold| *hold == held)?;
+    holds[own] = Hold {
+        token: Some(token),
+        above: None,
+        below: None,
+        ..held
+    };
+    let (earlier, later) = holds.split_at_mut(own);
+    for hold in earlier.iter_mut().filter(|hold| hold.token.is_none()) {
+        hold.below = Some(hold.below.map_or(token, |below| below.min(token)));
+    }
+    for hold in later.iter_mut().filter(|hold| hold.token.is_none()) {
+        hold.above = hold.above.max(Some(token));
+    }
     Some(LockState {
-        holds: sorted(others.chain([known])),
-        last_token: state.last_token.max(known.token),
+        holds,
+        last_token: state.last_token.max(Some(token)),
         ..*state
     })
-}
-
-fn sorted(holds: impl Iterator<Item = Hold>) -> Box<[Hold]> {
-    let mut holds: Vec<Hold> = holds.collect();
-    holds.sort_unstable();
-    holds.into()
 }
 
 impl Specification for Lock {
