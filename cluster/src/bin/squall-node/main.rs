@@ -161,17 +161,25 @@ fn end_on_panic() {
     }));
 }
 
-/// `RUST_LOG` chooses what is logged, warnings and errors unless it says otherwise.
+/// `RUST_LOG` chooses what is logged: `LEVEL` or `TARGET=LEVEL,…`; warnings and errors unless it
+/// says otherwise.
 fn log_to_stderr() {
-    use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+    use tracing_subscriber::filter::{LevelFilter, Targets};
+    use tracing_subscriber::prelude::*;
 
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::WARN.into())
-        .from_env_lossy();
+    let chosen = std::env::var("RUST_LOG").unwrap_or_default();
+    let (targets, refused) = match chosen.parse::<Targets>() {
+        Ok(targets) if !chosen.is_empty() => (targets, None),
+        parsed => (Targets::new().with_default(LevelFilter::WARN), parsed.err()),
+    };
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal() && !no_color)
+        .with_ansi(std::io::stderr().is_terminal() && !no_color);
+    tracing_subscriber::registry()
+        .with(lines.with_filter(targets))
         .init();
+    if let Some(why) = refused {
+        tracing::warn!("RUST_LOG={chosen} is ignored: {why}; expected LEVEL or TARGET=LEVEL,…");
+    }
 }
