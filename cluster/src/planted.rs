@@ -2,7 +2,7 @@
 //!
 //! They prove that Squall's checks can fail. Without the crate feature `planted`,
 //! [`active`] is the constant `false` and the compiler removes every one of them. With the
-//! feature, at most one is active at a time on a thread, chosen by [`activate`].
+//! feature, at most one is active at a time on a thread, chosen by `activate`.
 //!
 //! A bug is made in the code that does the right thing otherwise, never for a test's sake.
 //! What some of them need beyond that code, because a correct cluster has no use for it, is

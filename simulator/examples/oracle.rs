@@ -26,23 +26,13 @@ use squall::scenario::variant::VARIANT;
 use squall::track_record::{bugs, judge, scenario_of};
 use squall_cluster::planted::Bug;
 
+use long::LONG;
+
+#[path = "common/long.rs"]
+mod long;
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// Load shapes that take many seconds a seed and add no fault or feature of their own.
-const LONG: [&str; 11] = [
-    "cache-performance",
-    "load",
-    "lock-performance",
-    "queue-performance",
-    "ramp",
-    "records",
-    "scalability",
-    "soak",
-    "spike",
-    "stress",
-    "volume",
-];
 
 const SEEDS: u64 = 5;
 const CHAOS_SEEDS: u64 = 50;

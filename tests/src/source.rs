@@ -1,45 +1,120 @@
-//! Rust source as far as an import rule needs it: which modules and crates a file names,
-//! and in which line.
+//! Reads Rust source as far as an import rule needs it: which modules and crates a file
+//! names, and in which line.
 //!
-//! No parser: comments, strings and unit tests are blanked, and what is left is read as
-//! words, `::` and braces. That sees `use crate::{a, b::c}`, `crate::a::f()` and chains of
-//! `super::`, and deliberately not what a macro may write.
+//! Production code only: unit tests, and files that are tests by their name, are left out.
+//! The arguments of macros are not looked into.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// A path in a source file that leads out of its module.
+use syn::visit::{self, Visit};
+use syn::{Attribute, ItemMod, ItemUse, UseTree, Visibility};
+
+/// A path in a source file that leads out of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Import {
     /// Relative to the directory that was read.
     pub file: PathBuf,
     /// From 1.
     pub line: usize,
-    /// First word of the path: `crate` for this crate (`super` chains are resolved), or the
-    /// first word of a path that starts with no keyword: a crate, a local module or a type.
-    pub root: String,
-    /// The word after the root.
-    pub module: String,
+    /// The words of the path. The first is `crate` for this crate, also where the source says
+    /// `super` or names a child of the file's module; else a crate or a type.
+    pub path: Vec<String>,
+    /// The name that a `use` gives it in the file's module.
+    alias: Option<String>,
+    /// Whether others may use it under that name.
+    is_re_export: bool,
 }
 
 /// The production code of every file below `dir`, file by file: its imports.
 ///
 /// # Panics
-/// The directory cannot be read.
+/// The directory cannot be read, or a file is no Rust.
 pub fn imports(dir: &Path) -> Vec<Import> {
+    let sources = sources(dir);
+    let modules = sources.keys().map(|file| module_path(file)).collect();
+    let imports = sources
+        .iter()
+        .map(|(file, text)| imports_of(file, text, &modules));
+    imports.flatten().collect()
+}
+
+/// Groups of files of the crate below `dir` that import each other in a circle, by module.
+///
+/// A module's own file stands above those of its children: it declares and re-exports them,
+/// so what it takes from them closes no circle. What is imported by way of a re-export counts
+/// as imported from where it is defined.
+///
+/// # Panics
+/// As [`imports`].
+pub fn circles(dir: &Path) -> Vec<Vec<String>> {
+    let modules: BTreeSet<Vec<String>> = sources(dir).keys().map(|f| module_path(f)).collect();
+    let imports = imports(dir);
+    let mut names = BTreeMap::new();
+    for import in &imports {
+        if let (Some(alias), "crate") = (&import.alias, &*import.path[0]) {
+            let key = (module_path(&import.file), alias.clone());
+            names.insert(key, import.path[1..].to_vec());
+        }
+    }
+    let home = |path: &[String]| {
+        let mut path = path.to_vec();
+        // As many renamings as any chain of re-exports has, and no endless ring of them.
+        for _ in 0..8 {
+            let within = (0..=path.len())
+                .rev()
+                .find(|n| modules.contains(&path[..*n]));
+            let Some(within) = within else { break };
+            let word = path.get(within).cloned().unwrap_or_default();
+            match names.get(&(path[..within].to_vec(), word)) {
+                Some(target) => {
+                    let rest = path.split_off(within + 1);
+                    path = [target.clone(), rest].concat();
+                }
+                None => return Some(path[..within].to_vec()),
+            }
+        }
+        None
+    };
+    let mut edges: BTreeMap<Vec<String>, BTreeSet<Vec<String>>> = BTreeMap::new();
+    for import in imports
+        .iter()
+        .filter(|i| i.path[0] == "crate" && !i.is_re_export)
+    {
+        let from = module_path(&import.file);
+        let to = home(&import.path[1..]).filter(|to| !to.starts_with(&from));
+        edges.entry(from).or_default().extend(to);
+    }
+    let reaches = |from: &Vec<String>| {
+        let mut seen = BTreeSet::new();
+        let mut next = vec![from];
+        while let Some(at) = next.pop() {
+            let more = edges.get(at).into_iter().flatten();
+            next.extend(more.filter(|to| seen.insert((*to).clone())));
+        }
+        seen
+    };
+    let reached: BTreeMap<_, _> = edges.keys().map(|from| (from, reaches(from))).collect();
+    let mut groups = BTreeSet::new();
+    for (from, seen) in reached.iter().filter(|(from, seen)| seen.contains(**from)) {
+        let back = |other: &&Vec<String>| reached.get(other).is_some_and(|s| s.contains(*from));
+        let group: Vec<String> = seen.iter().filter(back).map(|m| m.join("::")).collect();
+        groups.insert(group);
+    }
+    groups.into_iter().collect()
+}
+
+/// Files below `dir` that hold production code, with their text.
+fn sources(dir: &Path) -> BTreeMap<PathBuf, String> {
     let mut files = Vec::new();
     find(dir, &mut files);
     assert!(!files.is_empty(), "no source below {}", dir.display());
-    files.sort();
-    let mut all = Vec::new();
-    for path in files {
+    let read = files.into_iter().map(|path| {
         let file = path.strip_prefix(dir).expect("found below it").to_owned();
-        if is_test(&file) {
-            continue;
-        }
         let text = std::fs::read_to_string(&path).expect("a source file is text");
-        all.extend(imports_of(&file, &text));
-    }
-    all
+        (file, text)
+    });
+    read.filter(|(file, _)| !is_test(file)).collect()
 }
 
 fn find(dir: &Path, files: &mut Vec<PathBuf>) {
@@ -66,138 +141,145 @@ pub fn module_of(file: &Path) -> String {
     first.to_string_lossy().trim_end_matches(".rs").to_owned()
 }
 
-fn imports_of(file: &Path, text: &str) -> Vec<Import> {
-    let code = blank(text);
-    let end = code.find("#[cfg(test)]\nmod tests {");
-    let words = words(&code[..end.unwrap_or(code.len())]);
-    let depth = depth(file);
-    let mut found = Vec::new();
-    let mut at = 0;
-    while at < words.len() {
-        let Some((root, next)) = root(&words, at, depth) else {
-            at += 1;
-            continue;
-        };
-        let (modules, end) = first_words(&words, next);
-        found.extend(modules.into_iter().map(|module| Import {
-            file: file.to_owned(),
-            line: words[at].line,
-            root: root.clone(),
-            module,
-        }));
-        at = end;
+/// The module of a file: `a/b.rs` and `a/b/mod.rs` are both `a::b`.
+fn module_path(file: &Path) -> Vec<String> {
+    let parts = file.with_extension("");
+    let mut parts: Vec<String> = (parts.iter())
+        .map(|part| part.to_string_lossy().into_owned())
+        .collect();
+    if parts.last().is_some_and(|last| last == "mod") || parts == ["lib"] || parts == ["main"] {
+        parts.pop();
     }
-    found
+    parts
 }
 
-struct Word<'a> {
-    text: &'a str,
-    line: usize,
-}
-
-/// How many modules deep the file is: `src/a/b.rs` and `src/a/b/mod.rs` are two deep.
-fn depth(file: &Path) -> usize {
-    let parts = file.iter().count();
-    match file.file_stem().expect("it has a name").to_str() {
-        Some("mod" | "lib" | "main") => parts - 1,
-        _ => parts,
-    }
-}
-
-/// If a path starts at `at`: its root, and where what follows the root begins.
-fn root(words: &[Word], at: usize, depth: usize) -> Option<(String, usize)> {
-    let is = |at: usize, text: &str| words.get(at).is_some_and(|word| word.text == text);
-    let starts = at == 0 || !is(at - 1, "::");
-    let is_name = words[at]
-        .text
-        .starts_with(|c: char| c.is_alphabetic() || c == '_');
-    if !starts || !is_name || !is(at + 1, "::") {
-        return None;
-    }
-    match words[at].text {
-        "self" | "Self" => None,
-        "super" => {
-            let mut next = at;
-            while is(next, "super") && is(next + 1, "::") {
-                next += 2;
-            }
-            let climbed = (next - at) / 2;
-            (climbed == depth).then(|| ("crate".to_owned(), next))
-        }
-        name => Some((name.to_owned(), at + 2)),
-    }
-}
-
-/// The word at `at`, or, if a brace opens there, the first word of each of its entries; and
-/// where to read on.
-fn first_words(words: &[Word], at: usize) -> (Vec<String>, usize) {
-    let Some(first) = words.get(at) else {
-        return (Vec::new(), at);
+fn imports_of(file: &Path, text: &str, modules: &BTreeSet<Vec<String>>) -> Vec<Import> {
+    let syntax = syn::parse_file(text).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    let mut reader = Reader {
+        file,
+        module: module_path(file),
+        modules,
+        found: Vec::new(),
     };
-    if first.text != "{" {
-        return (vec![first.text.to_owned()], at + 1);
-    }
-    let mut found = Vec::new();
-    let mut depth = 0;
-    for (index, word) in words.iter().enumerate().skip(at) {
-        match word.text {
-            "{" => depth += 1,
-            "}" => depth -= 1,
-            text if depth == 1 && matches!(words[index - 1].text, "{" | ",") => {
-                found.push(text.to_owned());
-            }
-            _ => {}
-        }
-        if depth == 0 {
-            return (found, index + 1);
-        }
-    }
-    (found, words.len())
+    reader.visit_file(&syntax);
+    reader.found
 }
 
-/// Words, `::` and other signs, with their lines.
-fn words(code: &str) -> Vec<Word<'_>> {
-    let mut words = Vec::new();
-    for (number, line) in code.lines().enumerate() {
-        let mut rest = line.trim_start();
-        while let Some(first) = rest.chars().next() {
-            let length = match first {
-                _ if rest.starts_with("::") => 2,
-                c if c.is_alphanumeric() || c == '_' => rest
-                    .find(|c: char| !c.is_alphanumeric() && c != '_')
-                    .unwrap_or(rest.len()),
-                c => c.len_utf8(),
-            };
-            let line = number + 1;
-            let text = &rest[..length];
-            words.push(Word { text, line });
-            rest = rest[length..].trim_start();
-        }
-    }
-    words
+struct Reader<'a> {
+    file: &'a Path,
+    module: Vec<String>,
+    modules: &'a BTreeSet<Vec<String>>,
+    found: Vec<Import>,
 }
 
-/// The text with comments and the insides of strings removed, line by line in place. Raw
-/// strings and character literals of a quote are not known; production code here has the
-/// one only where no path is, and the other nowhere.
-fn blank(text: &str) -> String {
-    let mut code = String::new();
-    let mut in_string = false;
-    for line in text.lines() {
-        let mut chars = line.chars().peekable();
-        while let Some(c) = chars.next() {
-            match c {
-                '\\' if in_string => drop(chars.next()),
-                '\'' if !in_string && chars.peek() == Some(&'"') => drop(chars.next()),
-                '"' => in_string = !in_string,
-                '/' if !in_string && chars.peek() == Some(&'/') => break,
-                c if !in_string => code.push(c),
-                _ => {}
+impl Reader<'_> {
+    fn add(&mut self, line: usize, path: &[String], alias: Option<&String>, is_re_export: bool) {
+        let Some(path) = self.resolved(path) else {
+            return;
+        };
+        self.found.push(Import {
+            file: self.file.to_owned(),
+            line,
+            path,
+            alias: alias.cloned(),
+            is_re_export,
+        });
+    }
+
+    /// `None` for a path that stays in the file.
+    fn resolved(&self, path: &[String]) -> Option<Vec<String>> {
+        let up = path.iter().take_while(|word| *word == "super").count();
+        let child = [&self.module[..], &path[..1]].concat();
+        let base = match &*path[0] {
+            "self" | "Self" => return None,
+            "super" => &self.module[..self.module.len().checked_sub(up)?],
+            _ if self.modules.contains(&child) => &self.module[..],
+            _ => return (path.len() > 1).then(|| path.to_vec()),
+        };
+        Some([&["crate".to_owned()], base, &path[up..]].concat())
+    }
+
+    fn tree(&mut self, before: &[String], tree: &UseTree, is_re_export: bool) {
+        match tree {
+            UseTree::Path(part) => {
+                let path = [before, &[part.ident.to_string()]].concat();
+                self.tree(&path, &part.tree, is_re_export);
+            }
+            UseTree::Group(group) => {
+                let trees = group.items.iter();
+                trees.for_each(|tree| self.tree(before, tree, is_re_export));
+            }
+            UseTree::Glob(glob) => {
+                let line = glob.star_token.spans[0].start().line;
+                self.add(line, before, None, is_re_export);
+            }
+            UseTree::Name(name) if name.ident == "self" => {
+                self.leaf(&name.ident, before, before.last(), is_re_export);
+            }
+            UseTree::Name(name) => {
+                let alias = name.ident.to_string();
+                let path = [before, std::slice::from_ref(&alias)].concat();
+                self.leaf(&name.ident, &path, Some(&alias), is_re_export);
+            }
+            UseTree::Rename(name) => {
+                let path = [before, &[name.ident.to_string()]].concat();
+                self.leaf(
+                    &name.ident,
+                    &path,
+                    Some(&name.rename.to_string()),
+                    is_re_export,
+                );
             }
         }
-        code.push('\n');
     }
-    code
+
+    fn leaf(
+        &mut self,
+        at: &syn::Ident,
+        path: &[String],
+        alias: Option<&String>,
+        is_re_export: bool,
+    ) {
+        self.add(at.span().start().line, path, alias, is_re_export);
+    }
+}
+
+impl<'ast> Visit<'ast> for Reader<'_> {
+    fn visit_item_use(&mut self, item: &'ast ItemUse) {
+        let is_re_export = !matches!(item.vis, Visibility::Inherited);
+        self.tree(&[], &item.tree, is_re_export);
+    }
+
+    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
+        if item.content.is_some() && !item.attrs.iter().any(is_for_tests) {
+            self.module.push(item.ident.to_string());
+            visit::visit_item_mod(self, item);
+            self.module.pop();
+        }
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        let words: Vec<String> = (path.segments.iter())
+            .map(|segment| segment.ident.to_string())
+            .collect();
+        if words.len() > 1 {
+            self.add(
+                path.segments[0].ident.span().start().line,
+                &words,
+                None,
+                false,
+            );
+        }
+        visit::visit_path(self, path);
+    }
+
+    /// Attributes name macros, not modules.
+    fn visit_attribute(&mut self, _: &'ast Attribute) {}
+}
+
+fn is_for_tests(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("cfg")
+        && (attribute.parse_args::<syn::Ident>()).is_ok_and(|condition| condition == "test")
 }
 
 #[cfg(test)]
@@ -205,8 +287,8 @@ mod tests {
     use super::*;
 
     fn found(file: &str, text: &str) -> Vec<(usize, String)> {
-        let imports = imports_of(Path::new(file), text);
-        let short = |import: Import| (import.line, format!("{}::{}", import.root, import.module));
+        let imports = imports_of(Path::new(file), text, &BTreeSet::new());
+        let short = |import: Import| (import.line, import.path.join("::"));
         imports.into_iter().map(short).collect()
     }
 
@@ -215,22 +297,23 @@ mod tests {
         let text =
             "use crate::{\n    a::b,\n    c::{d, e},\n    f,\n};\nfn g() { crate::h::i() }\n";
         let expected = [
-            (1, "crate::a"),
-            (1, "crate::c"),
-            (1, "crate::f"),
-            (6, "crate::h"),
+            (2, "crate::a::b"),
+            (3, "crate::c::d"),
+            (3, "crate::c::e"),
+            (4, "crate::f"),
+            (6, "crate::h::i"),
         ];
         let expected: Vec<_> = expected.map(|(line, path)| (line, path.into())).into();
         assert_eq!(found("x.rs", text), expected);
     }
 
     #[test]
-    fn climbing_to_the_root_is_naming_the_crate() {
+    fn climbing_names_the_crate() {
         let text = "use super::super::other::Thing;\nuse super::near::Thing;\n";
-        let other = vec![(1, "crate::other".to_owned())];
-        assert_eq!(found("a/b.rs", text), other);
-        assert_eq!(found("a/b/mod.rs", text), other);
-        assert_eq!(found("a/b/c.rs", text), []);
+        let expected = [(1, "crate::other::Thing"), (2, "crate::a::near::Thing")];
+        let expected: Vec<_> = expected.map(|(line, path)| (line, path.into())).into();
+        assert_eq!(found("a/b.rs", text), expected);
+        assert_eq!(found("a/b/mod.rs", text), expected);
     }
 
     #[test]
@@ -245,7 +328,7 @@ mod tests {
 
     #[test]
     fn comments_strings_and_unit_tests_do_not_count() {
-        let text = "//! [`crate::a`]\nlet s = \"crate::b \\\" crate::c\n crate::d\"; // crate::e\n\
+        let text = "//! [`crate::a`]\nconst S: &str = \"crate::b \\\" crate::c\n crate::d\"; // crate::e\n\
                     #[cfg(test)]\nmod tests {\n    use crate::f::g;\n}\n";
         assert_eq!(found("x.rs", text), []);
     }
@@ -256,5 +339,50 @@ mod tests {
         assert!(is_test(Path::new("measure/loss_tests.rs")));
         assert!(is_test(Path::new("check/testing.rs")));
         assert!(!is_test(Path::new("check/latest.rs")));
+    }
+
+    /// Files of a crate as the table says, and the circles among them.
+    fn circles_of(files: &[(&str, &str)]) -> Vec<Vec<String>> {
+        let dir = tempfile::tempdir().expect("a directory");
+        for (file, text) in files {
+            let path = dir.path().join(file);
+            std::fs::create_dir_all(path.parent().expect("below it")).expect("a directory");
+            std::fs::write(path, text).expect("a file");
+        }
+        circles(dir.path())
+    }
+
+    #[test]
+    fn a_circle_is_found_through_re_exports_and_parents() {
+        let lib = ("lib.rs", "mod a;\nmod b;\nmod c;\npub use b::Thing;\n");
+        let direct = [
+            lib,
+            ("a.rs", "use super::b::f;"),
+            ("b.rs", "fn f() { crate::a::g() }"),
+        ];
+        assert_eq!(circles_of(&direct), [["a", "b"]]);
+        let re_exported = [
+            lib,
+            ("a.rs", "use crate::Thing;"),
+            ("b.rs", "use super::a::g;"),
+        ];
+        assert_eq!(circles_of(&re_exported), [["a", "b"]]);
+        let three = [
+            lib,
+            ("a.rs", "use super::b::f;"),
+            ("b.rs", "use super::c::h;"),
+            ("c.rs", "fn f(x: crate::a::T) {}"),
+        ];
+        assert_eq!(circles_of(&three), [["a", "b", "c"]]);
+    }
+
+    #[test]
+    fn a_module_may_use_its_children_and_they_it() {
+        let files = [
+            ("lib.rs", "mod a;\nmod b;\nuse a::f;\npub struct Own;\n"),
+            ("a.rs", "use super::Own;\nuse super::b::g;"),
+            ("b.rs", "use crate::Own;"),
+        ];
+        assert_eq!(circles_of(&files), Vec::<Vec<String>>::new());
     }
 }

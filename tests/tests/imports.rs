@@ -5,7 +5,7 @@
 //! crate. The tables say what is, not what may be wished for, so a module that stops using
 //! another should be taken off its list.
 
-use squall_tests::source::{Import, imports, module_of};
+use squall_tests::source::{Import, circles, imports, module_of};
 
 /// A module, and the modules of its crate that it may name beside itself.
 type Rule = (&'static str, &'static [&'static str]);
@@ -145,9 +145,93 @@ fn every_module_has_a_rule_and_every_rule_a_module() {
     }
 }
 
+/// Circles that are left, by the source directory of their crate. A new one belongs broken, not
+/// listed, and one that is broken leaves the list.
+///
+/// A client of a workload holds the run's context, which holds the services, whose trait runs
+/// clients. The others share a constant or a type with the file that calls them.
+const KNOWN_CIRCLES: [(&str, &[&str]); 7] = [
+    ("cluster/src", &["node::connection", "node::transaction"]),
+    (
+        "cluster/src",
+        &["protocol::parse::cache", "protocol::parse::strings"],
+    ),
+    (
+        "cluster/src",
+        &[
+            "raft::hello",
+            "raft::snapshot",
+            "raft::state_machine",
+            "raft::wire",
+        ],
+    ),
+    (
+        "simulator/check/src",
+        &["external::object", "external::records"],
+    ),
+    (
+        "simulator/check/src",
+        &["external::picture", "external::scene"],
+    ),
+    (
+        "simulator/src",
+        &[
+            "cli::args",
+            "cli::baseline",
+            "cli::run",
+            "cli::shrink",
+            "cli::stored",
+            "cli::sweep",
+            "cli::sweep_args",
+            "cli::variants",
+            "cli::verify",
+            "cli::worker",
+        ],
+    ),
+    (
+        "simulator/workload/src",
+        &[
+            "audit",
+            "cache",
+            "client",
+            "client_handle",
+            "cluster",
+            "exactly_once",
+            "load",
+            "lock",
+            "near",
+            "probe",
+            "queue",
+            "records",
+            "run_context",
+            "service",
+            "shared",
+        ],
+    ),
+];
+
+/// Every crate of the workspace: no files import each other in a circle, but for those known.
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let manifest = std::fs::read_to_string(squall_tests::repository().join("Cargo.toml"));
+    let manifest: toml::Table = toml::from_str(&manifest.expect("a manifest")).expect("TOML");
+    let members = manifest["workspace"]["members"].as_array().expect("a list");
+    let mut found = Vec::new();
+    for member in members {
+        let src = format!("{}/src", member.as_str().expect("a path"));
+        let groups = circles(&squall_tests::repository().join(&src));
+        found.extend(
+            groups
+                .iter()
+                .map(|group| format!("{src}: {}", group.join(", "))),
+        );
+    }
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
 fn enforce(src: &str, rules: &[Rule], homes: &[Home]) {
     let named = imports(&squall_tests::repository().join(src));
-    let modules = named.iter().filter(|import| import.root == "crate");
+    let modules = named.iter().filter(|import| import.path[0] == "crate");
     let modules = modules.filter_map(|import| breaks_rule(import, rules).map(|why| (import, why)));
     let crates = named.iter();
     let crates = crates.filter_map(|import| left_home(import, homes).map(|why| (import, why)));
@@ -161,7 +245,7 @@ fn enforce(src: &str, rules: &[Rule], homes: &[Home]) {
 fn breaks_rule(import: &Import, rules: &[Rule]) -> Option<String> {
     let module = module_of(&import.file);
     let (_, allowed) = rules.iter().find(|(name, _)| *name == module)?;
-    let named = import.module.as_str();
+    let named = import.path.get(1)?.as_str();
     let fine = named == module || allowed.contains(&named) || RE_EXPORTED.contains(&named);
     (!fine).then(|| match allowed {
         [] => format!("`{module}` may import no other module"),
@@ -170,7 +254,7 @@ fn breaks_rule(import: &Import, rules: &[Rule]) -> Option<String> {
 }
 
 fn left_home(import: &Import, homes: &[Home]) -> Option<String> {
-    let (name, places) = homes.iter().find(|(name, _)| *name == import.root)?;
+    let (name, places) = homes.iter().find(|(name, _)| *name == import.path[0])?;
     let at_home = places.iter().any(|place| import.file.starts_with(place));
     (!at_home).then(|| match places {
         [] => format!("`{name}` may not be named in this crate"),
@@ -181,7 +265,8 @@ fn left_home(import: &Import, homes: &[Home]) -> Option<String> {
 fn describe(src: &str, import: &Import) -> String {
     let file = import.file.display();
     format!(
-        "{src}/{file}:{}: names {}::{}",
-        import.line, import.root, import.module
+        "{src}/{file}:{}: names {}",
+        import.line,
+        import.path.join("::")
     )
 }

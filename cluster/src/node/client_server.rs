@@ -17,6 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::connection::{Connection, Reads, Then};
 use super::pipeline::Gathered;
+use super::settings::READ_BYTES;
 use super::{Node, tracking};
 use crate::protocol::{Decoder, wire};
 use crate::raft::RaftWorld;
@@ -26,8 +27,6 @@ use crate::world;
 const FLUSH_BYTES: usize = 64 * 1024;
 /// No more than this is read of a client whose next command may not begin yet.
 const MOST_BEHIND_BYTES: usize = 64 * 1024;
-/// Read buffers grow by at least this much.
-pub(super) const READ_BYTES: usize = 1024;
 /// A client that takes nothing of an answer for so long is given up.
 const WRITE_LIMIT: Duration = Duration::from_secs(60);
 /// Rest after a failed accept (out of file descriptors, say), before the next.

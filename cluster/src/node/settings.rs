@@ -10,6 +10,9 @@ use super::access::Access;
 use crate::raft::RaftWorld;
 use crate::state::glob;
 
+/// Read buffers of clients grow by at least this much.
+pub(super) const READ_BYTES: usize = 1024;
+
 /// What a node allows its clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientOptions {

@@ -26,7 +26,7 @@ use futures_util::future::{Either, select};
 use openraft::ReadPolicy;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::client_server::READ_BYTES;
+use super::settings::READ_BYTES;
 use super::{Node, NodeError};
 use crate::planted::{self, Bug};
 use crate::protocol::{self, Call, ConnectionCall, Decoder, Push, wire};

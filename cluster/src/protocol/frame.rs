@@ -7,8 +7,9 @@
 use bytes::BytesMut;
 use redis_protocol::resp2::{decode::decode_bytes_mut, types::BytesFrame};
 
-use super::decode::{ProtocolError, peek_length};
+use super::decode::peek_length;
 use super::limits::{MAX_BULK_BYTES, MAX_REPLY_DEPTH, MAX_REPLY_ELEMENTS};
+use super::protocol_error::ProtocolError;
 
 /// Takes the next reply out of `buf`; `None`: more bytes are needed. After an error the
 /// connection is to be closed.

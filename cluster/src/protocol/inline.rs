@@ -7,8 +7,8 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::decode::ProtocolError;
 use super::limits::MAX_ARGUMENTS;
+use super::protocol_error::ProtocolError;
 
 /// The words of `line`, none for a blank line. Unquoted words share its memory.
 pub(super) fn split(line: &Bytes) -> Result<Vec<Bytes>, ProtocolError> {

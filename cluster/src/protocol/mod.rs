@@ -24,6 +24,7 @@ mod inline;
 mod limits;
 mod node_error;
 mod parse;
+mod protocol_error;
 mod push;
 mod refusal;
 mod reply;
@@ -38,11 +39,12 @@ pub use call::{
     KillFilter, ReadMode, ReplyMode, ReplyStyle, ScriptCall, TransactionCall,
 };
 pub use command_error::CommandError;
-pub use decode::{Decoder, ProtocolError};
+pub use decode::Decoder;
 pub use frame::next_frame;
 pub use limits::*;
 pub use node_error::{CLUSTER_DOWN, moved, try_again, unknown_outcome};
 pub use parse::{COMMANDS, Flags, Keys, Script, Spec, parse};
+pub use protocol_error::ProtocolError;
 pub use push::{MAX_PUSHED_KEYS, Push, write_ping, write_track};
 pub use redis_protocol::resp2::types::BytesFrame;
 pub use reply::{REDIS_VERSION, encode, encode_hello};

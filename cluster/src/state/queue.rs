@@ -12,6 +12,7 @@
 
 mod dedup;
 mod index;
+mod message;
 mod messages;
 
 use super::command::{NewMessage, QueueCommand, QueueInfo, QueueSettings, Refusal, Reply};

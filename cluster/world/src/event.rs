@@ -6,26 +6,60 @@
 
 use serde::{Deserialize, Serialize};
 
+/// An event of a node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum NodeEvent {
     /// The process is up and its storage recovered.
-    Started { last_log: u64, applied: u64 },
+    Started {
+        /// Index of the last entry in its log.
+        last_log: u64,
+        /// Index of the last entry that it has applied.
+        applied: u64,
+    },
     /// The process ended by itself or was ended.
-    Stopped { why: String },
+    Stopped {
+        /// The reason, in one line.
+        why: String,
+    },
     /// Starts an election; pre-vote rounds included (`term` is the one asked for).
-    Election { term: u64, pre_vote: bool },
+    Election {
+        /// The term that it stands for.
+        term: u64,
+        /// Whether it only asks if it could win.
+        pre_vote: bool,
+    },
     /// Voted for `candidate` in `term`, durably.
-    Voted { term: u64, candidate: String },
+    Voted {
+        /// The term of the vote.
+        term: u64,
+        /// The name of the node that gets it.
+        candidate: String,
+    },
     /// Became leader.
-    Leader { term: u64 },
+    Leader {
+        /// The term that it leads.
+        term: u64,
+    },
     /// Committed its first entry as leader of `term`.
-    FirstCommit { term: u64, index: u64 },
+    FirstCommit {
+        /// The leader's term.
+        term: u64,
+        /// The entry's index.
+        index: u64,
+    },
     /// Follows a leader, or no longer leads.
-    Follower { term: u64, leader: Option<String> },
+    Follower {
+        /// The term in which it follows.
+        term: u64,
+        /// The leader's name, if it is known.
+        leader: Option<String>,
+    },
     /// Where the node stands after applying `index`.
     Applied {
+        /// The entry's term.
         term: u64,
+        /// The entry's index.
         index: u64,
         /// Hash of all entries and replies so far.
         digest: String,
@@ -34,29 +68,60 @@ pub enum NodeEvent {
         state: Option<String>,
     },
     /// Term of the committed entry at `index`: evidence for log matching.
-    Committed { term: u64, index: u64 },
+    Committed {
+        /// The leader's term.
+        term: u64,
+        /// The last committed index.
+        index: u64,
+    },
     /// A snapshot up to `index` is durable.
-    Snapshot { term: u64, index: u64 },
+    Snapshot {
+        /// Term of the last entry in the snapshot.
+        term: u64,
+        /// Its index.
+        index: u64,
+    },
     /// A snapshot from the leader has arrived and is about to be installed.
-    SnapshotArrived { index: u64 },
+    SnapshotArrived {
+        /// Index of the last entry in the snapshot.
+        index: u64,
+    },
     /// A snapshot from the leader replaced the state.
-    SnapshotInstalled { term: u64, index: u64 },
+    SnapshotInstalled {
+        /// Term of the last entry in the snapshot.
+        term: u64,
+        /// Its index.
+        index: u64,
+    },
     /// This configuration is in force on the node.
     Membership {
+        /// Index of the configuration's entry.
         index: u64,
+        /// Names of the nodes with a vote.
         voters: Vec<String>,
+        /// Names of the nodes without one.
         learners: Vec<String>,
         /// Two configurations at once: decisions need a majority of each.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         joint: bool,
     },
     /// Keys looked up by gets since the process began, and how many were found.
-    CacheReads { gets: u64, hits: u64, misses: u64 },
+    CacheReads {
+        /// Reads of keys.
+        gets: u64,
+        /// Those that found one.
+        hits: u64,
+        /// Those that found none.
+        misses: u64,
+    },
     /// What the node's time has gone into since its process began. Told with the first work
     /// after a second has passed since it was told last, so an idle node is silent.
     Work(Box<Work>),
     /// The storage refused, or something else the node cannot mend.
-    Damaged { why: String },
+    Damaged {
+        /// What is wrong with the stored state.
+        why: String,
+    },
     /// Whoever runs the cluster has put a machine with an empty disk in the node's place,
     /// after the node had been removed from the cluster. What it had voted and stored is gone.
     Replaced,
@@ -69,8 +134,10 @@ pub struct Work {
     /// Commands that this node, as leader or reader, answered with a reply: sessions and locks.
     #[serde(skip_serializing_if = "is_nothing")]
     pub lock: Served,
+    /// Operations of queues.
     #[serde(skip_serializing_if = "is_nothing")]
     pub queue: Served,
+    /// Operations of caches.
     #[serde(skip_serializing_if = "is_nothing")]
     pub cache: Served,
     /// Calls to followers that carried entries, from sending to the answer.
@@ -118,7 +185,9 @@ pub struct Served {
 /// How often, and how long in all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timed {
+    /// How many there were.
     pub count: u64,
+    /// Their time together, microseconds.
     pub us: u64,
 }
 

@@ -1,13 +1,15 @@
 //! The seam between the cluster and the world it runs in.
 //!
 //! Every source of time, tasks, randomness and sockets that the cluster uses goes through
-//! [`World`]; durable files go through [`crate::storage::Disk`]. One compiled cluster serves
+//! [`World`]; durable files go through [`disk::Disk`]. One compiled cluster serves
 //! every world by static dispatch: the real one below, the simulated one of the simulator
 //! crate, and, in its benchmarks, the classic `turmoil` engine.
 //!
 //! The functions are static because openraft's `AsyncRuntime` is: a world finds out by
 //! itself which node is running (a thread-local in simulations, the process in reality).
 //! Everything is single-threaded; no future needs `Send`.
+
+#![warn(missing_docs)]
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -65,23 +67,31 @@ pub fn is_reachable(host: &str) -> bool {
 /// Time, tasks, randomness and sockets, as one node sees them.
 #[allow(async_fn_in_trait)] // single-threaded by design: no future here needs `Send`
 pub trait World: Copy + Default + Debug + Eq + Ord + 'static {
+    /// A connection.
     type Stream: AsyncRead + AsyncWrite + Unpin + 'static;
+    /// A listening socket.
     type Listener: 'static;
+    /// Resolves when a time has come.
     type Sleep: Future<Output = ()> + 'static;
+    /// Durable files.
     type Disk: Disk;
 
     /// The node's monotonic clock. May run fast or slow, never backwards.
     fn now() -> Instant;
     /// The node's wall clock, milliseconds since the Unix epoch. May jump.
     fn wall_clock_ms() -> u64;
+    /// Resolves at `deadline`; at once if that has passed.
     fn sleep_until(deadline: Instant) -> Self::Sleep;
     /// Runs a task on this node until it ends or the node dies.
     fn spawn(task: impl Future<Output = ()> + 'static);
+    /// A random number, uniform over all 64 bits.
     fn random_u64() -> u64;
 
     /// Listens on `address` (`host:port`).
     async fn listen(address: &str) -> io::Result<Self::Listener>;
+    /// Waits for the next connection.
     async fn accept(listener: &mut Self::Listener) -> io::Result<Self::Stream>;
+    /// Opens a connection to `host:port`.
     async fn connect(address: &str) -> io::Result<Self::Stream>;
     /// Where a connection comes from, for people; empty if this world does not tell.
     fn peer_name(_: &Self::Stream) -> String {
@@ -97,6 +107,7 @@ pub trait World: Copy + Default + Debug + Eq + Ord + 'static {
         work()
     }
 
+    /// Resolves after `duration`.
     fn sleep(duration: Duration) -> Self::Sleep {
         Self::sleep_until(Self::now() + duration)
     }

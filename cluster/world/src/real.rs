@@ -21,6 +21,7 @@ use super::{Instant, World};
 use crate::disk::RealDisk;
 use crate::event::NodeEvent;
 
+/// The real world: this machine's clock, network and disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RealWorld;
 

@@ -157,6 +157,7 @@ pub enum BackendError {
     Failed {
         /// [`BackendInfo::title`] of the backend.
         title: &'static str,
+        /// What the backend said.
         source: Box<dyn Error + Send + Sync>,
     },
     /// Somebody wished the run to end early.

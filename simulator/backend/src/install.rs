@@ -122,7 +122,7 @@ impl<S: Site> Nemesis<S> {
                 NodeFault::Wipe => return self.repair(nodes).await,
                 NodeFault::Isolate => return self.site.remove(fault).await,
                 NodeFault::Disk(what) => return self.mend_disks(fault, nodes, *what).await,
-                few_worlds_can => self.site.mark_available(nodes, *few_worlds_can),
+                few_worlds_can => self.site.undo(nodes, *few_worlds_can),
             },
             Action::Partition { .. } | Action::Link { .. } => {
                 return self.site.remove(fault).await;
@@ -199,8 +199,8 @@ impl<S: Site> Nemesis<S> {
         }
     }
 
-    /// Stops and starts one node after the other. A drawn one waits before each node until
-    /// the budget allows for it, and leaves out whom it cannot check_budget in time.
+    /// Stops and starts one node after the other. A drawn fault waits before each node until
+    /// the budget allows for it, and leaves out a node that it does not allow in time.
     async fn restart_in_turn(&self, fault: &PlannedFault, nodes: &[usize], cycle: Cycle) {
         for node in nodes {
             let is_affordable = || !fault.drawn || self.check_budget(&[*node].into()).is_ok();

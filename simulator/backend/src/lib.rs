@@ -2,7 +2,10 @@
 //! [`operator`], over whatever machines a world offers ([`site`]). Nothing flows back: a run
 //! ends as a history. What makes a world a backend is the trait [`backend::Backend`].
 
+#![warn(missing_docs)]
+
 pub mod backend;
+pub mod contract;
 pub mod install;
 pub mod link;
 pub mod log;

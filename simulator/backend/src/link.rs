@@ -64,6 +64,7 @@ impl Link {
         }
     }
 
+    /// Links as the plan has them, without faults.
     pub fn new(plan: &NetworkPlan) -> Self {
         // Faults add to what is measured.
         let (latency_min_us, latency_max_us, jitter_us) = match plan.measured_latency {

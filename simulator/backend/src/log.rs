@@ -22,6 +22,7 @@ pub struct LogLine {
     pub role: Role,
     /// As above; 0 before the first report.
     pub term: u64,
+    /// The least severe level that is kept.
     pub level: Level,
     /// The module that logged it.
     pub target: String,
@@ -32,9 +33,12 @@ pub struct LogLine {
 /// The role of a node in Raft, as it reports it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Role {
+    /// It follows a leader, or waits for one.
     #[default]
     Follower,
+    /// It stands for election.
     Candidate,
+    /// It leads.
     Leader,
     /// The process is not running.
     Down,

@@ -32,6 +32,7 @@ pub const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// An instant fault waits this long for its target.
 pub(super) const INSTANT_PATIENCE_US: u64 = 5_000_000;
 
+/// Carries out the faults of a plan.
 pub struct Nemesis<S: Site> {
     pub(super) site: Rc<S>,
     pub(super) context: Rc<RunContext>,
@@ -53,6 +54,7 @@ pub struct Nemesis<S: Site> {
 }
 
 impl<S: Site> Nemesis<S> {
+    /// For the faults of this plan; nothing is done before [`Self::start`].
     pub fn new(site: Rc<S>, context: Rc<RunContext>, plan: &Plan) -> Rc<Self> {
         let triggers: Rc<Triggers> = Rc::default();
         if plan.faults.iter().any(|fault| fault.when.is_some()) {

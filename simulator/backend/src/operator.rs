@@ -34,6 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Rest between attempts.
 const REST: Duration = Duration::from_millis(100);
 
+/// Keeps the membership as the plan wants it.
 pub struct Operator<S: Site> {
     site: Rc<S>,
     context: Rc<RunContext>,
@@ -46,6 +47,7 @@ pub struct Operator<S: Site> {
 }
 
 impl<S: Site> Operator<S> {
+    /// Wants the first members, and nothing else yet.
     pub fn new(site: Rc<S>, context: Rc<RunContext>) -> Rc<Self> {
         Rc::new(Self {
             site,

@@ -23,10 +23,15 @@ const FINISH_LIMIT: Duration = Duration::from_secs(120);
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(5);
 
+/// A run about to be played.
 pub struct Stage<S: Site> {
+    /// The backend's machines.
     pub site: Rc<S>,
+    /// Carries out the faults.
     pub nemesis: Rc<Nemesis<S>>,
+    /// Shared by all clients.
     pub context: Rc<RunContext>,
+    /// What is to happen.
     pub plan: Rc<Plan>,
 }
 

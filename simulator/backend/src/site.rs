@@ -60,14 +60,18 @@ pub enum LinkEffect {
 /// A change of the membership.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
+    /// A node becomes a member, as a learner first.
     Add,
+    /// A member leaves.
     Remove,
 }
 
 /// A configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Configuration {
+    /// Nodes with a vote.
     pub voters: BTreeSet<usize>,
+    /// Nodes that are sent the log and have no vote.
     pub learners: BTreeSet<usize>,
     /// Two configurations at once: a change is under way.
     pub is_changing: bool,
@@ -175,7 +179,7 @@ pub trait Machines {
         Err(not_here())
     }
     /// Takes back what [`Self::inflict`] did, where that does not end with the fault.
-    fn mark_available(&self, _nodes: &[usize], _what: NodeFault) {}
+    fn undo(&self, _nodes: &[usize], _what: NodeFault) {}
     /// Breaks the disk of one node, and waits until an operation has met that, at most until
     /// `ends_us`.
     ///
@@ -201,6 +205,7 @@ fn not_here() -> InstallError {
 
 /// All of that, in one world.
 pub trait Site: Processes + Links + Membership + Observation + Machines + Sized + 'static {
+    /// Where the nodes run.
     type World: World;
 
     /// Does something where the clients are, such as starting some.

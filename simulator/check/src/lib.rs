@@ -23,6 +23,7 @@ mod cache_specification;
 mod cache_staleness;
 mod cache_statistics;
 mod cache_versions;
+mod certainty;
 mod configurations;
 mod crashes;
 mod dead_sessions;
@@ -127,7 +128,7 @@ pub fn check_system(history: &History) -> Vec<CheckResult> {
 fn run(check: &Check, view: &View) -> CheckResult {
     let mut judge = Judge::default();
     (check.judge)(view, &mut judge);
-    judge.finish(check)
+    check.result(judge)
 }
 
 /// Why the history cannot show that all went well, if it stops too early.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 
-use super::view::{certain, may_have_effect};
+use super::certainty::{certain, may_have_effect};
 use squall_history::{Action, Holder, Operation, Outcome};
 
 #[derive(Debug, Default)]

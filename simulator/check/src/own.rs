@@ -81,7 +81,7 @@ pub fn check_own(history: &History, checks: &[OwnCheck]) -> Vec<CheckResult> {
     results.extend(checks.iter().map(|check| {
         let mut findings = Findings(Judge::default());
         (check.judge)(&view.operations, &mut findings);
-        findings.0.finish(&check.row())
+        check.row().result(findings.0)
     }));
     let mut results = behind_gates(history, results);
     results.remove(0);

@@ -8,8 +8,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::table::Check;
-
 /// Most lines of evidence that a result carries.
 pub const EVIDENCE_LIMIT: usize = 20;
 
@@ -57,12 +55,12 @@ pub fn overall(results: &[CheckResult]) -> Verdict {
 /// The notebook of one check.
 #[derive(Default)]
 pub(super) struct Judge {
-    checked: u64,
-    violations: u64,
-    first_violation: Option<String>,
-    first_unknown: Option<String>,
-    first_passed_over: Option<String>,
-    evidence: Vec<String>,
+    pub(super) checked: u64,
+    pub(super) violations: u64,
+    pub(super) first_violation: Option<String>,
+    pub(super) first_unknown: Option<String>,
+    pub(super) first_passed_over: Option<String>,
+    pub(super) evidence: Vec<String>,
 }
 
 impl Judge {
@@ -98,44 +96,12 @@ impl Judge {
     pub(super) fn pass_over(&mut self, why: impl FnOnce() -> String) {
         self.first_passed_over.get_or_insert_with(why);
     }
-
-    pub(super) fn finish(self, check: &Check) -> CheckResult {
-        let Check { counted, .. } = check;
-        let (verdict, detail) = match (self.first_violation, self.first_unknown) {
-            (Some(what), _) if self.violations == 1 => (Verdict::Fail, what),
-            (Some(what), _) => (
-                Verdict::Fail,
-                format!("{} violations; the first: {what}", self.violations),
-            ),
-            (None, Some(why)) => (Verdict::Unknown, why),
-            (None, None) if self.checked > 0 => {
-                (Verdict::Pass, format!("{} {counted} judged", self.checked))
-            }
-            (None, None) if check.is_expected => (
-                Verdict::Unknown,
-                format!("the history holds no {counted}, so nothing is known"),
-            ),
-            (None, None) => (
-                Verdict::NotJudged,
-                self.first_passed_over
-                    .unwrap_or_else(|| format!("no {counted}")),
-            ),
-        };
-        CheckResult {
-            name: check.name.to_owned(),
-            property: check.property.to_owned(),
-            verdict,
-            detail,
-            evidence: self.evidence,
-            checked: self.checked,
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::CHECKS;
+    use crate::table::{CHECKS, Check};
 
     fn row(is_expected: bool) -> Check {
         Check {
@@ -148,7 +114,7 @@ mod tests {
     fn result(verdict: Verdict) -> CheckResult {
         CheckResult {
             verdict,
-            ..Judge::default().finish(&row(false))
+            ..row(false).result(Judge::default())
         }
     }
 
@@ -173,7 +139,7 @@ mod tests {
         for n in 0..50 {
             judge.violation(format!("v{n}"), [n.to_string()]);
         }
-        let result = judge.finish(&row(false));
+        let result = row(false).result(judge);
         assert_eq!(result.verdict, Verdict::Fail);
         assert_eq!(result.detail, "50 violations; the first: v0");
         assert_eq!(result.evidence.len(), EVIDENCE_LIMIT);
@@ -181,17 +147,17 @@ mod tests {
 
     #[test]
     fn a_check_without_anything_to_judge_gives_its_reason() {
-        let result = Judge::default().finish(&row(false));
+        let result = row(false).result(Judge::default());
         assert_eq!(result.verdict, Verdict::NotJudged);
         assert_eq!(result.detail, "no elections");
         let mut judge = Judge::default();
         judge.pass_over(|| "clocks were wrong".into());
-        assert_eq!(judge.finish(&row(false)).detail, "clocks were wrong");
+        assert_eq!(row(false).result(judge).detail, "clocks were wrong");
     }
 
     #[test]
     fn a_check_that_every_run_must_feed_is_unknown_without_evidence() {
-        let result = Judge::default().finish(&row(true));
+        let result = row(true).result(Judge::default());
         assert_eq!(result.verdict, Verdict::Unknown);
     }
 }

@@ -5,7 +5,7 @@
 //! recovery. A row says what is promised; why the evidence suffices, and what is left
 //! unchecked, stands at the head of the check's file.
 
-use super::result::Judge;
+use super::result::{CheckResult, Judge, Verdict};
 use super::view::View;
 use super::*;
 use squall_history::Service;
@@ -41,6 +41,40 @@ impl Check {
     /// Whether `id` is its name or one of its properties.
     pub fn is_called(&self, id: &str) -> bool {
         is_called(self.name, self.property, id)
+    }
+
+    /// The result of what was judged.
+    pub(super) fn result(&self, judge: Judge) -> CheckResult {
+        let counted = self.counted;
+        let (verdict, detail) = match (judge.first_violation, judge.first_unknown) {
+            (Some(what), _) if judge.violations == 1 => (Verdict::Fail, what),
+            (Some(what), _) => (
+                Verdict::Fail,
+                format!("{} violations; the first: {what}", judge.violations),
+            ),
+            (None, Some(why)) => (Verdict::Unknown, why),
+            (None, None) if judge.checked > 0 => {
+                (Verdict::Pass, format!("{} {counted} judged", judge.checked))
+            }
+            (None, None) if self.is_expected => (
+                Verdict::Unknown,
+                format!("the history holds no {counted}, so nothing is known"),
+            ),
+            (None, None) => (
+                Verdict::NotJudged,
+                judge
+                    .first_passed_over
+                    .unwrap_or_else(|| format!("no {counted}")),
+            ),
+        };
+        CheckResult {
+            name: self.name.to_owned(),
+            property: self.property.to_owned(),
+            verdict,
+            detail,
+            evidence: judge.evidence,
+            checked: judge.checked,
+        }
     }
 }
 

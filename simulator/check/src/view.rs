@@ -10,12 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use indexmap::{IndexMap, IndexSet};
 use squall_fault::FaultKind;
 
+pub(super) use super::certainty::{certain, end, may_have_effect};
 use super::locks::Locks;
 use super::messages::Messages;
 use super::words::seconds;
 use squall_history::{
-    Action, EventKind, FaultEvent, FaultStatus, History, NodeEvent, Operation, Outcome, Phase,
-    Service, operations,
+    Action, EventKind, FaultEvent, FaultStatus, History, NodeEvent, Operation, Phase, Service,
+    operations,
 };
 
 /// Nodes stamp log entries in whole milliseconds, so a deadline may seem to come up to
@@ -224,30 +225,6 @@ fn node_reads<'a>(operations: &[Operation<'a>]) -> Keys<'a> {
         }
     }
     keys
-}
-
-/// Position of the return, or "never" for an operation that may take effect at any time.
-pub(super) fn end(operation: &Operation) -> usize {
-    if certain(operation) {
-        operation.return_pos.unwrap_or(usize::MAX)
-    } else {
-        usize::MAX
-    }
-}
-
-/// Whether the client learnt for certain what happened.
-pub(super) fn certain(operation: &Operation) -> bool {
-    !matches!(operation.outcome, None | Some(Outcome::Unknown { .. }))
-}
-
-/// Whether the operation may have had an effect, or may still have one. An unknown
-/// outcome counts: it is neither a failure nor an acknowledgement.
-pub(super) fn may_have_effect(operation: &Operation) -> bool {
-    use Outcome::*;
-    !matches!(
-        operation.outcome,
-        Some(Failed { .. } | NotGranted | NotHeld | Mismatch | Settled { valid: false })
-    )
 }
 
 /// The largest value that was certain before a position: answers "what is the largest

@@ -19,9 +19,15 @@ use crate::target::{Target, node_name};
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Action<T> {
     /// Something happens to each target.
-    Nodes { does: NodeFault, targets: Vec<T> },
+    Nodes {
+        /// What is done.
+        does: NodeFault,
+        /// The nodes.
+        targets: Vec<T>,
+    },
     /// No message passes between the sides. Nodes on no side reach everyone.
     Partition {
+        /// Groups of nodes; between two groups nothing passes.
         sides: Vec<Vec<T>>,
         /// Only messages from the first side to the second are lost.
         #[serde(default)]
@@ -32,8 +38,11 @@ pub enum Action<T> {
     },
     /// Messages from each of `from` to each of `to` get worse, in that direction.
     Link {
+        /// Where the links begin.
         from: Vec<T>,
+        /// Where they end.
         to: Vec<T>,
+        /// How much worse they get.
         change: LinkChange,
     },
     /// The leader transfers its leadership to the target.

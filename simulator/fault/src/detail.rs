@@ -12,7 +12,9 @@ use crate::unit::{As, Bandwidth, Drift, Duration, Offset, Share};
 /// How a scenario writes an action: its key, and the keys that may stand beside it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ActionKeys {
+    /// The key that names the action.
     pub action: &'static str,
+    /// Keys that may stand beside it.
     pub beside: &'static [&'static str],
     /// Whether exactly one of those is needed, to say what goes wrong.
     pub needs_one: bool,
@@ -81,6 +83,7 @@ pub enum NodeFault {
     Wipe,
     /// Its established connections are reset, at both ends.
     Reset {
+        /// Whose connections are reset.
         #[serde(default)]
         with: Peers,
     },
@@ -88,7 +91,9 @@ pub enum NodeFault {
     CrashLoop(#[serde(deserialize_with = "Cycle::or_half_a_second")] Cycle),
     /// One node after the other is stopped gracefully and started again.
     RollingRestart(#[serde(deserialize_with = "Cycle::or_a_second")] Cycle),
+    /// Its disk goes wrong.
     Disk(DiskFault),
+    /// Its clock goes wrong.
     Clock(ClockFault),
 }
 

@@ -12,11 +12,17 @@ use std::str::FromStr;
 /// What a kind breaks: how tables and reports group it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Group {
+    /// A process ends, pauses, or is started again.
     Process,
+    /// Links are cut or get worse.
     Network,
+    /// A disk slows down, fails, or damages what it holds.
     Disk,
+    /// A clock jumps or drifts.
     Clock,
+    /// Leadership or membership changes.
     Membership,
+    /// Clients crash or send without patience.
     Client,
 }
 
@@ -69,6 +75,7 @@ pub enum Proof {
 /// What the nodes of a fault may forget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loss {
+    /// Nothing.
     Nothing,
     /// What was not synced, which no node may have promised to keep.
     Unsynced,
@@ -79,6 +86,7 @@ pub enum Loss {
 /// How many nodes a fault takes from the budget of nodes that may be impaired at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cost {
+    /// No node.
     None,
     /// Its targets.
     Targets,
@@ -104,8 +112,11 @@ pub enum Ends {
 pub enum Aim {
     /// One node, a leader and a follower, a minority, or more if there is no budget.
     Several,
+    /// One node.
     One,
+    /// Any number of nodes, all of them too.
     All,
+    /// A follower.
     Follower,
     /// A machine that belongs to no cluster yet.
     Spare,
@@ -129,6 +140,7 @@ pub enum Drawn {
     /// Only if `kinds` names it. Kinds that came later, so that earlier seeds mean what they
     /// did.
     IfNamed,
+    /// Only where it is written out.
     Never,
 }
 
@@ -136,7 +148,9 @@ pub enum Drawn {
 /// (microseconds, parts per million, bytes a second, clients).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
+    /// Least, in the unit of the key.
     pub min: u64,
+    /// Most, in the unit of the key.
     pub max: u64,
     /// Drawn values are multiples of it, so that plans are easy to read.
     pub step: u64,
@@ -173,12 +187,19 @@ pub struct KindInfo {
     pub summary: &'static str,
     /// The kind under whose name a history has it.
     pub recorded_as: FaultKind,
+    /// What part of a system it is about.
     pub group: Group,
+    /// What a backend must be able to do.
     pub needs: Capability,
+    /// When it is over.
     pub ends: Ends,
+    /// How it silences its nodes for the others.
     pub silence: Silence,
+    /// What shows that it took effect.
     pub proof: Proof,
+    /// What its nodes may forget.
     pub loses: Loss,
+    /// What it takes of the budget.
     pub cost: Cost,
     /// Whether only running processes can be its targets; otherwise any machine can.
     pub targets_run: bool,
@@ -186,8 +207,11 @@ pub struct KindInfo {
     pub rejoins: bool,
     /// The smallest cluster for which chaos draws it.
     pub fewest_nodes: usize,
+    /// Which nodes it is drawn for.
     pub aim: Aim,
+    /// How often `[chaos]` draws it.
     pub drawn: Drawn,
+    /// Ranges from which its sizes are drawn.
     pub sizes: &'static [Size],
 }
 

@@ -3,7 +3,9 @@
 //! The vocabulary that scenarios, plans, backends, histories and reports share: one table of
 //! kinds ([`kind`]), one enum of actions ([`Action`]), targets, triggers, and quantities with
 //! their units. It knows neither how a backend does a fault nor when one is due. Targets stay
-//! roles until the fault fires ([`resolve`]), because who leads then is not known before.
+//! roles until the fault fires ([`mod@resolve`]), because who leads then is not known before.
+
+#![warn(missing_docs)]
 
 mod action;
 mod detail;

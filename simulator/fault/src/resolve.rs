@@ -18,11 +18,13 @@ use crate::target::{Target, node_name};
 /// Who is what when the fault fires. Nodes count from 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Roles {
+    /// The node that leads, if one does.
     pub leader: Option<usize>,
     /// Which processes run; one element a node.
     pub up: Vec<bool>,
     /// Which nodes belong to the cluster; the others are meant only when they are named.
     pub member: Vec<bool>,
+    /// How many members there are.
     pub nodes: usize,
 }
 

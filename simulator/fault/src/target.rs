@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 pub enum Target {
     /// Counted from 0; `node-1` is 0.
     Node(usize),
+    /// The node that leads.
     Leader,
     /// One running node that does not lead.
     Follower,

@@ -1,6 +1,6 @@
 //! Quantities as a reader likes them: `1.5s`, `80%`.
 //!
-//! The way back from what [`crate::scenario::unit`] reads; kept here because faults, plans
+//! The way back from what [`crate::unit`] reads; kept here because faults, plans
 //! and scenarios all print, and faults import neither of the others.
 
 /// A duration as a reader likes it: `1.5s`, `300ms`, `200us`.

@@ -18,6 +18,7 @@ pub enum Trigger {
     Acknowledgement,
 }
 
+/// All triggers, in the order of the documentation.
 pub const TRIGGERS: [Trigger; 4] = [
     Trigger::Election,
     Trigger::Snapshot,

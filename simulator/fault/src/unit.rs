@@ -138,6 +138,7 @@ impl Rate {
 }
 
 impl Duration {
+    /// Microseconds.
     pub fn us(self) -> u64 {
         self.0
     }
@@ -153,7 +154,9 @@ impl Duration {
 /// both. A bound left out takes the default of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds<T> {
+    /// The least; absent, the default.
     pub min: Option<T>,
+    /// The most; absent, the default.
     pub max: Option<T>,
 }
 

@@ -18,9 +18,9 @@ pub use squall_history::{Phase, Service};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Objective {
     #[serde(flatten)]
-    pub figure: Figure,
-    /// In the small unit of [`Figure::unit`]; whether a most or a least is
-    /// [`Figure::bound`]'s.
+    pub figure: Metric,
+    /// In the small unit of [`Metric::unit`]; whether a most or a least is
+    /// [`Metric::bound`]'s.
     pub limit: u64,
     /// How long the limit may be missed at a stretch; looked at second by second. `None`:
     /// the figure of the whole stretch counts, and nothing else.
@@ -32,7 +32,7 @@ pub struct Objective {
 /// and of the operations of workloads; probes are the harness's own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "figure", rename_all = "snake_case")]
-pub enum Figure {
+pub enum Metric {
     /// Fault takes effect → a surviving node starts an election.
     DetectionMax,
     /// Fault takes effect → a new leader has committed its first entry.
@@ -255,10 +255,10 @@ impl Info {
     }
 }
 
-impl Figure {
+impl Metric {
     /// The table of figures, a row each.
     fn info(&self) -> Info {
-        use Figure::*;
+        use Metric::*;
         match self {
             DetectionMax => Info::at_most("detection_max", Unit::Ms),
             Election { .. } => Info::at_most("election", Unit::Ms),
@@ -303,26 +303,26 @@ impl Figure {
 }
 
 /// `election_p99`, `latency.lock.acquire.p95`, `throughput.queue.sustained` …
-impl fmt::Display for Figure {
+impl fmt::Display for Metric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.info().name)?;
         match self {
-            Figure::Election { quantile } => write!(f, "_{}", quantile.name()),
-            Figure::Latency {
+            Metric::Election { quantile } => write!(f, "_{}", quantile.name()),
+            Metric::Latency {
                 service,
                 operation,
                 quantile,
             } => write!(f, ".{}.{operation}.{}", service.name(), quantile.name()),
-            Figure::Throughput { service, rate } => {
+            Metric::Throughput { service, rate } => {
                 if let Some(service) = service {
                     write!(f, ".{}", service.name())?;
                 }
                 write!(f, ".{}", rate.name())
             }
-            Figure::OperationRate { service, operation } => {
+            Metric::OperationRate { service, operation } => {
                 write!(f, ".{}.{operation}", service.name())
             }
-            Figure::ErrorRate { phase: Some(phase) } => write!(f, ".{}", phase.name()),
+            Metric::ErrorRate { phase: Some(phase) } => write!(f, ".{}", phase.name()),
             _ => Ok(()),
         }
     }
@@ -352,7 +352,7 @@ mod tests {
     #[test]
     fn figures_read_back_from_a_plan() {
         let objective = Objective {
-            figure: Figure::Latency {
+            figure: Metric::Latency {
                 service: Service::Lock,
                 operation: "acquire".into(),
                 quantile: Quantile::P95,

@@ -149,7 +149,7 @@ pub fn word(value: &impl Serialize) -> String {
     written.as_str().unwrap_or_default().to_owned()
 }
 
-/// One column of a table over rows of type `R`; see [`columns`].
+/// One column of a table over rows of type `R`; see `columns`.
 pub struct Column<R> {
     pub head: Head,
     pub cell: fn(&R) -> Value,

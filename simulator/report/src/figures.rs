@@ -4,7 +4,7 @@
 
 use squall_measure::Measures;
 use squall_objective::baseline::{Figure as Value, Figures, Kind};
-use squall_objective::objective::{Bound, Figure, Quantile, Rate, Service, Unit};
+use squall_objective::objective::{Bound, Metric, Quantile, Rate, Service, Unit};
 
 use squall_objective::fixed::Ms;
 
@@ -23,7 +23,7 @@ pub fn figures(measures: &Measures) -> Figures {
 }
 
 /// Adds a figure, if it has a value; in its small unit.
-fn put(figures: &mut Figures, kind: Kind, figure: &Figure, small: Option<u64>) {
+fn put(figures: &mut Figures, kind: Kind, figure: &Metric, small: Option<u64>) {
     let (unit, bound) = (figure.unit(), figure.bound());
     let value = small.map(|small| Value {
         kind,
@@ -39,14 +39,14 @@ fn levels(figures: &mut Figures, measures: &Measures) {
     let Some(span) = levels.measured else {
         return;
     };
-    let mut add = |kind, figure: Figure| put(figures, kind, &figure, level(levels, &figure, span));
+    let mut add = |kind, figure: Metric| put(figures, kind, &figure, level(levels, &figure, span));
     for (service, operation) in levels.operations() {
         if levels.latencies_us(service, operation, span).len() < LEAST {
             continue;
         }
         for quantile in [Quantile::P50, Quantile::P95, Quantile::P99] {
             let operation = operation.to_owned();
-            let figure = Figure::Latency {
+            let figure = Metric::Latency {
                 service,
                 operation,
                 quantile,
@@ -57,28 +57,28 @@ fn levels(figures: &mut Figures, measures: &Measures) {
     let services: Vec<Option<Service>> = levels.services().map(Some).collect();
     for service in [None].into_iter().chain(services) {
         let rate = Rate::Sustained;
-        add(Kind::Throughput, Figure::Throughput { service, rate });
+        add(Kind::Throughput, Metric::Throughput { service, rate });
     }
-    add(Kind::Share, Figure::SuccessRate);
-    add(Kind::Share, Figure::HitRate);
+    add(Kind::Share, Metric::SuccessRate);
+    add(Kind::Share, Metric::HitRate);
 }
 
 fn times(figures: &mut Figures, measures: &Measures) {
-    let election = |quantile| Figure::Election { quantile };
+    let election = |quantile| Metric::Election { quantile };
     let recovery = measures.recovery_after_fault.times;
     let any = measures.downtime.any;
     let times = [
-        (Figure::DetectionMax, measures.detection.max),
+        (Metric::DetectionMax, measures.detection.max),
         (election(Quantile::P50), measures.election.p50),
         (election(Quantile::Max), measures.election.max),
-        (Figure::DowntimeTotal, any.map(|any| any.total)),
-        (Figure::RecoveryTime, recovery.max),
+        (Metric::DowntimeTotal, any.map(|any| any.total)),
+        (Metric::RecoveryTime, recovery.max),
     ];
     for (figure, ms) in times {
         put(figures, Kind::Time, &figure, ms.map(Ms::get));
     }
     let availability = any.map(|any| any.availability.get());
-    put(figures, Kind::Share, &Figure::Availability, availability);
+    put(figures, Kind::Share, &Metric::Availability, availability);
 }
 
 /// `stage.lock.held`: the mean time of an operation in a stage of its way.

@@ -1,8 +1,9 @@
 //! The report: what a run showed, as plain data, and its renderings.
 //!
 //! [`Report`] is `report.json`; [`build`] composes it from measures, check results and what the
-//! caller knows of the run. A [`document`] is what is made of it: tables, facts, text. The writers ([`write`], [`html`]) read nothing but these, so a stored
-//! report prints as the fresh one did.
+//! caller knows of the run. A [`document`] is what is made of it: tables, facts, text. The
+//! writers ([`mod@write`], [`html`]) read nothing but these, so a stored report prints as the
+//! fresh one did.
 //!
 //! Not here: how anything is measured ([`squall_measure`]) or judged ([`squall_check`]),
 //! and writing of files.

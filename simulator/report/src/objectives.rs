@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use squall_measure::distribution::nearest_rank;
 use squall_measure::levels::seconds;
 use squall_measure::{Gap, Levels, Measures, RecoveryTimes, Resources, Span};
-use squall_objective::objective::{Bound, Figure, Objective, Rate, Unit};
+use squall_objective::objective::{Bound, Metric, Objective, Rate, Unit};
 
 use squall_objective::fixed::{Ms, Number, SignedPercent};
 
@@ -208,7 +208,7 @@ impl Evidence<'_> {
         }
     }
 
-    fn find(&self, figure: &Figure) -> Found {
+    fn find(&self, figure: &Metric) -> Found {
         let measures = self.measures;
         let election = |per_mille: usize| {
             let mut elections = measures.faults.iter().filter_map(|f| f.election.as_ref());
@@ -222,45 +222,45 @@ impl Evidence<'_> {
             |seen: &RecoveryTimes| Found::of(seen.times.max.map(Ms::get), seen.unseen == 0);
         let loss = measures.loss;
         match figure {
-            Figure::DetectionMax => Found::of(measures.detection.max.map(Ms::get), true),
-            Figure::Election { quantile } => election(quantile.per_mille()),
-            Figure::DowntimeMax => {
+            Metric::DetectionMax => Found::of(measures.detection.max.map(Ms::get), true),
+            Metric::Election { quantile } => election(quantile.per_mille()),
+            Metric::DowntimeMax => {
                 self.downtime(|_| measures.gaps.iter().map(Gap::length_us).max().unwrap_or(0))
             }
-            Figure::DowntimeTotal => self.downtime(|total_us| total_us),
-            Figure::DowntimePerDay => self.downtime_of(DAY_US),
-            Figure::DowntimePerMonth => self.downtime_of(DAYS_OF_MONTH * DAY_US),
-            Figure::RecoveryMax => recovery(&measures.recovery.throughput),
-            Figure::RecoveryTime => recovery(&measures.recovery_after_fault),
-            Figure::Lost => Found::of(Some(loss.lost), loss.unaudited == 0),
-            Figure::RecoveryPoint => Found::of(Some(loss.window_ms.get()), loss.unaudited == 0),
-            Figure::Availability => {
+            Metric::DowntimeTotal => self.downtime(|total_us| total_us),
+            Metric::DowntimePerDay => self.downtime_of(DAY_US),
+            Metric::DowntimePerMonth => self.downtime_of(DAYS_OF_MONTH * DAY_US),
+            Metric::RecoveryMax => recovery(&measures.recovery.throughput),
+            Metric::RecoveryTime => recovery(&measures.recovery_after_fault),
+            Metric::Lost => Found::of(Some(loss.lost), loss.unaudited == 0),
+            Metric::RecoveryPoint => Found::of(Some(loss.window_ms.get()), loss.unaudited == 0),
+            Metric::Availability => {
                 let any = measures.downtime.any;
                 Found::of(any.map(|any| any.availability.get()), any.is_some())
             }
-            Figure::BacklogEnd => {
+            Metric::BacklogEnd => {
                 let queue = measures.totals.queue.as_ref();
                 Found::level(queue.map(|queue| queue.depth_end))
             }
-            Figure::BacklogDrained => match &measures.totals.queue {
+            Metric::BacklogDrained => match &measures.totals.queue {
                 Some(queue) => Found::of(queue.drained_ms.map(Ms::get), queue.drained_ms.is_some()),
                 None => Found::level(None),
             },
-            Figure::MissPenalty => {
+            Metric::MissPenalty => {
                 let cache = measures.totals.cache;
                 Found::level(cache.and_then(|cache| cache.miss_penalty_ms).map(Ms::get))
             }
-            Figure::Memory => self.of_backend(|r| r.memory_max_bytes),
-            Figure::MemoryGrowth => self.of_backend(|r| r.memory_growth_ppm),
-            Figure::Cpu => self.of_backend(|r| r.cpu_max_ppm),
-            Figure::Latency { .. }
-            | Figure::Throughput { .. }
-            | Figure::OperationRate { .. }
-            | Figure::ErrorRate { .. }
-            | Figure::SuccessRate
-            | Figure::HitRate
-            | Figure::HitRateChange
-            | Figure::ErrorRateChange => {
+            Metric::Memory => self.of_backend(|r| r.memory_max_bytes),
+            Metric::MemoryGrowth => self.of_backend(|r| r.memory_growth_ppm),
+            Metric::Cpu => self.of_backend(|r| r.cpu_max_ppm),
+            Metric::Latency { .. }
+            | Metric::Throughput { .. }
+            | Metric::OperationRate { .. }
+            | Metric::ErrorRate { .. }
+            | Metric::SuccessRate
+            | Metric::HitRate
+            | Metric::HitRateChange
+            | Metric::ErrorRateChange => {
                 let levels = &measures.levels;
                 Found::level(levels.measured.and_then(|span| level(levels, figure, span)))
             }
@@ -292,14 +292,14 @@ impl Evidence<'_> {
     /// The longest stretch of whole seconds each of which missed the limit, microseconds;
     /// `None` of a figure that cannot be looked at like that. A second in which nothing
     /// happened to measure it by keeps a limit, and does not end a stretch of misses.
-    fn longest_miss(&self, figure: &Figure, limit: u64) -> Option<u64> {
+    fn longest_miss(&self, figure: &Metric, limit: u64) -> Option<u64> {
         if !figure.takes_grace() {
             return None;
         }
         let levels = &self.measures.levels;
         let span = match figure {
-            Figure::Throughput { .. } => levels.loaded?,
-            Figure::ErrorRate { phase: Some(phase) } => levels.phase(*phase)?,
+            Metric::Throughput { .. } => levels.loaded?,
+            Metric::ErrorRate { phase: Some(phase) } => levels.phase(*phase)?,
             _ => levels.measured?,
         };
         let (mut longest_us, mut begun_us) = (0, None);
@@ -318,14 +318,14 @@ impl Evidence<'_> {
 }
 
 /// A figure that is counted from single operations, over a stretch.
-pub(super) fn level(levels: &Levels, figure: &Figure, span: Span) -> Option<u64> {
+pub(super) fn level(levels: &Levels, figure: &Metric, span: Span) -> Option<u64> {
     match figure {
-        Figure::Latency {
+        Metric::Latency {
             service,
             operation,
             quantile,
         } => levels.latency_us(*service, operation, quantile.per_mille(), span),
-        Figure::Throughput { service, rate } => {
+        Metric::Throughput { service, rate } => {
             let per_second = levels.per_second(*service);
             match rate {
                 Rate::Minimum => per_second.iter().min().map(|count| count * 1_000),
@@ -336,14 +336,14 @@ pub(super) fn level(levels: &Levels, figure: &Figure, span: Span) -> Option<u64>
                 }
             }
         }
-        Figure::OperationRate { service, operation } => {
+        Metric::OperationRate { service, operation } => {
             let loaded = levels.loaded?;
             match levels.acknowledged_of(*service, operation, loaded) {
                 0 => None,
                 acknowledged => mean_milli(acknowledged, loaded),
             }
         }
-        Figure::ErrorRate { phase } => {
+        Metric::ErrorRate { phase } => {
             let span = match phase {
                 Some(phase) => levels.phase(*phase)?,
                 None => span,
@@ -351,16 +351,16 @@ pub(super) fn level(levels: &Levels, figure: &Figure, span: Span) -> Option<u64>
             let (good, all) = levels.successes(span);
             share_ppm(all - good, all)
         }
-        Figure::SuccessRate => {
+        Metric::SuccessRate => {
             let (good, all) = levels.successes(span);
             share_ppm(good, all)
         }
-        Figure::HitRate => {
+        Metric::HitRate => {
             let (hits, reads) = levels.hits(span);
             share_ppm(hits, reads)
         }
-        Figure::HitRateChange => change(levels, &Figure::HitRate),
-        Figure::ErrorRateChange => change(levels, &Figure::ErrorRate { phase: None }),
+        Metric::HitRateChange => change(levels, &Metric::HitRate),
+        Metric::ErrorRateChange => change(levels, &Metric::ErrorRate { phase: None }),
         _ => None,
     }
 }
@@ -372,7 +372,7 @@ fn mean_milli(count: u64, span: Span) -> Option<u64> {
 }
 
 /// By how much a figure of the first tenth of the load and of the last differ.
-fn change(levels: &Levels, figure: &Figure) -> Option<u64> {
+fn change(levels: &Levels, figure: &Metric) -> Option<u64> {
     let loaded = levels.loaded?;
     let tenth_us = loaded.length_us() / 10;
     let first = Span {
@@ -388,10 +388,10 @@ fn change(levels: &Levels, figure: &Figure) -> Option<u64> {
 }
 
 /// The same over one second.
-fn in_second(levels: &Levels, figure: &Figure, second: Span) -> Option<u64> {
+fn in_second(levels: &Levels, figure: &Metric, second: Span) -> Option<u64> {
     match figure {
-        Figure::Throughput { service, .. } => Some(levels.acknowledged(*service, second) * 1_000),
-        Figure::ErrorRate { .. } => level(levels, &Figure::ErrorRate { phase: None }, second),
+        Metric::Throughput { service, .. } => Some(levels.acknowledged(*service, second) * 1_000),
+        Metric::ErrorRate { .. } => level(levels, &Metric::ErrorRate { phase: None }, second),
         figure => level(levels, figure, second),
     }
 }

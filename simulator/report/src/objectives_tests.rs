@@ -43,7 +43,7 @@ fn load(slow_us: u64, is_answered: bool) -> Measures {
     measure(&script.end(9 * SECOND))
 }
 
-fn objective(figure: Figure, limit: u64) -> Objective {
+fn objective(figure: Metric, limit: u64) -> Objective {
     Objective {
         figure,
         limit,
@@ -61,16 +61,16 @@ fn judge(objective: Objective, measures: &Measures) -> ObjectiveResult {
     results.pop().expect("one objective, one result")
 }
 
-fn status(figure: Figure, limit: u64, measures: &Measures) -> Status {
+fn status(figure: Metric, limit: u64, measures: &Measures) -> Status {
     judge(objective(figure, limit), measures).status
 }
 
-fn election(quantile: Quantile) -> Figure {
-    Figure::Election { quantile }
+fn election(quantile: Quantile) -> Metric {
+    Metric::Election { quantile }
 }
 
-fn get_latency(quantile: Quantile) -> Figure {
-    Figure::Latency {
+fn get_latency(quantile: Quantile) -> Metric {
+    Metric::Latency {
         service: Service::Cache,
         operation: "get".into(),
         quantile,
@@ -86,9 +86,9 @@ fn limits_are_kept_up_to_and_including_themselves() {
     assert_eq!(p99(600_000).measured, Some(Number::of(6_000_000)));
     assert_eq!(p99(1_200_000).margin_percent, Some(SignedPercent(500_000)));
     assert_eq!(p99(300_000).margin_percent, Some(SignedPercent(-1_000_000)));
-    assert_eq!(status(Figure::Lost, 0, &measures), Status::Met);
+    assert_eq!(status(Metric::Lost, 0, &measures), Status::Met);
     assert_eq!(
-        status(Figure::Availability, 2_500, &measures),
+        status(Metric::Availability, 2_500, &measures),
         Status::Missed
     );
 }
@@ -98,11 +98,11 @@ fn what_never_came_is_missed_and_what_never_was_needed_is_met() {
     let max = election(Quantile::Max);
     let (without, with) = (run(false), run(true));
     assert_eq!(status(max.clone(), u64::MAX, &without), Status::Missed);
-    assert_eq!(status(Figure::RecoveryMax, 1, &without), Status::Met);
+    assert_eq!(status(Metric::RecoveryMax, 1, &without), Status::Met);
     assert_eq!(status(max, u64::MAX, &with), Status::Met);
-    assert_eq!(status(Figure::RecoveryMax, 1, &with), Status::Missed);
+    assert_eq!(status(Metric::RecoveryMax, 1, &with), Status::Missed);
     assert_eq!(
-        status(Figure::RecoveryTime, u64::MAX, &with),
+        status(Metric::RecoveryTime, u64::MAX, &with),
         Status::Missed
     );
 }
@@ -110,7 +110,7 @@ fn what_never_came_is_missed_and_what_never_was_needed_is_met() {
 #[test]
 fn nothing_to_measure_a_level_by_is_unknown_and_never_met() {
     let measures = load(1_000, true);
-    let acquire = Figure::Latency {
+    let acquire = Metric::Latency {
         service: Service::Lock,
         operation: "acquire".into(),
         quantile: Quantile::P95,
@@ -129,7 +129,7 @@ fn nothing_to_measure_a_level_by_is_unknown_and_never_met() {
 #[test]
 fn what_the_backend_cannot_know_is_said_and_not_missed() {
     let measures = load(1_000, true);
-    let result = judge(objective(Figure::Memory, 1), &measures);
+    let result = judge(objective(Metric::Memory, 1), &measures);
     assert_eq!(result.status, Status::Unsupported);
     assert_eq!(result.note.as_deref(), Some("not known on the backend sim"));
     let resources = Resources {
@@ -141,7 +141,7 @@ fn what_the_backend_cannot_know_is_said_and_not_missed() {
         resources: Some(&resources),
         backend: "docker",
     };
-    let known = evaluate(&[objective(Figure::Memory, 1)], &evidence);
+    let known = evaluate(&[objective(Metric::Memory, 1)], &evidence);
     assert_eq!(known[0].status, Status::Missed);
 }
 
@@ -157,7 +157,7 @@ fn levels_are_of_the_whole_stretch_without_a_grace() {
         Status::Missed
     );
     let failing = load(50_000, false);
-    let rate = |phase| Figure::ErrorRate { phase };
+    let rate = |phase| Metric::ErrorRate { phase };
     // 20 of 70.
     assert_eq!(status(rate(None), 285_714, &failing), Status::Met);
     assert_eq!(status(rate(None), 285_713, &failing), Status::Missed);
@@ -166,11 +166,11 @@ fn levels_are_of_the_whole_stretch_without_a_grace() {
         Status::Unknown
     );
     assert_eq!(
-        status(Figure::SuccessRate, 714_286, &failing),
+        status(Metric::SuccessRate, 714_286, &failing),
         Status::Missed
     );
     let throughput = |rate, limit| {
-        let figure = Figure::Throughput {
+        let figure = Metric::Throughput {
             service: Some(Service::Cache),
             rate,
         };
@@ -183,7 +183,7 @@ fn levels_are_of_the_whole_stretch_without_a_grace() {
         let operation = operation.to_owned();
         let service = Service::Cache;
         status(
-            Figure::OperationRate { service, operation },
+            Metric::OperationRate { service, operation },
             limit,
             &failing,
         )
@@ -218,7 +218,7 @@ fn a_grace_lets_a_limit_be_missed_for_a_while() {
     );
     assert_eq!(graced(p95(), 50_000, 0, &slow), (Status::Met, Some(0)));
     let failing = load(50_000, false);
-    let errors = Figure::ErrorRate { phase: None };
+    let errors = Metric::ErrorRate { phase: None };
     assert_eq!(
         graced(errors, 0, SECOND, &failing),
         (Status::Missed, two_seconds)
@@ -234,7 +234,7 @@ fn downtime_a_day_is_extrapolated_and_says_so() {
         .expect("the cache was asked")
         .total
         .get();
-    let result = judge(objective(Figure::DowntimePerDay, 0), &measures);
+    let result = judge(objective(Metric::DowntimePerDay, 0), &measures);
     // Chaos lasts two seconds, so a day has 43,200 of them.
     assert_eq!(result.measured, Some(Unit::Ms.number(total_us * 43_200)));
     let note = result.note.expect("it is extrapolated");
@@ -260,10 +260,10 @@ fn what_should_stay_flat_is_compared_between_its_ends() {
     let measured = |figure| judge(objective(figure, 0), &measures).measured;
     // Of the nine before the last operation eight were answered, and five found nothing.
     let ppm = |ppm| Some(Unit::Percent.number(ppm));
-    assert_eq!(measured(Figure::HitRateChange), ppm(625_000));
-    assert_eq!(measured(Figure::ErrorRateChange), ppm(111_111));
+    assert_eq!(measured(Metric::HitRateChange), ppm(625_000));
+    assert_eq!(measured(Metric::ErrorRateChange), ppm(111_111));
     let before = load(1_000, true);
-    assert_eq!(status(Figure::ErrorRateChange, 0, &before), Status::Met);
+    assert_eq!(status(Metric::ErrorRateChange, 0, &before), Status::Met);
 }
 
 #[test]
@@ -301,22 +301,22 @@ fn a_backlog_is_drained_when_nothing_is_left() {
         measure(&script.end(3 * SECOND))
     };
     let (drained, left) = (backlog(0), backlog(4));
-    assert_eq!(status(Figure::BacklogEnd, 0, &drained), Status::Met);
+    assert_eq!(status(Metric::BacklogEnd, 0, &drained), Status::Met);
     // From the last publish to the last ack.
     assert_eq!(
-        status(Figure::BacklogDrained, SECOND, &drained),
+        status(Metric::BacklogDrained, SECOND, &drained),
         Status::Met
     );
     assert_eq!(
-        status(Figure::BacklogDrained, SECOND - 1, &drained),
+        status(Metric::BacklogDrained, SECOND - 1, &drained),
         Status::Missed
     );
-    assert_eq!(status(Figure::BacklogEnd, 3, &left), Status::Missed);
+    assert_eq!(status(Metric::BacklogEnd, 3, &left), Status::Missed);
     assert_eq!(
-        status(Figure::BacklogDrained, u64::MAX, &left),
+        status(Metric::BacklogDrained, u64::MAX, &left),
         Status::Missed
     );
     let without = load(1_000, true);
-    assert_eq!(status(Figure::BacklogEnd, 0, &without), Status::Unknown);
-    assert_eq!(status(Figure::MissPenalty, 0, &without), Status::Unknown);
+    assert_eq!(status(Metric::BacklogEnd, 0, &without), Status::Unknown);
+    assert_eq!(status(Metric::MissPenalty, 0, &without), Status::Unknown);
 }

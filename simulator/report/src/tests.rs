@@ -9,7 +9,7 @@ use super::*;
 use squall_history::{Action, History, NodeEvent, Outcome, Service};
 use squall_measure::measure;
 use squall_measure::testing::{Script, get, unknown, value};
-use squall_objective::objective::{Figure, Objective, Quantile};
+use squall_objective::objective::{Metric, Objective, Quantile};
 
 const SECOND: u64 = 1_000_000;
 
@@ -97,11 +97,11 @@ fn history() -> History {
 fn objectives() -> Vec<Objective> {
     let quantile = Quantile::P99;
     let limits = [
-        (Figure::Election { quantile }, SECOND),
-        (Figure::DowntimeMax, 900_000),
-        (Figure::Lost, 0),
-        (Figure::Availability, 800_000),
-        (Figure::Memory, 1_000_000),
+        (Metric::Election { quantile }, SECOND),
+        (Metric::DowntimeMax, 900_000),
+        (Metric::Lost, 0),
+        (Metric::Availability, 800_000),
+        (Metric::Memory, 1_000_000),
     ];
     let limits = limits.into_iter();
     limits
@@ -109,7 +109,7 @@ fn objectives() -> Vec<Objective> {
         .collect()
 }
 
-fn limited(figure: Figure, limit: u64) -> Objective {
+fn limited(figure: Metric, limit: u64) -> Objective {
     Objective {
         figure,
         limit,
@@ -342,7 +342,7 @@ fn verdicts_in_their_order() {
         why: "no leader".into(),
     };
     let none = &[][..];
-    let strict = &[limited(Figure::Lost, 0)][..];
+    let strict = &[limited(Metric::Lost, 0)][..];
     let of = |(verdict, _)| -> (RunVerdict, u8) { (verdict, RunVerdict::exit_code(verdict)) };
 
     let pass = judged(&checks(Pass, Pass), healed(), 10, none);
@@ -400,7 +400,7 @@ fn a_check_without_anything_to_judge_is_no_pass_and_inconclusive_where_demanded(
 #[test]
 fn what_cannot_be_measured_is_inconclusive_and_what_cannot_be_known_is_said() {
     let checks = [result("q", "Q1", Verdict::Pass)];
-    let acquire = Figure::Latency {
+    let acquire = Metric::Latency {
         service: Service::Lock,
         operation: "acquire".into(),
         quantile: Quantile::P95,
@@ -412,7 +412,7 @@ fn what_cannot_be_measured_is_inconclusive_and_what_cannot_be_known_is_said() {
         why.starts_with("latency.lock.acquire.p95: nothing to measure"),
         "{why}"
     );
-    let memory = judged(&checks, healed(), 10, &[limited(Figure::Memory, 1)]);
+    let memory = judged(&checks, healed(), 10, &[limited(Metric::Memory, 1)]);
     let expected = "1 check holds, 0 objectives met, 1 not known on this backend";
     assert_eq!(memory, (RunVerdict::Pass, expected.into()));
 }

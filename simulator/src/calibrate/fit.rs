@@ -9,7 +9,8 @@
 
 use std::time::Duration;
 
-use super::load::{Load, Seen, Shape};
+use super::Shape;
+use super::load::{Load, Seen};
 use super::profile::{self, Hardware};
 use super::wire::Questions;
 use super::{CalibrateError, Measurements, scenario};

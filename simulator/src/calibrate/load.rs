@@ -10,19 +10,11 @@ use std::time::Duration;
 use squall_world::{RealWorld, World};
 use tokio::task::LocalSet;
 
-use super::{CalibrateError, Target, processor, scenario, wire};
+use super::{CalibrateError, Shape, Target, processor, scenario, wire};
 use crate::history::{EventKind, History, Phase, Recorder};
 use crate::measure::{self, Class};
 use crate::stopwatch::Stopwatch;
 use crate::workload::{self, RunContext};
-
-/// A closed loop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
-    pub clients: u64,
-    /// All clients get keys; otherwise all set them.
-    pub reads: bool,
-}
 
 /// What a closed loop showed. Processor times are nanoseconds an acknowledged operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

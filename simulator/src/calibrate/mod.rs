@@ -8,9 +8,9 @@
 //! How long a sync and a message take is measured directly. What a message costs a
 //! processor is not: of each process only its whole processor time is known, at several
 //! loads. So the same loads are simulated, which counts what every process did, and the
-//! costs are those that explain the measured times by these counts ([`fit`]).
+//! costs are those that explain the measured times by these counts (`fit`).
 //!
-//! Where the nodes run is the caller's affair, as long as their processes are visible on this
+//! The caller decides where the nodes run, as long as their processes are visible on this
 //! machine; [`measure_containers`] has some of its own.
 
 mod containers;
@@ -29,9 +29,10 @@ use crate::plan::Costs;
 use squall_docker::DockerError;
 
 pub use containers::measure_containers;
-pub use load::{Load, Shape};
+pub use load::Load;
 pub use processor::cores;
 pub use profile::profile;
+pub use scenario::Shape;
 pub use wire::Questions;
 
 /// Clients of the closed loops.

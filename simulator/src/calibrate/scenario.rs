@@ -3,9 +3,16 @@
 
 use std::time::Duration;
 
-use super::load::Shape;
 use crate::plan::Plan;
 use crate::scenario::{Profile, Scenario};
+
+/// A closed loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    pub clients: u64,
+    /// All clients get keys; otherwise all set them.
+    pub reads: bool,
+}
 
 /// Not measured: connections are opened, the leader is found.
 pub(super) const WARMUP: Duration = Duration::from_secs(1);

@@ -8,8 +8,9 @@ use super::exit::Failure;
 use super::sweep::{exit_code, show, write_summary};
 use super::sweep_args::MergeArgs;
 use super::tell;
-use crate::sweep::failures::{dir_name, kept};
-use crate::sweep::store::{self, Results, failure_path};
+use crate::sweep::failures::{dir_name, failure_path, kept};
+use crate::sweep::result::Results;
+use crate::sweep::store;
 use crate::sweep::{Shard, Spec, Summary, Wall};
 
 pub(super) fn merge(args: &MergeArgs) -> Result<u8, Failure> {

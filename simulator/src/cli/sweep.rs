@@ -119,7 +119,7 @@ pub(super) fn show(format: Format, summary: &Summary, out: &Path) {
 pub(super) fn write_summary(
     out: &Path,
     summary: &Summary,
-    results: &sweep::store::Results,
+    results: &sweep::result::Results,
 ) -> Result<(), Failure> {
     for (name, text) in [
         ("summary.json", summary.to_json()),

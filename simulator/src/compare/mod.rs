@@ -1,9 +1,9 @@
 //! Two sides by the same measures: a run or many, simulated or on containers.
 //!
 //! A side is a run directory, a directory of run directories, or a sweep; all of them are
-//! [`SeedResult`]s in the end ([`side`]), so one sample is compared with a distribution, or
+//! [`SeedResult`]s in the end (`side`), so one sample is compared with a distribution, or
 //! a distribution with another, by the same code. Variants are compared each by itself.
-//! [`figure`] says what is compared, [`render`] lays it out. What one side does not show stays open; it is never a zero.
+//! `figure` says what is compared, `render` lays it out. What one side does not show stays open; it is never a zero.
 //!
 //! Not here: any judgement of whether the difference is good.
 

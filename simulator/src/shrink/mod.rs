@@ -3,7 +3,7 @@
 //! A failure found by a sweep comes with faults that do not matter, clients that do not
 //! matter, and minutes in which nothing happens. Shrinking takes them away: the scenario is
 //! made explicit ([`document`]: drawn and repeated faults written out one by one), and then
-//! parts are removed and numbers reduced ([`passes`]) as long as the run goes on breaking
+//! parts are removed and numbers reduced (`passes`) as long as the run goes on breaking
 //! the same property with the same kind of evidence ([`crate::sweep::Cause`]). Faults go by
 //! delta debugging (Zeller and Hildebrandt, "Simplifying and isolating failure-inducing
 //! input", 2002), the rest greedily, the greatest savings first.

@@ -39,6 +39,14 @@ pub fn kept<'a>(results: impl Iterator<Item = &'a SeedResult>, most: usize) -> B
         .collect()
 }
 
+/// Of the directory of failed runs, below the sweep's own.
+pub(super) const FAILURES: &str = "failures";
+
+/// Where a kept run directory is, seen from the sweep's own.
+pub fn failure_path(scenario: &str, seed: u64) -> String {
+    format!("{FAILURES}/{}", dir_name(scenario, seed))
+}
+
 /// Of a seed's run directory.
 pub fn dir_name(scenario: &str, seed: u64) -> String {
     format!("{scenario}-{seed}")

@@ -4,8 +4,8 @@
 use maud::{Markup, html as markup};
 
 use super::render::{endings, headline, runs};
+use super::result::Results;
 use super::result::{Ending, Measure};
-use super::store::Results;
 use super::summary::{ScenarioSummary, Summary};
 use super::tables;
 use crate::report::document::{Block, Section, known};

@@ -4,7 +4,7 @@
 //! the seeds did not exercise, because that is what a passing sweep leaves open.
 
 use super::result::Ending;
-use super::store::Results;
+use super::result::Results;
 use super::summary::{FailureGroup, ScenarioSummary, Summary};
 use super::tables;
 use crate::report::document::{Block, Document, Section, Table, code, plain, strong};

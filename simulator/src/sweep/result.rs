@@ -15,6 +15,9 @@ use crate::history::{FaultStatus, Phase, Service};
 use crate::measure::{Class, Gap};
 use crate::report::{Operations, Report, RunVerdict};
 
+/// Results by scenario and seed.
+pub type Results = BTreeMap<(String, u64), SeedResult>;
+
 /// How a seed ended: with the verdict of its run, or without one.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,

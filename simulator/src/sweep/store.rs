@@ -14,24 +14,23 @@
 //! cut short is dropped, and what those seeds left behind is cleared away. A line is not
 //! synced to the disk one by one, so a machine that loses power may cost a few seeds more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::failures::{dir_name, kept};
-use super::result::SeedResult;
+use super::failures::{FAILURES, dir_name, kept};
+use super::result::{Results, SeedResult};
 use super::spec::{FORMAT_VERSION, Spec, Task};
 use super::summary::Summary;
 
 const SPEC: &str = "sweep.json";
 const SPEC_DRAFT: &str = ".sweep.json";
 const RESULTS: &str = "results.jsonl";
-/// Written by whoever shows the sweep.
+/// Written when the summary is shown.
 const SUMMARY: &str = "summary.json";
 const PROFILE: &str = "hardware.toml";
 const SCENARIOS: &str = "scenarios";
-const FAILURES: &str = "failures";
 /// Run directories of seeds that are running.
 const WORKING: &str = ".working";
 
@@ -50,9 +49,6 @@ pub enum StoreError {
     #[error("{path}: holds another sweep: {difference}; name another directory with --out")]
     Another { path: String, difference: String },
 }
-
-/// Results by scenario and seed.
-pub type Results = BTreeMap<(String, u64), SeedResult>;
 
 pub struct Store {
     path: PathBuf,
@@ -278,11 +274,6 @@ pub fn scenario_path(path: &Path, scenario: &str) -> PathBuf {
 /// Where the profile is, if there is one, as it was when the sweep began.
 pub fn profile_path(path: &Path) -> PathBuf {
     path.join(PROFILE)
-}
-
-/// Where a kept run directory is, seen from the sweep's own.
-pub fn failure_path(scenario: &str, seed: u64) -> String {
-    format!("{FAILURES}/{}", dir_name(scenario, seed))
 }
 
 fn write_spec(path: &Path, spec: &Spec) -> Result<(), StoreError> {

@@ -10,10 +10,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cause::Cause;
-use super::failures::{groups, kept};
-use super::result::{Ending, FaultCounts, Measure, SeedResult};
+use super::failures::{failure_path, groups, kept};
+use super::result::{Ending, FaultCounts, Measure, Results, SeedResult};
 use super::spec::Spec;
-use super::store::{Results, failure_path};
 use crate::baseline::{Baseline, Kept};
 use crate::check::{CHECKS, Check};
 use crate::measure::distribution::nearest_rank;

@@ -1,8 +1,8 @@
 //! The tables of a sweep, for readers and for spreadsheets. Durations are microseconds to a
 //! spreadsheet.
 
+use super::result::Results;
 use super::result::{FaultCounts, Measure, SeedResult};
-use super::store::Results;
 use super::summary::{CheckCount, Distribution, MarkCount, ScenarioSummary, Summary};
 use crate::baseline::Kept;
 use crate::report::columns;

@@ -24,6 +24,7 @@ const TIMEOUT_US: u64 = 2_000_000;
 
 /// An audit under way, and the client that asks.
 pub struct Audit {
+    /// The client that asks.
     pub client: Client,
     plan: Rc<Plan>,
     deadline: Instant,

@@ -357,10 +357,12 @@ impl Client {
         self.context.is_stopped()
     }
 
+    /// The time of the client's host.
     pub fn now(&self) -> Instant {
         self.context.host.now()
     }
 
+    /// Waits on the client's host.
     pub async fn sleep(&self, duration: Duration) {
         self.context.host.sleep(duration).await;
     }

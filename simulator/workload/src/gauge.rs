@@ -8,6 +8,7 @@ pub type Gauge = Box<dyn Fn(u64, u64) -> Usage>;
 /// Of the node that used most of each. `None`: it cannot be known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
+    /// Memory of the node that uses most, bytes; `None` where it is not known.
     pub memory_bytes: Option<u64>,
     /// Mean, in parts per million of one processor.
     pub cpu_ppm: Option<u64>,

@@ -7,6 +7,8 @@
 //! by the [`service::Service`]s.
 //! Every written value is unique within a run, which is what lets a check tell writes apart.
 
+#![warn(missing_docs)]
+
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;

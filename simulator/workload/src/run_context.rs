@@ -19,6 +19,7 @@ use squall_history::{Recorder, Service};
 
 /// State that all clients of a run share.
 pub struct RunContext {
+    /// Records the history.
     pub recorder: Recorder,
     pub(super) host: Host,
     connect: Connect,
@@ -116,7 +117,7 @@ impl RunContext {
         limited.iter().for_each(|shared| shared.limited.close());
     }
 
-    /// Sets the source of what nodes use ([`Self::usage`]).
+    /// Sets the source of what nodes use (`Self::usage`).
     pub fn measure_by(&self, gauge: Gauge) {
         *self.gauge.borrow_mut() = Some(gauge);
     }

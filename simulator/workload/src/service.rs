@@ -49,6 +49,7 @@ pub trait Service: Send + Sync {
 pub struct Role {
     /// Part of the clients' names; empty for the only one.
     pub name: &'static str,
+    /// How many there are.
     pub clients: u64,
     /// Whether these are the clients that the workload's pace and number of operations mean.
     /// Others go on as long as there is anything to see.

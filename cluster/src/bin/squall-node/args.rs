@@ -12,12 +12,10 @@ use squall_cluster::raft::{Members, NodeId, RaftOptions, peer_address};
 use squall_cluster::state::Limits;
 
 use super::duration::parse_ms;
-use super::local::LocalCluster;
+use super::local::{LocalCluster, PASSWORD_VARIABLE};
 
 /// Largest port for clients: nodes talk to each other 10,000 above it.
 pub const MAX_PORT: u16 = 55_535;
-/// The environment variable that holds the default user's password.
-pub const PASSWORD_VARIABLE: &str = "SQUALL_REQUIREPASS";
 /// Most nodes of a local cluster.
 const MAX_LOCAL: u16 = 99;
 
@@ -60,7 +58,7 @@ struct Args {
     #[arg(long, value_name = "HOST")]
     bind: Option<String>,
     /// Where this node keeps its log and snapshots; with --local, where the nodes have their
-    /// directories [default: ./squall-data/node-<id>, ./squall-data/local-<N>-<P>]
+    /// directories [default: ./squall-data/node-ID, ./squall-data/local-N-P]
     #[arg(long, short, value_name = "PATH")]
     dir: Option<PathBuf>,
     /// All members of a new cluster as id=host:port, this node included [default: this node

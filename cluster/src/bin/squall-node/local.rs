@@ -17,8 +17,10 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
 
-use super::args::PASSWORD_VARIABLE;
 use super::signals::StopRequests;
+
+/// The environment variable that holds the default user's password.
+pub const PASSWORD_VARIABLE: &str = "SQUALL_REQUIREPASS";
 
 /// Children that have not stopped by themselves after this long are killed.
 const STOP_LIMIT: Duration = Duration::from_secs(10);

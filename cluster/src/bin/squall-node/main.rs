@@ -89,7 +89,7 @@ async fn run(job: Job) -> Result<(), String> {
         }
         Job::Health(address) => {
             let deadline = RealWorld::now() + HEALTH_LIMIT;
-            let password = std::env::var(args::PASSWORD_VARIABLE).ok();
+            let password = std::env::var(local::PASSWORD_VARIABLE).ok();
             // Any node answers it, but only with the word of a leader that has a quorum.
             let question = ["READ", "STALE", "1000", "DBSIZE"];
             operate_as::<RealWorld>(&address, password.as_deref(), &question, deadline)

@@ -3,7 +3,7 @@
 //! Nothing here is primary: it is not in the snapshot, and a decoded queue rebuilds it from
 //! its messages. The tests hold the rebuilt index against the one kept up to date.
 
-use super::messages::{Message, Place};
+use super::message::{Message, Place};
 use crate::state::command::{MessageId, Receipt};
 use crate::state::snapshot::{DecodeError, ensure};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -15,6 +15,7 @@
 
 use super::dedup::Producers;
 use super::index::Index;
+pub(super) use super::message::{Content, Message, Place};
 use crate::planted::{self, Bug};
 use crate::state::Moment;
 use crate::state::command::{
@@ -22,7 +23,6 @@ use crate::state::command::{
 };
 use crate::state::limits::{LARGEST_RECEIVE_BYTES, LONGEST_NAME_BYTES};
 use crate::state::snapshot::{DecodeError, LARGEST_COUNTER, ensure};
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -47,48 +47,6 @@ pub(super) struct Queue {
     /// Whether a message became deliverable since this was last asked.
     #[serde(skip)]
     gained: bool,
-}
-
-/// What a queue holds for one message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Message {
-    pub(super) content: Content,
-    deliveries: u32,
-    pub(super) place: Place,
-}
-
-/// What of a message survives dead-lettering.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Content {
-    payload: Bytes,
-    pub(super) priority: u8,
-    pub(super) group: Option<String>,
-}
-
-#[cfg(feature = "planted")]
-impl Content {
-    pub(super) fn into_new(self) -> NewMessage {
-        NewMessage {
-            payload: self.payload,
-            delay_ms: 0,
-            priority: self.priority,
-            group: self.group,
-            dedup: None,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Place {
-    Ready,
-    /// Until a served time.
-    Delayed {
-        until_ms: u64,
-    },
-    InFlight {
-        receipt: Receipt,
-        until_ms: u64,
-    },
 }
 
 impl Queue {

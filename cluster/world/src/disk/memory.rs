@@ -25,10 +25,18 @@ pub enum CrashMode {
     DropUnsynced,
     /// Power was lost. The first `names` unsynced changes of names survive, and of every
     /// file the first `bytes` bytes of its unsynced writes.
-    Torn { bytes: usize, names: usize },
+    Torn {
+        /// Unsynced bytes of each file that are kept.
+        bytes: usize,
+        /// Unsynced changes of names that are kept.
+        names: usize,
+    },
     /// Power was lost after sectors were written out of order: everything survives except
     /// the first `lost` bytes of every file's unsynced writes.
-    Holed { lost: usize },
+    Holed {
+        /// The unsynced write that is lost, counted from 0.
+        lost: usize,
+    },
 }
 
 /// The disk. Clones share it, and so outlive the code under test.
@@ -38,6 +46,7 @@ pub struct MemoryDisk {
 }
 
 impl MemoryDisk {
+    /// An empty disk.
     pub fn new() -> MemoryDisk {
         MemoryDisk::default()
     }

@@ -18,6 +18,7 @@ pub use real::RealDisk;
 
 /// A directory that belongs to one node. Names are flat, without separators.
 pub trait Disk: Clone + 'static {
+    /// An open file.
     type File: DiskFile;
 
     /// Opens a file for reading and writing; creates it if `create` and it is missing.
@@ -26,6 +27,7 @@ pub trait Disk: Clone + 'static {
     async fn list(&self) -> io::Result<Vec<String>>;
     /// Atomically replaces `to` with `from`.
     async fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Removes a file; its absence is durable after the next sync of the directory.
     async fn remove(&self, name: &str) -> io::Result<()>;
     /// Makes creations, renames and removals durable.
     async fn sync_dir(&self) -> io::Result<()>;
@@ -38,6 +40,7 @@ pub trait Disk: Clone + 'static {
 /// One open file.
 #[allow(clippy::len_without_is_empty)] // `DiskFile::len` is asynchronous and can fail
 pub trait DiskFile: 'static {
+    /// Bytes of the file.
     async fn len(&self) -> io::Result<u64>;
     /// Reads exactly `len` bytes; `UnexpectedEof` if the file ends before.
     async fn read_at(&self, offset: u64, len: usize) -> io::Result<Vec<u8>>;

@@ -18,6 +18,7 @@ pub const INFO: BackendInfo = BackendInfo {
 /// Real nodes in containers on this machine's Docker engine, in real time.
 #[derive(Default)]
 pub struct DockerBackend {
+    /// How to run, beside the plan.
     pub options: Options,
 }
 

@@ -10,6 +10,8 @@
 //! Everything that a run makes has the run's label and is removed at its end, however it ends;
 //! what a killed run has left behind, the next one removes ([`squall_linux::run_owner`]).
 
+#![warn(missing_docs)]
+
 use std::path::PathBuf;
 use std::pin::pin;
 use std::rc::Rc;
@@ -61,19 +63,25 @@ pub struct Options {
 /// A finished run.
 #[derive(Debug)]
 pub struct DockerRun {
+    /// What happened.
     pub history: History,
+    /// What nodes used of their machines, in order of time.
     pub resources: Vec<ResourceSample>,
 }
 
 /// The harness failed; says nothing about the cluster.
 #[derive(Debug, thiserror::Error)]
 pub enum DockerError {
+    /// The engine cannot be reached, or refused a request.
     #[error("{0}")]
     Engine(String),
+    /// The image of the nodes could not be built.
     #[error("{0}")]
     Image(String),
+    /// The cluster did not form, or the harness failed.
     #[error("{0}")]
     Run(String),
+    /// The run was interrupted.
     #[error("interrupted; what the run had made is removed")]
     Interrupted,
 }

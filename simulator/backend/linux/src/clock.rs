@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use squall_world::machine_clock_us;
 
+/// The clock of a run on this machine.
 #[derive(Clone, Default)]
 pub struct Clock {
     /// `None` until the run begins: everything before happens at 0.
@@ -20,6 +21,7 @@ impl Clock {
         self.start_us.set(Some(machine_clock_us()));
     }
 
+    /// Microseconds of the run.
     pub fn now_us(&self) -> u64 {
         self.run_us(machine_clock_us())
     }

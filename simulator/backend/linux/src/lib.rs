@@ -1,10 +1,12 @@
 //! Breaks and observes real processes on Linux, however they were started.
 //!
 //! Processes are signalled and seen to end ([`process`]), links between network namespaces
-//! are cut and made worse ([`links`]: [`netns`], [`rules`], [`packets`]) and probed
-//! ([`observe`], [`link_probe`]), and what processes use is read from the kernel's accounts
+//! are cut and made worse ([`links`]: `netns`, `rules`, `packets`) and probed
+//! (`observe`, `link_probe`), and what processes use is read from the kernel's accounts
 //! ([`sampler`]). Whoever uses this layer says which processes and namespaces there are: nothing
 //! here knows of containers, images or engines.
+
+#![warn(missing_docs)]
 
 pub mod clock;
 mod link_probe;

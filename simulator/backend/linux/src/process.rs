@@ -31,6 +31,7 @@ impl Process {
         }
     }
 
+    /// The process number.
     pub fn pid(&self) -> i32 {
         self.pid
     }

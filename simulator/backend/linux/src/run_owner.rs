@@ -21,7 +21,9 @@ pub struct Owner {
 /// What is known of an owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Life {
+    /// It runs.
     Alive,
+    /// It has ended.
     Dead,
     /// It cannot be told from here.
     Unknown,
@@ -62,6 +64,7 @@ impl Owner {
         words.next().is_none().then_some(owner)
     }
 
+    /// Whether the process still runs.
     pub fn life(&self) -> Life {
         if self.boot != boot() {
             return Life::Dead;

@@ -20,6 +20,7 @@ pub type Samples = Rc<RefCell<Vec<ResourceSample>>>;
 
 /// One node to look at.
 pub struct Metered {
+    /// The node's name, as in the history.
     pub name: String,
     /// A process in the node's network namespace.
     pub network_pid: i32,

@@ -33,9 +33,12 @@ pub fn node_address(node: usize) -> String {
     format!("{}:{PORT}", address_of(HostId(node)))
 }
 
+/// The state of a node's process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Process {
+    /// It runs, be it paused.
     Running,
+    /// It does not run.
     Down,
 }
 
@@ -75,6 +78,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// Machines for the nodes of the plan, none of which runs yet.
     pub fn new(
         executor: Rc<Executor>,
         network: Rc<RefCell<Network>>,
@@ -131,6 +135,7 @@ impl Cluster {
         self.machines.len()
     }
 
+    /// Whether the node's process runs, be it paused.
     pub fn is_up(&self, node: usize) -> bool {
         self.machines[node].process.get() == Process::Running
     }
@@ -166,6 +171,7 @@ impl Cluster {
             .and_then(Handle::node)
     }
 
+    /// The disk of the node's machine.
     pub fn disk(&self, node: usize) -> SimDisk {
         self.machines[node].disk.borrow().clone()
     }

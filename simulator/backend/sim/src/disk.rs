@@ -4,7 +4,7 @@
 //! synced, and may keep the first blocks of the last write (a torn tail). A killed process
 //! loses nothing: its writes are in the page cache of a machine that goes on.
 //!
-//! Faults ([`super::disk_fault`]) are laid over this from outside and lifted again; each
+//! Faults (`super::disk_fault`) are laid over this from outside and lifted again; each
 //! counts the operations that met it, which is how it is known to have had an effect.
 
 use std::cell::{Cell, RefCell};
@@ -61,6 +61,7 @@ pub(super) struct Unsynced {
 }
 
 impl SimDisk {
+    /// An empty disk with the costs of the plan.
     pub fn new(plan: &DiskPlan, seed: u64, rng: ChaCha8Rng) -> Self {
         Self {
             shared: Rc::new(Shared {

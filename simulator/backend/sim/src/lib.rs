@@ -3,7 +3,9 @@
 //! All hosts run on one thread under the [`executor`]'s virtual clock. `turmoil-net` gives
 //! them sockets ([`network`]), `link` says when packets arrive, `turmoil-fs` gives them
 //! disks ([`disk`]); no other part of Squall names turmoil's types. [`cluster`] holds the
-//! machines, [`site`] shows them to the harness, which is the same for every backend.
+//! machines, `site` shows them to the harness, which is the same for every backend.
+
+#![warn(missing_docs)]
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -53,6 +55,7 @@ const LIVELOCK_POLLS: u64 = 20_000_000;
 /// A finished simulation.
 #[derive(Debug)]
 pub struct SimRun {
+    /// What happened.
     pub history: History,
     /// Virtual time, forming the cluster included, nanoseconds.
     pub simulated_ns: u64,
@@ -66,12 +69,21 @@ pub struct SimRun {
 /// The simulation itself failed; says nothing about the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SimError {
+    /// No leader was elected at the start; the state of the nodes.
     #[error("{0}")]
     NotFormed(String),
+    /// Nothing can run any more, and the run is not over.
     #[error("nothing can happen any more at {at_us} us: every task waits")]
-    Deadlock { at_us: u64 },
+    Deadlock {
+        /// Microseconds of virtual time.
+        at_us: u64,
+    },
+    /// Tasks wake each other without end, and time stands still.
     #[error("time stands still at {at_us} us: tasks keep waking each other")]
-    Livelock { at_us: u64 },
+    Livelock {
+        /// Microseconds of virtual time.
+        at_us: u64,
+    },
 }
 
 thread_local! {
@@ -101,6 +113,15 @@ pub fn run(plan: &Plan) -> Result<SimRun, SimError> {
 /// # Errors
 /// As [`run`].
 pub fn run_system(plan: &Plan, system: Option<&Arc<dyn System>>) -> Result<SimRun, SimError> {
+    run_with(plan, system, async |stage| stage.play().await)
+}
+
+/// As [`run_system`], with what is done with the cluster once it has formed.
+fn run_with(
+    plan: &Plan,
+    system: Option<&Arc<dyn System>>,
+    play: impl AsyncFnOnce(Stage<SimSite>) + 'static,
+) -> Result<SimRun, SimError> {
     let plan = Rc::new(plan.clone());
     let nodes = plan.cluster.nodes + plan.cluster.spares;
     // One host for all clients, one without sockets for the harness.
@@ -159,7 +180,7 @@ pub fn run_system(plan: &Plan, system: Option<&Arc<dyn System>>) -> Result<SimRu
             if formed.is_ok() {
                 start_ns.set(executor.now());
                 log::run_starts(executor.now());
-                stage.play().await;
+                play(stage).await;
             }
             *outcome.borrow_mut() = Some(formed);
         }
@@ -295,5 +316,26 @@ fn drive(
             stream::mark_dirty();
         }
         executor.fire_due();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use squall_backend::contract::{self, Abilities};
+    use squall_plan::scenario::Scenario;
+
+    use super::*;
+
+    #[test]
+    fn the_backend_keeps_the_contract() {
+        let text = "name = \"contract\"\n[[workload]]\nservice = \"lock\"\n";
+        let scenario = Scenario::parse(text, "contract").expect("it is valid");
+        for seed in 1..=3 {
+            let plan = Plan::resolve(&scenario, seed).expect("it makes a plan");
+            let played = run_with(&plan, None, async |stage| {
+                contract::check(&*stage.site, Abilities { pauses: true }).await;
+            });
+            played.expect("the cluster forms");
+        }
     }
 }

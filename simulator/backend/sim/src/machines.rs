@@ -47,7 +47,7 @@ impl Machines for SimSite {
         }
     }
 
-    fn mark_available(&self, nodes: &[usize], what: NodeFault) {
+    fn undo(&self, nodes: &[usize], what: NodeFault) {
         if let NodeFault::Clock(what) = what {
             (nodes.iter()).for_each(|node| self.reset_clock(*node, what));
         }

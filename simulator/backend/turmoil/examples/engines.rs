@@ -27,25 +27,17 @@ use squall_plan::scenario::Scenario;
 use squall_sim::SimBackend;
 use squall_turmoil::TurmoilBackend;
 
+use document::write_between;
+use long::LONG;
+
+#[path = "../../../examples/common/document.rs"]
+mod document;
+#[path = "../../../examples/common/long.rs"]
+mod long;
+
 const SCENARIOS: [&str; 2] = ["leader-kill", "minority-partition"];
-/// Scenarios whose load alone takes minutes of virtual time.
-const LONG: [&str; 11] = [
-    "cache-performance",
-    "load",
-    "lock-performance",
-    "queue-performance",
-    "ramp",
-    "records",
-    "scalability",
-    "soak",
-    "spike",
-    "stress",
-    "volume",
-];
 const KEPT: &str = "runs/engines.jsonl";
 const THREADS: usize = 2;
-/// Marks around the section of the document.
-const SECTION: [&str; 2] = ["<!-- engines: begin -->", "<!-- engines: end -->"];
 
 /// One seed of one scenario on one engine.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -89,7 +81,7 @@ fn main() {
     played.retain(|job, _| jobs.contains(job));
     let table = table(seeds, &played);
     print!("{table}");
-    if let Err(why) = write_section(&table) {
+    if let Err(why) = write_between(&repository().join("docs/results.md"), "engines", &table) {
         eprintln!("{why}");
         std::process::exit(1);
     }
@@ -235,17 +227,6 @@ fn row(scenario: &str, engine: &str, name: &str, mut times_us: Vec<u64>) -> Stri
     format!(
         "| `{scenario}` | {engine} | {name} | {count} | {min} | {p50} | {p90} | {p99} | {max} |\n"
     )
-}
-
-fn write_section(table: &str) -> Result<(), String> {
-    let file = repository().join("docs/results.md");
-    let say = |why: &dyn std::fmt::Display| format!("{}: {why}", file.display());
-    let text = std::fs::read_to_string(&file).map_err(|e| say(&e))?;
-    let [begin, end] = SECTION;
-    let missing = || say(&format!("has no `{begin}` before `{end}`"));
-    let (before, rest) = text.split_once(begin).ok_or_else(missing)?;
-    let (_, after) = rest.split_once(end).ok_or_else(missing)?;
-    std::fs::write(&file, format!("{before}{begin}\n{table}{end}{after}")).map_err(|e| say(&e))
 }
 
 /// Scenarios of the catalogue on `turmoil`, seed 1.

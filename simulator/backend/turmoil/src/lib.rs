@@ -2,11 +2,13 @@
 //!
 //! The same nodes, plan, nemesis, clients and history as in simulation, on
 //! [`turmoil::Sim`]: hosts run tick by tick of a millisecond on tokio's paused clock
-//! ([`world`]), and links are as `turmoil` models them ([`links`]). What it does not model is
-//! refused when a run is planned ([`backend`]). A seed gives the same history every time.
+//! ([`world`]), and links are as `turmoil` models them (`links`). What it does not model is
+//! refused when a run is planned (`backend`). A seed gives the same history every time.
 //!
 //! Whoever leads the run is a task on the clients' host; what only the outside of a `turmoil`
-//! simulation can do happens between two ticks ([`cluster`]).
+//! simulation can do happens between two ticks (`cluster`).
+
+#![warn(missing_docs)]
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -57,12 +59,16 @@ pub enum TurmoilError {
     Engine(String),
     /// The run did not come to its end in `limit` of virtual time.
     #[error("the run did not end within {} s of virtual time", limit.as_secs())]
-    Stuck { limit: Duration },
+    Stuck {
+        /// Virtual time that it had.
+        limit: Duration,
+    },
 }
 
 /// A finished simulation.
 #[derive(Debug)]
 pub struct TurmoilRun {
+    /// What happened.
     pub history: History,
     /// Virtual time, forming the cluster included.
     pub simulated: Duration,
@@ -73,6 +79,14 @@ pub struct TurmoilRun {
 /// # Errors
 /// The harness failed: no leader was ever elected, or the simulation got stuck.
 pub fn run(plan: &Plan) -> Result<TurmoilRun, TurmoilError> {
+    run_with(plan, async |stage| stage.play().await)
+}
+
+/// As [`run`], with what is done with the cluster once it has formed.
+fn run_with(
+    plan: &Plan,
+    play: impl AsyncFnOnce(Stage<TurmoilSite>) + 'static,
+) -> Result<TurmoilRun, TurmoilError> {
     let plan = Rc::new(plan.clone());
     let nodes = plan.cluster.nodes + plan.cluster.spares;
     let start_us = Rc::new(Cell::new(u64::MAX));
@@ -97,6 +111,7 @@ pub fn run(plan: &Plan) -> Result<TurmoilRun, TurmoilError> {
         &cluster,
         start_us,
         outcome.clone(),
+        play,
     );
     cluster.links.borrow_mut().set(&mut sim);
     let driven = drive(&mut sim, &plan, &cluster, &entered, &outcome);
@@ -146,6 +161,7 @@ fn add_clients(
     cluster: &Rc<Cluster>,
     start_us: Rc<Cell<u64>>,
     outcome: Rc<RefCell<Option<Result<(), String>>>>,
+    play: impl AsyncFnOnce(Stage<TurmoilSite>) + 'static,
 ) {
     let site = Rc::new(TurmoilSite {
         cluster: cluster.clone(),
@@ -161,7 +177,7 @@ fn add_clients(
         let formed = stage.form().await;
         if formed.is_ok() {
             start_us.set(host::elapsed().as_micros() as u64);
-            stage.play().await;
+            play(stage).await;
         }
         *outcome.borrow_mut() = Some(formed);
         Ok(())

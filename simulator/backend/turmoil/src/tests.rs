@@ -149,3 +149,12 @@ fn faults_that_turmoil_does_not_model_are_refused_by_name() {
     }
     assert_eq!(TurmoilBackend.refusal(&plan(KILL, 1)), None);
 }
+
+#[test]
+fn the_backend_keeps_the_contract() {
+    let abilities = squall_backend::contract::Abilities { pauses: false };
+    let played = run_with(&plan("", 1), async move |stage| {
+        squall_backend::contract::check(&*stage.site, abilities).await;
+    });
+    played.expect("the cluster forms");
+}

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 
 use super::receipts::Receipts;
+pub(crate) use super::receipts::{Delivery, QueueCall};
 use super::{Answer, Order, call_of, in_operations};
 use crate::linearizability::{Bounds, Call, Verdict, search_until};
 use crate::view::{certain, end};
@@ -34,39 +35,6 @@ pub(crate) fn objects<'a>(operations: &[Operation<'a>]) -> BTreeMap<&'a str, Vec
         }
     }
     queues
-}
-
-/// What an operation of the queue was, with all ids known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum QueueCall {
-    Publish {
-        id: u64,
-    },
-    Receive(Vec<Delivery>),
-    /// Acknowledged or given back.
-    Settle {
-        delivery: Delivery,
-        ack: bool,
-    },
-    /// The receipt was void.
-    Refused(Delivery),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Delivery {
-    pub(super) id: u64,
-    pub(super) receipt: u64,
-    pub(super) deliveries: u32,
-}
-
-impl From<&Delivered> for Delivery {
-    fn from(delivered: &Delivered) -> Self {
-        Self {
-            id: delivered.id,
-            receipt: delivered.receipt,
-            deliveries: delivered.deliveries,
-        }
-    }
 }
 
 /// Judges one queue by its operations.

@@ -6,8 +6,41 @@
 
 use std::collections::BTreeMap;
 
-use super::queue::{Delivery, QueueCall};
 use crate::linearizability::Specification;
+use squall_history::Delivered;
+
+/// What an operation of the queue was, with all ids known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum QueueCall {
+    Publish {
+        id: u64,
+    },
+    Receive(Vec<Delivery>),
+    /// Acknowledged or given back.
+    Settle {
+        delivery: Delivery,
+        ack: bool,
+    },
+    /// The receipt was void.
+    Refused(Delivery),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Delivery {
+    pub(super) id: u64,
+    pub(super) receipt: u64,
+    pub(super) deliveries: u32,
+}
+
+impl From<&Delivered> for Delivery {
+    fn from(delivered: &Delivered) -> Self {
+        Self {
+            id: delivered.id,
+            receipt: delivered.receipt,
+            deliveries: delivered.deliveries,
+        }
+    }
+}
 
 pub(super) struct Receipts;
 

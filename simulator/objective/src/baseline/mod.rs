@@ -6,7 +6,7 @@
 //! news. Figures are compared in the direction in which they get worse: a lower latency is no
 //! regression, nor is a higher throughput. Pure but for [`File::load`] and [`File::save`].
 //!
-//! Not here: which figures a report has ([`squall_report::figures`]).
+//! Not here: which figures a report has (`squall_report::figures`).
 
 mod compare;
 mod file;

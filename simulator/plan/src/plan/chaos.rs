@@ -10,9 +10,8 @@
 //! All choices are ratios of whole numbers. A plan drawn here holds its faults one by one,
 //! like those written by hand.
 
-use super::generator::FaultGenerator;
-use super::{ChaosPlan, PhasePlan, PlannedFault, Seed};
-use squall_fault::kind::Aim;
+use super::generator::{ChaosOptions, FaultGenerator};
+use super::{PhasePlan, PlannedFault, Seed};
 use squall_fault::{Action, FaultKind, NodeFault, Target, Trigger};
 
 /// Of ten spells, so many are quiet …
@@ -29,38 +28,10 @@ const LEAST_US: u64 = 200_000;
 /// A replaced node needs about so long to be back after its fault is over.
 const REPAIR_US: u64 = 4_000_000;
 
-/// What may be drawn.
-#[derive(Debug, Clone)]
-pub(super) struct ChaosOptions {
-    pub(super) nodes: usize,
-    pub(super) spares: usize,
-    pub(super) kinds: Vec<FaultKind>,
-    pub(super) swarm: bool,
-    pub(super) gap_us: (u64, u64),
-    pub(super) lasts_us: (u64, u64),
-    pub(super) budget: Option<usize>,
-    pub(super) aimed_ppm: u32,
-}
-
 pub(super) struct DrawnFaults {
     /// Kinds that the seed uses.
     pub(super) kinds: Vec<FaultKind>,
     pub(super) faults: Vec<PlannedFault>,
-}
-
-impl ChaosOptions {
-    pub(super) fn plan(&self, kinds: &[FaultKind]) -> ChaosPlan {
-        ChaosPlan {
-            kinds: kinds.to_vec(),
-            budget: self.budget,
-        }
-    }
-
-    /// Whether the cluster is large enough for the kind.
-    fn allows(&self, kind: FaultKind) -> bool {
-        let info = kind.info();
-        self.nodes >= info.fewest_nodes && (info.aim != Aim::Spare || self.spares > 0)
-    }
 }
 
 /// Draws the faults of a chaos phase.

@@ -8,7 +8,35 @@ use rand_chacha::ChaCha8Rng;
 use squall_fault::kind::{Aim, Cost, Size};
 use squall_fault::{Action, FaultKind, Target};
 
-use super::chaos::ChaosOptions;
+use super::ChaosPlan;
+
+/// What may be drawn.
+#[derive(Debug, Clone)]
+pub(super) struct ChaosOptions {
+    pub(super) nodes: usize,
+    pub(super) spares: usize,
+    pub(super) kinds: Vec<FaultKind>,
+    pub(super) swarm: bool,
+    pub(super) gap_us: (u64, u64),
+    pub(super) lasts_us: (u64, u64),
+    pub(super) budget: Option<usize>,
+    pub(super) aimed_ppm: u32,
+}
+
+impl ChaosOptions {
+    pub(super) fn plan(&self, kinds: &[FaultKind]) -> ChaosPlan {
+        ChaosPlan {
+            kinds: kinds.to_vec(),
+            budget: self.budget,
+        }
+    }
+
+    /// Whether the cluster is large enough for the kind.
+    pub(super) fn allows(&self, kind: FaultKind) -> bool {
+        let info = kind.info();
+        self.nodes >= info.fewest_nodes && (info.aim != Aim::Spare || self.spares > 0)
+    }
+}
 
 /// Random choices within the options. The order of draws is part of what a seed means.
 pub(super) struct FaultGenerator<'a> {

@@ -4,7 +4,7 @@
 //! JSON, compared and shrunk, and it is all that a backend is given. All times are
 //! microseconds from the start of the run, which is the start of the warm-up. What cannot
 //! be known yet, who leads when a fault fires, stays a role
-//! ([`squall_fault::resolve`]); every draw after this one comes from a stream of the
+//! ([`mod@squall_fault::resolve`]); every draw after this one comes from a stream of the
 //! plan's seed.
 
 mod chaos;

@@ -2,7 +2,8 @@
 
 use rand::RngExt;
 
-use super::chaos::{self, ChaosOptions};
+use super::chaos;
+use super::generator::ChaosOptions;
 use super::load::load;
 use super::region::regions;
 use super::{

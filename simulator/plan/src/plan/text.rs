@@ -29,7 +29,7 @@ impl Display for OnMachines<'_> {
 }
 
 impl Plan {
-    /// As [`Self::to_string`], without what a simulation assumes of its machines.
+    /// As `Self::to_string`, without what a simulation assumes of its machines.
     pub fn text_on_machines(&self) -> String {
         OnMachines(self).to_string()
     }

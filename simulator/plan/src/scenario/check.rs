@@ -4,38 +4,20 @@
 //! reported; the order is that of the tables in a file.
 
 use std::collections::BTreeSet;
-use std::fmt::Display;
-use std::ops::Range;
 
 use toml::Spanned;
 
+use super::bounds::{
+    Checked, check_bounds, check_count, check_least, check_whole_ms, problem, time, written_place,
+};
 use super::fault::Fault;
-use super::source::Problem;
-use super::unit::{Bounds, Duration, duration_text};
+use super::unit::Duration;
 use super::{
     Scenario, check_fault, check_load, check_region, check_workload, hardware, limits, objectives,
 };
 use squall_check::CHECKS;
 use squall_fault::FaultKind;
 use squall_fault::kind::{Aim, Drawn};
-
-pub(super) type Checked = Result<(), Problem>;
-
-/// A place in the source.
-pub(super) type Place = Range<usize>;
-
-pub(super) fn problem(place: Place, message: impl Into<String>) -> Checked {
-    Err(Problem {
-        span: place,
-        message: message.into(),
-    })
-}
-
-/// The first of the places that the author wrote.
-pub(super) fn written_place(places: &[Place]) -> Place {
-    let written = places.iter().find(|place| place.end > 0);
-    written.cloned().unwrap_or(0..0)
-}
 
 pub(super) fn check(scenario: &Scenario) -> Checked {
     check_name(&scenario.name)?;
@@ -145,10 +127,6 @@ fn check_chaos(scenario: &Scenario) -> Checked {
     Ok(())
 }
 
-pub(super) fn time(duration: Duration) -> String {
-    duration_text(duration.us())
-}
-
 fn check_name(name: &Spanned<String>) -> Checked {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let text = name.get_ref();
@@ -216,70 +194,6 @@ fn check_probe(scenario: &Scenario) -> Checked {
             written_place(&[probe.every.span(), probe.idle.span()]),
             message,
         );
-    }
-    Ok(())
-}
-
-pub(super) fn check_count(key: &str, count: &Spanned<u64>, min: u64, max: u64) -> Checked {
-    let value = *count.get_ref();
-    if value < min {
-        return problem(
-            count.span(),
-            format!("{key} must be at least {min}, not {value}"),
-        );
-    }
-    if value > max {
-        return problem(
-            count.span(),
-            format!("{key} must be at most {max}, not {value}"),
-        );
-    }
-    Ok(())
-}
-
-pub(super) fn check_least(key: &str, duration: &Spanned<Duration>, least: Duration) -> Checked {
-    if *duration.get_ref() < least {
-        let (value, least) = (time(*duration.get_ref()), time(least));
-        return problem(
-            duration.span(),
-            format!("{key} must be at least {least}, not {value}"),
-        );
-    }
-    Ok(())
-}
-
-pub(super) fn check_most(key: &str, duration: &Spanned<Duration>, most: Duration) -> Checked {
-    if *duration.get_ref() > most {
-        let (value, most) = (time(*duration.get_ref()), time(most));
-        return problem(
-            duration.span(),
-            format!("{key} must be at most {most}, not {value}"),
-        );
-    }
-    Ok(())
-}
-
-/// The cluster counts these times in milliseconds.
-pub(super) fn check_whole_ms(key: &str, duration: &Spanned<Duration>) -> Checked {
-    if !duration.get_ref().us().is_multiple_of(1_000) {
-        let value = time(*duration.get_ref());
-        return problem(
-            duration.span(),
-            format!("{key} must be whole milliseconds, not {value}"),
-        );
-    }
-    Ok(())
-}
-
-pub(super) fn check_bounds<T: PartialOrd + Copy, S: Display>(
-    key: &str,
-    written: &Spanned<Bounds<T>>,
-    (min, max): (T, T),
-    text: impl Fn(T) -> S,
-) -> Checked {
-    if min > max {
-        let message = format!("{key}: min {} is above max {}", text(min), text(max));
-        return problem(written.span(), message);
     }
     Ok(())
 }

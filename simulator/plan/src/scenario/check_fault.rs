@@ -4,7 +4,7 @@ use squall_fault::{Action, MemberChange, Target, node_name};
 use toml::Spanned;
 
 use super::Scenario;
-use super::check::{Checked, Place, check_count, problem, written_place};
+use super::bounds::{Checked, Place, check_count, problem, written_place};
 use super::check_target::{Ends, check_group};
 use super::fault::{Fault, Repeat};
 use super::unit::duration_text;

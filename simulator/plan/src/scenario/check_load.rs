@@ -3,7 +3,7 @@
 use toml::Spanned;
 
 use super::Scenario;
-use super::check::{Checked, check_bounds, check_count, check_least, problem, time};
+use super::bounds::{Checked, check_bounds, check_count, check_least, problem, time};
 use super::load::{Levels, LoadStep, Stress};
 use super::unit::{Duration, Rate};
 use super::workload::Workload;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use toml::Spanned;
 
 use super::Scenario;
-use super::check::{Checked, check_bounds, problem, time};
+use super::bounds::{Checked, check_bounds, problem, time};
 use super::unit::Duration;
 
 pub(super) fn check(scenario: &Scenario) -> Checked {

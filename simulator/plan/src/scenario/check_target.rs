@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use toml::Spanned;
 
-use super::check::{Checked, Place, problem};
+use super::bounds::{Checked, Place, problem};
 use squall_fault::Target;
 
 /// Whether groups exclude each other (sides), or may share nodes (ends of links).

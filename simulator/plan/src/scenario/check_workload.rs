@@ -2,7 +2,7 @@
 
 use toml::Spanned;
 
-use super::check::{
+use super::bounds::{
     Checked, Place, check_bounds, check_count, check_least, check_most, check_whole_ms, problem,
     time, written_place,
 };

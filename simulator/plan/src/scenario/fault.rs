@@ -1,6 +1,6 @@
 //! `[[fault]]`: when, for how long, how often, and exactly one action.
 //!
-//! A file has an action's keys beside the others of the table. Before serde reads it, [`nest`]
+//! A file has an action's keys beside the others of the table. Before serde reads it, `nest`
 //! puts them into a table of their own, in the form of [`Action`]; [`written`] is the way
 //! back. Places stay with keys and values, so errors still point to them.
 
@@ -11,7 +11,7 @@ use squall_fault::{ACTIONS, Action, ActionKeys, Target, Trigger};
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
-use super::check::{Checked, Place, problem};
+use super::bounds::{Checked, Place, problem};
 use super::source::Problem;
 use super::unit::Duration;
 

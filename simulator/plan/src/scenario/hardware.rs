@@ -7,7 +7,7 @@
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::check::{Checked, check_count, problem};
+use super::bounds::{Checked, check_count, problem};
 use super::unit::{FineDuration, fine_duration_text};
 
 /// Nothing that is charged for takes as long.

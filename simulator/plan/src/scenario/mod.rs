@@ -7,9 +7,10 @@
 //! without a unit, targets that cannot exist, faults that reach beyond the chaos phase.
 //!
 //! Modules: the tables of a file ([`section`], [`workload`], [`load`], [`region`], [`fault`],
-//! [`hardware`], [`objectives`]), quantities ([`unit`], [`spread`]), overrides (`setting`,
-//! [`variant`]), checks (`check` and its kin), places (`source`).
+//! [`hardware`], [`objectives`]), quantities ([`mod@unit`], [`spread`]), overrides (`setting`,
+//! [`variant`]), checks (`check` and the files named so, with `bounds`), places (`source`).
 
+mod bounds;
 mod check;
 mod check_fault;
 mod check_load;

@@ -2,7 +2,7 @@
 
 use super::objectives::{ByOperation, Latency, Objectives, Rates, each};
 use super::unit::{Duration, Rate, Share};
-use squall_objective::objective::{self, Figure, Objective, Phase, Quantile, Service};
+use squall_objective::objective::{self, Metric, Objective, Phase, Quantile, Service};
 
 impl Objectives {
     /// As the rest of the program knows them, in the order of reports.
@@ -26,7 +26,7 @@ struct List {
 }
 
 impl List {
-    fn add(&mut self, figure: Figure, limit: Option<u64>, own_grace: Option<Duration>) {
+    fn add(&mut self, figure: Metric, limit: Option<u64>, own_grace: Option<Duration>) {
         let grace = own_grace.or(self.grace).filter(|_| figure.takes_grace());
         self.objectives.extend(limit.map(|limit| Objective {
             figure,
@@ -35,25 +35,25 @@ impl List {
         }));
     }
 
-    fn time(&mut self, figure: Figure, limit: Option<Duration>) {
+    fn time(&mut self, figure: Metric, limit: Option<Duration>) {
         self.add(figure, limit.map(Duration::us), None);
     }
 
     fn failures(&mut self, asked: &Objectives) {
-        let election = |quantile| Figure::Election { quantile };
-        self.time(Figure::DetectionMax, asked.detection.max);
+        let election = |quantile| Metric::Election { quantile };
+        self.time(Metric::DetectionMax, asked.detection.max);
         self.time(election(Quantile::P50), asked.election.p50);
         self.time(election(Quantile::P99), asked.election.p99);
         self.time(election(Quantile::Max), asked.election.max);
-        self.time(Figure::DowntimeMax, asked.downtime.max);
-        self.time(Figure::DowntimeTotal, asked.downtime.total);
-        self.time(Figure::DowntimePerDay, asked.downtime.per_day);
-        self.time(Figure::DowntimePerMonth, asked.downtime.per_month);
-        self.time(Figure::RecoveryMax, asked.recovery.max);
-        self.time(Figure::RecoveryTime, asked.recovery_time);
-        self.time(Figure::RecoveryPoint, asked.recovery_point);
-        self.add(Figure::Lost, asked.lost, None);
-        self.add(Figure::Availability, asked.availability.map(ppm), None);
+        self.time(Metric::DowntimeMax, asked.downtime.max);
+        self.time(Metric::DowntimeTotal, asked.downtime.total);
+        self.time(Metric::DowntimePerDay, asked.downtime.per_day);
+        self.time(Metric::DowntimePerMonth, asked.downtime.per_month);
+        self.time(Metric::RecoveryMax, asked.recovery.max);
+        self.time(Metric::RecoveryTime, asked.recovery_time);
+        self.time(Metric::RecoveryPoint, asked.recovery_point);
+        self.add(Metric::Lost, asked.lost, None);
+        self.add(Metric::Availability, asked.availability.map(ppm), None);
     }
 
     fn latencies(&mut self, asked: &ByOperation<Latency>) {
@@ -67,7 +67,7 @@ impl List {
                 (Quantile::Max, limits.max),
             ] {
                 let operation = operation.clone();
-                let figure = Figure::Latency {
+                let figure = Metric::Latency {
                     service,
                     operation,
                     quantile,
@@ -97,13 +97,13 @@ impl List {
                 (objective::Rate::Peak, rates.peak),
             ] {
                 let grace = rates.grace.or(all.grace);
-                let figure = Figure::Throughput { service, rate };
+                let figure = Metric::Throughput { service, rate };
                 self.add(figure, limit.map(per_second_milli), grace);
             }
         }
         for (service, operation, limit) in each(&asked.rate) {
             let operation = operation.clone();
-            let figure = Figure::OperationRate { service, operation };
+            let figure = Metric::OperationRate { service, operation };
             self.add(figure, Some(per_second_milli(*limit.get_ref())), None);
         }
         if let Some(errors) = &asked.error_rate {
@@ -113,12 +113,12 @@ impl List {
                 (Some(Phase::Chaos), errors.chaos),
                 (Some(Phase::Serve), errors.serve),
             ] {
-                self.add(Figure::ErrorRate { phase }, limit.map(ppm), errors.grace);
+                self.add(Metric::ErrorRate { phase }, limit.map(ppm), errors.grace);
             }
         }
         for (figure, limit) in [
-            (Figure::SuccessRate, &asked.success_rate),
-            (Figure::HitRate, &asked.hit_rate),
+            (Metric::SuccessRate, &asked.success_rate),
+            (Metric::HitRate, &asked.hit_rate),
         ] {
             let grace = limit.as_ref().and_then(|limit| limit.grace);
             self.add(figure, limit.as_ref().map(|limit| ppm(limit.min)), grace);
@@ -126,21 +126,21 @@ impl List {
     }
 
     fn loads(&mut self, asked: &Objectives) {
-        self.add(Figure::HitRateChange, asked.flat.hit_rate.map(ppm), None);
+        self.add(Metric::HitRateChange, asked.flat.hit_rate.map(ppm), None);
         self.add(
-            Figure::ErrorRateChange,
+            Metric::ErrorRateChange,
             asked.flat.error_rate.map(ppm),
             None,
         );
-        self.add(Figure::BacklogEnd, asked.backlog.end, None);
-        self.time(Figure::BacklogDrained, asked.backlog.drained);
-        self.time(Figure::MissPenalty, asked.miss_penalty);
+        self.add(Metric::BacklogEnd, asked.backlog.end, None);
+        self.time(Metric::BacklogDrained, asked.backlog.drained);
+        self.time(Metric::MissPenalty, asked.miss_penalty);
     }
 
     fn resources(&mut self, asked: &Objectives) {
-        self.add(Figure::Memory, asked.memory.max.map(|size| size.0), None);
-        self.add(Figure::MemoryGrowth, asked.memory.growth.map(ppm), None);
-        self.add(Figure::Cpu, asked.cpu.max.map(ppm), None);
+        self.add(Metric::Memory, asked.memory.max.map(|size| size.0), None);
+        self.add(Metric::MemoryGrowth, asked.memory.growth.map(ppm), None);
+        self.add(Metric::Cpu, asked.cpu.max.map(ppm), None);
     }
 }
 

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::check::{Checked, problem};
+use super::bounds::{Checked, problem};
 use super::unit::{Duration, Rate, Share, Size};
 use squall_history::{Service, operation_names};
 use squall_objective::baseline::Tolerance;

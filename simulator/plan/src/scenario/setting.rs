@@ -13,7 +13,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::source::{Problem, Source};
-use super::variant::VARIANT;
+
+/// The override that chooses a variant.
+pub const VARIANT: &str = "variant";
 
 /// Puts every override of `source` into `document`, in order.
 pub(super) fn apply<'s>(source: &'s Source, document: &mut DeTable<'s>) -> Result<(), Problem> {

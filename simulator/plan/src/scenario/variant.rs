@@ -11,11 +11,9 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+pub use super::setting::VARIANT;
 use super::setting::put;
 use super::source::{Problem, Source};
-
-/// The override that chooses a variant.
-pub const VARIANT: &str = "variant";
 
 /// The variant that overrides choose, if they choose one.
 pub fn chosen(settings: &[(String, String)]) -> Option<&str> {

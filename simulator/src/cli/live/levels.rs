@@ -3,9 +3,16 @@
 //! The report looks again when all is known: it counts an operation that failed where it was
 //! meant to start, which here is where it ended.
 
-use super::state::Risk;
 use crate::history::Phase;
-use crate::objective::{Bound, Figure, Objective};
+use crate::objective::{Bound, Metric, Objective};
+
+/// An objective whose limit is passed, or nearly so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Risk {
+    pub(super) what: String,
+    pub(super) for_us: u64,
+    pub(super) limit_us: u64,
+}
 
 const SECOND_US: u64 = 1_000_000;
 
@@ -24,7 +31,7 @@ pub(super) struct Levels {
 }
 
 struct Watched {
-    figure: Figure,
+    figure: Metric,
     limit: u64,
     grace_us: u64,
     /// First and last moment of the seconds at a stretch that missed the limit.
@@ -36,7 +43,7 @@ impl Levels {
         let watched = objectives.iter().filter_map(|objective| {
             let is_watched = matches!(
                 objective.figure,
-                Figure::ErrorRate { .. } | Figure::Throughput { service: None, .. }
+                Metric::ErrorRate { .. } | Metric::Throughput { service: None, .. }
             );
             let grace_us = objective.grace_us.filter(|_| is_watched)?;
             Some(Watched {
@@ -95,7 +102,7 @@ impl Levels {
         let error_ppm = (self.errors * 1_000_000).checked_div(ended);
         for watched in &mut self.watched {
             let value = match watched.figure {
-                Figure::Throughput { .. } => self.was_asked.then_some(acked * 1_000),
+                Metric::Throughput { .. } => self.was_asked.then_some(acked * 1_000),
                 _ => error_ppm,
             };
             let value = value.filter(|_| is_of(&watched.figure, phase));
@@ -139,10 +146,10 @@ impl Levels {
 }
 
 /// Whether the figure is counted in this phase.
-fn is_of(figure: &Figure, phase: Phase) -> bool {
+fn is_of(figure: &Metric, phase: Phase) -> bool {
     match figure {
-        Figure::Throughput { .. } => phase == Phase::Chaos,
-        Figure::ErrorRate { phase: Some(of) } => *of == phase,
+        Metric::Throughput { .. } => phase == Phase::Chaos,
+        Metric::ErrorRate { phase: Some(of) } => *of == phase,
         _ => true,
     }
 }
@@ -158,16 +165,16 @@ mod tests {
             limit,
             grace_us: Some(2 * SECOND_US),
         };
-        let throughput = Figure::Throughput {
+        let throughput = Metric::Throughput {
             service: None,
             rate: Rate::Sustained,
         };
         Levels::of(&[
-            objective(Figure::ErrorRate { phase: None }, 100_000),
+            objective(Metric::ErrorRate { phase: None }, 100_000),
             objective(throughput, 3_000),
             Objective {
                 grace_us: None,
-                ..objective(Figure::ErrorRate { phase: None }, 0)
+                ..objective(Metric::ErrorRate { phase: None }, 0)
             },
         ])
     }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::progress_bar::WorkBar;
 use super::tell;
 use crate::history::{Observed, Phase};
-use crate::objective::{Figure, Quantile};
+use crate::objective::{Metric, Quantile};
 use crate::plan::Plan;
 use crate::report::duration;
 use crate::stopwatch::Stopwatch;
@@ -35,14 +35,14 @@ pub(super) struct Live {
 
 impl Live {
     pub(super) fn begin(plan: &Plan) -> Self {
-        let limit = |wanted: Figure| {
+        let limit = |wanted: Metric| {
             let asked = plan.objectives.iter();
             let mut asked = asked.filter(|objective| objective.figure == wanted);
             asked.next().map(|objective| objective.limit)
         };
-        let election = |quantile| limit(Figure::Election { quantile });
+        let election = |quantile| limit(Metric::Election { quantile });
         let limits = Limits {
-            downtime_us: limit(Figure::DowntimeMax),
+            downtime_us: limit(Metric::DowntimeMax),
             election_us: election(Quantile::Max).or_else(|| election(Quantile::P99)),
         };
         let phases = &plan.phases;
@@ -183,7 +183,7 @@ fn seconds(us: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::state::Risk;
+    use super::levels::Risk;
     use super::*;
 
     fn progress() -> Progress {

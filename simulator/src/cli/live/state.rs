@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::levels::Levels;
+use super::levels::{Levels, Risk};
 use crate::fault::FaultKind;
 use crate::history::{
     Action, Event, EventKind, FaultStatus, NodeEvent, Outcome, PROBE, Phase, Service, start_us,
@@ -73,14 +73,6 @@ pub(super) struct Progress {
     pub(super) faults: Vec<String>,
     /// What is being missed, and by how much.
     pub(super) at_risk: Vec<Risk>,
-}
-
-/// An objective whose limit is passed, or nearly so.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Risk {
-    pub(super) what: String,
-    pub(super) for_us: u64,
-    pub(super) limit_us: u64,
 }
 
 impl State {

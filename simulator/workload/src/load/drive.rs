@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::Load;
 use crate::RunContext;
 use squall_history::{EventKind, LoadEvent, StressLimit};
-use squall_plan::plan::{LoadUnit as PlannedUnit, StressPlan};
+use squall_plan::plan::{LoadUnit, StressPlan};
 
 /// How finely a level changes.
 const TICK_US: u64 = 100_000;
@@ -81,7 +81,7 @@ impl Driver<'_> {
     }
 
     fn announce(&self, step: usize, from: u64, to: u64, ramp_us: u64) {
-        let unit = self.load.unit();
+        let unit = self.load.plan.unit;
         self.record(LoadEvent::Step {
             step,
             unit,
@@ -120,11 +120,11 @@ impl Driver<'_> {
         let step = &self.load.plan.steps[step];
         for (schedule, share) in self.load.schedules.iter().zip(step.shares(level)) {
             match self.load.plan.unit {
-                PlannedUnit::Users => {
+                LoadUnit::Users => {
                     schedule.users.set(share);
                     schedule.think.set(step.think_us);
                 }
-                PlannedUnit::PerHour => {
+                LoadUnit::PerHour => {
                     let mut times = schedule.times.borrow_mut();
                     let starts = times.advance(from_us, length_us, share, step.burst);
                     schedule.arrivals.borrow_mut().extend(starts);
@@ -215,7 +215,7 @@ mod tests {
             weights: vec![1],
         };
         let plan = LoadPlan {
-            unit: PlannedUnit::Users,
+            unit: LoadUnit::Users,
             steps: vec![step(10, 0), step(110, 1_000), step(60, 500)],
             stress: None,
         };

@@ -1,7 +1,7 @@
 //! The load: tells users when to come and go, and says when operations of a rate start.
 //!
-//! One task ([`drive()`]) follows the plan's steps and sets the level of every workload's
-//! schedule at short intervals; a [`schedule`] turns a rate into times. Clients wait on it: a
+//! One task (`drive()`) follows the plan's steps and sets the level of every workload's
+//! schedule at short intervals; a `schedule` turns a rate into times. Clients wait on it: a
 //! user until there is room for so many users, a client of a rate until there is an operation
 //! to start. Operations of a rate that start late, because every client was busy, keep the
 //! time at which they were meant to.
@@ -18,8 +18,7 @@ use tokio::sync::Notify;
 
 use super::RunContext;
 use schedule::Schedule;
-use squall_history::LoadUnit;
-use squall_plan::plan::{LoadPlan, LoadUnit as PlannedUnit, Plan, Seed, WorkloadPlan};
+use squall_plan::plan::{LoadPlan, Plan, Seed, WorkloadPlan};
 
 pub(super) use drive::drive;
 
@@ -59,13 +58,6 @@ impl Load {
         self.schedules
             .iter()
             .for_each(|schedule| schedule.changed.notify_waiters());
-    }
-
-    fn unit(&self) -> LoadUnit {
-        match self.plan.unit {
-            PlannedUnit::Users => LoadUnit::Users,
-            PlannedUnit::PerHour => LoadUnit::PerHour,
-        }
     }
 }
 

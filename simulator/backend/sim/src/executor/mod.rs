@@ -147,6 +147,7 @@ impl Executor {
         (executor, Entered)
     }
 
+    /// Adds a host with its clock (offset in microseconds, drift in parts per million) and stream.
     pub fn add_host(&self, offset_us: i64, drift_ppm: i32, rng: ChaCha8Rng) -> HostId {
         let mut hosts = self.hosts.borrow_mut();
         hosts.push(Host {
@@ -171,7 +172,7 @@ impl Executor {
         self.hosts.borrow()[host.0].background
     }
 
-    /// From now on, a panic of a task of `host` is that host's affair ([`Self::take_panics`]).
+    /// From now on, a panic of a task of `host` is kept for that host ([`Self::take_panics`]).
     pub fn contain_panics(&self, host: HostId) {
         self.hosts.borrow_mut()[host.0].contains_panics = true;
     }
@@ -181,6 +182,7 @@ impl Executor {
         self.panics.take()
     }
 
+    /// Virtual time since the simulation began.
     pub fn now(&self) -> Nanos {
         self.now.get()
     }
@@ -245,6 +247,7 @@ impl Executor {
         self.spawn_on(self.current.get(), future);
     }
 
+    /// Runs a task on a host; it first runs when the present one yields.
     pub fn spawn_on(&self, host: HostId, future: impl Future<Output = ()> + 'static) {
         let mut tasks = self.tasks.borrow_mut();
         let slot = self.free.borrow_mut().pop().unwrap_or_else(|| {
@@ -323,6 +326,7 @@ impl Executor {
         READY.with_borrow_mut(|ready| ready.extend(parked));
     }
 
+    /// Whether the host's tasks stand still.
     pub fn is_paused(&self, host: HostId) -> bool {
         self.hosts.borrow()[host.0].paused
     }

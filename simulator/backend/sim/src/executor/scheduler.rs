@@ -19,10 +19,15 @@ pub enum Work {
 /// What a process has done so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
+    /// Times that it went from idle to running.
     pub wakeups: u64,
+    /// Tasks that ran.
     pub tasks: u64,
+    /// Reads of sockets.
     pub receives: u64,
+    /// Writes to sockets.
     pub sends: u64,
+    /// Syncs of the disk.
     pub syncs: u64,
     /// Bytes read from connections, and written to be stored.
     pub bytes: u64,

@@ -5,8 +5,8 @@
 //! or have one each. They share them as Linux has them do: who has something to do takes the
 //! core that it had before if that is free; while there is little load, any that is free;
 //! otherwise it waits for the one it had, and another core that becomes free leaves it there
-//! as long as its caches are [`HOT`]. Who of those that want the same core has it, and for how
-//! long, is [`fair`]'s affair; it changes between two tasks only.
+//! as long as its caches are `HOT`. Which of the threads that want a core gets it, and for how
+//! long, is decided by `fair`; it changes between two tasks only.
 //!
 //! This file decides who may run when. What runs is up to the [`super::executor`].
 

@@ -11,7 +11,7 @@ use super::{Scenario, ScenarioError};
 use crate::plan::Plan;
 use squall_fault::FaultKind;
 use squall_history::Service;
-use squall_objective::objective::Figure;
+use squall_objective::objective::Metric;
 
 const WORKLOAD: &str = "[[workload]]\nservice = \"lock\"\n";
 
@@ -211,7 +211,7 @@ fn shipped_scenarios_are_valid_and_listed() {
             Plan::resolve(&chosen, 1).unwrap();
         }
         let plan = Plan::resolve(&scenario, 1).unwrap();
-        let lost = plan.objectives.iter().find(|o| o.figure == Figure::Lost);
+        let lost = plan.objectives.iter().find(|o| o.figure == Metric::Lost);
         assert_eq!(lost.map(|objective| objective.limit), Some(0), "{name}");
         // Those of performance ask one service at a time.
         let (failures, _) = catalogue.split_once("## Performance").unwrap();
