@@ -9,6 +9,7 @@
 
 mod bottlenecks;
 mod build;
+pub mod cases;
 pub mod csv;
 pub mod document;
 mod faults;
