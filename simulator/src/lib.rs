@@ -10,6 +10,7 @@
 //! - [`cli`]: the `squall` command · [`testing`]: the same for `cargo test`
 //! - [`system`]: a cluster of your own in its place
 //! - [`calibrate`]: what hardware costs, measured · [`compare`]: runs side by side
+//! - [`ci`]: the files that CI servers read
 //! - [`sweep`]: many seeds · [`shrink`]: the smallest run that still fails
 //! - [`run_dir`]: what a run leaves behind · [`environment`]: what made it
 //! - `track_record`: planted bugs, hunted (feature `planted`)
@@ -33,6 +34,7 @@ pub use squall_workload as workload;
 
 pub mod backends;
 pub mod calibrate;
+pub mod ci;
 pub mod cli;
 pub mod compare;
 pub mod environment;

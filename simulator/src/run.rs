@@ -14,7 +14,7 @@ use crate::history::jsonl::Header;
 pub use crate::history::resources;
 use crate::history::{EventKind, History, MAJORITY_AGAIN, NO_MAJORITY};
 use crate::measure::{self, Resources};
-use crate::plan::Plan;
+use crate::plan::{Pacing, Plan};
 use crate::report::{self, Cluster, ElectionTimeout, Input, Machine, Ms, Report, WallInput};
 use crate::scenario::{Scenario, ScenarioError};
 use crate::stopwatch::Stopwatch;
@@ -257,6 +257,7 @@ fn input(
         reference: context.reference.clone(),
         resources: context.resources.clone(),
         bounded_by: backend.simulated.then(|| bounded_by(plan)),
+        closed_loops: closed_loops(plan),
         quorum_loss: quorum_loss(plan, history),
         must_judge: plan.must_judge.clone(),
         drawn_faults: (plan.faults.iter())
@@ -285,6 +286,18 @@ pub fn plan_text(backend: BackendInfo, plan: &Plan) -> String {
     } else {
         plan.text_on_machines()
     }
+}
+
+/// Workloads in a closed loop.
+fn closed_loops(plan: &Plan) -> Vec<String> {
+    let workloads = plan.workloads.iter();
+    let closed = workloads.filter(|workload| {
+        matches!(
+            workload.pacing,
+            Pacing::Closed { .. } | Pacing::Users { .. }
+        )
+    });
+    closed.map(|workload| workload.name.clone()).collect()
 }
 
 /// What bounds the throughput and latency of a simulation.

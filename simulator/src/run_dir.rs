@@ -35,7 +35,7 @@ use crate::measure::Resources;
 use crate::report::{self, Report};
 use crate::run::{Context, Judged, header, resources};
 use crate::scenario::{Profile, Scenario, ScenarioError};
-pub use manifest::{Manifest, run_command};
+pub use manifest::{Manifest, run_command, shell_word};
 
 const MANIFEST: &str = "run.json";
 /// The first file: the directory is ours, and the run has not ended.
@@ -73,13 +73,25 @@ pub enum RunDirError {
     Io { path: String, source: io::Error },
     #[error("{0}: exists, and is no run directory; name another with --out")]
     NotOurs(String),
+    #[error(
+        "{path}: holds the run of {scenario} with seed {seed}; name another directory with --out, \
+         or remove this one"
+    )]
+    Another {
+        path: String,
+        scenario: String,
+        seed: u64,
+    },
     #[error("{0}: another run is at work there")]
     Busy(String),
     #[error("{0}: no run directory (it has no {MANIFEST})")]
     NotARun(String),
     #[error("{0}: the run has not ended, or was ended before its time; it must be made again")]
     Unfinished(String),
-    #[error("{path}: came to no verdict: {why}; `squall replay {path}` runs it again")]
+    #[error(
+        "{path}: came to no verdict: {why}; `squall replay {}` runs it again",
+        shell_word(path)
+    )]
     NoVerdict { path: String, why: String },
     #[error("{path}: {detail}")]
     Malformed { path: String, detail: String },
@@ -128,6 +140,33 @@ impl RunDir {
             fs::remove_file(entry.map_err(at)?.path()).map_err(at)?;
         }
         Ok(dir)
+    }
+
+    /// Refuses a directory that holds the run of another scenario or seed. One whose files
+    /// cannot be read any more is nothing that anybody would miss.
+    ///
+    /// # Errors
+    /// It does.
+    pub fn must_not_hold_another(
+        path: &Path,
+        scenario: &str,
+        seed: u64,
+    ) -> Result<(), RunDirError> {
+        let Ok((dir, manifest)) = Self::open(path) else {
+            return Ok(());
+        };
+        let text = dir.scenario_text().unwrap_or_default();
+        let document = toml::from_str::<toml::Table>(&text).unwrap_or_default();
+        let held = document.get("name").and_then(toml::Value::as_str);
+        let held = held.unwrap_or(scenario);
+        if (held, manifest.seed) == (scenario, seed) {
+            return Ok(());
+        }
+        Err(RunDirError::Another {
+            path: path.display().to_string(),
+            scenario: held.to_owned(),
+            seed: manifest.seed,
+        })
     }
 
     /// Whether the directory holds a finished run.

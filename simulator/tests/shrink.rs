@@ -28,7 +28,7 @@ fn what_is_left_of_a_missed_objective_is_the_fault_and_the_objective() {
         "fault.0.repeat={every=\"1200ms\",times=2}",
     ];
     assert_eq!(squall_run(&scenario.path, &dir, &more).code, 2);
-    let shrunk = run(squall().arg("shrink").arg(&dir).args(["--for", "20s"]));
+    let shrunk = run(squall().arg("shrink").arg(&dir).args(["--runs", "150"]));
     assert_eq!(shrunk.code, 0, "{}{}", shrunk.stdout, shrunk.stderr);
     let text = std::fs::read_to_string(dir.join("shrunk/scenario.toml")).expect("it is left");
     assert_eq!(text.matches("[[fault]]").count(), 1, "{text}");
@@ -76,7 +76,7 @@ fn a_regression_is_shrunk_with_its_baseline() {
     assert_eq!(slow.code, 2, "{}", slow.stdout);
     std::fs::remove_file(kept.scenario.beside("kept.json")).expect("the file is ours");
 
-    let shrunk = run(squall().arg("shrink").arg(&dir).args(["--for", "10s"]));
+    let shrunk = run(squall().arg("shrink").arg(&dir).args(["--runs", "60"]));
     assert_eq!(shrunk.code, 0, "{}{}", shrunk.stdout, shrunk.stderr);
     let expected = "# Fails with regression ";
     assert!(shrunk.stdout.starts_with(expected), "{}", shrunk.stdout);
@@ -116,7 +116,7 @@ fn another_failure_than_the_stored_one_is_named() {
     let text = std::fs::read_to_string(&report).expect("it is left");
     let other = text.replace("\"election_max\"", "\"downtime_max\"");
     std::fs::write(&report, other).expect("the file is ours");
-    let shrunk = run(squall().arg("shrink").arg(&dir).args(["--for", "1s"]));
+    let shrunk = run(squall().arg("shrink").arg(&dir).args(["--runs", "1"]));
     assert_eq!(shrunk.code, 0, "{}{}", shrunk.stdout, shrunk.stderr);
     let mut lines = shrunk.stderr.lines();
     let warned = lines.next().unwrap_or_default();
@@ -182,7 +182,7 @@ think = "50ms"
             ran.code == 1
         });
         found.expect("the bug shows within a few seeds");
-        let shrunk = run(squall().arg("shrink").arg(&out).args(["--for", "240s"]));
+        let shrunk = run(squall().arg("shrink").arg(&out).args(["--runs", "400"]));
         assert_eq!(shrunk.code, 0, "{}{}", shrunk.stdout, shrunk.stderr);
         let (before, after) = (report(&out), report(&out.join("shrunk")));
         let operations = |report: &Value| report["operations"]["invoked"].as_u64();

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use squall::testing::{Fault, RunReport, Simulation, Workload, millis, seconds};
+use squall::testing::{Fault, Limit, RunReport, Simulation, Workload, millis, seconds};
 
 /// A failover in a small cluster, put together in code.
 fn leader_dies() -> Simulation {
@@ -119,7 +119,7 @@ fn a_failing_test_tells_everything() {
     for expected in [
         "leader-dies fails with seed 3: assertion failed: report.seed() != 3",
         &format!("run directory: {}", dir.display()),
-        "again: SQUALL_SEED=3 cargo test fails_on_purpose",
+        "reproduce: SQUALL_SEED=3 cargo test fails_on_purpose",
     ] {
         assert!(output.contains(expected), "{expected}\n{output}");
     }
@@ -144,13 +144,60 @@ fn a_failing_test_tells_everything() {
     assert!(!run_failing(runs.path(), &[("SQUALL_SEED", "3"), ("SQUALL_JOBS", "1")]).0);
 }
 
+/// Also of seeds that fail, and of what the test alone asserts.
+#[test]
+fn a_test_leaves_its_cases_for_a_ci_server() {
+    let files = tempfile::tempdir().expect("a temporary directory");
+    let [junit, summary] = ["junit", "summary.md"].map(|name| files.path().join(name));
+    std::fs::create_dir(&junit).expect("the directory is ours");
+    let set = [("SQUALL_JUNIT", &junit), ("SQUALL_SUMMARY", &summary)];
+    let set = set.map(|(name, path)| (name, path.to_str().expect("a plain path")));
+    assert!(!run_failing(files.path(), &set).0);
+    let xml = std::fs::read_to_string(junit.join("fails_on_purpose-leader-dies.xml"));
+    let xml = xml.expect("it is there");
+    for expected in [
+        "name=\"fails_on_purpose\" classname=\"leader-dies.run\"",
+        "<failure message=\"assertion failed: report.seed() != 3",
+        "type=\"assertion\"",
+        "name=\"C1 cache_linearizable\"",
+    ] {
+        assert!(xml.contains(expected), "{expected}\n{xml}");
+    }
+    let markdown = std::fs::read_to_string(&summary).expect("it is there");
+    assert!(
+        markdown.starts_with("# fails\\_on\\_purpose: FAIL\n"),
+        "{markdown}"
+    );
+    let again = "SQUALL_SEED=3 cargo test fails_on_purpose";
+    assert!(markdown.contains(again), "{markdown}");
+
+    let (junit, summary) = (
+        files.path().join("passes.xml"),
+        files.path().join("passes.md"),
+    );
+    let simulation = leader_dies().seeds(1..=2).junit(&junit).summary(&summary);
+    simulation.run().must_pass();
+    let xml = std::fs::read_to_string(junit).expect("it is there");
+    assert!(
+        xml.contains("failures=\"0\"") && xml.contains("errors=\"0\""),
+        "{xml}"
+    );
+    let markdown = std::fs::read_to_string(summary).expect("it is there");
+    assert!(
+        markdown.contains("leader-dies: 2 seeds run, 0 failed."),
+        "{markdown}"
+    );
+}
+
 #[test]
 fn what_a_test_finds_can_be_shrunk_in_the_test() {
     let slow = |report: &RunReport| {
         assert!(report.election().max() < millis(1), "elections are slow");
     };
     let simulation = leader_dies().fault(Fault::pause(["follower"]).at("1200ms"));
-    let smallest = simulation.shrink(1, seconds(20), slow).expect("it fails");
+    let smallest = simulation
+        .shrink(1, Limit::Runs(150), slow)
+        .expect("it fails");
     assert_eq!(smallest.faults, 1, "{}", smallest.scenario);
     assert!(
         smallest.scenario.contains("kill = [\"leader\"]"),
@@ -161,7 +208,7 @@ fn what_a_test_finds_can_be_shrunk_in_the_test() {
     let again = Simulation::parse(smallest.scenario).seeds(smallest.seed..=smallest.seed);
     let report = again.run();
     assert!(report.election().max() > millis(1));
-    assert!(leader_dies().shrink(1, seconds(9), |_| {}).is_none());
+    assert!(leader_dies().shrink(1, Limit::Runs(9), |_| {}).is_none());
 }
 
 #[test]

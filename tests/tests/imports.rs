@@ -39,6 +39,7 @@ const SIMULATOR: &[Rule] = &[
         &["backends", "environment", "run_dir", "stopwatch"],
     ),
     ("calibrate", &["stopwatch"]),
+    ("ci", &[]),
     ("compare", &["run_dir", "sweep"]),
     ("shrink", &[]),
     // What others need to put their own system there, under one name.
@@ -47,6 +48,7 @@ const SIMULATOR: &[Rule] = &[
         "testing",
         &[
             "backends",
+            "ci",
             "environment",
             "run",
             "run_dir",
@@ -61,6 +63,7 @@ const SIMULATOR: &[Rule] = &[
         &[
             "backends",
             "calibrate",
+            "ci",
             "compare",
             "environment",
             "run",
@@ -115,7 +118,7 @@ const SIMULATOR_HOMES: &[Home] = &[
     ("maud", &["sweep/html.rs"]),
     ("rustix", &["calibrate/processor.rs", "sweep/pool.rs"]),
     ("signal_hook", &["cli/interrupt.rs"]),
-    ("toml", &["shrink", "testing"]),
+    ("toml", &["run_dir.rs", "shrink", "testing"]),
 ];
 
 #[test]

@@ -39,6 +39,8 @@ pub struct Input {
     pub resources: Option<Resources>,
     /// What bounds throughput and latency, if it is not the machine that ran.
     pub bounded_by: Option<String>,
+    /// Workloads in a closed loop.
+    pub closed_loops: Vec<String>,
     /// Whether unavailability was legitimate, if the faults make that a question.
     pub quorum_loss: Option<String>,
     /// Properties or checks without which the run does not count.
@@ -134,6 +136,7 @@ pub fn build(input: &Input, measures: &Measures, checks: &[CheckResult]) -> Repo
         slowest: measured.slowest,
         resources: resources.map_or_else(BTreeMap::new, |used| used.nodes.clone()),
         bounded_by: input.bounded_by.clone(),
+        closed_loops: input.closed_loops.clone(),
         marks: measured.marks,
         samples_us: measured.samples,
         sim: sim(input, measured.timeline.end_ms.get()),

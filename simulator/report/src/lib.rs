@@ -10,6 +10,7 @@
 
 mod bottlenecks;
 mod build;
+pub mod cases;
 pub mod csv;
 pub mod document;
 mod faults;

@@ -8,7 +8,7 @@
 use crate::document::{Block, Document, Section};
 use crate::report::Report;
 use crate::timeline::drawing;
-use crate::words::data_loss;
+use crate::words::{data_loss, sentence};
 use crate::{sections, tables, write};
 
 /// Tables that have a section of their own.
@@ -80,6 +80,8 @@ fn results(report: &Report) -> Vec<Block> {
             blocks.push(Block::Table(table));
         }
     }
+    let closed_loops = sections::closed_loops(report);
+    blocks.extend(closed_loops.map(|note| Block::Note(sentence(&note))));
     if let Some(stress) = &report.load.stress {
         blocks.push(Block::Heading("stress".to_owned()));
         blocks.push(Block::text(format!("{}.", stress.summary)));

@@ -96,6 +96,11 @@ pub struct Report {
     /// What bounds throughput and latency, if it is not the machine that ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bounded_by: Option<String>,
+    /// Workloads of which a client asks again only when it was answered: while nothing is
+    /// answered nothing is asked, so percentiles of their latency leave out what would have
+    /// waited.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closed_loops: Vec<String>,
     /// How often the run met each of the situations of [`squall_measure::marks`].
     pub marks: BTreeMap<String, u64>,
     pub samples_us: Samples,

@@ -92,6 +92,17 @@ pub(crate) fn bounded(report: &Report) -> Option<Block> {
     bounded_by.map(|text| Block::Note(sentence(text)))
 }
 
+/// What percentiles of closed loops leave out.
+pub(crate) fn closed_loops(report: &Report) -> Option<String> {
+    let workloads = report.closed_loops.join(", ");
+    (!workloads.is_empty()).then(|| {
+        format!(
+            "closed loop ({workloads}): clients ask again only once they are answered, so \
+             percentiles leave out what would have waited (coordinated omission); `rate` counts it"
+        )
+    })
+}
+
 pub(crate) fn errors(report: &Report) -> Vec<Block> {
     vec![Block::table_or(tables::errors(report), NO_ERRORS)]
 }

@@ -141,6 +141,7 @@ fn input() -> Input {
         reference: None,
         resources: None,
         bounded_by: Some("no hardware is modelled".into()),
+        closed_loops: vec!["lock".into()],
         configuration: "failure-recovery, seed 7\n".into(),
         quorum_loss: None,
         must_judge: Vec::new(),

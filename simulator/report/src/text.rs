@@ -52,6 +52,10 @@ fn findings(report: &Report, style: Style) -> String {
         out += &style.paint(DIM, &format!("note        {bounded_by}"));
         out.push('\n');
     }
+    if let Some(note) = sections::closed_loops(report) {
+        out += &style.paint(DIM, &format!("note        {note}"));
+        out.push('\n');
+    }
     if !out.is_empty() {
         out.push('\n');
     }
@@ -131,7 +135,7 @@ fn ending(report: &Report, style: Style, run_dir: Option<&str>) -> String {
     if let Some(run_dir) = run_dir {
         out += &format!("artifacts: {run_dir}\n");
     }
-    out + &format!("again: {}\n", style.paint(BOLD, &report.reproduce))
+    out + &format!("reproduce: {}\n", style.paint(BOLD, &report.reproduce))
 }
 
 /// Go, or no-go with the reasons that the verdict's own line does not say.

@@ -15,7 +15,9 @@ use super::shrink::{SHRINK_HELP, ShrinkArgs};
 use super::sweep_args::{MergeArgs, SWEEP_HELP, SweepArgs};
 use super::worker::WorkerArgs;
 use crate::backends::{self, Registered};
+use crate::ci::{CiFiles, Heading};
 use crate::fault::unit::Duration;
+use crate::report::cases::Suite;
 use crate::scenario::{Profile, Scenario};
 
 /// Breaks a replicated service on purpose, in deterministic simulation or in containers, and
@@ -77,7 +79,8 @@ Examples:
   squall run scenarios/leader-kill.toml --backend docker
 
 A run directory holds scenario.toml, plan.txt, history.jsonl, nodes/, report.json and
-report.md; `squall replay` and `squall check` take it.
+report.md; `squall replay` and `squall check` take it. One that holds the run of another
+scenario or seed is left alone.
 
 A scenario with variants runs each of them, into a directory of its own below that of the
 run, and compares them in variants.md and variants.json; `--set variant=NAME` runs one.";
@@ -161,9 +164,46 @@ pub struct RunArgs {
     /// `cargo static-node` has built].
     #[arg(long, value_name = "FILE")]
     pub node_binary: Option<PathBuf>,
+    #[command(flatten)]
+    pub machines: ForMachines,
     /// Do not show how the run stands while it works.
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// What CI servers read.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub struct ForMachines {
+    /// Write every check and objective as a test case into this file, as JUnit XML.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Append a summary in Markdown to this file, such as $GITHUB_STEP_SUMMARY.
+    #[arg(long, value_name = "FILE")]
+    pub summary: Option<PathBuf>,
+}
+
+impl ForMachines {
+    /// Writes what was asked for.
+    pub(super) fn write(&self, heading: &Heading, suites: &[Suite]) -> Result<(), Failure> {
+        let files = CiFiles {
+            junit: self.junit.clone(),
+            summary: self.summary.clone(),
+        };
+        let written = files.write(heading, suites);
+        written.map_err(|(path, e)| Failure::at(&path, &e))
+    }
+}
+
+/// How many processes or threads work at a time.
+pub(super) fn jobs(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err(
+            "at least one must work; leave --jobs out for as many as the machine has processors"
+                .into(),
+        ),
+        Ok(jobs) => Ok(jobs),
+        Err(_) => Err("expected a number".into()),
+    }
 }
 
 #[derive(Debug, ClapArgs)]
@@ -244,6 +284,7 @@ pub enum Model {
     Queue,
     Counter,
     Set,
+    TotalQueue,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

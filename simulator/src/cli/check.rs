@@ -14,7 +14,7 @@ use crate::history::History;
 use crate::plan::Plan;
 use crate::report;
 use crate::run;
-use crate::run_dir::{HISTORY, RunDir};
+use crate::run_dir::{HISTORY, RunDir, shell_word};
 use crate::stopwatch::Stopwatch;
 
 /// Larger files are refused; they would not fit into memory anyhow.
@@ -54,7 +54,10 @@ fn run_directory(args: &CheckArgs) -> Result<u8, Failure> {
         )));
     }
     let reproduce = match manifest.is_repeatable() {
-        true => format!("squall replay {}", args.path.display()),
+        true => format!(
+            "squall replay {}",
+            shell_word(&args.path.display().to_string())
+        ),
         false => manifest.reproduce(),
     };
     let context = dir.context()?;
@@ -108,6 +111,7 @@ fn history(args: &CheckArgs, model: Model) -> Result<u8, Failure> {
         Model::Queue => external::Model::Queue,
         Model::Counter => external::Model::Counter,
         Model::Set => external::Model::Set,
+        Model::TotalQueue => external::Model::TotalQueue,
     };
     let path = match args.path.is_dir() {
         true => {
@@ -201,7 +205,7 @@ fn summary(judged: &Judgement, path: &Path, took: Duration) -> String {
         let counts: Vec<String> = counts
             .map(|(name, count)| format!("{count} {name}"))
             .collect();
-        text += &format!("elements: {}\n", counts.join(", "));
+        text += &format!("counts: {}\n", counts.join(", "));
     }
     for left_out in &judged.left_out {
         text += &format!("left out: {left_out}\n");

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::exit::Failure;
-use super::sweep::{exit_code, show, write_summary};
+use super::sweep::{exit_code, for_machines, show, write_summary};
 use super::sweep_args::MergeArgs;
 use super::tell;
 use crate::sweep::failures::{dir_name, failure_path, kept};
@@ -36,11 +36,10 @@ pub(super) fn merge(args: &MergeArgs) -> Result<u8, Failure> {
     }
     let summary = Summary::of(&spec, &results, args.keep, Wall::default());
     write_summary(&args.out, &summary, &results)?;
+    let is_whole = summary.sweep.done == summary.sweep.planned;
+    for_machines(&args.machines, &summary, &results, is_whole)?;
     show(args.format, &summary, &args.out);
-    Ok(exit_code(
-        &summary,
-        summary.sweep.done == summary.sweep.planned,
-    ))
+    Ok(exit_code(&summary, is_whole))
 }
 
 struct Part {

@@ -31,7 +31,7 @@ mod variants;
 mod verify;
 mod worker;
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -116,9 +116,12 @@ pub fn main() -> u8 {
         Err(e) => {
             // Help and version are asked for, and no error.
             let asked_for = !e.use_stderr();
-            let _ = e.print();
+            let printed = e.print().and_then(|()| io::stdout().flush());
             return match asked_for {
-                true => Exit::Pass as u8,
+                true => {
+                    note_output(printed);
+                    ended(Exit::Pass as u8)
+                }
                 false => Exit::Usage as u8,
             };
         }
@@ -139,10 +142,13 @@ pub fn main() -> u8 {
         Command::Merge(args) => merge::merge(&args),
         Command::Worker(args) => worker::work(&args),
     };
-    result.unwrap_or_else(|failure| {
-        tell(&format!("{ERROR}{}", failure.message));
-        failure.exit as u8
-    })
+    match result {
+        Ok(code) => ended(code),
+        Err(failure) => {
+            tell(&format!("{ERROR}{}", failure.message));
+            failure.exit as u8
+        }
+    }
 }
 
 fn plan(args: &args::PlanArgs) -> Result<u8, Failure> {
@@ -165,27 +171,52 @@ fn plan(args: &args::PlanArgs) -> Result<u8, Failure> {
     Ok(Exit::Pass as u8)
 }
 
-/// Prints a result. A reader that has gone, `head` say, is no error.
+/// Why standard output took no more, if it did.
+static LOST_OUTPUT: OnceLock<io::Error> = OnceLock::new();
+
+/// Prints a result. A reader that has gone, `head` say, is no error; any other failure ends
+/// the program with [`Exit::Harness`] when its work is done.
 fn print(text: &str) {
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    let mut out = io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    note_output(written);
+}
+
+fn note_output(written: io::Result<()>) {
+    match written {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => drop(LOST_OUTPUT.set(e)),
+        _ => {}
+    }
+}
+
+/// The exit code of a program that meant to end with `code`: a result that nobody can read
+/// is none.
+fn ended(code: u8) -> u8 {
+    match LOST_OUTPUT.get() {
+        None => code,
+        Some(e) => {
+            tell(&format!("{ERROR}standard output: {e}"));
+            Exit::Harness as u8
+        }
+    }
 }
 
 /// Colours on a terminal, unless `NO_COLOR` is set.
 fn style() -> Style {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     Style {
-        color: std::io::stdout().is_terminal() && !no_color,
+        color: io::stdout().is_terminal() && !no_color,
     }
 }
 
 /// Tells a person what is going on; silent where nobody looks.
 fn progress(text: &str) {
-    if std::io::stderr().is_terminal() {
+    if io::stderr().is_terminal() {
         tell(text);
     }
 }
 
 /// Tells on standard error. That nobody listens is no error either.
 fn tell(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{text}");
 }

@@ -8,7 +8,7 @@ use crate::backends::{LogFilter, Logs, Options};
 use crate::environment::Environment;
 use crate::fault::unit::Duration;
 use crate::run;
-use crate::run_dir::{Manifest, RunDir};
+use crate::run_dir::{Manifest, RunDir, shell_word};
 
 /// Runs the stored scenario again, into a directory beside the first, and compares.
 pub(super) fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
@@ -22,10 +22,16 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
     match &crash {
         // If it happens again, this process does not come back to tell.
         Some(why) => print(&format!("the run came to no verdict: {why}\n")),
-        // That there is a place beside it is found out before an hour of simulation.
-        None => drop(Scratch::beside(dir.path())?),
+        // What would stop the comparison is found out before an hour of simulation.
+        None => {
+            drop(Scratch::beside(dir.path())?);
+            drop(dir.history()?);
+        }
     }
-    let reproduce = format!("squall replay {}", args.run_dir.display());
+    let reproduce = format!(
+        "squall replay {}",
+        shell_word(&args.run_dir.display().to_string())
+    );
     let backend = super::open(
         super::stored_backend(&manifest.backend)?,
         Options {

@@ -10,9 +10,10 @@ use super::interrupt::Interrupt;
 use super::live::Live;
 use super::{print, progress, style, variants, verify};
 use crate::backends::{Backend, LogFilter, LogLine, Logs, Options};
+use crate::ci::Heading;
 use crate::environment::Environment;
 use crate::plan::Plan;
-use crate::report;
+use crate::report::{self, cases::Suite};
 use crate::run::{self, Judged};
 use crate::run_dir::{Manifest, RunDir, log_name};
 use crate::scenario::Scenario;
@@ -25,10 +26,26 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
         return variants::run(args, &scenario);
     }
     let (judged, is_repeatable) = run_one(args, &scenario, true)?;
+    let report = &judged.report;
+    let suite = Suite::of_run(&report.scenario, report, differs(args, is_repeatable));
+    let heading = Heading {
+        title: format!(
+            "{} seed {}: {}",
+            report.scenario, report.seed, report.verdict
+        ),
+        lead: report.reason.clone(),
+        commands: vec![report.reproduce.clone()],
+    };
+    args.machines.write(&heading, &[suite])?;
     match is_repeatable {
         true => Ok(judged.report.verdict.exit_code()),
         false => Ok(Exit::Violation as u8),
     }
+}
+
+/// Whether another run of the seed differed, if that was looked at.
+pub(super) fn differs(args: &RunArgs, is_repeatable: bool) -> Option<bool> {
+    args.verify.then_some(!is_repeatable)
 }
 
 /// Runs, writes and shows a scenario that has no variants, or of which one was chosen. Also
@@ -41,6 +58,7 @@ pub(super) fn run_one(
     let context =
         super::baseline::context(scenario, &args.scenario.scenario, args.baseline.as_deref())?;
     let out = out_dir(args, scenario);
+    RunDir::must_not_hold_another(&out, scenario.name.get_ref(), args.seed)?;
     let dir = RunDir::create(&out)?;
     let mut manifest = manifest(args);
     let judged = {

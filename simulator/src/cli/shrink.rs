@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args as ClapArgs;
 
 use super::again::must_be_repeatable;
+use super::args::jobs;
 use super::exit::{Exit, Failure};
 use super::interrupt::Interrupt;
 use super::progress_bar::WorkBar;
@@ -19,7 +20,7 @@ use crate::plan::Plan;
 use crate::report::count;
 use crate::run_dir::{Manifest, RunDir, run_command};
 use crate::scenario::unit::{Duration as Time, Size};
-use crate::shrink::{self, Failing, Oracle, Over, Shrunk, document};
+use crate::shrink::{self, Failing, Limit, Oracle, Over, Shrunk, document};
 use crate::stopwatch::Stopwatch;
 use crate::sweep::pool::{self, Go, Limits};
 use crate::sweep::{Cause, Ending, SeedResult};
@@ -39,11 +40,14 @@ pub struct ShrinkArgs {
     /// Run directory for the result [default: RUN_DIR/shrunk].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Search for at most this long.
-    #[arg(long = "for", value_name = "TIME", default_value = "90s")]
-    pub budget: Time,
-    /// Processes at a time [default: as many as the machine has processors].
+    /// Search for at most this long [default: 90s].
+    #[arg(long = "for", value_name = "TIME", conflicts_with = "runs")]
+    pub budget: Option<Time>,
+    /// Search with at most so many runs, however long they take.
     #[arg(long, value_name = "N")]
+    pub runs: Option<u64>,
+    /// Processes at a time [default: as many as the machine has processors].
+    #[arg(long, value_name = "N", value_parser = jobs)]
     pub jobs: Option<usize>,
     /// Longest that one run may take, of wall time.
     #[arg(long, value_name = "TIME", default_value = "1m")]
@@ -51,6 +55,18 @@ pub struct ShrinkArgs {
     /// Most memory that one run may have.
     #[arg(long, value_name = "SIZE", default_value = "4GiB")]
     pub memory: Size,
+}
+
+/// If neither a time nor a number of runs is given.
+const DEFAULT_BUDGET: Duration = Duration::from_secs(90);
+
+impl ShrinkArgs {
+    fn limit(&self) -> Limit {
+        let time = |budget: Time| Limit::Time(Duration::from_micros(budget.us()));
+        let runs = self.runs.map(Limit::Runs);
+        runs.or(self.budget.map(time))
+            .unwrap_or(Limit::Time(DEFAULT_BUDGET))
+    }
 }
 
 pub(super) fn shrink(args: &ShrinkArgs) -> Result<u8, Failure> {
@@ -66,6 +82,7 @@ pub(super) fn shrink(args: &ShrinkArgs) -> Result<u8, Failure> {
         .unwrap_or_else(|| args.run_dir.join("shrunk"));
     let mut search = Search {
         program: std::env::current_exe().map_err(Failure::harness)?,
+        limit: args.limit(),
         args,
         manifest: &manifest,
         stored: Stored::of(&dir),
@@ -117,6 +134,7 @@ pub(super) fn shrink(args: &ShrinkArgs) -> Result<u8, Failure> {
 struct Search<'a> {
     program: PathBuf,
     args: &'a ShrinkArgs,
+    limit: Limit,
     manifest: &'a Manifest,
     stored: Option<Stored>,
     out: &'a Path,
@@ -139,8 +157,7 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn is_over(&self) -> bool {
-        let budget = Duration::from_micros(self.args.budget.us());
-        let is_late = self.has_best && self.watch.elapsed() > budget;
+        let is_late = self.has_best && self.limit.is_reached(self.runs, self.watch.elapsed());
         let is_asked = self.interrupt.is_asked() || is_late;
         self.failure.is_some() || (is_asked && !self.is_confirming)
     }
@@ -336,7 +353,7 @@ impl Search<'_> {
         };
         format!(
             "{}\n{end} after {} runs in {:.1} s: faults {faults} to {}, operations {} to {}\n\
-             {}  {}\nartifacts: {}\nagain: {}\n",
+             {}  {}\nartifacts: {}\nreproduce: {}\n",
             self.text(shrunk),
             self.runs,
             self.watch.elapsed().as_secs_f64(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::args::Format;
+use super::args::{ForMachines, Format};
 use super::exit::{Exit, Failure};
 use super::interrupt::Interrupt;
 use super::progress_bar::WorkBar;
@@ -12,6 +12,7 @@ use super::sweep_args::SweepArgs;
 use super::worker::{self, Errand, ProfileFile};
 use super::{print, tell};
 use crate::backends::Options;
+use crate::ci::Heading;
 use crate::environment::Environment;
 use crate::report::Seconds;
 use crate::run_dir::{Manifest, RunDir};
@@ -48,7 +49,7 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<u8, Failure> {
             spec.planned()
         ));
     }
-    let jobs = args.jobs.unwrap_or_else(processors).max(1);
+    let jobs = args.jobs.unwrap_or_else(processors);
     let mut sweep = Sweep {
         progress_bar: WorkBar::of_sweep(spec.planned(), before, args.budget.map(|d| d.us())),
         announced: store
@@ -74,11 +75,38 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<u8, Failure> {
     let summary = Summary::of(&spec, &results, args.keep, wall);
     write_summary(&out, &summary, &results)?;
     let is_whole = args.budget.is_some() || summary.sweep.done == summary.sweep.planned;
+    for_machines(&args.machines, &summary, &results, is_whole)?;
     show(args.format, &summary, &out);
     if interrupt.is_asked() {
         tell("interrupted; the same command goes on where this one stopped");
     }
     Ok(exit_code(&summary, is_whole))
+}
+
+/// Writes what CI servers read.
+pub(super) fn for_machines(
+    asked: &ForMachines,
+    summary: &Summary,
+    results: &sweep::store::Results,
+    is_whole: bool,
+) -> Result<(), Failure> {
+    let head = &summary.sweep;
+    let scenarios = summary.scenarios.iter().map(|scenario| {
+        let of_it = results.values();
+        let of_it = of_it.filter(|result| result.scenario == scenario.scenario);
+        sweep::cases::suite(&scenario.scenario, of_it)
+    });
+    let undone = (!is_whole).then(|| sweep::cases::unfinished(head.done, head.planned));
+    let failures = summary.failures.iter();
+    let heading = Heading {
+        title: format!("Sweep of seeds {}", head.seeds),
+        lead: format!("{}.", sweep::headline(summary)),
+        commands: failures
+            .map(|group| group.example.reproduce.clone())
+            .collect(),
+    };
+    let suites: Vec<_> = scenarios.chain(undone).collect();
+    asked.write(&heading, &suites)
 }
 
 /// A sweep that was not done to its end has not passed.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
-use super::args::{Format, backend, setting};
+use super::args::{ForMachines, Format, backend, jobs, setting};
 use crate::backends::{self, Registered};
 use crate::scenario::unit::{Duration, Size};
 use crate::sweep::{SeedRange, Shard};
@@ -33,7 +33,7 @@ pub struct SweepArgs {
     #[arg(long, value_parser = backend(), default_value = backends::DEFAULT.info.name)]
     pub backend: &'static Registered,
     /// Processes at a time [default: as many as the machine has processors].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = jobs)]
     pub jobs: Option<usize>,
     /// Stop starting seeds after this long: `10m`.
     #[arg(long = "for", value_name = "TIME")]
@@ -64,6 +64,8 @@ pub struct SweepArgs {
     pub profile: Option<PathBuf>,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+    #[command(flatten)]
+    pub machines: ForMachines,
     /// Plant a bug in the cluster, to see it caught. Needs a build with `--features planted`.
     #[arg(long, value_name = "ID")]
     pub planted: Option<String>,
@@ -82,4 +84,6 @@ pub struct MergeArgs {
     pub keep: usize,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+    #[command(flatten)]
+    pub machines: ForMachines,
 }

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use super::args::{Format, RunArgs};
 use super::exit::{Exit, Failure};
-use super::run::{check_backend, out_dir, run_one};
+use super::run::{check_backend, differs, out_dir, run_one};
 use super::{print, style};
-use crate::report::{Report, Variants};
+use crate::ci::Heading;
+use crate::report::{Report, Variants, cases::Suite};
 use crate::scenario::Scenario;
 use crate::scenario::variant::VARIANT;
 
@@ -22,6 +23,7 @@ pub(super) fn run(args: &RunArgs, scenario: &Scenario) -> Result<u8, Failure> {
     let out = out_dir(args, scenario);
     create(&out)?;
     let mut runs: Vec<(String, Report)> = Vec::new();
+    let (mut suites, mut commands) = (Vec::new(), Vec::new());
     let mut is_repeatable = true;
     for (name, scenario) in names.iter().zip(&chosen) {
         let mut args = args.clone();
@@ -29,11 +31,25 @@ pub(super) fn run(args: &RunArgs, scenario: &Scenario) -> Result<u8, Failure> {
         (args.scenario.set).push((VARIANT.to_owned(), name.clone()));
         let (judged, repeats) = run_one(&args, scenario, args.format == Format::Text)?;
         is_repeatable &= repeats;
+        let report = &judged.report;
+        suites.push(Suite::of_run(name, report, differs(&args, repeats)));
+        commands.push(report.reproduce.clone());
         runs.push((name.clone(), judged.report));
     }
     let variants = Variants::of(&runs);
     write(&out, DATA, &variants.to_json())?;
     write(&out, "variants.md", &variants.to_markdown())?;
+    let heading = Heading {
+        title: format!(
+            "{} seed {}: {}",
+            scenario.name.get_ref(),
+            args.seed,
+            variants.verdict
+        ),
+        lead: format!("{} variants, one after the other.", names.len()),
+        commands,
+    };
+    args.machines.write(&heading, &suites)?;
     print(&match args.format {
         Format::Text => variants.to_text(style()),
         Format::Json => variants.to_json(),

@@ -1,5 +1,7 @@
 //! Stores what a run was made of, and the command that reproduces it.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::backends;
@@ -50,6 +52,12 @@ impl Manifest {
     }
 }
 
+/// A word of a command, quoted so that a shell takes it as it is.
+pub fn shell_word(word: &str) -> Cow<'_, str> {
+    // Only a NUL cannot be quoted, and no argument of a process holds one.
+    shlex::try_quote(word).unwrap_or(Cow::Borrowed(word))
+}
+
 /// `squall run SCENARIO --seed N` with everything that matters.
 pub fn run_command(
     scenario: &str,
@@ -59,18 +67,51 @@ pub fn run_command(
     settings: &[(String, String)],
     planted: Option<&str>,
 ) -> String {
-    let mut command = format!("squall run {scenario} --seed {seed}");
+    let mut command = format!("squall run {} --seed {seed}", shell_word(scenario));
     if let Some(path) = profile {
-        command += &format!(" --profile {path}");
+        command += &format!(" --profile {}", shell_word(path));
     }
     for (key, value) in settings {
-        command += &format!(" --set '{key}={value}'");
+        command += &format!(" --set {}", shell_word(&format!("{key}={value}")));
     }
     if let Some(id) = planted {
-        command += &format!(" --planted {id}");
+        command += &format!(" --planted {}", shell_word(id));
     }
     if backend != backends::DEFAULT.info.name {
         command += &format!(" --backend {backend}");
     }
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::run_command;
+
+    #[test]
+    fn a_command_is_quoted_for_a_shell() {
+        let settings = [("phases.chaos".to_owned(), "it's 5s".to_owned())];
+        let command = run_command(
+            "my runs/it's \"$HOME\".toml",
+            7,
+            "sim",
+            Some("a b.toml"),
+            &settings,
+            None,
+        );
+        let words = shlex::split(&command).expect("it can be read");
+        let expected = [
+            "squall",
+            "run",
+            "my runs/it's \"$HOME\".toml",
+            "--seed",
+            "7",
+            "--profile",
+            "a b.toml",
+            "--set",
+            "phases.chaos=it's 5s",
+        ];
+        assert_eq!(words, expected);
+        let plain = run_command("scenarios/quiet.toml", 1, "sim", None, &[], None);
+        assert_eq!(plain, "squall run scenarios/quiet.toml --seed 1");
+    }
 }

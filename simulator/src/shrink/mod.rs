@@ -21,6 +21,7 @@ mod passes;
 mod write;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use toml::Table;
 
@@ -60,7 +61,32 @@ pub struct Failing {
     pub reason: String,
 }
 
-/// The search is to end: someone asked for it, or the time is up.
+/// How much a search may cost. Only runs are the same on every machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Runs of candidates.
+    Runs(u64),
+    /// Time on the wall.
+    Time(Duration),
+}
+
+impl Limit {
+    /// Whether so many runs, or so much time, are too much.
+    pub fn is_reached(self, runs: u64, elapsed: Duration) -> bool {
+        match self {
+            Limit::Runs(most) => runs >= most,
+            Limit::Time(most) => elapsed > most,
+        }
+    }
+}
+
+impl From<Duration> for Limit {
+    fn from(time: Duration) -> Self {
+        Limit::Time(time)
+    }
+}
+
+/// The search is to end: someone asked for it, or its limit is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Over;
 

@@ -39,7 +39,18 @@ impl Cause {
             kind: kind(detail),
         }
     }
+
+    /// Whether it is a check that does not hold; others have no name, or one of
+    /// [`OBJECTIVE`] or [`REGRESSION`].
+    pub fn is_check(&self) -> bool {
+        !self.name.is_empty() && ![OBJECTIVE, REGRESSION].contains(&&*self.property)
+    }
 }
+
+/// Stands in the place of the property for an objective that was missed.
+pub const OBJECTIVE: &str = "objective";
+/// And for a figure that is worse than in earlier runs.
+pub const REGRESSION: &str = "regression";
 
 /// Why a run did not pass, the cause of its verdict first: one for every check that failed,
 /// or for every objective missed. Empty for a pass.
@@ -59,9 +70,9 @@ pub fn causes(report: &Report) -> Vec<Cause> {
     }
     let missed = report.objectives.iter();
     let missed = missed.filter(|result| result.status == Status::Missed);
-    causes.extend(missed.map(|result| Cause::new("objective", &result.name, "")));
+    causes.extend(missed.map(|result| Cause::new(OBJECTIVE, &result.name, "")));
     let worse = report.comparison.iter().flat_map(Comparison::regressions);
-    causes.extend(worse.map(|row| Cause::new("regression", &row.figure, "")));
+    causes.extend(worse.map(|row| Cause::new(REGRESSION, &row.figure, "")));
     causes
 }
 

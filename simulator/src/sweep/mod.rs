@@ -15,6 +15,7 @@
 //! Not here: how a seed runs ([`crate::run`]), and what is shown on a terminal meanwhile
 //! ([`crate::cli`]).
 
+pub mod cases;
 pub mod cause;
 pub mod failures;
 mod html;
@@ -29,7 +30,7 @@ mod tables;
 
 pub use cause::Cause;
 pub use html::html;
-pub use render::{csv, figures_csv, markdown, seeds_csv, text};
+pub use render::{csv, figures_csv, headline, markdown, seeds_csv, text};
 pub use result::{Ending, Measure, SeedResult};
 pub use seeds::{SeedRange, Shard};
 pub use spec::{Spec, SweptProfile, SweptScenario, Task};

@@ -34,6 +34,7 @@ pub fn markdown(summary: &Summary) -> String {
         let title = format!("{}: {}", scenario.scenario, endings(scenario));
         let tables = [
             tables::measures([scenario], false),
+            tables::objectives([scenario], true),
             tables::figures([scenario]),
         ];
         Section::new("", title, tables.into_iter().filter_map(table).collect())
@@ -80,6 +81,10 @@ pub fn text(summary: &Summary) -> String {
         out += &format!("{}: {}\n", scenario.scenario, endings(scenario));
         let measures = tables::measures([scenario], false);
         out += &write::text::table(&measures, Style::default(), "  ");
+        let objectives = tables::objectives([scenario], false);
+        if !objectives.is_empty() {
+            out += &write::text::table(&objectives, Style::default(), "  ");
+        }
         out.push('\n');
     }
     let faults = summary.faults.iter().map(|(kind, counts)| {
@@ -102,6 +107,9 @@ pub fn text(summary: &Summary) -> String {
     out += &wrapped("marks never met", never.collect());
     let unjudged = summary.checks.iter().filter(|check| check.runs == 0);
     let unjudged = unjudged.map(|check| format!("{} {}", check.property, check.check));
+    let broken = summary.checks.iter().filter(|check| check.broken > 0);
+    let broken = broken.map(|check| format!("{} {} {}", check.property, check.check, check.broken));
+    out += &wrapped("checks broken (runs)", broken.collect());
     out += &wrapped("checks that judged nothing in any run", unjudged.collect());
     for group in summary.failures.iter().take(SHOWN_CAUSES) {
         out += &failure(group);
@@ -118,7 +126,7 @@ fn failure(group: &FailureGroup) -> String {
         seeds += " …";
     }
     let mut out = format!(
-        "\n{} in {}: {}\n  {} seed {}: {}\n  {}\n  again: {}\n",
+        "\n{} in {}: {}\n  {} seed {}: {}\n  {}\n  reproduce: {}\n",
         group.ending.label().to_uppercase(),
         runs(group.count),
         group.cause,

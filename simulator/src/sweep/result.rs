@@ -13,7 +13,7 @@ use super::cause::{Cause, causes};
 use crate::baseline::Figures;
 use crate::history::{FaultStatus, Phase, Service};
 use crate::measure::{Class, Gap};
-use crate::report::{Operations, Report, RunVerdict};
+use crate::report::{Operations, Report, RunVerdict, Status, Verdict};
 
 /// Results by scenario and seed.
 pub type Results = BTreeMap<(String, u64), SeedResult>;
@@ -189,6 +189,11 @@ pub struct RunFacts {
     /// Checks that had something to judge, and how much.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub judged: BTreeMap<String, u64>,
+    /// Checks that cannot tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub objectives: BTreeMap<String, Status>,
     /// Marks that were met.
     pub marks: BTreeMap<String, u64>,
     pub measures: BTreeMap<Measure, Sampled>,
@@ -251,6 +256,12 @@ impl SeedResult {
     pub fn cause(&self) -> Option<&Cause> {
         self.causes.first()
     }
+
+    /// The causes that are broken checks.
+    pub fn broken(&self) -> impl Iterator<Item = &Cause> {
+        let causes = self.causes.iter();
+        causes.filter(|cause| cause.is_check())
+    }
 }
 
 fn facts(report: &Report) -> RunFacts {
@@ -267,6 +278,13 @@ fn facts(report: &Report) -> RunFacts {
         judged: (report.checks.iter())
             .filter(|check| check.checked > 0)
             .map(|check| (check.name.clone(), check.checked))
+            .collect(),
+        unknown: (report.checks.iter())
+            .filter(|check| check.verdict == Verdict::Unknown)
+            .map(|check| check.name.clone())
+            .collect(),
+        objectives: (report.objectives.iter())
+            .map(|result| (result.name.clone(), result.status))
             .collect(),
         marks: report
             .marks

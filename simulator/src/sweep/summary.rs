@@ -17,7 +17,7 @@ use crate::baseline::{Baseline, Kept};
 use crate::check::{CHECKS, Check};
 use crate::measure::distribution::nearest_rank;
 use crate::measure::marks;
-use crate::report::{Operations, Seconds};
+use crate::report::{Operations, Seconds, Status};
 
 /// Seeds named for each group of failures.
 const NAMED_SEEDS: usize = 20;
@@ -87,6 +87,8 @@ pub struct ScenarioSummary {
     pub runs: u64,
     pub endings: BTreeMap<Ending, u64>,
     pub measures: BTreeMap<Measure, Distribution>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub objectives: BTreeMap<String, ObjectiveCount>,
     /// Latency, throughput and stages: median and worst of all runs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub figures: BTreeMap<String, Kept>,
@@ -116,6 +118,26 @@ pub struct CheckCount {
     /// Runs in which it judged something, and how much in all.
     pub runs: u64,
     pub judged: u64,
+    /// Runs in which it does not hold, and the lowest such, as `SCENARIO-SEED`.
+    #[serde(default)]
+    pub broken: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_broken: Option<String>,
+    /// Runs in which it cannot tell.
+    #[serde(default)]
+    pub unknown: u64,
+}
+
+/// How often an objective was met.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ObjectiveCount {
+    /// Runs in which it was met, missed, or could not be told.
+    pub met: u64,
+    pub missed: u64,
+    pub unknown: u64,
+    /// The lowest seed that missed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_missed: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -279,10 +301,32 @@ fn scenarios(spec: &Spec, results: &Results) -> Vec<ScenarioSummary> {
                 .into_iter()
                 .map(|measure| (measure, Distribution::of(measure, of_it())))
                 .collect(),
+            objectives: objectives(of_it()),
             figures: figures(of_it()),
         }
     };
     spec.scenarios.iter().map(summary).collect()
+}
+
+fn objectives<'a>(
+    results: impl Iterator<Item = &'a SeedResult>,
+) -> BTreeMap<String, ObjectiveCount> {
+    let mut counts: BTreeMap<String, ObjectiveCount> = BTreeMap::new();
+    for result in results {
+        for (name, status) in result.run.iter().flat_map(|run| &run.objectives) {
+            let count = counts.entry(name.clone()).or_default();
+            match status {
+                Status::Met => count.met += 1,
+                Status::Missed => {
+                    count.missed += 1;
+                    count.first_missed.get_or_insert(result.seed);
+                }
+                Status::Unknown => count.unknown += 1,
+                Status::Unsupported => {}
+            }
+        }
+    }
+    counts
 }
 
 fn figures<'a>(results: impl Iterator<Item = &'a SeedResult>) -> BTreeMap<String, Kept> {
@@ -340,11 +384,23 @@ fn check_counts(results: &Results) -> Vec<CheckCount> {
     let count = |check: &Check| {
         let runs = results.values().filter_map(|result| result.run.as_ref());
         let judged = runs.filter_map(|run| run.judged.get(check.name));
+        let broken = results
+            .values()
+            .filter(|result| result.broken().any(|cause| cause.name == check.name));
+        let first_broken = broken.clone().min_by_key(|result| result.seed);
+        let is_unknown = |result: &&SeedResult| {
+            let unknown = result.run.iter().flat_map(|run| &run.unknown);
+            unknown.into_iter().any(|name| name == check.name)
+        };
         CheckCount {
             property: check.property.into(),
             check: check.name.into(),
             runs: judged.clone().count() as u64,
             judged: judged.sum(),
+            broken: broken.count() as u64,
+            first_broken: first_broken
+                .map(|result| super::failures::dir_name(&result.scenario, result.seed)),
+            unknown: results.values().filter(is_unknown).count() as u64,
         }
     };
     CHECKS.iter().map(count).collect()

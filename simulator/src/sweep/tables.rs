@@ -3,7 +3,9 @@
 
 use super::result::Results;
 use super::result::{FaultCounts, Measure, SeedResult};
-use super::summary::{CheckCount, Distribution, MarkCount, ScenarioSummary, Summary};
+use super::summary::{
+    CheckCount, Distribution, MarkCount, ObjectiveCount, ScenarioSummary, Summary,
+};
 use crate::baseline::Kept;
 use crate::report::columns;
 use crate::report::document::{Severity, Table, Value, number, us, word};
@@ -64,6 +66,36 @@ pub fn figures<'a>(scenarios: impl IntoIterator<Item = &'a ScenarioSummary>) -> 
     Table::of("figures", &columns, &rows.collect::<Vec<_>>())
 }
 
+/// Every objective, or those that were missed or could not be told.
+pub fn objectives<'a>(
+    scenarios: impl IntoIterator<Item = &'a ScenarioSummary>,
+    all: bool,
+) -> Table {
+    let columns = columns! { row: (&str, &String, &ObjectiveCount);
+        text "" "scenario" row.0;
+        text "objective" "objective" row.1;
+        number "met in" "met" row.2.met;
+        number "missed in" "missed" row.2.missed;
+        number "unknown in" "unknown" row.2.unknown;
+        number "first missed" "first_missed" number(row.2.first_missed);
+    };
+    let rows = scenarios.into_iter().flat_map(|scenario| {
+        let rows = scenario.objectives.iter();
+        let rows = rows.filter(move |(_, row)| all || row.missed + row.unknown > 0);
+        rows.map(|(name, row)| (scenario.scenario.as_str(), name, row))
+    });
+    let rows: Vec<_> = rows.collect();
+    Table::with_severity("objectives", &columns, &rows, |row| {
+        if row.2.missed > 0 {
+            Severity::Bad
+        } else if row.2.unknown > 0 {
+            Severity::Warning
+        } else {
+            Severity::Plain
+        }
+    })
+}
+
 pub fn faults(summary: &Summary) -> Table {
     let columns = columns! { row: (&String, &FaultCounts);
         text "fault" "fault" row.0;
@@ -84,9 +116,14 @@ pub fn checks(summary: &Summary) -> Table {
         text "check" "check" &row.check;
         number "runs that judged it" "runs" row.runs;
         number "judged" "judged" row.judged;
+        number "broken in" "broken" row.broken;
+        number "unknown in" "unknown" row.unknown;
+        text "first broken" "first_broken" row.first_broken.as_deref();
     };
     Table::with_severity("checks", &columns, &summary.checks, |check| {
-        if check.runs == 0 {
+        if check.broken > 0 {
+            Severity::Bad
+        } else if check.runs == 0 {
             Severity::Warning
         } else {
             Severity::Plain

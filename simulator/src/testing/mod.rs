@@ -38,7 +38,9 @@
 //! A seed that fails panics with the cause, the seed, its run directory, and the command that
 //! replays it. `SQUALL_SEED=7 cargo test NAME` runs just that seed; `SQUALL_SEEDS=1000` widens
 //! the search to so many seeds from the first of the range on; `SQUALL_JOBS` says how many
-//! run at a time, `SQUALL_RUNS` where run directories go.
+//! run at a time, `SQUALL_RUNS` where run directories go. `SQUALL_JUNIT` names a directory for
+//! JUnit XML, in which every test and scenario has a file of its own, `SQUALL_SUMMARY` a file
+//! to which summaries in Markdown are appended.
 //!
 //! Seeds run in the test's own process, each on a thread of its own, since all that a
 //! simulation keeps is kept by thread. It works under plain `cargo test` and under nextest,
@@ -56,10 +58,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::ci::CiFiles;
 use crate::run::{self, Judged, RunError};
 use crate::scenario::Scenario;
 use crate::system::System;
 
+pub use crate::shrink::Limit;
 pub use build::{Fault, Workload};
 pub use measures::{Durations, RunReport};
 pub use runs::Runs;
@@ -72,6 +76,7 @@ pub struct Simulation {
     settings: Vec<(String, String)>,
     system: Option<Arc<dyn System>>,
     seeds: RangeInclusive<u64>,
+    files: CiFiles,
 }
 
 /// Where a scenario comes from.
@@ -106,6 +111,7 @@ impl Simulation {
             settings: Vec::new(),
             system: None,
             seeds: 1..=10,
+            files: CiFiles::default(),
         }
     }
 
@@ -118,6 +124,18 @@ impl Simulation {
     /// Runs another system than Squall's own cluster; see [`crate::system`].
     pub fn system(mut self, system: impl System) -> Self {
         self.system = Some(Arc::new(system));
+        self
+    }
+
+    /// Writes every check and objective over all seeds into this file, as JUnit XML.
+    pub fn junit(mut self, file: impl Into<PathBuf>) -> Self {
+        self.files.junit = Some(file.into());
+        self
+    }
+
+    /// Appends a summary in Markdown to this file.
+    pub fn summary(mut self, file: impl Into<PathBuf>) -> Self {
+        self.files.summary = Some(file.into());
         self
     }
 
@@ -241,10 +259,8 @@ impl Wishes {
             (None, None) => seeds.clone(),
         };
         let jobs = number("SQUALL_JOBS").map_or_else(processors, |jobs| jobs as usize);
-        Self {
-            seeds,
-            jobs: jobs.max(1),
-        }
+        assert!(jobs > 0, "SQUALL_JOBS=0: at least one must work");
+        Self { seeds, jobs }
     }
 }
 

@@ -8,12 +8,14 @@ use std::sync::{Mutex, MutexGuard};
 use super::measures::{Durations, RunReport};
 use super::{Simulation, Wishes, Written};
 use crate::backends;
+use crate::ci::{CiFiles, Heading};
 use crate::environment::Environment;
 use crate::report::RunVerdict;
+use crate::report::cases::{Case, Finding, Group, Kind};
 use crate::run::Judged;
 use crate::run_dir::{Manifest, RunDir};
 use crate::scenario::Scenario;
-use crate::sweep::{Measure, SeedResult};
+use crate::sweep::{Ending, Measure, SeedResult, cases};
 
 /// All seeds of a simulation.
 pub struct Runs {
@@ -32,7 +34,7 @@ impl Runs {
             // Once more, for its history.
             let simulation = self.simulation.clone();
             let only = failed.seed..=failed.seed;
-            check_seeds(&simulation, only, 1, &RunReport::must_pass);
+            check_seeds(&simulation, only, 1, &RunReport::must_pass, None);
         }
     }
 
@@ -80,7 +82,8 @@ pub(super) fn run(simulation: Simulation) -> Runs {
     let wishes = Wishes::read(&simulation.seeds);
     let results = Mutex::new(Vec::new());
     let keep = |report: &RunReport| lock(&results).push(report.result().clone());
-    check_seeds(&simulation, wishes.seeds, wishes.jobs, &keep);
+    let files = files(&simulation);
+    check_seeds(&simulation, wishes.seeds, wishes.jobs, &keep, files);
     let mut results = results
         .into_inner()
         .expect("no thread panics with the lock held");
@@ -93,7 +96,24 @@ pub(super) fn run(simulation: Simulation) -> Runs {
 
 pub(super) fn check(simulation: &Simulation, check: &(impl Fn(&RunReport) + Sync)) {
     let wishes = Wishes::read(&simulation.seeds);
-    check_seeds(simulation, wishes.seeds, wishes.jobs, check);
+    let files = files(simulation);
+    check_seeds(simulation, wishes.seeds, wishes.jobs, check, files);
+}
+
+/// Those that were asked for in code, or else by the environment.
+fn files(simulation: &Simulation) -> Option<CiFiles> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let scenario = simulation.scenario();
+    let in_directory = |dir| {
+        let test = file_name(&test_name().unwrap_or_else(|| "test".into()));
+        Path::new(&dir).join(format!("{test}-{}.xml", scenario.name.get_ref()))
+    };
+    let files = CiFiles {
+        junit: (simulation.files.junit.clone()).or_else(|| set("SQUALL_JUNIT").map(in_directory)),
+        summary: (simulation.files.summary.clone())
+            .or_else(|| set("SQUALL_SUMMARY").map(PathBuf::from)),
+    };
+    (!files.is_empty()).then_some(files)
 }
 
 /// A seed that failed.
@@ -111,9 +131,11 @@ fn check_seeds(
     seeds: impl Iterator<Item = u64> + Send,
     jobs: usize,
     check: &(impl Fn(&RunReport) + Sync),
+    files: Option<CiFiles>,
 ) {
     let scenario = simulation.scenario();
     let (seeds, failed) = (Mutex::new(seeds), Mutex::new(Vec::<Failed>::new()));
+    let passed = Mutex::new(Vec::new());
     let next = || match lock(&failed).is_empty() {
         true => lock(&seeds).next(),
         // Those that are lower are running already.
@@ -130,8 +152,10 @@ fn check_seeds(
                             .spawn(move || one_seed(simulation, scenario, seed, check))
                             .join()
                     });
-                    if let Err(why) = one.expect("panics are caught within") {
-                        lock(&failed).push(why);
+                    match one.expect("panics are caught within") {
+                        Ok(result) if files.is_some() => lock(&passed).push(result),
+                        Ok(_) => {}
+                        Err(why) => lock(&failed).push(why),
                     }
                 }
             });
@@ -140,9 +164,68 @@ fn check_seeds(
     let failed = failed
         .into_inner()
         .expect("no thread panics with the lock held");
+    if let Some(files) = &files {
+        let passed = passed
+            .into_inner()
+            .expect("no thread panics with the lock held");
+        write(files, &scenario, passed, &failed);
+    }
     if let Some(lowest) = failed.into_iter().min_by_key(|failed| failed.seed) {
         panic!("{}", tell(simulation, &scenario, &lowest));
     }
+}
+
+/// Writes what CI servers read.
+///
+/// # Panics
+/// A file cannot be written.
+fn write(files: &CiFiles, scenario: &Scenario, passed: Vec<SeedResult>, failed: &[Failed]) {
+    let name = scenario.name.get_ref();
+    let mut results = passed;
+    results.extend(failed.iter().map(|failed| failed.result(name)));
+    results.sort_by_key(|result| result.seed);
+    let mut suite = cases::suite(name, &results);
+    let lines = failed.iter();
+    let lines = lines.map(|failed| format!("seed {}: {}", failed.seed, failed.why));
+    let lines: Vec<String> = lines.collect();
+    let found = failed.first().map(|first| Finding {
+        kind: Kind::Assertion,
+        message: first.why.lines().next().unwrap_or_default().to_owned(),
+        detail: lines,
+    });
+    let test = test_name();
+    let title = test.as_deref().unwrap_or(name);
+    suite.cases.push(Case::found(Group::Run, title, found));
+    let again = failed.iter().map(|failed| again(failed.seed));
+    let heading = Heading {
+        title: format!(
+            "{title}: {}",
+            if failed.is_empty() { "PASS" } else { "FAIL" }
+        ),
+        lead: format!(
+            "{name}: {} seeds run, {} failed.",
+            results.len(),
+            failed.len()
+        ),
+        commands: again.collect(),
+    };
+    let written = files.write(&heading, &[suite]);
+    written.unwrap_or_else(|(path, e)| panic!("{}: {e}", path.display()));
+}
+
+impl Failed {
+    fn result(&self, scenario: &str) -> SeedResult {
+        match &self.judged {
+            Some(judged) => SeedResult::of(&judged.report),
+            None => SeedResult::without_run(scenario, self.seed, Ending::Crashed, self.why.clone()),
+        }
+    }
+}
+
+/// The command that runs a seed again.
+fn again(seed: u64) -> String {
+    let test = test_name().unwrap_or_default();
+    format!("SQUALL_SEED={seed} cargo test {test}")
 }
 
 pub(super) fn one_seed(
@@ -150,7 +233,7 @@ pub(super) fn one_seed(
     scenario: &Scenario,
     seed: u64,
     check: &impl Fn(&RunReport),
-) -> Result<(), Failed> {
+) -> Result<SeedResult, Failed> {
     let failed = |why, judged| Failed { seed, why, judged };
     // Nothing that is shared is touched by either, so nothing can be left half done.
     let ran = catch_unwind(AssertUnwindSafe(|| simulation.one_run(scenario, seed)));
@@ -166,7 +249,7 @@ pub(super) fn one_seed(
     };
     let report = RunReport::new(judged.report.clone());
     match catch_unwind(AssertUnwindSafe(|| check(&report))) {
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(report.result().clone()),
         Err(panic) => Err(failed(message(&*panic), Some(Box::new(judged)))),
     }
 }
@@ -194,9 +277,7 @@ fn tell(simulation: &Simulation, scenario: &Scenario, failed: &Failed) -> String
         }
         Err(e) => message += &format!("  no run directory: {e}\n"),
     }
-    let test = test_name();
-    let test = test.as_deref().unwrap_or_default();
-    message + &format!("  again: SQUALL_SEED={seed} cargo test {test}")
+    message + &format!("  reproduce: {}", again(seed))
 }
 
 /// Writes the run directory.
@@ -206,9 +287,7 @@ fn leave(
     failed: &Failed,
 ) -> Result<PathBuf, crate::run_dir::RunDirError> {
     let name = test_name().unwrap_or_else(|| scenario.name.get_ref().clone());
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    let name = name.replace("::", "-").replace(|c| !fits(c), "_");
-    let path = runs_dir().join(format!("{name}-{}", failed.seed));
+    let path = runs_dir().join(format!("{}-{}", file_name(&name), failed.seed));
     let dir = RunDir::create(&path)?;
     let scenario_file = match &simulation.written {
         Written::File(file) => file.clone(),
@@ -230,6 +309,12 @@ fn leave(
         None => dir.write_crash(&manifest, scenario.text(), None, &failed.why)?,
     }
     Ok(path)
+}
+
+/// The name of a test as that of a file.
+fn file_name(test: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    test.replace("::", "-").replace(|c| !fits(c), "_")
 }
 
 /// `SQUALL_RUNS`, or beside the build that the test is part of.

@@ -8,7 +8,7 @@ use super::measures::RunReport;
 use super::runs::{Failed, one_seed};
 use crate::plan::Plan;
 use crate::scenario::Scenario;
-use crate::shrink::{self, Failing, Oracle, Over, Shrunk, document};
+use crate::shrink::{self, Failing, Limit, Oracle, Over, Shrunk, document};
 use crate::stopwatch::Stopwatch;
 use crate::sweep::Cause;
 
@@ -29,14 +29,15 @@ impl Simulation {
     /// Searches for a smaller scenario that `check` fails in the same way as it does the one
     /// with this seed: with the same words, names and numbers aside.
     ///
-    /// `None` if it does not fail. The search lasts at most as long as `limit`.
+    /// `None` if it does not fail. The search ends at the latest at `limit`: a number of runs,
+    /// which gives the same on every machine, or a time.
     ///
     /// # Panics
     /// The scenario is wrong.
     pub fn shrink(
         &self,
         seed: u64,
-        limit: std::time::Duration,
+        limit: impl Into<Limit>,
         check: impl Fn(&RunReport) + Sync,
     ) -> Option<Smallest> {
         let scenario = self.scenario();
@@ -45,7 +46,8 @@ impl Simulation {
             simulation: self,
             check: &check,
             cause: None,
-            limit,
+            limit: limit.into(),
+            runs: 0,
             watch: Stopwatch::start(),
         };
         search.cause = Some(search.failure(&scenario, seed)?.cause());
@@ -90,7 +92,8 @@ struct Search<'a, F> {
     simulation: &'a Simulation,
     check: &'a F,
     cause: Option<Cause>,
-    limit: std::time::Duration,
+    limit: Limit,
+    runs: u64,
     watch: Stopwatch,
 }
 
@@ -114,9 +117,10 @@ impl<F: Fn(&RunReport) + Sync> Oracle for Search<'_, F> {
             return Ok(None);
         };
         for seed in seeds {
-            if self.watch.elapsed() > self.limit {
+            if self.limit.is_reached(self.runs, self.watch.elapsed()) {
                 return Err(Over);
             }
+            self.runs += 1;
             let failed = self.failure(&scenario, *seed);
             if let Some(failed) = failed.filter(|failed| Some(failed.cause()) == self.cause) {
                 let report = failed.judged.as_ref().map(|judged| &judged.report);

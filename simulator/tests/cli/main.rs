@@ -9,6 +9,7 @@ mod hardware;
 mod help;
 mod histories;
 mod logs;
+mod machines;
 mod output;
 mod refusals;
 mod reports;

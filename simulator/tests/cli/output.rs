@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::command::{SMALL, ScenarioFile, SmallRun, squall, squall_run, squall_with};
+use crate::command::{SMALL, ScenarioFile, SmallRun, skip, squall, squall_run, squall_with};
 
 const ESCAPE: char = '\u{1b}';
 
@@ -14,7 +14,7 @@ fn a_pipe_gets_no_colours() {
     assert!(run.stdout.contains("PASS") && !run.stdout.contains(ESCAPE));
 }
 
-/// `script` gives a process a terminal. Where there is none, nothing is proved.
+/// `script` gives a process a terminal.
 #[test]
 fn a_terminal_gets_colours_unless_no_color_is_set() {
     let run = SmallRun::new();
@@ -33,7 +33,7 @@ fn a_terminal_gets_colours_unless_no_color_is_set() {
         Some(text)
     };
     let Some(colored) = on_terminal(None) else {
-        return println!("skipped: no `script` here to make a terminal");
+        return skip("no `script` here to make a terminal");
     };
     assert!(colored.contains(ESCAPE), "{colored}");
     let plain = on_terminal(Some("1")).expect("it worked before");
@@ -69,6 +69,37 @@ fn a_reader_that_goes_away_is_no_failure() {
         assert_eq!(
             (output.status.code(), &*stderr),
             (Some(0), ""),
+            "{arguments:?}"
+        );
+    }
+}
+
+/// Nothing can be written to this device; it stands for a disk that is full.
+#[test]
+fn a_result_that_cannot_be_written_is_a_failure_of_the_harness() {
+    let run = SmallRun::new();
+    let scenario = run.scenario.path.to_str().expect("a plain path");
+    let dir = run.dir.to_str().expect("a plain path");
+    for arguments in [
+        &["check", dir][..],
+        &["plan", scenario],
+        &["schema", "report"],
+        &["--help"],
+        &["--version"],
+    ] {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        let child = squall()
+            .args(arguments)
+            .stdout(full.expect("Linux has it"))
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let output = child.wait_with_output().expect("the program ends");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let expected = "error: standard output: No space left on device (os error 28)\n";
+        assert_eq!(
+            (output.status.code(), &*stderr),
+            (Some(70), expected),
             "{arguments:?}"
         );
     }

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::command::{SMALL, ScenarioFile, finished, run, squall, squall_run, squall_with};
+use crate::command::{SMALL, ScenarioFile, finished, run, skip, squall, squall_run, squall_with};
 
 /// Long enough that a test which returns has not run it.
 const ENDLESS: [&str; 2] = ["--set", "phases.chaos=1000h"];
@@ -114,6 +114,8 @@ fn bad_usage_is_refused() {
         &["run"][..],
         &["run", "small.toml", "--seed", "-1"],
         &["run", "small.toml", "--backend", "moon"],
+        &["sweep", "small.toml", "--jobs", "0"],
+        &["shrink", "run", "--jobs", "0"],
         &["frobnicate"],
         &[],
     ] {
@@ -193,8 +195,7 @@ fn a_read_only_file_system_is_found_out_before_the_run() {
     on_a_file_system("ro", "Read-only file system");
 }
 
-/// Runs into a file system of its own, mounted for that process alone. Where the machine
-/// grants no such thing, says so and proves nothing.
+/// Runs into a file system of its own, mounted for that process alone.
 fn on_a_file_system(options: &str, expected: &str) {
     let scenario = ScenarioFile::new(SMALL);
     let mount = scenario.beside("mount");
@@ -212,11 +213,11 @@ fn on_a_file_system(options: &str, expected: &str) {
         .stdin(Stdio::null())
         .output();
     let run = match output {
-        Err(e) => return println!("skipped: no unshare here: {e}"),
+        Err(e) => return skip(&format!("no unshare here: {e}")),
         Ok(output) => finished(output),
     };
     if run.code == 99 || run.stderr.starts_with("unshare:") {
-        return println!("skipped: nothing can be mounted here: {}", run.stderr);
+        return skip(&format!("nothing can be mounted here: {}", run.stderr));
     }
     assert_eq!((run.code, run.stdout.as_str()), (70, ""), "{}", run.stderr);
     assert!(run.stderr.contains(expected), "{}", run.stderr);

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
 
 use crate::command::{
     self, Finished, SMALL, ScenarioFile, SmallRun, squall, squall_run, without_wall_clock,
@@ -114,7 +113,7 @@ fn an_interrupted_run_may_be_made_again() {
         "history.jsonl",
     ];
     let mut child = endless(&run.scenario.path, &run.dir);
-    wait_until("nothing tells of the first run any more", || {
+    wait_until(&mut child, || {
         !of_the_first.iter().any(|name| run.dir.join(name).exists())
     });
     child.kill().expect("it still runs");
@@ -145,7 +144,7 @@ fn a_new_directory_of_an_interrupted_run_may_be_used_again() {
     let scenario = ScenarioFile::new(SMALL);
     let out = scenario.beside("run");
     let mut child = endless(&scenario.path, &out);
-    wait_until("the directory is made", || out.join("nodes").is_dir());
+    wait_until(&mut child, || out.join("nodes").is_dir());
     let expected = format!("error: {}: another run is at work there", out.display());
     refuses(&squall_run(&scenario.path, &out, &[]), &expected);
     child.kill().expect("it still runs");
@@ -164,11 +163,11 @@ fn endless(scenario: &Path, out: &Path) -> Child {
     command.spawn().expect("the program starts")
 }
 
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    #[allow(clippy::disallowed_methods)] // a limit to the test itself
-    let begun = Instant::now();
+/// Waits for what the process does, as long as it lives.
+fn wait_until(child: &mut Child, is_so: impl Fn() -> bool) {
     while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{what}");
+        let ended = child.try_wait().expect("it can be asked");
+        assert!(ended.is_none(), "it ended before its time");
         std::thread::yield_now();
     }
 }
@@ -218,6 +217,73 @@ fn a_damaged_history_is_named_with_its_line() {
 
     run.write("history.jsonl", "");
     refuses(&run.squall("check"), &format!("{place}: "));
+}
+
+/// Before an hour of simulation, and not as a run that differs.
+#[test]
+fn a_replay_of_a_damaged_history_names_its_line() {
+    let run = SmallRun::new();
+    let whole = run.read("history.jsonl");
+    let lines = whole.lines().count();
+    run.write("history.jsonl", &whole[..whole.len() - 10]);
+    let place = format!(
+        "error: {}: line {lines}: ",
+        run.dir.join("history.jsonl").display()
+    );
+    refuses(&run.squall("replay"), &place);
+}
+
+#[test]
+fn the_run_of_another_seed_or_scenario_is_left_alone() {
+    let run = SmallRun::new();
+    let before = run.read("report.json");
+    let held = format!(
+        "error: {}: holds the run of small with seed 1; ",
+        run.dir.display()
+    );
+    refuses(
+        &squall_run(&run.scenario.path, &run.dir, &["--seed", "2"]),
+        &held,
+    );
+    let other = ScenarioFile::new(&SMALL.replace("name = \"small\"", "name = \"other\""));
+    refuses(&squall_run(&other.path, &run.dir, &[]), &held);
+    assert_eq!(run.read("report.json"), before);
+    // The same once more, or with other settings, is what one does all day.
+    let again = squall_run(&run.scenario.path, &run.dir, &["--set", "phases.chaos=2s"]);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+}
+
+/// What is printed can be pasted into a shell, from wherever the scenario comes.
+#[test]
+fn the_command_that_reproduces_a_run_is_quoted() {
+    let scenario = ScenarioFile::new(SMALL);
+    let dir = scenario.beside("it's \"here\" & there");
+    std::fs::create_dir(&dir).expect("the directory is ours");
+    let path = dir.join("small.toml");
+    std::fs::copy(&scenario.path, &path).expect("the file is ours");
+    let run = squall_run(
+        &path,
+        &scenario.beside("run"),
+        &["--set", "phases.chaos=2s"],
+    );
+    let line = run
+        .stdout
+        .lines()
+        .find_map(|line| line.strip_prefix("reproduce: squall "));
+    let line = line.unwrap_or_else(|| panic!("{}", run.stdout));
+    let mut shell = std::process::Command::new("sh");
+    let script = format!("\"$0\" {line} --out \"$1\"");
+    shell
+        .args(["-c", &script])
+        .arg(env!("CARGO_BIN_EXE_squall"))
+        .arg(scenario.beside("again"));
+    let again = command::run(&mut shell);
+    assert_eq!(again.code, 0, "{line}\n{}", again.stderr);
+    let history = |name: &str| std::fs::read(scenario.beside(name).join("history.jsonl"));
+    assert_eq!(
+        history("run").expect("it is there"),
+        history("again").expect("it is there")
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ fn a_pass_is_0_and_leaves_everything_behind() {
     let run = squall_run(&scenario.path, &dir, &[]);
     assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{}", run.stdout);
     let last: Vec<&str> = run.stdout.lines().rev().take(3).collect();
-    let again = format!("again: squall run {} --seed 1", scenario.path.display());
+    let again = format!("reproduce: squall run {} --seed 1", scenario.path.display());
     assert_eq!(last[0], again);
     assert_eq!(last[1], format!("artifacts: {}", dir.display()));
     assert!(last[2].starts_with("PASS  "), "{}", last[2]);

@@ -1,7 +1,7 @@
 //! Linearizability of one history file, ours or another tool's, on a named model.
 //!
 //! ```text
-//! file ──read──▶ objects (register, key, lock, queue, counter, set) ──judge each──▶ Judgement
+//! file ──read──▶ objects (register, key, lock, queue, counter, set, total queue) ──judge each──▶ Judgement
 //! ```
 //!
 //! What is wrong is shown by the shortest prefix of the history that is already wrong, in
@@ -20,6 +20,7 @@ mod picture;
 mod records;
 mod scene;
 mod set;
+mod total_queue;
 
 pub use scene::Scene;
 
@@ -29,7 +30,7 @@ use super::linearizability::Bounds;
 use super::result::Verdict;
 use super::table::CHECKS;
 use super::view::View;
-use object::{Finding, Object, shortest_wrong};
+use object::{Explanation, Finding, Object, shortest_wrong};
 use records::Records;
 use scene::{Shade, faults, nemesis, story};
 use squall_history::History;
@@ -44,6 +45,7 @@ pub enum Model {
     Queue,
     Counter,
     Set,
+    TotalQueue,
 }
 
 impl Model {
@@ -55,6 +57,7 @@ impl Model {
             Model::Queue => "queue",
             Model::Counter => "counter",
             Model::Set => "set",
+            Model::TotalQueue => "queue",
         }
     }
 }
@@ -179,7 +182,8 @@ pub struct Judgement {
     pub left_out: Vec<String>,
     /// What a failure was taken to mean; `None` for our own histories, which say.
     pub fail: Option<Fail>,
-    /// How many elements of a set ended how; counted by the names of Jepsen's `set-full`.
+    /// How many elements of a set or queue ended how, or reads of a counter; counted by the
+    /// names of Jepsen's `set-full`, `total-queue` and `counter`.
     pub counts: Vec<(&'static str, u64)>,
     pub violation: Option<Violation>,
 }
@@ -218,8 +222,10 @@ pub fn judge(
         }
         format => {
             let records = Records::read(input, format)?;
-            if model == Model::Set {
-                return set::judge(&records, format);
+            match model {
+                Model::Set => return set::judge(&records, format),
+                Model::TotalQueue => return total_queue::judge(&records, format),
+                _ => {}
             }
             let fail = limits.fail.unwrap_or(format.default_fail());
             let objects = models::objects(&records, model, fail)?;
@@ -230,6 +236,10 @@ pub fn judge(
             };
             Ok(Judgement {
                 fail: Some(fail),
+                counts: match model {
+                    Model::Counter => models::counter_counts(&records),
+                    _ => Vec::new(),
+                },
                 ..judged(&source, &objects, Vec::new(), limits)
             })
         }
@@ -269,6 +279,24 @@ struct Source<'a> {
     faults: Vec<Shade>,
     /// The line of the event at a position.
     line: &'a dyn Fn(usize) -> u64,
+}
+
+/// The violation of an object that is judged by counting, wrong from the event at `end` on.
+fn counted_violation(object: &str, end: usize, why: &Explanation, records: &Records) -> Violation {
+    let all: Vec<_> = (0..records.records.len())
+        .map(|number| records.shown(number))
+        .collect();
+    let prefix = end + 1;
+    let mut scene = Scene::new(object, &all, why, prefix, &nemesis(records));
+    scene.title = why.what.clone().unwrap_or_default();
+    Violation {
+        object: object.into(),
+        prefix,
+        line: records.lines[end],
+        is_shortest: true,
+        story: story(&all, why, prefix),
+        scene,
+    }
 }
 
 fn judged(

@@ -63,7 +63,7 @@ pub(super) fn objects(
             apart(records, model, meaning, || Queue, undecided)
         }
         Model::Counter => apart(records, model, counter, || Counter, || Box::new(bounded)),
-        Model::Set => unreachable!("sets are judged by their elements"),
+        Model::Set | Model::TotalQueue => unreachable!("they are judged by their elements"),
     }
 }
 
@@ -118,6 +118,45 @@ fn bounded(calls: &[Call<CounterCall>]) -> Option<Result<(), Conflict>> {
         what: "no sum of the adds was read",
         calls: wrong,
     }))
+}
+
+/// What a counter was asked, and how many reads no sum of the adds explains: the errors of
+/// Jepsen's `counter`.
+pub(super) fn counter_counts(records: &Records) -> Vec<(&'static str, u64)> {
+    let mut objects: IndexMap<Option<&Datum>, Vec<Call<CounterCall>>> = IndexMap::new();
+    let (mut attempted, mut acknowledged, mut reads) = (0, 0, 0);
+    for record in &records.records {
+        let Ok((answered, pending)) = counter(record) else {
+            continue;
+        };
+        attempted += u64::from(&*record.function != "read");
+        match answered {
+            Some(CounterCall::Read(_)) => reads += 1,
+            Some(CounterCall::Add { .. }) => acknowledged += 1,
+            None => {}
+        }
+        let returned = record.returned.filter(|_| answered.is_some());
+        let operation = match record.completion {
+            Completion::Unknown => pending,
+            Completion::Ok(_) | Completion::Fail { .. } => answered,
+        };
+        if let Some(operation) = operation {
+            objects.entry(record.key.as_ref()).or_default().push(Call {
+                operation,
+                invoked: record.invoked,
+                returned,
+            });
+        }
+    }
+    let errors = objects
+        .values()
+        .map(|calls| out_of_bounds(calls).len() as u64);
+    vec![
+        ("adds attempted", attempted),
+        ("acknowledged", acknowledged),
+        ("reads", reads),
+        ("reads out of bounds", errors.sum()),
+    ]
 }
 
 /// Leaves every decision to the search.

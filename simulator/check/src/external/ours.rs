@@ -73,7 +73,7 @@ fn service(model: Model) -> Option<Service> {
         Model::Register | Model::Kv | Model::Counter => Service::Cache,
         Model::Lock => Service::Lock,
         Model::Queue => Service::Queue,
-        Model::Set => return None,
+        Model::Set | Model::TotalQueue => return None,
     })
 }
 

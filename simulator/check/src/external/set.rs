@@ -14,8 +14,7 @@ use indexmap::{IndexMap, IndexSet};
 use super::edn::Datum;
 use super::object::Explanation;
 use super::records::{Completion, Record, Records};
-use super::scene::{Scene, nemesis, story};
-use super::{Format, InputError, Judgement, Violation};
+use super::{Format, InputError, Judgement, Violation, counted_violation};
 use crate::result::Verdict;
 
 #[derive(Default)]
@@ -209,20 +208,7 @@ fn violation(elements: &Elements, records: &Records) -> Option<Violation> {
         }
     }
     let (returned, why) = first?;
-    let all: Vec<_> = (0..records.records.len())
-        .map(|number| records.shown(number))
-        .collect();
-    let prefix = returned + 1;
-    let mut scene = Scene::new("the set", &all, &why, prefix, &nemesis(records));
-    scene.title = why.what.clone().unwrap_or_default();
-    Some(Violation {
-        object: "the set".into(),
-        prefix,
-        line: records.lines[returned],
-        is_shortest: true,
-        story: story(&all, &why, prefix),
-        scene,
-    })
+    Some(counted_violation("the set", returned, &why, records))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use squall_measure::series::{OverTime, Resources, over_time as measured, resourc
 use crate::document::{Block, Section, Table};
 use crate::report::Report;
 use crate::verdict::check_counts;
-use crate::words::data_loss;
+use crate::words::{data_loss, sentence};
 use crate::{sections, tables};
 
 use super::page::{Graphs, facts, graphs, page, section};
@@ -172,7 +172,10 @@ fn table(id: &str, title: &str, table: Table) -> Section {
 fn latency(report: &Report, tail: Option<&Graphs<'_>>) -> Section {
     let shown = tail.map(|tail| {
         let graphs = Block::Drawn(html! { div.grid { (graphs(tail)) } });
-        [graphs, Block::Table(tables::latencies(report))]
+        let note = sections::closed_loops(report);
+        let note = note.map(|note| Block::Note(sentence(&note)));
+        let table = Block::Table(tables::latencies(report));
+        [graphs, table].into_iter().chain(note)
     });
     Section::new("latency", "Latency", shown.into_iter().flatten().collect())
 }

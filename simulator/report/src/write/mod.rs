@@ -2,5 +2,7 @@
 //! [`crate::html::page`].
 
 pub mod csv;
+pub mod junit;
 pub mod markdown;
+pub mod summary;
 pub mod text;
