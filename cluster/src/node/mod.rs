@@ -115,6 +115,7 @@ struct Inner<W: RaftWorld> {
     /// Rings when this node starts or stops to lead.
     leading_changed: Rc<Notify>,
     allegiance: allegiance::Allegiance<W>,
+    hand_over: transfer::HandOver,
     /// Bytes that are free on the disk, if they are too few to let the state grow.
     lacks_space: Cell<Option<u64>>,
     /// A snapshot that is on its way from the leader.
@@ -196,6 +197,7 @@ impl<W: RaftWorld> Node<W> {
                 log_clock: Cell::default(),
                 leading_changed,
                 allegiance,
+                hand_over: transfer::HandOver::default(),
                 lacks_space: Cell::default(),
                 arriving: RefCell::default(),
                 read_point: Cell::default(),
@@ -263,8 +265,8 @@ impl<W: RaftWorld> Node<W> {
         self.emit_work();
     }
 
-    /// Hands leadership over, if this node has it, and stops Raft. Bounded: gives up the
-    /// hand-over after the maximum election timeout.
+    /// Hands leadership over, if this node has it, sends its clients to the successor, and stops
+    /// Raft. Bounded: gives up the hand-over after the maximum election timeout.
     pub async fn stop(&self, why: &str) {
         if self.inner.stopping.replace(true) {
             return;

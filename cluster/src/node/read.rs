@@ -105,7 +105,7 @@ impl<W: RaftWorld> Node<W> {
             Err(_) => Err(NodeError::NotNow("no quorum answered in time".into())),
             Ok(Ok(read)) => Ok(read.index()),
             Ok(Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(_)))) => {
-                Err(self.redirect())
+                Err(self.await_redirect().await)
             }
             Ok(Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(_)))) => {
                 Err(NodeError::NotNow("no quorum confirmed this read".into()))
