@@ -89,6 +89,9 @@ bugs! {
         "the read index is taken before a commit in the leader's own term", ["C1"];
     LeaseKeptOnTransfer: "MC-05",
         "the read lease is not dropped when leadership is handed over", ["C1"];
+    PromiseBroken: "MC-06",
+        "a voter whose connection from the leader is reset takes it for dead, and breaks the \
+         promise on which the leader's lease rests", ["C1"];
     TtlByLocalClock: "MC-08",
         "each replica computes the deadline of a key from its own clock", ["C4", "C5"];
     OldExpiryKept: "MC-09",

@@ -67,6 +67,7 @@ must_be_caught! {
     mc_01_a_deposed_leader_answers_reads: ReadUnconfirmed;
     mc_02_a_new_leader_answers_reads_too_early: ReadIndexTooEarly;
     mc_05_a_lease_outlives_its_leader: LeaseKeptOnTransfer;
+    mc_06_a_voter_breaks_its_promise: PromiseBroken;
     mc_08_keys_expire_by_local_clocks: TtlByLocalClock;
     mc_09_an_old_expiry_takes_a_new_value: OldExpiryKept;
     mc_12_replicas_evict_at_random: RandomEviction;

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use openraft::async_runtime::watch::WatchReceiver;
+
 use super::Node;
 use super::log_clock::LogClock;
 use crate::raft::RaftWorld;
@@ -17,6 +19,7 @@ use crate::world;
 pub(super) async fn announce<W: RaftWorld>(node: Node<W>) {
     let inner = &node.inner;
     let retry = Duration::from_millis(inner.options.raft.heartbeat_ms / 4).max(MIN_RETRY);
+    let mut answers = inner.raft.data_metrics();
     while !inner.stopping.get() {
         let term = inner.machine.leading_term();
         if term == 0 {
@@ -30,7 +33,7 @@ pub(super) async fn announce<W: RaftWorld>(node: Node<W>) {
         inner.log_clock.set(clock);
         if node.propose(None, Command::NewLeader).await.is_err() {
             // Without a quorum's acknowledgement yet, or about to learn of a newer leader.
-            W::sleep(retry).await;
+            let _ = world::timeout::<W, _>(retry, answers.changed()).await;
             continue;
         }
         node.finish_change();

@@ -144,7 +144,7 @@ impl<W: RaftWorld> Node<W> {
         id == self.id() || asked_at.is_some_and(|at| W::now() - at < self.lease())
     }
 
-    fn address_of(&self, id: NodeId) -> Option<String> {
+    pub(super) fn address_of(&self, id: NodeId) -> Option<String> {
         let metrics = self.inner.raft.server_metrics();
         let metrics = metrics.borrow_watched();
         let node = metrics.membership_config.membership().get_node(&id);

@@ -22,10 +22,10 @@ use crate::raft::state_machine::StateMachine;
 use crate::raft::{Members, NodeId, Raft, RaftOptions, RaftWorld, peer_address};
 use crate::state::Limits;
 use crate::storage::OpenError;
-use crate::world::Instant;
 
 mod access;
 mod admin;
+mod allegiance;
 mod answers;
 mod client_server;
 mod clients;
@@ -114,8 +114,8 @@ struct Inner<W: RaftWorld> {
     log_clock: Cell<log_clock::LogClock>,
     /// Rings when this node starts or stops to lead.
     leading_changed: Rc<Notify>,
-    /// When this node, as a follower, last got a call from a leader that it accepted.
-    leader_heard_at: Cell<Option<Instant>>,
+    allegiance: allegiance::Allegiance<W>,
+    hand_over: transfer::HandOver,
     /// Bytes that are free on the disk, if they are too few to let the state grow.
     lacks_space: Cell<Option<u64>>,
     /// A snapshot that is on its way from the leader.
@@ -163,7 +163,7 @@ impl<W: RaftWorld> Node<W> {
             machine.clone(),
             identity::establish(&disk, options.id, log.has_vote()).await?,
             has_data,
-            options.raft.election_max_ms,
+            options.raft.promise().as_millis() as u64,
         ));
         W::emit(NodeEvent::Started {
             last_log: log.last_index(),
@@ -185,6 +185,7 @@ impl<W: RaftWorld> Node<W> {
         .map_err(|e| StartError::Raft(e.to_string()))?;
 
         let settings = settings::Settings::new(&options.clients);
+        let allegiance = allegiance::Allegiance::new(acquaintances.has_data());
         let node = Self {
             inner: Rc::new(Inner {
                 options,
@@ -195,7 +196,8 @@ impl<W: RaftWorld> Node<W> {
                 acquaintances,
                 log_clock: Cell::default(),
                 leading_changed,
-                leader_heard_at: Cell::default(),
+                allegiance,
+                hand_over: transfer::HandOver::default(),
                 lacks_space: Cell::default(),
                 arriving: RefCell::default(),
                 read_point: Cell::default(),
@@ -263,8 +265,8 @@ impl<W: RaftWorld> Node<W> {
         self.emit_work();
     }
 
-    /// Hands leadership over, if this node has it, and stops Raft. Bounded: gives up the
-    /// hand-over after the maximum election timeout.
+    /// Hands leadership over, if this node has it, sends its clients to the successor, and stops
+    /// Raft. Bounded: gives up the hand-over after the maximum election timeout.
     pub async fn stop(&self, why: &str) {
         if self.inner.stopping.replace(true) {
             return;

@@ -4,15 +4,14 @@ use std::io;
 
 use openraft::ReadPolicy;
 use openraft::async_runtime::watch::WatchReceiver;
-use openraft::raft::{AppendEntriesResponse, SnapshotResponse};
+use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse};
 
 use super::Node;
 use crate::event::NodeEvent;
 use crate::raft::hello::Greeting;
 use crate::raft::snapshot::{Arriving, Payload, SnapshotData};
 use crate::raft::wire::{Connection, First, PeerRequest, PeerResponse, SnapshotPiece};
-use crate::raft::{RaftWorld, Snapshot, node_name};
-use crate::world::Instant;
+use crate::raft::{NodeId, RaftWorld, Snapshot, TypeConfig, node_name};
 
 pub(super) async fn serve<W: RaftWorld>(node: Node<W>, mut listener: W::Listener) {
     loop {
@@ -22,9 +21,23 @@ pub(super) async fn serve<W: RaftWorld>(node: Node<W>, mut listener: W::Listener
 }
 
 async fn answer<W: RaftWorld>(node: Node<W>, mut connection: Connection<W::Stream>) {
-    let Some((cluster, mut first)) = node.greet(&mut connection).await else {
+    let Some(caller) = node.greet(&mut connection).await else {
         return;
     };
+    let id = caller.id;
+    answer_all(&node, caller, connection).await;
+    if let Some(id) = id {
+        node.lose_connection(id).await;
+    }
+}
+
+/// Answers until the connection ends.
+async fn answer_all<W: RaftWorld>(
+    node: &Node<W>,
+    caller: Caller<W>,
+    mut connection: Connection<W::Stream>,
+) {
+    let mut first = caller.first;
     loop {
         let request = match first.take() {
             Some(request) => Ok(Some(request)),
@@ -39,12 +52,22 @@ async fn answer<W: RaftWorld>(node: Node<W>, mut connection: Connection<W::Strea
         }
         let response = node.answer_peer(request).await;
         if follows(&response) {
-            node.inner.acquaintances.join_cluster(cluster);
+            node.inner.acquaintances.join_cluster(caller.cluster);
         }
         if connection.send(None, &response).await.is_err() {
             return;
         }
     }
+}
+
+/// Who has opened a connection.
+struct Caller<W: RaftWorld> {
+    /// 0 if it belongs to none, or does not greet.
+    cluster: u64,
+    /// Known of one that greets.
+    id: Option<NodeId>,
+    /// The first request of one that does not greet.
+    first: Option<PeerRequest<W>>,
 }
 
 /// Whether the answer is that of a node to its leader.
@@ -57,17 +80,17 @@ fn follows<W: RaftWorld>(response: &PeerResponse<W>) -> bool {
 }
 
 impl<W: RaftWorld> Node<W> {
-    /// The cluster of whoever has opened the connection, and the first request of one that
-    /// does not greet; `None` if nothing more is to be said.
-    async fn greet(
-        &self,
-        connection: &mut Connection<W::Stream>,
-    ) -> Option<(u64, Option<PeerRequest<W>>)> {
+    /// Who has opened the connection; `None` if nothing more is to be said.
+    async fn greet(&self, connection: &mut Connection<W::Stream>) -> Option<Caller<W>> {
         let acquaintances = &self.inner.acquaintances;
         let hello = match connection.receive_first().await {
             Ok(Some(First::Hello(hello))) => hello,
             Ok(Some(First::Request(request))) if acquaintances.serves_unknown() => {
-                return Some((0, Some(request)));
+                return Some(Caller {
+                    cluster: 0,
+                    id: None,
+                    first: Some(request),
+                });
             }
             _ => return None,
         };
@@ -80,40 +103,26 @@ impl<W: RaftWorld> Node<W> {
             }
         };
         connection.answer_greeting(&greeting).await.ok()?;
-        checked.ok().map(|()| (hello.cluster, None))
-    }
-
-    /// A call arrived at `at` from a leader that this node follows.
-    fn note_leader(&self, at: Instant) {
-        let heard_at = self.inner.leader_heard_at.get();
-        self.inner.leader_heard_at.set(heard_at.max(Some(at)));
+        checked.ok().map(|()| Caller {
+            cluster: hello.cluster,
+            id: Some(hello.from),
+            first: None,
+        })
     }
 
     async fn answer_peer(&self, request: PeerRequest<W>) -> PeerResponse<W> {
-        let raft = &self.inner.raft;
         let failed = |e: String| PeerResponse::Failed(e);
         match request {
-            PeerRequest::Append(rpc) => {
-                let begun = W::now();
-                let carries_entries = !rpc.entries.is_empty();
-                let result = raft.append_entries(rpc).await;
-                if !matches!(result, Err(_) | Ok(AppendEntriesResponse::HigherVote(_))) {
-                    self.note_leader(begun);
-                }
-                if carries_entries {
-                    self.inner.work.note_handled(W::now() - begun);
-                    self.tell_work();
-                }
-                result.map_or_else(|e| failed(e.to_string()), PeerResponse::Append)
-            }
-            PeerRequest::PreVote(rpc) => raft
-                .pre_vote(rpc)
+            PeerRequest::Append(rpc) => self.append(rpc, false).await,
+            PeerRequest::AppendPromising(rpc) => self.append(rpc, true).await,
+            PeerRequest::PreVote(rpc) => self
+                .answer_candidate(rpc, true)
                 .await
-                .map_or_else(|e| failed(e.to_string()), PeerResponse::Vote),
-            PeerRequest::Vote(rpc) => raft
-                .vote(rpc)
+                .map_or_else(failed, PeerResponse::Vote),
+            PeerRequest::Vote(rpc) => self
+                .answer_candidate(rpc, false)
                 .await
-                .map_or_else(|e| failed(e.to_string()), PeerResponse::Vote),
+                .map_or_else(failed, PeerResponse::Vote),
             PeerRequest::Snapshot { vote, meta, data } => {
                 let whole = SnapshotPiece {
                     vote,
@@ -129,24 +138,50 @@ impl<W: RaftWorld> Node<W> {
                 let taken = self.take_piece(piece).await;
                 taken.unwrap_or_else(|e| failed(e.to_string()))
             }
-            PeerRequest::TransferLeader(rpc) => match raft.handle_transfer_leader(rpc).await {
-                Ok(Ok(())) => PeerResponse::TransferLeader,
-                Ok(Err(e)) => failed(e.to_string()),
-                Err(e) => failed(e.to_string()),
-            },
+            PeerRequest::TransferLeader(rpc) => {
+                match self.inner.raft.handle_transfer_leader(rpc).await {
+                    Ok(Ok(())) => PeerResponse::TransferLeader,
+                    Ok(Err(e)) => failed(e.to_string()),
+                    Err(e) => failed(e.to_string()),
+                }
+            }
             PeerRequest::ReadIndex => self
                 .confirm(ReadPolicy::ReadIndex)
                 .await
                 .map_or_else(|e| failed(e.to_string()), PeerResponse::ReadIndex),
         }
     }
+
+    /// Takes in entries, or a heartbeat, and promises not to help another leader for a while.
+    async fn append(
+        &self,
+        rpc: AppendEntriesRequest<TypeConfig<W>>,
+        promises: bool,
+    ) -> PeerResponse<W> {
+        let begun = W::now();
+        let (vote, carries_entries) = (rpc.vote, !rpc.entries.is_empty());
+        self.note_leader(&vote, promises);
+        let result = self.inner.raft.append_entries(rpc).await;
+        if !matches!(result, Err(_) | Ok(AppendEntriesResponse::HigherVote(_))) {
+            self.meet_leader(vote).await;
+        }
+        if carries_entries {
+            self.inner.work.note_handled(W::now() - begun);
+            self.tell_work();
+        }
+        result.map_or_else(
+            |e| PeerResponse::Failed(e.to_string()),
+            PeerResponse::Append,
+        )
+    }
+
     /// Takes in a piece of a snapshot, and installs it when it is complete.
     async fn take_piece(&self, piece: SnapshotPiece<W>) -> io::Result<PeerResponse<W>> {
         let known = self.inner.raft.metrics().borrow_watched().vote;
         if known > piece.vote {
             return Ok(PeerResponse::Snapshot(SnapshotResponse::new(known)));
         }
-        self.note_leader(W::now());
+        self.note_leader(&piece.vote, true);
         let arrived = {
             let mut arriving = self.inner.arriving.borrow_mut();
             let kept = arriving.take().filter(|kept| kept.is_of(&piece));
@@ -175,6 +210,7 @@ impl<W: RaftWorld> Node<W> {
             .raft
             .install_full_snapshot(piece.vote, snapshot)
             .await;
+        self.meet_leader(piece.vote).await;
         installed
             .map(PeerResponse::Snapshot)
             .map_err(io::Error::other)

@@ -41,7 +41,7 @@ impl<W: RaftWorld> Node<W> {
     }
 
     pub(super) fn keep_lease(&self) {
-        let lease = Duration::from_millis(self.inner.options.raft.election_max_ms);
+        let lease = self.lease();
         self.inner.mistakes.lease_until.set(W::now() + lease);
     }
 

@@ -8,9 +8,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use openraft::ReadPolicy;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::error::{LinearizableReadError, RaftError};
+use openraft::{LinearizerOption, ReadPolicy};
 
 use super::{Node, NodeError};
 use crate::planted::{self, Bug};
@@ -72,13 +72,18 @@ impl<W: RaftWorld> Node<W> {
             #[cfg(feature = "planted")]
             ReadMode::Lease if self.has_kept_lease() => {}
             ReadMode::Lease => {
-                // A voter with a shorter timeout may elect another while this lease lasts.
-                let policy = if self.inner.acquaintances.leases_agree() {
-                    ReadPolicy::LeaseRead
+                // A voter with shorter timers keeps no promise for so long, and one that does not
+                // greet does not know of promises.
+                let acquaintances = &self.inner.acquaintances;
+                let lease = if acquaintances.leases_agree() && !acquaintances.serves_unknown() {
+                    let promised = W::now() - self.inner.network.ask_promises();
+                    self.inner.options.raft.read_lease().min(promised)
                 } else {
-                    ReadPolicy::ReadIndex
+                    Duration::ZERO
                 };
-                self.confirm(policy).await?;
+                // Without an answer of a quorum that is so young, this asks for one.
+                self.confirm(LinearizerOption::new(Some(lease), true))
+                    .await?;
                 #[cfg(feature = "planted")]
                 self.keep_lease();
             }
@@ -91,13 +96,16 @@ impl<W: RaftWorld> Node<W> {
     }
 
     /// Makes sure that this node leads and has applied all that was committed; the index.
-    pub(super) async fn confirm(&self, policy: ReadPolicy) -> Result<u64, NodeError> {
+    pub(super) async fn confirm(
+        &self,
+        policy: impl Into<LinearizerOption>,
+    ) -> Result<u64, NodeError> {
         let confirmed = self.inner.raft.ensure_linearizable(policy);
         match world::timeout::<W, _>(READ_LIMIT, confirmed).await {
             Err(_) => Err(NodeError::NotNow("no quorum answered in time".into())),
             Ok(Ok(read)) => Ok(read.index()),
             Ok(Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(_)))) => {
-                Err(self.redirect())
+                Err(self.await_redirect().await)
             }
             Ok(Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(_)))) => {
                 Err(NodeError::NotNow("no quorum confirmed this read".into()))
@@ -186,8 +194,8 @@ impl<W: RaftWorld> Node<W> {
         state.cache_stats().entries >= capacity - capacity / 10
     }
 
-    /// The leader's id and client address. `None` once its lease has ended: then it may well
-    /// lead nobody any more, and whoever is sent to it finds no service.
+    /// The leader's id and client address. `None` once its process is known to be gone or it
+    /// has been silent for an election timeout: whoever is sent to it finds no service.
     pub(super) fn leader(&self) -> Option<(u64, String)> {
         let (id, address) = {
             let metrics = self.inner.raft.server_metrics();
@@ -196,11 +204,12 @@ impl<W: RaftWorld> Node<W> {
             let membership = metrics.membership_config.membership();
             (id, membership.get_node(&id)?.addr.clone())
         };
-        let heard_at = self.inner.leader_heard_at.get();
+        let heard_at = self.inner.allegiance.heard_at();
         let holds = if id == self.id() {
             self.has_quorum()
         } else {
-            heard_at.is_some_and(|at| W::now() - at <= self.lease())
+            !self.inner.allegiance.is_gone()
+                && heard_at.is_some_and(|at| W::now() - at <= self.lease())
         };
         holds.then_some((id, address))
     }

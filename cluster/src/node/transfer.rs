@@ -1,16 +1,55 @@
 //! Handing leadership over: on request, and when the leader stops.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
+use tokio::sync::Notify;
 
 use super::{Node, NodeError};
 use crate::raft::{NodeId, RaftWorld, node_name};
+use crate::world;
 
 /// A successor may be this many entries behind: it fetches them before it takes over.
 const LARGEST_LAG: u64 = 1_000;
 /// Rest between two looks at who leads.
 const LOOK: Duration = Duration::from_millis(1);
+
+/// After a hand-over the node sends clients to its successor for so long before it stops: who
+/// asks more often than this is never cut off in the middle of a command.
+const FAREWELL: Duration = Duration::from_millis(300);
+
+/// The hand-over of a leader that stops.
+#[derive(Default)]
+pub(super) struct HandOver {
+    /// Whether commands wait until a successor leads.
+    is_under_way: Cell<bool>,
+    /// Entries that are proposed and not answered.
+    proposed: Cell<usize>,
+    changed: Notify,
+}
+
+/// An entry that is proposed and not answered, until this is dropped.
+pub(super) struct Proposing<'a>(&'a HandOver);
+
+impl HandOver {
+    pub(super) fn propose(&self) -> Proposing<'_> {
+        self.proposed.set(self.proposed.get() + 1);
+        Proposing(self)
+    }
+
+    fn set_under_way(&self, is_under_way: bool) {
+        self.is_under_way.set(is_under_way);
+        self.changed.notify_waiters();
+    }
+}
+
+impl Drop for Proposing<'_> {
+    fn drop(&mut self) {
+        self.0.proposed.set(self.0.proposed.get() - 1);
+        self.0.changed.notify_waiters();
+    }
+}
 
 impl<W: RaftWorld> Node<W> {
     /// Hands leadership to the voter `id`; done when that node leads, which may be at once.
@@ -47,18 +86,44 @@ impl<W: RaftWorld> Node<W> {
     }
 
     /// Hands leadership to whoever can best take it, and waits for an election timeout at
-    /// most. Does nothing on a node that leads nobody.
+    /// most. What was proposed is answered before; commands that come meanwhile wait, and are
+    /// sent to the successor. Does nothing on a node that leads nobody.
     pub(super) async fn hand_over(&self) {
         let limit = Duration::from_millis(self.inner.options.raft.election_max_ms);
         let deadline = W::now() + limit;
         let Some(successor) = self.best_successor() else {
             return;
         };
-        if self.begin_transfer(successor).await.is_err() {
-            return;
+        let hand_over = &self.inner.hand_over;
+        hand_over.set_under_way(true);
+        let idle = self.await_hand_over(|hand_over| hand_over.proposed.get() == 0);
+        let _ = world::timeout_at::<W, _>(deadline, idle).await;
+        if self.begin_transfer(successor).await.is_ok() {
+            while self.new_leader().is_none() && W::now() < deadline {
+                W::sleep(LOOK).await;
+            }
         }
-        while self.inner.machine.leading_term() != 0 && W::now() < deadline {
-            W::sleep(LOOK).await;
+        hand_over.set_under_way(false);
+        if self.new_leader().is_some() {
+            W::sleep(FAREWELL).await;
+        }
+    }
+
+    /// Where to go instead, once a hand-over is done.
+    pub(super) async fn await_redirect(&self) -> NodeError {
+        self.await_hand_over(|hand_over| !hand_over.is_under_way.get())
+            .await;
+        self.redirect()
+    }
+
+    async fn await_hand_over(&self, is_met: impl Fn(&HandOver) -> bool) {
+        let hand_over = &self.inner.hand_over;
+        loop {
+            let changed = hand_over.changed.notified();
+            if is_met(hand_over) {
+                return;
+            }
+            changed.await;
         }
     }
 

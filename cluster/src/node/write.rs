@@ -146,6 +146,7 @@ impl<W: RaftWorld> Node<W> {
             command,
         };
         let proposed = W::now();
+        let _proposing = self.inner.hand_over.propose();
         let write = self.inner.raft.client_write(Proposal::encode(&request));
         match world::timeout::<W, _>(WRITE_LIMIT, write).await {
             Err(_) => Err(NodeError::Unknown("no quorum answered in time".into())),
@@ -159,7 +160,7 @@ impl<W: RaftWorld> Node<W> {
                 })
             }
             Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => {
-                Err(self.redirect())
+                Err(self.await_redirect().await)
             }
             Ok(Err(RaftError::APIError(e @ ClientWriteError::LogEntryDiscarded(_)))) => {
                 Err(NodeError::Unknown(e.to_string()))
@@ -232,7 +233,7 @@ impl<W: RaftWorld> Node<W> {
         loop {
             let applied = self.inner.machine.applied_some();
             if self.inner.machine.leading_term() == 0 || self.inner.stopping.get() {
-                return Err(self.redirect());
+                return Err(self.await_redirect().await);
             }
             if self.is_leading() {
                 return Ok(());

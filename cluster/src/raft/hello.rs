@@ -41,7 +41,7 @@ pub struct Hello {
     pub has_data: bool,
     /// Whether it takes the other for a voter that has had data.
     pub remembers: bool,
-    /// Its longest election timeout, which is the length of a leader's lease, milliseconds.
+    /// For how long it helps nobody else to lead when it has heard from a leader, milliseconds.
     pub lease_ms: u64,
 }
 
@@ -197,8 +197,8 @@ impl<W: RaftWorld> Acquaintances<W> {
         let known = before.is_some_and(|before| before.lease_ms == hello.lease_ms);
         if hello.lease_ms != self.lease_ms && !known {
             tracing::warn!(
-                "{} has a longest election timeout of {} ms, this node of {} ms: no lease reads \
-                 until they are the same",
+                "{} keeps its vote for a leader for {} ms, this node for {} ms: no lease reads \
+                 until they have the same timers",
                 node_name(hello.from),
                 hello.lease_ms,
                 self.lease_ms

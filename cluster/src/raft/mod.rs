@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::impls::{
@@ -146,6 +147,21 @@ impl RaftOptions {
     /// would keep none, and have every follower that lags fetch a snapshot.
     pub const FEWEST_BETWEEN_SNAPSHOTS: u64 = 10;
 
+    /// For how long a voter that has heard from a leader helps nobody else to lead: a heartbeat
+    /// less than the shortest election timeout, since of two followers one may have got a
+    /// heartbeat that the other missed, but half of it at least.
+    pub fn promise(&self) -> Duration {
+        let most_ms = self.election_min_ms.saturating_sub(self.heartbeat_ms);
+        Duration::from_millis(most_ms.max(self.election_min_ms / 2))
+    }
+
+    /// For how long a leader relies on such promises after it has sent the calls that a quorum
+    /// answered: an eighth less, so that its clock may run slower than theirs by as much.
+    pub fn read_lease(&self) -> Duration {
+        let promise = self.promise();
+        promise - promise / 8
+    }
+
     /// openraft's configuration, every choice that matters made on purpose.
     pub fn config(&self) -> Result<openraft::Config, openraft::ConfigError> {
         openraft::Config {
@@ -157,7 +173,7 @@ impl RaftOptions {
             heartbeat_min_interval: Some(self.heartbeat_rest_ms()),
             // A node that cannot win must not raise the term of a healthy cluster.
             enable_pre_vote: Some(true),
-            // The leader's lease equals the maximum election timeout; without this probing, an
+            // openraft's lease equals the maximum election timeout; without this probing, an
             // old leader that can still send keeps a connected quorum from electing (#2080).
             quorum_loss_probe_interval: Some(2 * self.election_max_ms),
             // The state machine is in memory: a restarted leader must win an election anew, or

@@ -30,7 +30,7 @@ use super::wire::{Connection, PeerRequest, PeerResponse, SnapshotPiece};
 use super::{LogEntry, NodeId, RaftWorld, Snapshot, SnapshotMeta, TypeConfig, Vote};
 use crate::event::{NodeEvent, Timed};
 use crate::storage::{Disk, SnapshotFile};
-use crate::world;
+use crate::world::{self, Instant};
 
 /// How long a peer may take for a piece of a snapshot, beyond what its bytes need.
 const PIECE_LIMIT: Duration = Duration::from_secs(4);
@@ -51,6 +51,18 @@ pub struct Network<W: RaftWorld> {
     /// Answered calls that carried entries.
     appends: Rc<Cell<Timed>>,
     acquaintances: Rc<Acquaintances<W>>,
+    promises: Rc<Cell<Option<Promises>>>,
+}
+
+/// Calls ask for promises from the first read by lease until this long after the last.
+const PROMISES_KEPT: Duration = Duration::from_secs(1);
+
+/// Promises that are being asked for.
+#[derive(Debug, Clone, Copy)]
+struct Promises {
+    /// Since when all calls ask for them.
+    since: Instant,
+    needed_at: Instant,
 }
 
 impl<W: RaftWorld> Clone for Network<W> {
@@ -61,6 +73,7 @@ impl<W: RaftWorld> Clone for Network<W> {
             campaign: self.campaign.clone(),
             appends: self.appends.clone(),
             acquaintances: self.acquaintances.clone(),
+            promises: self.promises.clone(),
         }
     }
 }
@@ -75,7 +88,25 @@ impl<W: RaftWorld> Network<W> {
             campaign: Rc::default(),
             appends: Rc::default(),
             acquaintances,
+            promises: Rc::default(),
         }
+    }
+
+    /// Has all calls that carry entries or heartbeats ask for promises, for a while; since when
+    /// they do.
+    pub fn ask_promises(&self) -> Instant {
+        let now = W::now();
+        let asked = self.promises_asked().map_or(now, |promises| promises.since);
+        self.promises.set(Some(Promises {
+            since: asked,
+            needed_at: now,
+        }));
+        asked
+    }
+
+    fn promises_asked(&self) -> Option<Promises> {
+        let is_needed = |promises: &Promises| W::now() - promises.needed_at <= PROMISES_KEPT;
+        self.promises.get().filter(is_needed)
     }
 
     /// Answered calls that carried entries, from sending to the answer.
@@ -345,7 +376,12 @@ impl<W: RaftWorld> RaftNetworkV2<TypeConfig<W>> for PeerClient<W> {
                 limit.max(self.network.entries_limit) + transfer_time(bytes_of::<W>(&rpc.entries));
         }
         let begun = W::now();
-        let response = self.call(PeerRequest::Append(rpc), limit).await?;
+        let request = if self.network.promises_asked().is_some() {
+            PeerRequest::AppendPromising(rpc)
+        } else {
+            PeerRequest::Append(rpc)
+        };
+        let response = self.call(request, limit).await?;
         if carries_entries {
             let mut appends = self.network.appends.get();
             appends.add((W::now() - begun).as_micros() as u64);

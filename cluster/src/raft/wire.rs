@@ -43,6 +43,9 @@ pub enum PeerRequest<W: RaftWorld> {
     /// The leader's read index, for bounded-stale reads on followers.
     ReadIndex,
     SnapshotPiece(SnapshotPiece<W>),
+    /// Like `Append`, of a leader that relies on the other's promise: for a while, to help
+    /// nobody else to lead, whatever becomes of the connection.
+    AppendPromising(AppendEntriesRequest<TypeConfig<W>>),
 }
 
 /// Some bytes of a snapshot. Pieces of the same snapshot, whoever sends them, have the same

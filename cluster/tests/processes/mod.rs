@@ -150,22 +150,31 @@ pub struct Cluster {
     directory: TempDir,
     ports: Vec<u16>,
     running: Vec<Option<Child>>,
+    /// Arguments of every node.
+    args: Vec<String>,
 }
 
 impl Cluster {
     /// Starts `count` nodes and waits until they have a leader that serves.
     pub fn start(count: u16) -> Self {
+        let cluster = Self::start_with(count, &[]);
+        for id in 1..=usize::from(count) {
+            cluster.await_serving(id);
+        }
+        cluster
+    }
+
+    /// Starts `count` nodes with these arguments beside the usual ones.
+    pub fn start_with(count: u16, args: &[&str]) -> Self {
         let mut cluster = Self {
             directory: tempfile::tempdir().expect("a temporary directory can be made"),
             ports: ports::free(count),
             running: Vec::new(),
+            args: args.iter().map(|arg| (*arg).to_owned()).collect(),
         };
         for id in 1..=usize::from(count) {
             cluster.running.push(None);
             cluster.start_node(id);
-        }
-        for id in 1..=usize::from(count) {
-            cluster.await_serving(id);
         }
         cluster
     }
@@ -198,6 +207,7 @@ impl Cluster {
             .args(["--id", &id.to_string(), "--stop-on-eof", "--dir"])
             .arg(self.path(&format!("node-{id}")))
             .args(args)
+            .args(&self.args)
             .stdin(Stdio::piped())
             .stdout(output("events"))
             .stderr(output("log"))

@@ -85,7 +85,7 @@ struct Args {
     /// Shortest election timeout
     #[arg(long, value_name = "TIME", default_value = "300ms", value_parser = parse_ms)]
     election_min: u64,
-    /// Longest election timeout, and the length of a leader's lease
+    /// Longest election timeout, after which another node stands if the leader is silent
     #[arg(long, value_name = "TIME", default_value = "600ms", value_parser = parse_ms)]
     election_max: u64,
     /// Log entries between two snapshots
