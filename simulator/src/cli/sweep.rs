@@ -87,7 +87,7 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<u8, Failure> {
 pub(super) fn for_machines(
     asked: &ForMachines,
     summary: &Summary,
-    results: &sweep::store::Results,
+    results: &sweep::result::Results,
     is_whole: bool,
 ) -> Result<(), Failure> {
     let head = &summary.sweep;
