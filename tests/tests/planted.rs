@@ -1,9 +1,9 @@
 //! Every planted bug is caught, by a check of a property that it breaks.
 //!
 //! A check that has never caught anything is not trusted. Each bug has a scenario of its own
-//! in `scenarios/planted/`, which must fail with the bug within a number of seeds, and must
-//! pass without it for the first ones: otherwise it would be the scenario that fails. How many
-//! seeds each needs is in `docs/track-record.md`.
+//! in `scenarios/planted/`, which must fail with the bug on nearly all of a few seeds, so that
+//! no change of timing hides it, and must pass without it for the first ones: otherwise it
+//! would be the scenario that fails. The first seed of each is in `docs/track-record.md`.
 
 use squall::report::RunVerdict;
 use squall::scenario::Scenario;
@@ -11,8 +11,9 @@ use squall::track_record::{bugs, hunt, judge, scenario_of};
 use squall_cluster::planted::Bug;
 use squall_tests::repository;
 
-/// Seeds that a bug may hide for.
-const SEEDS: u64 = 200;
+/// Seeds that are run with the bug, and how many of them must catch it.
+const SEEDS: u64 = 5;
+const CAUGHT: usize = 4;
 /// Seeds that must pass without the bug.
 const CLEAN: u64 = 3;
 
@@ -90,19 +91,21 @@ fn must_be_caught(bug: Bug) {
             "seed {seed} without a bug: {reason}"
         );
     }
-    match hunt(&scenario, bug, 1..=SEEDS) {
-        Ok(catch) => println!(
-            "{}: caught by {} with seed {} of {SEEDS}: {}",
-            bug.id(),
-            catch.check,
-            catch.seed,
-            catch.detail
-        ),
-        Err(said) => panic!(
-            "{} is not caught by any of {} within {SEEDS} seeds\n{}",
-            bug.id(),
-            bug.breaks().join(", "),
-            said.join("\n")
-        ),
+    let (mut caught, mut missed) = (0, Vec::new());
+    for seed in 1..=SEEDS {
+        match hunt(&scenario, bug, seed..=seed) {
+            Ok(catch) => {
+                caught += 1;
+                println!("seed {seed}: {}: {}", catch.check, catch.detail);
+            }
+            Err(said) => missed.extend(said),
+        }
     }
+    assert!(
+        caught >= CAUGHT,
+        "{} is caught by {} on {caught} of {SEEDS} seeds only\n{}",
+        bug.id(),
+        bug.breaks().join(", "),
+        missed.join("\n")
+    );
 }

@@ -119,6 +119,7 @@ fn judge_waits(view: &View, judge: &mut Judge, name: &str) {
 mod tests {
     use super::check;
     use crate::testing::*;
+    use squall_history::FaultStatus;
     use squall_history::Outcome::{NotGranted, Released};
 
     #[test]
@@ -147,6 +148,17 @@ mod tests {
     #[test]
     fn given_back_without_a_wakeup() {
         let mut run = Run::new();
+        run.call("lock-1", acquire("a", 1), granted(10)).at(10);
+        let wait = run.invoke("lock-2", acquire_waiting("a", 2, 500));
+        run.at(200).call("lock-1", release("a", 1, 10), Released);
+        run.at(515).returns(wait, NotGranted);
+        fails(check, &run.end(), "one who waited was not told");
+    }
+
+    #[test]
+    fn no_clock_fault_excuses_a_lost_wake_up() {
+        let mut run = Run::new();
+        run.fault("clock_jump", "node-1", FaultStatus::Installed);
         run.call("lock-1", acquire("a", 1), granted(10)).at(10);
         let wait = run.invoke("lock-2", acquire_waiting("a", 2, 500));
         run.at(200).call("lock-1", release("a", 1, 10), Released);

@@ -122,6 +122,7 @@ fn newer_delivery(view: &View, message: &Message, receipt: u64, settle: usize) -
 mod tests {
     use super::check;
     use crate::testing::*;
+    use squall_history::FaultStatus;
     use squall_history::Outcome::Settled;
 
     #[test]
@@ -156,6 +157,15 @@ mod tests {
             &run.end(),
             "receipt 1 of m1 was refused 98000 us before",
         );
+    }
+
+    #[test]
+    fn no_clock_fault_excuses_the_refusal_of_a_good_receipt() {
+        let mut run = Run::new();
+        run.fault("clock_jump", "node-1", FaultStatus::Installed);
+        run.call("queue-1", receive("q"), received(1, 1, 1));
+        run.call("queue-1", ack("q", "m1", 1), Settled { valid: false });
+        fails(check, &run.end(), "receipt 1 of m1 was refused");
     }
 
     /// Too late, after an attempt that may have worked, and twice.
