@@ -53,6 +53,9 @@ pub enum EventKind {
     /// The client sends operation `op` once more, under the same session and sequence.
     Retry {
         op: u64,
+        /// Whether the client threw away the answer to the attempt before, on purpose.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unheard: bool,
     },
     Fault(FaultEvent),
     /// A node reports about itself.

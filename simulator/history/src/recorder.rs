@@ -91,9 +91,10 @@ impl Recorder {
         op
     }
 
-    /// The client sends operation `op` once more.
-    pub fn retry(&self, op: u64) {
-        self.record(EventKind::Retry { op });
+    /// The client sends operation `op` once more; `unheard` if it threw away the answer to the
+    /// attempt before.
+    pub fn retry(&self, op: u64, unheard: bool) {
+        self.record(EventKind::Retry { op, unheard });
     }
 
     /// The client learns the outcome of operation `op`.
