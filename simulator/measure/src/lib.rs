@@ -8,6 +8,7 @@
 //! microseconds of the run's clock inside, which keeps equal histories equal to the last
 //! digit; [`Ms`](squall_objective::fixed::Ms) writes them as milliseconds.
 
+pub mod attempts;
 mod baseline;
 pub mod distribution;
 pub mod downtime;
@@ -33,7 +34,7 @@ pub mod totals;
 pub mod work;
 
 pub use distribution::Times;
-pub use downtime::{Downtime, Gap, ServiceDowntime};
+pub use downtime::{ClientGaps, ClientsDowntime, Downtime, Gap, Outages, ServiceDowntime};
 pub use election::Election;
 pub use errors::ErrorRow;
 pub use faults::FaultSpan;
@@ -68,9 +69,7 @@ pub struct Measures {
     pub detection: Times,
     /// Fault takes effect → a new leader has committed its first entry.
     pub election: Times,
-    pub downtime: Downtime,
-    /// Every stretch in which a service was down.
-    pub gaps: Vec<Gap>,
+    pub outages: Outages,
     pub recovery: Recovery,
     /// From the fault's effect to service as in the warm-up.
     pub recovery_after_fault: RecoveryTimes,
@@ -140,7 +139,7 @@ pub fn measure(history: &History) -> Measures {
     let durations = |pick: fn(&Election) -> Option<u64>| {
         distribution::sorted(elections.iter().flatten().filter_map(pick))
     };
-    let (downtime, gaps) = downtime::downtime(&timeline, &baselines);
+    let outages = downtime::downtime(history, &timeline);
     let recoveries = recovery::recovery(&timeline, &baselines, &spans, &elections);
     let seen = |us: &[Option<u64>]| distribution::sorted(us.iter().copied().flatten());
     let samples = Samples {
@@ -151,11 +150,10 @@ pub fn measure(history: &History) -> Measures {
         recovery_rejoin: seen(&recoveries.rejoin),
     };
     Measures {
-        marks: marks::count(&timeline, &spans, &gaps),
+        marks: marks::count(&timeline, &spans, &outages.gaps),
         detection: Times::of(&samples.detection),
         election: Times::of(&samples.election),
-        downtime,
-        gaps,
+        outages,
         recovery: recoveries.summary(),
         recovery_after_fault: RecoveryTimes::of(&recoveries.after_fault),
         samples,

@@ -132,8 +132,7 @@ impl Acks {
         let is_slow = |at_us: u64, index: usize| {
             let sample = &timeline.samples[index];
             let limit = baselines
-                .service(sample.service)
-                .p99_us
+                .p99_us(sample.service)
                 .map(|p99_us| 2 * p99_us);
             let latency_us = at_us - sample.start_us;
             sample.patience_us == 0 && limit.is_some_and(|limit_us| latency_us > limit_us)

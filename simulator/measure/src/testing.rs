@@ -12,6 +12,7 @@ use squall_history::{
 pub struct Script {
     events: Vec<Event>,
     next_op: u64,
+    client: Option<String>,
 }
 
 impl Default for Script {
@@ -25,7 +26,20 @@ impl Script {
         Self {
             events: Vec::new(),
             next_op: 1,
+            client: None,
         }
+    }
+
+    /// Operations from here on are of this client; until then each is of a client of its own.
+    pub fn by(&mut self, client: &str) -> &mut Self {
+        self.client = Some(client.to_owned());
+        self
+    }
+
+    /// The operation that was scripted last is sent again.
+    pub fn retry(&mut self, at_us: u64, unheard: bool) -> &mut Self {
+        let op = self.next_op - 1;
+        self.push(at_us, EventKind::Retry { op, unheard })
     }
 
     pub fn phase(&mut self, at_us: u64, phase: Phase) -> &mut Self {
@@ -181,7 +195,10 @@ impl Script {
     ) -> &mut Self {
         let op = self.next_op;
         self.next_op += 1;
-        let client = format!("client-{op}");
+        let client = match &self.client {
+            Some(client) => client.clone(),
+            None => format!("client-{op}"),
+        };
         self.push(
             invoked_us,
             EventKind::Invoke {

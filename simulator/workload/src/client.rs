@@ -284,15 +284,14 @@ impl Client {
         let deadline = self.deadline(action.wait_ms());
         let is_storming = self.control.is_storming();
         let outcome = self.send_by(action, extras, deadline).await;
-        if is_storming { unheard(outcome) } else { outcome }
+        if is_storming {
+            unheard(outcome)
+        } else {
+            outcome
+        }
     }
 
-    async fn send_by(
-        &mut self,
-        action: &Action,
-        extras: Extras<'_>,
-        deadline: Instant,
-    ) -> Outcome {
+    async fn send_by(&mut self, action: &Action, extras: Extras<'_>, deadline: Instant) -> Outcome {
         let request = Request {
             action,
             extras,

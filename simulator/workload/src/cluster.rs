@@ -149,9 +149,21 @@ mod tests {
         ];
         for refusal in &all {
             match refusal {
-                NoSession | StaleSequence { .. } | NotHeld | WouldDeadlock | WrongMode
-                | NoQueue | QueueFull { .. } | NotAnInteger | Overflow | TooLarge | OutOfRange
-                | NotAFloat | NotFinite | NoSuchKey | ReplyTooLarge => {}
+                NoSession
+                | StaleSequence { .. }
+                | NotHeld
+                | WouldDeadlock
+                | WrongMode
+                | NoQueue
+                | QueueFull { .. }
+                | NotAnInteger
+                | Overflow
+                | TooLarge
+                | OutOfRange
+                | NotAFloat
+                | NotFinite
+                | NoSuchKey
+                | ReplyTooLarge => {}
             }
         }
         all
@@ -162,7 +174,10 @@ mod tests {
         let get = Action::Ttl { key: "k".into() };
         for refusal in refusals() {
             let outcome = outcome_of(&get, Err(CallError::Refused(refusal.clone())));
-            assert!(outcome.is_answer() && !outcome.is_acknowledged(), "{refusal:?}");
+            assert!(
+                outcome.is_answer() && !outcome.is_acknowledged(),
+                "{refusal:?}"
+            );
         }
         let failed = CallError::Definite("connection refused".into());
         assert!(!outcome_of(&get, Err(failed)).is_answer());
