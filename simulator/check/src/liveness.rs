@@ -196,7 +196,10 @@ fn judge_clients(view: &View, judge: &mut Judge) {
     }
     for ((client, service), operations) in clients {
         judge.count_checked();
-        if !operations.iter().any(|o| o.outcome.is_some_and(Outcome::is_answer)) {
+        if !operations
+            .iter()
+            .any(|o| o.outcome.is_some_and(Outcome::is_answer))
+        {
             let name = service.name();
             judge.violation(
                 format!("{client} was not served by the {name} service after the heal"),

@@ -67,7 +67,7 @@ impl Recorder {
     }
 
     /// Records what is known to have happened at `at_us`, which may be earlier than what was
-    /// recorded last: whoever does so puts the history in order at its end.
+    /// recorded last: [`Self::take`] puts it in its place.
     pub fn record_at(&self, at_us: u64, kind: EventKind) {
         if let Some(watcher) = &*self.watcher.borrow() {
             watcher(&kind);
@@ -121,9 +121,10 @@ impl Recorder {
         Window::of(&self.events.borrow(), from_us, to_us, self.now_us())
     }
 
+    /// What was recorded, in order of time; of one instant, as it was recorded.
     pub fn take(&self) -> History {
-        History {
-            events: self.events.take(),
-        }
+        let mut events = self.events.take();
+        events.sort_by_key(|event| event.at_us);
+        History { events }
     }
 }

@@ -10,6 +10,8 @@
 
 pub mod attempts;
 mod baseline;
+pub mod causes;
+pub mod definitions;
 pub mod distribution;
 pub mod downtime;
 pub mod election;
@@ -135,7 +137,8 @@ pub fn measure(history: &History) -> Measures {
     let timeline = Timeline::of(history);
     let baselines = Baselines::of(&timeline);
     let spans = faults::spans(history);
-    let elections = election::elections(&timeline, &spans);
+    let causes = causes::causes(&timeline, &spans);
+    let elections = election::elections(&timeline, &spans, &causes);
     let durations = |pick: fn(&Election) -> Option<u64>| {
         distribution::sorted(elections.iter().flatten().filter_map(pick))
     };
@@ -150,7 +153,7 @@ pub fn measure(history: &History) -> Measures {
         recovery_rejoin: seen(&recoveries.rejoin),
     };
     Measures {
-        marks: marks::count(&timeline, &spans, &outages.gaps),
+        marks: marks::count(&timeline, &spans, &causes, &outages.gaps),
         detection: Times::of(&samples.detection),
         election: Times::of(&samples.election),
         outages,

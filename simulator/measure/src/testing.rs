@@ -96,6 +96,27 @@ impl Script {
         self
     }
 
+    /// A partition that cuts these off from a majority.
+    pub fn partition(
+        &mut self,
+        targets: &[&str],
+        cut_off: &[&str],
+        at_us: u64,
+        healed_us: Option<u64>,
+    ) -> &mut Self {
+        self.fault(0, "partition", targets, at_us, healed_us);
+        let cut_off: Vec<String> = cut_off.iter().map(|node| (*node).to_owned()).collect();
+        let faults = self.events.iter_mut().rev();
+        let mut installed = faults.filter_map(|event| match &mut event.kind {
+            EventKind::Fault(fault) if fault.status == FaultStatus::Installed => Some(fault),
+            _ => None,
+        });
+        if let Some(fault) = installed.next() {
+            fault.cut_off = cut_off;
+        }
+        self
+    }
+
     pub fn fault_status(
         &mut self,
         fault: usize,
@@ -111,6 +132,7 @@ impl Script {
                 fault,
                 kind: kind.parse().expect("tests know the kinds of faults"),
                 targets,
+                cut_off: Vec::new(),
                 status,
             }),
         )
