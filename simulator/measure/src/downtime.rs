@@ -189,7 +189,7 @@ pub fn downtime(history: &History, timeline: &Timeline<'_>) -> Outages {
     felt.asked = all_asked.len() as u64;
     felt.without = all_without.len() as u64;
     outages.gaps.sort_by_key(|gap| (gap.from_ms, gap.service));
-    outages.clients.sort_by(|a, b| b.max_ms.cmp(&a.max_ms));
+    (outages.clients).sort_by_key(|client| std::cmp::Reverse(client.max_ms));
     let spans = outages.gaps.iter().map(|gap| Span {
         from_us: gap.from_ms.get(),
         to_us: gap.to_ms.get(),
