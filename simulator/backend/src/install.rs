@@ -10,6 +10,7 @@ use rand::RngExt;
 use super::nemesis::{INSTANT_PATIENCE_US, LOOK_AGAIN, Nemesis};
 use super::site::{InstallError, Installed, LinkEffect, Site, all_down};
 use squall_fault::{Action, ClientFault, Cycle, DiskFault, MemberChange, NodeFault, node_name};
+use squall_history::FaultStatus;
 use squall_plan::plan::PlannedFault;
 
 impl<S: Site> Nemesis<S> {
@@ -33,10 +34,12 @@ impl<S: Site> Nemesis<S> {
                     return all_down(&*self.site, nodes).map(|()| installed);
                 }
                 NodeFault::Stop => {
+                    // It takes effect when it is asked for: leaders hand over first.
+                    let at_us = self.recorder().now_us();
                     for node in nodes {
                         self.site.stop(*node).await;
                     }
-                    all_down(&*self.site, nodes)?;
+                    return all_down(&*self.site, nodes).map(|()| Installed { at_us });
                 }
                 NodeFault::Pause => self.site.set_paused(nodes, true).await?,
                 NodeFault::Wipe => {
@@ -47,7 +50,7 @@ impl<S: Site> Nemesis<S> {
                     }
                     all_down(&*self.site, nodes)?;
                 }
-                NodeFault::RollingRestart(_) => {}
+                NodeFault::RollingRestart(_) => unreachable!("it is done in turns"),
                 NodeFault::Isolate => return self.cut(fault, action).await,
                 NodeFault::Disk(what) => {
                     for node in nodes {
@@ -64,14 +67,15 @@ impl<S: Site> Nemesis<S> {
                 let effect = LinkEffect::Degrade(*change);
                 return self.site.apply(fault, &action.links(), effect).await;
             }
-            Action::Transfer(to) => self.transfer(*to).await?,
+            Action::Transfer(to) => return self.transfer(*to).await,
             Action::Member(change) => {
                 let done = match change {
                     MemberChange::Add(node) => self.operator.add(*node).await,
                     MemberChange::Remove(node) => self.operator.remove(*node).await,
                     MemberChange::Replace(node) => self.operator.replace(*node).await,
                 };
-                done.map_err(InstallError::Skipped)?;
+                let at_us = done.map_err(InstallError::Skipped)?;
+                return Ok(Installed { at_us });
             }
             Action::Client(client_fault) => {
                 self.inject_client_fault(fault, *client_fault, ends_us)
@@ -83,20 +87,25 @@ impl<S: Site> Nemesis<S> {
         })
     }
 
-    /// Keeps the fault in force until its end.
-    pub async fn keep_in_force(&self, fault: &PlannedFault, action: &Action<usize>, ends_us: u64) {
+    /// Keeps the fault in force until its end. Whether it still is, then: one in turns is
+    /// healed with each of them.
+    pub async fn keep_in_force(
+        &self,
+        fault: &PlannedFault,
+        action: &Action<usize>,
+        ends_us: u64,
+    ) -> bool {
         match action {
             Action::Nodes {
                 does: NodeFault::CrashLoop(cycle),
                 targets,
-            } => self.crash_loop(targets, *cycle, ends_us).await,
-            Action::Nodes {
-                does: NodeFault::RollingRestart(cycle),
-                targets,
-            } => self.restart_in_turn(fault, targets, *cycle).await,
+            } => self.crash_loop(fault, targets, *cycle, ends_us).await,
             // Over when it is done.
-            Action::Member(MemberChange::Replace(_)) => {}
-            _ => self.sleep_until_us(ends_us).await,
+            Action::Member(MemberChange::Replace(_)) => true,
+            _ => {
+                self.sleep_until_us(ends_us).await;
+                true
+            }
         }
     }
 
@@ -113,8 +122,8 @@ impl<S: Site> Nemesis<S> {
                 NodeFault::Kill
                 | NodeFault::Stop
                 | NodeFault::PowerLoss
-                | NodeFault::CrashLoop(_)
-                | NodeFault::RollingRestart(_) => self.restart_all(nodes).await,
+                | NodeFault::CrashLoop(_) => self.restart_all(nodes).await,
+                NodeFault::RollingRestart(_) => unreachable!("its turns healed"),
                 NodeFault::Pause => {
                     let undone = self.site.set_paused(nodes, false).await;
                     return undone.map_err(InstallError::into_text);
@@ -128,8 +137,8 @@ impl<S: Site> Nemesis<S> {
                 return self.site.remove(fault).await;
             }
             Action::Member(change) => match change {
-                MemberChange::Add(node) => return self.operator.remove(*node).await,
-                MemberChange::Remove(node) => return self.operator.add(*node).await,
+                MemberChange::Add(node) => return self.operator.remove(*node).await.map(drop),
+                MemberChange::Remove(node) => return self.operator.add(*node).await.map(drop),
                 MemberChange::Replace(_) => {}
             },
             Action::Client(ClientFault::RetryStorm(_)) => {
@@ -171,37 +180,81 @@ impl<S: Site> Nemesis<S> {
         Ok(())
     }
 
-    async fn transfer(&self, to: usize) -> Result<(), InstallError> {
+    /// Has the leader hand over, and takes effect when it was asked to. If `to` leads already
+    /// there is nothing to do.
+    async fn transfer(&self, to: usize) -> Result<Installed, InstallError> {
+        let installed = Installed {
+            at_us: self.recorder().now_us(),
+        };
+        let old = self.site.leader();
+        if old == Some(to) {
+            return Ok(installed);
+        }
         (self.site.transfer_leader(to).await).map_err(InstallError::Skipped)?;
-        let deadline_us = self.recorder().now_us() + INSTANT_PATIENCE_US;
-        let leads = || self.site.leader() == Some(to);
-        match self.wait_until(deadline_us, LOOK_AGAIN, leads).await {
-            true => Ok(()),
-            // Other faults may be in its way, and then nothing has changed.
-            false => Err(InstallError::Skipped(format!(
+        let deadline_us = installed.at_us + INSTANT_PATIENCE_US;
+        let new = || self.site.leader().filter(|leader| Some(*leader) != old);
+        let is_led = || new().is_some();
+        self.wait_until(deadline_us, LOOK_AGAIN, is_led).await;
+        match new() {
+            Some(leader) if leader == to => Ok(installed),
+            // Other faults may be in its way.
+            Some(other) => Err(InstallError::Skipped(format!(
+                "{} took over, not {}",
+                node_name(other),
+                node_name(to)
+            ))),
+            None => Err(InstallError::Skipped(format!(
                 "{} did not take over",
                 node_name(to)
             ))),
         }
     }
 
-    async fn crash_loop(&self, nodes: &[usize], cycle: Cycle, ends_us: u64) {
+    /// Ends nodes that are down and starts nodes that are, until the time is over. Whether
+    /// they are down then.
+    async fn crash_loop(
+        &self,
+        fault: &PlannedFault,
+        nodes: &[usize],
+        cycle: Cycle,
+        ends_us: u64,
+    ) -> bool {
+        let now_us = || self.recorder().now_us();
+        let names = || nodes.iter().copied().map(node_name).collect();
         loop {
-            self.sleep_until_us((self.recorder().now_us() + cycle.down_us).min(ends_us))
-                .await;
-            self.restart_all(nodes).await;
-            self.sleep_until_us((self.recorder().now_us() + cycle.up_us).min(ends_us))
-                .await;
-            if self.recorder().now_us() >= ends_us {
-                return;
+            let up_at_us = now_us() + cycle.down_us;
+            self.sleep_until_us(up_at_us.min(ends_us)).await;
+            if up_at_us >= ends_us {
+                return true;
             }
-            self.site.kill(nodes).await;
+            self.restart_all(nodes).await;
+            self.report(fault, names(), FaultStatus::Healed);
+            let down_at_us = now_us() + cycle.up_us;
+            self.sleep_until_us(down_at_us.min(ends_us)).await;
+            if now_us() >= ends_us {
+                return false;
+            }
+            let Installed { at_us } = self.site.kill(nodes).await;
+            self.report_at(at_us, fault, names(), FaultStatus::Installed);
         }
     }
 
-    /// Stops and starts one node after the other. A drawn fault waits before each node until
-    /// the budget allows for it, and leaves out a node that it does not allow in time.
-    async fn restart_in_turn(&self, fault: &PlannedFault, nodes: &[usize], cycle: Cycle) {
+    /// A rolling restart, whose every turn is a fault of its own under one number.
+    pub async fn roll(&self, fault: &PlannedFault, nodes: &[usize], cycle: Cycle) {
+        let turns = self.restart_in_turn(fault, nodes, cycle).await;
+        if turns == 0 {
+            let why = "too many nodes were away in every turn".into();
+            let names = nodes.iter().copied().map(node_name).collect();
+            self.report(fault, names, FaultStatus::Skipped { why });
+        }
+        self.restart_all(nodes).await;
+        self.look_for_majority();
+    }
+
+    /// Stops and starts one node after the other; how many. A drawn one waits before each node
+    /// until the budget allows for it, and leaves out a node for which it does not in time.
+    async fn restart_in_turn(&self, fault: &PlannedFault, nodes: &[usize], cycle: Cycle) -> usize {
+        let mut turns = 0;
         for node in nodes {
             let is_affordable = || !fault.drawn || self.check_budget(&[*node].into()).is_ok();
             let deadline_us = self.recorder().now_us() + cycle.up_us;
@@ -215,14 +268,19 @@ impl<S: Site> Nemesis<S> {
                 continue;
             }
             self.impair(fault.id, &[*node]);
+            turns += 1;
+            let name = vec![node_name(*node)];
+            self.report(fault, name.clone(), FaultStatus::Installed);
             self.site.stop(*node).await;
             self.sleep_until_us(self.recorder().now_us() + cycle.down_us)
                 .await;
             self.site.restart(*node).await;
             self.mark_available(fault.id, *node);
+            self.report(fault, name, FaultStatus::Healed);
             self.sleep_until_us(self.recorder().now_us() + cycle.up_us)
                 .await;
         }
+        turns
     }
 
     /// Has nodes replaced that have lost what they had stored.

@@ -20,7 +20,8 @@ use super::operator::Operator;
 use super::site::{InstallError, Installed, Site};
 use super::triggers::Triggers;
 use super::wait;
-use squall_fault::{Action, Roles, Target, node_name, resolve};
+use squall_fault::kind::Silence;
+use squall_fault::{Action, NodeFault, Roles, Target, node_name, resolve};
 use squall_history::{
     EventKind, FaultEvent, FaultStatus, HarnessEvent, MAJORITY_AGAIN, NO_MAJORITY, Recorder,
 };
@@ -117,7 +118,7 @@ impl<S: Site> Nemesis<S> {
 
     /// Notes when the faults leave no majority unharmed, and when they do again: what a
     /// cluster does not answer in between, no cluster could.
-    fn look_for_majority(&self) {
+    pub(super) fn look_for_majority(&self) {
         let unavailable = self.unavailable_now();
         let members = self.site.members();
         let lacks = members - unavailable.len() < Target::Majority.count(members);
@@ -150,6 +151,14 @@ impl<S: Site> Nemesis<S> {
             }
         };
         let ends_us = self.ends_us(fault);
+        if let Action::Nodes {
+            does: NodeFault::RollingRestart(cycle),
+            targets,
+        } = &action
+        {
+            self.roll(fault, targets, *cycle).await;
+            return;
+        }
         let unavailable = action.unavailable();
         self.unavailable.borrow_mut().insert(fault.id, unavailable);
         let installed = self.install(fault.id, &action, ends_us).await;
@@ -164,18 +173,27 @@ impl<S: Site> Nemesis<S> {
             Err(InstallError::Uncertain(why)) => (now_us, FaultStatus::Uncertain { why }),
         };
         let is_installed = status == FaultStatus::Installed;
-        self.report_at(at_us, fault, targets.clone(), status);
+        let cut_off = match action.kind().info().silence {
+            Silence::Minority => action.cut_off(&self.site.voters()),
+            Silence::None | Silence::Process | Silence::CutOff => Vec::new(),
+        };
+        let event = FaultEvent {
+            cut_off: cut_off.into_iter().map(node_name).collect(),
+            ..self.event(fault, targets.clone(), status)
+        };
+        self.recorder().record_at(at_us, EventKind::Fault(event));
         self.look_for_majority();
+        let mut is_in_force = is_installed;
         if is_installed {
             if fault.action.is_instant() {
                 self.storms.borrow_mut().remove(&fault.id);
                 return;
             }
-            self.keep_in_force(fault, &action, ends_us).await;
+            is_in_force = self.keep_in_force(fault, &action, ends_us).await;
         }
         let undone = self.heal(fault.id, &action).await;
         self.unavailable.borrow_mut().remove(&fault.id);
-        if is_installed {
+        if is_in_force {
             self.report(fault, targets, FaultStatus::Healed);
         }
         self.look_for_majority();
@@ -194,24 +212,29 @@ impl<S: Site> Nemesis<S> {
         (self.recorder().now_us() + lasts_us).min(self.chaos_ends_us)
     }
 
-    fn report(&self, fault: &PlannedFault, targets: Vec<String>, status: FaultStatus) {
+    pub(super) fn report(&self, fault: &PlannedFault, targets: Vec<String>, status: FaultStatus) {
         self.report_at(self.recorder().now_us(), fault, targets, status);
     }
 
-    fn report_at(
+    pub(super) fn report_at(
         &self,
         at_us: u64,
         fault: &PlannedFault,
         targets: Vec<String>,
         status: FaultStatus,
     ) {
-        let event = FaultEvent {
+        let event = self.event(fault, targets, status);
+        self.recorder().record_at(at_us, EventKind::Fault(event));
+    }
+
+    fn event(&self, fault: &PlannedFault, targets: Vec<String>, status: FaultStatus) -> FaultEvent {
+        FaultEvent {
             fault: fault.id,
             kind: fault.action.kind(),
             targets,
+            cut_off: Vec::new(),
             status,
-        };
-        self.recorder().record_at(at_us, EventKind::Fault(event));
+        }
     }
 
     /// Waits for the moment that the fault is aimed at, if it is.

@@ -99,10 +99,11 @@ impl<S: Site> Operator<S> {
         }
     }
 
-    /// Replaces the node by a machine with an empty disk.
-    pub async fn replace(&self, node: usize) -> Result<(), String> {
-        let _turn = self.turn(node).await;
-        self.swap(node).await
+    /// Replaces the node by a machine with an empty disk. Returns when that began, in
+    /// microseconds of the run.
+    pub async fn replace(&self, node: usize) -> Result<u64, String> {
+        let turn = self.turn(node).await;
+        self.swap(node).await.map(|()| turn.begun_us)
     }
 
     async fn swap(&self, node: usize) -> Result<(), String> {
@@ -115,19 +116,21 @@ impl<S: Site> Operator<S> {
         self.change(node, Change::Add).await
     }
 
-    /// Takes the node out of the cluster; its process goes on.
-    pub async fn remove(&self, node: usize) -> Result<(), String> {
-        let _turn = self.turn(node).await;
-        self.change(node, Change::Remove).await
+    /// Takes the node out of the cluster; its process goes on. Returns as [`Self::replace`].
+    pub async fn remove(&self, node: usize) -> Result<u64, String> {
+        let turn = self.turn(node).await;
+        self.change(node, Change::Remove)
+            .await
+            .map(|()| turn.begun_us)
     }
 
-    /// Makes the node a voter.
-    pub async fn add(&self, node: usize) -> Result<(), String> {
-        let _turn = self.turn(node).await;
+    /// Makes the node a voter. Returns as [`Self::replace`].
+    pub async fn add(&self, node: usize) -> Result<u64, String> {
+        let turn = self.turn(node).await;
         if self.site.data_loss(node).is_some() {
             return Err(format!("{} has lost its disk", node_name(node)));
         }
-        self.change(node, Change::Add).await
+        self.change(node, Change::Add).await.map(|()| turn.begun_us)
     }
 
     /// Brings the cluster back to the members it began with. Another system than Squall's own
@@ -140,8 +143,8 @@ impl<S: Site> Operator<S> {
         for node in 0..self.site.len() {
             let done = match self.site.data_loss(node) {
                 Some(_) => self.repair(node).await,
-                None if node < members => self.add(node).await,
-                None => self.remove(node).await,
+                None if node < members => self.add(node).await.map(drop),
+                None => self.remove(node).await.map(drop),
             };
             if let Err(why) = done {
                 self.missed(why);
@@ -160,6 +163,7 @@ impl<S: Site> Operator<S> {
         Turn {
             operator: self,
             node,
+            begun_us: self.context.recorder.now_us(),
             _guard: guard,
         }
     }
@@ -203,6 +207,7 @@ impl<S: Site> Operator<S> {
 struct Turn<'a, S: Site> {
     operator: &'a Operator<S>,
     node: usize,
+    begun_us: u64,
     _guard: tokio::sync::MutexGuard<'a, ()>,
 }
 

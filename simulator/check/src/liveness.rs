@@ -196,35 +196,16 @@ fn judge_clients(view: &View, judge: &mut Judge) {
     }
     for ((client, service), operations) in clients {
         judge.count_checked();
-        if !operations.iter().any(|o| is_served(o)) {
+        if !operations
+            .iter()
+            .any(|o| o.outcome.is_some_and(Outcome::is_answer))
+        {
             let name = service.name();
             judge.violation(
                 format!("{client} was not served by the {name} service after the heal"),
                 operations.into_iter().map(words::operation),
             );
         }
-    }
-}
-
-/// What a service refuses by its own rules, as the history writes it.
-const REFUSALS: [&str; 11] = [
-    "NoSession",
-    "StaleSequence",
-    "NotHeld",
-    "WouldDeadlock",
-    "WrongMode",
-    "NoQueue",
-    "QueueFull",
-    "NotAnInteger",
-    "Overflow",
-    "TooLarge",
-    "OutOfRange",
-];
-
-fn is_served(operation: &Operation) -> bool {
-    match operation.outcome {
-        Some(Outcome::Failed { why }) => REFUSALS.iter().any(|refusal| why.starts_with(refusal)),
-        outcome => outcome.is_some_and(Outcome::is_acknowledged),
     }
 }
 

@@ -70,6 +70,7 @@ impl Run {
             fault: 0,
             kind: kind.parse().expect("tests know the kinds of faults"),
             targets: vec![target.into()],
+            cut_off: Vec::new(),
             status,
         }))
     }

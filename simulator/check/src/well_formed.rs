@@ -52,7 +52,7 @@ impl<'a> Reader<'a> {
                 op, client, action, ..
             } => self.invoke(*op, client, action),
             EventKind::Return { op, outcome } => self.answer(*op, outcome),
-            EventKind::Retry { op } => match self.outstanding.contains_key(op) {
+            EventKind::Retry { op, .. } => match self.outstanding.contains_key(op) {
                 true => Ok(()),
                 false => Err(format!("operation {op} is repeated but not outstanding")),
             },
@@ -144,9 +144,13 @@ mod tests {
     fn a_retry_of_what_is_not_outstanding() {
         let mut run = Run::new();
         let op = run.invoke("a", increment("k", 1));
-        run.push(EventKind::Retry { op }).returns(op, counted(1, 5));
+        run.push(EventKind::Retry { op, unheard: false })
+            .returns(op, counted(1, 5));
         passes(check, &run.cut());
-        malformed(run.push(EventKind::Retry { op }), "not outstanding");
+        malformed(
+            run.push(EventKind::Retry { op, unheard: false }),
+            "not outstanding",
+        );
     }
 
     #[test]

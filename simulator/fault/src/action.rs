@@ -226,6 +226,22 @@ impl Action<usize> {
         cut.into_iter().collect()
     }
 
+    /// The members that it cuts off from a majority of the members: those that exchange
+    /// messages, both ways, with too few others. `is_member` has an element for each node.
+    pub fn cut_off(&self, is_member: &[bool]) -> Vec<usize> {
+        let cut: BTreeSet<_> = self.cut_links(is_member.len()).into_iter().collect();
+        let members = || (0..is_member.len()).filter(|node| is_member[*node]);
+        let reaches = |a: usize, b: usize| !cut.contains(&(a, b)) && !cut.contains(&(b, a));
+        let is_cut_off = |node: &usize| {
+            let reached = members().filter(|other| reaches(*node, *other)).count();
+            2 * reached <= members().count()
+        };
+        match cut.is_empty() {
+            true => Vec::new(),
+            false => members().filter(is_cut_off).collect(),
+        }
+    }
+
     /// Its nodes, in the order of its groups.
     pub fn nodes(&self) -> Vec<usize> {
         self.groups().concat()

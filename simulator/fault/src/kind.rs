@@ -55,11 +55,11 @@ pub enum Silence {
     None,
     /// The process ends; the node is back when it starts again.
     Process,
-    /// The process ends and starts again, repeatedly or in its turn: it is away from each end
-    /// until the next start.
-    Turns,
     /// The process cannot be heard; the node is back when the fault is healed.
     CutOff,
+    /// As [`Silence::CutOff`], for those targets only that a majority does not hear, or that
+    /// do not hear a majority: the history names them.
+    Minority,
 }
 
 /// What counts as proof that a fault took effect.
@@ -280,13 +280,13 @@ kinds! {
         3 One Always &[ms(100, 1_000), ms(100, 1_000)],
         "one node is cut off and back, two to five times";
     Partition "partition" as Partition: Network Links Healed,
-        None Observed Nothing SmallerSides false false,
+        Minority Observed Nothing SmallerSides false false,
         3 Side Always &[], "no message passes between the sides; nodes on no side reach everyone";
     OneWay "one_way" as Partition: Network Links Healed,
-        None Observed Nothing SmallerSides false false,
+        Minority Observed Nothing SmallerSides false false,
         3 Direction Always &[], "a partition that loses the messages of one direction only";
     Bridge "bridge" as Bridge: Network Links Healed,
-        None Observed Nothing SmallerSides false false,
+        Minority Observed Nothing SmallerSides false false,
         3 Bridge Always &[], "a partition of two sides that both reach one node";
     Link "link" as Link: Network Links Healed,
         None Observed Nothing None false false,
@@ -313,10 +313,10 @@ kinds! {
         Process ProcessEnd Stored Targets true true,
         3 One Always &[], "the process dies and its disk is emptied; the node is replaced";
     CrashLoop "crash_loop" as CrashLoop: Process Processes Healed,
-        Turns ProcessEnd Nothing Targets true false,
+        Process ProcessEnd Nothing Targets true false,
         3 One Always &[ms(50, 1_000), ms(20, 500)], "the process dies and is started again and again";
     RollingRestart "rolling_restart" as RollingRestart: Process Processes Done,
-        Turns Observed Nothing InTurn false false,
+        Process Observed Nothing InTurn false false,
         3 All Always &[ms(500, 2_000), ms(100, 1_000)],
         "one target after the other is stopped gracefully and started again";
     SlowSync "slow_sync" as SlowSync: Disk Disks Healed,

@@ -62,14 +62,16 @@ pub fn resolve(
                 _ => {}
             }
         }
-        Action::Transfer(to) => match roles.running_leader() {
-            None => return Err("there is no leader to hand over".to_owned()),
-            Some(leader) if leader == *to => {
-                return Err(format!("{} leads already", node_name(leader)));
-            }
-            Some(_) => {}
-        },
+        Action::Transfer(_) if roles.running_leader().is_none() => {
+            return Err("there is no leader to hand over".to_owned());
+        }
         _ => {}
+    }
+    let touched = [resolved.links(), resolved.cut_links(roles.nodes)].concat();
+    let is_member = |node: usize| roles.member[node];
+    let joins_members = |(a, b): &(usize, usize)| is_member(*a) && is_member(*b);
+    if !touched.is_empty() && !touched.iter().any(joins_members) {
+        return Err("it touches no link between members".to_owned());
     }
     Ok(resolved)
 }

@@ -116,7 +116,8 @@ fn reasons_to_skip() {
     let transfer = |to, roles: &Roles| run(Action::Transfer(to), roles);
     assert_eq!(
         transfer(Target::Node(0), &three),
-        Err("node-1 leads already".to_owned())
+        Ok(Action::Transfer(0)),
+        "it leads already, which is done at once"
     );
     assert_eq!(
         transfer(Target::Any, &leaderless),
@@ -144,6 +145,49 @@ fn partitions_cut_between_sides() {
         partition("leader | all", false, &dead).cut_links(3).len(),
         4
     );
+}
+
+#[test]
+fn a_partition_cuts_off_those_who_have_no_majority() {
+    let five = roles(Some(0), &[0, 1, 2, 3, 4], 5);
+    let all = [true; 5];
+    let cut_off = |text, one_way| partition(text, one_way, &five).cut_off(&all);
+    assert_eq!(cut_off("leader, node-2 | all", false), [0, 1]);
+    assert_eq!(cut_off("all | leader", true), [0], "it hears nothing");
+    let halves = "node-1, node-2 | node-3, node-4";
+    assert_eq!(
+        cut_off(halves, false),
+        [] as [usize; 0],
+        "node-5 reaches all"
+    );
+    let thirds = "node-1, node-2 | node-3, node-4 | node-5";
+    assert_eq!(cut_off(thirds, false), [0, 1, 2, 3, 4]);
+    assert_eq!(cut_off("node-1 | node-2", false), [] as [usize; 0]);
+    let bridge = Action::Partition {
+        sides: vec![vec![0, 1], vec![3, 4]],
+        one_way: false,
+        bridge: Some(2),
+    };
+    assert_eq!(bridge.cut_off(&all), [] as [usize; 0]);
+    // Of three members, two of them on one side.
+    let three = [true, false, true, true, false];
+    let split = partition("node-1, node-2 | all", false, &five);
+    assert_eq!(split.cut_off(&three), [0]);
+}
+
+#[test]
+fn a_fault_that_touches_no_link_of_the_cluster_is_skipped() {
+    let mut four = roles(Some(0), &[0, 1, 2, 3, 4], 5);
+    four.member[4] = false;
+    let nothing = Err("it touches no link between members".to_owned());
+    let isolate = of_nodes(NodeFault::Isolate, targets("node-5"));
+    assert_eq!(run(isolate, &four), nothing);
+    let split = Action::Partition {
+        sides: sides("node-5 | all"),
+        one_way: false,
+        bridge: None,
+    };
+    assert_eq!(run(split, &four), nothing);
 }
 
 #[test]

@@ -53,6 +53,9 @@ pub enum EventKind {
     /// The client sends operation `op` once more, under the same session and sequence.
     Retry {
         op: u64,
+        /// Whether the client threw away the answer to the attempt before, on purpose.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unheard: bool,
     },
     Fault(FaultEvent),
     /// A node reports about itself.
@@ -217,7 +220,8 @@ impl Phase {
     }
 }
 
-/// A fault's life. `fault` numbers the plan's faults from 0.
+/// A fault's life. `fault` numbers the plan's faults from 0. What happens in turns (a flapping
+/// link, a rolling restart, a crash loop) is installed and healed once for each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FaultEvent {
     pub fault: usize,
@@ -225,6 +229,9 @@ pub struct FaultEvent {
     pub kind: FaultKind,
     /// Node names (roles resolved), or `a->b` for links.
     pub targets: Vec<String>,
+    /// Members that a partition cuts off from a majority of the members.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cut_off: Vec<String>,
     #[serde(flatten)]
     pub status: FaultStatus,
 }

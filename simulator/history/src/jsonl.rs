@@ -257,6 +257,7 @@ mod tests {
                 fault: 0,
                 kind: squall_fault::FaultKind::Kill,
                 targets: vec!["node-1".into()],
+                cut_off: Vec::new(),
                 status: FaultStatus::Skipped {
                     why: "no leader".into(),
                 },

@@ -28,7 +28,7 @@ pub use event::{
     NO_MAJORITY, NodeEvent, Phase, Served, StreamEvent, StressLimit, Timed, UNFINISHED, Work,
 };
 pub use operation::{Operation, PROBE, dead_lettered_from, dead_letters_of, operations, start_us};
-pub use outcome::{Delivered, Found, Holder, Outcome};
+pub use outcome::{Delivered, Found, Holder, NOT_AWAITED, Outcome};
 pub use recorder::{Observed, Observer, Recorder};
 pub use service::{Name, Service};
 pub use window::Window;

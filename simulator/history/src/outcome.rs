@@ -90,10 +90,46 @@ pub enum Outcome {
     },
 }
 
+/// Why an outcome is unknown whose answer the harness had its client throw away: a client
+/// that vanishes after asking, or has lost its patience. It says nothing about the cluster.
+pub const NOT_AWAITED: &str = "the client did not wait for an answer";
+
+/// What a service refuses by its own rules, as the history writes it.
+const REFUSALS: [&str; 15] = [
+    "NoSession",
+    "StaleSequence",
+    "NotHeld",
+    "WouldDeadlock",
+    "WrongMode",
+    "NoQueue",
+    "QueueFull",
+    "NotAnInteger",
+    "Overflow",
+    "TooLarge",
+    "OutOfRange",
+    "NotAFloat",
+    "NotFinite",
+    "NoSuchKey",
+    "ReplyTooLarge",
+];
+
 impl Outcome {
     /// Whether the client was told that the operation took effect or was answered.
     pub fn is_acknowledged(&self) -> bool {
         !matches!(self, Outcome::Failed { .. } | Outcome::Unknown { .. })
+    }
+
+    /// Whether the service answered, if only by a refusal that its own rules demand.
+    pub fn is_answer(&self) -> bool {
+        match self {
+            Outcome::Failed { why } => REFUSALS.iter().any(|refusal| why.starts_with(refusal)),
+            outcome => outcome.is_acknowledged(),
+        }
+    }
+
+    /// Whether the client did not listen for the answer.
+    pub fn is_unheard(&self) -> bool {
+        matches!(self, Outcome::Unknown { why } if why == NOT_AWAITED)
     }
 }
 

@@ -67,7 +67,7 @@ impl Recorder {
     }
 
     /// Records what is known to have happened at `at_us`, which may be earlier than what was
-    /// recorded last: whoever does so puts the history in order at its end.
+    /// recorded last: [`Self::take`] puts it in its place.
     pub fn record_at(&self, at_us: u64, kind: EventKind) {
         if let Some(watcher) = &*self.watcher.borrow() {
             watcher(&kind);
@@ -91,9 +91,10 @@ impl Recorder {
         op
     }
 
-    /// The client sends operation `op` once more.
-    pub fn retry(&self, op: u64) {
-        self.record(EventKind::Retry { op });
+    /// The client sends operation `op` once more; `unheard` if it threw away the answer to the
+    /// attempt before.
+    pub fn retry(&self, op: u64, unheard: bool) {
+        self.record(EventKind::Retry { op, unheard });
     }
 
     /// The client learns the outcome of operation `op`.
@@ -120,9 +121,10 @@ impl Recorder {
         Window::of(&self.events.borrow(), from_us, to_us, self.now_us())
     }
 
+    /// What was recorded, in order of time; of one instant, as it was recorded.
     pub fn take(&self) -> History {
-        History {
-            events: self.events.take(),
-        }
+        let mut events = self.events.take();
+        events.sort_by_key(|event| event.at_us);
+        History { events }
     }
 }

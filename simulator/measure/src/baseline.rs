@@ -10,19 +10,11 @@ use squall_history::{Phase, Service};
 use super::distribution::nearest_rank;
 use super::timeline::{Class, Span, Timeline, count_in};
 
-/// One service's warm-up. `None` where it had too few acknowledged operations to tell.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Baseline {
-    pub p99_us: Option<u64>,
-    pub p999_us: Option<u64>,
-    /// Longest time between two acknowledgements.
-    pub spacing_us: Option<u64>,
-}
-
 /// All services' warm-ups, and the rate of acknowledgements over all.
 #[derive(Debug, Clone, Default)]
 pub struct Baselines {
-    by_service: BTreeMap<Service, Baseline>,
+    /// Latency p99 of each service that acknowledged anything.
+    p99_us: BTreeMap<Service, u64>,
     /// Acknowledged operations and the stretch they were counted over: from the first
     /// acknowledgement, so that the forming of the cluster does not count as normal.
     pub acked: u64,
@@ -35,8 +27,8 @@ impl Baselines {
             return Self::default();
         };
         let services = timeline.services().into_iter();
-        let by_service = services
-            .map(|service| (service, baseline(timeline, service, warmup)))
+        let p99_us = services
+            .filter_map(|service| Some((service, p99_us(timeline, service)?)))
             .collect();
         let acks = timeline.ack_times(None);
         let first_us = acks.iter().copied().find(|at_us| *at_us >= warmup.from_us);
@@ -45,18 +37,19 @@ impl Baselines {
             to_us: warmup.to_us,
         };
         Self {
-            by_service,
+            p99_us,
             acked: count_in(&acks, steady),
             span_us: steady.length_us(),
         }
     }
 
-    pub fn service(&self, service: Service) -> Baseline {
-        self.by_service.get(&service).copied().unwrap_or_default()
+    /// Microseconds; `None` of a service that acknowledged nothing.
+    pub fn p99_us(&self, service: Service) -> Option<u64> {
+        self.p99_us.get(&service).copied()
     }
 }
 
-fn baseline(timeline: &Timeline<'_>, service: Service, warmup: Span) -> Baseline {
+fn p99_us(timeline: &Timeline<'_>, service: Service) -> Option<u64> {
     let mut latencies: Vec<u64> = timeline
         .samples
         .iter()
@@ -65,13 +58,7 @@ fn baseline(timeline: &Timeline<'_>, service: Service, warmup: Span) -> Baseline
         .filter_map(|s| s.end_us.map(|end_us| end_us - s.start_us))
         .collect();
     latencies.sort_unstable();
-    let mut acks = timeline.ack_times(Some(service));
-    acks.retain(|at_us| (warmup.from_us..warmup.to_us).contains(at_us));
-    Baseline {
-        p99_us: nearest_rank(&latencies, 990),
-        p999_us: nearest_rank(&latencies, 999),
-        spacing_us: acks.windows(2).map(|pair| pair[1] - pair[0]).max(),
-    }
+    nearest_rank(&latencies, 990)
 }
 
 #[cfg(test)]
@@ -98,13 +85,8 @@ mod tests {
         script.received(500, 900, poll, &[]);
         let history = script.end(2_000);
         let baselines = Baselines::of(&Timeline::of(&history));
-        let cache = Baseline {
-            p99_us: Some(30),
-            p999_us: Some(30),
-            spacing_us: Some(120),
-        };
-        assert_eq!(baselines.service(Service::Cache), cache);
-        assert_eq!(baselines.service(Service::Queue), Baseline::default());
+        assert_eq!(baselines.p99_us(Service::Cache), Some(30));
+        assert_eq!(baselines.p99_us(Service::Queue), None);
         assert_eq!((baselines.acked, baselines.span_us), (4, 590));
     }
 }

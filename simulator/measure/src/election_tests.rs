@@ -1,6 +1,7 @@
 //! Elections of hand-built histories: who is charged with a lost leader, and how much.
 
 use super::*;
+use crate::causes::causes;
 use crate::faults::spans;
 use crate::testing::Script;
 use squall_history::History;
@@ -11,7 +12,8 @@ const SECOND: u64 = 1_000_000;
 type Seen = Option<(Option<u64>, Option<u64>, Option<String>)>;
 
 fn seen(history: &History) -> Vec<Seen> {
-    elections(&Timeline::of(history), &spans(history))
+    let (timeline, spans) = (Timeline::of(history), spans(history));
+    elections(&timeline, &spans, &causes(&timeline, &spans))
         .into_iter()
         .map(|e| e.map(|e| (e.detected_us, e.elected_us, e.new_leader.map(|l| l.node))))
         .collect()
@@ -161,7 +163,6 @@ fn a_cut_off_node_that_campaigns_all_along_detects_nothing() {
     for at_us in [1_500_000, 2_000_000, 2_500_000, 3_050_000] {
         script.election(at_us, "node-5", 1);
     }
-    // A partition names everyone, so its sides are not silenced; node-4 is on the small one.
     script.election(2_900_000, "node-4", 1);
     script.fault(1, "kill", &["node-1"], 3 * SECOND, None);
     script.election(3_060_000, "node-4", 1);
@@ -174,7 +175,7 @@ fn a_cut_off_node_that_campaigns_all_along_detects_nothing() {
 }
 
 #[test]
-fn a_handover_before_the_stop_costs_no_leader_and_one_after_it_does() {
+fn a_handover_before_a_stop_is_asked_for_is_not_its_own_and_one_after_it_is() {
     let mut before = script();
     before.leader(SECOND - 20_000, "node-2", 2, SECOND - 10_000);
     before.fault(0, "stop", &["node-1"], SECOND, None);
@@ -205,6 +206,9 @@ fn a_leader_never_replaced_is_detected_but_not_elected() {
 #[test]
 fn a_lost_quorum_is_charged_to_the_last_fault_that_made_it() {
     let mut script = script();
+    script
+        .node(0, "node-2", started())
+        .node(0, "node-3", started());
     script.fault(0, "kill", &["node-2"], SECOND, None);
     script.fault(1, "kill", &["node-3"], 2 * SECOND, Some(4 * SECOND));
     script.node(
@@ -222,16 +226,22 @@ fn a_lost_quorum_is_charged_to_the_last_fault_that_made_it() {
 }
 
 #[test]
-fn in_a_rolling_restart_those_whose_turn_has_not_come_detect() {
+fn each_turn_of_a_rolling_restart_has_its_own_election() {
     let mut script = script();
-    let all = ["node-1", "node-2", "node-3"];
-    script.fault(0, "rolling_restart", &all, SECOND, Some(11 * SECOND));
-    script.node(SECOND, "node-1", stopped());
-    script.election(SECOND + 20_000, "node-2", 2);
-    script.leader(SECOND + 40_000, "node-2", 2, SECOND + 70_000);
-    script.node(2 * SECOND, "node-1", started());
-    assert_eq!(
-        seen(&script.end(20 * SECOND)),
-        [change(20_000, 70_000, "node-2")]
-    );
+    let mut turn = |at_us: u64, old: &str, new: &str, term: u64| {
+        script.fault(0, "rolling_restart", &[old], at_us, Some(at_us + SECOND));
+        script.election(at_us + 20_000, new, term);
+        script.leader(at_us + 40_000, new, term, at_us + 70_000);
+        script.node(at_us + 100_000, old, stopped());
+        script.node(at_us + SECOND, old, started());
+    };
+    turn(SECOND, "node-1", "node-2", 2);
+    turn(3 * SECOND, "node-2", "node-3", 3);
+    script.fault(0, "rolling_restart", &["node-4"], 5 * SECOND, None);
+    let expected = [
+        change(20_000, 70_000, "node-2"),
+        change(20_000, 70_000, "node-3"),
+        None,
+    ];
+    assert_eq!(seen(&script.end(20 * SECOND)), expected);
 }

@@ -1,9 +1,11 @@
 //! Faults as they were: each occurrence with its targets, its beginning and its end.
 //!
-//! A fault that flaps is installed and healed several times under one number; every
-//! installation is an occurrence of its own, since each can cost the cluster its leader.
+//! A fault that flaps, or ends processes in turn, is installed and healed several times under
+//! one number; every installation is an occurrence of its own, since each can cost the cluster
+//! its leader.
 
 use squall_fault::FaultKind;
+use squall_fault::kind::Silence;
 use squall_history::{EventKind, FaultEvent, FaultStatus, History};
 
 /// One occurrence of a fault.
@@ -13,6 +15,8 @@ pub struct FaultSpan {
     pub fault: usize,
     pub kind: FaultKind,
     pub targets: Vec<String>,
+    /// Members that it cuts off from a majority, if it is a partition.
+    pub cut_off: Vec<String>,
     /// First event of the occurrence.
     pub at_us: u64,
     /// When it took effect; `None` if it was never seen to.
@@ -29,6 +33,19 @@ impl FaultSpan {
         self.targets
             .iter()
             .any(|target| target.split("->").any(|end| end == node))
+    }
+
+    /// The nodes that it keeps down or unheard.
+    pub fn silenced(&self) -> &[String] {
+        match self.kind.info().silence {
+            Silence::None => &[],
+            Silence::Process | Silence::CutOff => &self.targets,
+            Silence::Minority => &self.cut_off,
+        }
+    }
+
+    pub fn silences(&self, node: &str) -> bool {
+        self.silenced().iter().any(|silenced| silenced == node)
     }
 }
 
@@ -54,6 +71,7 @@ fn record(spans: &mut Vec<FaultSpan>, at_us: u64, event: &FaultEvent) {
                 fault: event.fault,
                 kind: event.kind,
                 targets: event.targets.clone(),
+                cut_off: event.cut_off.clone(),
                 at_us,
                 installed_us: None,
                 healed_us: None,

@@ -8,7 +8,10 @@
 //! microseconds of the run's clock inside, which keeps equal histories equal to the last
 //! digit; [`Ms`](squall_objective::fixed::Ms) writes them as milliseconds.
 
+pub mod attempts;
 mod baseline;
+pub mod causes;
+pub mod definitions;
 pub mod distribution;
 pub mod downtime;
 pub mod election;
@@ -33,7 +36,7 @@ pub mod totals;
 pub mod work;
 
 pub use distribution::Times;
-pub use downtime::{Downtime, Gap, ServiceDowntime};
+pub use downtime::{ClientGaps, ClientsDowntime, Downtime, Gap, Outages, ServiceDowntime};
 pub use election::Election;
 pub use errors::ErrorRow;
 pub use faults::FaultSpan;
@@ -68,9 +71,7 @@ pub struct Measures {
     pub detection: Times,
     /// Fault takes effect → a new leader has committed its first entry.
     pub election: Times,
-    pub downtime: Downtime,
-    /// Every stretch in which a service was down.
-    pub gaps: Vec<Gap>,
+    pub outages: Outages,
     pub recovery: Recovery,
     /// From the fault's effect to service as in the warm-up.
     pub recovery_after_fault: RecoveryTimes,
@@ -136,11 +137,12 @@ pub fn measure(history: &History) -> Measures {
     let timeline = Timeline::of(history);
     let baselines = Baselines::of(&timeline);
     let spans = faults::spans(history);
-    let elections = election::elections(&timeline, &spans);
+    let causes = causes::causes(&timeline, &spans);
+    let elections = election::elections(&timeline, &spans, &causes);
     let durations = |pick: fn(&Election) -> Option<u64>| {
         distribution::sorted(elections.iter().flatten().filter_map(pick))
     };
-    let (downtime, gaps) = downtime::downtime(&timeline, &baselines);
+    let outages = downtime::downtime(history, &timeline);
     let recoveries = recovery::recovery(&timeline, &baselines, &spans, &elections);
     let seen = |us: &[Option<u64>]| distribution::sorted(us.iter().copied().flatten());
     let samples = Samples {
@@ -151,11 +153,10 @@ pub fn measure(history: &History) -> Measures {
         recovery_rejoin: seen(&recoveries.rejoin),
     };
     Measures {
-        marks: marks::count(&timeline, &spans, &gaps),
+        marks: marks::count(&timeline, &spans, &causes, &outages.gaps),
         detection: Times::of(&samples.detection),
         election: Times::of(&samples.election),
-        downtime,
-        gaps,
+        outages,
         recovery: recoveries.summary(),
         recovery_after_fault: RecoveryTimes::of(&recoveries.after_fault),
         samples,

@@ -4,7 +4,9 @@
 //!
 //! *Queue*: a published value is lost if no receive ever brought it, the audit's draining
 //! ones included. Unless the queue's last answered receive of the audit came back empty,
-//! it was not drained, and a missing value is unaudited instead of lost.
+//! it was not drained, and a missing value is unaudited instead of lost. A value that a receive
+//! brought from the queue's dead letters is not lost either, though nobody heard of its
+//! deliveries; dead letters must be drained like the queue.
 //!
 //! *Cache*: versions are log indexes, so an audit read that returns version v shows that
 //! every acknowledged write with a version above v is gone. If it returns nothing, all
@@ -27,7 +29,7 @@ use indexmap::{IndexMap, IndexSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use squall_history::{Action, Operation, Outcome, Phase, dead_lettered_from};
+use squall_history::{Action, Operation, Outcome, Phase, dead_lettered_from, dead_letters_of};
 
 use squall_objective::fixed::Ms;
 
@@ -111,6 +113,10 @@ struct Message<'a> {
 }
 
 impl Message<'_> {
+    fn was_received(&self) -> bool {
+        self.last_receive_us.is_some() || self.settled_us.is_some()
+    }
+
     fn see(&mut self, id: u64) {
         self.is_double |= *self.id.get_or_insert(id) != id;
     }
@@ -159,13 +165,20 @@ fn queue_loss<'a>(timeline: &'a Timeline<'a>, tally: &mut Tally) {
         }
     }
     for ((queue, value), message) in &messages {
-        let received = message.last_receive_us.is_some() || message.settled_us.is_some();
+        let received = message.was_received();
         if let Some(publish) = message.acked {
             tally.loss.acked += 1;
-            match (received, drained.get(queue)) {
+            let dead_letters = dead_letters_of(queue);
+            let is_dead =
+                (messages.get(&(dead_letters.as_str(), *value))).is_some_and(Message::was_received);
+            let all_drained = drained.get(queue) == Some(&true)
+                && drained
+                    .get(dead_letters.as_str())
+                    .is_none_or(|empty| *empty);
+            match (received || is_dead, all_drained) {
                 (true, _) => {}
-                (false, Some(true)) => tally.lose(publish),
-                (false, _) => tally.loss.unaudited += 1,
+                (false, true) => tally.lose(publish),
+                (false, false) => tally.loss.unaudited += 1,
             }
         }
         let again = message

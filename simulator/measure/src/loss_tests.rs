@@ -102,6 +102,32 @@ fn without_a_completed_drain_missing_messages_are_unaudited() {
 }
 
 #[test]
+fn a_message_that_only_the_dead_letters_hold_is_not_lost() {
+    let dead = |drained: bool, messages: &[(u64, &str)]| {
+        let receive_dead = || Action::Receive {
+            queue: "q.dead".into(),
+            max: 10,
+            visibility_ms: 1,
+            wait_ms: 0,
+        };
+        let mut script = script();
+        script.op(10, publish("m1"), Some((15, published(1))));
+        // Its only delivery was never heard.
+        script.op(20, receive(), Some((90, unknown())));
+        script.received(1_100, 1_110, receive(), &[]);
+        script.received(1_200, 1_210, receive_dead(), messages);
+        if drained {
+            script.received(1_300, 1_310, receive_dead(), &[]);
+        }
+        let loss = measured(&script.end(2_000));
+        (loss.acked, loss.lost, loss.unaudited)
+    };
+    assert_eq!(dead(true, &[(1, "m1")]), (1, 0, 0));
+    assert_eq!(dead(true, &[(2, "m2")]), (1, 1, 0), "it is not there");
+    assert_eq!(dead(false, &[(2, "m2")]), (1, 0, 1), "more may be there");
+}
+
+#[test]
 fn stored_twice_and_delivered_after_its_ack_are_duplicates_but_redelivery_is_not() {
     let mut script = script();
     for (id, name) in [(1, "twice"), (2, "late"), (3, "again")] {

@@ -26,12 +26,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use squall_fault::kind::Silence;
 use squall_history::NodeEvent;
 
 use super::baseline::Baselines;
+use super::causes::is_silenced;
 use super::distribution::{Times, sorted};
-use super::election::{Election, NewLeader, is_silenced};
+use super::election::{Election, NewLeader};
 use super::faults::FaultSpan;
 use super::timeline::{Span, Timeline, count_in};
 
@@ -106,7 +106,7 @@ pub fn recovery(
         .collect();
     let healed = spans
         .iter()
-        .filter(|span| span.kind.info().silence != Silence::None && span.healed_us.is_some());
+        .filter(|span| !span.silenced().is_empty() && span.healed_us.is_some());
     let recovered = |leader: &NewLeader| acks.recovered(leader.at_us, baselines);
     let after_fault = |election: &Election| {
         Some(election.elected_us? + recovered(election.new_leader.as_ref()?)?)
@@ -131,10 +131,7 @@ impl Acks {
     fn of(timeline: &Timeline<'_>, baselines: &Baselines) -> Self {
         let is_slow = |at_us: u64, index: usize| {
             let sample = &timeline.samples[index];
-            let limit = baselines
-                .service(sample.service)
-                .p99_us
-                .map(|p99_us| 2 * p99_us);
+            let limit = baselines.p99_us(sample.service).map(|p99_us| 2 * p99_us);
             let latency_us = at_us - sample.start_us;
             sample.patience_us == 0 && limit.is_some_and(|limit_us| latency_us > limit_us)
         };
@@ -257,8 +254,8 @@ fn members(
 fn rejoin(progress: &Progress<'_>, span: &FaultSpan) -> Option<u64> {
     let healed_us = span.healed_us.expect("only healed faults rejoin");
     let index = progress.highest(healed_us);
-    let targets: BTreeSet<_> = span.targets.iter().collect();
-    targets
+    let nodes: BTreeSet<_> = span.silenced().iter().collect();
+    nodes
         .into_iter()
         .map(|node| progress.reached(node, index, healed_us))
         .try_fold(0, |latest, reached| Some(latest.max(reached? - healed_us)))
@@ -278,7 +275,8 @@ mod tests {
     fn measured(history: &History) -> Recovery {
         let timeline = Timeline::of(history);
         let spans = spans(history);
-        let elections = elections(&timeline, &spans);
+        let causes = crate::causes::causes(&timeline, &spans);
+        let elections = elections(&timeline, &spans, &causes);
         recovery(&timeline, &Baselines::of(&timeline), &spans, &elections).summary()
     }
 
@@ -348,6 +346,24 @@ mod tests {
                 ..RecoveryTimes::default()
             }
         );
+    }
+
+    #[test]
+    fn those_whom_a_partition_cuts_off_are_none_of_the_members_and_rejoin() {
+        let mut script = Script::new();
+        script
+            .phase(0, Phase::Warmup)
+            .phase(2 * SECOND, Phase::Chaos);
+        script.leader(0, "node-1", 1, 10);
+        let all = ["node-1", "node-2", "node-3"];
+        script.partition(&all, &["node-1"], 2 * SECOND, Some(6 * SECOND));
+        script.leader(2_900_000, "node-2", 2, 3 * SECOND);
+        script.node(3_100_000, "node-3", applied(20));
+        script.node(6_300_000, "node-1", applied(20));
+        let recovery = measured(&script.end(11 * SECOND));
+        assert_eq!(recovery.members.times.max, Some(Ms::of(100_000)));
+        assert_eq!(recovery.rejoin.times.max, Some(Ms::of(300_000)));
+        assert_eq!(recovery.rejoin.times.count, 1);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use squall_history::{
 pub struct Script {
     events: Vec<Event>,
     next_op: u64,
+    client: Option<String>,
 }
 
 impl Default for Script {
@@ -25,7 +26,20 @@ impl Script {
         Self {
             events: Vec::new(),
             next_op: 1,
+            client: None,
         }
+    }
+
+    /// Operations from here on are of this client; until then each is of a client of its own.
+    pub fn by(&mut self, client: &str) -> &mut Self {
+        self.client = Some(client.to_owned());
+        self
+    }
+
+    /// The operation that was scripted last is sent again.
+    pub fn retry(&mut self, at_us: u64, unheard: bool) -> &mut Self {
+        let op = self.next_op - 1;
+        self.push(at_us, EventKind::Retry { op, unheard })
     }
 
     pub fn phase(&mut self, at_us: u64, phase: Phase) -> &mut Self {
@@ -82,6 +96,27 @@ impl Script {
         self
     }
 
+    /// A partition that cuts these off from a majority.
+    pub fn partition(
+        &mut self,
+        targets: &[&str],
+        cut_off: &[&str],
+        at_us: u64,
+        healed_us: Option<u64>,
+    ) -> &mut Self {
+        self.fault(0, "partition", targets, at_us, healed_us);
+        let cut_off: Vec<String> = cut_off.iter().map(|node| (*node).to_owned()).collect();
+        let faults = self.events.iter_mut().rev();
+        let mut installed = faults.filter_map(|event| match &mut event.kind {
+            EventKind::Fault(fault) if fault.status == FaultStatus::Installed => Some(fault),
+            _ => None,
+        });
+        if let Some(fault) = installed.next() {
+            fault.cut_off = cut_off;
+        }
+        self
+    }
+
     pub fn fault_status(
         &mut self,
         fault: usize,
@@ -97,6 +132,7 @@ impl Script {
                 fault,
                 kind: kind.parse().expect("tests know the kinds of faults"),
                 targets,
+                cut_off: Vec::new(),
                 status,
             }),
         )
@@ -181,7 +217,10 @@ impl Script {
     ) -> &mut Self {
         let op = self.next_op;
         self.next_op += 1;
-        let client = format!("client-{op}");
+        let client = match &self.client {
+            Some(client) => client.clone(),
+            None => format!("client-{op}"),
+        };
         self.push(
             invoked_us,
             EventKind::Invoke {

@@ -18,6 +18,7 @@ pub fn files(report: &Report) -> Vec<(&'static str, String)> {
         ("throughput.csv", tables::throughput(report)),
         ("faults.csv", tables::faults(report)),
         ("downtime.csv", tables::gaps(report)),
+        ("clients.csv", tables::clients(report)),
         ("leaders.csv", tables::leaders(report)),
         ("objectives.csv", tables::objectives(report)),
         ("checks.csv", tables::checks(report, true)),

@@ -66,7 +66,7 @@ fn levels(figures: &mut Figures, measures: &Measures) {
 fn times(figures: &mut Figures, measures: &Measures) {
     let election = |quantile| Metric::Election { quantile };
     let recovery = measures.recovery_after_fault.times;
-    let any = measures.downtime.any;
+    let any = measures.outages.downtime.any;
     let times = [
         (Metric::DetectionMax, measures.detection.max),
         (election(Quantile::P50), measures.election.p50),

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use squall_measure::distribution::nearest_rank;
 use squall_measure::levels::seconds;
-use squall_measure::{Gap, Levels, Measures, RecoveryTimes, Resources, Span};
+use squall_measure::{Levels, Measures, RecoveryTimes, Resources, ServiceDowntime, Span};
 use squall_objective::objective::{Bound, Metric, Objective, Rate, Unit};
 
 use squall_objective::fixed::{Ms, Number, SignedPercent};
@@ -224,10 +224,8 @@ impl Evidence<'_> {
         match figure {
             Metric::DetectionMax => Found::of(measures.detection.max.map(Ms::get), true),
             Metric::Election { quantile } => election(quantile.per_mille()),
-            Metric::DowntimeMax => {
-                self.downtime(|_| measures.gaps.iter().map(Gap::length_us).max().unwrap_or(0))
-            }
-            Metric::DowntimeTotal => self.downtime(|total_us| total_us),
+            Metric::DowntimeMax => self.downtime_of_clients(),
+            Metric::DowntimeTotal => self.downtime(|down| down.total.get()),
             Metric::DowntimePerDay => self.downtime_of(DAY_US),
             Metric::DowntimePerMonth => self.downtime_of(DAYS_OF_MONTH * DAY_US),
             Metric::RecoveryMax => recovery(&measures.recovery.throughput),
@@ -235,7 +233,7 @@ impl Evidence<'_> {
             Metric::Lost => Found::of(Some(loss.lost), loss.unaudited == 0),
             Metric::RecoveryPoint => Found::of(Some(loss.window_ms.get()), loss.unaudited == 0),
             Metric::Availability => {
-                let any = measures.downtime.any;
+                let any = measures.outages.downtime.any;
                 Found::of(any.map(|any| any.availability.get()), any.is_some())
             }
             Metric::BacklogEnd => {
@@ -267,9 +265,18 @@ impl Evidence<'_> {
         }
     }
 
-    fn downtime(&self, pick: impl FnOnce(u64) -> u64) -> Found {
-        let any = self.measures.downtime.any;
-        Found::of(any.map(|any| pick(any.total.get())), any.is_some())
+    fn downtime(&self, pick: impl FnOnce(ServiceDowntime) -> u64) -> Found {
+        let any = self.measures.outages.downtime.any;
+        Found::of(any.map(pick), any.is_some())
+    }
+
+    fn downtime_of_clients(&self) -> Found {
+        let found = self.downtime(|down| down.clients.max.get());
+        let any = self.measures.outages.downtime.any;
+        match any.filter(|any| any.clients.without > 0) {
+            Some(any) => found.noted(|| super::words::affected(&any)),
+            None => found,
+        }
     }
 
     /// As if `period_us` went like the measured stretch in every part.
@@ -281,7 +288,7 @@ impl Evidence<'_> {
             u64::try_from(scaled).unwrap_or(u64::MAX)
         };
         let length = super::duration(length_us);
-        self.downtime(scaled)
+        self.downtime(|down| scaled(down.total.get()))
             .noted(|| format!("extrapolated from {length} with the faults of this run"))
     }
 

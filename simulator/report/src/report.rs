@@ -11,10 +11,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use squall_check::CheckResult;
-use squall_history::BackendInfo;
+use squall_history::{BackendInfo, Service};
 use squall_measure::{
-    CacheReport, Downtime, ErrorRow, Gap, Latencies, Loss, Operations, Overall, PayloadRow,
-    QueueReport, Recovery, ResourceRow, Samples, SlowRow, Throughput, TimelineData, Times,
+    CacheReport, ClientGaps, Downtime, ErrorRow, Gap, Latencies, Loss, Operations, Overall,
+    PayloadRow, QueueReport, Recovery, ResourceRow, Samples, ServiceDowntime, SlowRow, Throughput,
+    TimelineData, Times,
 };
 use squall_objective::baseline::{Comparison, Figure};
 use squall_objective::fixed::{Ms, PerSecond, Percent, Seconds};
@@ -52,8 +53,14 @@ pub struct Report {
     pub detection_ms: Times,
     pub election_ms: Times,
     pub downtime_ms: Downtime,
-    /// Every stretch in which a service was down.
+    /// Every stretch in which a service answered nobody.
     pub gaps: Vec<Gap>,
+    /// Clients that were without a service, the longest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clients_down: Vec<ClientGaps>,
+    /// What the harness's probes of each service felt.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub probes_ms: BTreeMap<Service, ServiceDowntime>,
     /// Percent of the stretch from the start of chaos to the end of serve in which no service
     /// was down.
     pub availability: Option<Percent>,

@@ -27,9 +27,11 @@ fn history() -> History {
     }
     script.leader(50_000, "node-2", 1, 60_000);
     script
+        .by("cache-1")
         .gets(100_000, 3 * SECOND, 20_000, 4_000)
         .gets(4 * SECOND, 9 * SECOND, 20_000, 4_000);
     script.op(3 * SECOND, get("k"), Some((3_500_000, unknown())));
+    script.by("queue-1");
     let publish = |value: &str| Action::Publish {
         queue: "q".into(),
         value: value.into(),
@@ -61,6 +63,7 @@ fn history() -> History {
         .into_iter()
         .filter(|(id, _)| *id != 27 && !(29..39).contains(id))
         .collect();
+    script.by("audit");
     script.received(9_100_000, 9_110_000, receive(), &kept);
     script.received(9_200_000, 9_205_000, receive(), &[]);
     script.op(9_300_000, get("k"), Some((9_302_000, value(None, 0))));

@@ -5,7 +5,7 @@ use crate::report::Report;
 use crate::timeline::timeline;
 use crate::verdict::RunVerdict;
 use crate::verdict::check_counts;
-use crate::words::{count, data_loss, duration};
+use crate::words::{count, data_loss, down, duration};
 use crate::write::text::{BOLD, DIM, GREEN, RED, Style, YELLOW, table};
 use crate::{sections, tables};
 
@@ -20,6 +20,7 @@ pub fn text(report: &Report, style: Style, run_dir: Option<&str>) -> String {
         out += &table(&shown, style, "");
         out.push('\n');
     }
+    out += &labelled(style, "downtime", &down(report.downtime_ms.any));
     out += &labelled(style, "data loss", &data_loss(&report.data_loss));
     if let Some(stress) = &report.load.stress {
         out += &labelled(style, "stress", &stress.summary);

@@ -1,6 +1,6 @@
 //! Formats values for every form of a report.
 
-use squall_measure::Loss;
+use squall_measure::{Loss, ServiceDowntime};
 use squall_objective::fixed::{Ms, Seconds};
 
 /// Four significant digits or so: `412 µs`, `4.12 ms`, `412 ms`, `1.234 s`, `12.34 s`.
@@ -27,6 +27,34 @@ pub fn count(value: u64) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+/// `Down for 1.310 s at most, for 5 of 6 clients at some time.`
+pub(crate) fn down(any: Option<ServiceDowntime>) -> String {
+    let Some(any) = any else {
+        return "Availability not measured.".to_owned();
+    };
+    let (without, asked) = (count(any.clients.without), count(any.clients.asked));
+    match any.clients.max.get() {
+        0 => "Never down.".to_owned(),
+        us => {
+            let us = duration(us);
+            format!("Down for {us} at most, for {without} of {asked} clients at some time.")
+        }
+    }
+}
+
+/// `5 of 6 clients were without a service, one answered nobody for 1.310 s`.
+pub(crate) fn affected(down: &ServiceDowntime) -> String {
+    let clients = down.clients;
+    let (without, asked) = (count(clients.without), count(clients.asked));
+    let were = if clients.without == 1 { "was" } else { "were" };
+    let plural = if clients.asked == 1 { "" } else { "s" };
+    let at_once = match down.max.get() {
+        0 => "each always answered somebody".to_owned(),
+        us => format!("one answered nobody for {}", duration(us)),
+    };
+    format!("{without} of {asked} client{plural} {were} without a service, {at_once}")
 }
 
 /// `lock acquire`.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::cause::{Cause, causes};
 use crate::baseline::Figures;
 use crate::history::{FaultStatus, Phase, Service};
-use crate::measure::{Class, Gap};
+use crate::measure::{Class, ServiceDowntime};
 use crate::report::{Operations, Report, RunVerdict, Status, Verdict};
 
 /// Results by scenario and seed.
@@ -348,9 +348,8 @@ fn measures(report: &Report) -> BTreeMap<Measure, Sampled> {
         values: value.into_iter().collect(),
         unseen: 0,
     };
-    let longest = |service| one(downtime.of(service).map(|down| down.max.get()));
-    let gaps = report.gaps.iter();
-    let longest_gap = gaps.map(Gap::length_us).max();
+    let of_clients = |down: ServiceDowntime| down.clients.max.get();
+    let longest = |service| one(downtime.of(service).map(of_clients));
     let charged = report
         .faults
         .iter()
@@ -359,10 +358,7 @@ fn measures(report: &Report) -> BTreeMap<Measure, Sampled> {
     BTreeMap::from([
         (Measure::Detection, seen(&samples.detection, 0)),
         (Measure::Election, seen(&samples.election, never_elected)),
-        (
-            Measure::Downtime,
-            one(downtime.any.map(|_| longest_gap.unwrap_or(0))),
-        ),
+        (Measure::Downtime, one(downtime.any.map(of_clients))),
         (
             Measure::DowntimeTotal,
             one(downtime.any.map(|d| d.total.get())),

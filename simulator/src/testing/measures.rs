@@ -4,7 +4,6 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::check::Verdict;
-use crate::measure::Gap;
 use crate::report::{Report, RunVerdict};
 use crate::sweep::{Measure, SeedResult};
 
@@ -55,11 +54,11 @@ impl RunReport {
         self.durations(Measure::Election)
     }
 
-    /// Every stretch in which a service did not answer.
+    /// The longest that each client was without a service, if it was.
     pub fn downtime(&self) -> Durations {
-        let gaps = self.report.gaps.iter();
-        let lengths = gaps.map(Gap::length_us);
-        Durations::new(lengths.map(|us| (us, self.seed())).collect(), 0, None)
+        let clients = self.report.clients_down.iter();
+        let longest = clients.map(|client| (client.max_ms.get(), self.seed()));
+        Durations::new(longest.collect(), 0, None)
     }
 
     /// From a new leader to service as in the warm-up.

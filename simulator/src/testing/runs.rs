@@ -46,7 +46,7 @@ impl Runs {
         self.durations(Measure::Election)
     }
 
-    /// The longest stretch of each seed in which a service did not answer.
+    /// The longest that any client of each seed was without a service.
     pub fn downtime(&self) -> Durations {
         self.durations(Measure::Downtime)
     }

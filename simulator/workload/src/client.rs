@@ -12,13 +12,13 @@ use super::driver::{Connection, Extras, Request};
 use super::random::{random_duration, sometimes};
 use super::shared::Shared;
 use super::{ClientHandle, RunContext, client_handle, exactly_once};
-use squall_history::{Action, Outcome, Service};
+use squall_history::{Action, NOT_AWAITED, Outcome, Service};
 use squall_plan::plan::{OwnWorkload, Pacing, Payload, Seed, WorkloadKind, WorkloadPlan};
 
 /// Even an impatient client takes a moment, or an idle service would be asked without end.
 const STORM_REST: Duration = Duration::from_millis(1);
 /// A client that does not wait for an answer goes on after this long: enough to have sent.
-pub(super) const UNHEARD: Duration = Duration::from_millis(1);
+const UNHEARD: Duration = Duration::from_millis(1);
 
 /// The workload is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -284,12 +284,29 @@ impl Client {
 
     /// Sends an operation, and leaves it to the caller to record it.
     pub(super) async fn send(&mut self, action: &Action, extras: Extras<'_>) -> Outcome {
+        let deadline = self.deadline(action.wait_ms());
+        let is_storming = self.handle.is_storming();
+        let outcome = self.send_by(action, extras, deadline).await;
+        if is_storming {
+            unheard(outcome)
+        } else {
+            outcome
+        }
+    }
+
+    async fn send_by(&mut self, action: &Action, extras: Extras<'_>, deadline: Instant) -> Outcome {
         let request = Request {
             action,
             extras,
-            deadline: self.deadline(action.wait_ms()),
+            deadline,
         };
         self.connection.send(request).await
+    }
+
+    /// Sends an operation, and does not wait for the answer.
+    pub(super) async fn send_unheard(&mut self, action: &Action, extras: Extras<'_>) -> Outcome {
+        let deadline = self.now() + UNHEARD;
+        unheard(self.send_by(action, extras, deadline).await)
     }
 
     /// Sends an operation and records it, with when it was intended in an open loop.
@@ -313,12 +330,7 @@ impl Client {
     /// Sends an operation, records it, and does not wait for the answer: the client is gone.
     pub(super) async fn ask_unheard(&mut self, action: Action) -> Outcome {
         let op = (self.context.recorder).invoke(&self.name, None, action.clone());
-        let request = Request {
-            action: &action,
-            extras: Extras::default(),
-            deadline: self.now() + UNHEARD,
-        };
-        let outcome = self.connection.send(request).await;
+        let outcome = self.send_unheard(&action, Extras::default()).await;
         self.context.recorder.complete(op, outcome.clone());
         outcome
     }
@@ -365,5 +377,15 @@ impl Client {
     /// Waits on the client's host.
     pub async fn sleep(&self, duration: Duration) {
         self.context.host.sleep(duration).await;
+    }
+}
+
+/// An unknown outcome whose client gave up before an answer was due.
+fn unheard(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Unknown { .. } => Outcome::Unknown {
+            why: NOT_AWAITED.into(),
+        },
+        heard => heard,
     }
 }

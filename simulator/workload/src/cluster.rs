@@ -122,3 +122,64 @@ pub(super) fn value_of(payload: &[u8]) -> String {
     let end = payload.iter().position(|byte| *byte == b' ');
     String::from_utf8_lossy(&payload[..end.unwrap_or(payload.len())]).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One of each; a new one does not compile until it is here.
+    fn refusals() -> Vec<Refusal> {
+        use Refusal::*;
+        let all = vec![
+            NoSession,
+            StaleSequence { last: 1 },
+            NotHeld,
+            WouldDeadlock,
+            WrongMode,
+            NoQueue,
+            QueueFull { depth: 1, limit: 1 },
+            NotAnInteger,
+            Overflow,
+            TooLarge,
+            OutOfRange,
+            NotAFloat,
+            NotFinite,
+            NoSuchKey,
+            ReplyTooLarge,
+        ];
+        for refusal in &all {
+            match refusal {
+                NoSession
+                | StaleSequence { .. }
+                | NotHeld
+                | WouldDeadlock
+                | WrongMode
+                | NoQueue
+                | QueueFull { .. }
+                | NotAnInteger
+                | Overflow
+                | TooLarge
+                | OutOfRange
+                | NotAFloat
+                | NotFinite
+                | NoSuchKey
+                | ReplyTooLarge => {}
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn a_refusal_of_the_service_is_an_answer_and_a_failure_of_the_cluster_is_none() {
+        let get = Action::Ttl { key: "k".into() };
+        for refusal in refusals() {
+            let outcome = outcome_of(&get, Err(CallError::Refused(refusal.clone())));
+            assert!(
+                outcome.is_answer() && !outcome.is_acknowledged(),
+                "{refusal:?}"
+            );
+        }
+        let failed = CallError::Definite("connection refused".into());
+        assert!(!outcome_of(&get, Err(failed)).is_answer());
+    }
+}

@@ -16,8 +16,8 @@ use std::time::Duration;
 use squall_cluster::state::command::Once;
 
 use super::cluster::NO_SESSION;
-use super::driver::{Extras, Request};
-use super::{Client, UNHEARD, random_duration, sometimes};
+use super::driver::Extras;
+use super::{Client, random_duration, sometimes};
 use squall_history::{Action, Outcome};
 use squall_plan::plan::Retries;
 
@@ -65,19 +65,14 @@ impl Client {
         let give_up_at = self.now() + GIVE_UP;
         let mut uncertain = false;
         if sometimes(&mut self.rng, retries.ppm) {
-            let unheard = Request {
-                action: &action,
-                extras,
-                deadline: self.now() + UNHEARD,
-            };
             // Whatever came back, it was not heard.
-            self.connection.send(unheard).await;
+            self.send_unheard(&action, extras).await;
             uncertain = true;
             let (min, max) = (retries.after_min_us, retries.after_max_us);
             let [min, max] = [min, max].map(Duration::from_micros);
             let rest = random_duration(&mut self.rng, min, max);
             self.sleep(rest).await;
-            self.context.recorder.retry(op);
+            self.context.recorder.retry(op, true);
         }
         let outcome = loop {
             let outcome = self.send(&action, extras).await;
@@ -97,7 +92,7 @@ impl Client {
                 break Outcome::Unknown { why };
             }
             self.sleep(REST).await;
-            self.context.recorder.retry(op);
+            self.context.recorder.retry(op, outcome.is_unheard());
         };
         self.context.recorder.complete(op, outcome.clone());
         outcome

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use client::{Pace, Pool, UNHEARD};
+use client::{Pace, Pool};
 use load::{Load, WorkloadSchedule};
 use random::{chance, random_duration, sometimes};
 use service::{Role, Service};

@@ -16,6 +16,7 @@ mod raft;
 
 use std::collections::BTreeMap;
 
+use super::causes::Cause;
 use super::downtime::Gap;
 use super::faults::FaultSpan;
 use super::timeline::{Span, Timeline};
@@ -35,10 +36,16 @@ pub fn all() -> impl Iterator<Item = &'static CoverageMark> {
 }
 
 /// How often the run met each mark, by name.
-pub fn count(timeline: &Timeline, spans: &[FaultSpan], gaps: &[Gap]) -> BTreeMap<String, u64> {
+pub fn count(
+    timeline: &Timeline,
+    spans: &[FaultSpan],
+    causes: &[Option<Cause>],
+    gaps: &[Gap],
+) -> BTreeMap<String, u64> {
     let input = MarkInput {
         timeline,
         spans,
+        causes,
         gaps,
         leaderless: leaderless(timeline),
     };
@@ -51,6 +58,8 @@ pub fn count(timeline: &Timeline, spans: &[FaultSpan], gaps: &[Gap]) -> BTreeMap
 struct MarkInput<'a> {
     timeline: &'a Timeline<'a>,
     spans: &'a [FaultSpan],
+    /// Of each leadership.
+    causes: &'a [Option<Cause>],
     gaps: &'a [Gap],
     /// From the loss of a leader to the first commit of a later one.
     leaderless: Vec<Span>,

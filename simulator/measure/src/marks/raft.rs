@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{CoverageMark, MarkInput, is_in_force};
-use crate::faults::FaultSpan;
 use crate::timeline::Reported;
 use squall_history::NodeEvent;
 
@@ -35,7 +34,7 @@ pub(super) const MARKS: [CoverageMark; 14] = [
     },
     CoverageMark {
         name: "leader_lost_without_fault",
-        about: "a leader was lost although no fault was in force or had just healed",
+        about: "a leader was lost, and no fault had taken it away",
         count: lost_without_fault,
     },
     CoverageMark {
@@ -79,9 +78,6 @@ pub(super) const MARKS: [CoverageMark; 14] = [
         count: elected_during_transfer,
     },
 ];
-
-/// Healing ends a fault, not its consequences: the same grace as for elections.
-const GRACE_US: u64 = crate::election::GRACE_US;
 
 /// Candidates of each term, pre-votes not counted.
 fn candidates<'a>(input: &MarkInput<'a>) -> BTreeMap<u64, BTreeSet<&'a str>> {
@@ -151,18 +147,10 @@ fn reelected(input: &MarkInput) -> u64 {
 }
 
 fn lost_without_fault(input: &MarkInput) -> u64 {
-    let answers = |at_us: u64| {
-        // A transfer is known to have worked only after the old leader is gone.
-        let early_us = |span: &FaultSpan| if span.kind.is_instant() { GRACE_US } else { 0 };
-        let healed = |span: &FaultSpan| {
-            span.healed_us
-                .is_some_and(|to_us| to_us <= at_us + early_us(span) && at_us <= to_us + GRACE_US)
-        };
-        input.is_faulty(at_us) || input.spans.iter().any(healed)
-    };
     let leaderships = input.timeline.leaderships.iter();
-    let lost = leaderships.filter_map(|leadership| leadership.until_us);
-    lost.filter(|at_us| !answers(*at_us)).count() as u64
+    let lost = leaderships.zip(input.causes);
+    lost.filter(|(leadership, cause)| leadership.until_us.is_some() && cause.is_none())
+        .count() as u64
 }
 
 /// How often the processes came to be as few as `is_too_few` says, given how many run and

@@ -142,7 +142,7 @@ fn an_instant_fault_hides_no_later_loss_and_overlaps_no_later_fault() {
 fn a_transfer_answers_for_the_leader_that_it_replaced() {
     let mut script = formed();
     script.leader(5_000_000, node(2), 2, 5_100_000);
-    script.fault(0, "transfer", &["node-2"], 5_200_000, None);
+    script.fault(0, "transfer", &["node-2"], 4_950_000, None);
     assert!(!met(&script.end(9_000_000)).contains_key("leader_lost_without_fault"));
 }
 

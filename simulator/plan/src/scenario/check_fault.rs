@@ -1,6 +1,6 @@
 //! Checks of one fault: inside the chaos phase, on targets that can exist.
 
-use squall_fault::{Action, MemberChange, Target, node_name};
+use squall_fault::{Action, ClockFault, DiskFault, MemberChange, NodeFault, Target, node_name};
 use toml::Spanned;
 
 use super::Scenario;
@@ -8,6 +8,9 @@ use super::bounds::{Checked, Place, check_count, problem, written_place};
 use super::check_target::{Ends, check_group};
 use super::fault::{Fault, Repeat};
 use super::unit::duration_text;
+
+/// Nothing meets a fault that is over sooner. Microseconds.
+const SHORTEST_US: u64 = 1_000;
 
 type Written = Action<Spanned<Target>>;
 
@@ -25,9 +28,18 @@ pub(super) fn check(fault: &Spanned<Fault>, scenario: &Scenario) -> Checked {
     }
 }
 
-/// What the targets of an action must be like, besides being there.
+/// What the targets of an action must be like, besides being there, and that it does something.
 fn check_shape(action: &Written, place: &Place, nodes: usize) -> Checked {
     match action {
+        Action::Nodes {
+            does:
+                NodeFault::Disk(DiskFault::SlowSync(0))
+                | NodeFault::Clock(ClockFault::Offset(0) | ClockFault::Drift(0) | ClockFault::Jump(0)),
+            ..
+        } => {
+            let message = format!("`{}` by nothing changes nothing", action.kind());
+            problem(place.clone(), message)
+        }
         Action::Nodes { .. } | Action::Client(_) => Ok(()),
         Action::Partition {
             sides,
@@ -133,8 +145,9 @@ fn check_times(fault: &Fault, chaos_us: u64, nodes: usize) -> Checked {
             let message = format!("`{kind}` {why}, `for` means nothing to it");
             return problem(lasts.span(), message);
         }
-        if lasts_us == Some(0) {
-            return problem(lasts.span(), "for must be more than 0s");
+        if lasts_us.is_some_and(|us| us < SHORTEST_US) {
+            let shortest = duration_text(SHORTEST_US);
+            return problem(lasts.span(), format!("for must be at least {shortest}"));
         }
     }
     let mut last_us = at_us;

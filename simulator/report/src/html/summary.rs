@@ -5,9 +5,8 @@ use maud::{Markup, html};
 
 use crate::report::Report;
 use crate::verdict::RunVerdict;
-use crate::words::{count, duration};
+use crate::words::{affected, count, down, duration};
 use squall_history::Phase;
-use squall_measure::Gap;
 use squall_objective::fixed::{Ms, Percent};
 
 use super::findings;
@@ -40,14 +39,9 @@ pub(super) fn severity(verdict: RunVerdict) -> &'static str {
     }
 }
 
-/// `Down for 1.32 s at most. Nothing lost.`
-pub(super) fn headline(report: &Report) -> String {
-    let down = match (longest_gap(report), report.downtime_ms.any) {
-        (_, None) => "Availability not measured.".to_owned(),
-        (None, Some(_)) => "Never down.".to_owned(),
-        (Some(us), Some(_)) if report.gaps.len() == 1 => format!("Down for {}.", duration(us)),
-        (Some(us), Some(_)) => format!("Down for {} at most.", duration(us)),
-    };
+/// `Down for 1.32 s at most, for 5 of 6 clients at some time. Nothing lost.`
+pub fn headline(report: &Report) -> String {
+    let down = down(report.downtime_ms.any);
     let loss = &report.data_loss;
     let lost = match (loss.lost, loss.acked) {
         (0, 0) => "Nothing written.".to_owned(),
@@ -60,11 +54,6 @@ pub(super) fn headline(report: &Report) -> String {
         _ => "",
     };
     format!("{down} {lost}{broken}")
-}
-
-fn longest_gap(report: &Report) -> Option<u64> {
-    let gaps = report.gaps.iter();
-    gaps.map(Gap::length_us).max()
 }
 
 /// Name, figure, and what goes with it.
@@ -87,11 +76,11 @@ fn figures(report: &Report) -> Vec<(&'static str, String, String)> {
             "Longest downtime",
             match report.downtime_ms.any {
                 None => NONE.to_owned(),
-                Some(_) => duration(longest_gap(report).unwrap_or(0)),
+                Some(any) => duration(any.clients.max.get()),
             },
             match report.downtime_ms.any {
-                Some(any) if any.total.get() > 0 => format!("{} in all", duration(any.total.get())),
-                _ => String::new(),
+                Some(any) if any.clients.without > 0 => affected(&any),
+                _ => "of any client".to_owned(),
             },
         ),
         (

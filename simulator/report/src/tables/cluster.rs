@@ -1,12 +1,14 @@
 //! Defines the tables of faults, elections, downtime and checks.
 
-use squall_history::FaultStatus;
-use squall_history::Phase;
+use std::borrow::Cow;
+
+use squall_history::{FaultStatus, Phase};
 
 use crate::columns;
 use crate::document::{Column, Severity, Table, Value, number, rate, share, word};
 use crate::faults::FaultRow;
 use crate::report::Report;
+use crate::words::count;
 use squall_check::{CheckResult, Verdict};
 use squall_measure::{Rate, RecoveryTimes, ResourceRow, ServiceDowntime, Times};
 
@@ -69,14 +71,14 @@ pub(crate) fn faults(report: &Report) -> Table {
 }
 
 struct Served<'a> {
-    name: &'a str,
+    name: Cow<'a, str>,
     warmup: Option<Rate>,
     chaos: Option<Rate>,
     downtime: Option<ServiceDowntime>,
 }
 
 const SERVICES: &[Column<Served<'_>>] = &columns! { served: Served<'_>;
-    text "service" "" served.name;
+    text "service" "" served.name.as_ref();
     number "warm-up op/s" "" rate(served.warmup.map(|rate| rate.per_second));
     number "chaos op/s" "" rate(served.chaos.map(|rate| rate.per_second));
     number "lowest" "" served.chaos.and_then(|rate| rate.lowest);
@@ -84,7 +86,16 @@ const SERVICES: &[Column<Served<'_>>] = &columns! { served: Served<'_>;
     number "longest" "" served.downtime.map(|down| down.max);
     number "gaps" "" served.downtime.map(|down| down.count);
     number "available" "" share(served.downtime.map(|down| down.availability), 3);
+    number "a client" "" served.downtime.map(|down| down.clients.max);
+    text "without" "" served.downtime.map(|down| without(&down));
+    number "slowest" "" served.downtime.map(|down| down.clients.slowest);
 };
+
+/// `5 of 6`.
+fn without(down: &ServiceDowntime) -> String {
+    let clients = down.clients;
+    format!("{} of {}", count(clients.without), count(clients.asked))
+}
 
 pub(crate) fn services(report: &Report) -> Table {
     let downtime = &report.downtime_ms;
@@ -94,13 +105,23 @@ pub(crate) fn services(report: &Report) -> Table {
     let served = services.filter_map(|(name, downtime)| {
         let rates = report.throughput.get(name)?;
         Some(Served {
-            name,
+            name: name.into(),
             warmup: rates.get(&Phase::Warmup).copied(),
             chaos: rates.get(&Phase::Chaos).copied(),
             downtime,
         })
     });
-    Table::of("services", SERVICES, &served.collect::<Vec<_>>())
+    let probes = report.probes_ms.iter().map(|(service, downtime)| Served {
+        name: format!("{}, probes", service.name()).into(),
+        warmup: None,
+        chaos: None,
+        downtime: Some(*downtime),
+    });
+    Table::of(
+        "services",
+        SERVICES,
+        &served.chain(probes).collect::<Vec<_>>(),
+    )
 }
 
 const TIMES: &[Column<(&str, RecoveryTimes)>] = &columns! { row: (&str, RecoveryTimes);

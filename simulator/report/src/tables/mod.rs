@@ -8,8 +8,8 @@ mod work;
 pub(crate) use cluster::{checks, faults, resources, services, targets, times};
 pub(crate) use goals::{comparison, objectives};
 pub(crate) use raw::{
-    acknowledged, bottlenecks, every_time, gaps, latencies_by_phase, leaders, stages_in_rows,
-    throughput,
+    acknowledged, bottlenecks, clients, every_time, gaps, latencies_by_phase, leaders,
+    stages_in_rows, throughput,
 };
 pub(crate) use work::{cached, errors, latencies, messages, payloads, slowest, stages, steps};
 

@@ -9,7 +9,7 @@ use crate::bottlenecks::Bottleneck;
 use crate::columns;
 use crate::document::{Table, number, rate, us, word};
 use crate::report::Report;
-use squall_measure::{Gap, Latency, Leader, Rate};
+use squall_measure::{ClientGaps, Gap, Latency, Leader, Rate};
 use squall_objective::fixed::Ms;
 
 pub(crate) fn latencies_by_phase(report: &Report) -> Table {
@@ -89,6 +89,18 @@ pub(crate) fn gaps(report: &Report) -> Table {
         number "" "to_ms" gap.to_ms;
     };
     Table::of("downtime", &columns, &report.gaps)
+}
+
+pub(crate) fn clients(report: &Report) -> Table {
+    let columns = columns! { row: ClientGaps;
+        text "" "client" &row.client;
+        text "" "service" row.service.name();
+        number "" "total_ms" row.total_ms;
+        number "" "max_ms" row.max_ms;
+        number "" "from_ms" row.from_ms;
+        number "" "count" row.count;
+    };
+    Table::of("clients", &columns, &report.clients_down)
 }
 
 pub(crate) fn leaders(report: &Report) -> Table {

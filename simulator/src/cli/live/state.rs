@@ -351,6 +351,7 @@ mod tests {
                 fault: 3,
                 kind: FaultKind::PowerLoss,
                 targets: vec!["node-1".into(), "node-2".into()],
+                cut_off: Vec::new(),
                 status,
             })
         };

@@ -30,7 +30,7 @@ fn impossible_faults() {
         ),
         (
             "kill = [\"leader\"]\nfor = \"0s\"",
-            "t.toml:5:7: for must be more than 0s",
+            "t.toml:5:7: for must be at least 1ms",
         ),
         (
             "kill = [\"leader\"]\nfor = \"29001ms\"",
@@ -59,6 +59,22 @@ fn impossible_faults() {
         (
             "transfer = \"follower\"\nrepeat = { every = \"10s\", times = 4 }",
             "t.toml:5:10: the fault lasts until 31s, beyond the end of the chaos phase of 30s",
+        ),
+        (
+            "pause = [\"leader\"]\nfor = \"1us\"",
+            "t.toml:5:7: for must be at least 1ms",
+        ),
+        (
+            "clock = [\"leader\"]\noffset = \"0s\"",
+            "t.toml:4:9: `clock_offset` by nothing changes nothing",
+        ),
+        (
+            "clock = [\"leader\"]\njump = \"0s\"",
+            "t.toml:4:9: `clock_jump` by nothing changes nothing",
+        ),
+        (
+            "disk = [\"leader\"]\nslow_sync = \"0ms\"",
+            "t.toml:4:8: `slow_sync` by nothing changes nothing",
         ),
         (
             "transfer = \"leader\"",
