@@ -2,11 +2,20 @@
 //!
 //! The recount reads `history.jsonl` as what it is, lines of JSON, and shares no code and no
 //! type with the measures. Where both are wrong alike, at least two people were.
+//!
+//! `SQUALL_RECOUNT_SEEDS=60 cargo test -p squall --test recount` counts so many seeds of each
+//! scenario again, and 200 of each without faults.
+
+mod downtime;
+mod faults;
+mod history;
+mod loss;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
+use history::{Ended, ended, is_acknowledged, phases, service, text, us};
 use serde_json::Value;
-use squall::history::jsonl::Header;
 use squall::run;
 use squall::scenario::Scenario;
 
@@ -48,25 +57,13 @@ kill = ["leader"]
 for = "2s"
 "#;
 
-/// What one operation came to, by its number.
-struct Ended<'a> {
-    f: &'a str,
-    action: &'a Value,
-    start_us: u64,
-    end_us: u64,
-    line: usize,
-    outcome: &'a Value,
-    phase: &'a str,
-}
-
-fn lines() -> (Vec<Value>, Value) {
-    let scenario = Scenario::parse(SCENARIO, "recount.toml").expect("it is valid");
-    let judged = run::run(&scenario, 5, "").expect("the simulation works");
+/// The history of a run and its report, as JSON.
+fn run_json(scenario: &Scenario, seed: u64) -> (Vec<Value>, Value) {
+    let judged = run::run(scenario, seed, "").expect("the simulation works");
     let mut text = Vec::new();
-    let header: Header = run::header(&judged.plan);
     judged
         .history
-        .write(&header, &mut text)
+        .write(&run::header(&judged.plan), &mut text)
         .expect("a Vec takes all");
     let text = String::from_utf8(text).expect("JSON is UTF-8");
     let lines = text
@@ -77,64 +74,196 @@ fn lines() -> (Vec<Value>, Value) {
     (lines.collect(), report)
 }
 
-fn us(value: &Value) -> u64 {
-    value.as_u64().expect("a count of microseconds")
+/// How many seeds of each scenario are counted; `None`: one of each, for every day.
+fn seeds() -> Option<u64> {
+    let asked = std::env::var("SQUALL_RECOUNT_SEEDS").ok();
+    asked.map(|seeds| seeds.parse().expect("a number of seeds"))
 }
 
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
+fn catalogue(name: &str) -> Scenario {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+    Scenario::load(root.join(format!("{name}.toml"))).expect("the catalogue is sound")
 }
 
-/// Start of each phase, and of the next one.
-fn phases(lines: &[Value]) -> Vec<(&str, u64)> {
-    let phases = lines.iter().filter(|line| line["type"] == "phase");
-    phases
-        .map(|line| (text(&line["phase"]), us(&line["at"])))
-        .collect()
+/// With faults of processes, links, disks, clocks, members and clients.
+const WITH_FAULTS: [&str; 10] = [
+    "chaos",
+    "rolling-restart",
+    "leader-kill",
+    "minority-partition",
+    "one-way-partition",
+    "flapping-link",
+    "leader-pause",
+    "crash-loop",
+    "client-crash",
+    "membership-churn",
+];
+
+/// Hand-overs, one of them to the node that leads already, a stop, and a disk that fails.
+const TRANSFERS: &str = r#"
+name = "transfers"
+
+[cluster]
+nodes = 3
+
+[phases]
+warmup = "2s"
+chaos = "14s"
+serve = "2s"
+
+[[workload]]
+service = "cache"
+clients = 4
+think = "20ms"
+
+[[workload]]
+service = "queue"
+producers = 2
+consumers = 2
+max_deliveries = 2
+visibility = "500ms"
+
+[[fault]]
+at = "1s"
+transfer = "node-2"
+
+[[fault]]
+at = "3s"
+transfer = "node-2"
+
+[[fault]]
+at = "5s"
+clock = ["all"]
+jump = "1s"
+
+[[fault]]
+at = "7s"
+stop = ["leader"]
+for = "2s"
+
+[[fault]]
+at = "11s"
+disk = ["leader"]
+damage = "failing_sync"
+for = "1s"
+"#;
+
+fn counted_again(name: &str, scenario: &Scenario, seed: u64) -> Vec<String> {
+    let (lines, report) = run_json(scenario, seed);
+    let wrong = [
+        downtime::compare(&lines, &report),
+        faults::compare(&lines, &report),
+        loss::compare(&lines, &report),
+    ];
+    let ended = ended(&lines);
+    throughput(&lines, &ended, &report);
+    latency(&ended, &report);
+    let wrong = wrong.into_iter().flatten();
+    wrong.map(|what| format!("{name} {seed}: {what}")).collect()
 }
 
-fn ended<'a>(lines: &'a [Value]) -> Vec<Ended<'a>> {
-    let phases = phases(lines);
-    let phase_at = |at_us: u64| {
-        let begun = phases.iter().rev().find(|(_, from_us)| *from_us <= at_us);
-        begun.map_or("warmup", |(name, _)| *name)
-    };
-    let mut open: BTreeMap<u64, &Value> = BTreeMap::new();
-    let mut ended = Vec::new();
-    for (number, line) in lines.iter().enumerate() {
-        match text(&line["type"]) {
-            "invoke" => drop(open.insert(us(&line["op"]), line)),
-            "return" => {
-                let begun = open
-                    .remove(&us(&line["op"]))
-                    .expect("a return has its invocation");
-                let sent_us = us(&begun["at"]);
-                let start_us = begun["intended"]
-                    .as_u64()
-                    .map_or(sent_us, |i| i.min(sent_us));
-                ended.push(Ended {
-                    f: text(&begun["action"]["f"]),
-                    action: &begun["action"],
-                    start_us,
-                    end_us: us(&line["at"]),
-                    line: number,
-                    outcome: &line["outcome"],
-                    phase: phase_at(start_us),
-                });
-            }
-            _ => {}
+#[test]
+fn downtime_causes_recovery_and_loss_are_counted_alike() {
+    let mut scenarios = WITH_FAULTS.map(|name| (name, catalogue(name))).to_vec();
+    let transfers = Scenario::parse(TRANSFERS, "transfers.toml").expect("it is valid");
+    scenarios.push(("transfers", transfers));
+    let mut wrong = Vec::new();
+    for (name, scenario) in &scenarios {
+        for seed in 1..=seeds().unwrap_or(1) {
+            wrong.extend(counted_again(name, scenario, seed));
         }
     }
-    ended
+    let first: Vec<&String> = wrong.iter().take(20).collect();
+    assert!(wrong.is_empty(), "{} disagree: {first:#?}", wrong.len());
 }
 
-fn is_acknowledged(operation: &Ended) -> bool {
-    !matches!(text(&operation.outcome["outcome"]), "failed" | "unknown")
+/// Clients who ask rarely.
+fn thin(workload: &str, probe: bool) -> Scenario {
+    let text = format!(
+        r#"
+name = "thin"
+[cluster]
+nodes = 3
+[phases]
+warmup = "10s"
+chaos = "40s"
+serve = "6s"
+[probe]
+enabled = {probe}
+{workload}
+"#
+    );
+    Scenario::parse(&text, "thin.toml").expect("it is valid")
+}
+
+const RARE_READS: &str = r#"
+[[workload]]
+service = "cache"
+clients = 1
+think = "1800ms"
+"#;
+
+const RARE_MESSAGES: &str = r#"
+[[workload]]
+service = "queue"
+producers = 1
+consumers = 1
+think = "1500ms"
+"#;
+
+/// Clients wait for each other for seconds.
+const LONG_WAITS: &str = r#"
+[[workload]]
+service = "lock"
+clients = 3
+keys = 1
+hold = "2s"
+wait = "8s"
+ttl = "4s"
+think = "500ms"
+"#;
+
+/// Half of the answers are thrown away, and asked for again up to two seconds later.
+const UNHEARD: &str = r#"
+[[workload]]
+service = "cache"
+clients = 2
+increments = "50%"
+retries = "50%"
+retry_after = { min = "100ms", max = "2s" }
+think = "700ms"
+"#;
+
+#[test]
+fn without_a_fault_nobody_is_without_service() {
+    let scenarios = [
+        ("quiet", catalogue("quiet")),
+        ("voting", catalogue("voting")),
+        (
+            "messages",
+            thin(&format!("{RARE_READS}{RARE_MESSAGES}"), false),
+        ),
+        ("waits", thin(LONG_WAITS, false)),
+        ("unheard", thin(UNHEARD, false)),
+        ("probes", thin(RARE_READS, true)),
+    ];
+    let seeds = if seeds().is_some() { 200 } else { 1 };
+    for (name, scenario) in &scenarios {
+        for seed in 1..=seeds {
+            let judged = run::run(scenario, seed, "").expect("the simulation works");
+            let any = judged.report.downtime_ms.any.expect("it was asked");
+            assert!(any.clients.asked > 0, "{name} {seed}");
+            let felt = (any.total.get(), any.clients.max.get(), any.clients.without);
+            let down = &judged.report.clients_down;
+            assert_eq!(felt, (0, 0, 0), "{name} {seed}: {down:?}");
+        }
+    }
 }
 
 #[test]
 fn the_report_agrees_with_a_recount_of_its_history() {
-    let (lines, report) = lines();
+    let scenario = Scenario::parse(SCENARIO, "recount.toml").expect("it is valid");
+    let (lines, report) = run_json(&scenario, 5);
     assert_eq!(report["verdict"], "pass", "{}", report["reason"]);
     let ended = ended(&lines);
     queues(&lines, &ended, &report);
@@ -242,16 +371,6 @@ fn invalidations(lines: &[Value], ended: &[Ended], cache: &Value) {
     assert_eq!(times["p50"], ms(delays[delays.len().div_ceil(2) - 1]));
 }
 
-fn service(f: &str) -> &'static str {
-    match f {
-        "publish" | "publish_batch" | "configure" | "depth" | "receive" | "ack" | "nack" => "queue",
-        "get" | "get_from" | "set" | "set_volatile" | "cache_size" | "compare_and_set"
-        | "delete" | "increment" => "cache",
-        "get_near" => "near",
-        _ => "lock",
-    }
-}
-
 fn throughput(lines: &[Value], ended: &[Ended], report: &Value) {
     let phases = phases(lines);
     for pair in phases.windows(2) {
@@ -261,7 +380,7 @@ fn throughput(lines: &[Value], ended: &[Ended], report: &Value) {
         for name in ["lock", "queue", "cache"] {
             let acked = ended
                 .iter()
-                .filter(|o| is_acknowledged(o) && service(o.f) == name);
+                .filter(|o| is_acknowledged(o.outcome) && service(o.f) == name);
             let acked = acked
                 .filter(|o| (*from_us..*to_us).contains(&o.end_us))
                 .count() as u64;
@@ -284,7 +403,7 @@ fn latency(ended: &[Ended], report: &Value) {
     let mut latencies: BTreeMap<(&str, &str, &str), Vec<u64>> = BTreeMap::new();
     for operation in ended
         .iter()
-        .filter(|o| is_acknowledged(o) && service(o.f) != "near")
+        .filter(|o| is_acknowledged(o.outcome) && service(o.f) != "near")
     {
         let key = (service(operation.f), operation.f, operation.phase);
         let latency_us = operation.end_us - operation.start_us;
