@@ -99,7 +99,7 @@ fn four_shards_merged_are_the_whole_sweep() {
         "--seeds",
         "1..14",
         "--set",
-        "objectives.election.max=500ms",
+        "objectives.election.max=60ms",
         "--keep",
         "2",
     ];

@@ -55,7 +55,7 @@ fn many_seeds_are_looked_at_together() {
     let election = runs.election();
     assert_eq!(election.count(), 6);
     assert!(
-        election.min() > millis(100) && election.p99() < seconds(3),
+        election.min() > millis(10) && election.p99() < seconds(3),
         "{election}"
     );
     let worst = election.worst_seed().expect("there were elections");

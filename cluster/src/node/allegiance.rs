@@ -28,10 +28,9 @@ use crate::planted::{self, Bug};
 use crate::raft::{NodeId, RaftWorld, TypeConfig, Vote};
 use crate::world::Instant;
 
-/// Of the voters that find the leader gone at the same time, the one with the lowest number
-/// stands first, and each of the others so much later than the one before, unless that one has
-/// been elected by then.
-const STEP: Duration = Duration::from_millis(15);
+/// How often a voter that finds the leader gone stands before it leaves that to openraft's
+/// timer: others may keep a promise longer, or have looked later.
+const TRIES: u32 = 4;
 /// A process that is ending may take a connection and not live to answer; it is asked again
 /// after a rest.
 const ATTEMPTS: u32 = 10;
@@ -91,7 +90,8 @@ impl<W: RaftWorld> Node<W> {
     /// what a follower does that learns of a transfer to somebody else.
     pub(super) async fn meet_leader(&self, vote: Vote<W>) {
         let met = &self.inner.allegiance.met;
-        if met.get() == Some(vote) {
+        // While a member may be of a release that knows no promises, its leases are openraft's.
+        if met.get() == Some(vote) || self.level() == 0 {
             return;
         }
         let to = *vote.leader_id().node_id();
@@ -162,6 +162,7 @@ impl<W: RaftWorld> Node<W> {
     /// Finds out whether the leader's process is gone: its machine refuses connections.
     async fn look_for_leader(&self) {
         let vote = self.vote();
+        let heard_at = self.inner.allegiance.heard_at();
         let Some(leader) = self.leader_id().filter(|id| *id != self.id()) else {
             return;
         };
@@ -174,8 +175,12 @@ impl<W: RaftWorld> Node<W> {
             let greeted = self.inner.network.greet(leader, &address, limit).await;
             let Err(e) = greeted else { return };
             match e.kind() {
-                io::ErrorKind::ConnectionRefused if self.vote() == vote => {
-                    return self.give_up_leader();
+                io::ErrorKind::ConnectionRefused => {
+                    let is_silent = self.inner.allegiance.heard_at() == heard_at;
+                    if is_silent && self.vote() == vote {
+                        self.give_up_leader();
+                    }
+                    return;
                 }
                 io::ErrorKind::ConnectionReset
                 | io::ErrorKind::ConnectionAborted
@@ -203,20 +208,28 @@ impl<W: RaftWorld> Node<W> {
     }
 }
 
-/// Stands for election after the leader that held `vote`, when it is this node's turn and its
-/// promise, if there is one, has ended.
+/// Stands for election after the leader that held `vote`, as soon as this node's promise, if
+/// there is one, has ended. Of the voters that find the leader gone at the same time, the one
+/// with the lowest number stands first, and each of the others half a heartbeat after the one
+/// before, which is elected by then or cannot be.
 async fn stand<W: RaftWorld>(node: Node<W>, vote: Vote<W>) {
     let leader = *vote.leader_id().node_id();
     let voters = node.voters();
     let before = voters
         .iter()
-        .filter(|id| **id < node.id() && **id != leader);
-    let turn = W::now() + STEP * before.count() as u32;
+        .filter(|id| **id < node.id() && **id != leader)
+        .count();
+    let heartbeat = Duration::from_millis(node.inner.options.raft.heartbeat_ms);
     let promise = node.inner.options.raft.promise() + REST;
-    let kept_until = node.promised_at().map(|at| at + promise);
-    W::sleep_until(kept_until.map_or(turn, |at| at.max(turn))).await;
-    if node.inner.allegiance.is_gone() && node.vote() == vote {
+    for _ in 0..TRIES {
+        let now = W::now();
+        let kept_until = node.promised_at().map_or(now, |at| at + promise);
+        W::sleep_until(kept_until.max(now) + heartbeat / 2 * before as u32).await;
+        if !node.inner.allegiance.is_gone() || node.vote() != vote || node.is_stopping() {
+            return;
+        }
         // Whether it has a vote is openraft's to know; that fails only when Raft has ended.
         let _ = node.inner.raft.trigger().elect(true).await;
+        W::sleep(heartbeat).await;
     }
 }

@@ -219,6 +219,7 @@ clients = 3
 keys = 1
 hold = "2s"
 wait = "8s"
+timeout = "10s"
 ttl = "4s"
 think = "500ms"
 "#;
