@@ -12,10 +12,10 @@ use squall_cluster::planted::Bug;
 use squall_tests::repository;
 
 /// Seeds that are run with the bug, and how many of them must catch it.
-const SEEDS: u64 = 5;
-const CAUGHT: usize = 4;
+const SEEDS: u64 = 3;
+const CAUGHT: usize = 2;
 /// Seeds that must pass without the bug.
-const CLEAN: u64 = 3;
+const CLEAN: u64 = 2;
 
 /// One test a bug, so that they run side by side and fail by name.
 macro_rules! must_be_caught {

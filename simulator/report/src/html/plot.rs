@@ -277,11 +277,15 @@ pub fn ticks(grid: &Grid) -> Markup {
     html! {
         div.x.many[grid.ticks.len() > FEW_TICKS] aria-hidden="true" {
             @for (place, text) in &grid.ticks {
-                span style=(format!("--a:{place}")) { (text) }
+                span.end[*place > NEAR_THE_END] style=(format!("--a:{place}")) { (text) }
             }
         }
     }
 }
+
+/// Share of the axis behind which the text of a tick ends at its line, so that it stays on the
+/// page of a phone.
+const NEAR_THE_END: f64 = 0.9;
 
 /// The stretch of the axis that is shown, for the style sheet.
 pub fn view(grid: &Grid) -> String {

@@ -1,11 +1,8 @@
 //! The client port under clients of every kind: what they may rely on, and what they cannot do.
 
-mod nodes;
-mod ports;
-
 use std::time::Duration;
 
-use nodes::{Cluster, Wire, run, soon};
+use crate::nodes::{Cluster, Wire, run, soon};
 use squall_cluster::node::{Access, ClientOptions};
 use squall_cluster::world::{RealWorld, World};
 
@@ -369,7 +366,7 @@ fn the_table_tells_what_is_known_and_what_is_not() {
 #[test]
 fn prometheus_reads_the_metrics_of_a_node() {
     run(async {
-        let port = ports::free(1)[0];
+        let port = crate::ports::free(1)[0];
         let metrics = format!("127.0.0.1:{port}");
         let cluster = one(ClientOptions {
             metrics: Some(metrics.clone()),

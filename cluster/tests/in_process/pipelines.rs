@@ -1,11 +1,8 @@
 //! Commands that are sent without waiting for answers: what a client may rely on.
 
-mod nodes;
-mod ports;
-
 use std::time::Duration;
 
-use nodes::{Cluster, Wire, run};
+use crate::nodes::{Cluster, Wire, run};
 use squall_cluster::world::{RealWorld, World};
 
 #[test]

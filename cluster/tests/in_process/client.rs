@@ -4,9 +4,6 @@
 //! answers, and the read modes. Everything runs on one thread, as in a simulation, but in
 //! real time: waits are bounded, and nothing depends on how long something takes.
 
-mod nodes;
-mod ports;
-
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,7 +15,7 @@ use squall_cluster::state::command::{
 };
 use squall_cluster::world::{RealWorld, World, timeout_at};
 
-use nodes::{Cluster, run, soon};
+use crate::nodes::{Cluster, run, soon};
 
 async fn write(client: &mut Client<RealWorld>, command: Command) -> Reply {
     let reply = client.write(None, &command, 0, soon()).await;
