@@ -9,7 +9,8 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use squall::plan::{Plan, Seed};
 use squall::scenario::Scenario;
-use squall_sim::{solo, world::SimWorld};
+use squall_engine::solo;
+use squall_sim::world::SimWorld;
 use squall_world::World;
 use tokio::sync::mpsc;
 

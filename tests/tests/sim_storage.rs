@@ -11,9 +11,9 @@ use squall_cluster::raft::state_machine::StateMachine;
 use squall_cluster::state::Limits;
 use squall_cluster::storage::contract::check_disk_contract;
 use squall_cluster::storage::{Disk, DiskFile, OpenError, Record, Recovered, Wal};
+use squall_engine::executor;
+use squall_engine::solo;
 use squall_sim::disk::SimDisk;
-use squall_sim::executor;
-use squall_sim::solo;
 use squall_sim::world::SimWorld;
 
 fn disk() -> SimDisk {

@@ -1,4 +1,4 @@
-//! The library's client against nodes in the same process, over real sockets and disks.
+//! The library's client against nodes in the same process, over real sockets.
 //!
 //! Here are the promises that a Redis client cannot show well: exactly-once under retry, late
 //! answers, and the read modes. Everything runs on one thread, as in a simulation, but in
@@ -13,24 +13,25 @@ use squall_cluster::state::command::{
     CacheCommand, Command, LockCommand, LockMode, NewMessage, Once, Query, QueueCommand,
     QueueSettings, Refusal, Reply, SessionCommand, SessionId, SetCondition, Token,
 };
-use squall_cluster::world::{RealWorld, World, timeout_at};
+use squall_cluster::world::{World, timeout_at};
 
+use crate::memory_world::MemoryWorld;
 use crate::nodes::{Cluster, run, soon};
 
-async fn write(client: &mut Client<RealWorld>, command: Command) -> Reply {
+async fn write(client: &mut Client<MemoryWorld>, command: Command) -> Reply {
     let reply = client.write(None, &command, 0, soon()).await;
     reply.expect("a cluster without faults answers")
 }
 
 async fn write_once(
-    client: &mut Client<RealWorld>,
+    client: &mut Client<MemoryWorld>,
     once: Once,
     command: &Command,
 ) -> Result<Reply, CallError> {
     client.write(Some(once), command, 0, soon()).await
 }
 
-async fn open_session(client: &mut Client<RealWorld>) -> SessionId {
+async fn open_session(client: &mut Client<MemoryWorld>) -> SessionId {
     let open = Command::Session(SessionCommand::Open { ttl_ms: 60_000 });
     match write(client, open).await {
         Reply::SessionOpened { session, .. } => session,
@@ -135,7 +136,7 @@ fn a_waiting_acquire_is_granted_on_release() {
             loop {
                 match holder.read(None, &query, deadline).await {
                     Ok(Reply::LockInfo(info)) if info.waiters == [second] => break,
-                    Ok(Reply::LockInfo(_)) => RealWorld::sleep(Duration::from_millis(5)).await,
+                    Ok(Reply::LockInfo(_)) => MemoryWorld::sleep(Duration::from_millis(5)).await,
                     other => panic!("expected the lock's state: {other:?}"),
                 }
             }
@@ -219,11 +220,11 @@ fn a_long_poll_is_woken_by_a_publish() {
         let empty = consumer.write(None, &receive, 50, soon()).await;
         assert_eq!(empty, Ok(Reply::Messages(vec![])), "nothing came in time");
 
-        let begun = RealWorld::now();
+        let begun = MemoryWorld::now();
         let poll = consumer.write(None, &receive, 15_000, soon());
         let later = async {
             // Long enough for the poll to be waiting; if it is not, the test is only easier.
-            RealWorld::sleep(Duration::from_millis(200)).await;
+            MemoryWorld::sleep(Duration::from_millis(200)).await;
             write(&mut producer, publish).await
         };
         let (received, published) = tokio::join!(poll, later);
@@ -236,7 +237,7 @@ fn a_long_poll_is_woken_by_a_publish() {
         };
         assert_eq!(messages.len(), 1);
         assert_eq!(&messages[0].payload[..], b"letter");
-        let took = RealWorld::now() - begun;
+        let took = MemoryWorld::now() - begun;
         assert!(
             took < Duration::from_secs(10),
             "woken, not timed out: {took:?}"
@@ -285,8 +286,11 @@ fn every_read_mode_answers_where_it_should() {
         while value(local.read(Some(ReadMode::Local), &query, deadline).await).as_deref()
             != Some("19")
         {
-            assert!(RealWorld::now() < deadline, "the follower never catches up");
-            RealWorld::sleep(Duration::from_millis(10)).await;
+            assert!(
+                MemoryWorld::now() < deadline,
+                "the follower never catches up"
+            );
+            MemoryWorld::sleep(Duration::from_millis(10)).await;
         }
         let mut linearizable = cluster.client_of(follower);
         let read = linearizable
@@ -306,7 +310,7 @@ fn an_ended_node_says_why_and_a_stopped_one_that_it_stopped() {
         let cluster = Cluster::start(1).await;
         let node = cluster.nodes[0].clone();
         let stop = async {
-            RealWorld::sleep(Duration::from_millis(20)).await;
+            MemoryWorld::sleep(Duration::from_millis(20)).await;
             node.stop("the test asks for it").await;
         };
         let (why, ()) = tokio::join!(node.ended(), stop);
@@ -314,7 +318,7 @@ fn an_ended_node_says_why_and_a_stopped_one_that_it_stopped() {
         assert!(node.is_stopping());
         // Asking late gets the same answer.
         assert_eq!(node.ended().await, "stopped");
-        let deadline = RealWorld::now() + Duration::from_millis(100);
+        let deadline = MemoryWorld::now() + Duration::from_millis(100);
         let mut client = cluster.client(0);
         let refused = client.write(None, &increment(), 0, deadline).await;
         assert!(
@@ -325,10 +329,10 @@ fn an_ended_node_says_why_and_a_stopped_one_that_it_stopped() {
 }
 
 /// The next messages of a stream, up to and including the next `upto`.
-async fn until_up_to(stream: &mut Tracking<RealWorld>) -> (Vec<Push>, u64) {
+async fn until_up_to(stream: &mut Tracking<MemoryWorld>) -> (Vec<Push>, u64) {
     let mut pushes = Vec::new();
     loop {
-        let next = timeout_at::<RealWorld, _>(soon(), stream.next()).await;
+        let next = timeout_at::<MemoryWorld, _>(soon(), stream.next()).await;
         match next.expect("in time").expect("the stream goes on") {
             Push::UpTo(index) => return (pushes, index),
             push => pushes.push(push),

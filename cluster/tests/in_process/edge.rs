@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use crate::memory_world::MemoryWorld;
 use crate::nodes::{Cluster, Wire, run, soon};
 use squall_cluster::node::{Access, ClientOptions};
-use squall_cluster::world::{RealWorld, World};
+use squall_cluster::world::World;
 
 async fn one(options: ClientOptions) -> Cluster {
     Cluster::start_with(1, options).await
@@ -330,8 +331,8 @@ fn a_node_that_knows_no_leader_names_itself_and_cannot_serve() {
                 wire.expect(owner.trim_start_matches("*1,")).await;
                 break;
             }
-            assert!(RealWorld::now() < deadline, "no slots are told of");
-            RealWorld::sleep(Duration::from_millis(20)).await;
+            assert!(MemoryWorld::now() < deadline, "no slots are told of");
+            MemoryWorld::sleep(Duration::from_millis(20)).await;
         }
         let mut other = Wire::connect(&cluster.addresses[0]).await;
         other.send(&["GET k", "SET k v"]).await;
@@ -394,8 +395,8 @@ fn prometheus_reads_the_metrics_of_a_node() {
             {
                 break;
             }
-            assert!(RealWorld::now() < deadline, "{text}");
-            RealWorld::sleep(Duration::from_millis(20)).await;
+            assert!(MemoryWorld::now() < deadline, "{text}");
+            MemoryWorld::sleep(Duration::from_millis(20)).await;
         }
     });
 }

@@ -1,9 +1,14 @@
-//! Nodes in this process, over real sockets and disks. One program, since each that starts a
-//! node compiles all of Raft.
+//! Nodes in this process, over real sockets. One program, and one world for all of them,
+//! since each world compiles all of Raft: the real one, with a disk in memory.
 
 mod client;
 mod edge;
+#[path = "../memory_world/mod.rs"]
+mod memory_world;
 mod nodes;
 mod pipelines;
 #[path = "../ports/mod.rs"]
 mod ports;
+mod recovery;
+mod runtime_suite;
+mod storage_suite;

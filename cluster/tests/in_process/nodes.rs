@@ -1,6 +1,4 @@
-//! Nodes in this process, over real sockets and disks, on one thread.
-
-#![allow(dead_code)] // each test binary uses a part of it
+//! Nodes in this process, over real sockets, on one thread.
 
 use std::future::Future;
 use std::time::Duration;
@@ -9,36 +7,34 @@ use squall_cluster::client::Client;
 use squall_cluster::node::{ClientOptions, Node, NodeOptions};
 use squall_cluster::raft::{Members, RaftOptions};
 use squall_cluster::state::{LEVEL, Limits};
-use squall_cluster::storage::RealDisk;
-use squall_cluster::world::{Instant, RealWorld, World, timeout_at};
-use tempfile::TempDir;
+use squall_cluster::storage::MemoryDisk;
+use squall_cluster::world::{Instant, World, timeout_at};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
+use crate::memory_world::MemoryWorld;
 use crate::ports;
 
 /// Anything that a cluster must do takes less than this, however loaded the machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub fn soon() -> Instant {
-    RealWorld::now() + PATIENCE
+    MemoryWorld::now() + PATIENCE
 }
 
 /// Runs a test as a node process runs its node.
-pub fn run(test: impl Future<Output = ()>) {
+pub fn run<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("the system grants an event loop");
-    LocalSet::new().block_on(&runtime, test);
+    LocalSet::new().block_on(&runtime, test)
 }
 
 pub struct Cluster {
-    pub nodes: Vec<Node<RealWorld>>,
+    pub nodes: Vec<Node<MemoryWorld>>,
     pub addresses: Vec<String>,
-    /// Removed when dropped.
-    _directory: TempDir,
 }
 
 impl Cluster {
@@ -52,15 +48,14 @@ impl Cluster {
         let cluster = Self::start_some(count, count, clients).await;
         let deadline = soon();
         while cluster.nodes[cluster.leader().await].level() < LEVEL {
-            assert!(RealWorld::now() < deadline, "the rules stay old");
-            RealWorld::sleep(Duration::from_millis(10)).await;
+            assert!(MemoryWorld::now() < deadline, "the rules stay old");
+            MemoryWorld::sleep(Duration::from_millis(10)).await;
         }
         cluster
     }
 
     /// Starts the first of the members of a cluster: all, or so few that none can lead.
     pub async fn start_some(members: u16, started: u16, clients: ClientOptions) -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let addresses: Vec<String> = ports::free(members)
             .into_iter()
             .map(|port| format!("127.0.0.1:{port}"))
@@ -77,38 +72,32 @@ impl Cluster {
                 limits: Limits::default(),
                 clients: clients.clone(),
             };
-            let disk = RealDisk::open(directory.path().join(id.to_string()));
-            let disk = disk.expect("a fresh directory is free");
-            let node = Node::start(options, disk).await;
+            let node = Node::start(options, MemoryDisk::new()).await;
             nodes.push(node.expect("the ports are free and the disk is empty"));
         }
-        Self {
-            nodes,
-            addresses,
-            _directory: directory,
-        }
+        Self { nodes, addresses }
     }
 
     /// Waits until a node leads and serves; its position.
     pub async fn leader(&self) -> usize {
         let deadline = soon();
         loop {
-            let leading = |node: &Node<RealWorld>| node.is_leading() && !node.is_stopping();
+            let leading = |node: &Node<MemoryWorld>| node.is_leading() && !node.is_stopping();
             if let Some(leader) = self.nodes.iter().position(leading) {
                 return leader;
             }
-            assert!(RealWorld::now() < deadline, "no node leads");
-            RealWorld::sleep(Duration::from_millis(10)).await;
+            assert!(MemoryWorld::now() < deadline, "no node leads");
+            MemoryWorld::sleep(Duration::from_millis(10)).await;
         }
     }
 
     /// A client that begins at the node at that position.
-    pub fn client(&self, first: usize) -> Client<RealWorld> {
+    pub fn client(&self, first: usize) -> Client<MemoryWorld> {
         Client::new(self.addresses.clone(), first)
     }
 
     /// A client that knows only the node at that position.
-    pub fn client_of(&self, node: usize) -> Client<RealWorld> {
+    pub fn client_of(&self, node: usize) -> Client<MemoryWorld> {
         Client::new(vec![self.addresses[node].clone()], 0)
     }
 }
@@ -140,7 +129,7 @@ impl Wire {
         let mut heard = vec![0; expected.len()];
         let mut at = 0;
         while at < heard.len() {
-            let read = timeout_at::<RealWorld, _>(soon(), self.0.read(&mut heard[at..])).await;
+            let read = timeout_at::<MemoryWorld, _>(soon(), self.0.read(&mut heard[at..])).await;
             let read = read.unwrap_or(Ok(0)).expect("the node answers");
             let so_far = String::from_utf8_lossy(&heard[..at]).into_owned();
             assert!(read > 0, "expected {expected:?}, heard only {so_far:?}");
@@ -157,7 +146,7 @@ impl Wire {
         let mut heard = vec![0; answer.len() + answer.matches(',').count() + 2];
         let sent = writer.write_all(bytes);
         let both = futures_util::future::join(sent, reader.read_exact(&mut heard));
-        let (sent, read) = timeout_at::<RealWorld, _>(soon(), both)
+        let (sent, read) = timeout_at::<MemoryWorld, _>(soon(), both)
             .await
             .expect("the node answers in time");
         sent.expect("the node reads");
@@ -178,7 +167,7 @@ impl Wire {
     /// Everything until the node closes the connection.
     pub async fn rest(mut self) -> String {
         let mut rest = Vec::new();
-        let read = timeout_at::<RealWorld, _>(soon(), self.0.read_to_end(&mut rest)).await;
+        let read = timeout_at::<MemoryWorld, _>(soon(), self.0.read_to_end(&mut rest)).await;
         read.expect("the node closes in time")
             .expect("the node closes");
         String::from_utf8_lossy(&rest).into_owned()

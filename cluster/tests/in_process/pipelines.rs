@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crate::memory_world::MemoryWorld;
 use crate::nodes::{Cluster, Wire, run};
-use squall_cluster::world::{RealWorld, World};
+use squall_cluster::world::World;
 
 #[test]
 fn pipelined_writes_share_entries_and_are_answered_in_order() {
@@ -80,7 +81,7 @@ fn a_long_poll_ends_when_its_client_hangs_up() {
         drop(gone);
         // Long enough for the node to hear of it; were it not, the test would pass wrongly
         // only if the poll took nothing, either.
-        RealWorld::sleep(Duration::from_millis(200)).await;
+        MemoryWorld::sleep(Duration::from_millis(200)).await;
         let mut other = Wire::connect(address).await;
         other.send(&["QUEUE.PUBLISH q m", "QUEUE.RECEIVE q"]).await;
         other.expect(":1,*1,*4,:1,:1,:1,$1,m").await;

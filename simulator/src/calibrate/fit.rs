@@ -17,7 +17,7 @@ use super::{CalibrateError, Measurements, scenario};
 use crate::history::{EventKind, History};
 use crate::plan::Costs;
 use crate::scenario::Profile;
-use squall_sim::processor::Usage;
+use squall_engine::processor::Usage;
 
 /// Costs of system calls on a virtual machine, in proportion: wakeup, task, receive, send,
 /// sync, a KiB of log to take in and store.

@@ -111,8 +111,11 @@ fn limit<'a>(lines: &[Value], all: impl Iterator<Item = &'a Try>) -> u64 {
     }
 }
 
+/// From when until when.
+type Stretch = (u64, u64);
+
 /// The gaps of a client, and the stretches in which it is served.
-fn states(tries: &[Try], limit: u64) -> (Vec<(u64, u64)>, Vec<(u64, u64)>) {
+fn states(tries: &[Try], limit: u64) -> (Vec<Stretch>, Vec<Stretch>) {
     let (mut gaps, mut served) = (Vec::new(), Vec::new());
     let mut at = 0;
     while at < tries.len() {

@@ -1,4 +1,4 @@
-//! The nodes that the tests run: a static build of this source, bugs compiled in.
+//! The node that the tests run in containers: the one of this build, bugs compiled in.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 /// Names a binary that was built before.
 pub const VARIABLE: &str = "SQUALL_NODE";
 
-/// The binary; built at the first call, which takes a while where it never was.
+/// The binary, which the first call builds where that was not done.
 pub fn binary() -> PathBuf {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(build).clone()
@@ -17,24 +17,15 @@ fn build() -> PathBuf {
     if let Some(path) = std::env::var_os(VARIABLE) {
         return path.into();
     }
-    let repository = squall_tests::repository();
-    let built = repository.join("target/static/x86_64-unknown-linux-gnu/node/squall-node");
-    let aside = built.with_extension("without-bugs");
-    let ours = built.with_extension("planted");
-    // Users find their node where this build would leave one with bugs in it.
-    let had_one = std::fs::rename(&built, &aside).is_ok();
+    // A test of the cluster that starts nodes: with it, cargo builds the node with the features
+    // and dependencies that it has in `cargo test --workspace`, which is most often done.
     let status = Command::new(env!("CARGO"))
-        .current_dir(&repository)
-        .args(["static-node", "--features", "planted"])
-        // Flags of the build that runs the tests would take the place of the alias's own.
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .current_dir(squall_tests::repository())
+        .args(["test", "--workspace", "--no-run", "--test", "command_line"])
         .status()
         .expect("cargo runs this test");
-    assert!(status.success(), "the static node was not built: {status}");
-    std::fs::rename(&built, &ours).expect("it was built");
-    if had_one {
-        std::fs::rename(&aside, &built).expect("it was there before");
-    }
-    ours
+    assert!(status.success(), "the node was not built: {status}");
+    let test = std::env::current_exe().expect("this program has a path");
+    let profile = test.ancestors().nth(2).expect("it is built in deps");
+    profile.join("squall-node")
 }

@@ -1,7 +1,8 @@
 //! The image of the nodes: found by its content, or built.
 //!
-//! The engine may be unable to pull anything, so the image holds one static binary that was
-//! built on this machine. Its tag is a hash of what went into it: an image that exists is
+//! The engine may be unable to pull anything, so the image holds one binary that was built on
+//! this machine, and the shared libraries of this machine that it needs, if it is not static.
+//! Its tag is a hash of what went into it: an image that exists is
 //! never stale, and two runs with different nodes do not disturb each other.
 
 use std::path::{Path, PathBuf};
@@ -29,10 +30,13 @@ pub(super) async fn ensure(engine: &Engine, given: Option<&Path>) -> Result<Stri
     let path = find(given)?;
     let binary =
         std::fs::read(&path).map_err(|e| DockerError::Image(format!("{}: {e}", path.display())))?;
-    must_be_static(&path, &binary)?;
-    let name = name(&binary);
+    let libraries = match needs_libraries(&path, &binary)? {
+        true => libraries(&path)?,
+        false => Vec::new(),
+    };
+    let name = name(&binary, &libraries);
     if !engine.has_image(&name).await? {
-        engine.build(&name, context(&binary)).await?;
+        engine.build(&name, context(&binary, &libraries)).await?;
     }
     Ok(name)
 }
@@ -54,31 +58,75 @@ fn find(given: Option<&Path>) -> Result<PathBuf, DockerError> {
     })
 }
 
-/// A binary that asks for a loader does not start in an empty image, and the engine's error
-/// says only that a file is missing.
-fn must_be_static(path: &Path, binary: &[u8]) -> Result<(), DockerError> {
-    let wrong = |what: &str| {
-        Err(DockerError::Image(format!(
-            "{} {what}; build one with `cargo static-node`",
-            path.display()
-        )))
-    };
+/// Whether a binary asks for a loader; without one, the engine's error would only say that a
+/// file is missing.
+fn needs_libraries(path: &Path, binary: &[u8]) -> Result<bool, DockerError> {
     if !binary.starts_with(b"\x7fELF") {
-        return wrong("is no Linux program");
+        let path = path.display();
+        return Err(DockerError::Image(format!(
+            "{path} is no Linux program; build one with `cargo static-node`"
+        )));
     }
     let asks_for_loader = |piece: &[u8]| piece == b"/ld-linux" || piece == b"/ld-musl-";
     // The path of the loader stands near the beginning.
     let head = &binary[..binary.len().min(4_096)];
-    match head.windows(9).any(asks_for_loader) {
-        true => wrong("needs shared libraries, and an image of it would have none"),
-        false => Ok(()),
-    }
+    Ok(head.windows(9).any(asks_for_loader))
 }
 
-fn name(binary: &[u8]) -> String {
+/// A shared library: where a loader looks for it, and what it is.
+type Library = (String, Vec<u8>);
+
+/// The loader and the libraries that the binary needs, as this machine has them (ldd(1)).
+fn libraries(path: &Path) -> Result<Vec<Library>, DockerError> {
+    let failed = |why: String| {
+        DockerError::Image(format!(
+            "the shared libraries of {} are not known: {why}; `cargo static-node` builds one \
+             that needs none",
+            path.display()
+        ))
+    };
+    let listed = std::process::Command::new("ldd").arg(path).output();
+    let listed = listed.map_err(|e| failed(format!("ldd: {e}")))?;
+    if !listed.status.success() {
+        let said = String::from_utf8_lossy(&listed.stderr);
+        return Err(failed(said.trim().to_owned()));
+    }
+    let text = String::from_utf8_lossy(&listed.stdout);
+    let read = |file: &str| {
+        let content = std::fs::read(file).map_err(|e| failed(format!("{file}: {e}")))?;
+        Ok((file.to_owned(), content))
+    };
+    paths(&text)
+        .map_err(failed)?
+        .into_iter()
+        .map(read)
+        .collect()
+}
+
+/// The files that `ldd` lists. What the kernel provides has no file.
+fn paths(listed: &str) -> Result<Vec<&str>, String> {
+    let mut paths = Vec::new();
+    for line in listed.lines() {
+        let file = line.rsplit_once("=> ").map_or(line, |(_, file)| file);
+        let file = file.split(" (").next().unwrap_or_default().trim();
+        if file == "not found" {
+            return Err(line.trim().to_owned());
+        }
+        if file.starts_with('/') {
+            paths.push(file);
+        }
+    }
+    Ok(paths)
+}
+
+fn name(binary: &[u8], libraries: &[Library]) -> String {
     let mut hash = Sha256::new();
     hash.update(DOCKERFILE);
     hash.update(binary);
+    for (file, content) in libraries {
+        hash.update(file);
+        hash.update(content);
+    }
     let digest = hash.finalize();
     let hex: String = digest[..8]
         .iter()
@@ -87,12 +135,21 @@ fn name(binary: &[u8]) -> String {
     format!("squall-node:{hex}")
 }
 
-/// The build context: a tar archive (POSIX ustar) of three entries.
-fn context(binary: &[u8]) -> Vec<u8> {
+/// The build context: a tar archive (POSIX ustar) of what the Dockerfile copies, and of
+/// libraries, which go where they were.
+fn context(binary: &[u8], libraries: &[Library]) -> Vec<u8> {
     let mut tar = Vec::new();
-    entry(&mut tar, "Dockerfile", b'0', 0o644, DOCKERFILE.as_bytes());
+    let mut dockerfile = DOCKERFILE.to_owned();
+    if !libraries.is_empty() {
+        let node = "COPY squall-node /squall-node\n";
+        dockerfile = dockerfile.replace(node, &format!("{node}COPY libraries/ /\n"));
+    }
+    entry(&mut tar, "Dockerfile", b'0', 0o644, dockerfile.as_bytes());
     entry(&mut tar, "squall-node", b'0', 0o755, binary);
     entry(&mut tar, "data/", b'5', 0o755, &[]);
+    for (file, content) in libraries {
+        entry(&mut tar, &format!("libraries{file}"), b'0', 0o755, content);
+    }
     // Two empty blocks end it.
     tar.resize(tar.len() + 2 * BLOCK, 0);
     tar
@@ -124,35 +181,60 @@ fn entry(tar: &mut Vec<u8>, name: &str, kind: u8, mode: u64, content: &[u8]) {
 mod tests {
     use std::path::Path;
 
-    use super::{BLOCK, context, must_be_static, name};
+    use super::{BLOCK, context, name, needs_libraries, paths};
 
     #[test]
     fn the_context_is_whole_blocks_and_holds_what_the_dockerfile_copies() {
-        let tar = context(b"\x7fELF");
+        let tar = context(b"\x7fELF", &[]);
         assert_eq!(tar.len() % BLOCK, 0);
         let text = String::from_utf8_lossy(&tar);
         for wanted in ["Dockerfile", "squall-node", "data/", "COPY squall-node"] {
             assert!(text.contains(wanted), "{wanted}");
         }
+        assert!(!text.contains("libraries"), "it needs none");
     }
 
     #[test]
-    fn another_binary_has_another_image() {
-        assert_eq!(name(b"a"), name(b"a"));
-        assert_ne!(name(b"a"), name(b"b"));
+    fn libraries_go_where_the_loader_looks_for_them() {
+        let tar = context(
+            b"\x7fELF",
+            &[("/lib/libc.so.6".into(), b"\x7fELF".to_vec())],
+        );
+        assert_eq!(tar.len() % BLOCK, 0);
+        let text = String::from_utf8_lossy(&tar);
+        for wanted in ["COPY libraries/ /", "libraries/lib/libc.so.6"] {
+            assert!(text.contains(wanted), "{wanted}");
+        }
     }
 
     #[test]
-    fn a_binary_that_needs_libraries_is_refused_with_the_way_out() {
-        let refused = |binary: &[u8]| {
-            let refused = must_be_static(Path::new("squall-node"), binary);
-            refused
-                .expect_err("it does not run in an empty image")
-                .to_string()
-        };
-        let dynamic = refused(b"\x7fELF....../lib64/ld-linux-x86-64.so.2");
-        assert!(dynamic.contains("cargo static-node"), "{dynamic}");
-        assert!(refused(b"#!/bin/sh").contains("no Linux program"));
-        assert!(must_be_static(Path::new("squall-node"), b"\x7fELF.....").is_ok());
+    fn another_binary_or_library_has_another_image() {
+        let library = |content: &[u8]| [("/lib/a".to_owned(), content.to_vec())];
+        assert_eq!(name(b"a", &[]), name(b"a", &[]));
+        assert_ne!(name(b"a", &[]), name(b"b", &[]));
+        assert_ne!(name(b"a", &library(b"a")), name(b"a", &library(b"b")));
+    }
+
+    #[test]
+    fn a_binary_that_asks_for_a_loader_needs_libraries() {
+        let needs = |binary: &[u8]| needs_libraries(Path::new("squall-node"), binary);
+        assert!(needs(b"\x7fELF....../lib64/ld-linux-x86-64.so.2").expect("a program"));
+        assert!(!needs(b"\x7fELF.....").expect("a program"));
+        let refused = needs(b"#!/bin/sh").expect_err("no program").to_string();
+        assert!(refused.contains("cargo static-node"), "{refused}");
+    }
+
+    #[test]
+    fn what_ldd_lists_is_read() {
+        let listed = "\tlinux-vdso.so.1 (0x00007fbde8152000)\n\
+            \tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007fbde721e000)\n\
+            \t/lib64/ld-linux-x86-64.so.2 (0x00007fbde8154000)\n";
+        let expected = [
+            "/lib/x86_64-linux-gnu/libc.so.6",
+            "/lib64/ld-linux-x86-64.so.2",
+        ];
+        assert_eq!(paths(listed).expect("all are found"), expected);
+        let missing = paths("\tlibx.so => not found\n").expect_err("one is not found");
+        assert_eq!(missing, "libx.so => not found");
     }
 }

@@ -63,7 +63,10 @@ pub(super) struct Machine {
     is_paused: Cell<bool>,
     /// Whether the harness has ended the process, and how.
     ended_by_us: Cell<Option<&'static str>>,
-    /// When the last process ended, microseconds of the run.
+    /// When the last process was sent SIGKILL, microseconds of the run. Others may notice, and
+    /// elect a leader, before its end is seen here.
+    killed_at_us: Cell<u64>,
+    /// When the last process was seen to have ended, microseconds of the run.
     ended_at_us: Cell<u64>,
     /// Rings when a process has ended and its last words are recorded.
     end: Notify,
@@ -97,6 +100,7 @@ impl Machine {
             is_up: Cell::new(false),
             is_paused: Cell::new(false),
             ended_by_us: Cell::default(),
+            killed_at_us: Cell::default(),
             ended_at_us: Cell::default(),
             end: Notify::new(),
             turn: Mutex::default(),
@@ -126,8 +130,8 @@ impl Machine {
         self.is_paused.get()
     }
 
-    pub(super) fn ended_at_us(&self) -> u64 {
-        self.ended_at_us.get()
+    pub(super) fn killed_at_us(&self) -> u64 {
+        self.killed_at_us.get()
     }
 
     /// Number of the process, while it runs.
@@ -297,6 +301,7 @@ impl Machine {
             return;
         };
         self.ended_by_us.set(Some(KILLED));
+        self.killed_at_us.set(self.common.context.recorder.now_us());
         if let Err(error) = process.signal(Signal::KILL).await {
             self.common.fail(error);
         }

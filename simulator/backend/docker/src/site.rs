@@ -118,9 +118,9 @@ impl Processes for DockerSite {
         let running: Vec<&Rc<Machine>> = machines().filter(|machine| machine.is_up()).collect();
         join_all(running.iter().map(|machine| machine.strike())).await;
         join_all(running.iter().map(|machine| machine.gone())).await;
-        let ended = running.iter().map(|machine| machine.ended_at_us()).min();
+        let killed = running.iter().map(|machine| machine.killed_at_us()).min();
         Installed {
-            at_us: ended.unwrap_or_else(|| self.common.context.recorder.now_us()),
+            at_us: killed.unwrap_or_else(|| self.common.context.recorder.now_us()),
         }
     }
 

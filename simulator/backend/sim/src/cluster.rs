@@ -16,11 +16,11 @@ use squall_cluster::storage::OpenError;
 use tokio::sync::Notify;
 
 use super::disk::SimDisk;
-use super::executor::{Executor, HostId, Nanos};
 use super::network::{Network, address_of};
 use super::process::Handle;
 use super::system::{NodeContext, Status, System};
 use super::world::SimWorld;
+use squall_engine::executor::{Executor, HostId, Nanos};
 use squall_history::{EventKind, NodeEvent};
 use squall_plan::plan::{DiskPlan, Plan, Seed};
 use squall_workload::RunContext;

@@ -15,13 +15,11 @@ use std::rc::Rc;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use squall_cluster::storage::{Disk, DiskFile};
-use tokio::sync::oneshot;
 use turmoil_fs::Fs;
 use turmoil_fs::shim::std::fs::{self, File, OpenOptions};
 
 use super::disk_fault::Faults;
-use super::executor::scheduler::Work;
-use super::executor::{self, Executor, HostId, Nanos};
+use squall_engine::executor::{self, Nanos};
 use squall_plan::plan::{DiskPlan, Quantiles};
 
 /// Where a node keeps its log.
@@ -106,25 +104,9 @@ impl SimDisk {
         match executor.background(executor.host()) {
             _ if cost == 0 => {}
             None => executor.sleep_until(executor.now() + cost).await,
-            Some(background) => in_background(&executor, background, cost).await,
+            Some(background) => executor.sync_in_background(background, cost).await,
         }
     }
-}
-
-/// A thread beside the node's own has the disk sync, as it does in reality: the node goes on
-/// with other things, and the two may use a processor each.
-async fn in_background(executor: &Rc<Executor>, background: HostId, cost: Nanos) {
-    let (done, synced) = oneshot::channel();
-    let thread = executor.clone();
-    executor.spawn_on(background, async move {
-        thread.spend(Work::Sync);
-        let begins = thread.done_at(background);
-        thread.sleep_until(begins + cost).await;
-        // Nobody waits any more if the node's task was dropped.
-        let _ = done.send(());
-    });
-    // The helper is dropped only together with the task that waits here.
-    let _ = synced.await;
 }
 
 fn path(name: &str) -> io::Result<String> {
@@ -305,67 +287,5 @@ impl DiskFile for SimFile {
             *self.disk.shared.unsynced.borrow_mut() = None;
         }
         self.with(|file| file.sync_data())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::processor::Processors;
-    use squall_plan::plan::{Costs, Seed};
-
-    const SYNC: Nanos = 100;
-    const WAIT: Nanos = 1_000;
-
-    /// When a sync that began at once was over, and when another task of the same node, that
-    /// had to wait for it to begin, ran; on some cores.
-    fn sync_on(cores: usize) -> (Nanos, Nanos) {
-        let mut processors = Processors::default();
-        processors.set_cores(Some(cores));
-        let costs = Costs {
-            sync_ns: SYNC,
-            ..Costs::default()
-        };
-        let (node, background) = (HostId(0), HostId(1));
-        processors.charge(node, Costs::default());
-        processors.charge(background, costs);
-        let (executor, _entered) = Executor::enter_with(Some(Box::new(processors)), |_| {});
-        for host in [node, background] {
-            assert_eq!(executor.add_host(0, 0, Seed(1).rng()), host);
-        }
-        executor.set_background(node, background);
-        let over = Rc::new(Cell::new(None));
-        let (clock, seen) = (executor.clone(), over.clone());
-        executor.spawn_on(node, async move {
-            in_background(&clock, background, WAIT).await;
-            seen.set(Some(clock.now()));
-        });
-        let went_on = Rc::new(Cell::new(None));
-        let (clock, seen) = (executor.clone(), went_on.clone());
-        executor.spawn_on(node, async move {
-            clock.sleep_until(SYNC / 2).await;
-            seen.set(Some(clock.now()));
-        });
-        loop {
-            while executor.run_ready() {}
-            let Some(next) = executor.next_timer() else {
-                break;
-            };
-            executor.set_time(next);
-            executor.fire_due();
-        }
-        let usage = executor.usage(node).expect("it is charged");
-        assert_eq!(
-            usage.syncs, 1,
-            "the process has synced, whichever thread did"
-        );
-        (over.get().expect("synced"), went_on.get().expect("ran"))
-    }
-
-    #[test]
-    fn a_node_goes_on_while_its_disk_syncs_if_there_is_a_core() {
-        let over = SYNC + WAIT;
-        assert_eq!(sync_on(2), (over, SYNC / 2));
-        assert_eq!(sync_on(1), (over, SYNC), "the helper has the only core");
     }
 }

@@ -11,7 +11,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::Notify;
 
-use super::time::Nanos;
+use squall_engine::executor::Nanos;
 use squall_fault::DiskFault;
 
 /// Bytes at the start of the log that are its header.

@@ -1,6 +1,6 @@
 //! The deterministic simulation: one plan, one history, to the byte.
 //!
-//! All hosts run on one thread under the [`executor`]'s virtual clock. `turmoil-net` gives
+//! All hosts run on one thread under the virtual clock of [`squall_engine`]. `turmoil-net` gives
 //! them sockets ([`network`]), `link` says when packets arrive, `turmoil-fs` gives them
 //! disks ([`disk`]); no other part of Squall names turmoil's types. [`cluster`] holds the
 //! machines, `site` shows them to the harness, which is the same for every backend.
@@ -14,37 +14,32 @@ use std::sync::Arc;
 use squall_cluster::raft::node_name;
 
 mod backend;
-mod clock;
 pub mod cluster;
 pub mod disk;
 mod disk_damage;
 mod disk_fault;
-pub mod executor;
 pub mod log;
 mod machines;
 pub mod network;
 mod process;
-pub mod processor;
 mod site;
-pub mod solo;
 mod stream;
 pub mod system;
-pub mod time;
-mod timers;
 pub mod world;
 
 pub use backend::{INFO, SimBackend};
 use cluster::Cluster;
-use executor::scheduler::{Scheduler, Usage};
-use executor::{Executor, HostId};
 use network::Network;
-use processor::Processors;
 use site::SimSite;
 use system::System;
 use world::SimWorld;
 
+use squall_backend::contract::{self, Abilities};
 use squall_backend::nemesis::Nemesis;
 use squall_backend::phases::Stage;
+use squall_engine::executor::scheduler::{Scheduler, Usage};
+use squall_engine::executor::{Executor, HostId};
+use squall_engine::processor::Processors;
 use squall_history::{EventKind, History, Recorder};
 use squall_plan::plan::{Costs, Plan, ProcessorPlan};
 use squall_workload::{Drivers, RunContext};
@@ -114,6 +109,19 @@ pub fn run(plan: &Plan) -> Result<SimRun, SimError> {
 /// As [`run`].
 pub fn run_system(plan: &Plan, system: Option<&Arc<dyn System>>) -> Result<SimRun, SimError> {
     run_with(plan, system, async |stage| stage.play().await)
+}
+
+/// Forms the plan's cluster and holds it to the contract of backends, in place of the plan.
+///
+/// # Errors
+/// As [`run`].
+///
+/// # Panics
+/// If the contract is broken.
+pub fn keep_contract(plan: &Plan) -> Result<SimRun, SimError> {
+    run_with(plan, None, async |stage| {
+        contract::check(&*stage.site, Abilities { pauses: true }).await;
+    })
 }
 
 /// As [`run_system`], with what is done with the cluster once it has formed.
@@ -316,26 +324,5 @@ fn drive(
             stream::mark_dirty();
         }
         executor.fire_due();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use squall_backend::contract::{self, Abilities};
-    use squall_plan::scenario::Scenario;
-
-    use super::*;
-
-    #[test]
-    fn the_backend_keeps_the_contract() {
-        let text = "name = \"contract\"\n[[workload]]\nservice = \"lock\"\n";
-        let scenario = Scenario::parse(text, "contract").expect("it is valid");
-        for seed in 1..=3 {
-            let plan = Plan::resolve(&scenario, seed).expect("it makes a plan");
-            let played = run_with(&plan, None, async |stage| {
-                contract::check(&*stage.site, Abilities { pauses: true }).await;
-            });
-            played.expect("the cluster forms");
-        }
     }
 }

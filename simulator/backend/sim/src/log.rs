@@ -21,7 +21,7 @@ use tracing::subscriber::{DefaultGuard, Interest};
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::filter::Targets;
 
-use super::executor::{self, HostId};
+use squall_engine::executor::{self, HostId};
 
 /// More than this is dropped and counted: some gigabytes would not help anybody.
 const MOST_LINES: usize = 1_000_000;

@@ -11,11 +11,11 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::site::SimSite;
-use super::time::HostId;
 use super::world::SimWorld;
 use squall_backend::nemesis::LOOK_AGAIN;
 use squall_backend::site::{InstallError, Machines, Processes, Site, all_down};
 use squall_backend::wait::wait_until;
+use squall_engine::executor::HostId;
 use squall_fault::{ClockFault, DiskFault, NodeFault, Peers, node_name};
 use squall_history::Recorder;
 

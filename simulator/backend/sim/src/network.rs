@@ -18,9 +18,9 @@ use turmoil_net::{
     Transport,
 };
 
-use super::executor::{Executor, HostId, Nanos};
 use squall_backend::link::{Link, retransmit_after};
 use squall_backend::site::{Direction, LinkEffect};
+use squall_engine::executor::{Executor, HostId, Nanos};
 use squall_plan::plan::NetworkPlan;
 
 /// Large packets: a message is one event unless it is a snapshot.

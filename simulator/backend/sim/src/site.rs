@@ -6,13 +6,13 @@ use std::rc::Rc;
 use squall_cluster::node::NodeError;
 
 use super::cluster::{Cluster, node_address};
-use super::executor::{Executor, HostId, Nanos};
 use super::network::Network;
 use super::world::SimWorld;
 use squall_backend::site::{
     Change, Configuration, Direction, InstallError, Installed, LinkEffect, Links, Membership,
     Observation, Processes, Site,
 };
+use squall_engine::executor::{Executor, HostId, Nanos};
 use squall_fault::node_name;
 use squall_workload::RunContext;
 

@@ -12,8 +12,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use turmoil_net::shim::tokio::net::TcpStream;
 
-use super::executor;
-use super::executor::scheduler::Work;
+use squall_engine::executor;
+use squall_engine::executor::scheduler::Work;
 
 /// Bytes read at a time.
 const SCRATCH_BYTES: usize = 64 * 1024;

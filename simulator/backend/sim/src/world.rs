@@ -10,8 +10,8 @@ use squall_world::{Instant, World};
 use turmoil_net::shim::tokio::net::TcpListener;
 
 use super::disk::SimDisk;
-use super::executor::{self, HostId, Sleep};
 use super::stream::SimStream;
+use squall_engine::executor::{self, HostId, Sleep};
 
 /// Who is told about events of nodes.
 pub type EventSink = Rc<dyn Fn(HostId, NodeEvent)>;

@@ -33,6 +33,7 @@ use links::Links;
 use site::TurmoilSite;
 use world::TurmoilWorld;
 
+use squall_backend::contract::{self, Abilities};
 use squall_backend::nemesis::Nemesis;
 use squall_backend::phases::Stage;
 use squall_history::{EventKind, History, Recorder};
@@ -80,6 +81,19 @@ pub struct TurmoilRun {
 /// The harness failed: no leader was ever elected, or the simulation got stuck.
 pub fn run(plan: &Plan) -> Result<TurmoilRun, TurmoilError> {
     run_with(plan, async |stage| stage.play().await)
+}
+
+/// Forms the plan's cluster and holds it to the contract of backends, in place of the plan.
+///
+/// # Errors
+/// As [`run`].
+///
+/// # Panics
+/// If the contract is broken.
+pub fn keep_contract(plan: &Plan) -> Result<TurmoilRun, TurmoilError> {
+    run_with(plan, async move |stage| {
+        contract::check(&*stage.site, Abilities { pauses: false }).await;
+    })
 }
 
 /// As [`run`], with what is done with the cluster once it has formed.
@@ -210,6 +224,3 @@ fn drive(
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

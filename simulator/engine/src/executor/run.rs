@@ -157,14 +157,14 @@ impl Executor {
     }
 
     /// The task that runs does something that may cost time.
-    pub(crate) fn spend(&self, work: Work) {
+    pub fn spend(&self, work: Work) {
         if let Some(scheduler) = &self.scheduler {
             scheduler.borrow_mut().spend(self.current.get(), work);
         }
     }
 
     /// The task that runs makes something of so many bytes, which may cost time.
-    pub(crate) fn spend_on_bytes(&self, bytes: usize) {
+    pub fn spend_on_bytes(&self, bytes: usize) {
         if let Some(scheduler) = &self.scheduler {
             scheduler
                 .borrow_mut()
@@ -173,7 +173,7 @@ impl Executor {
     }
 
     /// When what `host` does now is done.
-    pub(crate) fn done_at(&self, host: HostId) -> Nanos {
+    pub fn done_at(&self, host: HostId) -> Nanos {
         let now = self.now.get();
         match &self.scheduler {
             Some(scheduler) => scheduler.borrow().done_at(now, host),

@@ -1,11 +1,13 @@
+//! The cluster on the classic engine: what it can do, and that a seed is one history.
+
 use std::collections::BTreeSet;
 
 use squall_backend::backend::Backend;
 use squall_check as check;
-use squall_history::{FaultStatus, NodeEvent, Phase};
+use squall_history::{EventKind, FaultStatus, History, NodeEvent, Phase};
+use squall_plan::plan::Plan;
 use squall_plan::scenario::Scenario;
-
-use super::*;
+use squall_turmoil::{TurmoilBackend, run};
 
 const SHORT: &str = r#"
     name = "short"
@@ -152,9 +154,5 @@ fn faults_that_turmoil_does_not_model_are_refused_by_name() {
 
 #[test]
 fn the_backend_keeps_the_contract() {
-    let abilities = squall_backend::contract::Abilities { pauses: false };
-    let played = run_with(&plan("", 1), async move |stage| {
-        squall_backend::contract::check(&*stage.site, abilities).await;
-    });
-    played.expect("the cluster forms");
+    squall_turmoil::keep_contract(&plan("", 1)).expect("the cluster forms");
 }

@@ -26,11 +26,12 @@ use std::task::Wake;
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
+use tokio::sync::oneshot;
 
-use super::clock::Clock;
-pub use super::time::{HostId, Nanos};
-use super::timers::Timers;
-use scheduler::Scheduler;
+use crate::clock::Clock;
+pub use crate::time::{HostId, Nanos};
+use crate::timers::Timers;
+use scheduler::{Scheduler, Work};
 
 pub use sleep::Sleep;
 
@@ -124,7 +125,7 @@ impl Executor {
     }
 
     /// The same, where work costs time.
-    pub(super) fn enter_with(
+    pub fn enter_with(
         scheduler: Option<Box<dyn Scheduler>>,
         on_switch: fn(HostId),
     ) -> (Rc<Self>, Entered) {
@@ -162,14 +163,30 @@ impl Executor {
         HostId(hosts.len() - 1)
     }
 
-    /// From now on, `helper` is a second thread of the process of `host`.
-    pub(super) fn set_background(&self, host: HostId, background: HostId) {
+    /// From now on, `background` is a second thread of the process of `host`.
+    pub fn set_background(&self, host: HostId, background: HostId) {
         self.hosts.borrow_mut()[host.0].background = Some(background);
     }
 
     /// The second thread of a process, if it has one.
-    pub(super) fn background(&self, host: HostId) -> Option<HostId> {
+    pub fn background(&self, host: HostId) -> Option<HostId> {
         self.hosts.borrow()[host.0].background
+    }
+
+    /// Has the second thread of a process sync a disk, which takes `cost`: the process goes on
+    /// with other things meanwhile, and the two may use a processor each.
+    pub async fn sync_in_background(self: &Rc<Self>, background: HostId, cost: Nanos) {
+        let (done, synced) = oneshot::channel();
+        let thread = self.clone();
+        self.spawn_on(background, async move {
+            thread.spend(Work::Sync);
+            let begins = thread.done_at(background);
+            thread.sleep_until(begins + cost).await;
+            // Nobody waits any more if the task of the process was dropped.
+            let _ = done.send(());
+        });
+        // The second thread is dropped only together with the task that waits here.
+        let _ = synced.await;
     }
 
     /// From now on, a panic of a task of `host` is kept for that host ([`Self::take_panics`]).

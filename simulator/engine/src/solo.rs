@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::rc::Rc;
 
-use super::executor::Executor;
+use crate::executor::Executor;
 use squall_plan::plan::Seed;
 
 /// Runs `future` on a host of its own, in virtual time.

@@ -3,14 +3,14 @@
 //! A host has a monotonic clock, which may run fast or slow but never goes back, and a wall
 //! clock, which runs at the same rate and may be off besides.
 
-use super::time::Nanos;
+use crate::time::Nanos;
 
 /// Where monotonic clocks start, so that subtracting a timeout never hits zero.
 const MONOTONIC_START: Nanos = 3_600_000_000_000;
 /// Where wall clocks start: 2025-01-01T00:00:00Z.
 const WALL_START: Nanos = 1_735_689_600_000_000_000;
 
-pub(super) struct Clock {
+pub(crate) struct Clock {
     /// By how much the wall clock is off, microseconds.
     pub offset_us: i64,
     /// How much too fast both clocks run, parts per million.

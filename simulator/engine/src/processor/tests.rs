@@ -209,3 +209,58 @@ fn killed_and_paused_processes_leave_their_core() {
     play(&executor, 1_000);
     assert_eq!(log.borrow()[3..], [(0, 50)]);
 }
+
+const SYNC: Nanos = 100;
+const WAIT: Nanos = 1_000;
+
+/// When a sync that began at once was over, and when another task of the same node, that
+/// had to wait for it to begin, ran; on some cores.
+fn sync_on(cores: usize) -> (Nanos, Nanos) {
+    let mut processors = Processors::default();
+    processors.set_cores(Some(cores));
+    let costs = Costs {
+        sync_ns: SYNC,
+        ..Costs::default()
+    };
+    let (node, background) = (HostId(0), HostId(1));
+    processors.charge(node, Costs::default());
+    processors.charge(background, costs);
+    let (executor, _entered) = Executor::enter_with(Some(Box::new(processors)), |_| {});
+    for host in [node, background] {
+        assert_eq!(executor.add_host(0, 0, Seed(1).rng()), host);
+    }
+    executor.set_background(node, background);
+    let over = Rc::new(Cell::new(None));
+    let (clock, seen) = (executor.clone(), over.clone());
+    executor.spawn_on(node, async move {
+        clock.sync_in_background(background, WAIT).await;
+        seen.set(Some(clock.now()));
+    });
+    let went_on = Rc::new(Cell::new(None));
+    let (clock, seen) = (executor.clone(), went_on.clone());
+    executor.spawn_on(node, async move {
+        clock.sleep_until(SYNC / 2).await;
+        seen.set(Some(clock.now()));
+    });
+    loop {
+        while executor.run_ready() {}
+        let Some(next) = executor.next_timer() else {
+            break;
+        };
+        executor.set_time(next);
+        executor.fire_due();
+    }
+    let usage = executor.usage(node).expect("it is charged");
+    assert_eq!(
+        usage.syncs, 1,
+        "the process has synced, whichever thread did"
+    );
+    (over.get().expect("synced"), went_on.get().expect("ran"))
+}
+
+#[test]
+fn a_node_goes_on_while_its_disk_syncs_if_there_is_a_core() {
+    let over = SYNC + WAIT;
+    assert_eq!(sync_on(2), (over, SYNC / 2));
+    assert_eq!(sync_on(1), (over, SYNC), "the helper has the only core");
+}

@@ -1,11 +1,7 @@
 //! The ways out when a cluster has lost its majority, or everything but a backup.
 
-mod memory_world;
-mod ports;
-
 use std::time::Duration;
 
-use memory_world::MemoryWorld;
 use openraft::impls::BasicNode;
 use openraft::{EntryPayload, Membership};
 use squall_cluster::client::Client;
@@ -18,17 +14,12 @@ use squall_cluster::state::command::{
 };
 use squall_cluster::storage::{Disk, MemoryDisk, Record, Wal};
 use squall_cluster::world::World;
-use tokio::task::LocalSet;
+
+use crate::memory_world::MemoryWorld;
+use crate::nodes::run;
+use crate::ports;
 
 const PATIENCE: Duration = Duration::from_secs(20);
-
-fn block_on(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("the system grants an event loop");
-    LocalSet::new().block_on(&runtime, test);
-}
 
 fn options(id: u64, address: &str, members: &Members) -> NodeOptions {
     NodeOptions {
@@ -93,7 +84,7 @@ async fn cluster_of_two() -> [MemoryDisk; 2] {
 
 #[test]
 fn one_node_of_a_lost_majority_goes_on_alone_when_it_is_forced() {
-    block_on(async {
+    run(async {
         let [disk, lost] = cluster_of_two().await;
         // Its process is gone, in the place of the port it had there is a new one.
         let address = format!("127.0.0.1:{}", ports::free(1)[0]);
@@ -120,7 +111,7 @@ fn one_node_of_a_lost_majority_goes_on_alone_when_it_is_forced() {
 
 #[test]
 fn a_snapshot_is_a_backup_that_a_node_can_be_restored_from() {
-    block_on(async {
+    run(async {
         let address = format!("127.0.0.1:{}", ports::free(1)[0]);
         let members = Members::from([(1, address.clone())]);
         let disk = MemoryDisk::new();
@@ -161,7 +152,7 @@ fn a_snapshot_is_a_backup_that_a_node_can_be_restored_from() {
 /// queue; a snapshot, and a log that goes on behind it.
 #[test]
 fn a_directory_of_the_release_before_is_read_and_carried_on() {
-    block_on(async {
+    run(async {
         let disk = MemoryDisk::new();
         disk.put("wal", include_bytes!("fixtures/release-0.1/wal"));
         let snapshot = include_bytes!("fixtures/release-0.1/snapshot-00000000000000000019");
@@ -190,7 +181,7 @@ fn a_directory_of_the_release_before_is_read_and_carried_on() {
 /// A leader committed a joint configuration and died before it could leave it.
 #[test]
 fn a_change_of_members_that_was_left_half_done_is_finished_by_the_next_leader() {
-    block_on(async {
+    run(async {
         let address = format!("127.0.0.1:{}", ports::free(1)[0]);
         let members = Members::from([(1, address.clone())]);
         let disk = MemoryDisk::new();

@@ -4,13 +4,8 @@
 //! in memory. It covers neither crashes, which are tested with the storage itself, nor what a
 //! failing disk does to a node, which is tested here.
 
-mod memory_world;
-mod ports;
-
-use std::future::Future;
 use std::time::Duration;
 
-use memory_world::MemoryWorld;
 use openraft::StorageError;
 use openraft::testing::log::{StoreBuilder, Suite};
 use squall_cluster::client::{CallError, Client};
@@ -23,16 +18,10 @@ use squall_cluster::state::command::{CacheCommand, Command};
 use squall_cluster::storage::{MemoryDisk, RealDisk};
 use squall_cluster::world::{self, RealWorld, World};
 use tempfile::TempDir;
-use tokio::task::LocalSet;
 
-/// Runs `future` as a node process runs its own.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("the system grants an event loop");
-    LocalSet::new().block_on(&runtime, future)
-}
+use crate::memory_world::MemoryWorld;
+use crate::nodes::run;
+use crate::ports;
 
 async fn open<W: RaftWorld>(disk: W::Disk) -> (LogStore<W>, StateMachine<W>) {
     let machine = StateMachine::open(disk.clone(), Limits::default()).await;
@@ -63,7 +52,7 @@ impl StoreBuilder<TypeConfig<RealWorld>, LogStore<RealWorld>, StateMachine<RealW
 
 #[test]
 fn the_stores_keep_openrafts_contract_on_a_real_disk() {
-    block_on(Suite::test_all(OnRealDisk)).expect("openraft's suite passes");
+    run(Suite::test_all(OnRealDisk)).expect("openraft's suite passes");
 }
 
 struct OnMemoryDisk;
@@ -84,12 +73,12 @@ impl StoreBuilder<TypeConfig<MemoryWorld>, LogStore<MemoryWorld>, StateMachine<M
 
 #[test]
 fn the_stores_keep_openrafts_contract_on_a_disk_in_memory() {
-    block_on(Suite::test_all(OnMemoryDisk)).expect("openraft's suite passes");
+    run(Suite::test_all(OnMemoryDisk)).expect("openraft's suite passes");
 }
 
 #[test]
 fn a_node_whose_disk_fails_to_sync_acknowledges_nothing_and_ends_at_once() {
-    block_on(async {
+    run(async {
         let address = format!("127.0.0.1:{}", ports::free(1)[0]);
         let options = NodeOptions {
             id: 1,

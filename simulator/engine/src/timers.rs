@@ -6,11 +6,11 @@
 
 use std::task::Waker;
 
-use super::time::Nanos;
+use crate::time::Nanos;
 
 /// Names a timer; useless once it has fired or was removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TimerId {
+pub(crate) struct TimerId {
     slot: usize,
     /// Slots are used again; numbers are not.
     number: u64,
@@ -27,7 +27,7 @@ struct Slot {
 
 /// All timers of a simulation.
 #[derive(Default)]
-pub(super) struct Timers {
+pub(crate) struct Timers {
     slots: Vec<Slot>,
     free: Vec<usize>,
     /// Slots, as a binary heap by (deadline, number).

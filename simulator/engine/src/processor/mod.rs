@@ -17,9 +17,9 @@ mod tests;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use super::executor::scheduler::Scheduler;
-pub use super::executor::scheduler::{Usage, Work};
-use super::time::{HostId, Nanos};
+use crate::executor::scheduler::Scheduler;
+pub use crate::executor::scheduler::{Usage, Work};
+use crate::time::{HostId, Nanos};
 use fair::{Lag, Queue};
 use squall_plan::plan::Costs;
 
@@ -70,7 +70,7 @@ struct Busy {
 
 /// Who works, until when, and who waits for a core.
 #[derive(Default)]
-pub(crate) struct Processors {
+pub struct Processors {
     /// None: whoever needs one has one.
     cores: Vec<Queue>,
     busy: Busy,
