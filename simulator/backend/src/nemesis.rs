@@ -33,6 +33,15 @@ pub const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// An instant fault waits this long for its target.
 pub(super) const INSTANT_PATIENCE_US: u64 = 5_000_000;
 
+/// A fault that is in force beyond its end, since it could not be undone.
+struct NotUndone {
+    fault: PlannedFault,
+    action: Action<usize>,
+    targets: Vec<String>,
+    /// Whether it was seen to have taken effect.
+    is_in_force: bool,
+}
+
 /// Carries out the faults of a plan.
 pub struct Nemesis<S: Site> {
     pub(super) site: Rc<S>,
@@ -48,6 +57,8 @@ pub struct Nemesis<S: Site> {
     budget: Option<usize>,
     /// Whether too few nodes were left unharmed when that was last looked at.
     lacks_majority: Cell<bool>,
+    /// Faults that could not be ended when they were to.
+    not_undone: RefCell<Vec<NotUndone>>,
     chaos_ends_us: u64,
     /// Faults that are not over.
     active: Cell<usize>,
@@ -77,6 +88,7 @@ impl<S: Site> Nemesis<S> {
                 None => Some(Target::Minority.count(plan.cluster.nodes)),
             },
             lacks_majority: Cell::new(false),
+            not_undone: RefCell::default(),
             chaos_ends_us: plan.phases.warmup_us + plan.phases.chaos_us,
             active: Cell::new(0),
             all_done: Notify::new(),
@@ -112,6 +124,7 @@ impl<S: Site> Nemesis<S> {
         for node in 0..self.site.len() {
             self.site.restart(node).await;
         }
+        self.undo_again().await;
         self.operator.restore().await;
         self.look_for_majority();
     }
@@ -120,8 +133,7 @@ impl<S: Site> Nemesis<S> {
     /// cluster does not answer in between, no cluster could.
     pub(super) fn look_for_majority(&self) {
         let unavailable = self.unavailable_now();
-        let members = self.site.members();
-        let lacks = members - unavailable.len() < Target::Majority.count(members);
+        let lacks = lacks_majority(&self.site.voters(), &unavailable);
         if self.lacks_majority.replace(lacks) == lacks {
             return;
         }
@@ -193,13 +205,32 @@ impl<S: Site> Nemesis<S> {
         }
         let undone = self.heal(fault.id, &action).await;
         self.unavailable.borrow_mut().remove(&fault.id);
-        if is_in_force {
-            self.report(fault, targets, FaultStatus::Healed);
+        match undone {
+            Ok(()) if is_in_force => self.report(fault, targets, FaultStatus::Healed),
+            Ok(()) => {}
+            Err(_) => self.not_undone.borrow_mut().push(NotUndone {
+                fault: fault.clone(),
+                action,
+                targets,
+                is_in_force,
+            }),
         }
         self.look_for_majority();
-        if let Err(why) = undone {
-            let fault = fault.id;
-            self.recorder().missed(HarnessEvent::Undo { fault, why });
+    }
+
+    /// Tries again to end what could not be ended while other faults were in force.
+    async fn undo_again(&self) {
+        for left in self.not_undone.take() {
+            match self.heal(left.fault.id, &left.action).await {
+                Ok(()) if left.is_in_force => {
+                    self.report(&left.fault, left.targets, FaultStatus::Healed);
+                }
+                Ok(()) => {}
+                Err(why) => {
+                    let fault = left.fault.id;
+                    self.recorder().missed(HarnessEvent::Undo { fault, why });
+                }
+            }
         }
     }
 
@@ -317,21 +348,16 @@ impl<S: Site> Nemesis<S> {
         ))
     }
 
-    /// The first members that cannot be counted on now, for whatever reason.
+    /// Voters that cannot be counted on now, for whatever reason, and first members that have
+    /// no vote.
     fn unavailable_now(&self) -> BTreeSet<usize> {
-        let mut unavailable: BTreeSet<usize> = self
-            .unavailable
-            .borrow()
-            .values()
-            .flatten()
-            .copied()
-            .collect();
-        unavailable.extend(self.operator.busy());
-        let voters = self.site.voters();
-        let is_away = |node: &usize| !self.site.is_up(*node) || !voters[*node];
-        unavailable.extend((0..self.site.members()).filter(is_away));
-        unavailable.retain(|node| *node < self.site.members());
-        unavailable
+        let impaired = self.unavailable.borrow();
+        let mut impaired: BTreeSet<usize> = impaired.values().flatten().copied().collect();
+        let not_undone = self.not_undone.borrow();
+        impaired.extend(not_undone.iter().flat_map(|left| left.action.unavailable()));
+        impaired.extend(self.operator.busy());
+        let up: Vec<bool> = (0..self.site.len()).map(|n| self.site.is_up(n)).collect();
+        unavailable(self.site.members(), &self.site.voters(), &up, &impaired)
     }
 
     /// Counts `nodes` as impaired by the fault, on top of what it impairs already.
@@ -359,5 +385,60 @@ impl<S: Site> Nemesis<S> {
 
     pub(super) async fn sleep_until_us(&self, at_us: u64) {
         wait::sleep_until_us::<S::World>(self.recorder(), at_us).await;
+    }
+}
+
+/// Of the first `members` nodes and of those that have a vote, those that cannot be counted on:
+/// impaired, down, or without a vote.
+fn unavailable(
+    members: usize,
+    voters: &[bool],
+    up: &[bool],
+    impaired: &BTreeSet<usize>,
+) -> BTreeSet<usize> {
+    let counts = |node: &usize| *node < members || voters[*node];
+    let is_away = |node: &usize| impaired.contains(node) || !up[*node] || !voters[*node];
+    let nodes = (0..voters.len()).filter(counts);
+    nodes.filter(is_away).collect()
+}
+
+/// Whether fewer than a majority of the voters can be counted on.
+fn lacks_majority(voters: &[bool], unavailable: &BTreeSet<usize>) -> bool {
+    let voters: Vec<usize> = (0..voters.len()).filter(|node| voters[*node]).collect();
+    let left = voters.iter().filter(|node| !unavailable.contains(node));
+    left.count() < Target::Majority.count(voters.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{lacks_majority, unavailable};
+
+    /// Nodes away of five members and a spare, and whether that leaves no majority.
+    fn away(voters: [bool; 6], down: &[usize], impaired: &[usize]) -> (Vec<usize>, bool) {
+        let up: Vec<bool> = (0..6).map(|node| !down.contains(&node)).collect();
+        let impaired = impaired.iter().copied().collect();
+        let away = unavailable(5, &voters, &up, &impaired);
+        let lacks = lacks_majority(&voters, &away);
+        (away.into_iter().collect(), lacks)
+    }
+
+    #[test]
+    fn a_spare_counts_as_soon_as_it_has_a_vote() {
+        let without = [true, true, true, true, true, false];
+        assert_eq!(away(without, &[1, 5], &[2]), (vec![1, 2], false));
+        assert_eq!(away(without, &[1], &[2, 3]), (vec![1, 2, 3], true));
+        let all = [true; 6];
+        assert_eq!(away(all, &[1], &[2]), (vec![1, 2], false));
+        assert_eq!(away(all, &[1, 5], &[2]), (vec![1, 2, 5], true));
+    }
+
+    #[test]
+    fn a_member_without_a_vote_is_away_and_not_needed_for_a_majority() {
+        let replaced = [false, true, true, true, true, true];
+        assert_eq!(away(replaced, &[], &[]), (vec![0], false));
+        assert_eq!(away(replaced, &[5], &[1]), (vec![0, 1, 5], false));
+        let removed = [false, true, true, true, true, false];
+        assert_eq!(away(removed, &[1], &[]), (vec![0, 1], false));
+        assert_eq!(away(removed, &[1, 2], &[]), (vec![0, 1, 2], true));
     }
 }

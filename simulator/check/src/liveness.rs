@@ -24,7 +24,7 @@ use squall_history::{EventKind, HarnessEvent, Operation, Outcome, PROBE, Phase, 
 /// A service that acknowledges less of its rate in the warm-up is not served.
 const LEAST_RATE_PERCENT: u64 = 10;
 /// Fewer operations in the warm-up, or due after the heal at that rate, make no rate.
-const LEAST_OF_A_RATE: u64 = 50;
+const LEAST_OF_A_RATE: u64 = 20;
 
 /// Clients that asked for less time than this did so because they got no answers.
 const SHORTEST_SERVE_US: u64 = 1_000_000;
