@@ -152,7 +152,7 @@ repeat = { every = "4s", times = 3 }
     }
 }
 
-/// Two hand-overs, a kill of the leader, and slow links that take nobody's leadership away.
+/// Two hand-overs, and a kill of the leader between them.
 #[test]
 fn each_change_of_leaders_is_charged_to_what_caused_it() {
     let report = passed(
@@ -162,7 +162,7 @@ name = "charges"
 nodes = 3
 [phases]
 warmup = "4s"
-chaos = "25s"
+chaos = "20s"
 [[workload]]
 service = "cache"
 clients = 4
@@ -177,17 +177,12 @@ for = "3s"
 [[fault]]
 at = "18s"
 transfer = "node-1"
-[[fault]]
-at = "21s"
-link = { from = "node-1", to = "all", latency = "500ms" }
-for = "3s"
 "#,
         1,
     );
     let elected: Vec<_> = report.faults.iter().map(|fault| fault.elected_ms).collect();
-    assert_eq!(elected.len(), 4);
-    for us in elected[..3].iter().map(|time| time.map(|ms| ms.get())) {
+    assert_eq!(elected.len(), 3);
+    for us in elected.iter().map(|time| time.map(|ms| ms.get())) {
         assert!(us.is_some_and(|us| us < 1_500_000), "{elected:?}");
     }
-    assert_eq!(elected[3], None, "{elected:?}");
 }
