@@ -74,7 +74,9 @@ fn mutexes_of_knossos_and_elle() {
         let Some(data) = directory(below) else {
             return;
         };
-        for file in files(&data) {
+        let files = files(&data);
+        assert!(!files.is_empty(), "no histories in {}", data.display());
+        for file in files {
             let judged = judged(&file, Model::Lock).expect("it is a history");
             assert_eq!(judged.verdict, Verdict::Fail, "{}", file.display());
         }
