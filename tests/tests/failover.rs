@@ -8,6 +8,20 @@ const HEARTBEAT_US: u64 = 100_000;
 const SHORTEST_US: u64 = 1_000_000;
 const LONGEST_US: u64 = 2_000_000;
 
+/// A passing run of a scenario.
+fn passed(text: &str, seed: u64) -> Report {
+    let scenario = Scenario::parse(text, "failover.toml").expect("a valid scenario");
+    let judged = run::run(&scenario, seed, "").expect("the simulation works");
+    let report = judged.report;
+    assert_eq!(
+        report.verdict,
+        RunVerdict::Pass,
+        "{seed}: {}",
+        report.reason
+    );
+    report
+}
+
 /// Time from the loss of each leader to its successor's first commit, microseconds, when each is
 /// lost by this fault.
 fn elections_us(fault: &str) -> Vec<u64> {
@@ -32,12 +46,9 @@ for = "4s"
 repeat = {{ every = "7s", times = 3 }}
 "#
     );
-    let scenario = Scenario::parse(&text, "failover.toml").expect("a valid scenario");
     let mut all_us = Vec::new();
     for seed in 1..=3 {
-        let judged = run::run(&scenario, seed, "").expect("the simulation works");
-        let report = judged.report;
-        assert_eq!(report.verdict, RunVerdict::Pass, "{}", report.reason);
+        let report = passed(&text, seed);
         let elected = report.faults.iter().filter_map(|fault| fault.elected_ms);
         all_us.extend(elected.map(|time| time.get()));
     }
@@ -66,20 +77,6 @@ fn a_silent_leader_costs_one_election_timeout() {
             assert!(us <= 2 * LONGEST_US, "{fault}: {us} us");
         }
     }
-}
-
-/// A passing run of a scenario.
-fn passed(text: &str, seed: u64) -> Report {
-    let scenario = Scenario::parse(text, "failover.toml").expect("a valid scenario");
-    let judged = run::run(&scenario, seed, "").expect("the simulation works");
-    let report = judged.report;
-    assert_eq!(
-        report.verdict,
-        RunVerdict::Pass,
-        "{seed}: {}",
-        report.reason
-    );
-    report
 }
 
 /// The follower that clients ask next names the leader that is cut off with it.

@@ -1,5 +1,5 @@
-//! The build that ships: without planted bugs, which tests of the whole workspace always have
-//! compiled in. `.ci/run` calls these by themselves, with `SQUALL_SHIPPED=true`.
+//! The build that ships: without planted bugs, which tests of the workspace have compiled in by
+//! default. `.ci/run` calls these with `--no-default-features` and `SQUALL_SHIPPED=true`.
 
 /// A build with planted bugs must not pass for the one that ships.
 #[cfg(feature = "planted")]

@@ -32,6 +32,27 @@ pub fn run<T>(test: impl Future<Output = T>) -> T {
     LocalSet::new().block_on(&runtime, test)
 }
 
+pub fn free_addresses(count: u16) -> Vec<String> {
+    let ports = ports::free(count).into_iter();
+    ports.map(|port| format!("127.0.0.1:{port}")).collect()
+}
+
+pub fn free_address() -> String {
+    free_addresses(1).remove(0)
+}
+
+pub fn options(id: u64, address: &str, members: &Members) -> NodeOptions {
+    NodeOptions {
+        id,
+        address: address.to_owned(),
+        bind_host: None,
+        members: members.clone(),
+        raft: RaftOptions::default(),
+        limits: Limits::default(),
+        clients: ClientOptions::default(),
+    }
+}
+
 pub struct Cluster {
     pub nodes: Vec<Node<MemoryWorld>>,
     pub addresses: Vec<String>,
@@ -56,21 +77,13 @@ impl Cluster {
 
     /// Starts the first of the members of a cluster: all, or so few that none can lead.
     pub async fn start_some(members: u16, started: u16, clients: ClientOptions) -> Self {
-        let addresses: Vec<String> = ports::free(members)
-            .into_iter()
-            .map(|port| format!("127.0.0.1:{port}"))
-            .collect();
+        let addresses = free_addresses(members);
         let members: Members = (1..).zip(addresses.iter().cloned()).collect();
         let mut nodes = Vec::new();
         for (id, address) in members.iter().take(started.into()) {
             let options = NodeOptions {
-                id: *id,
-                address: address.clone(),
-                bind_host: None,
-                members: members.clone(),
-                raft: RaftOptions::default(),
-                limits: Limits::default(),
                 clients: clients.clone(),
+                ..options(*id, address, &members)
             };
             let node = Node::start(options, MemoryDisk::new()).await;
             nodes.push(node.expect("the ports are free and the disk is empty"));

@@ -5,10 +5,9 @@ use std::time::Duration;
 use openraft::impls::BasicNode;
 use openraft::{EntryPayload, Membership};
 use squall_cluster::client::Client;
-use squall_cluster::node::{ClientOptions, Node, NodeOptions, force_new_cluster};
+use squall_cluster::node::{Node, NodeOptions, force_new_cluster};
 use squall_cluster::raft::state_machine::term_of;
-use squall_cluster::raft::{LogEntry, LogId, Members, RaftOptions};
-use squall_cluster::state::Limits;
+use squall_cluster::raft::{LogEntry, LogId, Members};
 use squall_cluster::state::command::{
     CacheCommand, Command, Query, Reply, SetCondition, Versioned,
 };
@@ -16,22 +15,7 @@ use squall_cluster::storage::{Disk, MemoryDisk, Record, Wal};
 use squall_cluster::world::World;
 
 use crate::memory_world::MemoryWorld;
-use crate::nodes::run;
-use crate::ports;
-
-const PATIENCE: Duration = Duration::from_secs(20);
-
-fn options(id: u64, address: &str, members: &Members) -> NodeOptions {
-    NodeOptions {
-        id,
-        address: address.to_owned(),
-        bind_host: None,
-        members: members.clone(),
-        raft: RaftOptions::default(),
-        limits: Limits::default(),
-        clients: ClientOptions::default(),
-    }
-}
+use crate::nodes::{free_address, free_addresses, options, run, soon};
 
 async fn start(options: NodeOptions, disk: &MemoryDisk) -> Node<MemoryWorld> {
     let started = Node::start(options, disk.clone()).await;
@@ -47,7 +31,7 @@ async fn set(address: &str, key: &'static str) {
         keep_ttl: false,
         condition: SetCondition::Always,
     });
-    let deadline = MemoryWorld::now() + PATIENCE;
+    let deadline = soon();
     let answer = client.write(None, &command, 0, deadline).await;
     answer.expect("a cluster with a leader serves writes");
 }
@@ -57,7 +41,7 @@ async fn get(address: &str, key: &'static str) -> Option<Versioned> {
     let query = Query::Get {
         keys: vec![key.into()],
     };
-    let deadline = MemoryWorld::now() + PATIENCE;
+    let deadline = soon();
     match client.read(None, &query, deadline).await {
         Ok(Reply::Values(mut values)) => values.remove(0),
         other => panic!("a cluster with a leader serves reads: {other:?}"),
@@ -66,9 +50,7 @@ async fn get(address: &str, key: &'static str) -> Option<Versioned> {
 
 /// A cluster of two that has the key `a`, stopped; the disks.
 async fn cluster_of_two() -> [MemoryDisk; 2] {
-    let addresses: Vec<String> = (ports::free(2).iter())
-        .map(|port| format!("127.0.0.1:{port}"))
-        .collect();
+    let addresses = free_addresses(2);
     let members: Members = (1..).zip(addresses.iter().cloned()).collect();
     let disks = [MemoryDisk::new(), MemoryDisk::new()];
     let mut nodes = Vec::new();
@@ -87,7 +69,7 @@ fn one_node_of_a_lost_majority_goes_on_alone_when_it_is_forced() {
     run(async {
         let [disk, lost] = cluster_of_two().await;
         // Its process is gone, in the place of the port it had there is a new one.
-        let address = format!("127.0.0.1:{}", ports::free(1)[0]);
+        let address = free_address();
         let alone = options(1, &address, &Members::new());
         force_new_cluster::<MemoryWorld>(&alone, disk.clone())
             .await
@@ -98,7 +80,7 @@ fn one_node_of_a_lost_majority_goes_on_alone_when_it_is_forced() {
         assert_eq!(node.membership().voters, [1].into());
 
         // What is left of the old cluster does not come in.
-        let other = format!("127.0.0.1:{}", ports::free(1)[0]);
+        let other = free_address();
         let _old = start(options(2, &other, &Members::new()), &lost).await;
         let refused = node.add_member(2, &other).await;
         let why = refused
@@ -112,7 +94,7 @@ fn one_node_of_a_lost_majority_goes_on_alone_when_it_is_forced() {
 #[test]
 fn a_snapshot_is_a_backup_that_a_node_can_be_restored_from() {
     run(async {
-        let address = format!("127.0.0.1:{}", ports::free(1)[0]);
+        let address = free_address();
         let members = Members::from([(1, address.clone())]);
         let disk = MemoryDisk::new();
         let node = start(options(1, &address, &members), &disk).await;
@@ -133,7 +115,7 @@ fn a_snapshot_is_a_backup_that_a_node_can_be_restored_from() {
         let restored = MemoryDisk::new();
         let bytes = disk.contents(&backup).expect("it was listed");
         restored.put(&backup, &bytes);
-        let address = format!("127.0.0.1:{}", ports::free(1)[0]);
+        let address = free_address();
         let alone = options(7, &address, &Members::new());
         force_new_cluster::<MemoryWorld>(&alone, restored.clone())
             .await
@@ -157,7 +139,7 @@ fn a_directory_of_the_release_before_is_read_and_carried_on() {
         disk.put("wal", include_bytes!("fixtures/release-0.1/wal"));
         let snapshot = include_bytes!("fixtures/release-0.1/snapshot-00000000000000000019");
         disk.put("snapshot-00000000000000000019", snapshot);
-        let address = format!("127.0.0.1:{}", ports::free(1)[0]);
+        let address = free_address();
         let node = start(options(1, &address, &Members::new()), &disk).await;
         for (key, value) in [
             ("key-0", "value-0"),
@@ -170,7 +152,7 @@ fn a_directory_of_the_release_before_is_read_and_carried_on() {
         set(&address, "new").await;
         node.stop("the test wants it").await;
 
-        let address = format!("127.0.0.1:{}", ports::free(1)[0]);
+        let address = free_address();
         let _again = start(options(1, &address, &Members::new()), &disk).await;
         for key in ["key-11", "new"] {
             assert!(get(&address, key).await.is_some(), "{key}");
@@ -182,7 +164,7 @@ fn a_directory_of_the_release_before_is_read_and_carried_on() {
 #[test]
 fn a_change_of_members_that_was_left_half_done_is_finished_by_the_next_leader() {
     run(async {
-        let address = format!("127.0.0.1:{}", ports::free(1)[0]);
+        let address = free_address();
         let members = Members::from([(1, address.clone())]);
         let disk = MemoryDisk::new();
         let node = start(options(1, &address, &members), &disk).await;
@@ -190,11 +172,11 @@ fn a_change_of_members_that_was_left_half_done_is_finished_by_the_next_leader() 
         node.stop("the test wants it").await;
         append_joint_configuration(&disk, &address).await;
 
-        let address = format!("127.0.0.1:{}", ports::free(1)[0]);
+        let address = free_address();
         let node = start(options(1, &address, &Members::new()), &disk).await;
         // Applied behind the joint configuration, which is in force until it is left.
         set(&address, "b").await;
-        let deadline = MemoryWorld::now() + PATIENCE;
+        let deadline = soon();
         while node.membership().is_changing {
             assert!(MemoryWorld::now() < deadline, "nobody finishes the change");
             MemoryWorld::sleep(Duration::from_millis(1)).await;

@@ -9,10 +9,10 @@ use std::time::Duration;
 use openraft::StorageError;
 use openraft::testing::log::{StoreBuilder, Suite};
 use squall_cluster::client::{CallError, Client};
-use squall_cluster::node::{ClientOptions, Node, NodeOptions};
+use squall_cluster::node::Node;
 use squall_cluster::raft::log_store::LogStore;
 use squall_cluster::raft::state_machine::StateMachine;
-use squall_cluster::raft::{Members, RaftOptions, RaftWorld, TypeConfig};
+use squall_cluster::raft::{Members, RaftWorld, TypeConfig};
 use squall_cluster::state::Limits;
 use squall_cluster::state::command::{CacheCommand, Command};
 use squall_cluster::storage::{MemoryDisk, RealDisk};
@@ -20,8 +20,7 @@ use squall_cluster::world::{self, RealWorld, World};
 use tempfile::TempDir;
 
 use crate::memory_world::MemoryWorld;
-use crate::nodes::run;
-use crate::ports;
+use crate::nodes::{free_address, options, run};
 
 async fn open<W: RaftWorld>(disk: W::Disk) -> (LogStore<W>, StateMachine<W>) {
     let machine = StateMachine::open(disk.clone(), Limits::default()).await;
@@ -79,16 +78,9 @@ fn the_stores_keep_openrafts_contract_on_a_disk_in_memory() {
 #[test]
 fn a_node_whose_disk_fails_to_sync_acknowledges_nothing_and_ends_at_once() {
     run(async {
-        let address = format!("127.0.0.1:{}", ports::free(1)[0]);
-        let options = NodeOptions {
-            id: 1,
-            address: address.clone(),
-            bind_host: None,
-            members: Members::from([(1, address.clone())]),
-            raft: RaftOptions::default(),
-            limits: Limits::default(),
-            clients: ClientOptions::default(),
-        };
+        let address = free_address();
+        let members = Members::from([(1, address.clone())]);
+        let options = options(1, &address, &members);
         let disk = MemoryDisk::new();
         let node = Node::<MemoryWorld>::start(options, disk.clone()).await;
         let node = node.expect("the port is free and the disk is empty");

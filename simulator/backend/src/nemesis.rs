@@ -33,8 +33,8 @@ pub const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// An instant fault waits this long for its target.
 pub(super) const INSTANT_PATIENCE_US: u64 = 5_000_000;
 
-/// A fault that is in force beyond its end, since it could not be undone.
-struct NotUndone {
+/// A fault whose time is over.
+struct EndedFault {
     fault: PlannedFault,
     action: Action<usize>,
     targets: Vec<String>,
@@ -58,7 +58,7 @@ pub struct Nemesis<S: Site> {
     /// Whether too few nodes were left unharmed when that was last looked at.
     lacks_majority: Cell<bool>,
     /// Faults that could not be ended when they were to.
-    not_undone: RefCell<Vec<NotUndone>>,
+    not_undone: RefCell<Vec<EndedFault>>,
     chaos_ends_us: u64,
     /// Faults that are not over.
     active: Cell<usize>,
@@ -203,33 +203,35 @@ impl<S: Site> Nemesis<S> {
             }
             is_in_force = self.keep_in_force(fault, &action, ends_us).await;
         }
-        let undone = self.heal(fault.id, &action).await;
+        let ended = EndedFault {
+            fault: fault.clone(),
+            action,
+            targets,
+            is_in_force,
+        };
+        let undone = self.undo(&ended).await;
         self.unavailable.borrow_mut().remove(&fault.id);
-        match undone {
-            Ok(()) if is_in_force => self.report(fault, targets, FaultStatus::Healed),
-            Ok(()) => {}
-            Err(_) => self.not_undone.borrow_mut().push(NotUndone {
-                fault: fault.clone(),
-                action,
-                targets,
-                is_in_force,
-            }),
+        if undone.is_err() {
+            self.not_undone.borrow_mut().push(ended);
         }
         self.look_for_majority();
     }
 
-    /// Tries again to end what could not be ended while other faults were in force.
+    /// Undoes a fault whose time is over, and reports that it is healed if it was in force.
+    async fn undo(&self, ended: &EndedFault) -> Result<(), String> {
+        self.heal(ended.fault.id, &ended.action).await?;
+        if ended.is_in_force {
+            self.report(&ended.fault, ended.targets.clone(), FaultStatus::Healed);
+        }
+        Ok(())
+    }
+
+    /// Tries again to undo what could not be undone while other faults were in force.
     async fn undo_again(&self) {
-        for left in self.not_undone.take() {
-            match self.heal(left.fault.id, &left.action).await {
-                Ok(()) if left.is_in_force => {
-                    self.report(&left.fault, left.targets, FaultStatus::Healed);
-                }
-                Ok(()) => {}
-                Err(why) => {
-                    let fault = left.fault.id;
-                    self.recorder().missed(HarnessEvent::Undo { fault, why });
-                }
+        for ended in self.not_undone.take() {
+            if let Err(why) = self.undo(&ended).await {
+                let fault = ended.fault.id;
+                self.recorder().missed(HarnessEvent::Undo { fault, why });
             }
         }
     }

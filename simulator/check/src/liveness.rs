@@ -4,13 +4,14 @@
 //!
 //! Source: the liveness mode of TigerBeetle's VOPR (`src/vopr.zig`), in which every request
 //! must complete, and the minimum rate that etcd's robustness tests demand. The harness times
-//! the deadlines, which count from the last heal, and records what was missed as a typed
+//! the deadlines, which count from the planned end of the last fault, and records what was missed as a typed
 //! event; each such event after the heal is a violation. Served is a client if one of its
 //! operations in the serve phase was answered by the service, if only by a refusal that the
 //! service's rules demand (a queue is full), and a service if it acknowledges at least
 //! [`LEAST_RATE_PERCENT`] of its rate in the warm-up.
 //!
-//! Not checked: how long recovery took, which is measured, not judged; rates where the load
+//! Not checked: a client that asks once and gives up within a second, perhaps on a dead
+//! connection; how long recovery took, which is measured, not judged; rates where the load
 //! has steps, whose levels differ; and operations that never returned, unless the harness says
 //! that their clients still wait.
 
@@ -197,8 +198,8 @@ fn judge_clients(view: &View, judge: &mut Judge) {
     for ((client, service), operations) in clients {
         let is_answered = |o: &&Operation| o.outcome.is_some_and(Outcome::is_answer);
         let is_served = operations.iter().any(is_answered);
-        if !is_served && lost_its_only_one(&operations) {
-            judge.pass_over(|| format!("{client} asked once, and lost its connection"));
+        if !is_served && gave_up_its_only_one(&operations) {
+            judge.pass_over(|| format!("{client} asked once, and did not wait for an answer"));
             continue;
         }
         judge.count_checked();
@@ -213,8 +214,8 @@ fn judge_clients(view: &View, judge: &mut Judge) {
 }
 
 /// One that asks once may do so on a connection whose other end has died in the meantime, and
-/// learns of it at once. Only one that then asks again can be served or not.
-fn lost_its_only_one(operations: &[&Operation]) -> bool {
+/// not wait for an answer. Only one that asks again, or waits, can be served or not.
+fn gave_up_its_only_one(operations: &[&Operation]) -> bool {
     let [only] = operations else { return false };
     let returned_us = only.returned_us.unwrap_or(u64::MAX);
     returned_us - only.invoked_us < SHORTEST_SERVE_US

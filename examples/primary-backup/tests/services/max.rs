@@ -77,7 +77,7 @@ fn an_own_service_is_asked_probed_audited_judged_and_reported() {
 
 #[test]
 fn a_raise_that_was_acknowledged_survives_the_primary() {
-    failover(false).seeds(1..=4).check(|report| {
+    failover(false).seeds(1..=6).check(|report| {
         report.must_pass();
         assert_eq!(report.holds("max_linearizable"), Some(true));
         assert!(report.downtime().max() < seconds(2));
@@ -99,7 +99,7 @@ fn an_early_acknowledgement_breaks_the_own_model_and_shrinks() {
     let found = failed
         .next()
         .expect("the mistake shows within twenty seeds");
-    let smallest = mistaken.shrink(found.seed, seconds(60), RunReport::must_pass);
+    let smallest = mistaken.shrink(found.seed, seconds(240), RunReport::must_pass);
     let smallest = smallest.expect("it fails");
     assert!(
         smallest.why.contains("max_linearizable"),

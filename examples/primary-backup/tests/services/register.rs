@@ -16,7 +16,7 @@ fn failover(early_ack: bool) -> Simulation {
 
 #[test]
 fn a_write_that_was_acknowledged_survives_the_primary() {
-    failover(false).seeds(1..=4).check(|report| {
+    failover(false).seeds(1..=8).check(|report| {
         report.must_pass();
         assert_eq!(report.lost(), 0);
         assert_eq!(report.holds("cache_linearizable"), Some(true));
@@ -28,19 +28,21 @@ fn a_write_that_was_acknowledged_survives_the_primary() {
 #[test]
 fn an_early_acknowledgement_is_found_replayed_and_shrunk() {
     let mistaken = failover(true);
-    let runs = mistaken.clone().seeds(1..=10).run();
+    let runs = mistaken.clone().seeds(1..=20).run();
     let mut failed = runs
         .results()
         .iter()
         .filter(|result| !result.causes.is_empty());
-    let found = failed.next().expect("the mistake shows within ten seeds");
+    let found = failed
+        .next()
+        .expect("the mistake shows within twenty seeds");
     let facts = found.run.as_ref().expect("it was judged");
 
     let only = found.seed..=found.seed;
     let again = mistaken.clone().seeds(only).run();
     assert_eq!(&again.results()[0], found, "a replay is the same run");
 
-    let smallest = mistaken.shrink(found.seed, seconds(60), RunReport::must_pass);
+    let smallest = mistaken.shrink(found.seed, seconds(240), RunReport::must_pass);
     let smallest = smallest.expect("it fails");
     println!(
         "{}\n{}, {} operations",

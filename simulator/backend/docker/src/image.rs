@@ -22,6 +22,8 @@ const BUILT: &str = "static/x86_64-unknown-linux-gnu/node/squall-node";
 const BESIDE: &str = "squall-node-static";
 
 const BLOCK: usize = 512;
+/// Bytes of a name in a tar archive are 100, and libraries have a directory before theirs.
+const LONGEST_PATH: usize = 100 - "libraries".len();
 /// Of the user in the Dockerfile.
 const USER: u64 = 65_532;
 
@@ -93,6 +95,11 @@ fn libraries(path: &Path) -> Result<Vec<Library>, DockerError> {
     }
     let text = String::from_utf8_lossy(&listed.stdout);
     let read = |file: &str| {
+        if file.len() > LONGEST_PATH {
+            return Err(failed(format!(
+                "{file} is a longer path than an image takes"
+            )));
+        }
         let content = std::fs::read(file).map_err(|e| failed(format!("{file}: {e}")))?;
         Ok((file.to_owned(), content))
     };

@@ -242,14 +242,7 @@ fn sync_on(cores: usize) -> (Nanos, Nanos) {
         clock.sleep_until(SYNC / 2).await;
         seen.set(Some(clock.now()));
     });
-    loop {
-        while executor.run_ready() {}
-        let Some(next) = executor.next_timer() else {
-            break;
-        };
-        executor.set_time(next);
-        executor.fire_due();
-    }
+    play(&executor, Nanos::MAX);
     let usage = executor.usage(node).expect("it is charged");
     assert_eq!(
         usage.syncs, 1,
