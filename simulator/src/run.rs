@@ -12,7 +12,7 @@ use crate::baseline::Reference;
 use crate::check;
 use crate::history::jsonl::Header;
 pub use crate::history::resources;
-use crate::history::{EventKind, History, MAJORITY_AGAIN, NO_MAJORITY};
+use crate::history::{EventKind, History};
 use crate::measure::{self, Resources};
 use crate::plan::{Pacing, Plan};
 use crate::report::{self, Cluster, ElectionTimeout, Input, Machine, Ms, Report, WallInput};
@@ -328,14 +328,12 @@ fn quorum_loss(plan: &Plan, history: &History) -> Option<String> {
     let mut spells = Vec::new();
     let mut since_us = None;
     for event in &history.events {
-        let EventKind::Note { text } = &event.kind else {
+        let EventKind::Majority { is_left, .. } = event.kind else {
             continue;
         };
-        if text.starts_with(NO_MAJORITY) {
+        if !is_left {
             since_us = Some(event.at_us);
-        } else if text == MAJORITY_AGAIN
-            && let Some(from_us) = since_us.take()
-        {
+        } else if let Some(from_us) = since_us.take() {
             spells.push(format!(
                 "from {} to {} ms",
                 from_us / 1_000,

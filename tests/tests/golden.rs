@@ -39,9 +39,14 @@ fn line(kind: &EventKind) -> Option<(&str, String)> {
         EventKind::Phase { phase } => Some(("phase", format!("{phase:?}").to_lowercase())),
         EventKind::Fault(fault) => Some(("fault", fault_text(fault))),
         EventKind::Node { node, event } => node_text(event).map(|text| (node.as_str(), text)),
+        EventKind::Majority { is_left, impaired } => {
+            let impaired = impaired.join(" ");
+            Some(("majority", format!("left: {is_left}; impaired: {impaired}")))
+        }
         EventKind::Note { text } => Some(("note", text.clone())),
         EventKind::Harness { event } => Some(("harness", format!("{event:?}"))),
-        EventKind::Invoke { .. }
+        EventKind::Setup { .. }
+        | EventKind::Invoke { .. }
         | EventKind::Return { .. }
         | EventKind::Retry { .. }
         | EventKind::Stream { .. }

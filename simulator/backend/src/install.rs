@@ -74,7 +74,7 @@ impl<S: Site> Nemesis<S> {
                     MemberChange::Remove(node) => self.operator.remove(*node).await,
                     MemberChange::Replace(node) => self.operator.replace(*node).await,
                 };
-                let at_us = done.map_err(InstallError::Skipped)?;
+                let at_us = done?;
                 return Ok(Installed { at_us });
             }
             Action::Client(client_fault) => {
@@ -136,11 +136,14 @@ impl<S: Site> Nemesis<S> {
             Action::Partition { .. } | Action::Link { .. } => {
                 return self.site.remove(fault).await;
             }
-            Action::Member(change) => match change {
-                MemberChange::Add(node) => return self.operator.remove(*node).await.map(drop),
-                MemberChange::Remove(node) => return self.operator.add(*node).await.map(drop),
-                MemberChange::Replace(_) => {}
-            },
+            Action::Member(change) => {
+                let undone = match change {
+                    MemberChange::Add(node) => self.operator.remove(*node).await,
+                    MemberChange::Remove(node) => self.operator.add(*node).await,
+                    MemberChange::Replace(_) => return Ok(()),
+                };
+                return undone.map(drop).map_err(InstallError::into_text);
+            }
             Action::Client(ClientFault::RetryStorm(_)) => {
                 let clients = self.storms.borrow_mut().remove(&fault);
                 let clients = clients.into_iter().flatten();
@@ -289,7 +292,7 @@ impl<S: Site> Nemesis<S> {
         for node in nodes {
             let done = self.operator.repair(*node).await;
             self.operator.reserve(*node, false);
-            failed = failed.and(done);
+            failed = failed.and(done.map_err(InstallError::into_text));
         }
         failed
     }

@@ -22,9 +22,7 @@ use super::triggers::Triggers;
 use super::wait;
 use squall_fault::kind::Silence;
 use squall_fault::{Action, NodeFault, Roles, Target, node_name, resolve};
-use squall_history::{
-    EventKind, FaultEvent, FaultStatus, HarnessEvent, MAJORITY_AGAIN, NO_MAJORITY, Recorder,
-};
+use squall_history::{EventKind, FaultEvent, FaultStatus, HarnessEvent, Recorder};
 use squall_plan::plan::{Plan, PlannedFault};
 use squall_workload::{ClientHandle, RunContext};
 
@@ -129,18 +127,16 @@ impl<S: Site> Nemesis<S> {
         self.look_for_majority();
     }
 
-    /// Notes when the faults leave no majority unharmed, and when they do again: what a
-    /// cluster does not answer in between, no cluster could.
+    /// Records when the faults leave no majority unharmed, and when they do again.
     pub(super) fn look_for_majority(&self) {
         let unavailable = self.unavailable_now();
         let lacks = lacks_majority(&self.site.voters(), &unavailable);
         if self.lacks_majority.replace(lacks) == lacks {
             return;
         }
-        let names: Vec<String> = unavailable.into_iter().map(node_name).collect();
-        self.recorder().note(match lacks {
-            true => format!("{NO_MAJORITY}: {} are impaired", names.join(", ")),
-            false => MAJORITY_AGAIN.to_owned(),
+        self.recorder().record(EventKind::Majority {
+            is_left: !lacks,
+            impaired: unavailable.into_iter().map(node_name).collect(),
         });
     }
 
@@ -191,6 +187,7 @@ impl<S: Site> Nemesis<S> {
         };
         let event = FaultEvent {
             cut_off: cut_off.into_iter().map(node_name).collect(),
+            drift_ppm: action.drift_ppm(),
             ..self.event(fault, targets.clone(), status)
         };
         self.recorder().record_at(at_us, EventKind::Fault(event));
@@ -266,6 +263,7 @@ impl<S: Site> Nemesis<S> {
             kind: fault.action.kind(),
             targets,
             cut_off: Vec::new(),
+            drift_ppm: None,
             status,
         }
     }

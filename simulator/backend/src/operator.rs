@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use squall_world::World;
 
-use super::site::{Change, Site};
+use super::site::{Change, InstallError, Site};
 use squall_fault::node_name;
 use squall_history::HarnessEvent;
 use squall_workload::RunContext;
@@ -68,8 +68,8 @@ impl<S: Site> Operator<S> {
                     let operator = self.clone();
                     S::World::spawn(async move {
                         // What could not be done now is tried again when all is healed.
-                        if let Err(why) = operator.repair(node).await {
-                            operator.missed(why);
+                        if let Err(error) = operator.repair(node).await {
+                            operator.missed(error);
                         }
                     });
                 }
@@ -91,7 +91,10 @@ impl<S: Site> Operator<S> {
     }
 
     /// Replaces the node if it has lost what it had stored, and nobody has done so yet.
-    pub async fn repair(&self, node: usize) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// It gave up, as in [`Self::replace`].
+    pub async fn repair(&self, node: usize) -> Result<(), InstallError> {
         let _turn = self.turn(node).await;
         match self.site.data_loss(node) {
             Some(_) => self.swap(node).await,
@@ -101,23 +104,34 @@ impl<S: Site> Operator<S> {
 
     /// Replaces the node by a machine with an empty disk. Returns when that began, in
     /// microseconds of the run.
-    pub async fn replace(&self, node: usize) -> Result<u64, String> {
+    ///
+    /// # Errors
+    /// It gave up: skipped if the configuration is seen to be as it was before, and uncertain
+    /// otherwise, since what was asked for may yet be done.
+    pub async fn replace(&self, node: usize) -> Result<u64, InstallError> {
         let turn = self.turn(node).await;
         self.swap(node).await.map(|()| turn.begun_us)
     }
 
-    async fn swap(&self, node: usize) -> Result<(), String> {
+    async fn swap(&self, node: usize) -> Result<(), InstallError> {
         self.change(node, Change::Remove).await?;
         if self.site.is_up(node) {
             self.site.kill(&[node]).await;
         }
         self.site.replace(node).await;
         self.site.start(node).await;
-        self.change(node, Change::Add).await
+        let added = self.change(node, Change::Add).await;
+        added.map_err(|error| {
+            let why = error.into_text();
+            InstallError::Uncertain(format!("removed and replaced, and then {why}"))
+        })
     }
 
     /// Takes the node out of the cluster; its process goes on. Returns as [`Self::replace`].
-    pub async fn remove(&self, node: usize) -> Result<u64, String> {
+    ///
+    /// # Errors
+    /// As [`Self::replace`].
+    pub async fn remove(&self, node: usize) -> Result<u64, InstallError> {
         let turn = self.turn(node).await;
         self.change(node, Change::Remove)
             .await
@@ -125,10 +139,14 @@ impl<S: Site> Operator<S> {
     }
 
     /// Makes the node a voter. Returns as [`Self::replace`].
-    pub async fn add(&self, node: usize) -> Result<u64, String> {
+    ///
+    /// # Errors
+    /// As [`Self::replace`].
+    pub async fn add(&self, node: usize) -> Result<u64, InstallError> {
         let turn = self.turn(node).await;
         if self.site.data_loss(node).is_some() {
-            return Err(format!("{} has lost its disk", node_name(node)));
+            let why = format!("{} has lost its disk", node_name(node));
+            return Err(InstallError::Skipped(why));
         }
         self.change(node, Change::Add).await.map(|()| turn.begun_us)
     }
@@ -146,13 +164,14 @@ impl<S: Site> Operator<S> {
                 None if node < members => self.add(node).await.map(drop),
                 None => self.remove(node).await.map(drop),
             };
-            if let Err(why) = done {
-                self.missed(why);
+            if let Err(error) = done {
+                self.missed(error);
             }
         }
     }
 
-    fn missed(&self, why: String) {
+    fn missed(&self, error: InstallError) {
+        let why = error.into_text();
         let recorder = &self.context.recorder;
         recorder.missed(HarnessEvent::Membership { why });
     }
@@ -169,13 +188,20 @@ impl<S: Site> Operator<S> {
     }
 
     /// Has the change made, and waits until the leader has applied it.
-    async fn change(&self, node: usize, change: Change) -> Result<(), String> {
+    async fn change(&self, node: usize, change: Change) -> Result<(), InstallError> {
         let deadline = S::World::now() + PATIENCE;
+        let before = self.site.configuration();
         let mut why = String::from("no node leads");
         while !self.is_done(node, change) {
             if S::World::now() >= deadline {
                 let (name, verb) = (node_name(node), verb(change));
-                return Err(format!("{name} could not be {verb} in time: {why}"));
+                let why = format!("{name} could not be {verb} in time: {why}");
+                let now = self.site.configuration();
+                let is_as_it_was = now == before && now.is_some_and(|now| !now.is_changing);
+                return Err(match is_as_it_was {
+                    true => InstallError::Skipped(why),
+                    false => InstallError::Uncertain(why),
+                });
             }
             if let Err(error) = self.ask(node, change).await {
                 why = error;

@@ -12,7 +12,7 @@ use squall_world::{Instant, World};
 use super::nemesis::Nemesis;
 use super::site::Site;
 use squall_fault::node_name;
-use squall_history::{EventKind, HarnessEvent, Phase, UNFINISHED};
+use squall_history::{EventKind, HarnessEvent, LoadEvent, Phase};
 use squall_plan::plan::Plan;
 use squall_workload::{RunContext, audit, probe};
 
@@ -56,6 +56,7 @@ impl<S: Site> Stage<S> {
     /// Plays all phases.
     pub async fn play(&self) {
         let phases = &self.plan.phases;
+        self.context.recorder.record(self.setup());
         self.enter(Phase::Warmup);
         self.start_clients();
         self.nemesis.start(&self.plan);
@@ -95,7 +96,18 @@ impl<S: Site> Stage<S> {
         let done = || self.context.is_done() && last_us.is_none_or(|us| recorder.now_us() >= us);
         let limit = Duration::from_micros(phases.chaos_us);
         if !self.wait(limit, done).await && self.plan.is_limited() {
-            recorder.note(UNFINISHED);
+            let event = LoadEvent::Unfinished;
+            recorder.record(EventKind::Load { event });
+        }
+    }
+
+    fn setup(&self) -> EventKind {
+        let lease_us = self.plan.cluster.election_max_ms.saturating_mul(1_000);
+        let drifts = self.plan.clocks.iter().map(|clock| clock.drift_ppm);
+        let drifts = (0..).map(node_name).zip(drifts);
+        EventKind::Setup {
+            lease_us: (!self.context.is_foreign).then_some(lease_us),
+            drift_ppm: drifts.filter(|(_, ppm)| *ppm != 0).collect(),
         }
     }
 

@@ -9,10 +9,10 @@
 //! Source: `EXPIRE`, `TTL` and `SET … EX` of Redis. Log time runs at most as fast as the run's clock,
 //! so a lifetime that began when the set was sent, the earliest moment, cannot end earlier
 //! than that plus its length. It ends late by the time without a leader and a moment, so the
-//! upper bound counts from the last change of leader or fault, with [`GRACE_US`] on top.
+//! upper bound counts from the last change of leader or fault, with [`GRACE_US`] on top. A clock
+//! that runs slow lengthens it, and one that runs faster than the cluster bears shortens it.
 //!
-//! Not checked: lateness while a clock drifts, which lengthens log time, and absence where keys
-//! may have been evicted.
+//! Not checked: absence where keys may have been evicted.
 
 use std::collections::BTreeMap;
 
@@ -44,7 +44,7 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
             };
             match value {
                 Some(_) => judge_presence(view, judge, key, &writes, read, *version),
-                None if !may_evict => judge_absence(judge, key, &writes, read),
+                None if !may_evict => judge_absence(view, judge, key, &writes, read),
                 None => judge.pass_over(|| "keys may have been evicted".into()),
             }
         }
@@ -140,7 +140,7 @@ fn lifetime_us(write: &Operation) -> Option<u64> {
 }
 
 /// The key is absent only if the lifetime of some write that may be the last one can be over.
-fn judge_absence(judge: &mut Judge, key: &str, writes: &Writes, read: &Operation) {
+fn judge_absence(view: &View, judge: &mut Judge, key: &str, writes: &Writes, read: &Operation) {
     judge.count_checked();
     let Some((version, last)) = writes.last_before(read) else {
         return;
@@ -149,6 +149,7 @@ fn judge_absence(judge: &mut Judge, key: &str, writes: &Writes, read: &Operation
     let mut candidates = writes.since(version, read);
     let can_be_over = candidates.any(|write| {
         lifetime_us(write).is_some_and(|lifetime_us| {
+            let lifetime_us = view.shortest_us(write.invoked_us, lifetime_us);
             write.invoked_us.saturating_add(lifetime_us) <= returned_us + STAMP_RESOLUTION_US
         })
     });
@@ -185,10 +186,8 @@ fn judge_presence(
         return;
     };
     let from_us = stored_us.max(view.calm_since_us(read.invoked_us));
-    if view.clocks_wrong(from_us, read.invoked_us).is_some() {
-        return;
-    }
-    let over_us = from_us.saturating_add(lifetime_us + GRACE_US);
+    let lifetime_us = view.longest_us(from_us, read.invoked_us, lifetime_us);
+    let over_us = from_us.saturating_add(lifetime_us).saturating_add(GRACE_US);
     if read.invoked_us > over_us {
         judge.violation(
             format!(
@@ -204,6 +203,7 @@ fn judge_presence(
 mod tests {
     use super::check;
     use crate::testing::*;
+    use squall_history::FaultStatus;
 
     fn stored_for_a_second() -> Run {
         let mut run = Run::new();
@@ -292,24 +292,32 @@ mod tests {
         not_judged(check, &run.end(), "may have been evicted");
     }
 
-    /// No clock may end a lifetime early; one that drifts may end it late.
+    /// A lifetime ends as early or late as a clock that drifts makes it, and no more.
     #[test]
     fn clocks_that_go_wrong() {
-        let read = |kind, at_ms, outcome| {
-            let mut run = stored_for_a_second();
-            run.fault(kind, "node-1", squall_history::FaultStatus::Installed);
+        let read = |run: &mut Run, at_ms, outcome| {
             run.at(at_ms).call("cache-1", get("k"), outcome);
             run.end()
         };
         let early = "gone before its lifetime is over";
-        for kind in ["clock_offset", "clock_drift", "clock_jump"] {
-            fails(check, &read(kind, 900, absent()), early);
+        let late = "version 5 is there";
+        for kind in ["clock_offset", "clock_jump"] {
+            let fault = || {
+                let mut run = stored_for_a_second();
+                run.fault(kind, "node-1", FaultStatus::Installed);
+                run
+            };
+            fails(check, &read(&mut fault(), 900, absent()), early);
+            fails(check, &read(&mut fault(), 4000, value("a", 5)), late);
         }
-        fails(
-            check,
-            &read("clock_jump", 4000, value("a", 5)),
-            "version 5 is there",
-        );
-        passes(check, &read("clock_drift", 4000, value("a", 5)));
+        let drift = |ppm, at_ms, outcome| {
+            let mut run = stored_for_a_second();
+            run.drift(Some(ppm), FaultStatus::Installed);
+            read(&mut run, at_ms, outcome)
+        };
+        fails(check, &drift(1_000, 900, absent()), early);
+        passes(check, &drift(150_000, 900, absent()));
+        fails(check, &drift(-1_000, 4000, value("a", 5)), late);
+        passes(check, &drift(-600_000, 4000, value("a", 5)));
     }
 }

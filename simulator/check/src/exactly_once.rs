@@ -113,7 +113,7 @@ mod tests {
         let mut run = Run::new();
         run.call("cache-1", increment("k", 1), counted(1, 5));
         let op = run.invoke("cache-1", increment("k", 1));
-        run.push(EventKind::Retry { op, unheard: false });
+        run.push(EventKind::retry(op, unknown()));
         run.returns(op, counted(2, 7));
         run
     }

@@ -141,7 +141,7 @@ pub(super) fn waits<'v, 'a>(view: &'v View<'a>, name: &str) -> Vec<Wait<'v, 'a>>
             return None;
         };
         let ran_out = operation.outcome == Some(&Outcome::NotGranted) && *wait_ms > 0;
-        let wait_us = wait_ms.saturating_mul(1_000);
+        let wait_us = view.shortest_us(operation.invoked_us, wait_ms.saturating_mul(1_000));
         let from_us = operation.returned_us?.saturating_sub(wait_us) + STAMP_RESOLUTION_US;
         let until_us = (operation.invoked_us + wait_us).saturating_sub(STAMP_RESOLUTION_US);
         (ran_out && from_us < until_us).then_some(Wait {

@@ -3,9 +3,9 @@
 //!
 //! Source: the visibility timeout of Amazon SQS. The timeout counts from when the first
 //! receive was sent, the earliest moment at which it can have begun, until the second one
-//! was answered. The delivery count gives the order of two deliveries. Times are the
-//! run's clock with no tolerance for drift, only for the millisecond resolution of log
-//! time. A nack that may have taken effect excuses the redelivery.
+//! was answered. The delivery count gives the order of two deliveries. The millisecond
+//! resolution of log time is allowed for, and a clock that runs faster than the cluster bears.
+//! A nack that may have taken effect excuses the redelivery.
 //!
 //! Not checked: that the message comes back at all (Q11), and a nack's delay (Q8).
 
@@ -25,7 +25,8 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
         {
             judge.count_checked();
             let [first, second] = [pair[0].0, pair[1].0].map(|index| &view.operations[index]);
-            let hidden_until_us = first.invoked_us.saturating_add(visibility_us(first));
+            let hidden_us = view.shortest_us(first.invoked_us, visibility_us(first));
+            let hidden_until_us = first.invoked_us.saturating_add(hidden_us);
             let again_us = second.returned_us.expect("a delivery has been answered");
             let early = again_us + STAMP_RESOLUTION_US < hidden_until_us;
             if early && !nacked(view, message, first, second) {

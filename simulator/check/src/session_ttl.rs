@@ -4,9 +4,11 @@
 //! here from when the client sent the renewal, the earliest moment at which the server
 //! can have granted it. A client that is told "not held" or "no such session" before then
 //! was cheated, unless the session was closed, or the refused release named a hold that
-//! was already given up or never granted. Times are the run's clock with no tolerance for
-//! drift, only for the millisecond resolution of log time: a scenario that makes clocks
-//! drift must choose its TTLs accordingly.
+//! was already given up or never granted. The millisecond resolution of log time is allowed
+//! for, and a clock that runs faster than the cluster bears.
+//!
+//! While the processes of a majority are down, log time stands still for the others: no session
+//! could be renewed. It may have gone on for a lease before it stood.
 //!
 //! A new leader gives every session its TTL again. So a session that was alive when the last
 //! leader's process ended lives for a TTL from when the next one took over. That is judged
@@ -16,13 +18,14 @@
 //! its session provably lives on, which is `lost_grants`.
 
 use super::locks::Session;
+use super::quorum_loss::{QuorumLoss, quorum_losses};
 use super::result::Judge;
 use super::view::{STAMP_RESOLUTION_US, View, may_have_effect};
 use super::words;
-use squall_history::{Action, NodeEvent, Operation, Outcome};
+use squall_history::{Action, EventKind, NodeEvent, Operation, Outcome};
 
 pub(super) fn check(view: &View, judge: &mut Judge) {
-    let leaderships = leaderships(view);
+    let pauses = pauses(view);
     for (&number, session) in &view.locks.sessions {
         let (Some(ttl_ms), Some(renewal)) = (session.ttl_ms, session.last_renewal) else {
             continue;
@@ -35,7 +38,7 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
             let Some(returned_us) = operation.returned_us else {
                 continue;
             };
-            let lives_until_us = lives_until_us(&leaderships, renewal, ttl_us, operation);
+            let lives_until_us = lives_until_us(view, &pauses, renewal, ttl_us, operation);
             if returned_us + STAMP_RESOLUTION_US < lives_until_us {
                 judge.violation(
                     format!(
@@ -90,21 +93,73 @@ fn leaderships(view: &View) -> Vec<Leadership> {
     leaderships
 }
 
+/// A time that does not count against sessions that were alive when it began.
+enum Pause {
+    Leadership(Leadership),
+    QuorumLoss { spell: QuorumLoss, lease_us: u64 },
+}
+
+impl Pause {
+    fn from_us(&self) -> u64 {
+        match self {
+            Pause::Leadership(change) => change.ended_us,
+            Pause::QuorumLoss { spell, .. } => spell.from_us,
+        }
+    }
+
+    /// Until when a session lives at least that would have lived until `until_us`, if it was
+    /// alive when this began, as far as that is known at `now_us`.
+    fn prolonged_us(&self, view: &View, until_us: u64, ttl_us: u64, now_us: u64) -> u64 {
+        match self {
+            Pause::Leadership(change) if change.began_us < now_us => {
+                let lives_us = view.shortest_us(change.began_us, ttl_us);
+                until_us.max(change.began_us.saturating_add(lives_us))
+            }
+            Pause::Leadership(_) => until_us,
+            Pause::QuorumLoss { spell, lease_us } => {
+                let over_us = spell.until_us.min(now_us);
+                let ran_us = view.longest_us(spell.from_us, over_us, *lease_us);
+                let stood_us = over_us.saturating_sub(spell.from_us.saturating_add(ran_us));
+                until_us.saturating_add(stood_us)
+            }
+        }
+    }
+}
+
+/// In the order in which they began.
+fn pauses(view: &View) -> Vec<Pause> {
+    let setups = view.history.events.iter().map(|event| &event.kind);
+    let lease_us = setups.filter_map(|kind| match kind {
+        EventKind::Setup { lease_us, .. } => *lease_us,
+        _ => None,
+    });
+    let mut pauses: Vec<Pause> = leaderships(view)
+        .into_iter()
+        .map(Pause::Leadership)
+        .collect();
+    if let Some(lease_us) = lease_us.last() {
+        let spells = quorum_losses(view).into_iter();
+        pauses.extend(spells.map(|spell| Pause::QuorumLoss { spell, lease_us }));
+    }
+    pauses.sort_by_key(Pause::from_us);
+    pauses
+}
+
 /// Until when the session surely lives, as far as it matters for `refused`.
 fn lives_until_us(
-    leaderships: &[Leadership],
+    view: &View,
+    pauses: &[Pause],
     renewal: &Operation,
     ttl_us: u64,
     refused: &Operation,
 ) -> u64 {
-    let mut until_us = renewal.invoked_us.saturating_add(ttl_us);
-    for leadership in leaderships {
-        let known = Some(leadership.began_us) < refused.returned_us;
-        let after = renewal
-            .returned_us
-            .is_some_and(|at_us| at_us <= leadership.ended_us);
-        if known && after && leadership.ended_us < until_us {
-            until_us = until_us.max(leadership.began_us.saturating_add(ttl_us));
+    let lives_us = view.shortest_us(renewal.invoked_us, ttl_us);
+    let mut until_us = renewal.invoked_us.saturating_add(lives_us);
+    let now_us = refused.returned_us.unwrap_or(u64::MAX);
+    let renewed_us = renewal.returned_us.unwrap_or(u64::MAX);
+    for pause in pauses {
+        if renewed_us <= pause.from_us() && pause.from_us() < until_us {
+            until_us = pause.prolonged_us(view, until_us, ttl_us, now_us);
         }
     }
     until_us
@@ -266,6 +321,31 @@ mod tests {
         run.at(1600)
             .call("lock-1", KeepAlive { session: 5 }, NotHeld);
         passes(check, &run.end());
+    }
+
+    /// Both followers are away for five seconds, and the leader stays.
+    #[test]
+    fn time_without_a_quorum_counts_for_nobody() {
+        let gone_at = |ms: u64, lease_ms| {
+            let mut run = Run::new();
+            run.setup(lease_ms, &[]);
+            run.members(&["node-1", "node-2", "node-3"]);
+            let opening = Action::OpenSession { ttl_ms: 2000 };
+            run.at(100).call("lock-1", opening, Session { session: 5 });
+            run.at(500).stopped("node-2").stopped("node-3");
+            let asked = run
+                .at(ms.min(5500))
+                .invoke("lock-1", KeepAlive { session: 5 });
+            run.at(5500).started("node-2");
+            run.at(ms).returns(asked, NotHeld).end()
+        };
+        // Log time stood from 1.1 s on, when a second of the TTL was left.
+        fails(check, &gone_at(5510, Some(600)), "too early");
+        fails(check, &gone_at(6490, Some(600)), "too early");
+        passes(check, &gone_at(6510, Some(600)));
+        // It had not come to a stand, or nobody knows.
+        passes(check, &gone_at(5510, Some(6000)));
+        passes(check, &gone_at(5510, None));
     }
 
     #[test]

@@ -66,13 +66,58 @@ impl Run {
     }
 
     pub(super) fn fault(&mut self, kind: &str, target: &str, status: FaultStatus) -> &mut Self {
+        self.push(EventKind::Fault(fault(kind, target, status)))
+    }
+
+    pub(super) fn started(&mut self, node: &str) -> &mut Self {
+        let (last_log, applied) = (0, 0);
+        self.node(node, NodeEvent::Started { last_log, applied })
+    }
+
+    pub(super) fn stopped(&mut self, node: &str) -> &mut Self {
+        let why = "killed".into();
+        self.node(node, NodeEvent::Stopped { why })
+    }
+
+    /// These start, and all have a vote.
+    pub(super) fn members(&mut self, names: &[&str]) -> &mut Self {
+        for name in names {
+            self.started(name);
+        }
+        self.configured(names, false)
+    }
+
+    /// These make up two configurations at once.
+    pub(super) fn joint(&mut self, names: &[&str]) -> &mut Self {
+        self.configured(names, true)
+    }
+
+    fn configured(&mut self, names: &[&str], joint: bool) -> &mut Self {
+        let event = NodeEvent::Membership {
+            index: 1,
+            voters: names.iter().map(|name| (*name).into()).collect(),
+            learners: Vec::new(),
+            joint,
+        };
+        self.node("node-1", event)
+    }
+
+    /// A clock begins to run at another rate, or no longer does.
+    pub(super) fn drift(&mut self, ppm: Option<i32>, status: FaultStatus) -> &mut Self {
+        let drift = fault("clock_drift", "node-1", status);
         self.push(EventKind::Fault(FaultEvent {
-            fault: 0,
-            kind: kind.parse().expect("tests know the kinds of faults"),
-            targets: vec![target.into()],
-            cut_off: Vec::new(),
-            status,
+            drift_ppm: ppm,
+            ..drift
         }))
+    }
+
+    /// The lease in milliseconds, and the clocks that run at a wrong rate.
+    pub(super) fn setup(&mut self, lease_ms: Option<u64>, drift_ppm: &[(&str, i32)]) -> &mut Self {
+        let drift_ppm = drift_ppm.iter().map(|(node, ppm)| ((*node).into(), *ppm));
+        self.push(EventKind::Setup {
+            lease_us: lease_ms.map(|ms| ms * 1_000),
+            drift_ppm: drift_ppm.collect(),
+        })
     }
 
     pub(super) fn invoke(&mut self, client: &str, action: Action) -> u64 {
@@ -125,6 +170,17 @@ impl Run {
             self.audit();
         }
         self.phase(Phase::End).cut()
+    }
+}
+
+fn fault(kind: &str, target: &str, status: FaultStatus) -> FaultEvent {
+    FaultEvent {
+        fault: 0,
+        kind: kind.parse().expect("tests know the kinds of faults"),
+        targets: vec![target.into()],
+        cut_off: Vec::new(),
+        drift_ppm: None,
+        status,
     }
 }
 

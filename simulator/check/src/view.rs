@@ -5,15 +5,14 @@
 //! the same instant keep their order. Operation A precedes B if A's return stands before
 //! B's invocation. It holds references only; it judges nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use indexmap::{IndexMap, IndexSet};
-use squall_fault::FaultKind;
 
 pub(super) use super::certainty::{certain, end, may_have_effect};
+use super::clocks::Clocks;
 use super::locks::Locks;
 use super::messages::Messages;
-use super::words::seconds;
 use squall_history::{
     Action, EventKind, FaultEvent, FaultStatus, History, NodeEvent, Operation, Phase, Service,
     operations,
@@ -22,10 +21,6 @@ use squall_history::{
 /// Nodes stamp log entries in whole milliseconds, so a deadline may seem to come up to
 /// this much early on the run's finer clock. This is rounding, not a tolerance for drift.
 pub(super) const STAMP_RESOLUTION_US: u64 = 1_000;
-
-/// How much faster or slower than real time a machine's clock may run: what the cluster
-/// bears, and counts log time slower by.
-pub(super) const DRIFT_PPM: u64 = 1_000;
 
 pub(super) struct View<'a> {
     pub(super) history: &'a History,
@@ -42,8 +37,8 @@ pub(super) struct View<'a> {
     pub(super) node_reads: IndexMap<&'a str, Vec<usize>>,
     /// The times at which a leader took over or a fault began or ended, in order.
     disturbances_us: Vec<u64>,
-    /// Intervals in which some clock ran at a wrong rate.
-    wrong_rates: Vec<(u64, u64)>,
+    /// How wrong the rates of clocks were.
+    clocks: Clocks,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +60,7 @@ impl<'a> View<'a> {
             volatile_keys,
             node_reads: node_reads(&operations),
             disturbances_us: disturbances_us(history),
-            wrong_rates: wrong_rates(history),
+            clocks: Clocks::new(history),
             history,
             operations,
         }
@@ -99,13 +94,16 @@ impl<'a> View<'a> {
         })
     }
 
-    /// The interval within `from_us..=until_us` in which some clock ran at a wrong rate, so
-    /// that upper bounds in log time say nothing. Lower bounds hold all the same: log time
-    /// runs slow by the drift that the cluster bears.
-    pub(super) fn clocks_wrong(&self, from_us: u64, until_us: u64) -> Option<ClocksWrong> {
-        let mut wrong = self.wrong_rates.iter();
-        let overlapping = wrong.find(|(start, end)| *start <= until_us && *end >= from_us);
-        overlapping.map(|&(from_us, until_us)| ClocksWrong { from_us, until_us })
+    /// The shortest true time that may pass from `from_us` on until log time has counted
+    /// `duration_us`: what a lower bound in log time promises.
+    pub(super) fn shortest_us(&self, from_us: u64, duration_us: u64) -> u64 {
+        self.clocks.shortest_us(from_us, duration_us)
+    }
+
+    /// The longest true time within `from_us..=until_us` until log time has counted
+    /// `duration_us`, as long as a leader has a quorum: what an upper bound in log time allows.
+    pub(super) fn longest_us(&self, from_us: u64, until_us: u64, duration_us: u64) -> u64 {
+        self.clocks.longest_us(from_us, until_us, duration_us)
     }
 
     /// The last time up to `at_us` at which a leader took over or a fault began or ended:
@@ -126,23 +124,6 @@ impl<'a> View<'a> {
     }
 }
 
-/// Why an upper bound was not judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ClocksWrong {
-    from_us: u64,
-    until_us: u64,
-}
-
-impl std::fmt::Display for ClocksWrong {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let from = seconds(self.from_us);
-        match self.until_us {
-            u64::MAX => write!(f, "clocks were wrong from {from} to the end"),
-            until_us => write!(f, "clocks were wrong from {from} to {}", seconds(until_us)),
-        }
-    }
-}
-
 fn disturbances_us(history: &History) -> Vec<u64> {
     let disturbs = |event: &&squall_history::Event| match &event.kind {
         EventKind::Fault(fault) => !matches!(fault.status, FaultStatus::Skipped { .. }),
@@ -154,33 +135,6 @@ fn disturbances_us(history: &History) -> Vec<u64> {
     };
     let events = history.events.iter();
     events.filter(disturbs).map(|event| event.at_us).collect()
-}
-
-/// From when a drift was installed, or may have been, until it was over. Log time counts with
-/// the leader's rate; clocks that are off or jump move no deadline, since a new leader carries
-/// every deadline along.
-fn wrong_rates(history: &History) -> Vec<(u64, u64)> {
-    let mut open: BTreeMap<usize, usize> = BTreeMap::new();
-    let mut wrong: Vec<(u64, u64)> = Vec::new();
-    for event in &history.events {
-        let EventKind::Fault(fault) = &event.kind else {
-            continue;
-        };
-        match fault.status {
-            _ if fault.kind != FaultKind::ClockDrift => {}
-            FaultStatus::Installed | FaultStatus::Uncertain { .. } => {
-                open.insert(fault.fault, wrong.len());
-                wrong.push((event.at_us, u64::MAX));
-            }
-            FaultStatus::Healed => {
-                if let Some(place) = open.remove(&fault.fault) {
-                    wrong[place].1 = event.at_us;
-                }
-            }
-            FaultStatus::Skipped { .. } => {}
-        }
-    }
-    wrong
 }
 
 pub(super) fn phases(history: &History) -> Vec<PhaseStart> {

@@ -61,6 +61,8 @@ impl<'a> Reader<'a> {
             | EventKind::Stream { .. }
             | EventKind::Load { .. }
             | EventKind::Harness { .. }
+            | EventKind::Setup { .. }
+            | EventKind::Majority { .. }
             | EventKind::Note { .. } => Ok(()),
         }
     }
@@ -144,11 +146,11 @@ mod tests {
     fn a_retry_of_what_is_not_outstanding() {
         let mut run = Run::new();
         let op = run.invoke("a", increment("k", 1));
-        run.push(EventKind::Retry { op, unheard: false })
+        run.push(EventKind::retry(op, Outcome::not_awaited()))
             .returns(op, counted(1, 5));
         passes(check, &run.cut());
         malformed(
-            run.push(EventKind::Retry { op, unheard: false }),
+            run.push(EventKind::retry(op, Outcome::not_awaited())),
             "not outstanding",
         );
     }

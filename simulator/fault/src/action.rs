@@ -256,6 +256,18 @@ impl Action<usize> {
         }
     }
 
+    /// How much faster it makes its nodes' clocks run, in parts per million, if it touches
+    /// their rate.
+    pub fn drift_ppm(&self) -> Option<i32> {
+        match self {
+            Action::Nodes {
+                does: NodeFault::Clock(ClockFault::Drift(by_ppm)),
+                ..
+            } => Some(*by_ppm),
+            _ => None,
+        }
+    }
+
     /// The nodes that cannot be counted on while the fault is in force: what a budget
     /// counts.
     pub fn unavailable(&self) -> BTreeSet<usize> {

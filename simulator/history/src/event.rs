@@ -1,5 +1,7 @@
 //! Events: one line of `history.jsonl` each.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use squall_fault::FaultKind;
@@ -8,14 +10,6 @@ use squall_fault::FaultKind;
 pub use squall_world::event::{NodeEvent, Served, Timed, Work};
 
 use super::{Action, Outcome};
-
-/// Begins a note: the faults in force leave no majority of the nodes unharmed.
-pub const NO_MAJORITY: &str = "no majority can answer";
-/// A note: they do again.
-pub const MAJORITY_AGAIN: &str = "a majority can answer again";
-
-/// A note: the chaos phase ended before all operations that were asked for.
-pub const UNFINISHED: &str = "the operations were not all done within the chaos phase";
 
 /// Something that happened at a point of the run's clock.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +24,17 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum EventKind {
+    /// How the cluster was set up, as far as checks must know it; once, before the first phase.
+    Setup {
+        /// For how long at most a leader that no quorum follows lets log time go on. Absent for
+        /// a system that is not Squall's own.
+        #[serde(default, skip_serializing_if = "Option::is_none", rename = "lease")]
+        lease_us: Option<u64>,
+        /// How much faster than true time the clocks of nodes run, apart from faults, in parts
+        /// per million; those that are true are left out.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        drift_ppm: BTreeMap<String, i32>,
+    },
     /// A phase begins.
     Phase {
         phase: Phase,
@@ -56,8 +61,19 @@ pub enum EventKind {
         /// Whether the client threw away the answer to the attempt before, on purpose.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         unheard: bool,
+        /// What the client learnt from the attempt before. Absent if it threw the answer away,
+        /// and in histories of earlier versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<Outcome>,
     },
     Fault(FaultEvent),
+    /// The faults in force leave no majority of the voters unharmed, or leave one again: what a
+    /// cluster does not answer in between, no cluster could.
+    Majority {
+        is_left: bool,
+        /// The nodes that faults keep away or impair.
+        impaired: Vec<String>,
+    },
     /// A node reports about itself.
     Node {
         node: String,
@@ -85,6 +101,18 @@ pub enum EventKind {
     Note {
         text: String,
     },
+}
+
+impl EventKind {
+    /// Operation `op` is sent once more, after the attempt before ended thus.
+    pub fn retry(op: u64, before: Outcome) -> Self {
+        let unheard = before.is_unheard();
+        EventKind::Retry {
+            op,
+            unheard,
+            before: (!unheard).then_some(before),
+        }
+    }
 }
 
 /// What the harness could not do, or see through within its time. Checks read these: a run
@@ -124,6 +152,8 @@ pub enum LoadEvent {
         to: u64,
         ramp_us: u64,
     },
+    /// The chaos phase ended before all operations that were asked for.
+    Unfinished,
     /// A limit of a stress test is not kept or broken, because nobody here can tell.
     Unknown { limit: StressLimit },
     /// A step broke a limit of a stress test. Times in microseconds, shares in millionths,
@@ -232,6 +262,10 @@ pub struct FaultEvent {
     /// Members that a partition cuts off from a majority of the members.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cut_off: Vec<String>,
+    /// How much faster it makes the targets' clocks run, in parts per million. Absent if it
+    /// leaves their rate alone, and in histories of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift_ppm: Option<i32>,
     #[serde(flatten)]
     pub status: FaultStatus,
 }

@@ -258,6 +258,7 @@ mod tests {
                 kind: squall_fault::FaultKind::Kill,
                 targets: vec!["node-1".into()],
                 cut_off: Vec::new(),
+                drift_ppm: None,
                 status: FaultStatus::Skipped {
                     why: "no leader".into(),
                 },

@@ -24,11 +24,11 @@ pub mod window;
 pub use action::{Action, Call, OPERATIONS, OperationClass, OperationInfo, operation_names};
 pub use backend_info::BackendInfo;
 pub use event::{
-    Event, EventKind, FaultEvent, FaultStatus, HarnessEvent, LoadEvent, LoadUnit, MAJORITY_AGAIN,
-    NO_MAJORITY, NodeEvent, Phase, Served, StreamEvent, StressLimit, Timed, UNFINISHED, Work,
+    Event, EventKind, FaultEvent, FaultStatus, HarnessEvent, LoadEvent, LoadUnit, NodeEvent, Phase,
+    Served, StreamEvent, StressLimit, Timed, Work,
 };
 pub use operation::{Operation, PROBE, dead_lettered_from, dead_letters_of, operations, start_us};
-pub use outcome::{Delivered, Found, Holder, NOT_AWAITED, Outcome};
+pub use outcome::{Delivered, Found, Holder, Outcome};
 pub use recorder::{Observed, Observer, Recorder};
 pub use service::{Name, Service};
 pub use window::Window;

@@ -92,7 +92,11 @@ pub enum Outcome {
 
 /// Why an outcome is unknown whose answer the harness had its client throw away: a client
 /// that vanishes after asking, or has lost its patience. It says nothing about the cluster.
-pub const NOT_AWAITED: &str = "the client did not wait for an answer";
+const NOT_AWAITED: &str = "the client did not wait for an answer";
+
+/// Begins why an outcome is unknown whose last attempt the service refused by its own rules.
+const REFUSED_AT_LAST: &str =
+    "an earlier attempt may have been executed, and the last was refused: ";
 
 /// What a service refuses by its own rules, as the history writes it.
 const REFUSALS: [&str; 15] = [
@@ -122,8 +126,26 @@ impl Outcome {
     /// Whether the service answered, if only by a refusal that its own rules demand.
     pub fn is_answer(&self) -> bool {
         match self {
-            Outcome::Failed { why } => REFUSALS.iter().any(|refusal| why.starts_with(refusal)),
-            outcome => outcome.is_acknowledged(),
+            Outcome::Failed { why } => is_refusal(why),
+            Outcome::Unknown { why } => why.strip_prefix(REFUSED_AT_LAST).is_some_and(is_refusal),
+            _ => true,
+        }
+    }
+
+    /// Of an operation of several attempts none of which told what became of it, the last of
+    /// which ended with `last`.
+    pub fn given_up(last: &Outcome) -> Self {
+        let why = match last {
+            Outcome::Failed { why } if is_refusal(why) => format!("{REFUSED_AT_LAST}{why}"),
+            _ => "no attempt was answered".into(),
+        };
+        Outcome::Unknown { why }
+    }
+
+    /// Of an attempt whose client did not listen for the answer.
+    pub fn not_awaited() -> Self {
+        Outcome::Unknown {
+            why: NOT_AWAITED.into(),
         }
     }
 
@@ -131,6 +153,10 @@ impl Outcome {
     pub fn is_unheard(&self) -> bool {
         matches!(self, Outcome::Unknown { why } if why == NOT_AWAITED)
     }
+}
+
+fn is_refusal(why: &str) -> bool {
+    REFUSALS.iter().any(|refusal| why.starts_with(refusal))
 }
 
 /// What a key held; `None` and version 0 where nothing was found.

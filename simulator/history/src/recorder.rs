@@ -91,10 +91,9 @@ impl Recorder {
         op
     }
 
-    /// The client sends operation `op` once more; `unheard` if it threw away the answer to the
-    /// attempt before.
-    pub fn retry(&self, op: u64, unheard: bool) {
-        self.record(EventKind::Retry { op, unheard });
+    /// The client sends operation `op` once more, after the attempt before ended thus.
+    pub fn retry(&self, op: u64, before: Outcome) {
+        self.record(EventKind::retry(op, before));
     }
 
     /// The client learns the outcome of operation `op`.

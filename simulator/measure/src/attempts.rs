@@ -67,15 +67,21 @@ impl Asker<'_> {
 
 /// Every client with every service that it asked, by service and name.
 pub fn askers<'a>(history: &'a History, operations: &[Operation<'a>]) -> Vec<Asker<'a>> {
-    let mut retries: BTreeMap<u64, Vec<(u64, bool)>> = BTreeMap::new();
+    let mut retries: BTreeMap<u64, Vec<(u64, Ended)>> = BTreeMap::new();
     let mut vanished: BTreeMap<&str, u64> = BTreeMap::new();
     for event in &history.events {
         match &event.kind {
-            EventKind::Retry { op, unheard } => {
-                retries
-                    .entry(*op)
-                    .or_default()
-                    .push((event.at_us, *unheard));
+            EventKind::Retry {
+                op,
+                unheard,
+                before,
+            } => {
+                let ended = match before {
+                    Some(outcome) if outcome.is_answer() => Ended::Answered,
+                    _ if *unheard => Ended::Unheard,
+                    _ => Ended::InVain,
+                };
+                retries.entry(*op).or_default().push((event.at_us, ended));
             }
             EventKind::Fault(FaultEvent {
                 kind: FaultKind::ClientCrash,
@@ -108,16 +114,13 @@ pub fn askers<'a>(history: &'a History, operations: &[Operation<'a>]) -> Vec<Ask
 /// The attempts of one operation, which was sent again at the times of `again`.
 fn attempts_of(
     operation: &Operation<'_>,
-    again: &[(u64, bool)],
+    again: &[(u64, Ended)],
     vanished_us: Option<u64>,
     end_us: u64,
 ) -> impl Iterator<Item = Attempt> {
     let asked = [operation.invoked_us].into_iter();
     let asked = asked.chain(again.iter().map(|(at_us, _)| *at_us));
-    let given_up = again.iter().map(|(at_us, unheard)| match unheard {
-        true => (*at_us, Ended::Unheard, false),
-        false => (*at_us, Ended::InVain, false),
-    });
+    let given_up = again.iter().map(|(at_us, ended)| (*at_us, *ended, false));
     let last = match (operation.outcome, operation.returned_us, vanished_us) {
         (Some(outcome), Some(at_us), _) => (at_us, ended(operation.action, outcome), false),
         (_, _, Some(at_us)) => (at_us.max(operation.invoked_us), Ended::Unheard, false),

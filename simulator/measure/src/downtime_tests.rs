@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::testing::{Script, failed, get, unknown};
-use squall_history::{Action, NOT_AWAITED, Outcome};
+use squall_history::{Action, Outcome};
 
 const MS: u64 = 1_000;
 const SECOND: u64 = 1_000_000;
@@ -163,13 +163,15 @@ fn waiting_on_request_is_no_downtime() {
 
 #[test]
 fn answers_thrown_away_on_purpose_are_no_downtime() {
-    let unheard = || Outcome::Unknown {
-        why: NOT_AWAITED.into(),
-    };
     let mut script = script();
-    script.op(3 * SECOND, get("k"), Some((3_001 * MS, unheard())));
+    script.op(
+        3 * SECOND,
+        get("k"),
+        Some((3_001 * MS, Outcome::not_awaited())),
+    );
     // The first answer is thrown away; the second attempt is answered at once.
-    script.get(4 * SECOND, 5_503 * MS).retry(5_500 * MS, true);
+    script.get(4 * SECOND, 5_503 * MS);
+    script.retry(5_500 * MS, Outcome::not_awaited());
     // Its client vanishes.
     script.by("cache-2").op(6 * SECOND, get("k"), None);
     script.fault(0, "client_crash", &["cache-2"], 6_010 * MS, None);
@@ -189,7 +191,8 @@ fn answers_thrown_away_on_purpose_are_no_downtime() {
 #[test]
 fn attempts_of_one_operation_are_in_vain_one_by_one() {
     let mut script = script();
-    script.get(4 * SECOND, 6_203 * MS).retry(6_200 * MS, false);
+    script.get(4 * SECOND, 6_203 * MS);
+    script.retry(6_200 * MS, unknown());
     let outages = measured(&mut script);
     assert_eq!(clients(&outages), [("cache-1", 4 * SECOND, 2_203 * MS, 1)]);
 }
@@ -204,6 +207,23 @@ fn a_refusal_by_the_rules_of_the_service_is_an_answer() {
         script.op(at_ms * MS, get("k"), Some((at_ms * MS + 500, full())));
     }
     assert_eq!(clients(&measured(&mut script)), []);
+}
+
+#[test]
+fn attempts_that_the_service_refuses_are_answered() {
+    let full = || Outcome::Failed {
+        why: "QueueFull { depth: 8, limit: 8 }".into(),
+    };
+    let mut script = script();
+    // The first attempt may have been executed, so its client asks on until it gives up.
+    let given_up = Outcome::given_up(&full());
+    script.op(3 * SECOND, get("k"), Some((9_005 * MS, given_up)));
+    script.retry(3_500 * MS, unknown());
+    for at_ms in (3_505..9_000).step_by(35) {
+        script.retry(at_ms * MS, full());
+    }
+    let outages = measured(&mut script);
+    assert_eq!(clients(&outages), [("cache-1", 3 * SECOND, 505 * MS, 1)]);
 }
 
 #[test]

@@ -59,7 +59,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use baseline::Baselines;
-use squall_history::{EventKind, History, Phase, UNFINISHED};
+use squall_history::{History, Phase};
 use timeline::Timeline;
 
 /// Everything measured of one run.
@@ -94,8 +94,6 @@ pub struct Measures {
     /// Of the chaos phase; `None` if the run did not come to it.
     pub overall: Option<Overall>,
     pub load: LoadMeasure,
-    /// Whether operations that were asked for were left undone.
-    pub unfinished: bool,
     pub timeline: TimelineData,
 }
 
@@ -172,7 +170,6 @@ pub fn measure(history: &History) -> Measures {
         slowest: slowest::slowest(&timeline),
         overall: (timeline.phase(Phase::Chaos)).map(|span| steps::overall(history, span)),
         load: steps::load(history),
-        unfinished: is_unfinished(history),
         timeline: throughput::timeline_data(&timeline),
         faults: spans
             .into_iter()
@@ -180,11 +177,6 @@ pub fn measure(history: &History) -> Measures {
             .map(|(span, election)| FaultMeasure { span, election })
             .collect(),
     }
-}
-
-fn is_unfinished(history: &History) -> bool {
-    let is_it = |kind: &EventKind| matches!(kind, EventKind::Note { text } if text == UNFINISHED);
-    history.events.iter().any(|event| is_it(&event.kind))
 }
 
 fn operations(timeline: &Timeline<'_>) -> Operations {

@@ -64,6 +64,8 @@ pub struct LoadMeasure {
     pub stress: Option<StressEnd>,
     /// Limits of the stress test that nobody could look at.
     pub unknown: Vec<StressLimit>,
+    /// Whether operations that were asked for were left undone.
+    pub unfinished: bool,
 }
 
 /// All operations of a phase but long polls together, by when they were meant to start.
@@ -143,6 +145,7 @@ pub fn load(history: &History) -> LoadMeasure {
                         });
                     }
                 }
+                LoadEvent::Unfinished => load.unfinished = true,
                 LoadEvent::Unknown { limit } => load.unknown.push(*limit),
                 LoadEvent::Recovered { broken } => {
                     let end = broken.map_or(StressEnd::Recovered, StressEnd::StillBroken);

@@ -37,9 +37,9 @@ impl Script {
     }
 
     /// The operation that was scripted last is sent again.
-    pub fn retry(&mut self, at_us: u64, unheard: bool) -> &mut Self {
+    pub fn retry(&mut self, at_us: u64, before: Outcome) -> &mut Self {
         let op = self.next_op - 1;
-        self.push(at_us, EventKind::Retry { op, unheard })
+        self.push(at_us, EventKind::retry(op, before))
     }
 
     pub fn phase(&mut self, at_us: u64, phase: Phase) -> &mut Self {
@@ -133,6 +133,7 @@ impl Script {
                 kind: kind.parse().expect("tests know the kinds of faults"),
                 targets,
                 cut_off: Vec::new(),
+                drift_ppm: None,
                 status,
             }),
         )

@@ -139,7 +139,7 @@ pub(super) fn objectives(
         Some(ended.get() - phases[index].at_ms.get())
     });
     let completion = limit_us.map(|limit_us| {
-        let measured = length_us.filter(|_| !measures.unfinished);
+        let measured = length_us.filter(|_| !measures.load.unfinished);
         result("completion", Unit::Ms, limit_us, measured)
     });
     let recovery = load.stress.as_ref().map(|stress| {

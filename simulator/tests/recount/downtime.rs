@@ -33,10 +33,13 @@ type Tries<'a> = BTreeMap<(&'static str, &'a str), Vec<Try>>;
 
 fn how(invoke: &Value, outcome: &Value) -> How {
     let (word, why) = (text(&outcome["outcome"]), text(&outcome["why"]));
+    let at_last = why.split_once("and the last was refused: ");
+    let (given_up, why) = at_last.map_or((false, why), |(_, why)| (true, why));
     let name = why.split([' ', '{', '(']).next().unwrap_or_default();
-    let refused = word == "failed" && REFUSALS.split(' ').any(|refusal| refusal == name);
+    let refused =
+        (word == "failed" || given_up) && REFUSALS.split(' ').any(|refusal| refusal == name);
     match word {
-        "failed" if refused => How::Answered,
+        "failed" | "unknown" if refused => How::Answered,
         "unknown" if why == "the client did not wait for an answer" => How::Unheard,
         "failed" | "unknown" if invoke["action"]["f"] == "get_from" => How::Unheard,
         "failed" | "unknown" => How::InVain,
@@ -81,8 +84,11 @@ fn tries(lines: &[Value]) -> Tries<'_> {
         };
         for retry in again.get(&us(&line["op"])).into_iter().flatten() {
             let at = us(&retry["at"]);
-            let unheard = retry["unheard"] == true;
-            push(sent, at, if unheard { How::Unheard } else { How::InVain });
+            let how = match retry["unheard"] == true {
+                true => How::Unheard,
+                false => how(line, &retry["before"]),
+            };
+            push(sent, at, how);
             sent = at;
         }
         match (returns.get(&us(&line["op"])), gone.get(client)) {

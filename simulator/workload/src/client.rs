@@ -12,7 +12,7 @@ use super::driver::{Connection, Extras, Request};
 use super::random::{random_duration, sometimes};
 use super::shared::Shared;
 use super::{ClientHandle, RunContext, client_handle, exactly_once};
-use squall_history::{Action, NOT_AWAITED, Outcome, Service};
+use squall_history::{Action, Outcome, Service};
 use squall_plan::plan::{OwnWorkload, Pacing, Payload, Seed, WorkloadKind, WorkloadPlan};
 
 /// Even an impatient client takes a moment, or an idle service would be asked without end.
@@ -383,9 +383,7 @@ impl Client {
 /// An unknown outcome whose client gave up before an answer was due.
 fn unheard(outcome: Outcome) -> Outcome {
     match outcome {
-        Outcome::Unknown { .. } => Outcome::Unknown {
-            why: NOT_AWAITED.into(),
-        },
+        Outcome::Unknown { .. } => Outcome::not_awaited(),
         heard => heard,
     }
 }

@@ -72,7 +72,7 @@ impl Client {
             let [min, max] = [min, max].map(Duration::from_micros);
             let rest = random_duration(&mut self.rng, min, max);
             self.sleep(rest).await;
-            self.context.recorder.retry(op, true);
+            self.context.recorder.retry(op, Outcome::not_awaited());
         }
         let outcome = loop {
             let outcome = self.send(&action, extras).await;
@@ -88,11 +88,10 @@ impl Client {
             }
             uncertain = true;
             if self.now() >= give_up_at || self.session.is_none() && extras.once.is_some() {
-                let why = "no attempt was answered".into();
-                break Outcome::Unknown { why };
+                break Outcome::given_up(&outcome);
             }
             self.sleep(REST).await;
-            self.context.recorder.retry(op, outcome.is_unheard());
+            self.context.recorder.retry(op, outcome);
         };
         self.context.recorder.complete(op, outcome.clone());
         outcome

@@ -352,6 +352,7 @@ mod tests {
                 kind: FaultKind::PowerLoss,
                 targets: vec!["node-1".into(), "node-2".into()],
                 cut_off: Vec::new(),
+                drift_ppm: None,
                 status,
             })
         };

@@ -1,0 +1,181 @@
+//! C8: no copy is served that its client had to forget.
+//!
+//! In plain words: a client that drops the copies that it is told to drop never serves an old
+//! one. A copy is served rightly if its client read it before, and was told neither to flush nor
+//! of a newer change of the key since it sent that read (the last is the stale fill: the change
+//! was announced before the older value arrived).
+//!
+//! Source: Nishtala et al., "Scaling Memcache at Facebook" (2013), §3.2.1, on stale sets.
+//!
+//! Not checked: whether the client was told everything (`cache_invalidation`), and how old
+//! copies may be at most (`cache_staleness`).
+
+use std::collections::BTreeMap;
+
+use super::result::Judge;
+use super::view::View;
+use super::words;
+use squall_history::{Action, EventKind, Operation, Outcome, StreamEvent};
+
+pub(super) fn check(view: &View, judge: &mut Judge) {
+    let mut clients: BTreeMap<&str, Told> = BTreeMap::new();
+    for (pos, event) in view.history.events.iter().enumerate() {
+        let EventKind::Stream { client, event } = &event.kind else {
+            continue;
+        };
+        let told = clients.entry(client).or_default();
+        match event {
+            StreamEvent::Invalidated { index, keys } => {
+                for key in keys {
+                    told.invalidated.entry(key).or_default().push((pos, *index));
+                }
+            }
+            StreamEvent::Flushed { .. } => told.flushed.push(pos),
+            StreamEvent::Opened { .. } | StreamEvent::UpTo { .. } | StreamEvent::Ended { .. } => {}
+        }
+    }
+    for (client, told) in &clients {
+        judge_client(view, judge, client, told);
+    }
+}
+
+/// What one client was told to forget, over all its streams.
+#[derive(Debug, Default)]
+struct Told<'a> {
+    /// Positions in the history, and indexes, at which each key was invalidated.
+    invalidated: BTreeMap<&'a str, Vec<(usize, u64)>>,
+    /// Positions in the history.
+    flushed: Vec<usize>,
+}
+
+impl Told<'_> {
+    /// Why a copy that was asked for at `fill` must not be served at `read`.
+    fn forbids(&self, key: &str, version: u64, fill: usize, read: usize) -> Option<String> {
+        let flushed = self.flushed.partition_point(|pos| *pos < read);
+        if flushed > 0 && self.flushed[flushed - 1] > fill {
+            return Some("the client was told to forget everything".into());
+        }
+        let notices = self.invalidated.get(key)?;
+        let newest = notices[..notices.partition_point(|(pos, _)| *pos < read)].last()?;
+        let (pos, index) = *newest;
+        let is_stale = pos > fill && index > version;
+        is_stale.then(|| format!("the client was told of a change at {index}"))
+    }
+}
+
+/// Whether each read from the client's own cache shows a copy that it may have had.
+fn judge_client(view: &View, judge: &mut Judge, client: &str, told: &Told) {
+    let of_client = view.operations.iter().filter(|o| o.client == client);
+    let mut fills: BTreeMap<&str, Vec<&Operation>> = BTreeMap::new();
+    for operation in of_client {
+        if let Action::Get { key, .. } = operation.action {
+            fills.entry(key).or_default().push(operation);
+        }
+        let (Action::GetNear { key, .. }, Some(outcome @ Outcome::Value { version, .. })) =
+            (operation.action, operation.outcome)
+        else {
+            continue;
+        };
+        judge.count_checked();
+        let mut earlier = fills.get(key.as_str()).into_iter().flatten().rev();
+        let Some(fill) = earlier.find(|fill| fill.outcome == Some(outcome)) else {
+            let what = format!("{client}: {key}: a copy was served that it never read");
+            judge.violation(what, [words::operation(operation)]);
+            continue;
+        };
+        let (asked, served) = (fill.invoke_pos, operation.invoke_pos);
+        if let Some(why) = told.forbids(key, *version, asked, served) {
+            judge.violation(
+                format!("{client}: {key}: a stale copy of version {version} was served: {why}"),
+                [*fill, operation].map(words::operation),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+    use crate::testing::*;
+    use squall_history::{Action, EventKind, StreamEvent};
+
+    fn says(run: &mut Run, event: StreamEvent) {
+        let client = "cache-near-1".into();
+        run.push(EventKind::Stream { client, event });
+    }
+
+    fn invalidated(run: &mut Run, index: u64, key: &str) {
+        let keys = vec![key.into()];
+        says(run, StreamEvent::Invalidated { index, keys });
+    }
+
+    fn near(key: &str) -> Action {
+        Action::GetNear {
+            key: key.into(),
+            bound_ms: 500,
+        }
+    }
+
+    /// A stream, and a copy of k at version 5 that is served once.
+    fn copied() -> Run {
+        let mut run = Run::new();
+        run.call("cache-1", set("k", "a"), stored(5));
+        says(&mut run, StreamEvent::Opened { from: 0 });
+        run.call("cache-near-1", get("k"), value("a", 5));
+        run.call("cache-near-1", near("k"), value("a", 5));
+        run
+    }
+
+    /// Told late, told of its own version, and read again after a change.
+    #[test]
+    fn old_but_not_told_of() {
+        let mut run = copied();
+        run.call("cache-1", set("k", "b"), stored(6));
+        run.call("cache-near-1", near("k"), value("a", 5));
+        invalidated(&mut run, 6, "k");
+        let op = run.invoke("cache-near-1", get("k"));
+        invalidated(&mut run, 8, "k");
+        run.returns(op, value("c", 8));
+        run.call("cache-near-1", near("k"), value("c", 8));
+        says(&mut run, StreamEvent::Flushed { index: 21 });
+        run.call("cache-near-1", get("k"), value("d", 20));
+        run.call("cache-near-1", near("k"), value("d", 20));
+        passes(check, &run.end());
+    }
+
+    #[test]
+    fn a_stream_without_copies_judges_nothing() {
+        let mut run = Run::new();
+        invalidated(&mut run, 6, "k");
+        not_judged(check, &run.end(), "no reads from copies");
+    }
+
+    #[test]
+    fn a_stale_fill() {
+        let mut run = copied();
+        let op = run.invoke("cache-near-1", get("j"));
+        invalidated(&mut run, 9, "j");
+        run.returns(op, value("old", 4));
+        run.call("cache-near-1", near("j"), value("old", 4));
+        fails(
+            check,
+            &run.end(),
+            "a stale copy of version 4 was served: the client was told of a change at 9",
+        );
+    }
+
+    #[test]
+    fn a_copy_that_should_be_gone() {
+        let mut run = copied();
+        invalidated(&mut run, 6, "k");
+        run.call("cache-near-1", near("k"), value("a", 5));
+        fails(check, &run.end(), "was told of a change at 6");
+        let mut run = copied();
+        says(&mut run, StreamEvent::Flushed { index: 9 });
+        run.call("cache-near-1", near("k"), value("a", 5));
+        fails(check, &run.end(), "told to forget everything");
+        let mut run = copied();
+        run.call("cache-near-1", near("k"), value("b", 6));
+        fails(check, &run.end(), "a copy was served that it never read");
+    }
+}

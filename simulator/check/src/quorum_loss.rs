@@ -1,0 +1,96 @@
+//! Finds when the processes that ran were too few for a majority of the voters.
+//!
+//! What a partition, a pause or a disk does to a quorum is left out: it takes a model of who
+//! reached whom, and a wrong one would accuse the cluster.
+
+use std::collections::BTreeSet;
+
+use super::view::View;
+use squall_history::NodeEvent;
+
+/// A time without a quorum, in microseconds of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct QuorumLoss {
+    pub(super) from_us: u64,
+    /// When a majority ran again; the largest number if none did.
+    pub(super) until_us: u64,
+}
+
+/// The times without a quorum, in order.
+pub(super) fn quorum_losses(view: &View) -> Vec<QuorumLoss> {
+    let mut losses: Vec<QuorumLoss> = Vec::new();
+    let mut running = BTreeSet::new();
+    let mut voters: &[String] = &[];
+    let mut newest = 0;
+    let mut is_lost = false;
+    for (_, at_us, node, what) in view.nodes() {
+        match what {
+            NodeEvent::Started { .. } => drop(running.insert(node)),
+            NodeEvent::Stopped { .. } => drop(running.remove(node)),
+            NodeEvent::Membership {
+                index,
+                voters: named,
+                joint,
+                ..
+            } if *index >= newest => {
+                newest = *index;
+                // Two configurations at once: who is in which is not told.
+                voters = if *joint { &[] } else { named };
+            }
+            _ => continue,
+        }
+        let up = voters
+            .iter()
+            .filter(|voter| running.contains(voter.as_str()));
+        let lost = !voters.is_empty() && 2 * up.count() <= voters.len();
+        match (is_lost, lost) {
+            (false, true) => losses.push(QuorumLoss {
+                from_us: at_us,
+                until_us: u64::MAX,
+            }),
+            (true, false) => losses.last_mut().expect("it is lost").until_us = at_us,
+            _ => {}
+        }
+        is_lost = lost;
+    }
+    losses
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{QuorumLoss, quorum_losses};
+    use crate::testing::*;
+    use crate::view::View;
+
+    fn losses(run: &Run) -> Vec<QuorumLoss> {
+        quorum_losses(&View::new(&run.cut()))
+    }
+
+    fn loss(from_ms: u64, until_us: u64) -> QuorumLoss {
+        QuorumLoss {
+            from_us: from_ms * 1_000,
+            until_us,
+        }
+    }
+
+    #[test]
+    fn a_quorum_is_lost_with_the_process_that_made_it() {
+        let mut run = Run::new();
+        run.members(&["node-1", "node-2", "node-3"]);
+        run.at(10).stopped("node-3");
+        run.at(20).stopped("node-2");
+        assert_eq!(losses(&run), [loss(20, u64::MAX)]);
+        run.at(30).started("node-4").at(40).started("node-3");
+        assert_eq!(losses(&run), [loss(20, 40_000)], "a stranger has no vote");
+    }
+
+    #[test]
+    fn a_joint_configuration_says_nothing() {
+        let mut run = Run::new();
+        run.members(&["node-1", "node-2", "node-3"]);
+        run.at(10).stopped("node-3");
+        run.joint(&["node-1", "node-2", "node-3", "node-4"]);
+        run.at(20).stopped("node-2");
+        assert_eq!(losses(&run), []);
+    }
+}
