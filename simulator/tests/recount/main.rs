@@ -12,7 +12,11 @@ mod history;
 mod loss;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZero;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{iter, thread};
 
 use history::{Ended, ended, is_acknowledged, phases, service, text, us};
 use serde_json::Value;
@@ -164,6 +168,33 @@ fn counted_again(name: &str, scenario: &Scenario, seed: u64) -> Vec<String> {
     wrong.map(|what| format!("{name} {seed}: {what}")).collect()
 }
 
+/// What is wrong with any seed of any scenario, looked at by as many threads as the machine has
+/// processors.
+fn each_seed(
+    scenarios: &[(&str, Scenario)],
+    seeds: u64,
+    wrong: impl Fn(&str, &Scenario, u64) -> Vec<String> + Sync,
+) -> Vec<String> {
+    let mut runs: Vec<(&str, &Scenario, u64)> = Vec::new();
+    for (name, scenario) in scenarios {
+        runs.extend((1..=seeds).map(|seed| (*name, scenario, seed)));
+    }
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let runs = iter::from_fn(|| runs.get(next.fetch_add(1, Ordering::Relaxed)));
+        let wrong = runs.flat_map(|(name, scenario, seed)| wrong(name, scenario, *seed));
+        wrong.collect::<Vec<_>>()
+    };
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let ended = workers.into_iter().map(|worker| worker.join());
+        ended
+            .flat_map(|wrong| wrong.unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    })
+}
+
 #[test]
 fn downtime_causes_recovery_and_loss_are_counted_alike() {
     let counted = seeds().map_or(EVERY_DAY, |_| WITH_FAULTS.len());
@@ -171,12 +202,7 @@ fn downtime_causes_recovery_and_loss_are_counted_alike() {
     let mut scenarios: Vec<_> = counted.map(|name| (*name, catalogue(name))).collect();
     let transfers = Scenario::parse(TRANSFERS, "transfers.toml").expect("it is valid");
     scenarios.push(("transfers", transfers));
-    let mut wrong = Vec::new();
-    for (name, scenario) in &scenarios {
-        for seed in 1..=seeds().unwrap_or(1) {
-            wrong.extend(counted_again(name, scenario, seed));
-        }
-    }
+    let wrong = each_seed(&scenarios, seeds().unwrap_or(1), counted_again);
     let first: Vec<&String> = wrong.iter().take(20).collect();
     assert!(wrong.is_empty(), "{} disagree: {first:#?}", wrong.len());
 }
@@ -253,16 +279,23 @@ fn without_a_fault_nobody_is_without_service() {
         ("probes", thin(RARE_READS, true)),
     ];
     let seeds = if seeds().is_some() { 200 } else { 1 };
-    for (name, scenario) in &scenarios {
-        for seed in 1..=seeds {
-            let judged = run::run(scenario, seed, "").expect("the simulation works");
-            let any = judged.report.downtime_ms.any.expect("it was asked");
-            assert!(any.clients.asked > 0, "{name} {seed}");
-            let felt = (any.total.get(), any.clients.max.get(), any.clients.without);
-            let down = &judged.report.clients_down;
-            assert_eq!(felt, (0, 0, 0), "{name} {seed}: {down:?}");
-        }
-    }
+    let wrong = each_seed(&scenarios, seeds, |name, scenario, seed| {
+        let judged = run::run(scenario, seed, "").expect("the simulation works");
+        let any = judged.report.downtime_ms.any.expect("it was asked");
+        assert!(any.clients.asked > 0, "{name} {seed}");
+        let felt = (any.total.get(), any.clients.max.get(), any.clients.without);
+        let down = &judged.report.clients_down;
+        let is_wrong = felt != (0, 0, 0);
+        is_wrong
+            .then(|| format!("{name} {seed}: {down:?}"))
+            .into_iter()
+            .collect()
+    });
+    assert!(
+        wrong.is_empty(),
+        "{} with downtime: {wrong:#?}",
+        wrong.len()
+    );
 }
 
 #[test]

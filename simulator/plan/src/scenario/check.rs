@@ -12,12 +12,14 @@ use super::bounds::{
 };
 use super::fault::Fault;
 use super::unit::Duration;
+use super::workload::Workload;
 use super::{
     Scenario, check_fault, check_load, check_region, check_workload, hardware, limits, objectives,
 };
 use squall_check::CHECKS;
 use squall_fault::FaultKind;
 use squall_fault::kind::{Aim, Drawn};
+use squall_history::Service;
 
 pub(super) fn check(scenario: &Scenario) -> Checked {
     check_name(&scenario.name)?;
@@ -59,6 +61,7 @@ pub(super) fn check(scenario: &Scenario) -> Checked {
     for workload in &scenario.workloads {
         check_workload::check(workload.get_ref())?;
     }
+    check_capacity(scenario)?;
     check_load::check(scenario)?;
     for fault in &scenario.faults {
         check_fault::check(fault, scenario)?;
@@ -167,6 +170,26 @@ fn check_cluster(scenario: &Scenario) -> Checked {
         return problem(written_place(&[heartbeat.span(), election.span()]), message);
     }
     Ok(())
+}
+
+/// Refuses a cache smaller than what is asked of it, unless all who ask can bear to lose keys.
+fn check_capacity(scenario: &Scenario) -> Checked {
+    let workloads = scenario.workloads.iter().map(|workload| workload.get_ref());
+    let caches: Vec<_> = workloads.filter(|w| w.service() == Service::Cache).collect();
+    let keys: u64 = caches.iter().map(|workload| workload.keys()).sum();
+    let entries = &scenario.cluster.cache_entries;
+    let evicted = |workload: &&Workload| workload.evicted.as_ref().is_some_and(|e| *e.get_ref());
+    let all_bear_it = caches.iter().all(evicted) && !scenario.probe.enabled;
+    if keys <= *entries.get_ref() || all_bear_it {
+        return Ok(());
+    }
+    let message = format!(
+        "cache_entries {}: {keys} keys are in use, and those that make room would count as lost; \
+         raise it, or say `evicted = true` in every cache workload and `enabled = false` in \
+         [probe]",
+        entries.get_ref()
+    );
+    problem(entries.span(), message)
 }
 
 fn check_phases(scenario: &Scenario) -> Checked {
