@@ -62,6 +62,9 @@ bugs! {
         "a dead waiter at the head of the line is never skipped", ["L8"];
     SharedReleasedTwice: "ML-18",
         "releasing a shared hold twice gives up somebody else's", ["L7", "L1"];
+    TimeWithoutQuorum: "ML-19",
+        "log time goes on while no quorum follows the leader, so sessions end that nobody could \
+         renew", ["L5"];
     AckBeforeCommit: "MQ-01",
         "a publish is acknowledged after the leader's append, before its commit", ["Q1"];
     SyncOnTimer: "MQ-02",

@@ -14,7 +14,7 @@ use crate::history::jsonl::Header;
 pub use crate::history::resources;
 use crate::history::{EventKind, History};
 use crate::measure::{self, Resources};
-use crate::plan::{Pacing, Plan};
+use crate::plan::{Budget, Pacing, Plan};
 use crate::report::{self, Cluster, ElectionTimeout, Input, Machine, Ms, Report, WallInput};
 use crate::scenario::{Scenario, ScenarioError};
 use crate::stopwatch::Stopwatch;
@@ -345,7 +345,7 @@ fn quorum_loss(plan: &Plan, history: &History) -> Option<String> {
     let is_lifted = plan
         .chaos
         .as_ref()
-        .is_some_and(|chaos| chaos.budget.is_none());
+        .is_some_and(|chaos| !matches!(chaos.budget, Budget::Impaired(_)));
     match spells.is_empty() {
         false => Some(format!(
             "unavailability was legitimate {}: no majority could answer",

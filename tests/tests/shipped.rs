@@ -36,6 +36,7 @@ mod without_planted_bugs {
         all_features: "all-features";
         bridge_partition: "bridge-partition";
         chaos: "chaos";
+        chaos_blackouts: "chaos-blackouts";
         chaos_evictions: "chaos-evictions";
         client_crash: "client-crash";
         clock_skew: "clock-skew";

@@ -54,6 +54,11 @@ impl LogClock {
         now - self.quorum_at <= lease
     }
 
+    /// Whether the time until `now` counts.
+    fn counts(&self, now: Instant, lease: Duration) -> bool {
+        self.runs(now, lease) || planted::active(Bug::TimeWithoutQuorum)
+    }
+
     /// The first entry of the term was applied at `ready_at`, nothing of the term was stamped
     /// since, and the log has come to `state_clock_ms`: by entries of earlier terms perhaps,
     /// whose leader's clock was ahead and behind which log time would stand still.
@@ -69,7 +74,7 @@ impl LogClock {
         if acked_at <= self.quorum_at {
             return;
         }
-        if !self.runs(acked_at, lease) {
+        if !self.counts(acked_at, lease) {
             *self = Self::at(self.reading_ms(self.quorum_at), acked_at);
         }
         self.quorum_at = acked_at;
@@ -79,8 +84,8 @@ impl LogClock {
         if planted::active(Bug::StampFromMachineClock) {
             return machine_clock_ms();
         }
-        let runs = self.runs(now, lease);
-        self.reading_ms(if runs { now } else { self.quorum_at })
+        let counts = self.counts(now, lease);
+        self.reading_ms(if counts { now } else { self.quorum_at })
     }
 
     fn reading_ms(&self, at: Instant) -> u64 {

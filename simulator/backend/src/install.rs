@@ -259,7 +259,12 @@ impl<S: Site> Nemesis<S> {
     async fn restart_in_turn(&self, fault: &PlannedFault, nodes: &[usize], cycle: Cycle) -> usize {
         let mut turns = 0;
         for node in nodes {
-            let is_affordable = || !fault.drawn || self.check_budget(&[*node].into()).is_ok();
+            let is_affordable = || {
+                !fault.drawn
+                    || self
+                        .check_budget(fault.action.kind(), &[*node].into())
+                        .is_ok()
+            };
             let deadline_us = self.recorder().now_us() + cycle.up_us;
             if !self
                 .wait_until(deadline_us, LOOK_AGAIN, is_affordable)
@@ -300,12 +305,12 @@ impl<S: Site> Nemesis<S> {
     async fn inject_client_fault(
         &self,
         fault: usize,
-        misdeed: ClientFault,
+        client_fault: ClientFault,
         ends_us: u64,
     ) -> Result<(), InstallError> {
         let mut pool = self.context.clients();
         let mut picked = Vec::new();
-        while !pool.is_empty() && (picked.len() as u64) < misdeed.clients() {
+        while !pool.is_empty() && (picked.len() as u64) < client_fault.clients() {
             let index = self.rng.borrow_mut().random_range(0..pool.len() as u64) as usize;
             picked.push(pool.remove(index));
         }
@@ -313,7 +318,7 @@ impl<S: Site> Nemesis<S> {
             return Err(InstallError::Skipped("there is no client".into()));
         }
         self.storms.borrow_mut().insert(fault, picked.clone());
-        match misdeed {
+        match client_fault {
             ClientFault::Crash { .. } => {
                 picked.iter().for_each(|client| client.crash());
                 Ok(())

@@ -21,9 +21,9 @@ use super::site::{InstallError, Installed, Site};
 use super::triggers::Triggers;
 use super::wait;
 use squall_fault::kind::Silence;
-use squall_fault::{Action, NodeFault, Roles, Target, node_name, resolve};
+use squall_fault::{Action, FaultKind, NodeFault, Roles, Target, node_name, resolve};
 use squall_history::{EventKind, FaultEvent, FaultStatus, HarnessEvent, Recorder};
-use squall_plan::plan::{Plan, PlannedFault};
+use squall_plan::plan::{Budget, Plan, PlannedFault};
 use squall_workload::{ClientHandle, RunContext};
 
 /// How often a fault that waits for its target looks again.
@@ -51,8 +51,10 @@ pub struct Nemesis<S: Site> {
     unavailable: RefCell<BTreeMap<usize, BTreeSet<usize>>>,
     /// Clients that each retry storm in force makes impatient.
     pub(super) storms: RefCell<BTreeMap<usize, Vec<Rc<ClientHandle>>>>,
-    /// Most nodes that faults which keep to a budget may impair at a time.
-    budget: Option<usize>,
+    /// What faults that keep to a budget may strike at a time.
+    budget: Budget,
+    /// The faults whose nodes may lose what they had stored.
+    endangering: BTreeSet<usize>,
     /// Whether too few nodes were left unharmed when that was last looked at.
     lacks_majority: Cell<bool>,
     /// Faults that could not be ended when they were to.
@@ -83,7 +85,12 @@ impl<S: Site> Nemesis<S> {
             storms: RefCell::default(),
             budget: match &plan.chaos {
                 Some(chaos) => chaos.budget,
-                None => Some(Target::Minority.count(plan.cluster.nodes)),
+                None => Budget::Impaired(Target::Minority.count(plan.cluster.nodes)),
+            },
+            endangering: {
+                let faults = plan.faults.iter();
+                let endangering = faults.filter(|fault| fault.action.kind().endangers_data());
+                endangering.map(|fault| fault.id).collect()
             },
             lacks_majority: Cell::new(false),
             not_undone: RefCell::default(),
@@ -299,12 +306,10 @@ impl<S: Site> Nemesis<S> {
         loop {
             let resolved = self.resolve(&fault.action);
             let allowed = match fault.drawn {
-                true => {
-                    resolved.and_then(|action| match self.check_budget(&action.unavailable()) {
-                        Ok(()) => Ok(action),
-                        Err(why) => Err(why),
-                    })
-                }
+                true => resolved.and_then(|action| {
+                    self.check_budget(action.kind(), &action.unavailable())?;
+                    Ok(action)
+                }),
                 false => resolved,
             };
             match allowed {
@@ -331,12 +336,21 @@ impl<S: Site> Nemesis<S> {
         resolve(action, &roles, &mut *self.rng.borrow_mut())
     }
 
-    /// Whether the budget lets these nodes be impaired on top of those that are.
-    pub(super) fn check_budget(&self, more: &BTreeSet<usize>) -> Result<(), String> {
-        let Some(budget) = self.budget.filter(|_| !more.is_empty()) else {
+    /// Whether the budget lets a fault of the kind strike these nodes on top of those that are
+    /// struck.
+    pub(super) fn check_budget(
+        &self,
+        kind: FaultKind,
+        more: &BTreeSet<usize>,
+    ) -> Result<(), String> {
+        let most = self.budget.most(kind);
+        let Some(budget) = most.filter(|_| !more.is_empty()) else {
             return Ok(());
         };
-        let already = self.unavailable_now();
+        let already = match self.budget {
+            Budget::Damaged(_) => self.endangered_now(),
+            Budget::Impaired(_) | Budget::Unlimited => self.unavailable_now(),
+        };
         let count = already.union(more).count();
         if count <= budget {
             return Ok(());
@@ -358,6 +372,27 @@ impl<S: Site> Nemesis<S> {
         impaired.extend(self.operator.busy());
         let up: Vec<bool> = (0..self.site.len()).map(|n| self.site.is_up(n)).collect();
         unavailable(self.site.members(), &self.site.voters(), &up, &impaired)
+    }
+
+    /// Nodes that may have lost what they stored and are not members again, and first members
+    /// that have no vote.
+    fn endangered_now(&self) -> BTreeSet<usize> {
+        let struck = self.unavailable.borrow();
+        let struck = struck
+            .iter()
+            .filter(|(id, _)| self.endangering.contains(id));
+        let mut endangered: BTreeSet<usize> =
+            struck.flat_map(|(_, nodes)| nodes).copied().collect();
+        let not_undone = self.not_undone.borrow();
+        let left = not_undone
+            .iter()
+            .filter(|left| self.endangering.contains(&left.fault.id));
+        endangered.extend(left.flat_map(|left| left.action.unavailable()));
+        endangered.extend(self.operator.busy());
+        let is_lost = |node: &usize| self.site.data_loss(*node).is_some();
+        endangered.extend((0..self.site.len()).filter(is_lost));
+        let up = vec![true; self.site.len()];
+        unavailable(self.site.members(), &self.site.voters(), &up, &endangered)
     }
 
     /// Counts `nodes` as impaired by the fault, on top of what it impairs already.

@@ -18,45 +18,49 @@ use super::words;
 use squall_history::{Action, EventKind, Operation, Outcome, StreamEvent};
 
 pub(super) fn check(view: &View, judge: &mut Judge) {
-    let mut clients: BTreeMap<&str, Told> = BTreeMap::new();
+    let mut clients: BTreeMap<&str, Notices> = BTreeMap::new();
     for (pos, event) in view.history.events.iter().enumerate() {
         let EventKind::Stream { client, event } = &event.kind else {
             continue;
         };
-        let told = clients.entry(client).or_default();
+        let notices = clients.entry(client).or_default();
         match event {
             StreamEvent::Invalidated { index, keys } => {
                 for key in keys {
-                    told.invalidated.entry(key).or_default().push((pos, *index));
+                    notices
+                        .invalidated
+                        .entry(key)
+                        .or_default()
+                        .push((pos, *index));
                 }
             }
-            StreamEvent::Flushed { .. } => told.flushed.push(pos),
+            StreamEvent::Flushed { .. } => notices.flushed.push(pos),
             StreamEvent::Opened { .. } | StreamEvent::UpTo { .. } | StreamEvent::Ended { .. } => {}
         }
     }
-    for (client, told) in &clients {
-        judge_client(view, judge, client, told);
+    for (client, notices) in &clients {
+        judge_client(view, judge, client, notices);
     }
 }
 
 /// What one client was told to forget, over all its streams.
 #[derive(Debug, Default)]
-struct Told<'a> {
+struct Notices<'a> {
     /// Positions in the history, and indexes, at which each key was invalidated.
     invalidated: BTreeMap<&'a str, Vec<(usize, u64)>>,
     /// Positions in the history.
     flushed: Vec<usize>,
 }
 
-impl Told<'_> {
+impl Notices<'_> {
     /// Why a copy that was asked for at `fill` must not be served at `read`.
     fn forbids(&self, key: &str, version: u64, fill: usize, read: usize) -> Option<String> {
         let flushed = self.flushed.partition_point(|pos| *pos < read);
         if flushed > 0 && self.flushed[flushed - 1] > fill {
             return Some("the client was told to forget everything".into());
         }
-        let notices = self.invalidated.get(key)?;
-        let newest = notices[..notices.partition_point(|(pos, _)| *pos < read)].last()?;
+        let of_key = self.invalidated.get(key)?;
+        let newest = of_key[..of_key.partition_point(|(pos, _)| *pos < read)].last()?;
         let (pos, index) = *newest;
         let is_stale = pos > fill && index > version;
         is_stale.then(|| format!("the client was told of a change at {index}"))
@@ -64,7 +68,7 @@ impl Told<'_> {
 }
 
 /// Whether each read from the client's own cache shows a copy that it may have had.
-fn judge_client(view: &View, judge: &mut Judge, client: &str, told: &Told) {
+fn judge_client(view: &View, judge: &mut Judge, client: &str, notices: &Notices) {
     let of_client = view.operations.iter().filter(|o| o.client == client);
     let mut fills: BTreeMap<&str, Vec<&Operation>> = BTreeMap::new();
     for operation in of_client {
@@ -84,7 +88,7 @@ fn judge_client(view: &View, judge: &mut Judge, client: &str, told: &Told) {
             continue;
         };
         let (asked, served) = (fill.invoke_pos, operation.invoke_pos);
-        if let Some(why) = told.forbids(key, *version, asked, served) {
+        if let Some(why) = notices.forbids(key, *version, asked, served) {
             judge.violation(
                 format!("{client}: {key}: a stale copy of version {version} was served: {why}"),
                 [*fill, operation].map(words::operation),
@@ -126,7 +130,7 @@ mod tests {
         run
     }
 
-    /// Told late, told of its own version, and read again after a change.
+    /// Told late, of its own version, and read again after a change.
     #[test]
     fn old_but_not_told_of() {
         let mut run = copied();

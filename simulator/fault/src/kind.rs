@@ -384,6 +384,13 @@ impl FaultKind {
     pub fn is_costly(self) -> bool {
         self.info().cost != Cost::None
     }
+
+    /// Whether its nodes may lose what they had stored, or their vote. What else a fault does,
+    /// a cluster survives however many nodes it strikes.
+    pub fn endangers_data(self) -> bool {
+        let info = self.info();
+        info.cost != Cost::None && (info.loses == Loss::Stored || info.group == Group::Membership)
+    }
 }
 
 impl fmt::Display for FaultKind {

@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 use crate::fault::kind::Ends;
 use crate::fault::text::duration_text;
-use crate::plan::{Plan, PlannedFault};
+use crate::plan::{Budget, Plan, PlannedFault};
 use crate::scenario::Scenario;
 use crate::scenario::fault::written;
 use crate::scenario::unit::Duration;
@@ -22,14 +22,15 @@ pub fn explicit(scenario: &Scenario, plan: &Plan) -> Table {
     let mut document = scenario.document();
     document.remove("chaos");
     // A budget counts as before; the usual one need not be written.
-    if plan
-        .chaos
-        .as_ref()
-        .is_some_and(|chaos| chaos.budget.is_none())
-    {
+    let unusual = plan.chaos.as_ref().and_then(|chaos| match chaos.budget {
+        Budget::Impaired(_) => None,
+        Budget::Damaged(_) => Some("damage"),
+        Budget::Unlimited => Some("unlimited"),
+    });
+    if let Some(budget) = unusual {
         let nothing_drawn = [
             ("kinds", Value::Array(Vec::new())),
-            ("budget", "unlimited".into()),
+            ("budget", budget.into()),
         ];
         let table = nothing_drawn.map(|(key, value)| (key.to_owned(), value));
         document.insert("chaos".into(), Table::from_iter(table).into());

@@ -105,19 +105,16 @@ impl FaultGenerator<'_> {
         let lasts_us = self.between_ms(self.options.lasts_us).min(end_us - at_us);
         faults.ends.retain(|(until_us, _)| *until_us > at_us);
         let spent: usize = faults.ends.iter().map(|(_, cost)| cost).sum();
-        let left = self
-            .options
-            .budget
-            .map(|budget| budget.saturating_sub(spent));
+        let budget = self.options.budget;
+        let left = budget.most(kind).map(|most| most.saturating_sub(spent));
         if left == Some(0) && kind.is_costly() {
             return;
         }
-        let at_most = left.unwrap_or(self.options.nodes);
         if kind == FaultKind::Flapping {
             self.flap(at_us, end_us, faults);
             return;
         }
-        let Some((action, cost)) = self.action(kind, at_most) else {
+        let Some((action, cost)) = self.action(kind, left) else {
             return;
         };
         let lasts_us = if kind.is_instant() {
@@ -126,7 +123,7 @@ impl FaultGenerator<'_> {
             action.takes_us(self.options.nodes).unwrap_or(lasts_us)
         };
         let until_us = (at_us + lasts_us).min(end_us);
-        if cost > 0 {
+        if cost > 0 && budget.counts(kind) {
             let repair_us = if kind.info().rejoins { REPAIR_US } else { 0 };
             faults.ends.push((until_us + repair_us, cost));
         }
@@ -151,7 +148,9 @@ impl FaultGenerator<'_> {
             faults.push(from_us, from_us + away_us, action, None);
             from_us += away_us + back_us;
         }
-        faults.ends.push((from_us, 1));
+        if self.options.budget.counts(FaultKind::Flapping) {
+            faults.ends.push((from_us, 1));
+        }
     }
 
     /// What a fault of the kind is aimed at, if at anything: acknowledgements most of all,

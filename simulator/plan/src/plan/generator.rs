@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use squall_fault::kind::{Aim, Cost, Size};
 use squall_fault::{Action, FaultKind, Target};
 
-use super::ChaosPlan;
+use super::{Budget, ChaosPlan};
 
 /// What may be drawn.
 #[derive(Debug, Clone)]
@@ -19,7 +19,7 @@ pub(super) struct ChaosOptions {
     pub(super) swarm: bool,
     pub(super) gap_us: (u64, u64),
     pub(super) lasts_us: (u64, u64),
-    pub(super) budget: Option<usize>,
+    pub(super) budget: Budget,
     pub(super) aimed_ppm: u32,
 }
 
@@ -75,28 +75,32 @@ impl FaultGenerator<'_> {
         self.pick(&[Target::Leader, Target::Follower, Target::Any])
     }
 
-    /// One target or several, at most `at_most` nodes in all.
-    fn several(&mut self, at_most: usize) -> Vec<Target> {
+    /// One target or several, at most `left` nodes in all; without a limit a majority as well,
+    /// and all where that `may_be_all`.
+    fn several(&mut self, left: Option<usize>, may_be_all: bool) -> Vec<Target> {
         let minority = Target::Minority.count(self.options.nodes);
+        let at_most = left.unwrap_or(self.options.nodes);
+        let may_be_all = may_be_all && matches!(self.options.budget, Budget::Damaged(_));
         match self.below(4) {
             0 if at_most >= 2 && self.options.nodes >= 3 => vec![Target::Leader, Target::Follower],
             1 if (2..=at_most).contains(&minority) => vec![Target::Minority],
-            2 if at_most > minority && self.options.budget.is_none() => vec![Target::Majority],
+            2 if at_most > minority && left.is_none() => vec![Target::Majority],
+            3 if left.is_none() && may_be_all && self.below(2) == 0 => vec![Target::All],
             _ => vec![self.one()],
         }
     }
 
-    /// An action of the kind that impairs at most `at_most` nodes, and how many it does;
-    /// `None` if it cannot be with so few.
+    /// An action of the kind that impairs at most `left` nodes, and how many it does; `None` if
+    /// it cannot be with so few.
     pub(super) fn action(
         &mut self,
         kind: FaultKind,
-        at_most: usize,
+        left: Option<usize>,
     ) -> Option<(Action<Target>, usize)> {
         let info = kind.info();
         let all = vec![Target::All];
         let groups = match info.aim {
-            Aim::Several => vec![self.several(at_most)],
+            Aim::Several => vec![self.several(left, true)],
             Aim::One => vec![vec![self.one()]],
             Aim::All => vec![all],
             Aim::Follower => vec![vec![Target::Follower]],
@@ -104,8 +108,12 @@ impl FaultGenerator<'_> {
                 let spare = self.between((0, self.options.spares as u64 - 1)) as usize;
                 vec![vec![Target::Node(self.options.nodes + spare)]]
             }
-            Aim::Side | Aim::Direction => vec![self.several(at_most), all],
-            Aim::Bridge if Target::Minority.count(self.options.nodes) > at_most => return None,
+            Aim::Side | Aim::Direction => vec![self.several(left, false), all],
+            Aim::Bridge
+                if left.is_some_and(|left| Target::Minority.count(self.options.nodes) > left) =>
+            {
+                return None;
+            }
             Aim::Bridge => {
                 let bridge = self.pick(&[Target::Leader, Target::Follower]);
                 vec![vec![Target::Minority], all, vec![bridge]]

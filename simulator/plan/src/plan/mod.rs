@@ -307,8 +307,36 @@ pub struct PlannedFault {
 pub struct ChaosPlan {
     /// Kinds that this seed uses.
     pub kinds: Vec<FaultKind>,
-    /// Most nodes that drawn faults impair at a time. `None`: no limit.
-    pub budget: Option<usize>,
+    /// How many nodes drawn faults may strike at a time.
+    pub budget: Budget,
+}
+
+/// How many nodes faults that keep to a budget may strike at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Budget {
+    /// At most so many are impaired in any way.
+    Impaired(usize),
+    /// At most so many may lose what they had stored; the others are struck without a limit.
+    Damaged(usize),
+    /// No limit at all.
+    Unlimited,
+}
+
+impl Budget {
+    /// Most nodes that a fault of the kind may add to those counted so far; `None`: any number.
+    pub fn most(self, kind: FaultKind) -> Option<usize> {
+        match self {
+            Budget::Impaired(most) => Some(most),
+            Budget::Damaged(most) if kind.endangers_data() => Some(most),
+            Budget::Damaged(_) | Budget::Unlimited => None,
+        }
+    }
+
+    /// Whether nodes struck by a fault of the kind are counted.
+    pub fn counts(self, kind: FaultKind) -> bool {
+        kind.is_costly() && self.most(kind).is_some()
+    }
 }
 
 /// Earlier runs to compare with.

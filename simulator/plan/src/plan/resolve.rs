@@ -7,13 +7,13 @@ use super::generator::ChaosOptions;
 use super::load::load;
 use super::region::regions;
 use super::{
-    Access, BaselinePlan, CacheMix, ClockPlan, ClusterPlan, DiskPlan, LoadPlan, LoadUnit, LockMix,
-    NetworkPlan, OwnWorkload, Pacing, Payload, PhasePlan, Plan, PlannedFault, ProbePlan,
+    Access, BaselinePlan, Budget, CacheMix, ClockPlan, ClusterPlan, DiskPlan, LoadPlan, LoadUnit,
+    LockMix, NetworkPlan, OwnWorkload, Pacing, Payload, PhasePlan, Plan, PlannedFault, ProbePlan,
     ProcessorPlan, Quantiles, QueueMix, ReadMode, Records, Retries, Seed, WorkloadKind,
     WorkloadPlan,
 };
 use crate::scenario::hardware::{self, Hardware};
-use crate::scenario::section::Budget;
+use crate::scenario::section;
 use crate::scenario::unit::{Duration, Share};
 use crate::scenario::workload::{self, Workload, written};
 use crate::scenario::{Chaos, Phases, Scenario};
@@ -396,8 +396,9 @@ fn chaos_options(chaos: &Chaos, cluster: &ClusterPlan) -> ChaosOptions {
         gap_us: us(chaos.gap()),
         lasts_us: us(chaos.lasts()),
         budget: match chaos.budget {
-            Budget::Minority => Some(Target::Minority.count(cluster.nodes)),
-            Budget::Unlimited => None,
+            section::Budget::Minority => Budget::Impaired(Target::Minority.count(cluster.nodes)),
+            section::Budget::Damage => Budget::Damaged(Target::Minority.count(cluster.nodes)),
+            section::Budget::Unlimited => Budget::Unlimited,
         },
         aimed_ppm: chaos.aimed.0,
     }

@@ -219,12 +219,13 @@ fn chaos_of_chosen_kinds_draws_no_others() {
     }
 }
 
-/// Kills that overlap never ask for more than a minority; without a limit they do.
+/// Kills that overlap never ask for more than a minority; without a limit they do, and what
+/// loses data does not while damage has one.
 #[test]
 fn the_budget_limits_what_overlaps() {
-    let most = |keys: &str| {
+    let most = |kind: &str, keys: &str| {
         let scenario = chaos(&format!(
-            "kinds = [\"kill\"]\nswarm = false\ngap = \"100ms\"\naimed = \"0%\"\n{keys}"
+            "kinds = [\"{kind}\"]\nswarm = false\ngap = \"100ms\"\naimed = \"0%\"\n{keys}"
         ));
         let mut most = 0;
         for seed in 0..50 {
@@ -235,7 +236,7 @@ fn the_budget_limits_what_overlaps() {
                 let nodes = overlap.map(|fault| -> usize {
                     match &fault.action {
                         Action::Nodes {
-                            does: NodeFault::Kill,
+                            does: NodeFault::Kill | NodeFault::Wipe,
                             targets,
                         } => targets.iter().map(|t| t.count(plan.cluster.nodes)).sum(),
                         other => panic!("{other} was not asked for"),
@@ -246,8 +247,11 @@ fn the_budget_limits_what_overlaps() {
         }
         most
     };
-    assert_eq!(most(""), 2);
-    assert!(most("budget = \"unlimited\"") > 2);
+    assert_eq!(most("kill", ""), 2);
+    assert!(most("kill", "budget = \"unlimited\"") > 2);
+    // All at once, which only what loses no data may do.
+    assert!(most("kill", "budget = \"damage\"") >= 5);
+    assert_eq!(most("wipe", "budget = \"damage\""), 2);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::{
-    BaselinePlan, ChaosPlan, ClockPlan, ClusterPlan, NetworkPlan, Pacing, PhasePlan, Plan,
+    BaselinePlan, Budget, ChaosPlan, ClockPlan, ClusterPlan, NetworkPlan, Pacing, PhasePlan, Plan,
     PlannedFault, ProbePlan, ProcessorPlan, WorkloadKind, WorkloadPlan,
 };
 use squall_fault::node_name;
@@ -271,12 +271,18 @@ fn workload(workload: &WorkloadPlan) -> String {
 fn chaos_text(chaos: &ChaosPlan) -> String {
     let kinds: Vec<&str> = chaos.kinds.iter().map(|kind| kind.name()).collect();
     let kinds = kinds.join(", ");
+    let nodes = |count: usize| counted(count as u64, "node");
     match chaos.budget {
-        Some(budget) => {
-            let nodes = counted(budget as u64, "node");
-            format!("at most {nodes} impaired at a time, from {kinds}")
+        Budget::Impaired(most) => {
+            format!("at most {} impaired at a time, from {kinds}", nodes(most))
         }
-        None => format!("without a limit, from {kinds}"),
+        Budget::Damaged(most) => {
+            format!(
+                "at most {} with damage at a time, from {kinds}",
+                nodes(most)
+            )
+        }
+        Budget::Unlimited => format!("without a limit, from {kinds}"),
     }
 }
 

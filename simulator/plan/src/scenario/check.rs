@@ -175,7 +175,9 @@ fn check_cluster(scenario: &Scenario) -> Checked {
 /// Refuses a cache smaller than what is asked of it, unless all who ask can bear to lose keys.
 fn check_capacity(scenario: &Scenario) -> Checked {
     let workloads = scenario.workloads.iter().map(|workload| workload.get_ref());
-    let caches: Vec<_> = workloads.filter(|w| w.service() == Service::Cache).collect();
+    let caches: Vec<_> = workloads
+        .filter(|w| w.service() == Service::Cache)
+        .collect();
     let keys: u64 = caches.iter().map(|workload| workload.keys()).sum();
     let entries = &scenario.cluster.cache_entries;
     let evicted = |workload: &&Workload| workload.evicted.as_ref().is_some_and(|e| *e.get_ref());

@@ -217,6 +217,9 @@ pub struct Chaos {
 pub enum Budget {
     /// As many as can be missing without harm: the cluster stays recoverable.
     Minority,
+    /// As many as can be missing may lose what they stored. What a cluster survives (kills,
+    /// power loss, pauses, cuts) may strike a majority or all.
+    Damage,
     /// No limit: the cluster may be broken for good.
     Unlimited,
 }
