@@ -14,9 +14,11 @@ use crate::protocol::{self, Asked, BytesFrame, ReadMode, ReplyError};
 use crate::state::command::{Command, Once, Query, Refusal, Reply};
 use crate::world::{self, Instant, World};
 
+mod backup;
 mod operate;
 mod tracking;
 
+pub use backup::backup;
 pub use operate::{operate, operate_as};
 pub use tracking::Tracking;
 

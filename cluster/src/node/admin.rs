@@ -35,6 +35,7 @@ impl<W: RaftWorld> Node<W> {
                 self.snapshot().await?;
                 Ok(vec!["OK".into()])
             }
+            AdminCall::Backup => unreachable!("the connection becomes a stream"),
             AdminCall::Digest => {
                 self.emit_digest();
                 Ok(vec!["OK".into()])

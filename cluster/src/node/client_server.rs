@@ -18,13 +18,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::connection::{Connection, Reads, Then};
 use super::pipeline::Gathered;
 use super::settings::READ_BYTES;
-use super::{Node, tracking};
+use super::{Node, backup, tracking};
 use crate::protocol::{Decoder, wire};
 use crate::raft::RaftWorld;
 use crate::world;
 
 /// Replies are sent when this much has gathered, even if more commands wait.
 const FLUSH_BYTES: usize = 64 * 1024;
+/// A buffer that was larger than this is not kept when it is empty.
+const KEPT_BYTES: usize = 2 * FLUSH_BYTES;
 /// No more than this is read of a client whose next command may not begin yet.
 const MOST_BEHIND_BYTES: usize = 64 * 1024;
 /// A client that takes nothing of an answer for so long is given up.
@@ -107,8 +109,12 @@ impl<W: RaftWorld> Connection<W> {
                 continue;
             }
             if !output.is_empty() {
+                self.note_buffers(&input, &output);
                 self.write(&mut stream, &output).await?;
                 output.clear();
+                if output.capacity() > KEPT_BYTES {
+                    output = BytesMut::new();
+                }
             }
             if answered {
                 continue;
@@ -119,10 +125,12 @@ impl<W: RaftWorld> Connection<W> {
                     Then::Track { from } => {
                         return tracking::serve(self.node, stream, input, from).await;
                     }
+                    Then::Backup => return backup::serve(self.node, stream).await,
                     Then::Continue if self.is_ending => return Ok(()),
                     Then::Continue => {}
                 }
             }
+            self.note_buffers(&input, &output);
             match self.wait(&mut stream, &mut input, &mut output).await {
                 Woken::Answers => {}
                 Woken::Read(Ok(1..)) => {}
@@ -135,6 +143,11 @@ impl<W: RaftWorld> Connection<W> {
         }
     }
 
+    fn note_buffers(&self, input: &BytesMut, output: &BytesMut) {
+        let bytes = input.capacity() + output.capacity() + self.pipeline.bytes();
+        self.client.note_buffers(bytes);
+    }
+
     /// Waits until the first in line is answered, or the client sends more.
     async fn wait(
         &mut self,
@@ -145,6 +158,10 @@ impl<W: RaftWorld> Connection<W> {
         let may_begin = self.held.is_none() && self.pipeline.has_space();
         let takes_more = may_begin || input.len() < MOST_BEHIND_BYTES;
         let reads = !self.is_ending && takes_more;
+        if input.is_empty() && self.most_input > KEPT_BYTES {
+            *input = BytesMut::new();
+            self.most_input = 0;
+        }
         if reads {
             input.reserve(READ_BYTES.max(input.len()));
         }
@@ -201,6 +218,7 @@ impl<W: RaftWorld> Connection<W> {
     ) {
         let mut writes = Gathered::default();
         let mut reads = Reads::default();
+        self.most_input = self.most_input.max(input.len());
         while self.then == Then::Continue {
             let next = match self.held.take() {
                 Some(held) => Ok(Some(held)),

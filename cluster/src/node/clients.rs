@@ -25,11 +25,27 @@ pub(super) struct Client {
     pub(super) version: Cell<RespVersion>,
     /// Commands gathered since `MULTI`.
     pub(super) gathered: Cell<Option<usize>>,
+    /// Bytes of its buffers, and of all buffers.
+    buffered: Cell<u64>,
+    all_buffered: Rc<Cell<u64>>,
     is_killed: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.note_buffers(0);
+    }
+}
+
 impl Client {
+    /// Its buffers take so many bytes now.
+    pub(super) fn note_buffers(&self, bytes: usize) {
+        let before = self.buffered.replace(bytes as u64);
+        let all = self.all_buffered.get() - before + bytes as u64;
+        self.all_buffered.set(all);
+    }
+
     /// Ready once somebody has ended the connection.
     pub(super) fn poll_killed(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.is_killed.get() {
@@ -88,7 +104,10 @@ impl Client {
 
 /// All connections, by number.
 #[derive(Default)]
-pub(super) struct Clients(RefCell<BTreeMap<u64, Rc<Client>>>);
+pub(super) struct Clients {
+    connected: RefCell<BTreeMap<u64, Rc<Client>>>,
+    buffered: Rc<Cell<u64>>,
+}
 
 impl Clients {
     pub(super) fn add(&self, id: u64, address: String, now: Instant) -> Rc<Client> {
@@ -103,24 +122,31 @@ impl Clients {
             user: RefCell::new("default".into()),
             version: Cell::default(),
             gathered: Cell::default(),
+            buffered: Cell::new(0),
+            all_buffered: self.buffered.clone(),
             is_killed: Cell::new(false),
             waker: RefCell::default(),
         });
-        self.0.borrow_mut().insert(id, client.clone());
+        self.connected.borrow_mut().insert(id, client.clone());
         client
     }
 
     pub(super) fn remove(&self, id: u64) {
-        self.0.borrow_mut().remove(&id);
+        self.connected.borrow_mut().remove(&id);
+    }
+
+    /// Bytes of the buffers of all connections.
+    pub(super) fn buffered(&self) -> u64 {
+        self.buffered.get()
     }
 
     pub(super) fn count(&self) -> usize {
-        self.0.borrow().len()
+        self.connected.borrow().len()
     }
 
     /// Lines about those with these numbers, or about all.
     pub(super) fn lines(&self, ids: Option<&[u64]>, now: Instant) -> String {
-        let clients = self.0.borrow();
+        let clients = self.connected.borrow();
         let wanted = clients
             .values()
             .filter(|client| ids.is_none_or(|ids| ids.contains(&client.id)));
@@ -129,7 +155,7 @@ impl Clients {
 
     /// Ends those that fit; how many.
     pub(super) fn kill(&self, filter: &KillFilter, me: u64) -> u64 {
-        let clients = self.0.borrow();
+        let clients = self.connected.borrow();
         let fitting = clients
             .values()
             .filter(|client| client.fits(filter) && !(filter.skips_me && client.id == me));

@@ -5,6 +5,9 @@
 //! since the last one has half its bytes. And a log of large entries is cut off by bytes,
 //! however few they are.
 //!
+//! Where memory is limited ([`super::memory`]), less of the log is kept, and when it is used up a
+//! snapshot is taken so that the log can be cut off.
+//!
 //! A disk that is nearly full is noticed before it is: the node then lets the state grow no
 //! more, because a log that cannot be written ends it.
 
@@ -16,6 +19,7 @@ use super::Node;
 use crate::raft::RaftWorld;
 use crate::raft::state_machine::SinceSnapshot;
 use crate::storage::Disk;
+use crate::world;
 
 /// Snapshots up to this size are taken by the count of entries alone.
 const SMALL_SNAPSHOT_BYTES: u64 = 4 << 20;
@@ -28,15 +32,25 @@ const KEPT_LOG_BYTES: u64 = 64 << 20;
 const PURGED_BYTES: u64 = 8 << 20;
 /// Below this much free space, and that of a snapshot, the state may not grow.
 const LEAST_FREE_BYTES: u64 = 128 << 20;
+/// Rest between two looks at the log while memory is used up.
+const SHORT_LOOK: Duration = Duration::from_millis(200);
 /// Rest between two looks at the free space.
 const SPACE_LOOK: Duration = Duration::from_secs(1);
 
 /// Takes snapshots when they are due.
 pub(super) async fn run<W: RaftWorld>(node: Node<W>) {
-    let every = node.inner.options.raft.snapshot_every;
     while !node.inner.stopping.get() {
-        node.inner.machine.applied_some().await;
-        if is_due(node.inner.machine.since_snapshot(), every) {
+        let applied = node.inner.machine.applied_some();
+        if node.memory_above_limit().is_some() {
+            // What was saved meanwhile is cut off, although nothing more may come.
+            let _ = world::timeout::<W, _>(SHORT_LOOK, applied).await;
+        } else {
+            applied.await;
+        }
+        let every = node.inner.settings.snapshot_every();
+        let since = node.inner.machine.since_snapshot();
+        let is_short = node.memory_above_limit().is_some() && since.bytes >= node.kept_log_bytes();
+        if is_short || is_due(since, every) {
             // Ignored while one is being built. Raft ends the node if it cannot go on.
             let _ = node.inner.raft.trigger().snapshot().await;
         }
@@ -64,9 +78,20 @@ pub(super) async fn watch_space<W: RaftWorld>(node: Node<W>, disk: W::Disk) {
 }
 
 impl<W: RaftWorld> Node<W> {
+    /// Bytes of the log that are kept behind a snapshot: an eighth of the memory that there may
+    /// be, where that is less. When memory is used up, a log of so many bytes is reason enough
+    /// for a snapshot.
+    fn kept_log_bytes(&self) -> u64 {
+        match self.inner.settings.max_memory() {
+            0 => KEPT_LOG_BYTES,
+            limit => KEPT_LOG_BYTES.min(limit / 8),
+        }
+    }
+
     /// Index up to which the log should be purged and can be, if that is not done.
     fn purge_point(&self) -> Option<u64> {
-        if self.inner.log.live_bytes() < KEPT_LOG_BYTES + PURGED_BYTES {
+        let kept = self.kept_log_bytes();
+        if self.inner.log.live_bytes() < kept + PURGED_BYTES.min(kept) {
             return None;
         }
         let metrics = self.inner.raft.metrics();
@@ -76,7 +101,7 @@ impl<W: RaftWorld> Node<W> {
         if Some(saved) <= purged {
             return None;
         }
-        let upto = self.inner.log.purge_point(KEPT_LOG_BYTES)?;
+        let upto = self.inner.log.purge_point(kept)?;
         Some(upto.min(saved))
     }
 }

@@ -12,8 +12,8 @@ use super::clients::Client;
 use super::pipeline::{Asked, Gathered, Kind, Outcome, Pipeline};
 use super::transaction::Transaction;
 use crate::protocol::{
-    self, Call, ClientCall, CommandError, ConnectionCall, Flags, ReadMode, ReplyMode, ReplyStyle,
-    RespVersion, ScriptCall, Spec, TransactionCall, wire,
+    self, AdminCall, Call, ClientCall, CommandError, ConnectionCall, Flags, ReadMode, ReplyMode,
+    ReplyStyle, RespVersion, ScriptCall, Spec, TransactionCall, wire,
 };
 use crate::raft::RaftWorld;
 use crate::state::command::{Command, LockCommand, Query, Reply};
@@ -27,6 +27,8 @@ pub(super) enum Then {
     Track {
         from: u64,
     },
+    /// A backup is sent over the connection, and then it ends.
+    Backup,
 }
 
 pub(super) struct Connection<W: RaftWorld> {
@@ -49,6 +51,8 @@ pub(super) struct Connection<W: RaftWorld> {
     pub(super) then: Then,
     /// The client sends no more.
     pub(super) is_ending: bool,
+    /// Most bytes that were in the buffer of what was read.
+    pub(super) most_input: usize,
 }
 
 /// A command that has arrived.
@@ -82,6 +86,7 @@ impl<W: RaftWorld> Connection<W> {
             held: None,
             then: Then::Continue,
             is_ending: false,
+            most_input: 0,
         }
     }
 
@@ -182,7 +187,11 @@ impl<W: RaftWorld> Connection<W> {
                 wait_ms,
             }) => {
                 let asked = asked(style);
-                if once.is_none() && Gathered::may_share(&command, style) {
+                if kind == Some(Kind::Write)
+                    && once.is_none()
+                    && Gathered::may_share(&command, style)
+                    && self.node.takes_transactions()
+                {
                     if !writes.takes(&asked) {
                         self.propose(cx, writes);
                     }
@@ -206,6 +215,7 @@ impl<W: RaftWorld> Connection<W> {
                 reads.queries.push(query);
                 reads.asked.push(asked(style));
             }
+            Ok(Call::Admin(AdminCall::Backup)) => self.then = Then::Backup,
             Ok(Call::Admin(call)) => {
                 let node = self.node.clone();
                 let work = async move {
@@ -299,6 +309,8 @@ impl<W: RaftWorld> Connection<W> {
             Call::Write {
                 command, wait_ms, ..
             } if *wait_ms > 0 || waits(command) => Some(Kind::Waiting),
+            // It waits until every member knows it, and nothing may overtake it.
+            Call::Write { command, .. } if command.level() > self.node.level() => Some(Kind::Alone),
             Call::Write { .. } => Some(Kind::Write),
             Call::Read { .. } => Some(Kind::Read),
             Call::Connection(

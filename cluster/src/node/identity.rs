@@ -7,17 +7,17 @@ use futures_util::future::select;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::impls::BasicNode;
 
-use super::{Node, NodeOptions, StartError};
-use crate::raft::hello::NEWEST_VERSION;
-use crate::raft::log_store::force_membership;
-use crate::raft::state_machine::StateMachine;
+use super::{Node, NodeError, StartError};
+use crate::raft::hello::version_of;
 use crate::raft::{NodeId, RaftWorld, node_name, peer_address};
-use crate::state::LEVEL;
+use crate::state::USUAL_LEVEL;
 use crate::state::command::Command;
-use crate::storage::{Disk, Identity, Wal};
+use crate::storage::{Disk, Identity};
 
 /// Rest after the identity could not be saved.
 const REST: Duration = Duration::from_secs(1);
+/// How long a command waits for members to say that they know it.
+const GREETINGS_LIMIT: Duration = Duration::from_secs(2);
 /// Rest between greetings of members that were not met.
 const MEET_AGAIN: Duration = Duration::from_secs(2);
 
@@ -43,12 +43,7 @@ pub(super) async fn establish<D: Disk>(
         return Ok(identity);
     };
     if found.node != node {
-        let (theirs, mine) = (node_name(found.node), node_name(node));
-        return Err(StartError::Identity(format!(
-            "the directory belongs to {theirs}, and this is {mine}: start it with --id {}, or \
-             give {mine} a directory of its own",
-            found.node
-        )));
+        return Err(of_another(found.node, node));
     }
     if found.cluster != 0 && !has_data {
         return Err(StartError::Identity(format!(
@@ -60,34 +55,13 @@ pub(super) async fn establish<D: Disk>(
     Ok(found)
 }
 
-/// Makes the node that `options` describe the only member of a new cluster with the data in
-/// its directory, or with the snapshot that was put there. For when a majority of the old
-/// cluster is lost for good, and for restoring a backup: what only other nodes had is lost,
-/// and no node of the old cluster can join the new one before its directory is emptied.
-///
-/// # Errors
-/// As for [`Node::start`]; a directory with neither log nor snapshot is refused.
-pub async fn force_new_cluster<W: RaftWorld>(
-    options: &NodeOptions,
-    disk: W::Disk,
-) -> Result<(), StartError> {
-    let machine = StateMachine::<W>::open(disk.clone(), options.limits).await?;
-    let (wal, recovered) = Wal::open(disk.clone()).await?;
-    drop(wal);
-    let applied = machine.last_applied();
-    if applied.is_none() && recovered.entries.is_empty() {
-        let why = "there is neither a log nor a snapshot to go on from";
-        return Err(StartError::Identity(why.into()));
-    }
-    let (id, address) = (options.id, &options.address);
-    force_membership::<W>(disk.clone(), applied, id, address).await?;
-    let identity = Identity {
-        node: id,
-        cluster: W::random_u64().max(1),
-        met: Vec::new(),
-    };
-    let saved = identity.save(&disk).await;
-    saved.map_err(|e| StartError::Storage(e.into()))
+/// The directory of one node was given to another.
+pub(super) fn of_another(found: NodeId, node: NodeId) -> StartError {
+    let (theirs, mine) = (node_name(found), node_name(node));
+    StartError::Identity(format!(
+        "the directory belongs to {theirs}, and this is {mine}: start it with --id {found}, or \
+         give {mine} a directory of its own"
+    ))
 }
 
 /// Learns the cluster from the log, and keeps what is learned of it and its nodes on the disk.
@@ -137,20 +111,20 @@ pub(super) async fn meet<W: RaftWorld>(node: Node<W>) {
     }
 }
 
-/// Has the cluster keep to the rules of this release once all of its members know them, and
-/// to the limits of whoever leads.
+/// Has the cluster keep to the usual rules of this release once all of its members know them,
+/// and to the limits of whoever leads.
 pub(super) async fn raise_level<W: RaftWorld>(node: Node<W>) {
     let look = Duration::from_millis(node.inner.options.raft.heartbeat_ms);
     let limits = node.inner.options.limits;
     while !node.inner.stopping.get() {
         let is_done = {
             let state = node.inner.machine.state();
-            state.level() >= LEVEL && state.limits() == limits
+            state.level() >= USUAL_LEVEL && state.limits() == limits
         };
         if is_done || !node.is_leading() {
             node.inner.machine.applied_some().await;
-        } else if node.all_have_greeted() {
-            let level = LEVEL;
+        } else if node.member_below(USUAL_LEVEL).is_none() {
+            let level = USUAL_LEVEL;
             // A failure shows in the level.
             let _ = node.propose(None, Command::Raise { level, limits }).await;
         } else {
@@ -187,14 +161,46 @@ pub(super) async fn bootstrap<W: RaftWorld>(node: Node<W>) {
 }
 
 impl<W: RaftWorld> Node<W> {
-    fn all_have_greeted(&self) -> bool {
+    /// Makes sure that every member knows the command, and raises the level of the rules for it
+    /// if need be. Members that were just started get a moment to say what they know.
+    ///
+    /// # Errors
+    /// Definite: the command was not proposed.
+    pub(super) async fn must_be_known(&self, command: &Command) -> Result<(), NodeError> {
+        let level = command.level();
+        if self.level() >= level {
+            return Ok(());
+        }
+        let look = Duration::from_millis(self.inner.options.raft.heartbeat_ms);
+        let deadline = W::now() + GREETINGS_LIMIT;
+        while let Some(id) = self.member_below(level) {
+            if W::now() >= deadline {
+                return Err(NodeError::NotNow(format!(
+                    "{} has not said that it knows this command: start it, or upgrade it",
+                    node_name(id)
+                )));
+            }
+            W::sleep(look).await;
+        }
+        let limits = self.inner.machine.state().limits();
+        let raised = self.propose(None, Command::Raise { level, limits }).await;
+        raised.map(drop).map_err(|e| match e {
+            NodeError::Unknown(why) => NodeError::NotNow(why),
+            definite => definite,
+        })
+    }
+
+    /// A member that has not greeted, or whose greeting did not know the rules of this level.
+    fn member_below(&self, level: u32) -> Option<NodeId> {
         let metrics = self.inner.raft.server_metrics();
         let metrics = metrics.borrow_watched();
-        let membership = metrics.membership_config.membership();
-        membership.nodes().all(|(id, _)| {
-            let greeting = self.inner.acquaintances.greeting_of(*id);
-            *id == self.id() || greeting.is_some_and(|it| it.newest_version >= NEWEST_VERSION)
-        })
+        let mut members = metrics.membership_config.membership().nodes();
+        let found = members.find(|(id, _)| {
+            let greeting = self.inner.acquaintances.greeting_of(**id);
+            let knows = greeting.is_some_and(|it| it.newest_version >= version_of(level));
+            **id != self.id() && !knows
+        });
+        found.map(|(id, _)| *id)
     }
 
     /// Members that were not met with the cluster's data, and where their peers reach them.

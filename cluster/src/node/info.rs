@@ -136,6 +136,7 @@ impl<W: RaftWorld> Node<W> {
         for (name, lines) in [
             ("Server", self.info_server()),
             ("Clients", self.info_clients()),
+            ("Memory", self.info_memory()),
             ("Persistence", self.info_persistence()),
             ("Stats", self.info_stats()),
             ("Replication", self.info_replication()),
@@ -169,6 +170,21 @@ impl<W: RaftWorld> Node<W> {
         vec![
             format!("connected_clients:{}", self.inner.clients.count()),
             format!("maxclients:{}", self.inner.settings.max_clients()),
+        ]
+    }
+
+    fn info_memory(&self) -> Vec<String> {
+        let memory = self.memory();
+        let shown = super::settings::shown_bytes;
+        vec![
+            format!("used_memory:{}", memory.used()),
+            format!("used_memory_human:{}", shown(memory.used())),
+            format!("used_memory_dataset:{}", memory.state),
+            format!("used_memory_log:{}", memory.log),
+            format!("mem_clients_normal:{}", memory.clients),
+            format!("maxmemory:{}", memory.limit),
+            format!("maxmemory_human:{}", shown(memory.limit)),
+            format!("maxmemory_policy:{}", super::settings::policy(memory.limit)),
         ]
     }
 

@@ -148,6 +148,24 @@ impl<W: RaftWorld> Node<W> {
     }
 
     fn figures_of_state(&self, figures: &mut Figures) {
+        let memory = self.memory();
+        figures.kind(
+            "memory_bytes",
+            "gauge",
+            "Memory in use by the node's own account.",
+        );
+        for (part, bytes) in [
+            ("state", memory.state),
+            ("log", memory.log),
+            ("clients", memory.clients),
+        ] {
+            let _ = writeln!(figures.0, "squall_memory_bytes{{part=\"{part}\"}} {bytes}");
+        }
+        figures.gauge(
+            "memory_limit_bytes",
+            "Above it, what makes the state grow is refused; 0: no limit.",
+            memory.limit,
+        );
         let state = self.inner.machine.state();
         let cache = state.cache_stats();
         figures.gauge("cache_keys", "Keys in the cache.", cache.entries);

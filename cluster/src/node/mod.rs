@@ -27,6 +27,7 @@ mod access;
 mod admin;
 mod allegiance;
 mod answers;
+mod backup;
 mod client_server;
 mod clients;
 mod cluster_info;
@@ -38,12 +39,14 @@ mod info;
 mod leadership;
 mod log_clock;
 mod membership;
+mod memory;
 mod metrics;
 mod peer_server;
 mod pipeline;
 #[cfg(feature = "planted")]
 mod planted;
 mod read;
+mod recovery;
 mod scripts;
 mod settings;
 mod tracking;
@@ -53,8 +56,8 @@ mod work;
 mod write;
 
 pub use access::{Access, AccessError};
-pub use identity::force_new_cluster;
-pub use settings::ClientOptions;
+pub use recovery::{Contents, check_backup, force_new_cluster, restore};
+pub use settings::{ClientOptions, parse_bytes};
 pub use write::NodeError;
 
 /// How to start a node.
@@ -184,7 +187,7 @@ impl<W: RaftWorld> Node<W> {
         .await
         .map_err(|e| StartError::Raft(e.to_string()))?;
 
-        let settings = settings::Settings::new(&options.clients);
+        let settings = settings::Settings::new(&options.clients, options.raft.snapshot_every);
         let allegiance = allegiance::Allegiance::new(acquaintances.has_data());
         let node = Self {
             inner: Rc::new(Inner {

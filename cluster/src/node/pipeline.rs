@@ -107,6 +107,11 @@ impl Pipeline {
         self.slots.is_empty()
     }
 
+    /// Bytes of what is on its way: arguments, and answers that wait for their turn.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether more may be taken from the connection.
     pub(super) fn has_space(&self) -> bool {
         self.commands < MOST_COMMANDS && self.bytes < MOST_BYTES

@@ -59,7 +59,7 @@ impl<W: RaftWorld> Node<W> {
     }
 
     /// Makes sure that this node's state is as recent as the mode asks for.
-    async fn make_recent(&self, mode: ReadMode) -> Result<(), NodeError> {
+    pub(super) async fn make_recent(&self, mode: ReadMode) -> Result<(), NodeError> {
         match mode {
             ReadMode::Linearizable => {
                 let leads = self.inner.machine.leading_term() != 0;

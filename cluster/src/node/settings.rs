@@ -7,11 +7,64 @@ use bytes::Bytes;
 
 use super::Node;
 use super::access::Access;
-use crate::raft::RaftWorld;
+use crate::raft::{RaftOptions, RaftWorld};
 use crate::state::glob;
 
 /// Read buffers of clients grow by at least this much.
 pub(super) const READ_BYTES: usize = 1024;
+
+/// More memory than this is a mistake.
+const MOST_MEMORY: u64 = 1 << 50;
+/// Bytes of each unit, in the words of Redis' configuration: those with a `b` are powers of two.
+const UNITS: [(&str, u64); 8] = [
+    ("b", 1),
+    ("k", 1_000),
+    ("m", 1_000_000),
+    ("g", 1_000_000_000),
+    ("kb", 1 << 10),
+    ("mb", 1 << 20),
+    ("gb", 1 << 30),
+    ("", 1),
+];
+
+/// Bytes of a text such as `512mb`, in the words of Redis' configuration.
+///
+/// # Errors
+/// Says what was expected.
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let unit = unit.to_ascii_lowercase();
+    let bytes_per_unit = UNITS.iter().find(|(name, _)| *name == unit);
+    let number: Option<u64> = number.parse().ok();
+    let bytes = number
+        .zip(bytes_per_unit)
+        .and_then(|(number, (_, bytes))| number.checked_mul(*bytes));
+    bytes.filter(|bytes| *bytes <= MOST_MEMORY).ok_or_else(|| {
+        "expected a number of bytes, with one of kb, mb, gb (1,024) or k, m, g (1,000) or \
+         without, as in 512mb"
+            .into()
+    })
+}
+
+/// Bytes for people.
+pub(super) fn shown_bytes(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} B"),
+        1024..0x10_0000 => format!("{:.1} KiB", bytes as f64 / 1024.0),
+        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+    }
+}
+
+/// What happens above the limit, in Redis' words: without one, only the number of keys is
+/// bounded, and the next one makes others go.
+pub(super) fn policy(max_memory: u64) -> &'static str {
+    if max_memory == 0 {
+        "allkeys-lru"
+    } else {
+        "noeviction"
+    }
+}
 
 /// What a node allows its clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +73,9 @@ pub struct ClientOptions {
     pub max_clients: u64,
     /// Connections that ask nothing for so many seconds are closed; 0: never.
     pub idle_timeout_s: u64,
+    /// Bytes of memory, by the node's own account, above which it refuses what makes the state
+    /// grow; 0: no limit.
+    pub max_memory: u64,
     pub access: Access,
     /// Where to answer Prometheus, `host:port`.
     pub metrics: Option<String>,
@@ -30,6 +86,7 @@ impl Default for ClientOptions {
         Self {
             max_clients: 10_000,
             idle_timeout_s: 0,
+            max_memory: 0,
             access: Access::default(),
             metrics: None,
         }
@@ -40,14 +97,39 @@ impl Default for ClientOptions {
 pub(super) struct Settings {
     max_clients: Cell<u64>,
     idle_timeout_s: Cell<u64>,
+    max_memory: Cell<u64>,
+    snapshot_every: Cell<u64>,
 }
 
+/// Where a setting is, the least and most it takes, and how it is read.
+struct Setting<'a> {
+    cell: &'a Cell<u64>,
+    least: u64,
+    most: u64,
+    parse: fn(&str) -> Option<u64>,
+}
+
+/// What `CONFIG SET` takes.
+const CHANGEABLE: &str = "maxclients, maxmemory, snapshot-every and timeout";
+
 impl Settings {
-    pub(super) fn new(options: &ClientOptions) -> Self {
+    pub(super) fn new(options: &ClientOptions, snapshot_every: u64) -> Self {
         Self {
             max_clients: Cell::new(options.max_clients),
             idle_timeout_s: Cell::new(options.idle_timeout_s),
+            max_memory: Cell::new(options.max_memory),
+            snapshot_every: Cell::new(snapshot_every),
         }
+    }
+
+    /// Most bytes of memory, 0: no limit.
+    pub(super) fn max_memory(&self) -> u64 {
+        self.max_memory.get()
+    }
+
+    /// Log entries between two snapshots.
+    pub(super) fn snapshot_every(&self) -> u64 {
+        self.snapshot_every.get()
     }
 
     pub(super) fn max_clients(&self) -> u64 {
@@ -59,13 +141,27 @@ impl Settings {
         (seconds > 0).then(|| Duration::from_secs(seconds))
     }
 
-    /// The setting of this name, in Redis' words, and the least and most it takes.
-    fn find(&self, name: &[u8]) -> Option<(&Cell<u64>, u64, u64)> {
-        match name.to_ascii_lowercase().as_slice() {
-            b"maxclients" => Some((&self.max_clients, 1, 1_000_000)),
-            b"timeout" => Some((&self.idle_timeout_s, 0, 365 * 86_400)),
-            _ => None,
-        }
+    fn find(&self, name: &[u8]) -> Option<Setting<'_>> {
+        let number: fn(&str) -> Option<u64> = |text| text.parse().ok();
+        let (cell, least, most, parse) = match name.to_ascii_lowercase().as_slice() {
+            b"maxclients" => (&self.max_clients, 1, 1_000_000, number),
+            b"maxmemory" => {
+                let parse: fn(&str) -> Option<u64> = |text| parse_bytes(text).ok();
+                (&self.max_memory, 0, MOST_MEMORY, parse)
+            }
+            b"snapshot-every" => {
+                let least = RaftOptions::FEWEST_BETWEEN_SNAPSHOTS;
+                (&self.snapshot_every, least, 1 << 40, number)
+            }
+            b"timeout" => (&self.idle_timeout_s, 0, 365 * 86_400, number),
+            _ => return None,
+        };
+        Some(Setting {
+            cell,
+            least,
+            most,
+            parse,
+        })
     }
 }
 
@@ -93,8 +189,8 @@ impl<W: RaftWorld> Node<W> {
             ("election-min", options.raft.election_min_ms.to_string()),
             ("heartbeat", options.raft.heartbeat_ms.to_string()),
             ("maxclients", settings.max_clients.get().to_string()),
-            ("maxmemory", "0".into()),
-            ("maxmemory-policy", "allkeys-lru".into()),
+            ("maxmemory", settings.max_memory().to_string()),
+            ("maxmemory-policy", policy(settings.max_memory()).into()),
             (
                 "port",
                 super::info::host_port(&options.address).1.to_string(),
@@ -104,7 +200,7 @@ impl<W: RaftWorld> Node<W> {
                 crate::protocol::MAX_BULK_BYTES.to_string(),
             ),
             ("save", String::new()),
-            ("snapshot-every", options.raft.snapshot_every.to_string()),
+            ("snapshot-every", settings.snapshot_every().to_string()),
             ("timeout", settings.idle_timeout_s.get().to_string()),
         ];
         let lower: Vec<Vec<u8>> = patterns
@@ -120,25 +216,57 @@ impl<W: RaftWorld> Node<W> {
         let mut changes = Vec::new();
         for (name, value) in pairs {
             let shown = String::from_utf8_lossy(&name[..name.len().min(64)]).into_owned();
-            let (cell, least, most) = self.inner.settings.find(name).ok_or_else(|| {
+            let setting = self.inner.settings.find(name).ok_or_else(|| {
                 format!(
-                    "ERR Unknown option or number of arguments for CONFIG SET - '{shown}':                      maxclients and timeout can be changed while a node runs"
+                    "ERR Unknown option or number of arguments for CONFIG SET - '{shown}': \
+                     {CHANGEABLE} can be changed while a node runs"
                 )
             })?;
-            let number = std::str::from_utf8(value)
-                .ok()
-                .and_then(|text| text.parse().ok());
-            let fits = number.filter(|number| (least..=most).contains(number));
+            let Setting { least, most, .. } = setting;
+            let text = std::str::from_utf8(value).unwrap_or_default();
+            let fits = (setting.parse)(text).filter(|number| (least..=most).contains(number));
             let number = fits.ok_or_else(|| {
                 format!(
-                    "ERR CONFIG SET failed (possibly related to argument '{shown}') - argument                      must be between {least} and {most} inclusive"
+                    "ERR CONFIG SET failed (possibly related to argument '{shown}') - argument \
+                     must be between {least} and {most} inclusive"
                 )
             })?;
-            changes.push((cell, number));
+            changes.push((setting.cell, number));
         }
         for (cell, number) in changes {
             cell.set(number);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_written_as_in_the_configuration_of_redis() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("512", 512),
+            ("1k", 1_000),
+            ("1KB", 1_024),
+            ("2mb", 2 << 20),
+            ("1gb", 1 << 30),
+            ("3g", 3_000_000_000),
+        ] {
+            assert_eq!(parse_bytes(text), Ok(bytes), "{text}");
+        }
+        for text in [
+            "",
+            "mb",
+            "-1",
+            "1.5gb",
+            "1 gb",
+            "1tb",
+            "99999999999999999999",
+        ] {
+            assert!(parse_bytes(text).is_err(), "{text}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use super::Node;
 use crate::event::{NodeEvent, Served, Work};
 use crate::raft::RaftWorld;
 use crate::raft::log_store::Moments;
-use crate::state::command::{Command, Query};
+use crate::state::command::{Command, Listing, Query};
 use crate::world::Instant;
 
 /// Between two tellings, at least.
@@ -103,8 +103,17 @@ impl Meter {
 
 fn of_query<'w>(work: &'w mut Work, query: &Query) -> &'w mut Served {
     match query {
-        Query::Session { .. } | Query::Lock { .. } => &mut work.lock,
-        Query::Queue { .. } => &mut work.queue,
+        Query::Session { .. }
+        | Query::Lock { .. }
+        | Query::List {
+            of: Listing::Locks { .. } | Listing::Sessions,
+            ..
+        } => &mut work.lock,
+        Query::Queue { .. }
+        | Query::List {
+            of: Listing::Queues,
+            ..
+        } => &mut work.queue,
         Query::Get { .. }
         | Query::Ttl { .. }
         | Query::CacheSize

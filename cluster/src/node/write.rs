@@ -10,13 +10,10 @@ use openraft::error::{ClientWriteError, RaftError};
 
 use super::Node;
 use super::work::Stages;
-use crate::protocol::{CLUSTER_DOWN, moved, try_again, unknown_outcome};
+use crate::protocol::{CLUSTER_DOWN, moved, out_of_memory, try_again, unknown_outcome};
 use crate::raft::{Proposal, RaftWorld};
 use crate::state::LONGEST_MS;
-use crate::state::command::{
-    CacheCommand, Command, LockCommand, Once, QueueCommand, Refusal, Reply, Request,
-    SessionCommand, Step, StringCommand,
-};
+use crate::state::command::{Command, LockCommand, Once, QueueCommand, Refusal, Reply, Request};
 use crate::world::{self, Instant};
 
 /// A node gives up on a write after this long; the outcome is then unknown.
@@ -50,6 +47,9 @@ pub enum NodeError {
     /// Definite: wrong in itself.
     #[error("{0}")]
     Invalid(String),
+    /// Definite: there is no memory for what makes the state grow.
+    #[error("{0}")]
+    OutOfMemory(String),
 }
 
 impl NodeError {
@@ -61,6 +61,7 @@ impl NodeError {
             NodeError::NotNow(why) => try_again(why),
             NodeError::Unknown(why) => unknown_outcome(why),
             NodeError::Invalid(why) => format!("ERR {why}"),
+            NodeError::OutOfMemory(why) => out_of_memory(why),
         }
     }
 }
@@ -87,6 +88,7 @@ impl<W: RaftWorld> Node<W> {
             return Ok(Reply::Refused(Refusal::OutOfRange));
         }
         self.must_have_space(&command)?;
+        self.must_be_known(&command).await?;
         let deadline = W::now() + Duration::from_millis(poll_ms);
         let _next = PassOn {
             node: self,
@@ -214,17 +216,31 @@ impl<W: RaftWorld> Node<W> {
         Ok(true)
     }
 
-    /// Refuses what makes the state grow while the disk is nearly full. The log would grow
-    /// with everything, but what frees space must get through.
+    /// Refuses what makes the state grow while the disk is nearly full or the memory used up.
+    /// The log would grow with everything, but what frees space must get through.
     fn must_have_space(&self, command: &Command) -> Result<(), NodeError> {
-        match self.inner.lacks_space.get() {
-            Some(free) if grows(command) => Err(NodeError::NotNow(format!(
+        if !command.grows() {
+            return Ok(());
+        }
+        if let Some(free) = self.inner.lacks_space.get() {
+            return Err(NodeError::NotNow(format!(
                 "the disk is nearly full: {} MiB are free. Reads, deletions and \
                  acknowledgements are served; make space on the disk of this node",
                 free >> 20
-            ))),
-            _ => Ok(()),
+            )));
         }
+        match self.memory_above_limit() {
+            None => Ok(()),
+            Some(memory) => Err(NodeError::OutOfMemory(memory.to_string())),
+        }
+    }
+
+    /// Whether writes may share an entry: not while some may be refused for want of space, with
+    /// which the others would be, nor while a member may not know such entries.
+    pub(super) fn takes_transactions(&self) -> bool {
+        let is_short =
+            self.inner.lacks_space.get().is_some() || self.memory_above_limit().is_some();
+        self.level() > 0 && !is_short
     }
 
     /// Waits until this node, as leader, may serve writes.
@@ -253,50 +269,6 @@ impl<W: RaftWorld> Node<W> {
             NodeError::NotLeader(address)
         })
     }
-}
-
-/// Whether the command makes the state grow.
-fn grows(command: &Command) -> bool {
-    match command {
-        Command::Session(command) => matches!(command, SessionCommand::Open { .. }),
-        Command::Lock(command) => matches!(command, LockCommand::Acquire { .. }),
-        Command::Queue(command) => queue_grows(command),
-        Command::Cache(command) => cache_grows(command),
-        Command::String(command) => string_grows(command),
-        Command::Transaction { steps, .. } => steps.iter().any(|step| match step {
-            Step::Queue(command) => queue_grows(command),
-            Step::Cache(command) => cache_grows(command),
-            Step::String(command) => string_grows(command),
-            Step::Read(_) => false,
-        }),
-        Command::NewLeader | Command::Expire { .. } | Command::Raise { .. } => false,
-    }
-}
-
-fn queue_grows(command: &QueueCommand) -> bool {
-    matches!(
-        command,
-        QueueCommand::Publish { .. } | QueueCommand::Configure { .. }
-    )
-}
-
-fn cache_grows(command: &CacheCommand) -> bool {
-    matches!(
-        command,
-        CacheCommand::Set { .. } | CacheCommand::Increment { .. }
-    )
-}
-
-fn string_grows(command: &StringCommand) -> bool {
-    !matches!(
-        command,
-        StringCommand::GetDelete { .. }
-            | StringCommand::GetExpire { .. }
-            | StringCommand::Expire { .. }
-            | StringCommand::Rename { .. }
-            | StringCommand::DeleteIf { .. }
-            | StringCommand::ExpireIf { .. }
-    )
 }
 
 /// When a receive ends, however it does, what it left is for the next that waits.

@@ -81,7 +81,7 @@ impl ReplyError {
                 None => Self::Other(text.to_owned()),
             },
             "CLUSTERDOWN" => Self::ClusterDown(rest.to_owned()),
-            "TRYAGAIN" => Self::TryAgain(rest.to_owned()),
+            "TRYAGAIN" | "OOM" => Self::TryAgain(rest.to_owned()),
             "UNKNOWN" => Self::Unknown(rest.to_owned()),
             _ => match refusal::parse(text) {
                 Some(refusal) => Self::Refused(refusal),
@@ -187,7 +187,10 @@ fn queue_reply(command: &QueueCommand, frame: &Frame) -> Option<Reply> {
             let count = u32::try_from(unsigned(frame)?).ok()?;
             Some(Reply::Settled(count))
         }
-        QueueCommand::Purge { .. } => Some(Reply::Purged(unsigned(frame)?)),
+        QueueCommand::Purge { .. } | QueueCommand::Delete { .. } => {
+            Some(Reply::Purged(unsigned(frame)?))
+        }
+        QueueCommand::Redrive { .. } => Some(Reply::Size(unsigned(frame)?)),
     }
 }
 
@@ -238,7 +241,8 @@ fn query_reply(query: &Query, frame: &Frame) -> Option<Reply> {
         Query::ExpireTime { .. }
         | Query::Keys { .. }
         | Query::Scan { .. }
-        | Query::RandomKey { .. } => None,
+        | Query::RandomKey { .. }
+        | Query::List { .. } => None,
     }
 }
 

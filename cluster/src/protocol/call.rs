@@ -243,6 +243,8 @@ pub enum AdminCall {
         id: u64,
     },
     Snapshot,
+    /// The node sends a snapshot of its state, and ends the connection.
+    Backup,
     /// The node reports the digest of its state as it stands, as an event.
     Digest,
     Init {

@@ -43,6 +43,8 @@ pub enum CommandError {
     TooManyKeys,
     #[error("ERR invalid cursor")]
     Cursor,
+    #[error("ERR a queue cannot be re-driven into itself")]
+    SameQueue,
     #[error(
         "ERR this script is not known, and scripts are not run: offered are those that compare a key's value and then delete the key or set its lifetime, as libraries use them for locks"
     )]

@@ -42,7 +42,7 @@ pub use command_error::CommandError;
 pub use decode::Decoder;
 pub use frame::next_frame;
 pub use limits::*;
-pub use node_error::{CLUSTER_DOWN, moved, try_again, unknown_outcome};
+pub use node_error::{CLUSTER_DOWN, moved, out_of_memory, try_again, unknown_outcome};
 pub use parse::{COMMANDS, Flags, Keys, Script, Spec, parse};
 pub use protocol_error::ProtocolError;
 pub use push::{MAX_PUSHED_KEYS, Push, write_ping, write_track};

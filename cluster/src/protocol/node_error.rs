@@ -1,6 +1,6 @@
 //! Errors a node answers for itself, as opposed to refusals by the replicated state.
 //!
-//! Each says what a client may conclude. `MOVED`, `CLUSTERDOWN` and `TRYAGAIN` mean that
+//! Each says what a client may conclude. `MOVED`, `CLUSTERDOWN`, `TRYAGAIN` and `OOM` mean that
 //! the command had no effect; [`unknown_outcome`] means that it may have one, now or
 //! later. The texts are written with [`super::wire::error`] and taken apart again by
 //! [`super::ReplyError`].
@@ -23,6 +23,11 @@ pub fn moved(slot: u16, addr: &str) -> String {
 /// The node cannot serve the command just now; the command had no effect.
 pub fn try_again(reason: &str) -> String {
     format!("TRYAGAIN {reason}")
+}
+
+/// There is no memory for what the command would add; it had no effect.
+pub fn out_of_memory(reason: &str) -> String {
+    format!("OOM command not allowed when used memory > 'maxmemory': {reason}")
 }
 
 /// The write was proposed, and the node cannot tell whether it was or will be committed.

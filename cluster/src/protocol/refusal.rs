@@ -17,6 +17,7 @@ const WRONG_MODE: &str = "WRONGMODE this session holds the lock in the other mod
 const NO_QUEUE: &str = "NOQUEUE no such queue";
 const QUEUE_FULL: &str = "QUEUEFULL the queue holds ";
 const QUEUE_LIMIT: &str = " messages and its limit is ";
+const NOT_EMPTY: &str = "NOTEMPTY messages in the queue: ";
 /// Also the text for an argument that is not an integer, as in Redis.
 pub(super) const NOT_AN_INTEGER: &str = "ERR value is not an integer or out of range";
 const OVERFLOW: &str = "ERR increment or decrement would overflow";
@@ -35,6 +36,7 @@ pub(super) fn text(refusal: &Refusal) -> Cow<'static, str> {
         Refusal::QueueFull { depth, limit } => {
             format!("{QUEUE_FULL}{depth}{QUEUE_LIMIT}{limit}").into()
         }
+        Refusal::NotEmpty { messages } => format!("{NOT_EMPTY}{messages}").into(),
         Refusal::NoSession => NO_SESSION.into(),
         Refusal::NotHeld => NOT_HELD.into(),
         Refusal::WouldDeadlock => WOULD_DEADLOCK.into(),
@@ -63,6 +65,11 @@ pub(super) fn parse(text: &str) -> Option<Refusal> {
         return Some(Refusal::QueueFull {
             depth: parse_u64(depth.as_bytes())?,
             limit: parse_u64(limit.as_bytes())?,
+        });
+    }
+    if let Some(messages) = text.strip_prefix(NOT_EMPTY) {
+        return Some(Refusal::NotEmpty {
+            messages: parse_u64(messages.as_bytes())?,
         });
     }
     Some(match text {

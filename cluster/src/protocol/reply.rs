@@ -13,7 +13,7 @@ use super::wire::{
     RespVersion, array, bulk, error, integer, map, null, null_array, simple, unsigned,
 };
 use crate::state::command::{
-    Delivery, Lifetime, LockInfo, QueueInfo, Reply, SessionId, Token, Versioned,
+    Delivery, Lifetime, LockInfo, QueueInfo, Reply, Row, SessionId, Token, Versioned,
 };
 
 /// The version of Redis whose commands and errors are offered, as far as they are.
@@ -24,6 +24,10 @@ pub(super) const OK: &str = "OK";
 pub(super) const HOLD_MODES: [&str; 2] = ["exclusive", "shared"];
 /// First word of a reply that announces a later one, followed by the waiter's id.
 pub(super) const WAITING: &str = "WAITING";
+/// A cursor at the beginning and at the end of a listing, and what one in between begins with;
+/// the rest of it is the name that it stands behind.
+pub(super) const CURSOR_START: &str = "0";
+pub(super) const CURSOR_BEHIND: u8 = b'+';
 /// A remaining lifetime of -1 or -2, as in Redis.
 pub(super) const FOREVER: i64 = -1;
 pub(super) const ABSENT: i64 = -2;
@@ -70,6 +74,7 @@ pub fn encode(out: &mut BytesMut, version: RespVersion, style: ReplyStyle, reply
             bulk(out, cursor.to_string().as_bytes());
             bulks(out, keys);
         }
+        Reply::Listed { after, rows } => listed(out, after.as_deref(), rows),
         Reply::Transaction(None) => null_array(out, version),
         Reply::Transaction(Some(replies)) => {
             array(out, replies.len());
@@ -249,6 +254,21 @@ fn remaining(out: &mut BytesMut, style: ReplyStyle, lifetime: Lifetime) {
             unsigned(out, ms.saturating_add(500) / 1000);
         }
         Lifetime::Remaining { ms } => unsigned(out, ms),
+    }
+}
+
+/// A cursor, and for each row its name and figures.
+fn listed(out: &mut BytesMut, after: Option<&[u8]>, rows: &[Row]) {
+    array(out, 2);
+    match after {
+        None => bulk(out, CURSOR_START.as_bytes()),
+        Some(name) => bulk(out, &[&[CURSOR_BEHIND], name].concat()),
+    }
+    array(out, rows.len());
+    for row in rows {
+        array(out, 1 + row.figures.len());
+        bulk(out, &row.name);
+        row.figures.iter().for_each(|figure| unsigned(out, *figure));
     }
 }
 

@@ -80,7 +80,8 @@ pub fn read_query(out: &mut BytesMut, mode: Option<ReadMode>, query: &Query) {
         Query::ExpireTime { .. }
         | Query::Keys { .. }
         | Query::Scan { .. }
-        | Query::RandomKey { .. } => {
+        | Query::RandomKey { .. }
+        | Query::List { .. } => {
             unreachable!("clients of this crate have no use for them")
         }
     };
@@ -176,6 +177,16 @@ fn write_queue(call: &mut CallWriter, command: &QueueCommand, receive_wait_ms: u
         }
         QueueCommand::Purge { queue } => {
             call.text("QUEUE.PURGE").text(queue);
+        }
+        QueueCommand::Delete { queue, if_empty } => {
+            call.text("QUEUE.DELETE").text(queue);
+            if *if_empty {
+                call.text("IFEMPTY");
+            }
+        }
+        QueueCommand::Redrive { from, to, count } => {
+            call.text("QUEUE.REDRIVE").text(from).text(to);
+            call.option("COUNT", u64::from(*count));
         }
     }
 }

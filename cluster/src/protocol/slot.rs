@@ -72,7 +72,9 @@ fn queue_key(command: &QueueCommand) -> &[u8] {
         | QueueCommand::Ack { queue, .. }
         | QueueCommand::Nack { queue, .. }
         | QueueCommand::Extend { queue, .. }
-        | QueueCommand::Purge { queue } => queue.as_bytes(),
+        | QueueCommand::Purge { queue }
+        | QueueCommand::Delete { queue, .. }
+        | QueueCommand::Redrive { from: queue, .. } => queue.as_bytes(),
     }
 }
 
@@ -117,7 +119,8 @@ fn query_key(query: &Query) -> Option<&[u8]> {
         | Query::Session { .. }
         | Query::Keys { .. }
         | Query::Scan { .. }
-        | Query::RandomKey { .. } => None,
+        | Query::RandomKey { .. }
+        | Query::List { .. } => None,
     }
 }
 

@@ -25,7 +25,12 @@ use crate::storage::Identity;
 pub const MAGIC: &[u8; 4] = b"SQHI";
 /// Versions of the messages between nodes that this release knows.
 pub const OLDEST_VERSION: u16 = 2;
-pub const NEWEST_VERSION: u16 = 2;
+pub const NEWEST_VERSION: u16 = 3;
+
+/// The version from which on nodes know the rules of a level ([`crate::state::LEVEL`]).
+pub fn version_of(level: u32) -> u16 {
+    u16::try_from(level).map_or(u16::MAX, |level| level.saturating_add(1))
+}
 
 /// What a node says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,6 +169,13 @@ impl<W: RaftWorld> Acquaintances<W> {
                 hello.oldest_version, hello.newest_version
             ));
         }
+        let level = self.machine.state().level();
+        if hello.newest_version < version_of(level) {
+            return Err(format!(
+                "the cluster keeps to the rules of level {level}, which the release of {other} \
+                 does not know: upgrade it"
+            ));
+        }
         if hello.to != mine.from {
             let expected = node_name(hello.to);
             return Err(format!(
@@ -278,7 +290,7 @@ mod tests {
             ..node(2, 7, &[]).hello(1)
         };
         let why = one.check(&newer).expect_err("no version in common");
-        assert!(why.contains("speaks versions 3 to 3"), "{why}");
+        assert!(why.contains("speaks versions 4 to 4"), "{why}");
     }
 
     #[test]

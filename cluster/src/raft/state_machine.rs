@@ -30,7 +30,7 @@ use crate::event::NodeEvent;
 use crate::planted::{self, Bug};
 use crate::state::command::{Applied, Command, Reply, Request, Stamp, Wake};
 use crate::state::{LEVEL, Limits, State};
-use crate::storage::{OpenError, SnapshotReader, SnapshotStore};
+use crate::storage::{Disk, OpenError, SnapshotFile, SnapshotReader, SnapshotStore};
 use crate::world::Instant;
 
 /// An [`NodeEvent::Applied`] is emitted at every multiple of this index …
@@ -272,6 +272,16 @@ impl<W: RaftWorld> StateMachine<W> {
             bytes: machine.bytes_since,
             snapshot_bytes: machine.snapshot_bytes,
         }
+    }
+
+    /// The newest snapshot on the disk.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn saved_snapshot(
+        &self,
+    ) -> Result<Option<SnapshotFile<<W::Disk as Disk>::File>>, OpenError> {
+        self.shared.saved.newest().await
     }
 
     /// Reports the present digest, whatever the index.

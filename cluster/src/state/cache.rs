@@ -8,7 +8,7 @@
 //!
 //! Every entry tells which keys' values it changed ([`Changed`](super::command::Changed)), by
 //! whatever way, so that copies of them can be dropped. It does not know who keeps copies,
-//! and does not bound the total of bytes.
+//! and counts its bytes, but leaves it to the node to bound them.
 
 mod eviction;
 mod keys;
@@ -152,6 +152,11 @@ impl Cache {
         (self.entries.len() - ended) as u64
     }
 
+    /// Memory taken, by our account.
+    pub(super) fn bytes(&self) -> u64 {
+        self.entries.bytes()
+    }
+
     pub(super) fn stats(&self) -> CacheStats {
         CacheStats {
             entries: self.entries.len() as u64,
@@ -225,15 +230,17 @@ impl Cache {
         effects: &mut Effects,
     ) -> Result<u64, Refusal> {
         let version = now.index;
-        if let Some((order, entry)) = self.entries.get_mut(key) {
-            entry.value = value;
-            entry.version = version;
-            entry.visited = true;
-            let before = std::mem::replace(&mut entry.deadline_ms, deadline_ms);
-            self.move_deadline(order, before, deadline_ms);
-            effects.changed.keys.push(key.clone());
-            return Ok(version);
-        }
+        let value = match self.entries.set_value(key, value) {
+            Ok((order, entry)) => {
+                entry.version = version;
+                entry.visited = true;
+                let before = std::mem::replace(&mut entry.deadline_ms, deadline_ms);
+                self.move_deadline(order, before, deadline_ms);
+                effects.changed.keys.push(key.clone());
+                return Ok(version);
+            }
+            Err(value) => value,
+        };
         if limits.cache_entries == 0 {
             return Err(Refusal::TooLarge);
         }

@@ -273,6 +273,17 @@ pub enum QueueCommand {
     },
     /// Drops every message; replies with how many.
     Purge { queue: String },
+    /// Drops the queue with its messages, settings and producers; replies with how many
+    /// messages there were. Of level 2.
+    Delete { queue: String, if_empty: bool },
+    /// Moves up to `count` deliverable messages to another queue that there is, as far as that
+    /// has room; replies with how many. They count as acknowledged in the one and as published
+    /// in the other. Of level 2.
+    Redrive {
+        from: String,
+        to: String,
+        count: u32,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -391,6 +402,26 @@ pub enum Query {
     RandomKey {
         salt: u64,
     },
+    /// Looks at `count` names in order, from behind `after` on, and gives those that match. Of
+    /// level 2.
+    List {
+        of: Listing,
+        after: Option<Bytes>,
+        count: u64,
+        pattern: Option<Bytes>,
+    },
+}
+
+/// What [`Query::List`] lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Listing {
+    /// With the messages that are ready, in flight and delayed.
+    Queues,
+    /// With how many hold the lock and how many wait for it; all names that were ever locked,
+    /// or those that somebody holds.
+    Locks { held: bool },
+    /// With the time to live and what is left of it, milliseconds.
+    Sessions,
 }
 
 /// What a request or query is answered with.
@@ -460,6 +491,18 @@ pub enum Reply {
     },
     /// A reply for each step; `None`: a watched key had changed.
     Transaction(Option<Vec<Reply>>),
+    /// Rows found, and behind which name to go on; `None`: there is no more.
+    Listed {
+        after: Option<Bytes>,
+        rows: Vec<Row>,
+    },
+}
+
+/// A line of a [`Reply::Listed`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    pub name: Bytes,
+    pub figures: Vec<u64>,
 }
 
 /// Why a request had no effect. Definite: retrying the same request changes nothing.
@@ -492,6 +535,10 @@ pub enum Refusal {
     NoSuchKey,
     /// The replies of a transaction's steps together are larger than a reply may be.
     ReplyTooLarge,
+    /// A queue that was to be deleted only if it was empty.
+    NotEmpty {
+        messages: u64,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,8 +12,13 @@ use serde::{Deserialize, Serialize};
 ///
 /// 1. A check refuses tokens that were never granted; a receive ends after
 ///    [`LARGEST_RECEIVE_BYTES`]; the default dead-letter queue of a long name has a name that
-///    can be used.
-pub const LEVEL: u32 = 1;
+///    can be used. Known are commands for strings, and transactions.
+/// 2. Known are the deletion and the re-driving of queues, and listings in transactions.
+pub const LEVEL: u32 = 2;
+/// The level to which a leader raises its cluster unasked; it raises it above when a command
+/// needs that. So a cluster can go back to the release before as long as nobody has used what
+/// that does not know.
+pub const USUAL_LEVEL: u32 = 1;
 
 /// Longest session, wait, visibility and delay: 24 hours, in milliseconds.
 pub const LONGEST_MS: u64 = 24 * 60 * 60 * 1000;

@@ -14,7 +14,7 @@
 
 mod rules;
 
-use super::command::{LockCommand, LockInfo, LockMode, Refusal, Reply, SessionId};
+use super::command::{LockCommand, LockInfo, LockMode, Refusal, Reply, Row, SessionId};
 use super::limits::LONGEST_MS;
 use super::session::Sessions;
 use super::snapshot::{DecodeError, ensure};
@@ -23,6 +23,11 @@ use crate::planted::{self, Bug};
 use rules::{Lock, Waiter};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// What a name that was ever locked takes beside its letters, and what one that holds it or
+/// waits for it takes.
+const LOCK_BYTES: u64 = 240;
+const CLAIM_BYTES: u64 = 240;
 
 /// All names ever locked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +39,9 @@ pub(super) struct Locks {
     /// The names that a session holds or waits for, an index over `locks`.
     #[serde(skip)]
     names: BTreeMap<SessionId, BTreeSet<String>>,
+    /// Memory taken, by our account.
+    #[serde(skip)]
+    bytes: u64,
 }
 
 impl Locks {
@@ -122,7 +130,9 @@ impl Locks {
     ) {
         let mut freed = BTreeSet::new();
         for session in ended {
-            freed.extend(self.names.remove(session).unwrap_or_default());
+            let claimed = self.names.remove(session).unwrap_or_default();
+            self.bytes -= claimed.iter().map(|name| claim_bytes(name)).sum::<u64>();
+            freed.extend(claimed);
         }
         for name in &freed {
             let lock = self
@@ -155,6 +165,19 @@ impl Locks {
         self.locks.get(name).map(Lock::info).unwrap_or_default()
     }
 
+    /// Names behind `after`, in order, with how many hold them and how many wait.
+    pub(super) fn list(&self, after: Option<&str>) -> impl Iterator<Item = Row> {
+        super::list::behind(&self.locks, after).map(|(name, lock)| Row {
+            name: name.clone().into(),
+            figures: lock.counts().to_vec(),
+        })
+    }
+
+    /// Memory taken, by our account.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Rebuilds the indexes of a decoded table, and refuses what no log can have produced.
     pub(super) fn reindex(
         &mut self,
@@ -163,10 +186,12 @@ impl Locks {
     ) -> Result<(), DecodeError> {
         for (name, lock) in &self.locks {
             lock.validate()?;
+            self.bytes += lock_bytes(name);
             for session in lock.sessions() {
                 ensure(sessions.lives(session), "a lock of a session that ended")?;
                 let is_new = self.names.entry(session).or_default().insert(name.clone());
                 ensure(is_new, "a session twice at one lock")?;
+                self.bytes += claim_bytes(name);
             }
             for waiter in lock.waiters() {
                 ensure(waiter.id <= applied_index, "a waiter of a later entry")?;
@@ -213,7 +238,9 @@ impl Locks {
             Reply::Waiting { waiter: waiter.id }
         };
         let names = self.names.entry(session).or_default();
-        names.insert(name.to_owned());
+        if names.insert(name.to_owned()) {
+            self.bytes += claim_bytes(name);
+        }
         reply
     }
 
@@ -257,6 +284,7 @@ impl Locks {
 
     fn lock_mut(&mut self, name: &str) -> &mut Lock {
         if !self.locks.contains_key(name) {
+            self.bytes += lock_bytes(name);
             self.locks.insert(name.to_owned(), Lock::default());
         }
         self.locks
@@ -267,10 +295,21 @@ impl Locks {
     /// Notes that the session neither holds nor waits for `name` any more.
     fn forget(&mut self, session: SessionId, name: &str) {
         if let Some(names) = self.names.get_mut(&session) {
-            names.remove(name);
+            if names.remove(name) {
+                self.bytes -= claim_bytes(name);
+            }
             if names.is_empty() {
                 self.names.remove(&session);
             }
         }
     }
+}
+
+fn lock_bytes(name: &str) -> u64 {
+    LOCK_BYTES + name.len() as u64
+}
+
+fn claim_bytes(name: &str) -> u64 {
+    // Once by session, once by deadline.
+    CLAIM_BYTES + 2 * name.len() as u64
 }

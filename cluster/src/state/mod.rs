@@ -15,9 +15,11 @@
 //! §6.3.
 
 mod cache;
+mod class;
 pub mod command;
 pub mod glob;
 mod limits;
+mod list;
 mod lock;
 mod queue;
 mod session;
@@ -30,7 +32,7 @@ mod transaction;
 pub use cache::CacheStats;
 pub use limits::{
     DEDUP_WINDOW, LARGEST_BATCH, LARGEST_EXPIRE, LARGEST_RECEIVE_BYTES, LEVEL, LONGEST_MS,
-    LONGEST_NAME_BYTES, Limits, SHORTEST_SESSION_MS,
+    LONGEST_NAME_BYTES, Limits, SHORTEST_SESSION_MS, USUAL_LEVEL,
 };
 pub use snapshot::DecodeError;
 pub use transaction::LARGEST_REPLY;
@@ -132,7 +134,19 @@ impl State {
                 .cache
                 .scan(served_ms, *cursor, *count, pattern.as_deref()),
             Query::RandomKey { salt } => Reply::Text(self.cache.random_key(served_ms, *salt)),
+            Query::List {
+                of,
+                after,
+                count,
+                pattern,
+            } => self.list(*of, after.as_deref(), *count, pattern.as_deref()),
         }
+    }
+
+    /// Memory that the state takes, by its own account: keys, values, payloads and names, and
+    /// what a thing of each kind takes beside them.
+    pub fn bytes(&self) -> u64 {
+        self.cache.bytes() + self.queues.bytes() + self.locks.bytes() + self.sessions.bytes()
     }
 
     /// Log time: the largest stamp applied, milliseconds since the Unix epoch; 0 at first.

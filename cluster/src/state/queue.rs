@@ -1,7 +1,7 @@
 //! The queue service: all queues by name, and what passes between them.
 //!
 //! A queue comes into being with its first `Publish` or `Configure`, or as the target of a
-//! dead letter, and is never deleted. One queue is in [`messages`]; this file finds it,
+//! dead letter, and stays until it is deleted. One queue is in [`messages`]; this file finds it,
 //! checks ranges, wakes it when it is due, and moves dead letters in the same entry in which
 //! they are taken out, so that a message is always in exactly one place.
 //!
@@ -15,21 +15,25 @@ mod index;
 mod message;
 mod messages;
 
-use super::command::{NewMessage, QueueCommand, QueueInfo, QueueSettings, Refusal, Reply};
+use super::command::{
+    NewMessage, QueueCommand, QueueInfo, QueueSettings, Receipt, Refusal, Reply, Row,
+};
 use super::limits::{LARGEST_BATCH, LONGEST_MS};
-use super::snapshot::{DecodeError, ensure};
+use super::snapshot::{DecodeError, LARGEST_COUNTER, ensure};
 use super::{Effects, Moment};
 #[cfg(feature = "planted")]
 use crate::planted::{self, Bug};
-use messages::{Message, Queue};
+use message::Message;
+use messages::Queue;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All queues.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Queues {
-    /// In order of creation; the number of a queue is its place here. The order is part of
-    /// the replicated state: it decides which of two queues due at once goes first.
+    /// The number of a queue is its place here. The order is part of the replicated state: it
+    /// decides which of two queues due at once goes first. It is the order of creation until a
+    /// queue is deleted, whose place the last one takes.
     queues: Vec<Queue>,
     /// Name to number, an index over `queues`.
     #[serde(skip)]
@@ -37,6 +41,14 @@ pub(super) struct Queues {
     /// (first deadline, number) of each queue that has a deadline, an index over `queues`.
     #[serde(skip)]
     deadlines: BTreeSet<(u64, usize)>,
+    /// The largest receipt that a deleted queue gave: a new queue goes on from there, so that no
+    /// receipt of an old one is ever valid for a message of a new one. In the snapshot it stands
+    /// behind the level.
+    #[serde(skip)]
+    receipt_floor: Receipt,
+    /// Memory taken, by our account: the sum over `queues`.
+    #[serde(skip)]
+    bytes: u64,
     /// The mistake of MQ-03: dead letters on their way, each with its target's name.
     #[cfg(feature = "planted")]
     #[serde(skip)]
@@ -91,6 +103,14 @@ impl Queues {
                 let purged = self.change(queue, effects, Queue::purge);
                 Reply::Purged(purged.unwrap_or_default())
             }
+            QueueCommand::Delete { queue, if_empty } => {
+                let deleted = self.delete(queue, *if_empty);
+                deleted.map_or_else(Reply::Refused, Reply::Purged)
+            }
+            QueueCommand::Redrive { from, to, count } => {
+                let moved = self.redrive(now, from, to, (*count).into(), effects);
+                moved.map_or_else(Reply::Refused, Reply::Size)
+            }
         }
     }
 
@@ -121,10 +141,39 @@ impl Queues {
         Some(self.queues[number].info())
     }
 
+    /// Names behind `after`, in order, with the messages that are ready, in flight and delayed.
+    pub(super) fn list(&self, after: Option<&str>) -> impl Iterator<Item = Row> {
+        let names = super::list::behind(&self.numbers, after);
+        names.map(|(name, &number)| {
+            let info = self.queues[number].info();
+            Row {
+                name: name.clone().into(),
+                figures: vec![info.ready, info.in_flight, info.delayed],
+            }
+        })
+    }
+
+    /// Memory taken, by our account.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(super) fn receipt_floor(&self) -> Receipt {
+        self.receipt_floor
+    }
+
+    /// Completes decoded queues by what stands elsewhere in the snapshot.
+    pub(super) fn set_receipt_floor(&mut self, receipt: Receipt) -> Result<(), DecodeError> {
+        ensure(receipt <= LARGEST_COUNTER, "an implausibly large receipt")?;
+        self.receipt_floor = receipt;
+        Ok(())
+    }
+
     /// Rebuilds the indexes of decoded queues, and refuses what no log can have produced.
     pub(super) fn reindex(&mut self) -> Result<(), DecodeError> {
         for (number, queue) in self.queues.iter_mut().enumerate() {
             queue.reindex()?;
+            self.bytes += queue.bytes();
             let before = self.numbers.insert(queue.name().to_owned(), number);
             ensure(before.is_none(), "two queues of one name")?;
             self.deadlines
@@ -135,8 +184,63 @@ impl Queues {
 
     fn configure(&mut self, name: &str, settings: &QueueSettings) -> Reply {
         let number = self.number_or_new(name);
-        self.queues[number].configure(settings.clone());
+        let settings = settings.clone();
+        self.change_numbered(number, &mut Effects::default(), |queue| {
+            queue.configure(settings);
+        });
         Reply::Done
+    }
+
+    /// Deletes a queue with all that is in it and known of its producers; how many messages
+    /// were in it. The last queue takes its place.
+    fn delete(&mut self, name: &str, if_empty: bool) -> Result<u64, Refusal> {
+        let number = *self.numbers.get(name).ok_or(Refusal::NoQueue)?;
+        let messages = self.queues[number].depth();
+        if if_empty && messages > 0 {
+            return Err(Refusal::NotEmpty { messages });
+        }
+        let last = self.queues.len() - 1;
+        for number in BTreeSet::from([number, last]) {
+            let deadline_ms = self.queues[number].first_deadline();
+            if let Some(deadline_ms) = deadline_ms {
+                self.deadlines.remove(&(deadline_ms, number));
+            }
+        }
+        let deleted = self.queues.swap_remove(number);
+        self.numbers.remove(name);
+        self.bytes -= deleted.bytes();
+        self.receipt_floor = self.receipt_floor.max(deleted.last_receipt());
+        if let Some(moved) = self.queues.get(number) {
+            let place = self.numbers.get_mut(moved.name());
+            *place.expect("every queue has a number") = number;
+            let deadline_ms = moved.first_deadline();
+            self.deadlines
+                .extend(deadline_ms.map(|deadline_ms| (deadline_ms, number)));
+        }
+        Ok(messages)
+    }
+
+    /// Moves deliverable messages to another queue, as far as that has room; how many.
+    fn redrive(
+        &mut self,
+        now: Moment,
+        from: &str,
+        to: &str,
+        count: u64,
+        effects: &mut Effects,
+    ) -> Result<u64, Refusal> {
+        let number_of = |name: &str| self.numbers.get(name).copied();
+        let (from, to) = (number_of(from), number_of(to));
+        let (from, to) = from.zip(to).ok_or(Refusal::NoQueue)?;
+        let count = count.min(self.queues[to].room()?);
+        let taken = self.change_numbered(from, effects, |queue| queue.take_out(count));
+        let moved = taken.len() as u64;
+        self.change_numbered(to, effects, |queue| {
+            for content in taken {
+                queue.add(now, content, 0);
+            }
+        });
+        Ok(moved)
     }
 
     fn publish(
@@ -246,7 +350,9 @@ impl Queues {
     ) -> R {
         let queue = &mut self.queues[number];
         let before = queue.first_deadline();
+        self.bytes -= queue.bytes();
         let result = change(queue);
+        self.bytes += queue.bytes();
         let after = queue.first_deadline();
         if queue.take_gained() {
             effects.ready_queues.push(queue.name().to_owned());
@@ -266,7 +372,9 @@ impl Queues {
             return number;
         }
         let number = self.queues.len();
-        self.queues.push(Queue::new(name));
+        let queue = Queue::new(name, self.receipt_floor);
+        self.bytes += queue.bytes();
+        self.queues.push(queue);
         self.numbers.insert(name.to_owned(), number);
         number
     }
@@ -293,6 +401,9 @@ fn is_in_range(command: &QueueCommand) -> bool {
         QueueCommand::Ack { receipts, .. } => receipts.len() <= LARGEST_BATCH,
         QueueCommand::Nack { delay_ms, .. } => *delay_ms <= LONGEST_MS,
         QueueCommand::Extend { visibility_ms, .. } => *visibility_ms <= LONGEST_MS,
-        QueueCommand::Purge { .. } => true,
+        QueueCommand::Purge { .. } | QueueCommand::Delete { .. } => true,
+        QueueCommand::Redrive { from, to, count } => {
+            from != to && usize::try_from(*count).is_ok_and(|count| count <= LARGEST_BATCH)
+        }
     }
 }

@@ -10,12 +10,15 @@
 //! Source: Ongaro, "Consensus: Bridging Theory and Practice" (2014), §6.3.
 
 use super::Moment;
-use super::command::{Once, Refusal, Reply, SessionId, Wake};
+use super::command::{Once, Refusal, Reply, Row, SessionId, Wake};
 use super::limits::{LARGEST_EXPIRE, LONGEST_MS, SHORTEST_SESSION_MS};
 use super::snapshot::{DecodeError, ensure};
 use crate::planted::{self, Bug};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// What a session takes beside the last reply.
+const SESSION_BYTES: u64 = 240;
 
 /// All sessions that have not ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +30,9 @@ pub(super) struct Sessions {
     /// (waiter, session) for each recorded `Waiting`, an index over `sessions`.
     #[serde(skip)]
     waiting: BTreeSet<(u64, SessionId)>,
+    /// Memory taken, by our account.
+    #[serde(skip)]
+    bytes: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,14 +67,13 @@ impl Sessions {
         let session = now.index;
         let deadline_ms = deadline_ms(now, ttl_ms);
         self.deadlines.insert((deadline_ms, session));
-        self.sessions.insert(
-            session,
-            Session {
-                ttl_ms,
-                deadline_ms,
-                last: None,
-            },
-        );
+        let opened = Session {
+            ttl_ms,
+            deadline_ms,
+            last: None,
+        };
+        self.bytes += opened.bytes();
+        self.sessions.insert(session, opened);
         Reply::SessionOpened { session, ttl_ms }
     }
 
@@ -86,6 +91,7 @@ impl Sessions {
         let Some(session) = self.sessions.remove(&id) else {
             return false;
         };
+        self.bytes -= session.bytes();
         self.deadlines.remove(&(session.deadline_ms, id));
         if let Some(waiter) = session.awaited() {
             self.waiting.remove(&(waiter, id));
@@ -144,10 +150,12 @@ impl Sessions {
         if let Some(waiter) = session.awaited() {
             self.waiting.remove(&(waiter, once.session));
         }
+        self.bytes -= session.bytes();
         session.last = Some(Record {
             sequence: once.sequence,
             reply,
         });
+        self.bytes += session.bytes();
         if let Some(waiter) = session.awaited() {
             self.waiting.insert((waiter, once.session));
         }
@@ -159,8 +167,11 @@ impl Sessions {
             let of_waiter = (wake.waiter, SessionId::MIN)..=(wake.waiter, SessionId::MAX);
             while let Some(&(waiter, id)) = self.waiting.range(of_waiter.clone()).next() {
                 self.waiting.remove(&(waiter, id));
-                if let Some(last) = self.sessions.get_mut(&id).and_then(|s| s.last.as_mut()) {
+                let session = self.sessions.get_mut(&id);
+                if let Some(last) = session.and_then(|session| session.last.as_mut()) {
+                    self.bytes -= last.reply.bytes();
                     last.reply = wake.reply.clone();
+                    self.bytes += last.reply.bytes();
                 }
             }
         }
@@ -185,12 +196,31 @@ impl Sessions {
     pub(super) fn reindex(&mut self, applied_index: u64) -> Result<(), DecodeError> {
         for (&id, session) in &self.sessions {
             ensure(id <= applied_index, "a session of a later entry")?;
+            self.bytes += session.bytes();
             self.deadlines.insert((session.deadline_ms, id));
             if let Some(waiter) = session.awaited() {
                 self.waiting.insert((waiter, id));
             }
         }
         Ok(())
+    }
+
+    /// Sessions behind `after`, in order, with their time to live and what is left of it by the
+    /// clock.
+    pub(super) fn list(
+        &self,
+        clock_ms: u64,
+        after: Option<SessionId>,
+    ) -> impl Iterator<Item = Row> {
+        super::list::behind(&self.sessions, after.as_ref()).map(move |(id, session)| Row {
+            name: id.to_string().into(),
+            figures: vec![session.ttl_ms, session.deadline_ms.saturating_sub(clock_ms)],
+        })
+    }
+
+    /// Memory taken, by our account.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// The mistake of MR-04: replies are not written to the snapshot.
@@ -223,6 +253,10 @@ fn deadline_ms(now: Moment, ttl_ms: u64) -> u64 {
 }
 
 impl Session {
+    fn bytes(&self) -> u64 {
+        SESSION_BYTES + self.last.as_ref().map_or(0, |last| last.reply.bytes())
+    }
+
     /// The waiter whose end the recorded reply awaits.
     fn awaited(&self) -> Option<u64> {
         match self.last.as_ref()?.reply {

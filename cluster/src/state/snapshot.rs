@@ -1,7 +1,8 @@
 //! The state as bytes, and back: snapshots and digests.
 //!
 //! Layout, format 1: one byte of format version, eight bytes of xxh3 over the body (little endian),
-//! the body. Format 2 has the level of the rules behind that, and is written from level 1 on.
+//! the body. Format 2 has the level of the rules behind that, and is written from level 1 on;
+//! format 3, from level 2 on, has behind that the largest receipt of a queue that was deleted.
 //! The body is the postcard encoding of the primary data in canonical order;
 //! indexes are not written but rebuilt, so equal states have equal bytes whichever way they
 //! came about, and the checksum of the body is the digest of the state.
@@ -19,6 +20,8 @@ use xxhash_rust::xxh3::xxh3_64;
 const FORMAT: u8 = 1;
 /// With the level of the rules at the end.
 const FORMAT_WITH_LEVEL: u8 = 2;
+/// With what came with level 2 behind that.
+const FORMAT_WITH_RECEIPTS: u8 = 3;
 const HEADER_BYTES: usize = 9;
 /// No counter of a real state gets here; a decoded one beyond it would overflow soon.
 pub(super) const LARGEST_COUNTER: u64 = 1 << 62;
@@ -29,7 +32,7 @@ pub enum DecodeError {
     #[error("a snapshot has at least {HEADER_BYTES} bytes, this one has {0}")]
     TooShort(usize),
     #[error(
-        "snapshot format {0} is unknown, expected {FORMAT} or {FORMAT_WITH_LEVEL}: was it written by a newer release?"
+        "snapshot format {0} is unknown, expected {FORMAT} to {FORMAT_WITH_RECEIPTS}: was it written by a newer release?"
     )]
     UnknownFormat(u8),
     #[error(
@@ -56,10 +59,10 @@ impl State {
     /// buffer for `usual_bytes`.
     pub fn encode_behind(&self, free: usize, usual_bytes: usize) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(usual_bytes.max(free + HEADER_BYTES));
-        let format = if self.level == 0 {
-            FORMAT
-        } else {
-            FORMAT_WITH_LEVEL
+        let format = match self.level {
+            0 => FORMAT,
+            1 => FORMAT_WITH_LEVEL,
+            _ => FORMAT_WITH_RECEIPTS,
         };
         bytes.resize(free + HEADER_BYTES, format);
         #[cfg(feature = "planted")]
@@ -70,7 +73,8 @@ impl State {
         let this = self;
         let written = encode::append(bytes, this).and_then(|bytes| match self.level {
             0 => Ok(bytes),
-            level => encode::append(bytes, &level),
+            1 => encode::append(bytes, &1_u32),
+            level => encode::append(bytes, &(level, this.queues.receipt_floor())),
         });
         bytes = written.expect("writing plain data to memory cannot fail");
         let digest = xxh3_64(&bytes[free + HEADER_BYTES..]);
@@ -88,19 +92,28 @@ impl State {
             return Err(DecodeError::TooShort(bytes.len()));
         };
         let [format, digest @ ..] = *header;
-        if ![FORMAT, FORMAT_WITH_LEVEL].contains(&format) {
+        if !(FORMAT..=FORMAT_WITH_RECEIPTS).contains(&format) {
             return Err(DecodeError::UnknownFormat(format));
         }
         if xxh3_64(body) != u64::from_le_bytes(digest) {
             return Err(DecodeError::Checksum);
         }
         let (mut state, mut rest) = postcard::take_from_bytes::<Self>(body)?;
-        if format == FORMAT_WITH_LEVEL {
+        if format != FORMAT {
             (state.level, rest) = postcard::take_from_bytes(rest)?;
-            ensure(state.level > 0, "a level that is not written")?;
+            let is_written = match format {
+                FORMAT_WITH_LEVEL => state.level == 1,
+                _ => state.level > 1,
+            };
+            ensure(is_written, "a level that is not written so")?;
             if state.level > LEVEL {
                 return Err(DecodeError::UnknownLevel(state.level));
             }
+        }
+        if format == FORMAT_WITH_RECEIPTS {
+            let receipt;
+            (receipt, rest) = postcard::take_from_bytes(rest)?;
+            state.queues.set_receipt_floor(receipt)?;
         }
         if !rest.is_empty() {
             return Err(DecodeError::TrailingBytes(rest.len()));
@@ -114,7 +127,8 @@ impl State {
     pub fn digest(&self) -> u64 {
         match self.level {
             0 => encode::hash(self, 0),
-            level => encode::hash(&(self, level), 0),
+            1 => encode::hash(&(self, 1_u32), 0),
+            level => encode::hash(&(self, level, self.queues.receipt_floor()), 0),
         }
     }
 

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::command::{Refusal, Reply, Step, StringCommand};
+use super::command::{Delivery, MessageId, Refusal, Reply, Step, StringCommand, Versioned};
 use super::{Effects, Moment, State};
 
 /// Most bytes of values, payloads and keys in one reply; those of a transaction count
@@ -67,6 +67,18 @@ impl State {
 }
 
 impl Reply {
+    /// What a recorded reply takes, by our account. Values are shared with the state while they
+    /// are in it; counted they are here as well, since they stay here when they leave it.
+    pub(super) fn bytes(&self) -> u64 {
+        let items = match self {
+            Reply::Messages(messages) => messages.len() * size_of::<Delivery>(),
+            Reply::Published { ids } => ids.len() * size_of::<MessageId>(),
+            Reply::Values(values) => values.len() * size_of::<Option<Versioned>>(),
+            _ => 0,
+        };
+        (items + self.payload_bytes()) as u64
+    }
+
     /// Bytes of the values, payloads and keys that the reply carries.
     pub fn payload_bytes(&self) -> usize {
         match self {
@@ -74,6 +86,7 @@ impl Reply {
             Reply::Values(values) => values.iter().flatten().map(|v| v.value.len()).sum(),
             Reply::Text(text) => text.as_ref().map_or(0, Bytes::len),
             Reply::Keys(keys) | Reply::Scanned { keys, .. } => keys.iter().map(Bytes::len).sum(),
+            Reply::Listed { rows, .. } => rows.iter().map(|row| row.name.len()).sum(),
             Reply::Transaction(replies) => {
                 let replies = replies.iter().flatten();
                 replies.map(Reply::payload_bytes).sum()

@@ -34,7 +34,7 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    pub(super) fn damaged(file: &str, offset: usize, detail: impl Into<String>) -> OpenError {
+    pub(crate) fn damaged(file: &str, offset: usize, detail: impl Into<String>) -> OpenError {
         OpenError::Damaged {
             file: file.to_owned(),
             offset: offset as u64,

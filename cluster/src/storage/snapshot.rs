@@ -45,6 +45,18 @@ pub struct Snapshot {
     pub data: Vec<u8>,
 }
 
+impl Snapshot {
+    /// The snapshot that a file holds, whatever its name.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn from_file(bytes: Vec<u8>) -> Result<Snapshot, OpenError> {
+        let name = "backup";
+        let mut fields = frame::check_file_header(name, &bytes, MAGIC, VERSION, HEADER_BYTES)?;
+        decode(name, fields.get_u64_le(), bytes)
+    }
+}
+
 /// A complete snapshot on the disk, whose data can be read in pieces. Neither the data nor
 /// its checksum has been looked at.
 pub struct SnapshotFile<F: DiskFile> {
@@ -63,6 +75,16 @@ impl<F: DiskFile> SnapshotFile<F> {
 
     pub fn is_empty(&self) -> bool {
         self.data_bytes == 0
+    }
+
+    /// Bytes of the whole file, header and metadata included.
+    pub fn file_len(&self) -> u64 {
+        self.data_offset + self.data_bytes
+    }
+
+    /// `len` bytes of the whole file from `offset` on; `UnexpectedEof` if there are fewer.
+    pub async fn read_file_at(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        self.file.read_at(offset, len).await
     }
 
     /// `len` bytes of the data from `offset` on; `UnexpectedEof` if there are fewer.

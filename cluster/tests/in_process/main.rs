@@ -6,6 +6,7 @@ mod edge;
 #[path = "../memory_world/mod.rs"]
 mod memory_world;
 mod nodes;
+mod operators;
 mod pipelines;
 #[path = "../ports/mod.rs"]
 mod ports;

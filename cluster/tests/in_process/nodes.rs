@@ -6,7 +6,7 @@ use std::time::Duration;
 use squall_cluster::client::Client;
 use squall_cluster::node::{ClientOptions, Node, NodeOptions};
 use squall_cluster::raft::{Members, RaftOptions};
-use squall_cluster::state::{LEVEL, Limits};
+use squall_cluster::state::{Limits, USUAL_LEVEL};
 use squall_cluster::storage::MemoryDisk;
 use squall_cluster::world::{Instant, World, timeout_at};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -68,7 +68,7 @@ impl Cluster {
     pub async fn start_with(count: u16, clients: ClientOptions) -> Self {
         let cluster = Self::start_some(count, count, clients).await;
         let deadline = soon();
-        while cluster.nodes[cluster.leader().await].level() < LEVEL {
+        while cluster.nodes[cluster.leader().await].level() < USUAL_LEVEL {
             assert!(MemoryWorld::now() < deadline, "the rules stay old");
             MemoryWorld::sleep(Duration::from_millis(10)).await;
         }
@@ -166,6 +166,13 @@ impl Wire {
         read.expect("the node answers");
         let heard = String::from_utf8_lossy(&heard);
         assert!(heard.trim_end().replace("\r\n", ",") == answer);
+    }
+
+    /// So many bytes of the answer, whatever they are.
+    pub async fn skip(&mut self, bytes: usize) {
+        let mut skipped = vec![0; bytes];
+        let read = self.0.read_exact(&mut skipped).await;
+        read.expect("the node answers");
     }
 
     /// One line of the answer, without its end.

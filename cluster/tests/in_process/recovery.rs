@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use openraft::impls::BasicNode;
 use openraft::{EntryPayload, Membership};
-use squall_cluster::client::Client;
-use squall_cluster::node::{Node, NodeOptions, force_new_cluster};
+use squall_cluster::client::{Client, backup};
+use squall_cluster::node::{Node, NodeOptions, check_backup, force_new_cluster, restore};
 use squall_cluster::raft::state_machine::term_of;
 use squall_cluster::raft::{LogEntry, LogId, Members};
 use squall_cluster::state::command::{
@@ -23,7 +23,12 @@ async fn start(options: NodeOptions, disk: &MemoryDisk) -> Node<MemoryWorld> {
 }
 
 async fn set(address: &str, key: &'static str) {
-    let mut client = Client::<MemoryWorld>::new(vec![address.to_owned()], 0);
+    set_anywhere(&[address.to_owned()], key).await;
+}
+
+/// Sets a key at whoever leads.
+async fn set_anywhere(addresses: &[String], key: &'static str) {
+    let mut client = Client::<MemoryWorld>::new(addresses.to_vec(), 0);
     let command = Command::Cache(CacheCommand::Set {
         key: key.into(),
         value: "v".into(),
@@ -91,42 +96,118 @@ fn one_node_of_a_lost_majority_goes_on_alone_when_it_is_forced() {
     });
 }
 
+/// A backup of the node, as it stands.
+async fn backup_of(address: &str) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let fetched = backup::<MemoryWorld>(address, None, |piece| {
+        bytes.extend_from_slice(piece);
+        Ok(())
+    });
+    let length = fetched.await?;
+    assert_eq!(length, bytes.len() as u64);
+    Ok(bytes)
+}
+
 #[test]
-fn a_snapshot_is_a_backup_that_a_node_can_be_restored_from() {
+fn a_backup_of_any_node_has_all_that_was_acknowledged_and_a_node_is_restored_from_it() {
+    run(async {
+        let addresses = free_addresses(3);
+        let members: Members = (1..).zip(addresses.iter().cloned()).collect();
+        let mut nodes = Vec::new();
+        for (id, address) in &members {
+            nodes.push(start(options(*id, address, &members), &MemoryDisk::new()).await);
+        }
+        // Whoever is asked, and however often.
+        for (nth, key) in ["a", "b", "c", "d"].into_iter().enumerate() {
+            set_anywhere(&addresses, key).await;
+            let backup = backup_of(&addresses[nth % 3]).await.expect("all nodes run");
+            let contents = check_backup::<MemoryWorld>(backup.clone()).expect("it is whole");
+            assert_eq!(contents.keys, nth as u64 + 1);
+            // A snapshot that is there already has it as well.
+            let again = backup_of(&addresses[nth % 3]).await.expect("all nodes run");
+            assert!(check_backup::<MemoryWorld>(again).is_ok());
+            if key != "d" {
+                continue;
+            }
+            let disk = MemoryDisk::new();
+            let address = free_address();
+            let alone = options(7, &address, &Members::new());
+            let restored = restore::<MemoryWorld>(&alone, disk.clone(), backup.clone()).await;
+            assert_eq!(restored.expect("the directory is empty"), contents);
+            let again = restore::<MemoryWorld>(&alone, disk.clone(), backup).await;
+            let why = again.expect_err("it is full now").to_string();
+            assert!(
+                why.starts_with("the directory is not empty (node, "),
+                "{why}"
+            );
+            let node = start(alone, &disk).await;
+            for key in ["a", "d"] {
+                assert!(get(&address, key).await.is_some(), "{key}");
+            }
+            set(&address, "e").await;
+            assert_eq!(node.membership().voters, [7].into());
+            // It is another cluster than the one that goes on.
+            let refused = node.add_member(1, &addresses[0]).await;
+            assert!(refused.is_err());
+        }
+        // Without a quorum nobody knows what was acknowledged.
+        for node in &nodes[1..] {
+            node.stop("the test wants it").await;
+        }
+        let why = backup_of(&addresses[0]).await.expect_err("no quorum");
+        assert!(
+            why.contains("TRYAGAIN") || why.contains("CLUSTERDOWN"),
+            "{why}"
+        );
+    });
+}
+
+#[test]
+fn a_backup_with_any_damage_and_a_directory_with_nothing_in_it_are_refused() {
     run(async {
         let address = free_address();
         let members = Members::from([(1, address.clone())]);
-        let disk = MemoryDisk::new();
-        let node = start(options(1, &address, &members), &disk).await;
+        let _node = start(options(1, &address, &members), &MemoryDisk::new()).await;
         set(&address, "a").await;
-        node.snapshot().await.expect("it has something to save");
-        let backup = loop {
-            let names = disk.list().await.expect("the disk works");
-            let name = names
-                .into_iter()
-                .find(|name| name.starts_with("snapshot-") && !name.ends_with(".tmp"));
-            if let Some(name) = name {
-                break name;
+        let good = backup_of(&address).await.expect("the node runs");
+        let alone = options(2, &address, &Members::new());
+        for bit in 0..good.len() * 8 {
+            let mut flipped = good.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(
+                check_backup::<MemoryWorld>(flipped.clone()).is_err(),
+                "{bit}"
+            );
+            if bit % 97 == 0 {
+                let disk = MemoryDisk::new();
+                let refused = restore::<MemoryWorld>(&alone, disk.clone(), flipped).await;
+                assert!(refused.is_err(), "bit {bit}");
+                let names = disk.list().await.expect("the disk works");
+                assert!(names.is_empty(), "{names:?} was left behind");
             }
-            MemoryWorld::sleep(Duration::from_millis(10)).await;
-        };
-        node.stop("the test wants it").await;
-
-        let restored = MemoryDisk::new();
-        let bytes = disk.contents(&backup).expect("it was listed");
-        restored.put(&backup, &bytes);
-        let address = free_address();
-        let alone = options(7, &address, &Members::new());
-        force_new_cluster::<MemoryWorld>(&alone, restored.clone())
-            .await
-            .expect("there is a snapshot");
-        let _node = start(alone, &restored).await;
-        assert!(get(&address, "a").await.is_some());
-        set(&address, "b").await;
-
-        let empty = options(8, &address, &Members::new());
-        let refused = force_new_cluster::<MemoryWorld>(&empty, MemoryDisk::new()).await;
+        }
+        for length in 0..good.len() {
+            let cut = good[..length].to_vec();
+            assert!(check_backup::<MemoryWorld>(cut).is_err(), "cut at {length}");
+        }
+        let refused = force_new_cluster::<MemoryWorld>(&alone, MemoryDisk::new()).await;
         assert!(refused.is_err(), "there is nothing to go on from");
+    });
+}
+
+#[test]
+fn the_directory_of_another_node_is_not_forced() {
+    run(async {
+        let [disk, _] = cluster_of_two().await;
+        let before = disk.contents("wal");
+        let other = options(2, &free_address(), &Members::new());
+        let refused = force_new_cluster::<MemoryWorld>(&other, disk.clone()).await;
+        let why = refused.expect_err("it is node-1's").to_string();
+        assert!(
+            why.contains("belongs to node-1, and this is node-2"),
+            "{why}"
+        );
+        assert_eq!(disk.contents("wal"), before, "nothing was changed");
     });
 }
 

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
-use squall_cluster::node::{Access, ClientOptions, NodeOptions};
+use squall_cluster::node::{Access, ClientOptions, NodeOptions, parse_bytes};
 use squall_cluster::raft::{Members, NodeId, RaftOptions, peer_address};
 use squall_cluster::state::Limits;
 
@@ -94,6 +94,10 @@ struct Args {
     /// Most keys in the cache; the same on every node of a cluster
     #[arg(long, value_name = "N", default_value_t = Limits::default().cache_entries)]
     cache_entries: u64,
+    /// Memory, as in 512mb, above which a leader refuses what makes its state grow (OOM); reads,
+    /// deletions and acknowledgements are served. 0: no limit. The same on every node
+    #[arg(long, value_name = "BYTES", default_value = "0", value_parser = parse_bytes)]
+    max_memory: u64,
     /// Most connections of clients at a time; the next one is told so and closed
     #[arg(long, value_name = "N", default_value_t = ClientOptions::default().max_clients, value_parser = clap::value_parser!(u64).range(1..))]
     max_clients: u64,
@@ -250,6 +254,7 @@ impl Args {
         Ok(ClientOptions {
             max_clients: self.max_clients,
             idle_timeout_s: self.timeout,
+            max_memory: self.max_memory,
             access,
             metrics: self.metrics.clone(),
         })
@@ -307,6 +312,7 @@ impl Args {
         self.clients(&format!("{host}:{first_port}"))?;
         let password = self.password();
         pass("--max-clients", self.max_clients.to_string());
+        pass("--max-memory", self.max_memory.to_string());
         pass("--timeout", self.timeout.to_string());
         for user in self.user {
             pass("--user", user);

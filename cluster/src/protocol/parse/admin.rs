@@ -43,6 +43,11 @@ pub(super) fn snapshot(args: &[Bytes]) -> Result<Call, CommandError> {
     Ok(Call::Admin(AdminCall::Snapshot))
 }
 
+pub(super) fn backup(args: &[Bytes]) -> Result<Call, CommandError> {
+    let [] = exactly("raft.backup", args)?;
+    Ok(Call::Admin(AdminCall::Backup))
+}
+
 pub(super) fn digest(args: &[Bytes]) -> Result<Call, CommandError> {
     let [] = exactly("raft.digest", args)?;
     Ok(Call::Admin(AdminCall::Digest))

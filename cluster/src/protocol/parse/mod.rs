@@ -8,6 +8,7 @@ mod admin;
 mod arguments;
 mod cache;
 mod connection;
+mod list;
 mod lock;
 mod queue;
 mod scripts;

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::arguments::{Options, at_least, exactly, list_after, name, number, small_number, value};
 use crate::protocol::call::{Call, ReplyStyle};
 use crate::protocol::command_error::CommandError;
-use crate::state::LONGEST_MS;
 use crate::state::command::{Command, NewMessage, Query, QueueCommand, QueueSettings};
+use crate::state::{LARGEST_BATCH, LONGEST_MS};
 
 pub(super) fn publish(args: &[Bytes]) -> Result<Call, CommandError> {
     let ([queue], message_args) = list_after("queue.publish", args)?;
@@ -55,6 +55,46 @@ pub(super) fn purge(args: &[Bytes]) -> Result<Call, CommandError> {
     let [queue] = exactly("queue.purge", args)?;
     let command = QueueCommand::Purge {
         queue: name(queue)?,
+    };
+    Ok(write(command, ReplyStyle::Full))
+}
+
+/// `QUEUE.DELETE name [IFEMPTY]`
+pub(super) fn delete(args: &[Bytes]) -> Result<Call, CommandError> {
+    let ([queue], rest) = at_least("queue.delete", args)?;
+    let mut if_empty = false;
+    let mut options = Options::new(rest);
+    while let Some(option) = options.keyword() {
+        match &*option {
+            b"IFEMPTY" => if_empty = true,
+            _ => return Err(CommandError::Syntax),
+        }
+    }
+    let command = QueueCommand::Delete {
+        queue: name(queue)?,
+        if_empty,
+    };
+    Ok(write(command, ReplyStyle::Full))
+}
+
+/// `QUEUE.REDRIVE from to [COUNT n]`
+pub(super) fn redrive(args: &[Bytes]) -> Result<Call, CommandError> {
+    let ([from, to], rest) = at_least("queue.redrive", args)?;
+    let mut count = LARGEST_BATCH as u32;
+    let mut options = Options::new(rest);
+    while let Some(option) = options.keyword() {
+        match &*option {
+            b"COUNT" => count = small_number(options.value()?)?,
+            _ => return Err(CommandError::Syntax),
+        }
+    }
+    if from == to {
+        return Err(CommandError::SameQueue);
+    }
+    let command = QueueCommand::Redrive {
+        from: name(from)?,
+        to: name(to)?,
+        count,
     };
     Ok(write(command, ReplyStyle::Full))
 }

@@ -11,10 +11,10 @@ use crate::protocol::command_error::{CommandError, quoted};
 use crate::protocol::decimal::parse_u64;
 use crate::state::command::{Command, ExpireCondition, Expiry, Query, SetCondition, StringCommand};
 
-/// Keys looked at by one `SCAN` that does not say how many.
-const SCAN_COUNT: u64 = 10;
-/// Most keys looked at by one `SCAN`.
-const MOST_SCANNED: u64 = 10_000;
+/// Keys, or other things, looked at by one `SCAN` that does not say how many.
+pub(super) const SCAN_COUNT: u64 = 10;
+/// Most of them looked at by one `SCAN`.
+pub(super) const MOST_SCANNED: u64 = 10_000;
 
 pub(super) fn write(command: StringCommand, style: ReplyStyle) -> Call {
     Call::write(Command::String(command), style)

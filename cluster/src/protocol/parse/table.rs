@@ -6,9 +6,10 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 
-use super::{admin, cache, connection, lock, once, queue, read, scripts, session, strings};
+use super::{admin, cache, connection, list, lock, once, queue, read, scripts, session, strings};
 use crate::protocol::call::{Call, ReplyStyle};
 use crate::protocol::command_error::CommandError;
+use crate::state::command::Listing;
 
 /// One command.
 #[derive(Debug)]
@@ -211,8 +212,9 @@ pub static COMMANDS: &[Spec] = &[
     spec("lock.acquire", -3, G.and(Flags::BLOCKING), ONE, "takes a lock", lock::acquire),
     spec("lock.release", 4, W, ONE, "gives a lock up", lock::release),
     spec("lock.cancel", 3, W, ONE, "stops waiting for a lock", lock::cancel),
-    spec("lock.check", 3, G, ONE, "whether a fenced resource accepts a token", lock::check),
+    spec("lock.check", 3, W, ONE, "whether a fenced resource accepts a token", lock::check),
     spec("lock.info", 2, R, ONE, "who holds a lock, and who waits for it", lock::info),
+    spec("lock.scan", -2, R.and(Flags::SLOW), NONE, "the locks, step by step", |a| list::scan("lock.scan", a, Listing::Locks { held: false })),
 
     spec("queue.create", -2, G, ONE, "makes a queue or changes its settings", queue::create),
     spec("queue.publish", -3, G, ONE, "publishes a message", queue::publish),
@@ -223,12 +225,16 @@ pub static COMMANDS: &[Spec] = &[
     spec("queue.nack", -3, W, ONE, "gives a message back", queue::nack),
     spec("queue.extend", 4, W, ONE, "keeps a message longer", queue::extend),
     spec("queue.purge", 2, W, ONE, "drops all messages", queue::purge),
+    spec("queue.delete", -2, W, ONE, "deletes a queue", queue::delete),
+    spec("queue.redrive", -3, W, TWO, "moves messages to another queue", queue::redrive),
     spec("queue.info", 2, R, ONE, "figures of a queue", queue::info),
+    spec("queue.scan", -2, R.and(Flags::SLOW), NONE, "the queues, step by step", |a| list::scan("queue.scan", a, Listing::Queues)),
 
     spec("session.open", -2, G, NONE, "opens a session", session::open),
     spec("session.keepalive", 2, W, NONE, "keeps a session alive", session::keep_alive),
     spec("session.close", 2, W, NONE, "ends a session and frees what it holds", session::close),
     spec("session.ttl", 2, R, NONE, "the time to live of a session", session::ttl),
+    spec("session.scan", -2, R.and(Flags::SLOW), NONE, "the sessions, step by step", |a| list::scan("session.scan", a, Listing::Sessions)),
 
     spec("ping", -1, C, NONE, "whether the node answers", connection::ping),
     spec("echo", 2, C, NONE, "the same text", connection::echo),
@@ -255,6 +261,7 @@ pub static COMMANDS: &[Spec] = &[
     spec("raft.replace", 4, A, NONE, "replaces a node by another", admin::replace),
     spec("raft.transfer", 2, A, NONE, "hands leadership over", admin::transfer),
     spec("raft.snapshot", 1, A, NONE, "begins a snapshot", admin::snapshot),
+    spec("raft.backup", 1, A.and(Flags::SLOW), NONE, "sends a backup and ends the connection", admin::backup),
     spec("raft.digest", 1, A.and(Flags::SLOW), NONE, "writes the digest of the state to the events", admin::digest),
     spec("raft.init", -3, A, NONE, "forms a new cluster", admin::init),
     spec("shutdown", -1, A, NONE, "stops the node", admin::shutdown),

@@ -152,6 +152,13 @@ fn queue_command() -> impl Strategy<Value = QueueCommand> {
             }
         }),
         name().prop_map(|queue| QueueCommand::Purge { queue }),
+        (name(), any::<bool>())
+            .prop_map(|(queue, if_empty)| QueueCommand::Delete { queue, if_empty }),
+        (name(), any::<u32>()).prop_map(|(from, count)| QueueCommand::Redrive {
+            to: format!("{from}.again").chars().take(100).collect(),
+            from,
+            count,
+        }),
     ]
 }
 
@@ -224,6 +231,7 @@ pub(super) fn refusal() -> impl Strategy<Value = Refusal> {
         Just(Refusal::Overflow),
         Just(Refusal::TooLarge),
         Just(Refusal::OutOfRange),
+        any::<u64>().prop_map(|messages| Refusal::NotEmpty { messages }),
     ]
 }
 
@@ -267,7 +275,10 @@ pub(super) fn reply_to(command: &Command) -> BoxedStrategy<Reply> {
         Command::Queue(
             QueueCommand::Ack { .. } | QueueCommand::Nack { .. } | QueueCommand::Extend { .. },
         ) => any::<u32>().prop_map(Reply::Settled).boxed(),
-        Command::Queue(QueueCommand::Purge { .. }) => figure().prop_map(Reply::Purged).boxed(),
+        Command::Queue(QueueCommand::Purge { .. } | QueueCommand::Delete { .. }) => {
+            figure().prop_map(Reply::Purged).boxed()
+        }
+        Command::Queue(QueueCommand::Redrive { .. }) => figure().prop_map(Reply::Size).boxed(),
         Command::Cache(CacheCommand::Set { .. }) => of(figure())
             .prop_map(|version| Reply::Stored { version })
             .boxed(),

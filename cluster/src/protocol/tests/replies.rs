@@ -7,7 +7,7 @@ use crate::protocol::{
     encode_hello, moved, next_frame, try_again, unknown_outcome, wire,
 };
 use crate::state::command::{
-    Delivery, Lifetime, LockInfo, Query, QueueInfo, Refusal, Reply, Versioned,
+    Delivery, Lifetime, LockInfo, Query, QueueInfo, Refusal, Reply, Row, Versioned,
 };
 
 fn shown(style: ReplyStyle, reply: &Reply) -> String {
@@ -149,6 +149,27 @@ fn replies_with_one_form() {
 }
 
 #[test]
+fn a_listing_ends_with_a_cursor_of_0() {
+    let row = |name: &'static str| Row {
+        name: name.into(),
+        figures: vec![1, 2],
+    };
+    let listed = |after: Option<&'static str>, rows| Reply::Listed {
+        after: after.map(Into::into),
+        rows,
+    };
+    for (reply, expected) in [
+        (listed(None, vec![]), "*2,$1,0,*0"),
+        (
+            listed(Some("b"), vec![row("a"), row("b")]),
+            "*2,$2,+b,*2,*3,$1,a,:1,:2,*3,$1,b,:1,:2",
+        ),
+    ] {
+        assert_eq!(line(ReplyStyle::Full, &reply), expected);
+    }
+}
+
+#[test]
 fn refusals_start_with_a_code() {
     for (refusal, expected) in [
         (
@@ -191,6 +212,10 @@ fn refusals_start_with_a_code() {
         (
             Refusal::OutOfRange,
             "-OUTOFRANGE a duration or count is outside its range",
+        ),
+        (
+            Refusal::NotEmpty { messages: 7 },
+            "-NOTEMPTY messages in the queue: 7",
         ),
     ] {
         assert_eq!(line(ReplyStyle::Full, &Reply::Refused(refusal)), expected);

@@ -1,9 +1,13 @@
 //! Sessions, locks, queues, the wrappers and the operation of the cluster.
 
 use super::{parse_line, queried, words, written};
-use crate::protocol::{AdminCall, Call, ReadMode, ReplyStyle, parse, slot};
+use bytes::Bytes;
+
+use crate::protocol::{
+    AdminCall, COMMANDS, Call, CommandError, Flags, ReadMode, ReplyStyle, parse, slot,
+};
 use crate::state::command::{
-    Command, LockCommand, LockMode, NewMessage, Once, Query, QueueCommand, QueueSettings,
+    Command, Listing, LockCommand, LockMode, NewMessage, Once, Query, QueueCommand, QueueSettings,
     SessionCommand,
 };
 
@@ -197,6 +201,36 @@ fn receiving_and_settling() {
             },
         ),
         ("QUEUE.PURGE q", QueueCommand::Purge { queue: queue() }),
+        (
+            "QUEUE.DELETE q",
+            QueueCommand::Delete {
+                queue: queue(),
+                if_empty: false,
+            },
+        ),
+        (
+            "queue.delete q ifempty",
+            QueueCommand::Delete {
+                queue: queue(),
+                if_empty: true,
+            },
+        ),
+        (
+            "QUEUE.REDRIVE q r",
+            QueueCommand::Redrive {
+                from: queue(),
+                to: "r".into(),
+                count: 1_000,
+            },
+        ),
+        (
+            "QUEUE.REDRIVE q r COUNT 7",
+            QueueCommand::Redrive {
+                from: queue(),
+                to: "r".into(),
+                count: 7,
+            },
+        ),
     ] {
         assert_eq!(
             written(line),
@@ -282,6 +316,7 @@ fn operation_of_the_cluster() {
         ),
         ("RAFT.TRANSFER 2", AdminCall::Transfer { id: 2 }),
         ("RAFT.SNAPSHOT", AdminCall::Snapshot),
+        ("RAFT.BACKUP", AdminCall::Backup),
         ("RAFT.DIGEST", AdminCall::Digest),
         (
             "RAFT.INIT 1 10.0.0.1:7000 2 [::1]:7001",
@@ -291,6 +326,74 @@ fn operation_of_the_cluster() {
         ("shutdown nosave", AdminCall::Shutdown),
     ] {
         assert_eq!(parse_line(line), Ok(Call::Admin(call)), "{line}");
+    }
+}
+
+#[test]
+fn everything_is_listed_step_by_step() {
+    let list =
+        |of, after: Option<&'static str>, count, pattern: Option<&'static str>| Query::List {
+            of,
+            after: after.map(Bytes::from),
+            count,
+            pattern: pattern.map(Bytes::from),
+        };
+    let locks = |held| Listing::Locks { held };
+    for (line, query) in [
+        ("QUEUE.SCAN 0", list(Listing::Queues, None, 10, None)),
+        (
+            "queue.scan +0 match q* count 99999",
+            list(Listing::Queues, Some("0"), 10_000, Some("q*")),
+        ),
+        ("LOCK.SCAN 0 HELD", list(locks(true), None, 10, None)),
+        (
+            "LOCK.SCAN +l COUNT 1",
+            list(locks(false), Some("l"), 1, None),
+        ),
+        (
+            "SESSION.SCAN +7",
+            list(Listing::Sessions, Some("7"), 10, None),
+        ),
+    ] {
+        assert_eq!(queried(line), (query, ReplyStyle::Full), "{line}");
+    }
+    for (line, error) in [
+        ("QUEUE.SCAN q", CommandError::Cursor),
+        ("QUEUE.SCAN 7", CommandError::Cursor),
+        ("QUEUE.SCAN 0 COUNT 0", CommandError::Syntax),
+        ("QUEUE.SCAN 0 HELD", CommandError::Syntax),
+        ("QUEUE.REDRIVE q q", CommandError::SameQueue),
+    ] {
+        assert_eq!(parse_line(line), Err(error), "{line}");
+    }
+    assert!(matches!(
+        parse_line("SESSION.SCAN"),
+        Err(CommandError::Arity("session.scan"))
+    ));
+}
+
+/// What `COMMAND` tells clients about memory is what a node goes by.
+#[test]
+fn the_table_says_which_commands_make_the_state_grow() {
+    // Arguments that suit as many commands as possible.
+    let tries = ["", "a", "1", "a 1", "1 1", "a 1 1", "a b", "a persist"];
+    for spec in COMMANDS {
+        if ["once", "eval", "evalsha"].contains(&spec.name) {
+            continue;
+        }
+        let lines = tries.iter().map(|args| format!("{} {args}", spec.name));
+        let calls = lines.filter_map(|line| parse_line(line.trim_end()).ok());
+        let command = calls.into_iter().find_map(|call| match call {
+            Call::Write { command, .. } => Some(command),
+            _ => None,
+        });
+        let grows = command.as_ref().is_some_and(Command::grows);
+        let name = spec.name;
+        assert_eq!(spec.flags.has(Flags::GROWS), grows, "{name}: {command:?}");
+        assert!(
+            command.is_some() || !spec.flags.has(Flags::WRITE),
+            "{name} was not tried"
+        );
     }
 }
 

@@ -102,6 +102,11 @@ impl<W: RaftWorld> LogStore<W> {
         self.shared.log.borrow().founded_cluster()
     }
 
+    /// How many entries are in memory.
+    pub fn live_entries(&self) -> u64 {
+        self.shared.log.borrow().entries.len() as u64
+    }
+
     /// Encoded bytes of the entries that are in memory.
     pub fn live_bytes(&self) -> u64 {
         self.shared.log.borrow().live_bytes

@@ -20,6 +20,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use xxhash_rust::xxh3::xxh3_64;
 
+/// What an entry takes beside its key and value: in the maps below, and for allocating it.
+const ENTRY_BYTES: u64 = 320;
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Entry {
     pub(super) key: Bytes,
@@ -32,6 +35,12 @@ pub(super) struct Entry {
     pub(super) visited: bool,
 }
 
+impl Entry {
+    fn bytes(&self) -> u64 {
+        ENTRY_BYTES + (self.key.len() + self.value.len()) as u64
+    }
+}
+
 /// Entries by order of insertion.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Sieve {
@@ -42,6 +51,9 @@ pub(super) struct Sieve {
     /// through a pointer at each step of a look-up, which costs several times as much.
     #[serde(skip)]
     orders: BTreeSet<(u64, u64)>,
+    /// Memory that the entries take, by our account.
+    #[serde(skip)]
+    bytes: u64,
 }
 
 impl Sieve {
@@ -49,15 +61,38 @@ impl Sieve {
         self.entries.len()
     }
 
+    /// Memory that the entries take, by our account.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     pub(super) fn get(&self, key: &[u8]) -> Option<&Entry> {
         let order = self.order_of(key)?;
         self.entries.get(&order)
     }
 
+    /// An entry to change; its value only by [`Sieve::set_value`].
     pub(super) fn get_mut(&mut self, key: &[u8]) -> Option<(u64, &mut Entry)> {
         let order = self.order_of(key)?;
         let entry = self.entries.get_mut(&order)?;
         Some((order, entry))
+    }
+
+    /// Gives a key that is present another value; hands the value back if the key is absent.
+    pub(super) fn set_value(
+        &mut self,
+        key: &[u8],
+        value: Bytes,
+    ) -> Result<(u64, &mut Entry), Bytes> {
+        let Some(order) = self.order_of(key) else {
+            return Err(value);
+        };
+        let entry = self.entries.get_mut(&order);
+        let entry = entry.expect("the index names an entry");
+        self.bytes -= entry.bytes();
+        entry.value = value;
+        self.bytes += entry.bytes();
+        Ok((order, entry))
     }
 
     /// Marks the key as used, if present.
@@ -82,6 +117,7 @@ impl Sieve {
     /// Adds an absent key as the newest entry.
     pub(super) fn insert(&mut self, order: u64, entry: Entry) {
         self.orders.insert((xxh3_64(&entry.key), order));
+        self.bytes += entry.bytes();
         self.entries.insert(order, entry);
     }
 
@@ -95,6 +131,7 @@ impl Sieve {
     pub(super) fn remove_at(&mut self, order: u64) -> Option<Entry> {
         let entry = self.entries.remove(&order)?;
         self.orders.remove(&(xxh3_64(&entry.key), order));
+        self.bytes -= entry.bytes();
         if self.hand == Some(order) {
             self.hand = self.newer(order);
         }
@@ -153,6 +190,7 @@ impl Sieve {
             let is_new = self.find(hash, &entry.key).is_none();
             ensure(is_new, "a key twice")?;
             self.orders.insert((hash, order));
+            self.bytes += entry.bytes();
         }
         Ok(())
     }

@@ -210,6 +210,11 @@ impl Lock {
         held.chain(self.queue.iter().map(|waiter| waiter.session))
     }
 
+    /// How many hold the lock, and how many wait.
+    pub(super) fn counts(&self) -> [u64; 2] {
+        [self.holders.len() as u64, self.queue.len() as u64]
+    }
+
     pub(super) fn info(&self) -> LockInfo {
         LockInfo {
             holders: self

@@ -14,10 +14,17 @@ use crate::state::snapshot::{DecodeError, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// What a producer takes beside its name, and what each of its sequences takes.
+const PRODUCER_BYTES: u64 = 160;
+const SEQUENCE_BYTES: u64 = 32;
+
 /// What a queue remembers of its producers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Producers {
     producers: BTreeMap<String, Producer>,
+    /// Memory taken, by our account.
+    #[serde(skip)]
+    bytes: u64,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +54,7 @@ impl Producers {
 
     pub(super) fn remember(&mut self, producer: &str, sequence: u64, id: MessageId) {
         if !self.producers.contains_key(producer) {
+            self.bytes += PRODUCER_BYTES + producer.len() as u64;
             self.producers
                 .insert(producer.to_owned(), Producer::default());
         }
@@ -54,16 +62,25 @@ impl Producers {
             .producers
             .get_mut(producer)
             .expect("the producer was just inserted");
-        producer.window.insert(sequence, id);
+        if producer.window.insert(sequence, id).is_none() {
+            self.bytes += SEQUENCE_BYTES;
+        }
         if producer.window.len() > DEDUP_WINDOW {
+            self.bytes -= SEQUENCE_BYTES;
             let oldest = producer.window.pop_first();
             producer.forgotten = oldest.map(|(sequence, _)| sequence).max(producer.forgotten);
         }
     }
 
-    /// Refuses a decoded table that no log can have produced.
-    pub(super) fn validate(&self, last_id: MessageId) -> Result<(), DecodeError> {
-        for producer in self.producers.values() {
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Counts a decoded table, and refuses one that no log can have produced.
+    pub(super) fn reindex(&mut self, last_id: MessageId) -> Result<(), DecodeError> {
+        for (name, producer) in &self.producers {
+            let sequences = producer.window.len() as u64;
+            self.bytes += PRODUCER_BYTES + name.len() as u64 + sequences * SEQUENCE_BYTES;
             ensure(
                 producer.window.len() <= DEDUP_WINDOW,
                 "a deduplication window too long",

@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::state::command::NewMessage;
 use crate::state::command::Receipt;
 
+/// What a message takes beside its payload and group: in the maps of its queue, and for
+/// allocating it.
+const MESSAGE_BYTES: u64 = 240;
+
 /// What a queue holds for one message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Message {
@@ -22,6 +26,14 @@ pub(super) struct Content {
     pub(super) payload: Bytes,
     pub(super) priority: u8,
     pub(super) group: Option<String>,
+}
+
+impl Content {
+    /// Memory taken, by our account.
+    pub(super) fn bytes(&self) -> u64 {
+        let group = self.group.as_ref().map_or(0, String::len);
+        MESSAGE_BYTES + (self.payload.len() + group) as u64
+    }
 }
 
 #[cfg(feature = "planted")]

@@ -15,7 +15,7 @@
 
 use super::dedup::Producers;
 use super::index::Index;
-pub(super) use super::message::{Content, Message, Place};
+use super::message::{Content, Message, Place};
 use crate::planted::{self, Bug};
 use crate::state::Moment;
 use crate::state::command::{
@@ -26,6 +26,8 @@ use crate::state::snapshot::{DecodeError, LARGEST_COUNTER, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// What a queue takes beside its name, settings and messages.
+const QUEUE_BYTES: u64 = 480;
 /// Ends the default name of a queue of dead letters.
 const DEAD: &str = ".dead";
 
@@ -42,6 +44,9 @@ pub(super) struct Queue {
     purged: u64,
     messages: BTreeMap<MessageId, Message>,
     producers: Producers,
+    /// Memory that the messages take, by our account.
+    #[serde(skip)]
+    message_bytes: u64,
     #[serde(skip)]
     index: Index,
     /// Whether a message became deliverable since this was last asked.
@@ -50,15 +55,33 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn new(name: &str) -> Self {
+    /// An empty queue, whose receipts go on behind `last_receipt`.
+    pub(super) fn new(name: &str, last_receipt: Receipt) -> Self {
         Self {
             name: name.to_owned(),
+            last_receipt,
             ..Self::default()
         }
     }
 
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// How many messages there are, wherever they are.
+    pub(super) fn depth(&self) -> u64 {
+        self.messages.len() as u64
+    }
+
+    pub(super) fn last_receipt(&self) -> Receipt {
+        self.last_receipt
+    }
+
+    /// Memory taken, by our account.
+    pub(super) fn bytes(&self) -> u64 {
+        let target = self.settings.dead_letter.as_ref().map_or(0, String::len);
+        let names = (2 * self.name.len() + target) as u64;
+        QUEUE_BYTES + names + self.message_bytes + self.producers.bytes()
     }
 
     /// Where dead letters go. The default has the queue's name, cut where it would be longer
@@ -81,6 +104,16 @@ impl Queue {
         self.settings = settings;
     }
 
+    /// How many more messages may be taken in; the refusal if none may.
+    pub(super) fn room(&self) -> Result<u64, Refusal> {
+        let (depth, limit) = (self.depth(), self.settings.max_depth);
+        match limit {
+            0 => Ok(u64::MAX),
+            _ if depth >= limit => Err(Refusal::QueueFull { depth, limit }),
+            _ => Ok(limit - depth),
+        }
+    }
+
     /// Takes in all messages or none. A repeat gets the id of the first.
     pub(super) fn publish(
         &mut self,
@@ -89,7 +122,7 @@ impl Queue {
     ) -> Result<Vec<MessageId>, Refusal> {
         let ids = self.assign_ids(messages)?;
         let last_id = ids.iter().copied().fold(self.last_id, MessageId::max);
-        let depth = self.messages.len() as u64;
+        let depth = self.depth();
         let limit = self.settings.max_depth;
         if limit > 0 && last_id > self.last_id && depth + (last_id - self.last_id) > limit {
             return Err(Refusal::QueueFull { depth, limit });
@@ -118,6 +151,7 @@ impl Queue {
         if let Some(group) = &content.group {
             self.index.join_group(group, id);
         }
+        self.message_bytes += content.bytes();
         let message = Message {
             content,
             deliveries: 0,
@@ -226,9 +260,23 @@ impl Queue {
     pub(super) fn purge(&mut self) -> u64 {
         let dropped = self.messages.len() as u64;
         self.messages.clear();
+        self.message_bytes = 0;
         self.index = Index::default();
         self.purged += dropped;
         dropped
+    }
+
+    /// Takes out up to `count` deliverable messages, as if they had been received and
+    /// acknowledged.
+    pub(super) fn take_out(&mut self, count: u64) -> Vec<Content> {
+        let mut taken = Vec::new();
+        while (taken.len() as u64) < count
+            && let Some(id) = self.take_ready()
+        {
+            taken.push(self.remove(id).content);
+            self.acked += 1;
+        }
+        taken
     }
 
     /// Returns what is hidden or delayed no longer; what became a dead letter is handed out.
@@ -300,8 +348,9 @@ impl Queue {
             accounted == Some(self.last_id) || planted::active(Bug::HiddenNotInSnapshot),
             "counters that do not add up",
         )?;
-        self.producers.validate(self.last_id)?;
+        self.producers.reindex(self.last_id)?;
         for (&id, message) in &self.messages {
+            self.message_bytes += message.content.bytes();
             self.index.insert(id, message, self.last_receipt)?;
         }
         Ok(())
@@ -391,6 +440,7 @@ impl Queue {
             .messages
             .remove(&id)
             .expect("a settled message is in the queue");
+        self.message_bytes -= message.content.bytes();
         if let Some(group) = &message.content.group
             && let Some(next) = self.index.leave_group(group)
         {

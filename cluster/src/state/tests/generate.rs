@@ -40,6 +40,8 @@ enum Action {
     Nack(usize, usize, u64),
     Extend(usize, usize, u64),
     Purge(usize),
+    Delete(usize, bool),
+    Redrive(usize, usize, u32),
     Cache(CacheCommand),
 }
 
@@ -115,7 +117,10 @@ fn queue_action() -> impl Strategy<Value = Action> {
             .prop_map(|(queue, receipt, delay_ms)| Action::Nack(queue, receipt, delay_ms)),
         1 => (queue.clone(), receipt, 0..500_u64)
             .prop_map(|(queue, receipt, for_ms)| Action::Extend(queue, receipt, for_ms)),
-        1 => queue.prop_map(Action::Purge),
+        1 => queue.clone().prop_map(Action::Purge),
+        1 => (queue.clone(), any::<bool>()).prop_map(|(at, empty)| Action::Delete(at, empty)),
+        2 => (queue.clone(), queue, 0..4_u32)
+            .prop_map(|(from, to, count)| Action::Redrive(from, to, count)),
     ]
 }
 
@@ -312,6 +317,15 @@ impl Writer {
                 visibility_ms,
             },
             Action::Purge(at) => QueueCommand::Purge { queue: name(at) },
+            Action::Delete(at, if_empty) => QueueCommand::Delete {
+                queue: name(at),
+                if_empty,
+            },
+            Action::Redrive(from, to, count) => QueueCommand::Redrive {
+                from: name(from),
+                to: name(to),
+                count,
+            },
             other => unreachable!("{other:?} is not about queues"),
         }
     }

@@ -11,6 +11,7 @@ mod eviction;
 mod generate;
 mod lock;
 mod lock_wait;
+mod operators;
 mod properties;
 mod queue;
 mod queue_order;

@@ -9,10 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 const CAPACITY: u64 = 4;
 
 fn empty() -> State {
-    State::new(Limits {
+    let limits = Limits {
         cache_entries: CAPACITY,
         cache_value_bytes: 16,
-    })
+    };
+    State {
+        level: LEVEL,
+        ..State::new(limits)
+    }
 }
 
 /// Runs the steps, calling `check` after each; returns the log and what it produced.
@@ -165,6 +169,10 @@ impl Seen {
                     let is_acked = self.acked.contains(&(queue.clone(), message.id));
                     assert!(!is_acked, "delivered after the ack");
                 }
+            }
+            // Its receipts are given to nobody again, its ids are.
+            (QueueCommand::Delete { queue, .. }, Reply::Purged(_)) => {
+                self.acked.retain(|(name, _)| name != queue);
             }
             (QueueCommand::Ack { queue, receipts }, Reply::Settled(settled))
                 if *settled as usize == receipts.len() =>

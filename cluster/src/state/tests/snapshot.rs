@@ -245,19 +245,21 @@ fn a_state_of_level_0_has_the_format_of_the_release_before() {
     let before = bench.state.digest();
 
     let limits = Limits::default();
-    let level = LEVEL;
-    bench.run(Command::Raise { level, limits });
-    assert_eq!(bench.state.level(), LEVEL);
-    bench.run(Command::Raise { level: 0, limits });
-    assert_eq!(bench.state.level(), LEVEL, "it is never lowered");
-    let new = bench.state.encode();
-    assert_eq!(new[0], 2);
-    assert_eq!(State::decode(&new), Ok(bench.state.clone()));
-    assert_ne!(
-        bench.state.digest(),
-        before,
-        "the level is part of the state"
-    );
+    for (level, format) in [(1, 2), (2, 3)] {
+        bench.run(Command::Raise { level, limits });
+        assert_eq!(bench.state.level(), level);
+        bench.run(Command::Raise { level: 0, limits });
+        assert_eq!(bench.state.level(), level, "it is never lowered");
+        let new = bench.state.encode();
+        assert_eq!(new[0], format);
+        assert_eq!(State::decode(&new), Ok(bench.state.clone()));
+        assert_eq!(new[1..HEADER_BYTES], bench.state.digest().to_le_bytes());
+        assert_ne!(
+            bench.state.digest(),
+            before,
+            "the level is part of the state"
+        );
+    }
 
     bench.state.level = LEVEL + 1;
     let newer = State::decode(&bench.state.encode());
