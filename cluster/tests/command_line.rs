@@ -206,3 +206,104 @@ fn await_leader(ports: &[u16]) {
         ask(*port, "READ STALE 1000 EXISTS nothing", ":0");
     }
 }
+
+#[test]
+fn a_backup_of_a_running_node_becomes_a_new_cluster() {
+    let directory = directory();
+    let run = |args: &[&str]| Program::start(directory.path(), args).finish();
+    let ports = ports::free(2);
+    let [first, second] = [0, 1].map(|nth| ports[nth].to_string());
+    let (first, second) = (first.as_str(), second.as_str());
+    let node = Program::start(directory.path(), &["--port", first, "--dir", "one"]);
+    let port = first.parse().expect("it was a number before");
+    ask(port, "SET kept yes", "+OK");
+    ask(port, "QUEUE.PUBLISH q m", ":1");
+
+    let (status, output, errors) = run(&["--backup", "b.squall", "--port", first]);
+    assert!(status.success(), "{errors}");
+    assert!(output.contains("with 1 keys"), "{output}");
+    let (status, _, errors) = run(&["--backup", "b.squall", "--port", first]);
+    assert_eq!(status.code(), Some(EXIT_FAILURE), "it is there: {errors}");
+    ask(port, "SET later yes", "+OK");
+    let into = |dir| {
+        run(&[
+            "--restore",
+            "b.squall",
+            "--id",
+            "5",
+            "--port",
+            second,
+            "--dir",
+            dir,
+        ])
+    };
+    let (status, _, errors) = into("one");
+    assert_eq!(status.code(), Some(EXIT_FAILURE), "it is in use: {errors}");
+    drop(node);
+    let (status, _, errors) = into("one");
+    assert_eq!(status.code(), Some(EXIT_FAILURE), "{errors}");
+    assert!(errors.contains("the directory is not empty"), "{errors}");
+
+    let (status, output, errors) = into("two");
+    assert!(status.success(), "{errors}");
+    assert!(output.contains("node-5 at 127.0.0.1:"), "{output}");
+    let args = ["--id", "5", "--port", second, "--dir", "two"];
+    let _restored = Program::start(directory.path(), &args);
+    let port = second.parse().expect("it was a number before");
+    ask(port, "EXISTS kept", ":1");
+    ask(port, "EXISTS later", ":0");
+    ask(port, "QUEUE.PUBLISH q n", ":2");
+
+    let backup = directory.path().join("b.squall");
+    let mut bytes = std::fs::read(&backup).expect("it was written");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    std::fs::write(&backup, bytes).expect("it is ours");
+    let (status, _, errors) = into("three");
+    assert_eq!(status.code(), Some(EXIT_FAILURE), "{errors}");
+    assert!(errors.contains("checksum"), "{errors}");
+    let (status, _, errors) = run(&["--backup", "c.squall", "--port", first]);
+    assert_eq!(
+        status.code(),
+        Some(EXIT_FAILURE),
+        "nobody listens: {errors}"
+    );
+    let left: Vec<_> = std::fs::read_dir(directory.path())
+        .expect("it is there")
+        .map(|entry| entry.expect("it can be read").file_name())
+        .filter(|name| name.to_string_lossy().starts_with("c."))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_node_takes_its_options_from_a_file_and_its_password_is_needed_for_a_backup() {
+    let directory = directory();
+    let port = ports::free(1)[0];
+    let text = format!("port = {port}\ndir = 'data'\nrequirepass = 'word'\nmax-memory = '64mb'\n");
+    std::fs::write(directory.path().join("node.toml"), text).expect("it is ours");
+    let _node = Program::start(directory.path(), &["--config", "node.toml"]);
+    ask(port, "PING", "-NOAUTH Authentication required.");
+    ask(port, "AUTH word", "+OK");
+    assert!(directory.path().join("data/wal").is_file());
+    let backup = |args: &[&str]| {
+        let port = port.to_string();
+        let args = [&["--backup", "b", "--port", &port], args].concat();
+        Program::start(directory.path(), &args).finish()
+    };
+    let (status, _, errors) = backup(&[]);
+    assert_eq!(status.code(), Some(EXIT_FAILURE), "{errors}");
+    assert!(errors.contains("NOAUTH"), "{errors}");
+    let (status, _, errors) = backup(&["--requirepass", "wrong"]);
+    assert_eq!(status.code(), Some(EXIT_FAILURE), "{errors}");
+    assert!(errors.contains("WRONGPASS"), "{errors}");
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        // A node that has just started has no leader to ask.
+        let (status, _, errors) = backup(&["--requirepass", "word"]);
+        if status.success() {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{errors}");
+    }
+}

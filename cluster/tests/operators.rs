@@ -278,3 +278,47 @@ fn a_voter_that_comes_back_without_its_data_has_no_vote_until_it_is_added_again(
     }
     cluster.await_caught_up(wiped, cluster.leader(asked));
 }
+
+#[test]
+fn one_of_three_goes_on_alone_by_force_and_the_others_come_back_empty() {
+    let mut cluster = Cluster::start(3);
+    set_large(&cluster, 1, 3, 100);
+    let survivor = cluster.other_than(&[cluster.leader(1)]);
+    cluster.await_caught_up(survivor, cluster.leader(1));
+    let lost: Vec<usize> = (1..=3).filter(|id| *id != survivor).collect();
+    for id in 1..=3 {
+        cluster.kill(id);
+    }
+    let (status, output) = cluster.run(survivor, &["--force-new-cluster"]);
+    assert!(status.success(), "{output}");
+    let only = format!("node-{survivor} at {}", cluster.address(survivor));
+    assert!(output.contains(&only), "{output}");
+
+    cluster.start_node(survivor);
+    cluster.await_serving(survivor);
+    let port = cluster.port(survivor);
+    assert_eq!(ask(port, "EXISTS k000 k001 k002"), [":3"]);
+    // What is left of the old cluster elects nobody, and is no member here.
+    cluster.start_node(lost[0]);
+    let address = cluster.address(lost[0]);
+    let add = format!("RAFT.ADD {} {address}", lost[0]);
+    let refused = ask(port, &add).remove(0);
+    assert!(refused.starts_with("-TRYAGAIN"), "{refused}");
+    assert_eq!(ask(port, "SET still serves"), ["+OK"]);
+    cluster.kill(lost[0]);
+    for id in lost {
+        std::fs::remove_dir_all(cluster.directory(id)).expect("nobody uses it");
+        cluster.start_alone(id);
+        let add = format!("RAFT.ADD {id} {}", cluster.address(id));
+        let added = format!("+node-{id} added");
+        eventually(&add, || {
+            let answer = ask(port, &add).remove(0);
+            (answer == added).then_some(()).ok_or(answer)
+        });
+    }
+    cluster.kill(survivor);
+    let other = cluster.other_than(&[survivor]);
+    cluster.await_serving(other);
+    let port = cluster.port(cluster.leader(other));
+    assert_eq!(ask(port, "EXISTS k000 k001 k002"), [":3"]);
+}

@@ -192,9 +192,32 @@ impl Cluster {
         self.ports.extend(ports::free(1));
         self.running.push(None);
         let id = self.ports.len();
+        self.start_alone(id);
+        id
+    }
+
+    /// Starts a node that belongs to no cluster yet.
+    pub fn start_alone(&mut self, id: usize) {
         let port = self.port(id).to_string();
         self.spawn(id, &["--join", "--port", &port]);
-        id
+    }
+
+    /// Runs the program on the directory of a node that does not run; what it wrote.
+    pub fn run(&self, id: usize, args: &[&str]) -> (std::process::ExitStatus, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_squall-node"))
+            .args([
+                "--id",
+                &id.to_string(),
+                "--port",
+                &self.port(id).to_string(),
+            ])
+            .arg("--dir")
+            .arg(self.directory(id))
+            .args(args)
+            .output()
+            .expect("squall-node was built");
+        let text = [output.stdout, output.stderr].concat();
+        (output.status, String::from_utf8_lossy(&text).into_owned())
     }
 
     fn spawn(&mut self, id: usize, args: &[&str]) {

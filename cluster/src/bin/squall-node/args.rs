@@ -1,4 +1,5 @@
-//! Arguments, in two stages: [`Args`] is what was typed, [`Job`] what it means.
+//! Arguments, in two stages: [`Args`] is what was typed or stands in a file ([`config`]), [`Job`]
+//! what it means.
 //!
 //! Everything that can be wrong with arguments is found here, before anything is opened or
 //! started, and is reported in clap's form.
@@ -11,6 +12,7 @@ use squall_cluster::node::{Access, ClientOptions, NodeOptions, parse_bytes};
 use squall_cluster::raft::{Members, NodeId, RaftOptions, peer_address};
 use squall_cluster::state::Limits;
 
+use super::config;
 use super::duration::parse_ms;
 use super::local::{LocalCluster, PASSWORD_VARIABLE};
 
@@ -36,6 +38,11 @@ Examples:
     squall-node --id 4 --port 7004 --join
     redis-cli -c -p 7001 RAFT.ADD 4 127.0.0.1:7004
 
+  A backup of a running node, and a new cluster made of it:
+    squall-node --backup monday.squall --port 7001
+    squall-node --restore monday.squall --dir restored --port 7101
+    squall-node --dir restored --port 7101
+
 Nodes talk to each other on the port 10,000 above the clients'.
 Events go to standard output, one JSON object a line; logs to standard error (RUST_LOG).
 Exit codes: 0 stopped on request, 64 bad arguments, 70 could not start or go on, 101 a bug.";
@@ -44,6 +51,10 @@ Exit codes: 0 stopped on request, 64 bad arguments, 70 could not start or go on,
 #[derive(Debug, Parser)]
 #[command(name = "squall-node", version, after_help = EXAMPLES, max_term_width = 100)]
 struct Args {
+    /// A file in TOML with options by their names here, as in port = 7001; what is also given on
+    /// the command line counts from there
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Number of this node, unique in its cluster
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     id: NodeId,
@@ -124,6 +135,21 @@ struct Args {
     /// 0 if it can, 70 if not. For health checks in images that have no other program
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "127.0.0.1:7001", exclusive = true)]
     health: Option<String>,
+    /// Write a backup of the running node at --host and --port to FILE, check it, and exit
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["local", "restore", "force_new_cluster"])]
+    backup: Option<PathBuf>,
+    /// Put the backup in FILE into the empty directory of this node, make the node the only
+    /// member of a new cluster with it, and exit. Then start it, and add others with RAFT.ADD
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["local", "cluster", "join", "force_new_cluster"])]
+    restore: Option<PathBuf>,
+    /// When a majority of the cluster is lost for good: make this node the only member of a new
+    /// cluster with the data in its directory, and exit. DANGEROUS: what only the lost nodes had
+    /// acknowledged is gone, and what was never acknowledged may be kept. Never do it on two
+    /// nodes, nor while a majority could come back: there would be two clusters that both take
+    /// writes. Choose the node with the largest last_log of those that are left. The directories
+    /// of the others must be emptied before they can be added
+    #[arg(long, conflicts_with_all = ["local", "cluster", "join"])]
+    force_new_cluster: bool,
     /// Run no node, and wait to be stopped: keeps a container's network alive while nodes in it
     /// come and go
     #[arg(long, exclusive = true)]
@@ -147,6 +173,18 @@ pub enum Job {
     Local(LocalCluster),
     /// Ask the node at this address whether it serves.
     Health(String),
+    /// Fetch a backup from the node at this address.
+    Backup {
+        address: String,
+        password: Option<String>,
+        file: PathBuf,
+    },
+    /// Make a directory that of a new cluster, with what is in it or in a backup.
+    Recover {
+        options: Box<NodeOptions>,
+        directory: PathBuf,
+        backup: Option<PathBuf>,
+    },
     /// Wait to be stopped.
     Hold,
 }
@@ -156,7 +194,12 @@ pub enum Job {
 /// # Errors
 /// A message for the user; help and version count as such.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Job, clap::Error> {
-    let args = Args::try_parse_from(args)?;
+    let typed: Vec<OsString> = args.into_iter().collect();
+    let mut args = Args::try_parse_from(&typed)?;
+    if let Some(file) = &args.config {
+        let all = config::with_file(&Args::command(), &typed, file);
+        args = Args::try_parse_from(all.map_err(|why| Args::command().error(ErrorKind::Io, why))?)?;
+    }
     args.resolve()
         .map_err(|(kind, why)| Args::command().error(kind, why))
 }
@@ -178,27 +221,49 @@ impl Args {
             return Ok(Job::Local(self.local_cluster(count)?));
         }
         let address = self.address()?;
-        let clients = self.clients(&address)?;
+        if let Some(file) = self.backup {
+            let given = self.requirepass;
+            return Ok(Job::Backup {
+                address,
+                password: given.or_else(password_of_environment),
+                file,
+            });
+        }
+        let is_recovery = self.restore.is_some() || self.force_new_cluster;
+        // A node that is not started lets nobody in.
+        let clients = match is_recovery {
+            true => ClientOptions::default(),
+            false => self.clients(&address)?,
+        };
         let members = match (self.join, self.cluster.is_empty()) {
             (true, _) => Members::new(),
             (false, true) => Members::from([(self.id, address.clone())]),
             (false, false) => self.cluster.iter().cloned().collect(),
         };
         let default_directory = || PathBuf::from(format!("squall-data/node-{}", self.id));
+        let directory = self.dir.unwrap_or_else(default_directory);
+        let options = Box::new(NodeOptions {
+            id: self.id,
+            address,
+            bind_host: self.bind,
+            members,
+            raft,
+            limits: Limits {
+                cache_entries: self.cache_entries,
+                ..Limits::default()
+            },
+            clients,
+        });
+        if is_recovery {
+            return Ok(Job::Recover {
+                options,
+                directory,
+                backup: self.restore,
+            });
+        }
         Ok(Job::Node {
-            options: Box::new(NodeOptions {
-                id: self.id,
-                address,
-                bind_host: self.bind,
-                members,
-                raft,
-                limits: Limits {
-                    cache_entries: self.cache_entries,
-                    ..Limits::default()
-                },
-                clients,
-            }),
-            directory: self.dir.unwrap_or_else(default_directory),
+            options,
+            directory,
             stop_on_eof: self.stop_on_eof,
         })
     }
@@ -234,8 +299,7 @@ impl Args {
     }
 
     fn password(&self) -> Option<String> {
-        let given = self.requirepass.clone();
-        given.or_else(|| std::env::var(PASSWORD_VARIABLE).ok())
+        self.requirepass.clone().or_else(password_of_environment)
     }
 
     /// What this node allows its clients. Who can be reached by others must ask who they are.
@@ -339,11 +403,14 @@ impl Args {
     }
 }
 
+fn password_of_environment() -> Option<String> {
+    std::env::var(PASSWORD_VARIABLE).ok()
+}
+
 fn wrong(why: impl Into<String>) -> Wrong {
     (ErrorKind::ValueValidation, why.into())
 }
 
-/// `id=host:port`
 /// Whether only this machine reaches who listens there.
 fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -351,6 +418,7 @@ fn is_loopback(host: &str) -> bool {
     bare == "localhost" || bare.parse().is_ok_and(is_loopback)
 }
 
+/// `id=host:port`
 fn parse_member(text: &str) -> Result<(NodeId, String), String> {
     let (id, address) = text
         .split_once('=')
@@ -369,123 +437,5 @@ fn parse_member(text: &str) -> Result<(NodeId, String), String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(line: &str) -> Result<Job, clap::Error> {
-        parse(line.split_whitespace().map(OsString::from))
-    }
-
-    fn node(line: &str) -> (NodeOptions, PathBuf) {
-        match parsed(line).expect(line) {
-            Job::Node {
-                options, directory, ..
-            } => (*options, directory),
-            _ => panic!("{line} is one node"),
-        }
-    }
-
-    fn refusal(line: &str) -> String {
-        parsed(line).expect_err(line).to_string()
-    }
-
-    #[test]
-    fn the_definition_of_the_arguments_is_sound() {
-        Args::command().debug_assert();
-    }
-
-    #[test]
-    fn without_arguments_it_is_a_cluster_of_one() {
-        let (options, directory) = node("squall-node");
-        assert_eq!(options.address, "127.0.0.1:7001");
-        assert_eq!(
-            options.members,
-            Members::from([(1, "127.0.0.1:7001".into())])
-        );
-        assert_eq!(directory, PathBuf::from("squall-data/node-1"));
-        assert_eq!(options.raft, RaftOptions::default());
-    }
-
-    #[test]
-    fn the_address_comes_from_the_list_of_members() {
-        let (options, directory) =
-            node("squall-node --id 2 --cluster 1=a:7001,2=b:7002 --insecure");
-        assert_eq!(options.address, "b:7002");
-        assert_eq!(options.members.len(), 2);
-        assert_eq!(directory, PathBuf::from("squall-data/node-2"));
-    }
-
-    #[test]
-    fn others_reach_a_node_that_asks_who_they_are() {
-        for line in [
-            "squall-node --bind 0.0.0.0 --requirepass secret",
-            "squall-node --bind 0.0.0.0 --insecure",
-            "squall-node --bind 127.0.0.9 --host node-1",
-            "squall-node --host [::1]",
-        ] {
-            node(line);
-        }
-    }
-
-    #[test]
-    fn a_node_that_joins_has_no_members_yet() {
-        let (options, _) = node("squall-node --id 4 --port 7004 --join");
-        assert!(options.members.is_empty());
-    }
-
-    #[test]
-    fn a_local_cluster_has_three_nodes_by_default() {
-        for (line, count) in [("squall-node --local", 3), ("squall-node --local 5", 5)] {
-            match parsed(line).expect(line) {
-                Job::Local(cluster) => assert_eq!(cluster.count, count),
-                _ => panic!("{line} is a local cluster"),
-            }
-        }
-    }
-
-    #[test]
-    fn health_is_asked_where_the_node_is_by_default() {
-        for (line, expected) in [
-            ("squall-node --health", "127.0.0.1:7001"),
-            ("squall-node --health node-2:7000", "node-2:7000"),
-        ] {
-            match parsed(line).expect(line) {
-                Job::Health(address) => assert_eq!(address, expected),
-                job => panic!("{line} asks for health, not {job:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn contradictions_and_impossible_values_are_refused() {
-        for (line, why) in [
-            ("squall-node --cluster 2=a:7002", "does not name this node"),
-            ("squall-node --cluster 1=a:7001,1=b:7001", "twice"),
-            ("squall-node --cluster 1=a:7001", "can be reached by others"),
-            ("squall-node --bind 0.0.0.0", "can be reached by others"),
-            (
-                "squall-node --local 3 --host 10.0.0.1",
-                "can be reached by others",
-            ),
-            ("squall-node --host 0.0.0.0 --insecure", "nobody can reach"),
-            ("squall-node --host [::] --insecure", "nobody can reach"),
-            ("squall-node --host ::1", "nobody can reach"),
-            ("squall-node --cluster 1=0.0.0.0:7001", "host:port"),
-            ("squall-node --max-clients 0", "1.."),
-            ("squall-node --port 7005 --cluster 1=a:7001", "disagree"),
-            ("squall-node --cluster 1=a:60000", "55535"),
-            ("squall-node --cluster a:7001", "id=host:port"),
-            ("squall-node --port 55536", "55535"),
-            ("squall-node --heartbeat 100", "unit"),
-            ("squall-node --heartbeat 400ms", "shorter"),
-            ("squall-node --join --cluster 1=a:7001", "cannot be used"),
-            ("squall-node --local 3 --id 2", "cannot be used"),
-            ("squall-node --local 3 --port 55534", "would pass"),
-            ("squall-node --hold --id 2", "cannot be used"),
-            ("squall-node --colour", "unexpected argument"),
-        ] {
-            let message = refusal(line);
-            assert!(message.contains(why), "{line}: {message}");
-        }
-    }
-}
+#[path = "args_tests.rs"]
+mod tests;

@@ -1,7 +1,7 @@
 //! `squall-node`: one node of a cluster as a process, or a whole cluster on this machine.
 //!
-//! It needs no configuration file: everything is an argument ([`args`]), and without any it
-//! is a cluster of one. The node itself is [`squall_cluster::node`]; this is only its rim:
+//! It needs no configuration file: everything is an argument ([`args`]), which may stand in a
+//! file ([`config`]), and without any it is a cluster of one. The node itself is [`squall_cluster::node`]; this is only its rim:
 //! arguments, signals, logs and exit codes. Events go to standard output as JSON lines, logs
 //! and errors to standard error.
 //!
@@ -24,8 +24,10 @@ use squall_cluster::world::{RealWorld, World};
 use tokio::task::LocalSet;
 
 mod args;
+mod config;
 mod duration;
 mod local;
+mod recover;
 mod signals;
 
 use args::Job;
@@ -96,6 +98,16 @@ async fn run(job: Job) -> Result<(), String> {
                 .await
                 .map(drop)
         }
+        Job::Backup {
+            address,
+            password,
+            file,
+        } => recover::fetch(&address, password.as_deref(), &file).await,
+        Job::Recover {
+            options,
+            directory,
+            backup,
+        } => recover::recover(&options, &directory, backup.as_deref()).await,
         Job::Hold => {
             StopRequests::listen(false)?.next().await;
             Ok(())

@@ -1,0 +1,195 @@
+//! Arguments as they are typed, and what they mean.
+
+use super::*;
+
+fn parsed(line: &str) -> Result<Job, clap::Error> {
+    parse(line.split_whitespace().map(OsString::from))
+}
+
+fn node(line: &str) -> (NodeOptions, PathBuf) {
+    match parsed(line).expect(line) {
+        Job::Node {
+            options, directory, ..
+        } => (*options, directory),
+        _ => panic!("{line} is one node"),
+    }
+}
+
+fn refusal(line: &str) -> String {
+    parsed(line).expect_err(line).to_string()
+}
+
+#[test]
+fn the_definition_of_the_arguments_is_sound() {
+    Args::command().debug_assert();
+}
+
+#[test]
+fn without_arguments_it_is_a_cluster_of_one() {
+    let (options, directory) = node("squall-node");
+    assert_eq!(options.address, "127.0.0.1:7001");
+    assert_eq!(
+        options.members,
+        Members::from([(1, "127.0.0.1:7001".into())])
+    );
+    assert_eq!(directory, PathBuf::from("squall-data/node-1"));
+    assert_eq!(options.raft, RaftOptions::default());
+}
+
+#[test]
+fn the_address_comes_from_the_list_of_members() {
+    let (options, directory) = node("squall-node --id 2 --cluster 1=a:7001,2=b:7002 --insecure");
+    assert_eq!(options.address, "b:7002");
+    assert_eq!(options.members.len(), 2);
+    assert_eq!(directory, PathBuf::from("squall-data/node-2"));
+}
+
+#[test]
+fn others_reach_a_node_that_asks_who_they_are() {
+    for line in [
+        "squall-node --bind 0.0.0.0 --requirepass secret",
+        "squall-node --bind 0.0.0.0 --insecure",
+        "squall-node --bind 127.0.0.9 --host node-1",
+        "squall-node --host [::1]",
+    ] {
+        node(line);
+    }
+}
+
+#[test]
+fn a_node_that_joins_has_no_members_yet() {
+    let (options, _) = node("squall-node --id 4 --port 7004 --join");
+    assert!(options.members.is_empty());
+}
+
+#[test]
+fn a_local_cluster_has_three_nodes_by_default() {
+    for (line, count) in [("squall-node --local", 3), ("squall-node --local 5", 5)] {
+        match parsed(line).expect(line) {
+            Job::Local(cluster) => assert_eq!(cluster.count, count),
+            _ => panic!("{line} is a local cluster"),
+        }
+    }
+}
+
+#[test]
+fn health_is_asked_where_the_node_is_by_default() {
+    for (line, expected) in [
+        ("squall-node --health", "127.0.0.1:7001"),
+        ("squall-node --health node-2:7000", "node-2:7000"),
+    ] {
+        match parsed(line).expect(line) {
+            Job::Health(address) => assert_eq!(address, expected),
+            job => panic!("{line} asks for health, not {job:?}"),
+        }
+    }
+}
+
+#[test]
+fn contradictions_and_impossible_values_are_refused() {
+    for (line, why) in [
+        ("squall-node --cluster 2=a:7002", "does not name this node"),
+        ("squall-node --cluster 1=a:7001,1=b:7001", "twice"),
+        ("squall-node --cluster 1=a:7001", "can be reached by others"),
+        ("squall-node --bind 0.0.0.0", "can be reached by others"),
+        (
+            "squall-node --local 3 --host 10.0.0.1",
+            "can be reached by others",
+        ),
+        ("squall-node --host 0.0.0.0 --insecure", "nobody can reach"),
+        ("squall-node --host [::] --insecure", "nobody can reach"),
+        ("squall-node --host ::1", "nobody can reach"),
+        ("squall-node --cluster 1=0.0.0.0:7001", "host:port"),
+        ("squall-node --max-clients 0", "1.."),
+        ("squall-node --port 7005 --cluster 1=a:7001", "disagree"),
+        ("squall-node --cluster 1=a:60000", "55535"),
+        ("squall-node --cluster a:7001", "id=host:port"),
+        ("squall-node --port 55536", "55535"),
+        ("squall-node --heartbeat 100", "unit"),
+        ("squall-node --heartbeat 400ms", "shorter"),
+        ("squall-node --join --cluster 1=a:7001", "cannot be used"),
+        ("squall-node --local 3 --id 2", "cannot be used"),
+        ("squall-node --local 3 --port 55534", "would pass"),
+        ("squall-node --hold --id 2", "cannot be used"),
+        ("squall-node --max-memory 1tb", "as in 512mb"),
+        ("squall-node --force-new-cluster --join", "cannot be used"),
+        ("squall-node --restore a --backup b", "cannot be used"),
+        ("squall-node --config nowhere.toml", "nowhere.toml"),
+        ("squall-node --colour", "unexpected argument"),
+    ] {
+        let message = refusal(line);
+        assert!(message.contains(why), "{line}: {message}");
+    }
+}
+
+/// What is parsed from a file with this text, and these arguments behind it.
+fn with_file(text: &str, args: &str) -> Result<Job, String> {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let file = directory.path().join("node.toml");
+    std::fs::write(&file, text).expect("the directory is there");
+    let line = format!("squall-node --config {} {args}", file.display());
+    parsed(&line).map_err(|e| e.to_string())
+}
+
+#[test]
+fn a_file_has_options_by_their_names_and_the_command_line_counts_more() {
+    let text = r#"
+        id = 2
+        cluster = ["1=a:7001", "2=b:7002"]
+        heartbeat = "50ms"
+        max-memory = "512mb"
+        cache-entries = 5000
+        user = ["app on >word ~app:* +@all -@admin", "ops on >other allkeys +@all"]
+        insecure = true
+        stop-on-eof = false
+    "#;
+    let Ok(Job::Node { options, .. }) = with_file(text, "--heartbeat 60ms --max-clients 7") else {
+        panic!("it is one node");
+    };
+    assert_eq!((options.id, options.address.as_str()), (2, "b:7002"));
+    assert_eq!(options.members.len(), 2);
+    assert_eq!(options.raft.heartbeat_ms, 60);
+    assert_eq!(options.limits.cache_entries, 5_000);
+    assert_eq!(options.clients.max_memory, 512 << 20);
+    assert_eq!(options.clients.max_clients, 7);
+    assert!(!options.clients.access.is_open());
+}
+
+#[test]
+fn what_is_wrong_in_a_file_is_said_with_its_line() {
+    for (text, why) in [
+        (
+            "id = 1\nmax-memry = 5",
+            "node.toml:2: `max-memry` is no option: did you mean `max-memory`?",
+        ),
+        ("max_memory = 5", "did you mean `max-memory`?"),
+        ("colour = 5", "node.toml:1: `colour` is no option"),
+        ("port = 'x'", "node.toml:1: port: invalid value 'x'"),
+        (
+            "\n\nheartbeat = 100",
+            "node.toml:3: heartbeat: invalid value '100'",
+        ),
+        (
+            "insecure = 'yes'",
+            "node.toml:1: insecure: expected true or false",
+        ),
+        ("port = true", "node.toml:1: port: expected"),
+        ("port = [1, 2]", "node.toml:1: port: expected one value"),
+        ("[cluster]\na = 1", "node.toml:1: cluster: expected"),
+        (
+            "backup = 'x'",
+            "node.toml:1: `backup` stands on the command line only",
+        ),
+        ("force-new-cluster = true", "command line only"),
+        ("config = 'x'", "command line only"),
+        ("help = true", "`help` is no option"),
+        ("id = 1\nid = 2", "node.toml:2: "),
+        ("heartbeat = '500ms'", "shorter"),
+    ] {
+        let error = with_file(text, "").expect_err(text);
+        assert!(error.contains(why), "{text}: {error}");
+    }
+    // What the file and the command line say together must fit.
+    let error = with_file("cluster = ['1=127.0.0.1:7001']", "--join").expect_err("both");
+    assert!(error.contains("cannot be used"), "{error}");
+}
