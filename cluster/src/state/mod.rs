@@ -159,6 +159,12 @@ impl State {
         self.applied_index
     }
 
+    /// Leaves out so many log indexes: for a state that goes on apart from the log it was of, and
+    /// must give out no index that the log may have given since.
+    pub fn skip_indexes(&mut self, count: u64) {
+        self.applied_index += count;
+    }
+
     /// Level of the rules that are in force; see [`LEVEL`].
     pub fn level(&self) -> u32 {
         self.level

@@ -133,7 +133,14 @@ fn a_backup_of_any_node_has_all_that_was_acknowledged_and_a_node_is_restored_fro
             let address = free_address();
             let alone = options(7, &address, &Members::new());
             let restored = restore::<MemoryWorld>(&alone, disk.clone(), backup.clone()).await;
-            assert_eq!(restored.expect("the directory is empty"), contents);
+            let restored = restored.expect("the directory is empty");
+            assert_eq!(restored.keys, contents.keys);
+            // No version or token of after the backup is given again.
+            set_anywhere(&addresses, key).await;
+            let leader = nodes.iter().position(Node::is_leading);
+            let leader = &addresses[leader.expect("it has just served")];
+            let lost = get(leader, key).await.expect("it was just set").version;
+            assert!(restored.last_entry > lost);
             let again = restore::<MemoryWorld>(&alone, disk.clone(), backup).await;
             let why = again.expect_err("it is full now").to_string();
             assert!(
@@ -145,6 +152,8 @@ fn a_backup_of_any_node_has_all_that_was_acknowledged_and_a_node_is_restored_fro
                 assert!(get(&address, key).await.is_some(), "{key}");
             }
             set(&address, "e").await;
+            let anew = get(&address, "e").await.expect("it was just set");
+            assert!(anew.version > lost);
             assert_eq!(node.membership().voters, [7].into());
             // It is another cluster than the one that goes on.
             let refused = node.add_member(1, &addresses[0]).await;
