@@ -2,6 +2,7 @@
 //! since each world compiles all of Raft: the real one, with a disk in memory.
 
 mod client;
+mod damage;
 mod edge;
 #[path = "../memory_world/mod.rs"]
 mod memory_world;
