@@ -175,7 +175,7 @@ impl<W: RaftWorld> Node<W> {
 
     fn info_memory(&self) -> Vec<String> {
         let memory = self.memory();
-        let shown = super::settings::shown_bytes;
+        let shown = super::memory::shown_bytes;
         vec![
             format!("used_memory:{}", memory.used()),
             format!("used_memory_human:{}", shown(memory.used())),
@@ -184,7 +184,7 @@ impl<W: RaftWorld> Node<W> {
             format!("mem_clients_normal:{}", memory.clients),
             format!("maxmemory:{}", memory.limit),
             format!("maxmemory_human:{}", shown(memory.limit)),
-            format!("maxmemory_policy:{}", super::settings::policy(memory.limit)),
+            format!("maxmemory_policy:{}", super::memory::policy(memory.limit)),
         ]
     }
 

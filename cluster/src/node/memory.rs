@@ -14,7 +14,6 @@
 use std::fmt;
 
 use super::Node;
-use super::settings::shown_bytes;
 use crate::raft::RaftWorld;
 
 /// What an entry of the log takes beside its encoded bytes.
@@ -73,5 +72,24 @@ impl<W: RaftWorld> Node<W> {
             return None;
         }
         Some(self.memory()).filter(Memory::is_above_limit)
+    }
+}
+
+/// Bytes for people.
+pub(super) fn shown_bytes(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} B"),
+        1024..0x10_0000 => format!("{:.1} KiB", bytes as f64 / 1024.0),
+        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+    }
+}
+
+/// What happens above the limit, in Redis' words: without one, only the number of keys is
+/// bounded, and the next one makes others go.
+pub(super) fn policy(max_memory: u64) -> &'static str {
+    if max_memory == 0 {
+        "allkeys-lru"
+    } else {
+        "noeviction"
     }
 }

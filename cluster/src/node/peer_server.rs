@@ -11,7 +11,7 @@ use crate::event::NodeEvent;
 use crate::raft::hello::Greeting;
 use crate::raft::snapshot::{Arriving, Payload, SnapshotData};
 use crate::raft::wire::{Connection, First, PeerRequest, PeerResponse, SnapshotPiece};
-use crate::raft::{NodeId, RaftWorld, Snapshot, TypeConfig, node_name};
+use crate::raft::{NodeId, RaftWorld, Snapshot, TypeConfig, node_name, reason};
 
 pub(super) async fn serve<W: RaftWorld>(node: Node<W>, mut listener: W::Listener) {
     loop {
@@ -112,6 +112,11 @@ impl<W: RaftWorld> Node<W> {
 
     async fn answer_peer(&self, request: PeerRequest<W>) -> PeerResponse<W> {
         let failed = |e: String| PeerResponse::Failed(e);
+        let applied_term = self.inner.acquaintances.applied_term();
+        if let Err(why) = reason::check_request(&request, applied_term) {
+            tracing::warn!("refused what a peer sent: {why}");
+            return failed(why);
+        }
         match request {
             PeerRequest::Append(rpc) => self.append(rpc, false).await,
             PeerRequest::AppendPromising(rpc) => self.append(rpc, true).await,

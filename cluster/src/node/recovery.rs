@@ -2,11 +2,10 @@
 //! directory is made that of the only member of a new cluster. The node is not started here.
 
 use super::{NodeOptions, StartError};
-use crate::encode;
+use crate::raft::RaftWorld;
 use crate::raft::log_store::force_membership;
-use crate::raft::snapshot::Payload;
-use crate::raft::state_machine::{StateMachine, term_of};
-use crate::raft::{LogId, RaftWorld, SnapshotMeta};
+use crate::raft::snapshot::{Payload, moved_on};
+use crate::raft::state_machine::StateMachine;
 use crate::storage::{Disk, Identity, OpenError, Snapshot, SnapshotStore, Wal};
 
 /// Log indexes that are left out behind a backup: more than a cluster writes between taking it
@@ -89,33 +88,13 @@ pub async fn restore<W: RaftWorld>(
     }
     let snapshot = Snapshot::from_file(backup)?;
     let payload = check(&snapshot)?;
-    let (index, meta, data) = moved_on::<W>(&snapshot, payload)?;
+    let moved = moved_on::<W>(&snapshot.meta, payload, SKIPPED_INDEXES);
+    let (index, meta, data) = moved.map_err(damaged)?;
     let mut store = SnapshotStore::open(disk.clone()).await?;
     let saved = store.save(index, &meta, &data).await;
     saved.map_err(OpenError::from)?;
     drop(store);
     force_new_cluster::<W>(options, disk).await
-}
-
-/// The snapshot as if its last entry had come [`SKIPPED_INDEXES`] later.
-fn moved_on<W: RaftWorld>(
-    snapshot: &Snapshot,
-    mut payload: Payload,
-) -> Result<(u64, Vec<u8>, Vec<u8>), StartError> {
-    let damaged = |detail: String| OpenError::damaged("backup", 0, detail);
-    let meta: Result<SnapshotMeta<W>, _> = postcard::from_bytes(&snapshot.meta);
-    let mut meta = meta.map_err(|e| damaged(e.to_string()))?;
-    let last = meta.last_log_id.filter(|id| id.index == snapshot.index);
-    let last = last.ok_or_else(|| damaged("it does not say what its last entry was".into()))?;
-    let index = last.index + SKIPPED_INDEXES;
-    meta.last_log_id = Some(LogId::<W>::new_term_index(term_of::<W>(&last), index));
-    payload.state.skip_indexes(SKIPPED_INDEXES);
-    let (bytes, start) = payload.encode(snapshot.data.len());
-    Ok((
-        index,
-        encode::plain(&meta, snapshot.meta.len()),
-        bytes[start..].to_vec(),
-    ))
 }
 
 /// Checks a backup from its first to its last byte, and says what it holds.
@@ -132,6 +111,9 @@ pub fn check_backup<W: RaftWorld>(backup: Vec<u8>) -> Result<Contents, StartErro
 }
 
 fn check(snapshot: &Snapshot) -> Result<Payload, StartError> {
-    let payload = Payload::decode(&snapshot.data);
-    payload.map_err(|e| OpenError::damaged("backup", 0, e.to_string()).into())
+    Payload::decode(&snapshot.data).map_err(damaged)
+}
+
+fn damaged(e: std::io::Error) -> StartError {
+    OpenError::damaged("backup", 0, e.to_string()).into()
 }

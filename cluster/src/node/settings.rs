@@ -47,25 +47,6 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
     })
 }
 
-/// Bytes for people.
-pub(super) fn shown_bytes(bytes: u64) -> String {
-    match bytes {
-        0..1024 => format!("{bytes} B"),
-        1024..0x10_0000 => format!("{:.1} KiB", bytes as f64 / 1024.0),
-        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
-    }
-}
-
-/// What happens above the limit, in Redis' words: without one, only the number of keys is
-/// bounded, and the next one makes others go.
-pub(super) fn policy(max_memory: u64) -> &'static str {
-    if max_memory == 0 {
-        "allkeys-lru"
-    } else {
-        "noeviction"
-    }
-}
-
 /// What a node allows its clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientOptions {
@@ -190,7 +171,10 @@ impl<W: RaftWorld> Node<W> {
             ("heartbeat", options.raft.heartbeat_ms.to_string()),
             ("maxclients", settings.max_clients.get().to_string()),
             ("maxmemory", settings.max_memory().to_string()),
-            ("maxmemory-policy", policy(settings.max_memory()).into()),
+            (
+                "maxmemory-policy",
+                super::memory::policy(settings.max_memory()).into(),
+            ),
             (
                 "port",
                 super::info::host_port(&options.address).1.to_string(),

@@ -17,7 +17,7 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, futures::Notified};
 
-use super::state_machine::StateMachine;
+use super::state_machine::{StateMachine, term_of};
 use super::{NodeId, RaftWorld, node_name};
 use crate::storage::Identity;
 
@@ -91,6 +91,12 @@ impl<W: RaftWorld> Acquaintances<W> {
 
     pub fn cluster(&self) -> u64 {
         self.identity.borrow().cluster
+    }
+
+    /// The term of the last entry applied here.
+    pub fn applied_term(&self) -> u64 {
+        let applied = self.machine.last_applied();
+        applied.as_ref().map_or(0, term_of::<W>)
     }
 
     /// Whether the node has voted, durably.

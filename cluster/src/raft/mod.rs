@@ -27,6 +27,7 @@ pub mod invalidations;
 pub mod log_store;
 pub mod network;
 pub mod once;
+pub mod reason;
 pub mod runtime;
 pub mod snapshot;
 pub mod state_machine;

@@ -27,7 +27,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::hello::{Acquaintances, Greeting, refused};
 use super::snapshot::{PIECE_BYTES, SnapshotData};
 use super::wire::{Connection, PeerRequest, PeerResponse, SnapshotPiece};
-use super::{LogEntry, NodeId, RaftWorld, Snapshot, SnapshotMeta, TypeConfig, Vote};
+use super::{LogEntry, NodeId, RaftWorld, Snapshot, SnapshotMeta, TypeConfig, Vote, reason};
 use crate::event::{NodeEvent, Timed};
 use crate::storage::{Disk, SnapshotFile};
 use crate::world::{self, Instant};
@@ -144,6 +144,8 @@ impl<W: RaftWorld> Network<W> {
             Some(connections) => connections.push(connection),
             None => drop(pool.insert(address.to_owned(), vec![connection])),
         }
+        reason::check_response(&response, self.acquaintances.applied_term())
+            .map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why))?;
         match response {
             PeerResponse::Failed(why) => Err(io::Error::other(why)),
             response => Ok(response),

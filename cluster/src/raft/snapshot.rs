@@ -61,6 +61,34 @@ impl Payload {
     }
 }
 
+/// A snapshot with this metadata and payload as if its last entry had come `by` entries later:
+/// its index, metadata and data.
+///
+/// # Errors
+/// `InvalidData` if the metadata is none, or is of another state.
+pub fn moved_on<W: RaftWorld>(
+    meta: &[u8],
+    mut payload: Payload,
+    by: u64,
+) -> io::Result<(u64, Vec<u8>, Vec<u8>)> {
+    let invalid = |e: &str| io::Error::new(io::ErrorKind::InvalidData, e);
+    let meta_bytes = meta.len();
+    let decoded: Result<SnapshotMeta<W>, _> = postcard::from_bytes(meta);
+    let mut meta = decoded.map_err(|e| invalid(&e.to_string()))?;
+    let last = meta.last_log_id;
+    let last = last.ok_or_else(|| invalid("it does not say what its last entry was"))?;
+    let index = last.index + by;
+    let term = **last.committed_leader_id();
+    meta.last_log_id = Some(LogId::<W>::new_term_index(term, index));
+    payload.state.skip_indexes(by);
+    let (bytes, start) = payload.encode(0);
+    Ok((
+        index,
+        encode::plain(&meta, meta_bytes),
+        bytes[start..].to_vec(),
+    ))
+}
+
 /// A snapshot as openraft hands it around.
 pub enum SnapshotData<W: RaftWorld> {
     /// On this node's disk.

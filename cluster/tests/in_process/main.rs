@@ -8,6 +8,7 @@ mod edge;
 mod memory_world;
 mod nodes;
 mod operators;
+mod peer_port;
 mod pipelines;
 #[path = "../ports/mod.rs"]
 mod ports;

@@ -1,0 +1,150 @@
+//! Holds what peers say to reason, before Raft hears of it.
+//!
+//! Raft believes its peers: it follows any larger term, and takes entries as they come. A term at
+//! the end of its type would leave no term for another election, entries with a gap would be
+//! refused by the log, which ends the node. Neither can come from a node that works, so either is
+//! answered with an error, and nothing else happens.
+
+use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
+use openraft::vote::RaftLeaderId;
+
+use super::state_machine::term_of;
+use super::wire::{PeerRequest, PeerResponse};
+use super::{LogId, RaftWorld, TypeConfig, Vote};
+
+/// A term may be so far beyond that of the last entry applied: ten elections a second for
+/// thirteen years.
+const LARGEST_LEAP: u64 = 1 << 32;
+
+/// # Errors
+/// Why the request cannot come from a node that works; `applied_term` is that of the last entry
+/// applied here.
+pub fn check_request<W: RaftWorld>(
+    request: &PeerRequest<W>,
+    applied_term: u64,
+) -> Result<(), String> {
+    match request {
+        PeerRequest::Append(rpc) | PeerRequest::AppendPromising(rpc) => {
+            check_vote::<W>(&rpc.vote, applied_term)?;
+            check_entries::<W>(rpc)
+        }
+        PeerRequest::PreVote(rpc) | PeerRequest::Vote(rpc) => {
+            check_vote::<W>(&rpc.vote, applied_term)
+        }
+        PeerRequest::Snapshot { vote, .. } => check_vote::<W>(vote, applied_term),
+        PeerRequest::SnapshotPiece(piece) => check_vote::<W>(&piece.vote, applied_term),
+        PeerRequest::TransferLeader(rpc) => check_vote::<W>(rpc.from_leader(), applied_term),
+        PeerRequest::ReadIndex => Ok(()),
+    }
+}
+
+/// # Errors
+/// As for [`check_request`].
+pub fn check_response<W: RaftWorld>(
+    response: &PeerResponse<W>,
+    applied_term: u64,
+) -> Result<(), String> {
+    match response {
+        PeerResponse::Append(AppendEntriesResponse::HigherVote(vote)) => {
+            check_vote::<W>(vote, applied_term)
+        }
+        PeerResponse::Vote(response) => check_vote::<W>(&response.vote, applied_term),
+        PeerResponse::Snapshot(response) => check_vote::<W>(&response.vote, applied_term),
+        PeerResponse::Append(_)
+        | PeerResponse::TransferLeader
+        | PeerResponse::ReadIndex(_)
+        | PeerResponse::Failed(_)
+        | PeerResponse::SnapshotUpTo(_) => Ok(()),
+    }
+}
+
+fn check_vote<W: RaftWorld>(vote: &Vote<W>, applied_term: u64) -> Result<(), String> {
+    let term = vote.leader_id().term();
+    if term > applied_term.saturating_add(LARGEST_LEAP) {
+        return Err(format!(
+            "term {term} is beyond reason: {applied_term} is in the log"
+        ));
+    }
+    Ok(())
+}
+
+/// Entries follow each other without a gap, in terms that do not fall and are not beyond that of
+/// who sends them.
+fn check_entries<W: RaftWorld>(rpc: &AppendEntriesRequest<TypeConfig<W>>) -> Result<(), String> {
+    let mut before: Option<LogId<W>> = rpc.prev_log_id;
+    for entry in &rpc.entries {
+        let id = entry.log_id;
+        let due = before.map_or(Some(0), |before| before.index.checked_add(1));
+        let term = before.as_ref().map_or(0, term_of::<W>);
+        if Some(id.index) != due || term_of::<W>(&id) < term {
+            return Err(format!("entry {id} does not follow the one before it"));
+        }
+        before = Some(id);
+    }
+    let (last, own) = (
+        before.as_ref().map_or(0, term_of::<W>),
+        rpc.vote.leader_id().term(),
+    );
+    if last > own {
+        return Err(format!(
+            "a leader of term {own} sends an entry of term {last}"
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use openraft::EntryPayload;
+
+    use super::*;
+    use crate::raft::LogEntry;
+    use crate::world::RealWorld;
+
+    fn id(term: u64, index: u64) -> LogId<RealWorld> {
+        LogId::<RealWorld>::new_term_index(term, index)
+    }
+
+    fn append(term: u64, before: Option<(u64, u64)>, ids: &[(u64, u64)]) -> Result<(), String> {
+        let entries = ids.iter().map(|(term, index)| LogEntry::<RealWorld> {
+            log_id: id(*term, *index),
+            payload: EntryPayload::Blank,
+        });
+        let rpc = AppendEntriesRequest {
+            vote: Vote::<RealWorld>::new_committed(term, 1),
+            prev_log_id: before.map(|(term, index)| id(term, index)),
+            entries: entries.collect(),
+            leader_commit: None,
+        };
+        check_request::<RealWorld>(&PeerRequest::Append(rpc), 3)
+    }
+
+    #[test]
+    fn what_a_leader_sends_passes() {
+        assert_eq!(append(1, None, &[]), Ok(()));
+        assert_eq!(append(5, None, &[(1, 0), (1, 1), (4, 2)]), Ok(()));
+        assert_eq!(append(5, Some((4, 7)), &[(4, 8), (5, 9)]), Ok(()));
+        assert_eq!(append(LARGEST_LEAP, None, &[]), Ok(()));
+    }
+
+    #[test]
+    fn terms_and_entries_that_make_no_sense_are_refused() {
+        for (term, before, ids, why) in [
+            (u64::MAX, None, &[][..], "beyond reason"),
+            (LARGEST_LEAP + 4, None, &[], "beyond reason"),
+            (5, None, &[(1, 1)], "does not follow"),
+            (5, Some((4, 7)), &[(4, 9)], "does not follow"),
+            (5, Some((4, 7)), &[(4, 8), (4, 8)], "does not follow"),
+            (5, Some((4, 7)), &[(3, 8)], "does not follow"),
+            (5, Some((4, u64::MAX)), &[(4, 0)], "does not follow"),
+            (5, Some((4, 7)), &[(6, 8)], "of term 6"),
+            (5, Some((6, 7)), &[], "of term 6"),
+        ] {
+            let refused = append(term, before, ids).expect_err(why);
+            assert!(refused.contains(why), "{refused}");
+        }
+        let vote = Vote::<RealWorld>::new(u64::MAX, 2);
+        let higher = PeerResponse::<RealWorld>::Append(AppendEntriesResponse::HigherVote(vote));
+        assert!(check_response(&higher, 3).is_err());
+    }
+}
