@@ -58,6 +58,15 @@ fn redis_py_works_on_one_node_and_on_the_cluster_in_both_versions_of_the_protoco
 }
 
 #[test]
+fn redis_py_keeps_copies_and_hears_of_their_end() {
+    if !redis_py_is_there() || !redis_cli_is_there() {
+        return;
+    }
+    let cluster = Cluster::start(3);
+    succeeds(check(&cluster, "near_cache"));
+}
+
+#[test]
 fn redis_py_loses_nothing_when_the_leader_dies() {
     if !redis_py_is_there() || !redis_cli_is_there() {
         return;

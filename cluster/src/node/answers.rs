@@ -7,10 +7,11 @@ use openraft::async_runtime::watch::WatchReceiver;
 
 use super::Node;
 use super::connection::{Connection, Then};
+use super::near_cache::NearCache;
 use super::pipeline::{Outcome, Work};
 use crate::protocol::{
     self, ClientAttribute, ClientCall, ConnectionCall, ReadMode, ReplyMode, RespVersion,
-    ScriptCall, wire,
+    ScriptCall, TrackingCall, wire,
 };
 use crate::raft::RaftWorld;
 use crate::state::command::Reply;
@@ -108,6 +109,7 @@ impl<W: RaftWorld> Connection<W> {
 
     fn reset(&mut self) {
         self.end_transaction();
+        self.near_cache = None;
         self.version = RespVersion::default();
         self.mode = ReadMode::Linearizable;
         self.is_read_only = false;
@@ -136,6 +138,9 @@ impl<W: RaftWorld> Connection<W> {
             );
         }
         self.version = version.unwrap_or(self.version);
+        if self.version != RespVersion::Three {
+            self.near_cache = None;
+        }
         self.client.version.set(self.version);
         if let Some(name) = name {
             self.client.name.replace(name);
@@ -188,11 +193,28 @@ impl<W: RaftWorld> Connection<W> {
                 _ if filter.is_old_form => wire::simple(out, "OK"),
                 count => wire::integer(out, count as i64),
             },
+            ClientCall::Tracking(call) => self.track(call, out),
             ClientCall::Reply(mode) => {
                 self.replies = mode;
                 wire::simple(out, "OK");
             }
         }
+    }
+
+    fn track(&mut self, call: TrackingCall, out: &mut BytesMut) {
+        let sees_all = self.user.as_ref().is_some_and(|user| user.may_touch_all());
+        if matches!(call, TrackingCall::Broadcast(_)) && !sees_all {
+            return wire::error(out, "NOPERM No permissions to access a key");
+        }
+        if call != TrackingCall::Off && self.version != RespVersion::Three {
+            return wire::error(
+                out,
+                "ERR CLIENT TRACKING needs version 3 of the protocol (HELLO 3); clients of \
+                 version 2 have CACHE.TRACK",
+            );
+        }
+        self.near_cache = NearCache::new(&self.node, call);
+        wire::simple(out, "OK");
     }
 
     fn answer_script(&self, call: &ScriptCall, out: &mut BytesMut) {

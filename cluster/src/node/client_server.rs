@@ -16,6 +16,7 @@ use futures_util::future::{Either, select};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::connection::{Connection, Reads, Then};
+use super::near_cache::NearCache;
 use super::pipeline::Gathered;
 use super::settings::READ_BYTES;
 use super::{Node, backup, tracking};
@@ -82,6 +83,8 @@ pub(super) async fn accept<W: RaftWorld>(listener: &mut W::Listener) -> W::Strea
 /// What ended a wait.
 enum Woken {
     Answers,
+    /// The client may have to be told of changes.
+    News,
     Read(io::Result<usize>),
     /// Somebody ended the connection, or it was idle for too long.
     Ended,
@@ -105,6 +108,14 @@ impl<W: RaftWorld> Connection<W> {
                 Poll::Ready(polled.is_ready())
             });
             let answered = answered.await;
+            if answered {
+                self.idle_since = W::now();
+            }
+            if self.pipeline.is_empty()
+                && let Some(near_cache) = &mut self.near_cache
+            {
+                near_cache.tell(&self.node, &mut output);
+            }
             if answered && output.len() < FLUSH_BYTES {
                 continue;
             }
@@ -132,8 +143,8 @@ impl<W: RaftWorld> Connection<W> {
             }
             self.note_buffers(&input, &output);
             match self.wait(&mut stream, &mut input, &mut output).await {
-                Woken::Answers => {}
-                Woken::Read(Ok(1..)) => {}
+                Woken::Answers | Woken::Read(Ok(1..)) => self.idle_since = W::now(),
+                Woken::News => {}
                 Woken::Ended => return Ok(()),
                 // Whoever waited for others is gone; what was begun is answered, for a client
                 // that has only ended its own side.
@@ -144,7 +155,8 @@ impl<W: RaftWorld> Connection<W> {
     }
 
     fn note_buffers(&self, input: &BytesMut, output: &BytesMut) {
-        let bytes = input.capacity() + output.capacity() + self.pipeline.bytes();
+        let near = self.near_cache.as_ref().map_or(0, NearCache::bytes);
+        let bytes = input.capacity() + output.capacity() + self.pipeline.bytes() + near;
         self.client.note_buffers(bytes);
     }
 
@@ -184,9 +196,28 @@ impl<W: RaftWorld> Connection<W> {
                 Either::Right((read, _)) => Woken::Read(read),
             }
         };
+        // Listens before it looks, so that nothing applied in between goes unnoticed.
+        let applied = self.node.inner.machine.applied_some();
+        let near_cache = self.near_cache.as_ref().filter(|_| is_idle);
+        if near_cache.is_some_and(|near_cache| near_cache.has_news(&self.node)) {
+            return Woken::News;
+        }
+        let woken = async {
+            if near_cache.is_none() {
+                return both.await;
+            }
+            match select(pin!(both), pin!(applied)).await {
+                Either::Left((woken, _)) => woken,
+                Either::Right(_) => Woken::News,
+            }
+        };
         match idle_timeout.filter(|_| is_idle) {
-            None => both.await,
-            Some(limit) => (world::timeout::<W, _>(limit, both).await).unwrap_or(Woken::Ended),
+            None => woken.await,
+            Some(limit) => {
+                let deadline = self.idle_since + limit;
+                let woken = world::timeout_at::<W, _>(deadline, woken).await;
+                woken.unwrap_or(Woken::Ended)
+            }
         }
     }
 
@@ -219,6 +250,9 @@ impl<W: RaftWorld> Connection<W> {
         let mut writes = Gathered::default();
         let mut reads = Reads::default();
         self.most_input = self.most_input.max(input.len());
+        if self.near_cache.is_some() && !self.pipeline.is_empty() {
+            return;
+        }
         while self.then == Then::Continue {
             let next = match self.held.take() {
                 Some(held) => Ok(Some(held)),

@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use super::Node;
 use super::access::User;
 use super::clients::Client;
+use super::near_cache::NearCache;
 use super::pipeline::{Asked, Gathered, Kind, Outcome, Pipeline};
 use super::transaction::Transaction;
 use crate::protocol::{
@@ -17,6 +18,7 @@ use crate::protocol::{
 };
 use crate::raft::RaftWorld;
 use crate::state::command::{Command, LockCommand, Query, Reply};
+use crate::world::Instant;
 
 /// What comes after a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,10 @@ pub(super) struct Connection<W: RaftWorld> {
     /// Keys and their versions, for the next transaction.
     pub(super) watched: Rc<RefCell<Vec<(Bytes, u64)>>>,
     pub(super) pipeline: Pipeline,
+    /// Who wants to hear of changes.
+    pub(super) near_cache: Option<NearCache>,
+    /// When the client last asked, or was answered.
+    pub(super) idle_since: Instant,
     /// The next command, which may not begin yet.
     pub(super) held: Option<Arrived>,
     pub(super) then: Then,
@@ -83,6 +89,8 @@ impl<W: RaftWorld> Connection<W> {
             transaction: None,
             watched: Rc::default(),
             pipeline: Pipeline::default(),
+            near_cache: None,
+            idle_since: W::now(),
             held: None,
             then: Then::Continue,
             is_ending: false,
@@ -212,6 +220,9 @@ impl<W: RaftWorld> Connection<W> {
                     self.look_up(cx, reads);
                 }
                 reads.mode = Some(mode);
+                if let Some(near_cache) = &mut self.near_cache {
+                    near_cache.note(&query);
+                }
                 reads.queries.push(query);
                 reads.asked.push(asked(style));
             }

@@ -41,6 +41,7 @@ mod log_clock;
 mod membership;
 mod memory;
 mod metrics;
+mod near_cache;
 mod peer_server;
 mod pipeline;
 #[cfg(feature = "planted")]

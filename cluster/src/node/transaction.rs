@@ -135,6 +135,13 @@ impl<W: RaftWorld> Connection<W> {
         let watched = std::mem::take(&mut *self.watched.borrow_mut());
         let (steps, styles): (Vec<Step>, Vec<ReplyStyle>) = transaction.steps.into_iter().unzip();
         let (node, mode) = (self.node.clone(), self.read_mode());
+        if let Some(near_cache) = &mut self.near_cache {
+            for step in &steps {
+                if let Step::Read(query) = step {
+                    near_cache.note(query);
+                }
+            }
+        }
         let only_reads = steps.iter().all(|step| matches!(step, Step::Read(_)));
         Box::pin(async move {
             let replies = if watched.is_empty() && only_reads {

@@ -147,6 +147,17 @@ pub enum ClientCall {
     List(Option<Vec<u64>>),
     Kill(KillFilter),
     Reply(ReplyMode),
+    Tracking(TrackingCall),
+}
+
+/// What `CLIENT TRACKING` asks to be told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrackingCall {
+    Off,
+    /// Changes of keys that were read over the connection.
+    Read,
+    /// Changes of all keys with one of these prefixes; of all keys if there are none.
+    Broadcast(Vec<Bytes>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

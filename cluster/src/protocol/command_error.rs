@@ -55,6 +55,8 @@ pub enum CommandError {
     ClientAttribute(String),
     #[error("ERR timeout is negative")]
     NegativeTimeout,
+    #[error("ERR PREFIX option requires BCAST mode to be enabled")]
+    PrefixWithoutBroadcast,
     #[error("ERR Invalid slot")]
     Slot,
     #[error("ERR '{0}' is not offered by this server: see docs/commands.md for what is")]

@@ -17,7 +17,7 @@ use crate::state::command::{
 };
 
 /// The version of Redis whose commands and errors are offered, as far as they are.
-pub const REDIS_VERSION: &str = "7.2.0";
+pub const REDIS_VERSION: &str = "7.4.0";
 /// Text of a reply that has nothing to say.
 pub(super) const OK: &str = "OK";
 /// What a holder of a lock shares it with: nobody, or others who share it.

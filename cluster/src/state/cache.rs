@@ -23,6 +23,9 @@ use eviction::{Entry, Sieve};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
+/// What a lifetime takes.
+const DEADLINE_BYTES: u64 = 50;
+
 /// Counters of the cache; part of the replicated state, equal on all replicas.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CacheStats {
@@ -154,7 +157,7 @@ impl Cache {
 
     /// Memory taken, by our account.
     pub(super) fn bytes(&self) -> u64 {
-        self.entries.bytes()
+        self.entries.bytes() + self.deadlines.len() as u64 * DEADLINE_BYTES
     }
 
     pub(super) fn stats(&self) -> CacheStats {

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a session takes beside the last reply.
-const SESSION_BYTES: u64 = 240;
+const SESSION_BYTES: u64 = 360;
 
 /// All sessions that have not ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -18,7 +18,7 @@ fn version_three_has_maps_and_nulls_of_its_own() {
         let mut wire = Wire::connect(&cluster.addresses[0]).await;
         wire.send(&["GET none", "HELLO 9", "GET none", "CONFIG GET appendonly"])
             .await;
-        wire.expect("$-1,%7,$6,server,$5,redis,$7,version,$5,7.2.0,$5,proto,:3")
+        wire.expect("$-1,%7,$6,server,$5,redis,$7,version,$5,7.4.0,$5,proto,:3")
             .await;
         wire.expect("$2,id,:1,$4,mode,$7,cluster,$4,role,$6,master,$7,modules,*0")
             .await;

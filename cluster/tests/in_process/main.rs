@@ -6,6 +6,7 @@ mod damage;
 mod edge;
 #[path = "../memory_world/mod.rs"]
 mod memory_world;
+mod near_cache;
 mod nodes;
 mod operators;
 mod peer_port;

@@ -11,6 +11,7 @@ import time
 
 import redis
 from redis.backoff import ConstantBackoff
+from redis.cache import CacheConfig
 from redis.cluster import ClusterNode, RedisCluster
 from redis.retry import Retry
 
@@ -193,6 +194,33 @@ def cluster(ports):
         client.close()
 
 
+def near_cache(ports):
+    """redis-py's cache in the client, which lives of CLIENT TRACKING."""
+    port = leader_of(ports, 3).connection_pool.connection_kwargs["port"]
+    other = redis.Redis(port=port, protocol=3, decode_responses=True)
+    near = redis.Redis(
+        port=port, protocol=3, decode_responses=True, cache_config=CacheConfig(max_size=100)
+    )
+    cache = near.get_cache()
+    for n in range(20):
+        other.set("near", n)
+        # The change is told within a moment; a copy of before must not outlive it.
+        deadline = time.monotonic() + 5
+        while near.get("near") != str(n):
+            assert time.monotonic() < deadline, f"still {near.get('near')}, not {n}"
+        same(near.get("near"), str(n))
+        same(cache.size, 1)
+    commands = int(other.info("stats")["total_commands_processed"])
+    for _ in range(100):
+        same(near.get("near"), "19")
+    asked = int(other.info("stats")["total_commands_processed"]) - commands
+    assert asked < 10, f"{asked} commands for 100 reads of a copy"
+    same(other.delete("near"), 1)
+    deadline = time.monotonic() + 5
+    while near.get("near") is not None:
+        assert time.monotonic() < deadline, "a deleted key has a copy"
+
+
 def survive(ports):
     """Writes until it is told to stop by the end of its input, then reads everything back."""
     stop = threading.Event()
@@ -216,4 +244,5 @@ def survive(ports):
 
 if __name__ == "__main__":
     check, *ports = sys.argv[1:]
-    {"plain": plain, "cluster": cluster, "survive": survive}[check]([int(port) for port in ports])
+    checks = {"plain": plain, "cluster": cluster, "near_cache": near_cache, "survive": survive}
+    checks[check]([int(port) for port in ports])

@@ -3,11 +3,11 @@
 
 use bytes::Bytes;
 
-use super::arguments::{Keyword, Options, at_least, exactly, integer, list_after, number};
+use super::arguments::{Keyword, Options, at_least, exactly, integer, key, list_after, number};
 use super::{read_mode, strings};
 use crate::protocol::call::{
     Call, ClientAttribute, ClientCall, ClusterCall, CommandCall, ConnectionCall, KillFilter,
-    ReplyMode, TransactionCall,
+    ReplyMode, TrackingCall, TransactionCall,
 };
 use crate::protocol::command_error::{CommandError, quoted};
 use crate::protocol::decimal::parse_i64;
@@ -135,13 +135,41 @@ pub(super) fn client(args: &[Bytes]) -> Parsed {
                 _ => return Err(CommandError::Syntax),
             })
         }
-        b"TRACKING" | b"CACHING" | b"PAUSE" | b"UNPAUSE" | b"UNBLOCK" => {
+        b"TRACKING" => ClientCall::Tracking(tracking(rest)?),
+        b"CACHING" | b"PAUSE" | b"UNPAUSE" | b"UNBLOCK" => {
             let name = format!("CLIENT {}", quoted(verb).to_ascii_uppercase());
             return Err(CommandError::NotOffered(name));
         }
         _ => return Err(CommandError::unknown_subcommand("CLIENT", verb)),
     };
     call(ConnectionCall::Client(client))
+}
+
+/// `CLIENT TRACKING ON|OFF [BCAST] [PREFIX prefix …]`
+fn tracking(args: &[Bytes]) -> Result<TrackingCall, CommandError> {
+    let ([switch], rest) = at_least("client|tracking", args)?;
+    let (mut is_broadcast, mut prefixes) = (false, Vec::new());
+    let mut options = Options::new(rest);
+    while let Some(option) = options.keyword() {
+        match &*option {
+            b"BCAST" => is_broadcast = true,
+            b"PREFIX" => prefixes.push(key(options.value()?)?),
+            b"REDIRECT" | b"OPTIN" | b"OPTOUT" | b"NOLOOP" => {
+                let option = String::from_utf8_lossy(&option).into_owned();
+                return Err(CommandError::NotOffered(format!(
+                    "CLIENT TRACKING {option}"
+                )));
+            }
+            _ => return Err(CommandError::Syntax),
+        }
+    }
+    match &*Keyword::new(switch) {
+        b"OFF" => Ok(TrackingCall::Off),
+        b"ON" if is_broadcast => Ok(TrackingCall::Broadcast(prefixes)),
+        b"ON" if !prefixes.is_empty() => Err(CommandError::PrefixWithoutBroadcast),
+        b"ON" => Ok(TrackingCall::Read),
+        _ => Err(CommandError::Syntax),
+    }
 }
 
 fn set_info(args: &[Bytes]) -> Result<ClientCall, CommandError> {

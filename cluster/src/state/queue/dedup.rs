@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 /// What a producer takes beside its name, and what each of its sequences takes.
 const PRODUCER_BYTES: u64 = 160;
-const SEQUENCE_BYTES: u64 = 32;
+const SEQUENCE_BYTES: u64 = 64;
 
 /// What a queue remembers of its producers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

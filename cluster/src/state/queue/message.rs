@@ -10,7 +10,7 @@ use crate::state::command::Receipt;
 
 /// What a message takes beside its payload and group: in the maps of its queue, and for
 /// allocating it.
-const MESSAGE_BYTES: u64 = 240;
+const MESSAGE_BYTES: u64 = 300;
 
 /// What a queue holds for one message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What a queue takes beside its name, settings and messages.
-const QUEUE_BYTES: u64 = 480;
+const QUEUE_BYTES: u64 = 400;
 /// Ends the default name of a queue of dead letters.
 const DEAD: &str = ".dead";
 
