@@ -161,8 +161,12 @@ pub(super) async fn bootstrap<W: RaftWorld>(node: Node<W>) {
 }
 
 impl<W: RaftWorld> Node<W> {
-    /// Makes sure that every member knows the command, and raises the level of the rules for it
-    /// if need be. Members that were just started get a moment to say what they know.
+    /// Makes sure that the members know the command, and raises the level of the rules for it if
+    /// need be. Members that were just started get a moment to say what they know.
+    ///
+    /// Up to the usual level, a member that was never met is taken for one that knows: so a
+    /// cluster serves whatever it offers while one of its founders has yet to be started, and
+    /// should that be of an older release, it stops at the entry and says why.
     ///
     /// # Errors
     /// Definite: the command was not proposed.
@@ -171,9 +175,15 @@ impl<W: RaftWorld> Node<W> {
         if self.level() >= level {
             return Ok(());
         }
+        let is_usual = level <= USUAL_LEVEL;
         let look = Duration::from_millis(self.inner.options.raft.heartbeat_ms);
         let deadline = W::now() + GREETINGS_LIMIT;
-        while let Some(id) = self.member_below(level) {
+        loop {
+            let ignorant = match is_usual {
+                true => self.older_member(),
+                false => self.member_below(level),
+            };
+            let Some(id) = ignorant else { break };
             if W::now() >= deadline {
                 return Err(NodeError::NotNow(format!(
                     "{} has not said that it knows this command: start it, or upgrade it",
@@ -182,12 +192,30 @@ impl<W: RaftWorld> Node<W> {
             }
             W::sleep(look).await;
         }
+        if is_usual {
+            return Ok(());
+        }
         let limits = self.inner.machine.state().limits();
         let raised = self.propose(None, Command::Raise { level, limits }).await;
         raised.map(drop).map_err(|e| match e {
             NodeError::Unknown(why) => NodeError::NotNow(why),
             definite => definite,
         })
+    }
+
+    /// A member that was met and does not know the rules of the usual level: its greeting did
+    /// not, or it answers without one.
+    pub(super) fn older_member(&self) -> Option<NodeId> {
+        let below = |id: &NodeId| {
+            let greeting = self.inner.acquaintances.greeting_of(*id);
+            let version = version_of(USUAL_LEVEL);
+            match greeting {
+                Some(greeting) => greeting.newest_version < version,
+                None => self.progress(*id).is_some_and(|it| it.asked_at.is_some()),
+            }
+        };
+        let members = self.members().into_iter().map(|(id, _)| id);
+        members.filter(|id| *id != self.id()).find(below)
     }
 
     /// A member that has not greeted, or whose greeting did not know the rules of this level.

@@ -236,11 +236,11 @@ impl<W: RaftWorld> Node<W> {
     }
 
     /// Whether writes may share an entry: not while some may be refused for want of space, with
-    /// which the others would be, nor while a member may not know such entries.
+    /// which the others would be, nor while a member does not know such entries.
     pub(super) fn takes_transactions(&self) -> bool {
         let is_short =
             self.inner.lacks_space.get().is_some() || self.memory_above_limit().is_some();
-        self.level() > 0 && !is_short
+        !is_short && (self.level() > 0 || self.older_member().is_none())
     }
 
     /// Waits until this node, as leader, may serve writes.

@@ -248,8 +248,12 @@ pub fn refused(why: impl Into<String>) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::raft::SnapshotMeta;
+    use crate::raft::snapshot::Payload;
+    use crate::state::LEVEL;
     use crate::state::Limits;
-    use crate::storage::RealDisk;
+    use crate::state::command::{Command, Request, Stamp};
+    use crate::storage::{RealDisk, SnapshotStore};
     use crate::world::RealWorld;
 
     fn node(id: NodeId, cluster: u64, met: &[NodeId]) -> Acquaintances<RealWorld> {
@@ -297,6 +301,57 @@ mod tests {
         };
         let why = one.check(&newer).expect_err("no version in common");
         assert!(why.contains("speaks versions 4 to 4"), "{why}");
+    }
+
+    /// As a node does that knows commands up to level 1, in a cluster that has used others.
+    #[test]
+    fn a_release_that_does_not_know_the_rules_is_turned_away_with_the_reason() {
+        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let disk = RealDisk::open(directory.path()).expect("it is free");
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.expect("the system grants an event loop");
+        let mut state = crate::state::State::new(Limits::default());
+        let raise = Command::Raise {
+            level: LEVEL,
+            limits: Limits::default(),
+        };
+        let request = Request {
+            time_ms: 1,
+            once: None,
+            command: raise,
+        };
+        let stamp = Stamp {
+            index: 1,
+            time_ms: 1,
+        };
+        state.apply(stamp, &request);
+        let (bytes, start) = Payload { chain: 0, state }.encode(0);
+        let meta = crate::encode::plain(&SnapshotMeta::<RealWorld>::default(), 0);
+        let machine = runtime.block_on(async {
+            let mut store = SnapshotStore::open(disk.clone()).await?;
+            store.save(1, &meta, &bytes[start..]).await?;
+            StateMachine::<RealWorld>::open(disk, Limits::default()).await
+        });
+        let identity = Identity {
+            node: 1,
+            cluster: 7,
+            met: vec![],
+        };
+        let machine = machine.expect("the snapshot was just saved");
+        let one = Acquaintances::new(machine, identity, Rc::new(Cell::new(true)), 600);
+        let two = node(2, 7, &[]).hello(1);
+        assert_eq!(one.check(&two), Ok(()));
+        let older = Hello {
+            newest_version: version_of(LEVEL) - 1,
+            ..two
+        };
+        let why = one
+            .check(&older)
+            .expect_err("it would stop at the first entry");
+        assert!(
+            why.ends_with("the release of node-2 does not know: upgrade it"),
+            "{why}"
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Never anything else.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use openraft::EntryPayload;
 use openraft::storage::RaftLogReader;
@@ -13,6 +14,7 @@ use squall_cluster::raft::{Members, Vote};
 use squall_cluster::state::Limits;
 use squall_cluster::state::command::{Request, Stamp};
 use squall_cluster::storage::{Disk, Identity, MemoryDisk, OpenError};
+use squall_cluster::world::World;
 
 use crate::memory_world::MemoryWorld;
 use crate::nodes::{Wire, free_address, options, run};
@@ -70,7 +72,7 @@ async fn directory() -> BTreeMap<String, Vec<u8>> {
     let node = started.await.expect("the disk is empty");
     let mut wire = Wire::connect(&address).await;
     while !node.is_leading() || node.level() == 0 {
-        tokio::task::yield_now().await;
+        MemoryWorld::sleep(Duration::from_millis(1)).await;
     }
     wire.send(&["SESSION.OPEN 60000"]).await;
     let session = wire.line().await.trim_start_matches(':').to_owned();
@@ -89,7 +91,7 @@ async fn directory() -> BTreeMap<String, Vec<u8>> {
     node.stop("the test wants it").await;
     // The writer seals the log when it has nothing more to do.
     for _ in 0..100 {
-        tokio::task::yield_now().await;
+        MemoryWorld::sleep(Duration::from_millis(1)).await;
     }
     let names = disk.list().await.expect("the disk works");
     let files = names.into_iter().map(|name| {
