@@ -194,6 +194,15 @@ impl<W: RaftWorld> Connection<W> {
                 count => wire::integer(out, count as i64),
             },
             ClientCall::Tracking(call) => self.track(call, out),
+            ClientCall::Caching(yes) => {
+                let none = "ERR CLIENT CACHING can be called only when the client is in tracking \
+                            mode with OPTIN or OPTOUT mode enabled";
+                let chosen = self.near_cache.as_mut().map(|cache| cache.choose(yes));
+                match chosen.unwrap_or(Err(none)) {
+                    Ok(()) => wire::simple(out, "OK"),
+                    Err(why) => wire::error(out, why),
+                }
+            }
             ClientCall::Reply(mode) => {
                 self.replies = mode;
                 wire::simple(out, "OK");

@@ -162,6 +162,27 @@ impl<W: RaftWorld> Connection<W> {
         reads: &mut Reads,
         output: &mut BytesMut,
     ) {
+        let chooses = matches!(
+            arrived.call,
+            Ok(Call::Connection(ConnectionCall::Client(
+                ClientCall::Caching(_)
+            )))
+        );
+        self.begin_one(cx, arrived, writes, reads, output);
+        let has_begun = self.held.is_none() && self.transaction.is_none() && !chooses;
+        if let Some(near_cache) = self.near_cache.as_mut().filter(|_| has_begun) {
+            near_cache.forget_choice();
+        }
+    }
+
+    fn begin_one(
+        &mut self,
+        cx: &mut Context<'_>,
+        arrived: Arrived,
+        writes: &mut Gathered,
+        reads: &mut Reads,
+        output: &mut BytesMut,
+    ) {
         let kind = self.kind_of(&arrived);
         if kind != Some(Kind::Write) {
             self.propose(cx, writes);

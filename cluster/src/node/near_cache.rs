@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 use bytes::{Bytes, BytesMut};
 
 use super::Node;
-use crate::protocol::{RespVersion, TrackingCall, wire};
+use crate::protocol::{Remember, RespVersion, TrackingCall, wire};
 use crate::raft::RaftWorld;
 use crate::state::command::Query;
 
@@ -35,7 +35,11 @@ const VERSION: RespVersion = RespVersion::Three;
 /// Which keys the client wants to hear of.
 enum Wanted {
     /// Those that it has read since it last heard of them, and their bytes.
-    Read { keys: BTreeSet<Bytes>, bytes: usize },
+    Read {
+        keys: BTreeSet<Bytes>,
+        bytes: usize,
+        remember: Remember,
+    },
     /// Those that begin with one of these; all if there are none.
     Prefixes(Vec<Bytes>),
 }
@@ -49,6 +53,8 @@ pub(super) struct NearCache {
     term: u64,
     /// More was read than is remembered.
     is_full: bool,
+    /// What the client has said of its next command.
+    next: Option<bool>,
 }
 
 impl NearCache {
@@ -56,9 +62,10 @@ impl NearCache {
     pub(super) fn new<W: RaftWorld>(node: &Node<W>, call: TrackingCall) -> Option<Self> {
         let wanted = match call {
             TrackingCall::Off => return None,
-            TrackingCall::Read => Wanted::Read {
+            TrackingCall::Read(remember) => Wanted::Read {
                 keys: BTreeSet::new(),
                 bytes: 0,
+                remember,
             },
             TrackingCall::Broadcast(prefixes) => Wanted::Prefixes(prefixes),
         };
@@ -67,14 +74,53 @@ impl NearCache {
             told: node.applied_index(),
             term: node.leading_term(),
             is_full: false,
+            next: None,
         })
+    }
+
+    /// Whether keys of the next command are remembered.
+    ///
+    /// # Errors
+    /// The client did not choose to say so.
+    pub(super) fn choose(&mut self, yes: bool) -> Result<(), &'static str> {
+        match &self.wanted {
+            Wanted::Read {
+                remember: Remember::OptIn,
+                ..
+            } if yes => self.next = Some(true),
+            Wanted::Read {
+                remember: Remember::OptOut,
+                ..
+            } if !yes => self.next = Some(false),
+            _ => {
+                return Err(
+                    "ERR CLIENT CACHING YES is for tracking with OPTIN, CLIENT CACHING NO for \
+                     tracking with OPTOUT",
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// The command that the client had said something of has begun.
+    pub(super) fn forget_choice(&mut self) {
+        self.next = None;
     }
 
     /// The client is going to have the answer to this.
     pub(super) fn note(&mut self, query: &Query) {
-        let Wanted::Read { keys, bytes } = &mut self.wanted else {
+        let Wanted::Read {
+            keys,
+            bytes,
+            remember,
+        } = &mut self.wanted
+        else {
             return;
         };
+        let is_remembered = self.next.unwrap_or(*remember != Remember::OptIn);
+        if !is_remembered {
+            return;
+        }
         let read = match query {
             Query::Get { keys } => keys.as_slice(),
             Query::Ttl { key } | Query::ExpireTime { key } => std::slice::from_ref(key),
@@ -137,7 +183,7 @@ impl Wanted {
     /// Whether the client is to hear of the key; if so, and it was read, it is forgotten.
     fn take(&mut self, key: &Bytes) -> bool {
         match self {
-            Self::Read { keys, bytes } => {
+            Self::Read { keys, bytes, .. } => {
                 let is_wanted = keys.remove(key);
                 if is_wanted {
                     *bytes -= key.len() + KEY_BYTES;
@@ -152,7 +198,7 @@ impl Wanted {
     }
 
     fn forget(&mut self) {
-        if let Self::Read { keys, bytes } = self {
+        if let Self::Read { keys, bytes, .. } = self {
             keys.clear();
             *bytes = 0;
         }

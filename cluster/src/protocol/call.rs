@@ -148,6 +148,8 @@ pub enum ClientCall {
     Kill(KillFilter),
     Reply(ReplyMode),
     Tracking(TrackingCall),
+    /// Whether keys of the next command are remembered.
+    Caching(bool),
 }
 
 /// What `CLIENT TRACKING` asks to be told of.
@@ -155,7 +157,7 @@ pub enum ClientCall {
 pub enum TrackingCall {
     Off,
     /// Changes of keys that were read over the connection.
-    Read,
+    Read(Remember),
     /// Changes of all keys with one of these prefixes; of all keys if there are none.
     Broadcast(Vec<Bytes>),
 }
@@ -185,6 +187,16 @@ pub enum ReplyMode {
     Off,
     /// Not the next one.
     Skip,
+}
+
+/// Which keys that are read are remembered; `CLIENT CACHING` says otherwise of the next command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remember {
+    All,
+    /// None unless it says yes.
+    OptIn,
+    /// All unless it says no.
+    OptOut,
 }
 
 /// `COMMAND` subcommands. Names as given, in any case.

@@ -36,7 +36,8 @@ pub mod wire;
 pub use answer::{Asked, ReplyError, decode_push, decode_reply};
 pub use call::{
     AdminCall, Call, ClientAttribute, ClientCall, ClusterCall, CommandCall, ConnectionCall,
-    KillFilter, ReadMode, ReplyMode, ReplyStyle, ScriptCall, TrackingCall, TransactionCall,
+    KillFilter, ReadMode, Remember, ReplyMode, ReplyStyle, ScriptCall, TrackingCall,
+    TransactionCall,
 };
 pub use command_error::CommandError;
 pub use decode::Decoder;

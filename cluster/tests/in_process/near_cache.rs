@@ -71,6 +71,46 @@ fn expiry_and_flushing_are_told_of_as_well() {
     });
 }
 
+/// As clients do that ask for the copies they keep: rueidis, say.
+#[test]
+fn a_client_may_choose_what_it_is_told_of() {
+    run(async {
+        let cluster = Cluster::start(1).await;
+        let mut near = version_three(&cluster).await;
+        let mut other = version_three(&cluster).await;
+        near.send(&[
+            "MSET a 1 b 1 c 1",
+            "CLIENT TRACKING ON OPTIN",
+            "CLIENT CACHING NO",
+            "CLIENT CACHING YES",
+            "MULTI",
+            "PTTL a",
+            "GET a",
+            "EXEC",
+            "GET b",
+        ])
+        .await;
+        near.expect("+OK,+OK").await;
+        assert!(near.line().await.starts_with("-ERR CLIENT CACHING YES is"));
+        near.expect("+OK,+OK,+QUEUED,+QUEUED,*2,:-1,$1,1,$1,1")
+            .await;
+        other.send(&["SET b 2", "SET a 2"]).await;
+        other.expect("+OK,+OK").await;
+        near.expect(">2,$10,invalidate,*1,$1,a").await;
+        near.send(&[
+            "CLIENT TRACKING ON OPTOUT",
+            "CLIENT CACHING NO",
+            "GET a",
+            "GET b",
+        ])
+        .await;
+        near.expect("+OK,+OK,$1,2,$1,2").await;
+        other.send(&["SET a 3", "SET b 3"]).await;
+        other.expect("+OK,+OK").await;
+        near.expect(">2,$10,invalidate,*1,$1,b").await;
+    });
+}
+
 #[test]
 fn prefixes_are_told_of_without_being_read() {
     run(async {
@@ -164,7 +204,8 @@ fn what_is_not_offered_or_not_allowed_is_refused() {
         for (command, why) in [
             ("CLIENT TRACKING ON BCAST", "NOPERM"),
             ("CLIENT TRACKING ON PREFIX a", "requires BCAST"),
-            ("CLIENT TRACKING ON OPTIN", "not offered"),
+            ("CLIENT TRACKING ON OPTIN OPTOUT", "syntax"),
+            ("CLIENT CACHING YES", "only when the client is in tracking"),
             ("CLIENT TRACKING ON REDIRECT 7", "not offered"),
             ("CLIENT TRACKING ON NOLOOP", "not offered"),
             ("CLIENT TRACKING perhaps", "syntax"),

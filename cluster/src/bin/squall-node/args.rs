@@ -140,7 +140,7 @@ struct Args {
     backup: Option<PathBuf>,
     /// Put the backup in FILE into the empty directory of this node, make the node the only
     /// member of a new cluster with it, and exit. Then start it, and add others with RAFT.ADD
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["local", "cluster", "join", "force_new_cluster"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["local", "force_new_cluster"])]
     restore: Option<PathBuf>,
     /// When a majority of the cluster is lost for good: make this node the only member of a new
     /// cluster with the data in its directory, and exit. DANGEROUS: what only the lost nodes had
@@ -148,7 +148,7 @@ struct Args {
     /// nodes, nor while a majority could come back: there would be two clusters that both take
     /// writes. Choose the node with the largest last_log of those that are left. The directories
     /// of the others must be emptied before they can be added
-    #[arg(long, conflicts_with_all = ["local", "cluster", "join"])]
+    #[arg(long, conflicts_with = "local")]
     force_new_cluster: bool,
     /// Run no node, and wait to be stopped: keeps a container's network alive while nodes in it
     /// come and go

@@ -112,7 +112,7 @@ fn contradictions_and_impossible_values_are_refused() {
         ("squall-node --local 3 --port 55534", "would pass"),
         ("squall-node --hold --id 2", "cannot be used"),
         ("squall-node --max-memory 1tb", "as in 512mb"),
-        ("squall-node --force-new-cluster --join", "cannot be used"),
+        ("squall-node --force-new-cluster --local", "cannot be used"),
         ("squall-node --restore a --backup b", "cannot be used"),
         ("squall-node --config nowhere.toml", "nowhere.toml"),
         ("squall-node --colour", "unexpected argument"),
@@ -192,4 +192,28 @@ fn what_is_wrong_in_a_file_is_said_with_its_line() {
     // What the file and the command line say together must fit.
     let error = with_file("cluster = ['1=127.0.0.1:7001']", "--join").expect_err("both");
     assert!(error.contains("cannot be used"), "{error}");
+}
+
+#[test]
+fn a_recovery_takes_the_options_that_the_node_has_anyway() {
+    for (line, expected) in [
+        (
+            "squall-node --id 2 --cluster 1=a:7001,2=b:7002 --force-new-cluster",
+            "b:7002",
+        ),
+        (
+            "squall-node --id 2 --port 7009 --join --restore x",
+            "127.0.0.1:7009",
+        ),
+    ] {
+        match parsed(line).expect(line) {
+            Job::Recover {
+                options, directory, ..
+            } => {
+                assert_eq!(options.address, expected);
+                assert_eq!(directory, PathBuf::from("squall-data/node-2"));
+            }
+            job => panic!("{line} recovers, but got {job:?}"),
+        }
+    }
 }

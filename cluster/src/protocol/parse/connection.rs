@@ -7,7 +7,7 @@ use super::arguments::{Keyword, Options, at_least, exactly, integer, key, list_a
 use super::{read_mode, strings};
 use crate::protocol::call::{
     Call, ClientAttribute, ClientCall, ClusterCall, CommandCall, ConnectionCall, KillFilter,
-    ReplyMode, TrackingCall, TransactionCall,
+    Remember, ReplyMode, TrackingCall, TransactionCall,
 };
 use crate::protocol::command_error::{CommandError, quoted};
 use crate::protocol::decimal::parse_i64;
@@ -136,7 +136,15 @@ pub(super) fn client(args: &[Bytes]) -> Parsed {
             })
         }
         b"TRACKING" => ClientCall::Tracking(tracking(rest)?),
-        b"CACHING" | b"PAUSE" | b"UNPAUSE" | b"UNBLOCK" => {
+        b"CACHING" => {
+            let [switch] = exactly("client|caching", rest)?;
+            ClientCall::Caching(match &*Keyword::new(switch) {
+                b"YES" => true,
+                b"NO" => false,
+                _ => return Err(CommandError::Syntax),
+            })
+        }
+        b"PAUSE" | b"UNPAUSE" | b"UNBLOCK" => {
             let name = format!("CLIENT {}", quoted(verb).to_ascii_uppercase());
             return Err(CommandError::NotOffered(name));
         }
@@ -145,16 +153,19 @@ pub(super) fn client(args: &[Bytes]) -> Parsed {
     call(ConnectionCall::Client(client))
 }
 
-/// `CLIENT TRACKING ON|OFF [BCAST] [PREFIX prefix …]`
+/// `CLIENT TRACKING ON|OFF [BCAST] [PREFIX prefix …] [OPTIN|OPTOUT]`
 fn tracking(args: &[Bytes]) -> Result<TrackingCall, CommandError> {
     let ([switch], rest) = at_least("client|tracking", args)?;
     let (mut is_broadcast, mut prefixes) = (false, Vec::new());
+    let mut remember = Remember::All;
     let mut options = Options::new(rest);
     while let Some(option) = options.keyword() {
         match &*option {
             b"BCAST" => is_broadcast = true,
             b"PREFIX" => prefixes.push(key(options.value()?)?),
-            b"REDIRECT" | b"OPTIN" | b"OPTOUT" | b"NOLOOP" => {
+            b"OPTIN" if remember == Remember::All => remember = Remember::OptIn,
+            b"OPTOUT" if remember == Remember::All => remember = Remember::OptOut,
+            b"REDIRECT" | b"NOLOOP" => {
                 let option = String::from_utf8_lossy(&option).into_owned();
                 return Err(CommandError::NotOffered(format!(
                     "CLIENT TRACKING {option}"
@@ -165,9 +176,10 @@ fn tracking(args: &[Bytes]) -> Result<TrackingCall, CommandError> {
     }
     match &*Keyword::new(switch) {
         b"OFF" => Ok(TrackingCall::Off),
+        b"ON" if is_broadcast && remember != Remember::All => Err(CommandError::Syntax),
         b"ON" if is_broadcast => Ok(TrackingCall::Broadcast(prefixes)),
         b"ON" if !prefixes.is_empty() => Err(CommandError::PrefixWithoutBroadcast),
-        b"ON" => Ok(TrackingCall::Read),
+        b"ON" => Ok(TrackingCall::Read(remember)),
         _ => Err(CommandError::Syntax),
     }
 }
