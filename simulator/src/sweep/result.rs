@@ -85,10 +85,11 @@ pub enum Measure {
     /// Each fault that cost the cluster its leader.
     Detection,
     Election,
-    /// Each seed: longest gap of any service, and all time in which one was down.
+    /// Each seed: longest gap of any client.
     Downtime,
+    /// Each seed: all time in which nobody was served who asked a service.
     DowntimeTotal,
-    /// Each seed: longest gap of one service.
+    /// Each seed: longest gap of any client with one service.
     DowntimeLock,
     DowntimeQueue,
     DowntimeCache,
@@ -120,11 +121,11 @@ impl Measure {
         match self {
             Measure::Detection => "detection",
             Measure::Election => "election",
-            Measure::Downtime => "downtime: longest",
-            Measure::DowntimeTotal => "downtime: total",
-            Measure::DowntimeLock => "downtime: lock",
-            Measure::DowntimeQueue => "downtime: queue",
-            Measure::DowntimeCache => "downtime: cache",
+            Measure::Downtime => "downtime: a client",
+            Measure::DowntimeTotal => "downtime: nobody served",
+            Measure::DowntimeLock => "downtime: a client, lock",
+            Measure::DowntimeQueue => "downtime: a client, queue",
+            Measure::DowntimeCache => "downtime: a client, cache",
             Measure::Recovery => "recovery: service",
             Measure::RecoveryMembers => "recovery: members",
             Measure::RecoveryRejoin => "recovery: rejoin",

@@ -396,7 +396,7 @@ fn a_sweep_is_drawn() {
     let expected = [
         "detection",
         "election",
-        "downtime: longest",
+        "downtime: a client",
         "recovery: service",
     ];
     for (line, name) in shares.as_array().expect("lines").iter().zip(expected) {
