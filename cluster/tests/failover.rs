@@ -29,6 +29,16 @@ fn a_killed_leader_is_followed_long_before_an_election_timeout() {
     let mut cluster = Cluster::start_with(3, &TIMERS);
     let leader = serving(&cluster, &[1, 2, 3]);
     let others: Vec<usize> = (1..=3).filter(|id| *id != leader).collect();
+    // Until all members have said that they know promises, openraft's own lease stands.
+    for id in &others {
+        eventually("the rules of this release", || {
+            let status = ask(cluster.port(*id), "RAFT.STATUS");
+            let has_them = status.iter().any(|line| line == "level:1");
+            has_them.then_some(()).ok_or(status.join(" "))
+        });
+    }
+    // And it ends with the next call of the leader, which comes with every heartbeat.
+    thread::sleep(Duration::from_millis(500));
     cluster.kill(leader);
     let killed = Instant::now();
     serving(&cluster, &others);

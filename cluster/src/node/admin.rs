@@ -89,6 +89,7 @@ impl<W: RaftWorld> Node<W> {
             format!("applied:{}", self.applied_index()),
             format!("snapshot:{}", metrics.snapshot.map_or(0, |id| id.index)),
             format!("membership:{}", if is_joint { "joint" } else { "uniform" }),
+            format!("level:{}", self.level()),
         ];
         for (id, node) in membership.nodes() {
             let has_vote = membership.voter_ids().any(|voter| voter == *id);

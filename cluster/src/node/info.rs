@@ -21,6 +21,7 @@ pub(super) struct Counters {
     hits: Cell<u64>,
     misses: Cell<u64>,
     rejected: Cell<u64>,
+    out_of_memory: Cell<u64>,
 }
 
 impl Counters {
@@ -33,6 +34,7 @@ impl Counters {
             hits: Cell::default(),
             misses: Cell::default(),
             rejected: Cell::default(),
+            out_of_memory: Cell::default(),
         }
     }
 
@@ -51,8 +53,13 @@ impl Counters {
     }
 
     /// Counters by name, and what they count.
-    pub(super) fn totals(&self) -> [(&'static str, &'static str, u64); 4] {
+    pub(super) fn totals(&self) -> [(&'static str, &'static str, u64); 5] {
         [
+            (
+                "oom_total",
+                "Commands refused for want of memory.",
+                self.out_of_memory.get(),
+            ),
             (
                 "connections_total",
                 "Connections of clients ever.",
@@ -79,6 +86,11 @@ impl Counters {
     /// A connection was turned away.
     pub(super) fn note_rejected(&self) {
         self.rejected.set(self.rejected.get() + 1);
+    }
+
+    /// A command was refused for want of memory.
+    pub(super) fn note_out_of_memory(&self) {
+        self.out_of_memory.set(self.out_of_memory.get() + 1);
     }
 
     /// A read of so many keys begins.

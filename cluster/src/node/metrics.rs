@@ -111,6 +111,14 @@ impl<W: RaftWorld> Node<W> {
             "Last entry in the newest snapshot.",
             snapshot,
         );
+        let since = self.inner.machine.since_snapshot();
+        figures.gauge(
+            "snapshot_bytes",
+            "Size of the newest snapshot.",
+            since.snapshot_bytes,
+        );
+        let level = self.level();
+        figures.gauge("level", "Level of the rules that are kept to.", level);
         figures.kind(
             "replication_lag",
             "gauge",

@@ -231,7 +231,10 @@ impl<W: RaftWorld> Node<W> {
         }
         match self.memory_above_limit() {
             None => Ok(()),
-            Some(memory) => Err(NodeError::OutOfMemory(memory.to_string())),
+            Some(memory) => {
+                self.inner.counters.note_out_of_memory();
+                Err(NodeError::OutOfMemory(memory.to_string()))
+            }
         }
     }
 

@@ -388,6 +388,9 @@ fn prometheus_reads_the_metrics_of_a_node() {
                 "squall_leading 1",
                 "squall_clients 1",
                 "squall_cache_hits_total 1",
+                "squall_memory_limit_bytes 0",
+                "squall_oom_total 0",
+                "squall_level 1",
             ];
             if expected
                 .iter()
