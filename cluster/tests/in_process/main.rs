@@ -8,6 +8,7 @@ mod edge;
 mod memory_world;
 mod near_cache;
 mod nodes;
+mod older_member;
 mod operators;
 mod peer_port;
 mod pipelines;
