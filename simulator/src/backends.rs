@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use squall_backend::backend::{Backend, BackendError, BackendInfo, Lacks, RunOutput};
-pub use squall_backend::log::{LogFilter, LogLine, Logs};
+pub use squall_backend::log::{LogFilter, LogLine, Logs, Part, Role};
+pub use squall_backend::trace::{self, TraceFilter, Traced};
 use squall_docker::DockerBackend;
 use squall_sim::SimBackend;
 use squall_sim::system::System;
@@ -19,6 +20,8 @@ pub struct Options {
     pub system: Option<Arc<dyn System>>,
     /// Which lines of the nodes' logs to keep, where a backend captures them; `None`: none.
     pub log: Option<LogFilter>,
+    /// What to record for a trace, where a backend can; `None`: nothing.
+    pub trace: Option<TraceFilter>,
     /// A static `squall-node` for containers; found by itself if none is named.
     pub node_binary: Option<PathBuf>,
     /// Bug that all nodes are to make. In simulation the whole process makes it already.
@@ -52,15 +55,20 @@ pub const ALL: &[Registered] = &[
         info: squall_sim::INFO,
         summary: "Deterministic simulation in virtual time",
         open: |options| {
-            let Options { system, log, .. } = no_node_binary(options)?;
-            Ok(Box::new(SimBackend { system, log }))
+            let Options {
+                system, log, trace, ..
+            } = no_node_binary(options)?;
+            Ok(Box::new(SimBackend { system, log, trace }))
         },
     },
     Registered {
         info: squall_docker::INFO,
         summary: "Real nodes in containers on this machine's Docker engine, in real time",
         open: |options| {
-            let options = own_cluster(options, &squall_docker::INFO)?;
+            let options = own_cluster(
+                untraced(options, &squall_docker::INFO)?,
+                &squall_docker::INFO,
+            )?;
             let options = squall_docker::Options {
                 node_binary: options.node_binary,
                 planted: options.planted,
@@ -74,7 +82,8 @@ pub const ALL: &[Registered] = &[
         info: squall_turmoil::INFO,
         summary: "The same nodes in virtual time on the classic turmoil engine",
         open: |options| {
-            own_cluster(no_node_binary(options)?, &squall_turmoil::INFO)?;
+            let options = untraced(no_node_binary(options)?, &squall_turmoil::INFO)?;
+            own_cluster(options, &squall_turmoil::INFO)?;
             Ok(Box::new(squall_turmoil::TurmoilBackend))
         },
     },
@@ -91,6 +100,16 @@ pub fn named(name: &str) -> Option<&'static Registered> {
 fn no_node_binary(options: Options) -> Result<Options, String> {
     if options.node_binary.is_some() {
         return Err("--node-binary is for containers: add --backend docker".into());
+    }
+    Ok(options)
+}
+
+fn untraced(options: Options, info: &BackendInfo) -> Result<Options, String> {
+    if options.trace.is_some() {
+        return Err(format!(
+            "the {} backend records no messages and no states; run the scenario on {}",
+            info.name, DEFAULT.info.name
+        ));
     }
     Ok(options)
 }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backends::{Backend, BackendError, BackendInfo, Logs};
+use crate::backends::{Backend, BackendError, BackendInfo, Logs, Traced};
 use crate::baseline::Reference;
 use crate::check;
 use crate::history::jsonl::Header;
@@ -39,6 +39,8 @@ pub struct Judged {
     pub resources: Vec<resources::ResourceSample>,
     /// What nodes logged, as far as the backend was asked to keep it.
     pub logs: Logs,
+    /// Messages and what else makes a trace, as far as the backend was asked to record it.
+    pub traced: Traced,
 }
 
 /// When a run was made, by the clock on the wall.
@@ -93,7 +95,10 @@ pub fn run_system(
     system: Option<&Arc<dyn System>>,
 ) -> Result<Judged, RunError> {
     let system = system.cloned();
-    let backend = SimBackend { system, log: None };
+    let backend = SimBackend {
+        system,
+        ..SimBackend::default()
+    };
     run_on(&backend, scenario, seed, reproduce, Context::default())
 }
 
@@ -124,6 +129,7 @@ pub fn run_on(
         report,
         resources: run.resources,
         logs: run.logs,
+        traced: run.traced,
     })
 }
 

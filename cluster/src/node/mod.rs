@@ -50,6 +50,7 @@ mod read;
 mod recovery;
 mod scripts;
 mod settings;
+mod standing;
 mod tracking;
 mod transaction;
 mod transfer;
@@ -59,6 +60,7 @@ mod write;
 pub use access::{Access, AccessError};
 pub use recovery::{Contents, check_backup, force_new_cluster, restore};
 pub use settings::{ClientOptions, parse_bytes};
+pub use standing::Standing;
 pub use write::NodeError;
 
 /// How to start a node.

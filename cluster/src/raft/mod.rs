@@ -27,6 +27,7 @@ pub mod invalidations;
 pub mod log_store;
 pub mod network;
 pub mod once;
+pub mod overhear;
 pub mod reason;
 pub mod runtime;
 pub mod snapshot;

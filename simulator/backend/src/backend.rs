@@ -15,12 +15,12 @@ use squall_plan::plan::{ClockPlan, Plan};
 use squall_workload::service::{Services, shipped};
 
 use crate::log::Logs;
+use crate::trace::Traced;
 
 /// A place in which plans are played.
 ///
 /// ```
 /// use squall_backend::backend::{Backend, BackendError, BackendInfo, Lacks, RunOutput};
-/// use squall_backend::log::Logs;
 /// use squall_history::History;
 /// use squall_plan::plan::Plan;
 ///
@@ -38,7 +38,7 @@ use crate::log::Logs;
 ///         Some("nothing is there to break")
 ///     }
 ///     fn run(&self, _: &Plan) -> Result<RunOutput, BackendError> {
-///         Ok(RunOutput { history: History::default(), resources: Vec::new(), logs: Logs::default() })
+///         Ok(RunOutput { history: History::default(), ..RunOutput::default() })
 ///     }
 /// }
 ///
@@ -139,7 +139,7 @@ impl Lacks {
 }
 
 /// What is left of a run.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct RunOutput {
     /// All that was recorded, in order of time.
     pub history: History,
@@ -147,6 +147,8 @@ pub struct RunOutput {
     pub resources: Vec<ResourceSample>,
     /// What nodes logged, as far as the backend was asked to keep it.
     pub logs: Logs,
+    /// Messages and what else makes a trace, as far as the backend was asked to record it.
+    pub traced: Traced,
 }
 
 /// There is no history.

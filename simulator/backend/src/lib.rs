@@ -14,5 +14,6 @@ pub mod operator;
 pub mod phases;
 pub mod resources;
 pub mod site;
+pub mod trace;
 pub mod triggers;
 pub mod wait;

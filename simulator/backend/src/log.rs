@@ -7,9 +7,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use squall_world::event::NodeEvent;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
+
+use crate::trace::time;
 
 /// One line that a node logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,16 +59,42 @@ impl Role {
     }
 }
 
+/// What a node has said of its part, as its events come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Part {
+    /// As it reported it last.
+    pub role: Role,
+    /// As above; 0 before the first report.
+    pub term: u64,
+}
+
+impl Part {
+    /// What it is after this event.
+    pub fn note(&mut self, event: &NodeEvent) {
+        match event {
+            NodeEvent::Started { .. } => self.role = Role::Follower,
+            NodeEvent::Stopped { .. } => self.role = Role::Down,
+            NodeEvent::Election { pre_vote: true, .. } => self.role = Role::Candidate,
+            NodeEvent::Election { term, .. } => self.become_one(Role::Candidate, *term),
+            NodeEvent::Voted { term, .. } => self.term = *term,
+            NodeEvent::Leader { term } => self.become_one(Role::Leader, *term),
+            NodeEvent::Follower { term, .. } => self.become_one(Role::Follower, *term),
+            _ => {}
+        }
+    }
+
+    fn become_one(&mut self, role: Role, term: u64) {
+        (self.role, self.term) = (role, term);
+    }
+}
+
 impl fmt::Display for LogLine {
     /// `12.345678s node-3 leader/4 DEBUG openraft::core: text`.
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let sign = if self.at_us < 0 { "-" } else { "" };
-        let at_us = self.at_us.unsigned_abs();
         write!(
             f,
-            "{sign}{}.{:06}s {} {}/{} {:5} {}: {}",
-            at_us / 1_000_000,
-            at_us % 1_000_000,
+            "{} {} {}/{} {:5} {}: {}",
+            time(self.at_us),
             self.node,
             self.role.name(),
             self.term,
@@ -139,6 +168,11 @@ impl LogFilter {
     /// What to keep of a node.
     pub fn of(&self, node: &str) -> Option<&Targets> {
         self.nodes.get(node).or(self.all.as_ref())
+    }
+
+    /// The nodes that have a filter of their own.
+    pub fn named(&self) -> impl Iterator<Item = &str> {
+        self.nodes.keys().map(String::as_str)
     }
 
     /// All that it has.

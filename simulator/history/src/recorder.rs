@@ -11,7 +11,7 @@ pub struct Recorder {
     next_op: Cell<u64>,
     now_us: Box<dyn Fn() -> u64>,
     watcher: RefCell<Option<Watcher>>,
-    observer: Option<Observer>,
+    observers: Vec<Observer>,
 }
 
 /// Told about every event as it is recorded.
@@ -22,22 +22,23 @@ pub type Watcher = Rc<dyn Fn(&EventKind)>;
 pub type Observer = Rc<dyn Fn(&Event)>;
 
 thread_local! {
-    static OBSERVER: RefCell<Option<Observer>> = const { RefCell::new(None) };
+    static OBSERVERS: RefCell<Vec<Observer>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Lets recorders that are made on this thread tell an observer, until it is dropped.
-pub struct Observed(());
+pub struct Observed(Observer);
 
 impl Observed {
     pub fn by(observer: Observer) -> Self {
-        OBSERVER.set(Some(observer));
-        Self(())
+        OBSERVERS.with_borrow_mut(|observers| observers.push(observer.clone()));
+        Self(observer)
     }
 }
 
 impl Drop for Observed {
     fn drop(&mut self) {
-        OBSERVER.set(None);
+        OBSERVERS
+            .with_borrow_mut(|observers| observers.retain(|other| !Rc::ptr_eq(other, &self.0)));
     }
 }
 
@@ -49,7 +50,7 @@ impl Recorder {
             next_op: Cell::new(0),
             now_us: Box::new(now_us),
             watcher: RefCell::default(),
-            observer: OBSERVER.with_borrow(Clone::clone),
+            observers: OBSERVERS.with_borrow(Clone::clone),
         }
     }
 
@@ -73,7 +74,7 @@ impl Recorder {
             watcher(&kind);
         }
         let event = Event { at_us, kind };
-        if let Some(observer) = &self.observer {
+        for observer in &self.observers {
             observer(&event);
         }
         self.events.borrow_mut().push(event);

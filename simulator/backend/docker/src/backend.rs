@@ -1,7 +1,6 @@
 //! Containers as a [`Backend`]: what they can do, and what only a simulation can.
 
 use squall_backend::backend::{Backend, BackendError, BackendInfo, Lacks, RunOutput};
-use squall_backend::log::Logs;
 use squall_fault::Capability;
 use squall_plan::plan::Plan;
 
@@ -71,9 +70,9 @@ impl Backend for DockerBackend {
     fn run(&self, plan: &Plan) -> Result<RunOutput, BackendError> {
         match run(plan, &self.options) {
             Ok(run) => Ok(RunOutput {
-                logs: Logs::default(),
                 history: run.history,
                 resources: run.resources,
+                ..RunOutput::default()
             }),
             Err(DockerError::Interrupted) => Err(BackendError::Interrupted),
             Err(error) => Err(BackendError::failed(INFO, error)),

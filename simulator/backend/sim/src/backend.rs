@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use squall_backend::backend::{Backend, BackendError, BackendInfo, Lacks, RunOutput};
 use squall_backend::log::{LogFilter, Logs};
+use squall_backend::trace::{TraceFilter, Traced};
 use squall_fault::Capability;
 use squall_plan::plan::Plan;
 use squall_workload::service::{Services, shipped};
@@ -11,6 +12,7 @@ use squall_workload::service::{Services, shipped};
 use super::log::Capture;
 use super::run_system;
 use super::system::System;
+use super::trace::Tracing;
 
 /// What the simulation is called, and what can be expected of its histories.
 pub const INFO: BackendInfo = BackendInfo {
@@ -27,6 +29,8 @@ pub struct SimBackend {
     pub system: Option<Arc<dyn System>>,
     /// Which lines of the nodes' logs to keep; `None`: none, which costs nothing.
     pub log: Option<LogFilter>,
+    /// What to record of messages and states; `None`: nothing, which costs nothing.
+    pub trace: Option<TraceFilter>,
 }
 
 impl Backend for SimBackend {
@@ -44,13 +48,16 @@ impl Backend for SimBackend {
 
     fn run(&self, plan: &Plan) -> Result<RunOutput, BackendError> {
         let capture = self.log.clone().map(Capture::start);
+        let tracing = self.trace.clone().map(Tracing::start);
         let run = run_system(plan, self.system.as_ref());
+        let traced = tracing.map_or_else(Traced::default, Tracing::finish);
         let logs = capture.map_or_else(Logs::default, Capture::finish);
         let run = run.map_err(|error| BackendError::failed(INFO, error))?;
         Ok(RunOutput {
             history: run.history,
             resources: Vec::new(),
             logs,
+            traced,
         })
     }
 

@@ -15,18 +15,17 @@ use squall_cluster::state::Limits;
 use squall_cluster::storage::OpenError;
 use tokio::sync::Notify;
 
+use super::address::{PORT, address_of};
 use super::disk::SimDisk;
-use super::network::{Network, address_of};
+use super::network::Network;
 use super::process::Handle;
 use super::system::{NodeContext, Status, System};
 use super::world::SimWorld;
+use squall_backend::trace::{NodeState, ProcessState};
 use squall_engine::executor::{Executor, HostId, Nanos};
 use squall_history::{EventKind, NodeEvent};
 use squall_plan::plan::{DiskPlan, Plan, Seed};
 use squall_workload::RunContext;
-
-/// Port for clients, on every machine.
-const PORT: u16 = 7_000;
 
 /// Client address of a node, counted from 0.
 pub fn node_address(node: usize) -> String {
@@ -195,6 +194,21 @@ impl Cluster {
     pub fn applied(&self, node: usize) -> Option<u64> {
         let node = self.machines[node].node.borrow();
         node.as_ref().and_then(Handle::applied)
+    }
+
+    /// Where every node stands, for a trace.
+    pub fn states(&self, at_us: i64) -> Vec<NodeState> {
+        let state = |(index, machine): (usize, &Machine)| NodeState {
+            at_us,
+            node: node_name(index as u64 + 1),
+            process: match machine.process.get() {
+                Process::Down => ProcessState::Down,
+                Process::Running if self.executor.is_paused(HostId(index)) => ProcessState::Paused,
+                Process::Running => ProcessState::Up,
+            },
+            standing: self.node(index).map(|node| node.standing()),
+        };
+        self.machines.iter().enumerate().map(state).collect()
     }
 
     /// Has every running node report its digest.

@@ -19,6 +19,7 @@ use turmoil_fs::Fs;
 use turmoil_fs::shim::std::fs::{self, File, OpenOptions};
 
 use super::disk_fault::Faults;
+use super::trace;
 use squall_engine::executor::{self, Nanos};
 use squall_plan::plan::{DiskPlan, Quantiles};
 
@@ -101,11 +102,13 @@ impl SimDisk {
         };
         let cost = cost + shared.faults.sync_delay();
         let executor = executor::current();
+        let number = trace::sync_begins(executor.host());
         match executor.background(executor.host()) {
             _ if cost == 0 => {}
             None => executor.sleep_until(executor.now() + cost).await,
             Some(background) => executor.sync_in_background(background, cost).await,
         }
+        trace::synced(number);
     }
 }
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use squall_cluster::raft::node_name;
 
+pub mod address;
 mod backend;
 pub mod cluster;
 pub mod disk;
@@ -25,6 +26,7 @@ mod process;
 mod site;
 mod stream;
 pub mod system;
+pub mod trace;
 pub mod world;
 
 pub use backend::{INFO, SimBackend};
@@ -38,7 +40,7 @@ use squall_backend::contract::{self, Abilities};
 use squall_backend::nemesis::Nemesis;
 use squall_backend::phases::Stage;
 use squall_engine::executor::scheduler::{Scheduler, Usage};
-use squall_engine::executor::{Executor, HostId};
+use squall_engine::executor::{Executor, HostId, Nanos};
 use squall_engine::processor::Processors;
 use squall_history::{EventKind, History, Recorder};
 use squall_plan::plan::{Costs, Plan, ProcessorPlan};
@@ -132,6 +134,7 @@ fn run_with(
 ) -> Result<SimRun, SimError> {
     let plan = Rc::new(plan.clone());
     let nodes = plan.cluster.nodes + plan.cluster.spares;
+    trace::begin(nodes, system.is_none());
     // One host for all clients, one without sockets for the harness.
     let (clients, controller) = (HostId(nodes), HostId(nodes + 1));
     let processors = plan.processors.as_ref();
@@ -188,6 +191,7 @@ fn run_with(
             if formed.is_ok() {
                 start_ns.set(executor.now());
                 log::run_starts(executor.now());
+                trace::run_starts(executor.now());
                 play(stage).await;
             }
             *outcome.borrow_mut() = Some(formed);
@@ -280,6 +284,19 @@ fn record_node_events(context: &Rc<RunContext>) {
     })));
 }
 
+/// Notes where the nodes stand, if a trace wants to know it at a time before `next`.
+fn look_at_nodes(cluster: &Cluster, next: Nanos) {
+    loop {
+        let mut wanted_us = None;
+        trace::with(|tap| wanted_us = tap.look_before(next));
+        let Some(at_us) = wanted_us else {
+            return;
+        };
+        let states = cluster.states(at_us);
+        trace::with(|tap| states.into_iter().for_each(|state| tap.note_state(state)));
+    }
+}
+
 /// The event loop: runs until the controller has its outcome.
 fn drive(
     executor: &Rc<Executor>,
@@ -319,6 +336,7 @@ fn drive(
             polls_at_instant = executor.polls();
         }
         let now = next.max(executor.now());
+        look_at_nodes(cluster, now);
         executor.set_time(now);
         if network.borrow_mut().deliver_due(now) {
             stream::mark_dirty();

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::rc::Rc;
 
-use squall_backend::log::{LogFilter, LogLine, Logs, Role};
+use squall_backend::log::{LogFilter, LogLine, Logs, Part};
 use squall_cluster::raft::node_name;
 use squall_world::event::NodeEvent;
 use tracing::field::{Field, Visit};
@@ -34,7 +34,7 @@ thread_local! {
 struct Shared {
     filter: LogFilter,
     /// By host; absent before the first report.
-    reported: RefCell<BTreeMap<usize, (Role, u64)>>,
+    reported: RefCell<BTreeMap<usize, Part>>,
     /// Times since the executor began, until [`Capture::finish`] makes them the run's.
     logs: RefCell<Logs>,
     start_ns: Cell<Option<u64>>,
@@ -92,19 +92,7 @@ pub(super) fn run_starts(now_ns: u64) {
 pub(super) fn observe(host: HostId, event: &NodeEvent) {
     with_shared(|shared| {
         let mut reported = shared.reported.borrow_mut();
-        let (role, term) = reported.entry(host.0).or_default();
-        match event {
-            NodeEvent::Started { .. } => *role = Role::Follower,
-            NodeEvent::Stopped { .. } => *role = Role::Down,
-            NodeEvent::Election { pre_vote: true, .. } => *role = Role::Candidate,
-            NodeEvent::Election { term: asked, .. } => (*role, *term) = (Role::Candidate, *asked),
-            NodeEvent::Voted { term: voted, .. } => *term = *voted,
-            NodeEvent::Leader { term: led } => (*role, *term) = (Role::Leader, *led),
-            NodeEvent::Follower { term: followed, .. } => {
-                (*role, *term) = (Role::Follower, *followed);
-            }
-            _ => {}
-        }
+        reported.entry(host.0).or_default().note(event);
     });
 }
 
@@ -191,7 +179,7 @@ impl Shared {
         }
         let mut text = Text::default();
         event.record(&mut text);
-        let (role, term) = self
+        let Part { role, term } = self
             .reported
             .borrow()
             .get(&host.0)

@@ -8,7 +8,7 @@
 use std::cmp::Reverse;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -20,8 +20,12 @@ use turmoil_net::{
 
 use squall_backend::link::{Link, retransmit_after};
 use squall_backend::site::{Direction, LinkEffect};
+use squall_backend::trace::{Hold, Lost};
 use squall_engine::executor::{Executor, HostId, Nanos};
 use squall_plan::plan::NetworkPlan;
+
+use super::address::{address_of, host_of};
+use super::trace::{self, Way};
 
 /// Large packets: a message is one event unless it is a snapshot.
 const MTU_BYTES: u32 = 64 * 1024 - 1;
@@ -29,19 +33,6 @@ const MTU_BYTES: u32 = 64 * 1024 - 1;
 const BULK_BYTES: usize = 32 * 1024;
 /// `turmoil-net` counts egress passes to retransmit, which mean nothing here.
 const NEVER: u32 = u32::MAX;
-
-/// Address of a host: 10.0.x.y, counted from 10.0.0.1.
-pub fn address_of(host: HostId) -> IpAddr {
-    let number = host.0 as u32 + 1;
-    IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + number))
-}
-
-fn host_of(address: IpAddr) -> HostId {
-    let IpAddr::V4(address) = address else {
-        unreachable!("all hosts have addresses of version 4")
-    };
-    HostId((u32::from(address) - 0x0a00_0000) as usize - 1)
-}
 
 /// The links between all hosts, before any fault: longer between regions.
 fn links(plan: &NetworkPlan, hosts: usize) -> Vec<Vec<Link>> {
@@ -106,6 +97,10 @@ impl FlowKey {
             from: self.to,
             to: self.from,
         }
+    }
+
+    fn way(self) -> Way {
+        Way::new(self.from.address(), self.to.address())
     }
 }
 
@@ -233,8 +228,12 @@ impl Network {
             None => now,
         };
         let link = &mut self.links[from.0][to.0];
-        let due = link.arrival(leaves, u64::from(packet.size()), &mut self.rng)
-            + link.loss_delay(&mut self.rng);
+        let due = link.arrival(leaves, u64::from(packet.size()), &mut self.rng);
+        let lost_for = link.loss_delay(&mut self.rng);
+        if trace::is_on() {
+            self.tell_sent(key, segment, leaves, lost_for > 0);
+        }
+        let due = due + lost_for;
         match self.flows.entry(key) {
             Entry::Occupied(mut flow) => flow.get_mut().rest.push_back((due, packet)),
             Entry::Vacant(flow) => {
@@ -247,6 +246,36 @@ impl Network {
             }
         }
         false
+    }
+
+    /// Tells a trace what leaves.
+    fn tell_sent(&self, key: FlowKey, segment: &TcpSegment, leaves: Nanos, is_lost: bool) {
+        let flags = segment.flags;
+        if flags.syn && !flags.ack {
+            trace::with(|tap| tap.opens(key.way()));
+        }
+        if segment.payload.is_empty() {
+            return;
+        }
+        let mut causes = self.causes(key);
+        causes.extend(is_lost.then_some(Hold::Loss));
+        trace::with(|tap| tap.sent(key.way(), leaves, &segment.payload, &causes));
+    }
+
+    /// What holds up or slows down what goes this way now.
+    fn causes(&self, key: FlowKey) -> Vec<Hold> {
+        let (from, to) = (key.from.host().0, key.to.host().0);
+        let mut causes = Vec::new();
+        for (fault, (links, effect)) in &self.effects {
+            if links.contains(&(from, to)) {
+                causes.push(match effect {
+                    LinkEffect::Cut => Hold::Cut { fault: *fault },
+                    LinkEffect::Degrade(_) => Hold::Degraded { fault: *fault },
+                });
+            }
+        }
+        causes.extend(self.dark[to].then_some(Hold::NoPower));
+        causes
     }
 
     fn schedule_flow(&mut self, at: Nanos, key: FlowKey) {
@@ -272,6 +301,9 @@ impl Network {
         while self.next_arrival().is_some_and(|at| at <= now) {
             let (at, _, key) = self.schedule.pop().expect("just seen").0;
             let open = self.is_open(key.from.host(), key.to.host());
+            if !open {
+                trace::held(key.way(), || self.causes(key));
+            }
             let Entry::Occupied(mut flow) = self.flows.entry(key) else {
                 unreachable!("a scheduled flow exists")
             };
@@ -292,6 +324,7 @@ impl Network {
                 None => flow.remove().first,
             };
             self.delivered += 1;
+            tell_arrived(key, &packet, now);
             urgent |= is_urgent(&packet);
             self.arrive(packet);
         }
@@ -371,6 +404,7 @@ impl Network {
     /// Resets every connection that `host` still has: what its kernel does for a process
     /// that is gone, and what a machine without power forgets.
     pub fn reset_connections(&mut self, now: Nanos, host: HostId) {
+        trace::with(|tap| tap.ended(host));
         for _ in 0..MAX_RESET_ROUNDS {
             self.collect(now);
             let entries = turmoil_net::netstat(address_of(host)).entries;
@@ -409,12 +443,22 @@ impl Network {
             }
         }
         for (local, peer) in &ends {
+            trace::closed(|| Some((*local, *peer)), Lost::Reset);
             self.guard.deliver(bare(*peer, *local, 0, RESET));
         }
         let both = ends
             .iter()
             .filter(|(a, b)| a < b || !ends.contains(&(*b, *a)));
         both.count()
+    }
+}
+
+/// Tells a trace what arrives.
+fn tell_arrived(key: FlowKey, packet: &Packet, now: Nanos) {
+    if let Transport::Tcp(segment) = &packet.payload
+        && !segment.payload.is_empty()
+    {
+        trace::with(|tap| tap.arrived(key.way(), now, segment.payload.len()));
     }
 }
 

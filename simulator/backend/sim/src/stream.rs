@@ -6,12 +6,15 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use turmoil_net::shim::tokio::net::TcpStream;
 
+use super::trace;
+use squall_backend::trace::Lost;
 use squall_engine::executor;
 use squall_engine::executor::scheduler::Work;
 
@@ -45,6 +48,11 @@ impl From<TcpStream> for SimStream {
 }
 
 impl SimStream {
+    /// Its own address and the other's, while it is connected.
+    fn ends(&self) -> Option<(SocketAddr, SocketAddr)> {
+        Some((self.0.local_addr().ok()?, self.0.peer_addr().ok()?))
+    }
+
     pub(super) async fn connect(address: &str) -> io::Result<Self> {
         mark_dirty();
         TcpStream::connect(address).await.map(Self)
@@ -53,6 +61,7 @@ impl SimStream {
 
 impl Drop for SimStream {
     fn drop(&mut self) {
+        trace::closed(|| self.ends(), Lost::Closed);
         mark_dirty();
     }
 }
@@ -75,6 +84,7 @@ impl AsyncRead for SimStream {
                 let executor = executor::current();
                 executor.spend(Work::Receive);
                 executor.spend_on_bytes(read.len());
+                trace::read(|| self.ends(), read.len());
             }
             buffer.put_slice(read);
             poll
@@ -90,7 +100,11 @@ impl AsyncWrite for SimStream {
     ) -> Poll<io::Result<usize>> {
         mark_dirty();
         executor::current().spend(Work::Send);
-        Pin::new(&mut self.0).poll_write(cx, bytes)
+        let poll = Pin::new(&mut self.0).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(written)) = &poll {
+            trace::wrote(|| self.ends(), *written);
+        }
+        poll
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,7 +1,6 @@
 //! Classic `turmoil` as a [`Backend`]: what it models, and what it does not.
 
 use squall_backend::backend::{Backend, BackendError, BackendInfo, Lacks, RunOutput};
-use squall_backend::log::Logs;
 use squall_fault::{Action, Capability, NodeFault, Target};
 use squall_plan::plan::Plan;
 
@@ -67,9 +66,8 @@ impl Backend for TurmoilBackend {
     fn run(&self, plan: &Plan) -> Result<RunOutput, BackendError> {
         let run = run(plan).map_err(|error| BackendError::failed(INFO, error))?;
         Ok(RunOutput {
-            logs: Logs::default(),
             history: run.history,
-            resources: Vec::new(),
+            ..RunOutput::default()
         })
     }
 }

@@ -46,6 +46,8 @@ struct Task {
 
 struct TaskWaker {
     slot: usize,
+    /// Of all tasks of the executor, in the order in which they were spawned.
+    number: u64,
     /// In the ready queue already.
     queued: AtomicBool,
     /// Cleared when the task ends: a late wake-up must not reach the slot's next tenant.
@@ -88,6 +90,9 @@ struct Host {
 pub struct Executor {
     now: Cell<Nanos>,
     current: Cell<HostId>,
+    /// Number of the task that runs, or ran last.
+    task: Cell<u64>,
+    spawned: Cell<u64>,
     tasks: RefCell<Vec<Option<Task>>>,
     free: RefCell<Vec<usize>>,
     hosts: RefCell<Vec<Host>>,
@@ -132,6 +137,8 @@ impl Executor {
         let executor = Rc::new(Self {
             now: Cell::new(0),
             current: Cell::new(HostId(usize::MAX)),
+            task: Cell::new(0),
+            spawned: Cell::new(0),
             tasks: RefCell::default(),
             free: RefCell::default(),
             hosts: RefCell::default(),
@@ -214,6 +221,11 @@ impl Executor {
         self.current.get()
     }
 
+    /// The task that runs, by a number that no other has.
+    pub fn task(&self) -> u64 {
+        self.task.get()
+    }
+
     /// The monotonic clock of the running host.
     pub fn local_now(&self) -> Nanos {
         self.hosts.borrow()[self.current.get().0]
@@ -271,8 +283,10 @@ impl Executor {
             tasks.push(None);
             tasks.len() - 1
         });
+        self.spawned.set(self.spawned.get() + 1);
         let waker = Arc::new(TaskWaker {
             slot,
+            number: self.spawned.get(),
             queued: AtomicBool::new(false),
             alive: AtomicBool::new(true),
         });

@@ -101,6 +101,7 @@ impl Executor {
             task.future.take().expect("a task is polled by one caller")
         };
         self.switch_to(host);
+        self.task.set(waker.number);
         self.polls.set(self.polls.get() + 1);
         let task_waker = Waker::from(waker.clone());
         // Nothing of a task is looked at again after it panicked, so no broken state is seen.
