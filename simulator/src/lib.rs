@@ -14,6 +14,8 @@
 //! - [`sweep`]: many seeds · [`shrink`]: the smallest run that still fails
 //! - [`run_dir`]: what a run leaves behind · [`environment`]: what made it
 //! - `track_record`: planted bugs, hunted (feature `planted`)
+//! - [`explain`]: why a run failed, in plain words
+//! - [`trace`]: what happened, moment by moment
 //! - [`run`]: a scenario's way to its verdict
 //! - [`report`]: plain data, then renderers
 //! - [`check`]: one property, one file · [`measure`]: election, downtime, recovery, loss
@@ -38,6 +40,7 @@ pub mod ci;
 pub mod cli;
 pub mod compare;
 pub mod environment;
+pub mod explain;
 pub mod run;
 pub mod run_dir;
 pub mod shrink;
@@ -45,5 +48,6 @@ mod stopwatch;
 pub mod sweep;
 pub mod system;
 pub mod testing;
+pub mod trace;
 #[cfg(feature = "planted")]
 pub mod track_record;

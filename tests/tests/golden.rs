@@ -6,9 +6,10 @@
 
 use std::fmt::Write;
 
-use squall::history::{EventKind, FaultEvent, FaultStatus, History, NodeEvent};
+use squall::history::{EventKind, History};
 use squall::run;
 use squall::scenario::Scenario;
+use squall::trace::words;
 use squall_tests::{golden, repository};
 
 #[test]
@@ -37,8 +38,10 @@ fn timeline(history: &History) -> String {
 fn line(kind: &EventKind) -> Option<(&str, String)> {
     match kind {
         EventKind::Phase { phase } => Some(("phase", format!("{phase:?}").to_lowercase())),
-        EventKind::Fault(fault) => Some(("fault", fault_text(fault))),
-        EventKind::Node { node, event } => node_text(event).map(|text| (node.as_str(), text)),
+        EventKind::Fault(fault) => Some(("fault", words::fault(fault))),
+        EventKind::Node { node, event } => {
+            words::node_event(event).map(|text| (node.as_str(), text))
+        }
         EventKind::Majority { is_left, impaired } => {
             let impaired = impaired.join(" ");
             Some(("majority", format!("left: {is_left}; impaired: {impaired}")))
@@ -52,51 +55,4 @@ fn line(kind: &EventKind) -> Option<(&str, String)> {
         | EventKind::Stream { .. }
         | EventKind::Load { .. } => None,
     }
-}
-
-fn fault_text(fault: &FaultEvent) -> String {
-    let status = match &fault.status {
-        FaultStatus::Installed => "installed".to_owned(),
-        FaultStatus::Healed => "healed".to_owned(),
-        FaultStatus::Skipped { why } => format!("skipped: {why}"),
-        FaultStatus::Uncertain { why } => format!("uncertain: {why}"),
-    };
-    format!("{} {} {status}", fault.kind, fault.targets.join(" "))
-}
-
-fn node_text(event: &NodeEvent) -> Option<String> {
-    use NodeEvent::*;
-    Some(match event {
-        Applied { .. } | Committed { .. } | CacheReads { .. } | Work(_) => return None,
-        Started { last_log, applied } => format!("started with log {last_log}, applied {applied}"),
-        Stopped { why } => format!("stopped: {why}"),
-        Election { term, pre_vote } => match pre_vote {
-            true => format!("asks whether it would be elected in term {term}"),
-            false => format!("stands for election in term {term}"),
-        },
-        Voted { term, candidate } => format!("votes for {candidate} in term {term}"),
-        Leader { term } => format!("leads term {term}"),
-        FirstCommit { term, index } => format!("first commit of term {term}: {index}"),
-        Follower { term, leader } => match leader {
-            Some(leader) => format!("follows {leader} in term {term}"),
-            None => format!("follows nobody in term {term}"),
-        },
-        Snapshot { term, index } => format!("snapshot up to {index} of term {term}"),
-        SnapshotInstalled { term, index } => {
-            format!("installs a snapshot up to {index} of term {term}")
-        }
-        Membership {
-            index,
-            voters,
-            learners,
-            ..
-        } => format!(
-            "membership {index}: voters [{}], learners [{}]",
-            voters.join(" "),
-            learners.join(" ")
-        ),
-        SnapshotArrived { index } => format!("gets a snapshot up to {index}"),
-        Damaged { why } => format!("damaged: {why}"),
-        Replaced => "replaced by an empty machine".to_owned(),
-    })
 }

@@ -77,7 +77,7 @@ mod table;
 mod testing;
 mod view;
 mod well_formed;
-mod words;
+pub mod words;
 
 pub use own::{Findings, OwnCheck, check_own, linearizable};
 pub use result::{CheckResult, EVIDENCE_LIMIT, Verdict, overall};

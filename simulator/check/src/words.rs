@@ -6,7 +6,7 @@
 use squall_history::{Delivered, Holder, Operation, Outcome};
 
 /// `3.201000 s lock-1: acquire a for session 5 -> granted token 17 (at 3.204000 s)`.
-pub(super) fn operation(operation: &Operation) -> String {
+pub fn operation(operation: &Operation) -> String {
     let asked = format!(
         "{} {}: {}",
         seconds(operation.invoked_us),
@@ -51,7 +51,8 @@ fn line(holders: &[Holder], waiters: &[u64]) -> String {
     format!("held by {held}; waiting: {waiters:?}")
 }
 
-fn outcome(outcome: &Outcome) -> String {
+/// What was answered.
+pub fn outcome(outcome: &Outcome) -> String {
     use Outcome::*;
     match outcome {
         Granted { token } => format!("granted token {token}"),

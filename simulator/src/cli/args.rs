@@ -13,6 +13,7 @@ use super::report::{REPORT_HELP, ReportArgs};
 use super::schema::{SCHEMA_HELP, SchemaArgs};
 use super::shrink::{SHRINK_HELP, ShrinkArgs};
 use super::sweep_args::{MergeArgs, SWEEP_HELP, SweepArgs};
+use super::trace_args::{EXPLAIN_HELP, ExplainArgs, STATE_HELP, StateArgs, TRACE_HELP, TraceArgs};
 use super::worker::WorkerArgs;
 use crate::backends::{self, Registered};
 use crate::ci::{CiFiles, Heading};
@@ -43,6 +44,15 @@ pub enum Command {
     Merge(MergeArgs),
     /// Run a run directory's plan again and prove that its history is identical.
     Replay(ReplayArgs),
+    /// Show what happened in a run, moment by moment: messages, logs, faults, operations.
+    #[command(after_help = TRACE_HELP)]
+    Trace(TraceArgs),
+    /// Tell in plain words why a run failed, with evidence.
+    #[command(after_help = EXPLAIN_HELP)]
+    Explain(ExplainArgs),
+    /// Show where nodes stood at a moment of a run: role, term, log, commit, applied.
+    #[command(after_help = STATE_HELP)]
+    State(StateArgs),
     /// Find a smaller scenario that fails in the same way.
     #[command(after_help = SHRINK_HELP)]
     Shrink(ShrinkArgs),

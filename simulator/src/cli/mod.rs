@@ -13,6 +13,7 @@ mod calibrate;
 mod check;
 mod compare;
 pub mod exit;
+mod explain;
 mod interrupt;
 mod list;
 mod live;
@@ -20,13 +21,17 @@ mod merge;
 mod page;
 mod progress_bar;
 mod replay;
+mod replayed;
 mod report;
 mod run;
 mod schema;
 mod shrink;
+mod state;
 mod stored;
 mod sweep;
 mod sweep_args;
+mod trace;
+mod trace_args;
 mod variants;
 mod verify;
 mod worker;
@@ -130,6 +135,9 @@ pub fn main() -> u8 {
         Command::Run(args) => run::run(&args),
         Command::Plan(args) => plan(&args),
         Command::Replay(args) => replay::replay(&args),
+        Command::Trace(args) => trace::trace(&args),
+        Command::State(args) => state::state(&args),
+        Command::Explain(args) => explain::explain(&args),
         Command::Check(args) => check::check(&args),
         Command::Baseline(args) => baseline::baseline(&args),
         Command::Report(args) => report::report(&args),

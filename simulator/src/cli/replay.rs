@@ -1,23 +1,21 @@
 //! `squall replay`.
 
-use super::again::{Scratch, must_be_repeatable};
+use super::again::Scratch;
 use super::args::ReplayArgs;
 use super::exit::{Exit, Failure};
+use super::replayed::StoredRun;
 use super::{print, progress, verify};
 use crate::backends::{LogFilter, Logs, Options};
 use crate::environment::Environment;
 use crate::fault::unit::Duration;
-use crate::run;
-use crate::run_dir::{Manifest, RunDir, shell_word};
+use crate::run_dir::{Manifest, RunDir};
 
 /// Runs the stored scenario again, into a directory beside the first, and compares.
 pub(super) fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
-    let filter = filter(args)?;
-    let (dir, manifest) = RunDir::open(&args.run_dir)?;
-    must_be_repeatable(&args.run_dir, &manifest)?;
-    let scenario = dir.scenario(&manifest)?;
-    super::run::plant(manifest.planted.as_deref())?;
-    progress(&format!("replaying seed {} …", manifest.seed));
+    let filter = filter(&args.logs, args.from, args.to)?;
+    let stored = StoredRun::open(&args.run_dir)?;
+    stored.must_have_all_of(filter.as_ref())?;
+    let (dir, manifest) = (&stored.dir, &stored.manifest);
     let crash = dir.crash();
     match &crash {
         // If it happens again, this process does not come back to tell.
@@ -28,36 +26,23 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
             drop(dir.history()?);
         }
     }
-    let reproduce = format!(
-        "squall replay {}",
-        shell_word(&args.run_dir.display().to_string())
-    );
-    let backend = super::open(
-        super::stored_backend(&manifest.backend)?,
-        Options {
-            log: filter.clone(),
-            ..Options::default()
-        },
-    )?;
-    let judged = run::run_on(
-        &*backend,
-        &scenario,
-        manifest.seed,
-        &reproduce,
-        dir.context()?,
-    )?;
+    let options = Options {
+        log: filter.clone(),
+        ..Options::default()
+    };
+    let judged = stored.run(&args.run_dir, options)?;
     if filter.is_some() {
         show(&judged.logs);
         dir.write_logs(&judged.logs)?;
     }
     if crash.is_some() {
         print(&format!("this time it did: {}\n", judged.report.verdict));
-        print(&differences(&manifest));
+        print(&differences(manifest));
         return Ok(Exit::Violation as u8);
     }
     let scratch = Scratch::beside(dir.path())?;
     let again = RunDir::create(scratch.path())?;
-    again.write(&manifest, &scenario, &judged)?;
+    again.write(manifest, &stored.scenario, &judged)?;
     let difference = verify::first_difference(dir.path(), again.path())?;
     drop(scratch);
     match difference {
@@ -72,24 +57,28 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
         }
         Some(text) => {
             print(&format!("the replay differs from the run\n{text}\n"));
-            print(&differences(&manifest));
+            print(&differences(manifest));
             Ok(Exit::Violation as u8)
         }
     }
 }
 
 /// Which lines of logs are asked for; `None`: none.
-fn filter(args: &ReplayArgs) -> Result<Option<LogFilter>, Failure> {
-    if args.logs.is_empty() {
+pub(super) fn filter(
+    texts: &[String],
+    from: Option<Duration>,
+    to: Option<Duration>,
+) -> Result<Option<LogFilter>, Failure> {
+    if texts.is_empty() {
         return Ok(None);
     }
     let mut filter = LogFilter::default();
-    for text in &args.logs {
+    for text in texts {
         let added = filter.add(text);
         added.map_err(|error| Failure::usage(error.to_string()))?;
     }
     let us = |time: Option<Duration>| time.map(|time| time.us() as i64);
-    (filter.from_us, filter.to_us) = (us(args.from), us(args.to));
+    (filter.from_us, filter.to_us) = (us(from), us(to));
     Ok(Some(filter))
 }
 

@@ -15,4 +15,5 @@ mod refusals;
 mod reports;
 mod run_dirs;
 mod schema;
+mod traces;
 mod verdicts;

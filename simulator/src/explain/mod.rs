@@ -1,0 +1,123 @@
+//! Tells why a run failed, in plain words: rules over history and trace, each sentence with its
+//! evidence.
+//!
+//! A rule says what was so, never what might have been: what cannot be shown is said to be
+//! unknown. [`broken`] says which checks broke and what they show, [`story`] tells of each
+//! operation who answered it and what that node had not done or did not know, [`log`] what the
+//! log has of it, [`around`] who led and which faults were in force meanwhile, [`replicas`]
+//! where replicas parted.
+
+mod around;
+mod broken;
+mod case;
+mod lease;
+mod left_out;
+mod log;
+mod replicas;
+mod sentence;
+mod story;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use crate::report::{Report, RunVerdict};
+use crate::run::Judged;
+use crate::trace::Trace;
+use case::{Case, Cluster};
+pub use sentence::Sentence;
+
+/// Why a run failed, as far as it can be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// `planted-mc-01 seed 1: FAIL (violation): …`.
+    pub title: String,
+    pub chapters: Vec<Chapter>,
+}
+
+/// Sentences that belong together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chapter {
+    pub heading: &'static str,
+    pub sentences: Vec<Sentence>,
+}
+
+/// Explains a run of which all messages were recorded.
+pub fn of_run(judged: &Judged) -> Explanation {
+    let trace = Trace::new(
+        format!("{} seed {}", judged.report.scenario, judged.report.seed),
+        &judged.history,
+        &judged.logs,
+        &judged.traced,
+        None,
+        None,
+    );
+    explain(&trace, &judged.report, Cluster::of(&judged.plan))
+}
+
+fn explain(trace: &Trace, report: &Report, cluster: Cluster) -> Explanation {
+    let mut chapters = Vec::new();
+    if report.verdict != RunVerdict::Pass {
+        let case = Case::new(trace, report, cluster);
+        chapters = vec![
+            Chapter {
+                heading: "What broke",
+                sentences: broken::sentences(&case),
+            },
+            Chapter {
+                heading: "The operations",
+                sentences: story::sentences(&case),
+            },
+            Chapter {
+                heading: "What the log has of it",
+                sentences: log::sentences(&case),
+            },
+            Chapter {
+                heading: "Leaders and faults meanwhile",
+                sentences: around::sentences(&case),
+            },
+            Chapter {
+                heading: "Replicas",
+                sentences: replicas::sentences(&case),
+            },
+        ];
+        chapters.retain(|chapter| !chapter.sentences.is_empty());
+    }
+    Explanation {
+        title: format!("{}: {} — {}", trace.title, report.verdict, report.reason),
+        chapters,
+    }
+}
+
+impl Explanation {
+    /// The title and the first sentences, without their evidence: for a failing test.
+    pub fn beginning(&self, sentences: usize) -> String {
+        let all = self.chapters.iter().flat_map(|chapter| &chapter.sentences);
+        let lines = all.take(sentences);
+        let lines: Vec<String> = lines
+            .map(|sentence| format!("  {}\n", sentence.text))
+            .collect();
+        lines.concat()
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.title)?;
+        let mut number = 0;
+        for chapter in &self.chapters {
+            writeln!(f, "\n{}", chapter.heading)?;
+            for sentence in &chapter.sentences {
+                number += 1;
+                writeln!(f, "{number:>3}. {}", sentence.text)?;
+                for line in &sentence.evidence {
+                    writeln!(f, "       | {line}")?;
+                }
+            }
+        }
+        if self.chapters.is_empty() {
+            writeln!(f, "\nNothing broke, so there is nothing to explain.")?;
+        }
+        Ok(())
+    }
+}
