@@ -95,10 +95,14 @@ fn fails_on_purpose() {
 }
 
 fn run_failing(runs: &Path, environment: &[(&str, &str)]) -> (bool, String) {
+    run_ignored("fails_on_purpose", runs, environment)
+}
+
+fn run_ignored(test: &str, runs: &Path, environment: &[(&str, &str)]) -> (bool, String) {
     let this = std::env::current_exe().expect("a test is a program");
     let mut command = Command::new(this);
     command
-        .args(["--exact", "fails_on_purpose", "--ignored", "--nocapture"])
+        .args(["--exact", test, "--ignored", "--nocapture"])
         .env("SQUALL_RUNS", runs)
         .envs(environment.iter().copied());
     let Output {
@@ -120,6 +124,7 @@ fn a_failing_test_tells_everything() {
         "leader-dies fails with seed 3: assertion failed: report.seed() != 3",
         &format!("run directory: {}", dir.display()),
         "reproduce: SQUALL_SEED=3 cargo test fails_on_purpose",
+        &format!("moment by moment: squall trace {}\n", dir.display()),
     ] {
         assert!(output.contains(expected), "{expected}\n{output}");
     }
@@ -142,6 +147,28 @@ fn a_failing_test_tells_everything() {
         "only two seeds run"
     );
     assert!(!run_failing(runs.path(), &[("SQUALL_SEED", "3"), ("SQUALL_JOBS", "1")]).0);
+}
+
+#[test]
+#[ignore = "fails on purpose"]
+fn misses_its_objective() {
+    let impatient = leader_dies().set("objectives.downtime", "{ max = \"1ms\" }");
+    impatient.seeds(1..=1).run().must_pass();
+}
+
+#[test]
+fn a_run_that_fails_is_explained_and_can_be_traced() {
+    let runs = tempfile::tempdir().expect("a temporary directory");
+    let (passes, output) = run_ignored("misses_its_objective", runs.path(), &[]);
+    assert!(!passes);
+    let dir = runs.path().join("misses_its_objective-1");
+    for expected in [
+        "  No check is broken; the verdict is",
+        &format!("why: squall explain {}\n", dir.display()),
+        &format!("moment by moment: squall trace {}\n", dir.display()),
+    ] {
+        assert!(output.contains(expected), "{expected}\n{output}");
+    }
 }
 
 /// Also of seeds that fail, and of what the test alone asserts.

@@ -58,6 +58,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::backends::{self, Options, TraceFilter};
 use crate::ci::CiFiles;
 use crate::run::{self, Judged, RunError};
 use crate::scenario::Scenario;
@@ -202,6 +203,16 @@ impl Simulation {
     fn one_run(&self, scenario: &Scenario, seed: u64) -> Result<Judged, RunError> {
         let reproduce = format!("SQUALL_SEED={seed} cargo test");
         run::run_system(scenario, seed, &reproduce, self.system.as_ref())
+    }
+
+    /// The same with every message recorded.
+    fn traced_run(&self, scenario: &Scenario, seed: u64) -> Result<Judged, RunError> {
+        let options = Options {
+            trace: Some(TraceFilter::default()),
+            ..Options::default()
+        };
+        let backend = backends::DEFAULT.open(options).expect("it can be traced");
+        run::run_on(&*backend, scenario, seed, "", run::Context::default())
     }
 
     /// The scenario.

@@ -8,14 +8,19 @@ use std::sync::{Mutex, MutexGuard};
 use super::measures::{Durations, RunReport};
 use super::{Simulation, Wishes, Written};
 use crate::backends;
+use crate::check::Verdict;
 use crate::ci::{CiFiles, Heading};
 use crate::environment::Environment;
+use crate::explain;
 use crate::report::RunVerdict;
 use crate::report::cases::{Case, Finding, Group, Kind};
 use crate::run::Judged;
 use crate::run_dir::{Manifest, RunDir};
 use crate::scenario::Scenario;
 use crate::sweep::{Ending, Measure, SeedResult, cases};
+
+/// Sentences of the explanation that a failing test shows.
+const EXPLAINED: usize = 3;
 
 /// All seeds of a simulation.
 pub struct Runs {
@@ -270,14 +275,45 @@ fn tell(simulation: &Simulation, scenario: &Scenario, failed: &Failed) -> String
             message += &format!("  run directory: {dir}\n");
             let judged = failed.judged.as_ref();
             let is_failing = judged.is_none_or(|judged| judged.report.verdict != RunVerdict::Pass);
-            // The command knows Squall's own cluster only.
-            if is_failing && simulation.system.is_none() {
-                message += &format!("  smaller: squall shrink {dir}\n");
+            // The commands know Squall's own cluster only.
+            if simulation.system.is_none() {
+                if is_failing {
+                    message += &explanation(simulation, scenario, failed);
+                    message += &format!("  smaller: squall shrink {dir}\n");
+                    message += &format!("  why: squall explain {dir}\n");
+                }
+                message += &format!("  moment by moment: squall trace {dir}{}\n", around(judged));
             }
         }
         Err(e) => message += &format!("  no run directory: {e}\n"),
     }
     message + &format!("  reproduce: {}", again(seed))
+}
+
+/// What to look at, where the run shows it.
+fn around(judged: Option<&Box<Judged>>) -> &'static str {
+    let checks = judged.map_or(&[][..], |judged| judged.report.checks.as_slice());
+    let mut broken = checks.iter().filter(|check| check.verdict == Verdict::Fail);
+    match broken.any(|check| !check.evidence.is_empty()) {
+        true => " --around violation",
+        false => "",
+    }
+}
+
+/// The first sentences of why it failed, for which the seed is run once more; nothing of a run
+/// that came to no verdict.
+fn explanation(simulation: &Simulation, scenario: &Scenario, failed: &Failed) -> String {
+    if failed.judged.is_none() {
+        return String::new();
+    }
+    // A node that panics this time has told so before.
+    let again = catch_unwind(AssertUnwindSafe(|| {
+        simulation.traced_run(scenario, failed.seed)
+    }));
+    match again {
+        Ok(Ok(judged)) => explain::of_run(&judged).beginning(EXPLAINED),
+        _ => String::new(),
+    }
 }
 
 /// Writes the run directory.
