@@ -165,7 +165,7 @@ fn must_say_all(report: &Report) -> Suite {
     for check in &report.checks {
         use squall::report::Verdict;
         let kind = match check.verdict {
-            Verdict::Fail if check.name == "liveness" => Some(Kind::ObjectiveMissed),
+            Verdict::Fail if check.property == "R4" => Some(Kind::ObjectiveMissed),
             Verdict::Fail => Some(Kind::Violation),
             Verdict::Unknown => Some(Kind::Inconclusive),
             Verdict::Pass | Verdict::NotJudged => None,

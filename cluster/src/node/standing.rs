@@ -60,7 +60,7 @@ impl<W: RaftWorld> Node<W> {
             applied: self.applied_index(),
             snapshot: index(metrics.snapshot.as_ref().map(|id| id.index)),
             serves: self.is_leading(),
-            keys: state.cache_stats().entries as u64,
+            keys: state.cache_stats().entries,
             clock_ms: state.clock_ms(),
         }
     }

@@ -357,7 +357,7 @@ impl<S: Site> Nemesis<S> {
         }
         let names: Vec<String> = already.iter().copied().map(node_name).collect();
         Err(format!(
-            "the budget is {budget} of the nodes, and {} are impaired already",
+            "the budget is {budget} of the nodes, and {} are struck already",
             names.join(", ")
         ))
     }

@@ -106,8 +106,8 @@ impl<S: Site> Operator<S> {
     /// microseconds of the run.
     ///
     /// # Errors
-    /// It gave up: skipped if the configuration is seen to be as it was before, and uncertain
-    /// otherwise, since what was asked for may yet be done.
+    /// It gave up: skipped if no node led that could have been asked, and uncertain otherwise,
+    /// since what was asked for may yet be done.
     pub async fn replace(&self, node: usize) -> Result<u64, InstallError> {
         let turn = self.turn(node).await;
         self.swap(node).await.map(|()| turn.begun_us)
@@ -190,21 +190,22 @@ impl<S: Site> Operator<S> {
     /// Has the change made, and waits until the leader has applied it.
     async fn change(&self, node: usize, change: Change) -> Result<(), InstallError> {
         let deadline = S::World::now() + PATIENCE;
-        let before = self.site.configuration();
+        let mut was_asked = false;
         let mut why = String::from("no node leads");
         while !self.is_done(node, change) {
             if S::World::now() >= deadline {
                 let (name, verb) = (node_name(node), verb(change));
                 let why = format!("{name} could not be {verb} in time: {why}");
-                let now = self.site.configuration();
-                let is_as_it_was = now == before && now.is_some_and(|now| !now.is_changing);
-                return Err(match is_as_it_was {
-                    true => InstallError::Skipped(why),
-                    false => InstallError::Uncertain(why),
+                return Err(match was_asked {
+                    true => InstallError::Uncertain(why),
+                    false => InstallError::Skipped(why),
                 });
             }
-            if let Err(error) = self.ask(node, change).await {
-                why = error;
+            if let Some(leader) = self.site.leader() {
+                was_asked = true;
+                if let Err(error) = self.site.change_member(leader, node, change).await {
+                    why = error;
+                }
             }
             S::World::sleep(REST).await;
         }
@@ -220,12 +221,6 @@ impl<S: Site> Operator<S> {
                 Change::Add => now.voters.contains(&node),
                 Change::Remove => !now.voters.contains(&node) && !now.learners.contains(&node),
             }
-    }
-
-    /// Asks the leader once.
-    async fn ask(&self, node: usize, change: Change) -> Result<(), String> {
-        let leader = self.site.leader().ok_or("no node leads")?;
-        self.site.change_member(leader, node, change).await
     }
 }
 

@@ -6,9 +6,8 @@
 //!
 //! What a key says of its remaining lifetime (`TTL`) is no more than its last set gave.
 //!
-//! Source: `EXPIRE`, `TTL` and `SET … EX` of Redis. Log time runs at most as fast as the run's clock,
-//! so a lifetime that began when the set was sent, the earliest moment, cannot end earlier
-//! than that plus its length. It ends late by the time without a leader and a moment, so the
+//! Source: `EXPIRE`, `TTL` and `SET … EX` of Redis. A lifetime that began when the set was sent,
+//! the earliest moment, cannot end earlier than that plus its length. It ends late by the time without a leader and a moment, so the
 //! upper bound counts from the last change of leader or fault, with [`GRACE_US`] on top. A clock
 //! that runs slow lengthens it, and one that runs faster than the cluster bears shortens it.
 //!
@@ -149,8 +148,7 @@ fn judge_absence(view: &View, judge: &mut Judge, key: &str, writes: &Writes, rea
     let mut candidates = writes.since(version, read);
     let can_be_over = candidates.any(|write| {
         lifetime_us(write).is_some_and(|lifetime_us| {
-            let lifetime_us = view.shortest_us(write.invoked_us, lifetime_us);
-            write.invoked_us.saturating_add(lifetime_us) <= returned_us + STAMP_RESOLUTION_US
+            view.earliest_us(write.invoked_us, lifetime_us) <= returned_us + STAMP_RESOLUTION_US
         })
     });
     if !can_be_over {

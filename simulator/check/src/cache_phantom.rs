@@ -6,8 +6,8 @@
 //! prefix of the writes. A value that was read with a version is that of the write that was told
 //! this version, or of one without an answer, sent before the read returned.
 //!
-//! Not checked: reads that found nothing, and keys whose history of writes has increments,
-//! which name no value. How old a read may be is `cache_staleness`.
+//! Not checked: reads that found nothing, keys that may vanish by themselves, and keys whose
+//! history of writes has increments, which name no value. How old a read may be is `cache_staleness`.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,8 @@ use super::words;
 use squall_history::{Action, Operation, Outcome};
 
 pub(super) fn check(view: &View, judge: &mut Judge) {
-    for (key, reads) in &view.node_reads {
+    let lasting = |(key, _): &(&&str, _)| !view.volatile_keys.contains_key(**key);
+    for (key, reads) in view.node_reads.iter().filter(lasting) {
         let writes = Writes::new(view, key);
         for &index in reads {
             let read = &view.operations[index];

@@ -115,10 +115,10 @@ impl Clocks {
         })
     }
 
-    /// The shortest true time from `from_us` on in which log time may count `duration_us`; at
-    /// most `duration_us` itself.
-    pub(super) fn shortest_us(&self, from_us: u64, duration_us: u64) -> u64 {
-        let Rates { fast_ppm, .. } = self.rates(from_us, from_us.saturating_add(duration_us));
+    /// The shortest true time within `from_us..=until_us` in which log time may count
+    /// `duration_us`; at most `duration_us` itself.
+    pub(super) fn shortest_us(&self, from_us: u64, until_us: u64, duration_us: u64) -> u64 {
+        let Rates { fast_ppm, .. } = self.rates(from_us, until_us);
         scaled(
             duration_us,
             MILLION,
@@ -161,17 +161,24 @@ mod tests {
     #[test]
     fn clocks_within_the_margin_shorten_nothing() {
         for ppm in [-500, 0, 300, 1_000] {
-            assert_eq!(drifting(Some(ppm)).shortest_us(2_000_000, HOUR_US), HOUR_US);
+            let clocks = drifting(Some(ppm));
+            assert_eq!(clocks.shortest_us(2_000_000, HOUR_US, HOUR_US), HOUR_US);
         }
     }
 
     #[test]
     fn a_fast_clock_shortens_what_begins_before_it_is_healed() {
         let clocks = drifting(Some(51_000));
-        assert_eq!(clocks.shortest_us(0, 900_000), 900_000);
-        assert_eq!(clocks.shortest_us(500_000, 1_050_000), 1_000_000);
-        assert_eq!(clocks.shortest_us(3_000_000, 1_050_000), 1_000_000);
-        assert_eq!(clocks.shortest_us(3_000_001, 1_050_000), 1_050_000);
+        assert_eq!(clocks.shortest_us(0, 900_000, 900_000), 900_000);
+        assert_eq!(clocks.shortest_us(500_000, 1_500_000, 1_050_000), 1_000_000);
+        assert_eq!(
+            clocks.shortest_us(3_000_000, 4_000_000, 1_050_000),
+            1_000_000
+        );
+        assert_eq!(
+            clocks.shortest_us(3_000_001, 4_000_000, 1_050_000),
+            1_050_000
+        );
     }
 
     #[test]
@@ -186,7 +193,7 @@ mod tests {
     #[test]
     fn a_drift_of_which_nothing_is_said_may_be_any() {
         let clocks = drifting(None);
-        assert!(clocks.shortest_us(2_000_000, HOUR_US) < HOUR_US * 92 / 100);
+        assert!(clocks.shortest_us(2_000_000, HOUR_US, HOUR_US) < HOUR_US * 92 / 100);
         assert!(clocks.longest_us(2_000_000, HOUR_US, HOUR_US) > HOUR_US * 11 / 10);
     }
 
@@ -195,7 +202,7 @@ mod tests {
         let mut run = Run::new();
         run.setup(None, &[("node-1", 51_000), ("node-2", -1_000)]);
         let clocks = Clocks::new(&run.end());
-        assert_eq!(clocks.shortest_us(0, 1_050_000), 1_000_000);
+        assert_eq!(clocks.shortest_us(0, 9_000_000, 1_050_000), 1_000_000);
         assert_eq!(clocks.longest_us(0, 9_000_000, 998_001), 1_000_000);
     }
 }

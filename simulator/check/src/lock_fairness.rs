@@ -9,8 +9,8 @@
 //! can: a look at the lock shows who is ahead of whom, and a wait of W that ran out at r began
 //! before r - W. From the first follows which tokens may come before a waiter's own; from
 //! the second, that a request made after r - W and granted before the wait can have ended
-//! has overtaken it. Both times rest on the wait's being a lower bound, which holds whatever
-//! the clocks do.
+//! has overtaken it. Both times rest on the wait's being a lower bound, which a clock
+//! shortens only if it runs faster than the cluster bears.
 //!
 //! Not checked: sessions that have asked without an answer, which may be in line at any
 //! time.
@@ -141,9 +141,11 @@ pub(super) fn waits<'v, 'a>(view: &'v View<'a>, name: &str) -> Vec<Wait<'v, 'a>>
             return None;
         };
         let ran_out = operation.outcome == Some(&Outcome::NotGranted) && *wait_ms > 0;
-        let wait_us = view.shortest_us(operation.invoked_us, wait_ms.saturating_mul(1_000));
-        let from_us = operation.returned_us?.saturating_sub(wait_us) + STAMP_RESOLUTION_US;
-        let until_us = (operation.invoked_us + wait_us).saturating_sub(STAMP_RESOLUTION_US);
+        let (invoked_us, returned_us) = (operation.invoked_us, operation.returned_us?);
+        let wait_us = wait_ms.saturating_mul(1_000);
+        let wait_us = view.shortest_us(invoked_us, returned_us, wait_us);
+        let from_us = returned_us.saturating_sub(wait_us) + STAMP_RESOLUTION_US;
+        let until_us = (invoked_us + wait_us).saturating_sub(STAMP_RESOLUTION_US);
         (ran_out && from_us < until_us).then_some(Wait {
             operation,
             from_us,

@@ -22,8 +22,8 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
     for (queue, value, message) in view.messages.all() {
         for (cause, delay_ms, first) in delays(view, message) {
             judge.count_checked();
-            let delay_us = view.shortest_us(cause.invoked_us, delay_ms.saturating_mul(1_000));
-            let ready_us = cause.invoked_us.saturating_add(delay_us);
+            let delay_us = delay_ms.saturating_mul(1_000);
+            let ready_us = view.earliest_us(cause.invoked_us, delay_us);
             let deliveries = message
                 .deliveries
                 .iter()

@@ -67,8 +67,7 @@ fn judge_refusals(view: &View, judge: &mut Judge, queue: &str, value: &str, mess
             continue;
         };
         let receive = &view.operations[*receive];
-        let hidden_us = view.shortest_us(receive.invoked_us, visibility_us(receive));
-        let hidden_until_us = receive.invoked_us.saturating_add(hidden_us);
+        let hidden_until_us = view.earliest_us(receive.invoked_us, visibility_us(receive));
         let returned_us = refused.returned_us.expect("a refusal is an answer");
         let is_hidden = returned_us + STAMP_RESOLUTION_US < hidden_until_us;
         let is_earlier = |other: usize| {

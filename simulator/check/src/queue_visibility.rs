@@ -25,8 +25,7 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
         {
             judge.count_checked();
             let [first, second] = [pair[0].0, pair[1].0].map(|index| &view.operations[index]);
-            let hidden_us = view.shortest_us(first.invoked_us, visibility_us(first));
-            let hidden_until_us = first.invoked_us.saturating_add(hidden_us);
+            let hidden_until_us = view.earliest_us(first.invoked_us, visibility_us(first));
             let again_us = second.returned_us.expect("a delivery has been answered");
             let early = again_us + STAMP_RESOLUTION_US < hidden_until_us;
             if early && !nacked(view, message, first, second) {

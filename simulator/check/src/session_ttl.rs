@@ -8,7 +8,8 @@
 //! for, and a clock that runs faster than the cluster bears.
 //!
 //! While the processes of a majority are down, log time stands still for the others: no session
-//! could be renewed. It may have gone on for a lease before it stood.
+//! could be renewed. It may have gone on for a lease before it stood, and may have begun anew
+//! from when the first call was sent that was answered.
 //!
 //! A new leader gives every session its TTL again. So a session that was alive when the last
 //! leader's process ended lives for a TTL from when the next one took over. That is judged
@@ -112,13 +113,15 @@ impl Pause {
     fn prolonged_us(&self, view: &View, until_us: u64, ttl_us: u64, now_us: u64) -> u64 {
         match self {
             Pause::Leadership(change) if change.began_us < now_us => {
-                let lives_us = view.shortest_us(change.began_us, ttl_us);
+                let lives_us = view.shortest_us(change.began_us, now_us, ttl_us);
                 until_us.max(change.began_us.saturating_add(lives_us))
             }
             Pause::Leadership(_) => until_us,
             Pause::QuorumLoss { spell, lease_us } => {
                 let over_us = spell.until_us.min(now_us);
-                let ran_us = view.longest_us(spell.from_us, over_us, *lease_us);
+                // For a lease at its beginning, and from when the first call was sent that was
+                // answered: it may have been on its way for nearly as long.
+                let ran_us = view.longest_us(spell.from_us, over_us, 2 * lease_us);
                 let stood_us = over_us.saturating_sub(spell.from_us.saturating_add(ran_us));
                 until_us.saturating_add(stood_us)
             }
@@ -133,16 +136,27 @@ fn pauses(view: &View) -> Vec<Pause> {
         EventKind::Setup { lease_us, .. } => *lease_us,
         _ => None,
     });
-    let mut pauses: Vec<Pause> = leaderships(view)
-        .into_iter()
-        .map(Pause::Leadership)
-        .collect();
+    let leaderships = leaderships(view);
+    let mut pauses = Vec::new();
     if let Some(lease_us) = lease_us.last() {
         let spells = quorum_losses(view).into_iter();
+        let spells = spells.filter_map(|spell| clipped(spell, &leaderships));
         pauses.extend(spells.map(|spell| Pause::QuorumLoss { spell, lease_us }));
     }
+    pauses.extend(leaderships.into_iter().map(Pause::Leadership));
     pauses.sort_by_key(Pause::from_us);
     pauses
+}
+
+/// What is left of a loss of the quorum that begins while a leader is looked for: the new one
+/// gives sessions their full TTL, and what was before is made up for by that.
+fn clipped(mut spell: QuorumLoss, leaderships: &[Leadership]) -> Option<QuorumLoss> {
+    let covers =
+        |change: &&Leadership| change.ended_us <= spell.from_us && spell.from_us < change.began_us;
+    if let Some(change) = leaderships.iter().find(covers) {
+        spell.from_us = change.began_us;
+    }
+    (spell.from_us < spell.until_us).then_some(spell)
 }
 
 /// Until when the session surely lives, as far as it matters for `refused`.
@@ -153,9 +167,9 @@ fn lives_until_us(
     ttl_us: u64,
     refused: &Operation,
 ) -> u64 {
-    let lives_us = view.shortest_us(renewal.invoked_us, ttl_us);
-    let mut until_us = renewal.invoked_us.saturating_add(lives_us);
     let now_us = refused.returned_us.unwrap_or(u64::MAX);
+    let lives_us = view.shortest_us(renewal.invoked_us, now_us, ttl_us);
+    let mut until_us = renewal.invoked_us.saturating_add(lives_us);
     let renewed_us = renewal.returned_us.unwrap_or(u64::MAX);
     for pause in pauses {
         if renewed_us <= pause.from_us() && pause.from_us() < until_us {
@@ -230,6 +244,7 @@ mod tests {
     use squall_history::Action::{self, CloseSession, KeepAlive};
     use squall_history::NodeEvent::{FirstCommit, Leader, Stopped};
     use squall_history::Outcome::{Alive, NotHeld, Released, Session};
+    use squall_history::{FaultStatus, History};
 
     fn open() -> Action {
         Action::OpenSession { ttl_ms: 1000 }
@@ -324,28 +339,68 @@ mod tests {
     }
 
     /// Both followers are away for five seconds, and the leader stays.
+    fn without_followers(lease_ms: Option<u64>) -> Run {
+        let mut run = Run::new();
+        run.setup(lease_ms, &[]);
+        run.members(&["node-1", "node-2", "node-3"]);
+        let opening = Action::OpenSession { ttl_ms: 2000 };
+        run.at(100).call("lock-1", opening, Session { session: 5 });
+        run.at(500).stopped("node-2").stopped("node-3");
+        run
+    }
+
+    fn gone_at(mut run: Run, asked_ms: u64, back_ms: u64, ms: u64) -> History {
+        let asked = run.at(asked_ms);
+        let asked = asked.invoke("lock-1", KeepAlive { session: 5 });
+        run.at(back_ms).started("node-2");
+        run.at(ms).returns(asked, NotHeld).end()
+    }
+
     #[test]
     fn time_without_a_quorum_counts_for_nobody() {
-        let gone_at = |ms: u64, lease_ms| {
-            let mut run = Run::new();
-            run.setup(lease_ms, &[]);
-            run.members(&["node-1", "node-2", "node-3"]);
-            let opening = Action::OpenSession { ttl_ms: 2000 };
-            run.at(100).call("lock-1", opening, Session { session: 5 });
-            run.at(500).stopped("node-2").stopped("node-3");
-            let asked = run
-                .at(ms.min(5500))
-                .invoke("lock-1", KeepAlive { session: 5 });
-            run.at(5500).started("node-2");
-            run.at(ms).returns(asked, NotHeld).end()
-        };
+        let gone_at = |ms, lease_ms| gone_at(without_followers(lease_ms), 5500, 5500, ms);
         // Log time stood from 1.1 s on, when a second of the TTL was left.
         fails(check, &gone_at(5510, Some(600)), "too early");
-        fails(check, &gone_at(6490, Some(600)), "too early");
-        passes(check, &gone_at(6510, Some(600)));
+        fails(check, &gone_at(5890, Some(600)), "too early");
+        passes(check, &gone_at(5910, Some(600)));
         // It had not come to a stand, or nobody knows.
         passes(check, &gone_at(5510, Some(6000)));
         passes(check, &gone_at(5510, None));
+    }
+
+    /// The leader goes with the quorum, and the next one gives sessions their TTL again.
+    #[test]
+    fn a_quorum_that_is_lost_with_the_leader_counts_once() {
+        let gone_at = |ms| {
+            let mut run = Run::new();
+            run.setup(Some(600), &[]);
+            run.members(&["node-1", "node-2", "node-3"]);
+            run.node("node-1", Leader { term: 1 });
+            let opening = Action::OpenSession { ttl_ms: 2000 };
+            run.at(100).call("lock-1", opening, Session { session: 5 });
+            run.at(600).stopped("node-1").stopped("node-2");
+            run.at(3000).started("node-2");
+            run.at(3050).node("node-2", Leader { term: 2 });
+            let first = FirstCommit { term: 2, index: 9 };
+            run.at(3100).node("node-2", first);
+            run.at(ms)
+                .call("lock-1", KeepAlive { session: 5 }, NotHeld)
+                .end()
+        };
+        fails(check, &gone_at(5000), "too early");
+        passes(check, &gone_at(5110));
+    }
+
+    /// A clock runs fast when what is left of the TTL runs out.
+    #[test]
+    fn a_clock_that_runs_fast_after_a_pause() {
+        let gone_at = |ms| {
+            let mut run = without_followers(Some(600));
+            run.at(5450).drift(Some(101_000), FaultStatus::Installed);
+            gone_at(run, 5460, 5500, ms)
+        };
+        passes(check, &gone_at(5810));
+        fails(check, &gone_at(5600), "too early");
     }
 
     #[test]

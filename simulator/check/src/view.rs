@@ -94,10 +94,17 @@ impl<'a> View<'a> {
         })
     }
 
-    /// The shortest true time that may pass from `from_us` on until log time has counted
-    /// `duration_us`: what a lower bound in log time promises.
-    pub(super) fn shortest_us(&self, from_us: u64, duration_us: u64) -> u64 {
-        self.clocks.shortest_us(from_us, duration_us)
+    /// The earliest that log time may have counted `duration_us` since `from_us`: what a lower
+    /// bound in log time promises.
+    pub(super) fn earliest_us(&self, from_us: u64, duration_us: u64) -> u64 {
+        let until_us = from_us.saturating_add(duration_us);
+        from_us.saturating_add(self.shortest_us(from_us, until_us, duration_us))
+    }
+
+    /// The shortest true time within `from_us..=until_us` in which log time may have counted
+    /// `duration_us`.
+    pub(super) fn shortest_us(&self, from_us: u64, until_us: u64, duration_us: u64) -> u64 {
+        self.clocks.shortest_us(from_us, until_us, duration_us)
     }
 
     /// The longest true time within `from_us..=until_us` until log time has counted

@@ -99,7 +99,7 @@ const REFUSED_AT_LAST: &str =
     "an earlier attempt may have been executed, and the last was refused: ";
 
 /// What a service refuses by its own rules, as the history writes it.
-const REFUSALS: [&str; 15] = [
+const REFUSALS: [&str; 16] = [
     "NoSession",
     "StaleSequence",
     "NotHeld",
@@ -115,6 +115,7 @@ const REFUSALS: [&str; 15] = [
     "NotFinite",
     "NoSuchKey",
     "ReplyTooLarge",
+    "NotEmpty",
 ];
 
 impl Outcome {

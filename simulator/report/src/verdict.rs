@@ -31,7 +31,7 @@ use squall_check::{CheckResult, Verdict};
 use squall_objective::baseline::Comparison;
 
 /// Checks whose failure means that the cluster did not recover, rather than that it lied.
-pub const RECOVERY_CHECKS: [&str; 1] = ["liveness"];
+pub const RECOVERY_CHECKS: [&str; 3] = ["liveness", "services_served", "clients_served"];
 
 /// Each service with a workload must acknowledge this many operations in chaos and serve.
 pub const LEAST_ACKNOWLEDGED: u64 = 10;

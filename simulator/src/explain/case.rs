@@ -105,11 +105,11 @@ impl<'t, 'a> Case<'t, 'a> {
     pub(super) fn exchange(&self, operation: &Operation) -> Option<(&'a Message, &'a Message)> {
         let returned_us = operation.returned_us? as i64;
         let answers = self.messages_of(operation.op).iter();
-        let heard = answers.filter(|message| {
+        let mut answers = answers.rev();
+        let answer = answers.find(|message| {
             matches!(message.content, Content::Answer { .. })
                 && message.read_us().is_some_and(|at_us| at_us <= returned_us)
-        });
-        let answer = heard.last()?;
+        })?;
         Some((self.message(answer.answers?)?, answer))
     }
 

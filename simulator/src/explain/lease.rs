@@ -28,13 +28,12 @@ pub(super) fn sentences(
 
 /// That the node had handed leadership over before it answered.
 fn handed_over(case: &Case, node: &str, answer: &Message) -> Option<Sentence> {
-    let messages = case.trace.traced.messages.iter();
-    let handed = messages.filter(|message| {
+    let mut messages = case.trace.traced.messages.iter();
+    let handed = messages.rfind(|message| {
         message.content.name() == "transfer"
             && message.from.node().as_deref() == Some(node)
             && message.sent_us <= answer.sent_us
-    });
-    let handed = handed.last()?;
+    })?;
     Some(Sentence::new(
         format!(
             "{node} had handed leadership over to {} at {}, {} before it answered: with that its \
@@ -63,7 +62,7 @@ fn broken_promise(case: &Case, node: &str, term: u64) -> Option<Sentence> {
         (grant.content.name() == "vote-granted").then_some((vote, grant))
     });
     granted.find_map(|(vote, grant)| {
-        let confirmed = messages.iter().filter(|message| {
+        let last = messages.iter().rfind(|message| {
             let is_promise = matches!(
                 &message.content,
                 Content::Peer(PeerMessage::Append {
@@ -77,8 +76,7 @@ fn broken_promise(case: &Case, node: &str, term: u64) -> Option<Sentence> {
                 && message
                     .read_us()
                     .is_some_and(|at_us| at_us <= grant.sent_us)
-        });
-        let last = confirmed.last()?;
+        })?;
         let after_us = grant.sent_us - last.read_us()?;
         (after_us < promise_us).then(|| {
             Sentence::new(

@@ -250,10 +250,8 @@ fn overwritten(case: &Case, sent: &FirstSent) -> Vec<Sentence> {
         let own_term = case.role_at(&node, answer.sent_us)?.term;
         let entries = &case.trace.traced.entries;
         let own = entries.get_key_value(&(own_term, index))?;
-        let of_index = entries.iter().filter(|((_, other), _)| *other == index);
-        let later = of_index
-            .filter(|((term, _), _)| *term > own_term)
-            .next_back()?;
+        let mut entries = entries.iter();
+        let later = entries.rfind(|((term, other), _)| *other == index && *term > own_term)?;
         let lines = [own, later].map(|(at, what)| line(*at, what, sent.get(at).copied()));
         Some(Sentence::new(
             format!(

@@ -282,7 +282,10 @@ fn tell(simulation: &Simulation, scenario: &Scenario, failed: &Failed) -> String
                     message += &format!("  smaller: squall shrink {dir}\n");
                     message += &format!("  why: squall explain {dir}\n");
                 }
-                message += &format!("  moment by moment: squall trace {dir}{}\n", around(judged));
+                message += &format!(
+                    "  moment by moment: squall trace {dir}{}\n",
+                    around(judged.map(|judged| &**judged))
+                );
             }
         }
         Err(e) => message += &format!("  no run directory: {e}\n"),
@@ -291,7 +294,7 @@ fn tell(simulation: &Simulation, scenario: &Scenario, failed: &Failed) -> String
 }
 
 /// What to look at, where the run shows it.
-fn around(judged: Option<&Box<Judged>>) -> &'static str {
+fn around(judged: Option<&Judged>) -> &'static str {
     let checks = judged.map_or(&[][..], |judged| judged.report.checks.as_slice());
     let mut broken = checks.iter().filter(|check| check.verdict == Verdict::Fail);
     match broken.any(|check| !check.evidence.is_empty()) {

@@ -59,14 +59,14 @@ fn event_line(trace: &Trace, event: &Event) -> Option<String> {
         EventKind::Phase { phase } => Some(format!("phase  {}", phase.name())),
         EventKind::Note { text } if wants_all => Some(format!("note   {text}")),
         EventKind::Harness { event } if wants_all => Some(format!("missed {event:?}")),
-        EventKind::Retry { op, unheard } => {
+        EventKind::Retry { op, before, .. } => {
             let operation = trace.operation(*op).filter(|_| wants_all)?;
-            let unheard = match unheard {
-                true => ", whose answer it did not wait for",
-                false => "",
+            let before = match before {
+                Some(answer) => format!(" -> {}", outcome(answer)),
+                None => ", whose answer it did not wait for".into(),
             };
             Some(format!(
-                "retry  op {op} {}: {}, sent once more after an attempt{unheard}",
+                "retry  op {op} {}: {}, sent once more after an attempt{before}",
                 operation.client, operation.action
             ))
         }

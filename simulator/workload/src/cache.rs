@@ -206,7 +206,7 @@ async fn step(
         return Ok(());
     }
     if mix.evicted || sometimes(&mut client.rng, mix.expiring_ppm) {
-        volatile(client, intended_us, number, reads_ppm, mix).await;
+        volatile(client, reader, intended_us, number, reads_ppm, mix).await;
         return Ok(());
     }
     if chance(&mut client.rng, reads_ppm) {
@@ -362,6 +362,7 @@ async fn increment(client: &mut Client, intended_us: Option<u64>, key: String, m
 /// Reads or writes a key that may vanish by itself.
 async fn volatile(
     client: &mut Client,
+    reader: &Reader,
     intended_us: Option<u64>,
     number: u64,
     reads_ppm: u32,
@@ -376,12 +377,16 @@ async fn volatile(
     }
     let key = volatile_name(&client.shared.plan.name, number);
     if chance(&mut client.rng, reads_ppm) {
-        client.ask(intended_us, get(key)).await;
+        let lease = matches!(reader, Reader::Leader { lease: true });
+        client.ask(intended_us, Action::Get { key, lease }).await;
         return;
     }
     let value = client.fresh_value();
     let bytes = client.payload_bytes();
-    let lasts = mix.evicted || chance(&mut client.rng, LASTING_PPM);
+    let lasts = match mix.evicted {
+        true => !sometimes(&mut client.rng, mix.expiring_ppm),
+        false => chance(&mut client.rng, LASTING_PPM),
+    };
     let ttl_ms = (!lasts).then_some(mix.ttl_ms);
     let action = Action::SetVolatile {
         key,
@@ -463,7 +468,7 @@ pub(super) fn key_name(workload: &str, number: u64) -> String {
     format!("{workload}-{number}")
 }
 
-fn volatile_name(workload: &str, number: u64) -> String {
+pub(super) fn volatile_name(workload: &str, number: u64) -> String {
     format!("{workload}-volatile-{number}")
 }
 

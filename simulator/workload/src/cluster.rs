@@ -146,6 +146,7 @@ mod tests {
             NotFinite,
             NoSuchKey,
             ReplyTooLarge,
+            NotEmpty { messages: 1 },
         ];
         for refusal in &all {
             match refusal {
@@ -163,7 +164,8 @@ mod tests {
                 | NotAFloat
                 | NotFinite
                 | NoSuchKey
-                | ReplyTooLarge => {}
+                | ReplyTooLarge
+                | NotEmpty { .. } => {}
             }
         }
         all

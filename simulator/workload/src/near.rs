@@ -20,11 +20,12 @@ use std::time::Duration;
 use squall_cluster::protocol::Push;
 use squall_world::Instant;
 
-use super::cache::{get, key_name};
+use super::cache::{get, key_name, volatile_name};
 use super::driver::{Connection, Invalidations};
 use super::host::Host;
 use super::{Client, Over, RunContext};
 use squall_history::{Action, EventKind, Outcome, Recorder, StreamEvent};
+use squall_plan::plan::WorkloadKind;
 
 /// How old a copy may be when it is served.
 const BOUND: Duration = Duration::from_millis(500);
@@ -61,7 +62,11 @@ async fn step(client: &mut Client, near: &RefCell<Near>) -> Result<(), Over> {
         return Err(Over);
     }
     let number = client.draw_key();
-    let key = key_name(&client.shared.plan.name, number);
+    let plan = &client.shared.plan;
+    let key = match &plan.kind {
+        WorkloadKind::Cache { mix, .. } if mix.evicted => volatile_name(&plan.name, number),
+        _ => key_name(&plan.name, number),
+    };
     let found = near.borrow().serve(client.now(), &key);
     if let Some(found) = found {
         let bound_ms = BOUND.as_millis() as u64;

@@ -72,6 +72,10 @@ fn queue_words(command: &QueueCommand) -> String {
         QueueCommand::Nack { queue, .. } => ("nack", queue),
         QueueCommand::Extend { queue, .. } => ("extend", queue),
         QueueCommand::Purge { queue } => ("purge", queue),
+        QueueCommand::Delete { queue, .. } => ("delete", queue),
+        QueueCommand::Redrive { from, to, .. } => {
+            return format!("queue redrive {from} to {to}");
+        }
     };
     format!("queue {verb} {queue}")
 }

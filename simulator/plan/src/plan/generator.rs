@@ -76,7 +76,7 @@ impl FaultGenerator<'_> {
     }
 
     /// One target or several, at most `left` nodes in all; without a limit a majority as well,
-    /// and all where that `may_be_all`.
+    /// and all nodes where only damage is limited, if that `may_be_all`.
     fn several(&mut self, left: Option<usize>, may_be_all: bool) -> Vec<Target> {
         let minority = Target::Minority.count(self.options.nodes);
         let at_most = left.unwrap_or(self.options.nodes);

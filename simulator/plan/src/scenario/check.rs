@@ -11,7 +11,7 @@ use super::bounds::{
     Checked, check_bounds, check_count, check_least, check_whole_ms, problem, time, written_place,
 };
 use super::fault::Fault;
-use super::unit::Duration;
+use super::unit::{Duration, Share};
 use super::workload::Workload;
 use super::{
     Scenario, check_fault, check_load, check_region, check_workload, hardware, limits, objectives,
@@ -178,7 +178,22 @@ fn check_capacity(scenario: &Scenario) -> Checked {
     let caches: Vec<_> = workloads
         .filter(|w| w.service() == Service::Cache)
         .collect();
-    let keys: u64 = caches.iter().map(|workload| workload.keys()).sum();
+    let is_some =
+        |share: &Option<Spanned<Share>>| share.as_ref().is_some_and(|s| s.get_ref().0 > 0);
+    let used = |workload: &&Workload| {
+        // Counters and keys with a lifetime are keys of their own.
+        let own = u64::from(is_some(&workload.increments)) + u64::from(is_some(&workload.expiring));
+        let inserts = workload
+            .inserts
+            .as_ref()
+            .map_or(0, |inserts| *inserts.get_ref());
+        workload.keys() * (1 + own) + inserts
+    };
+    let probed = match scenario.probe.enabled && !caches.is_empty() {
+        true => limits::PROBED_KEYS,
+        false => 0,
+    };
+    let keys = caches.iter().map(used).sum::<u64>() + probed;
     let entries = &scenario.cluster.cache_entries;
     let evicted = |workload: &&Workload| workload.evicted.as_ref().is_some_and(|e| *e.get_ref());
     let all_bear_it = caches.iter().all(evicted) && !scenario.probe.enabled;

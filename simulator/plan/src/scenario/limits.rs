@@ -33,3 +33,6 @@ mod tests {
         );
     }
 }
+
+/// Keys that probes of the cache write.
+pub const PROBED_KEYS: u64 = 4;

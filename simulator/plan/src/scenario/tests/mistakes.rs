@@ -46,8 +46,8 @@ fn mistakes_of_form() {
             "t.toml:3:26: unknown field `most`, expected `min` or `max`",
         ),
         (
-            "[cluster]\ncache_entries = 9\n[[workload]]\nservice = \"cache\"",
-            "t.toml:3:17: cache_entries 9: 10 keys are in use, and those that make room would \
+            "[cluster]\ncache_entries = 23\n[[workload]]\nincrements = \"20%\"\nservice = \"cache\"",
+            "t.toml:3:17: cache_entries 23: 24 keys are in use, and those that make room would \
              count as lost; raise it, or say `evicted = true` in every cache workload and \
              `enabled = false` in [probe]",
         ),
