@@ -101,7 +101,7 @@ enum Pause {
 }
 
 impl Pause {
-    fn from_us(&self) -> u64 {
+    fn begins_us(&self) -> u64 {
         match self {
             Pause::Leadership(change) => change.ended_us,
             Pause::QuorumLoss { spell, .. } => spell.from_us,
@@ -132,19 +132,19 @@ impl Pause {
 /// In the order in which they began.
 fn pauses(view: &View) -> Vec<Pause> {
     let setups = view.history.events.iter().map(|event| &event.kind);
-    let lease_us = setups.filter_map(|kind| match kind {
+    let mut lease_us = setups.filter_map(|kind| match kind {
         EventKind::Setup { lease_us, .. } => *lease_us,
         _ => None,
     });
     let leaderships = leaderships(view);
     let mut pauses = Vec::new();
-    if let Some(lease_us) = lease_us.last() {
+    if let Some(lease_us) = lease_us.next_back() {
         let spells = quorum_losses(view).into_iter();
         let spells = spells.filter_map(|spell| clipped(spell, &leaderships));
         pauses.extend(spells.map(|spell| Pause::QuorumLoss { spell, lease_us }));
     }
     pauses.extend(leaderships.into_iter().map(Pause::Leadership));
-    pauses.sort_by_key(Pause::from_us);
+    pauses.sort_by_key(Pause::begins_us);
     pauses
 }
 
@@ -172,7 +172,7 @@ fn lives_until_us(
     let mut until_us = renewal.invoked_us.saturating_add(lives_us);
     let renewed_us = renewal.returned_us.unwrap_or(u64::MAX);
     for pause in pauses {
-        if renewed_us <= pause.from_us() && pause.from_us() < until_us {
+        if renewed_us <= pause.begins_us() && pause.begins_us() < until_us {
             until_us = pause.prolonged_us(view, until_us, ttl_us, now_us);
         }
     }

@@ -14,6 +14,8 @@ pub(super) const LARGEST_BATCH: u64 = 1_000;
 pub(super) const MOST_ARGUMENTS: u64 = 4_096;
 /// Fewest log entries between two snapshots.
 pub(super) const FEWEST_BETWEEN_SNAPSHOTS: u64 = 10;
+/// Keys that probes of the cache write.
+pub(super) const PROBED_KEYS: u64 = 4;
 
 #[cfg(test)]
 mod tests {
@@ -33,6 +35,3 @@ mod tests {
         );
     }
 }
-
-/// Keys that probes of the cache write.
-pub const PROBED_KEYS: u64 = 4;
