@@ -256,3 +256,14 @@ fn chaos_of_every_kind_repeats_itself() {
     };
     assert_eq!(digest(), digest());
 }
+
+/// A new leader's disk failed before its first entry was committed. Its announcement asked a Raft
+/// that had ended again and again, without a rest in between, and kept the process from ending.
+#[test]
+fn a_leader_whose_raft_has_ended_ends_as_well() {
+    let path = repository().join("scenarios/chaos-blackouts.toml");
+    let scenario = Scenario::load(path).expect("the repository's scenario");
+    let judged = run::run(&scenario, 162, "").expect("the simulation works");
+    let reason = &judged.report.reason;
+    assert_eq!(judged.report.verdict, RunVerdict::Pass, "{reason}");
+}

@@ -33,7 +33,12 @@ pub(super) async fn announce<W: RaftWorld>(node: Node<W>) {
         inner.log_clock.set(clock);
         if node.propose(None, Command::NewLeader).await.is_err() {
             // Without a quorum's acknowledgement yet, or about to learn of a newer leader.
-            let _ = world::timeout::<W, _>(retry, answers.changed()).await;
+            let heard = world::timeout::<W, _>(retry, answers.changed()).await;
+            if matches!(heard, Ok(Err(_))) {
+                // Raft has ended, and will acknowledge nothing more. To ask again would keep
+                // the process too busy to end as well.
+                return;
+            }
             continue;
         }
         node.finish_change();

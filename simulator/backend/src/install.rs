@@ -38,8 +38,11 @@ impl<S: Site> Nemesis<S> {
                     let at_us = self.recorder().now_us();
                     for node in nodes {
                         self.site.stop(*node).await;
+                        // Another fault that ends may start it again before the last has
+                        // stopped.
+                        all_down(&*self.site, &[*node])?;
                     }
-                    return all_down(&*self.site, nodes).map(|()| Installed { at_us });
+                    return Ok(Installed { at_us });
                 }
                 NodeFault::Pause => self.site.set_paused(nodes, true).await?,
                 NodeFault::Wipe => {
