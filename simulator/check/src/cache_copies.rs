@@ -101,24 +101,7 @@ fn judge_client(view: &View, judge: &mut Judge, client: &str, notices: &Notices)
 mod tests {
     use super::check;
     use crate::testing::*;
-    use squall_history::{Action, EventKind, StreamEvent};
-
-    fn says(run: &mut Run, event: StreamEvent) {
-        let client = "cache-near-1".into();
-        run.push(EventKind::Stream { client, event });
-    }
-
-    fn invalidated(run: &mut Run, index: u64, key: &str) {
-        let keys = vec![key.into()];
-        says(run, StreamEvent::Invalidated { index, keys });
-    }
-
-    fn near(key: &str) -> Action {
-        Action::GetNear {
-            key: key.into(),
-            bound_ms: 500,
-        }
-    }
+    use squall_history::StreamEvent;
 
     /// A stream, and a copy of k at version 5 that is served once.
     fn copied() -> Run {

@@ -278,12 +278,7 @@ fn gap(key: &str, index: u64) -> String {
 mod tests {
     use super::check;
     use crate::testing::*;
-    use squall_history::{Action, EventKind, StreamEvent};
-
-    fn says(run: &mut Run, event: StreamEvent) {
-        let client = "cache-near-1".into();
-        run.push(EventKind::Stream { client, event });
-    }
+    use squall_history::StreamEvent;
 
     fn opened(run: &mut Run, from: u64) {
         says(run, StreamEvent::Opened { from });
@@ -291,18 +286,6 @@ mod tests {
 
     fn up_to(run: &mut Run, index: u64) {
         says(run, StreamEvent::UpTo { index });
-    }
-
-    fn invalidated(run: &mut Run, index: u64, key: &str) {
-        let keys = vec![key.into()];
-        says(run, StreamEvent::Invalidated { index, keys });
-    }
-
-    fn near(key: &str) -> Action {
-        Action::GetNear {
-            key: key.into(),
-            bound_ms: 500,
-        }
     }
 
     /// A stream from now on, at index 5, and a copy of k at version 5.

@@ -101,13 +101,6 @@ mod tests {
     use super::check;
     use crate::testing::*;
 
-    fn written_twice() -> Run {
-        let mut run = Run::new();
-        run.call("cache-1", set("k", "a"), stored(5)).at(1000);
-        run.call("cache-1", set("k", "b"), stored(6)).at(2000);
-        run
-    }
-
     #[test]
     fn what_nobody_wrote() {
         let mut run = written_twice();

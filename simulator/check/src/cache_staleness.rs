@@ -106,13 +106,6 @@ mod tests {
     use crate::testing::*;
     use squall_history::FaultStatus;
 
-    fn written_twice() -> Run {
-        let mut run = Run::new();
-        run.call("cache-1", set("k", "a"), stored(5)).at(1000);
-        run.call("cache-1", set("k", "b"), stored(6)).at(2000);
-        run
-    }
-
     #[test]
     fn older_than_its_bound() {
         let mut run = written_twice();

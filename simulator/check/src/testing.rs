@@ -8,7 +8,7 @@ use super::view::View;
 use super::{CHECKS, CheckResult, Verdict};
 use squall_history::{
     Action, Delivered, Event, EventKind, FaultEvent, FaultStatus, HarnessEvent, History, Holder,
-    NodeEvent, Outcome, Phase,
+    NodeEvent, Outcome, Phase, StreamEvent,
 };
 
 /// A run being told. Starts in the chaos phase at 1 ms.
@@ -480,4 +480,30 @@ pub(super) fn increment(key: &str, by: i64) -> Action {
 
 pub(super) fn counted(value: i64, version: u64) -> Outcome {
     Outcome::Counted { value, version }
+}
+
+/// Key k of the cache: `a` at version 5, and `b` at version 6 a second later.
+pub(super) fn written_twice() -> Run {
+    let mut run = Run::new();
+    run.call("cache-1", set("k", "a"), stored(5)).at(1000);
+    run.call("cache-1", set("k", "b"), stored(6)).at(2000);
+    run
+}
+
+/// The stream of a client with near copies says something.
+pub(super) fn says(run: &mut Run, event: StreamEvent) {
+    let client = "cache-near-1".into();
+    run.push(EventKind::Stream { client, event });
+}
+
+pub(super) fn invalidated(run: &mut Run, index: u64, key: &str) {
+    let keys = vec![key.into()];
+    says(run, StreamEvent::Invalidated { index, keys });
+}
+
+pub(super) fn near(key: &str) -> Action {
+    Action::GetNear {
+        key: key.into(),
+        bound_ms: 500,
+    }
 }
