@@ -365,34 +365,31 @@ impl<S: Site> Nemesis<S> {
     /// Voters that cannot be counted on now, for whatever reason, and first members that have
     /// no vote.
     fn unavailable_now(&self) -> BTreeSet<usize> {
-        let impaired = self.unavailable.borrow();
-        let mut impaired: BTreeSet<usize> = impaired.values().flatten().copied().collect();
-        let not_undone = self.not_undone.borrow();
-        impaired.extend(not_undone.iter().flat_map(|left| left.action.unavailable()));
-        impaired.extend(self.operator.busy());
         let up: Vec<bool> = (0..self.site.len()).map(|n| self.site.is_up(n)).collect();
-        unavailable(self.site.members(), &self.site.voters(), &up, &impaired)
+        let struck = self.struck(|_| true);
+        unavailable(self.site.members(), &self.site.voters(), &up, &struck)
     }
 
     /// Nodes that may have lost what they stored and are not members again, and first members
     /// that have no vote.
     fn endangered_now(&self) -> BTreeSet<usize> {
-        let struck = self.unavailable.borrow();
-        let struck = struck
-            .iter()
-            .filter(|(id, _)| self.endangering.contains(id));
-        let mut endangered: BTreeSet<usize> =
-            struck.flat_map(|(_, nodes)| nodes).copied().collect();
-        let not_undone = self.not_undone.borrow();
-        let left = not_undone
-            .iter()
-            .filter(|left| self.endangering.contains(&left.fault.id));
-        endangered.extend(left.flat_map(|left| left.action.unavailable()));
-        endangered.extend(self.operator.busy());
+        let mut endangered = self.struck(|fault| self.endangering.contains(&fault));
         let is_lost = |node: &usize| self.site.data_loss(*node).is_some();
         endangered.extend((0..self.site.len()).filter(is_lost));
         let up = vec![true; self.site.len()];
         unavailable(self.site.members(), &self.site.voters(), &up, &endangered)
+    }
+
+    /// Nodes of the faults that count, in force or not undone yet, and those being replaced.
+    fn struck(&self, counts: impl Fn(usize) -> bool) -> BTreeSet<usize> {
+        let in_force = self.unavailable.borrow();
+        let in_force = in_force.iter().filter(|(fault, _)| counts(**fault));
+        let mut struck: BTreeSet<usize> = in_force.flat_map(|(_, nodes)| nodes).copied().collect();
+        let not_undone = self.not_undone.borrow();
+        let not_undone = not_undone.iter().filter(|left| counts(left.fault.id));
+        struck.extend(not_undone.flat_map(|left| left.action.unavailable()));
+        struck.extend(self.operator.busy());
+        struck
     }
 
     /// Counts `nodes` as impaired by the fault, on top of what it impairs already.

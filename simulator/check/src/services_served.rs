@@ -68,19 +68,12 @@ fn judge_service(view: &View, judge: &mut Judge, service: Service) {
     if !waits && served == asked.len() as u64 && stopped_early(view, &asked) {
         return;
     }
-    let has_steps = |kind: &EventKind| {
-        matches!(
-            kind,
-            EventKind::Load {
-                event: LoadEvent::Step { .. }
-            }
-        )
+    let is_step = |kind: &EventKind| match kind {
+        EventKind::Load { event } => matches!(event, LoadEvent::Step { .. }),
+        _ => false,
     };
-    let has_steps = view
-        .history
-        .events
-        .iter()
-        .any(|event| has_steps(&event.kind));
+    let mut events = view.history.events.iter();
+    let has_steps = events.any(|event| is_step(&event.kind));
     let lengths = length_us(view, Phase::Warmup).zip(served_us(view, &asked));
     let Some((warmup_us, serve_us)) = lengths.filter(|_| !has_steps && before >= LEAST_OF_A_RATE)
     else {

@@ -4,7 +4,7 @@
 
 use crate::objectives::{ObjectiveResult, Status};
 use crate::report::Report;
-use crate::verdict::{RECOVERY_CHECKS, RunVerdict};
+use crate::verdict::{RunVerdict, is_recovery};
 use squall_check::{CheckResult, Verdict};
 use squall_objective::baseline::Comparison;
 
@@ -129,7 +129,7 @@ impl Case {
 
 /// What it means that this check does not hold.
 pub fn kind_of_check(name: &str) -> Kind {
-    if RECOVERY_CHECKS.contains(&name) {
+    if is_recovery(name) {
         Kind::ObjectiveMissed
     } else {
         Kind::Violation

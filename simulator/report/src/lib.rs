@@ -42,7 +42,7 @@ pub use squall_objective::fixed::{Fixed, Ms, Number, PerSecond, Percent, Seconds
 pub use squall_objective::objective::{Bound, Unit};
 pub use text::text;
 pub use variants::Variants;
-pub use verdict::{Decision, RECOVERY_CHECKS, RunVerdict, check_counts};
+pub use verdict::{Decision, RunVerdict, check_counts, is_recovery};
 pub use words::{count, duration};
 pub use write::text::Style;
 

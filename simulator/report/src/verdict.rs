@@ -2,8 +2,8 @@
 //!
 //! In this order, the first that applies:
 //!
-//! 1. a check fails, other than those of [`RECOVERY_CHECKS`]: **violation**;
-//! 2. a check of [`RECOVERY_CHECKS`] fails: **objective missed**. A cluster that does not
+//! 1. a check fails, other than those of recovery ([`is_recovery`]): **violation**;
+//! 2. a check of recovery fails: **objective missed**. A cluster that does not
 //!    come back has broken no promise about data, and it comes before "inconclusive"
 //!    because it is the very reason why little was served and little could be checked;
 //! 3. too little was served, a fault did not take effect, a check cannot tell, or one that
@@ -27,11 +27,18 @@ use squall_history::FaultStatus;
 
 use crate::faults::FaultRow;
 use crate::objectives::{ObjectiveResult, Status};
-use squall_check::{CheckResult, Verdict};
+use squall_check::{CHECKS, CheckResult, Verdict};
 use squall_objective::baseline::Comparison;
 
-/// Checks whose failure means that the cluster did not recover, rather than that it lied.
-pub const RECOVERY_CHECKS: [&str; 3] = ["liveness", "services_served", "clients_served"];
+/// The property that the cluster recovers. A failure of one of its checks means that it did not,
+/// rather than that it lied.
+const RECOVERY: &str = "R4";
+
+/// Whether the check of this name is one of recovery.
+pub fn is_recovery(check: &str) -> bool {
+    let mut of_recovery = CHECKS.iter().filter(|row| row.is_called(RECOVERY));
+    of_recovery.any(|row| row.name == check)
+}
 
 /// Each service with a workload must acknowledge this many operations in chaos and serve.
 pub const LEAST_ACKNOWLEDGED: u64 = 10;
@@ -147,7 +154,7 @@ impl VerdictInput<'_> {
             .checks
             .iter()
             .filter(|check| check.verdict == Verdict::Fail)
-            .filter(|check| RECOVERY_CHECKS.contains(&check.name.as_str()) == of_recovery)
+            .filter(|check| is_recovery(&check.name) == of_recovery)
             .collect();
         let first = failed.first()?;
         let others = match failed.len() - 1 {

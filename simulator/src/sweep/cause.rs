@@ -8,7 +8,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::report::{Comparison, Report, RunVerdict, Status, Verdict};
+use crate::report::{Comparison, Report, RunVerdict, Status, Verdict, is_recovery};
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Cause {
@@ -58,9 +58,8 @@ pub fn causes(report: &Report) -> Vec<Cause> {
     let failed = report.checks.iter();
     let failed = failed.filter(|check| check.verdict == Verdict::Fail);
     // Checks that count as recovery come last, as they do in the verdict.
-    let recovery = |name: &str| crate::report::RECOVERY_CHECKS.contains(&name);
     let mut failed: Vec<_> = failed.collect();
-    failed.sort_by_key(|check| recovery(&check.name));
+    failed.sort_by_key(|check| is_recovery(&check.name));
     let mut causes: Vec<Cause> = failed
         .iter()
         .map(|check| Cause::new(&check.property, &check.name, &check.detail))
