@@ -38,6 +38,7 @@ mod without_planted_bugs {
         chaos: "chaos";
         chaos_blackouts: "chaos-blackouts";
         chaos_evictions: "chaos-evictions";
+        chaos_wide: "chaos-wide";
         client_crash: "client-crash";
         clock_skew: "clock-skew";
         connection_reset: "connection-reset";

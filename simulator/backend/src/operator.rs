@@ -106,8 +106,7 @@ impl<S: Site> Operator<S> {
     /// microseconds of the run.
     ///
     /// # Errors
-    /// It gave up: skipped if no node led that could have been asked, and uncertain otherwise,
-    /// since what was asked for may yet be done.
+    /// It gave up: skipped if it was not done, uncertain if nobody leads who could tell.
     pub async fn replace(&self, node: usize) -> Result<u64, InstallError> {
         let turn = self.turn(node).await;
         self.swap(node).await.map(|()| turn.begun_us)
@@ -120,11 +119,12 @@ impl<S: Site> Operator<S> {
         }
         self.site.replace(node).await;
         self.site.start(node).await;
-        let added = self.change(node, Change::Add).await;
-        added.map_err(|error| {
-            let why = error.into_text();
-            InstallError::Uncertain(format!("removed and replaced, and then {why}"))
-        })
+        // The old machine is gone whether or not the new one is in yet; that is tried again when
+        // all is healed.
+        if let Err(error) = self.change(node, Change::Add).await {
+            self.missed(error);
+        }
+        Ok(())
     }
 
     /// Takes the node out of the cluster; its process goes on. Returns as [`Self::replace`].
@@ -196,10 +196,10 @@ impl<S: Site> Operator<S> {
             if S::World::now() >= deadline {
                 let (name, verb) = (node_name(node), verb(change));
                 let why = format!("{name} could not be {verb} in time: {why}");
-                return Err(match was_asked {
-                    true => InstallError::Uncertain(why),
-                    false => InstallError::Skipped(why),
-                });
+                return match was_asked {
+                    true => self.settle(node, change, why).await,
+                    false => Err(InstallError::Skipped(why)),
+                };
             }
             if let Some(leader) = self.site.leader() {
                 was_asked = true;
@@ -210,6 +210,22 @@ impl<S: Site> Operator<S> {
             S::World::sleep(REST).await;
         }
         Ok(())
+    }
+
+    /// Waits until a leader can tell what became of a change that was given up.
+    async fn settle(&self, node: usize, change: Change, why: String) -> Result<(), InstallError> {
+        let deadline = S::World::now() + PATIENCE;
+        let is_known = || (self.site.configuration()).is_some_and(|now| !now.is_changing);
+        while !is_known() {
+            if S::World::now() >= deadline {
+                return Err(InstallError::Uncertain(why));
+            }
+            S::World::sleep(REST).await;
+        }
+        match self.is_done(node, change) {
+            true => Ok(()),
+            false => Err(InstallError::Skipped(why)),
+        }
     }
 
     fn is_done(&self, node: usize, change: Change) -> bool {

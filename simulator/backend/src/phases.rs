@@ -191,15 +191,21 @@ impl<S: Site> Stage<S> {
         self.site.among_clients(|| {
             let (context, plan) = (self.context.clone(), self.plan.clone());
             self.context.spawn(async move {
-                if let Err(why) = audit::run(&context, &plan, limit).await {
-                    context.recorder.missed(HarnessEvent::Audit { why });
+                if let Err(audit::Unfinished { why, in_progress }) =
+                    audit::run(&context, &plan, limit).await
+                {
+                    let missed = HarnessEvent::Audit { why, in_progress };
+                    context.recorder.missed(missed);
                 }
             });
         });
         let ended = self.wait(limit + FINISH_LIMIT, || self.context.is_finished());
         if !ended.await {
             let why = "it still waits for an answer".into();
-            self.context.recorder.missed(HarnessEvent::Audit { why });
+            self.context.recorder.missed(HarnessEvent::Audit {
+                why,
+                in_progress: false,
+            });
         }
         // With all quiet, every node reaches the same index and can be compared whole.
         let level = || {

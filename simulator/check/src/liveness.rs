@@ -49,7 +49,15 @@ fn judge_missed(view: &View, judge: &mut Judge) {
                 format!("did not converge within {waited} of the last heal: {state}")
             }
             HarnessEvent::ClientsDone => "clients still wait for answers after the heal".into(),
-            HarnessEvent::Audit { why } => format!("the audit did not finish: {why}"),
+            HarnessEvent::Audit {
+                why,
+                in_progress: true,
+            } => {
+                let what = format!("all was answered, and the audit needed more time: {why}");
+                judge.unknown(what);
+                continue;
+            }
+            HarnessEvent::Audit { why, .. } => format!("the audit did not finish: {why}"),
             HarnessEvent::Level { state } => format!("replicas did not level: {state}"),
             HarnessEvent::Membership { why } => format!("the members were not restored: {why}"),
             HarnessEvent::Undo { fault, why } => format!("fault {fault} was not undone: {why}"),
@@ -103,7 +111,10 @@ mod tests {
         let cases = [
             (HarnessEvent::ClientsDone, "clients still wait for answers"),
             (
-                HarnessEvent::Audit { why: why() },
+                HarnessEvent::Audit {
+                    why: why(),
+                    in_progress: false,
+                },
                 "the audit did not finish: queue q",
             ),
             (
@@ -127,6 +138,16 @@ mod tests {
             run.audit().missed(missed.clone());
             fails(check, &run.end(), what);
         }
+    }
+
+    #[test]
+    fn an_audit_that_needs_more_time_accuses_nobody() {
+        let mut run = Run::new();
+        run.audit().missed(HarnessEvent::Audit {
+            why: "queue q could not be drained in time".into(),
+            in_progress: true,
+        });
+        cannot_tell(check, &run.end(), "needed more time: queue q");
     }
 
     /// The harness tries again when the faults are over.

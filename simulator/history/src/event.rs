@@ -130,7 +130,12 @@ pub enum HarnessEvent {
     /// Clients that were asked to stop still wait for answers.
     ClientsDone,
     /// The audit could not look at everything.
-    Audit { why: String },
+    Audit {
+        why: String,
+        /// All was answered, and there was more than the time was enough for.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        in_progress: bool,
+    },
     /// With all quiet, replicas did not reach the same index.
     Level { state: String },
     /// A change of the membership, or the replacement of a node that lost its data.

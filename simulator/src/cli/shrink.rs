@@ -72,7 +72,7 @@ impl ShrinkArgs {
 pub(super) fn shrink(args: &ShrinkArgs) -> Result<u8, Failure> {
     let (dir, manifest) = RunDir::open(&args.run_dir)?;
     must_be_repeatable(&args.run_dir, &manifest)?;
-    let scenario = dir.scenario(&manifest)?;
+    let scenario = dir.scenario(&manifest)?.draw(manifest.seed)?;
     let reference = reference(&dir, &manifest, &scenario)?;
     run::plant(manifest.planted.as_deref())?;
     let plan = Plan::resolve(&scenario, manifest.seed)?;

@@ -17,7 +17,8 @@ use crate::scenario::unit::Duration;
 /// Where a scenario names earlier runs to be compared with.
 const BASELINE: [&str; 2] = ["objectives", "baseline"];
 
-/// The scenario with the faults of its plan, and nothing left to draw about them.
+/// The scenario with the faults of its plan, and nothing left to draw but by nodes and clients.
+/// What `[[swarm]]` draws is for its caller to draw first ([`Scenario::draw`]).
 pub fn explicit(scenario: &Scenario, plan: &Plan) -> Table {
     let mut document = scenario.document();
     document.remove("chaos");

@@ -40,7 +40,8 @@ impl Simulation {
         limit: impl Into<Limit>,
         check: impl Fn(&RunReport) + Sync,
     ) -> Option<Smallest> {
-        let scenario = self.scenario();
+        let drawn = self.scenario().draw(seed);
+        let scenario = drawn.unwrap_or_else(|e| panic!("{e}"));
         let plan = Plan::resolve(&scenario, seed).unwrap_or_else(|e| panic!("{e}"));
         let mut search = Search {
             simulation: self,

@@ -18,8 +18,10 @@ use squall_plan::plan::{Plan, WorkloadPlan};
 
 /// From so many reads on, several are made at a time.
 const MANY_READS: usize = 2_000;
+/// From so many messages on, several are acknowledged at a time.
+const MANY_MESSAGES: usize = 50;
 /// So many.
-const READERS: usize = 32;
+const CLIENTS_AT_A_TIME: usize = 32;
 const TIMEOUT_US: u64 = 2_000_000;
 
 /// An audit under way, and the client that asks.
@@ -30,18 +32,29 @@ pub struct Audit {
     deadline: Instant,
     /// What could not be looked at in time, in words.
     unfinished: Vec<String>,
+    /// Something of it was not for want of time alone.
+    is_stuck: bool,
+}
+
+/// What an audit could not finish in time.
+pub struct Unfinished {
+    /// In words.
+    pub why: String,
+    /// All was answered, and there was more than the time was enough for.
+    pub in_progress: bool,
 }
 
 /// Audits everything within `limit`.
 ///
 /// # Errors
-/// What could not be finished in time, in words.
-pub async fn run(context: &Rc<RunContext>, plan: &Plan, limit: Duration) -> Result<(), String> {
+/// What could not be finished in time.
+pub async fn run(context: &Rc<RunContext>, plan: &Plan, limit: Duration) -> Result<(), Unfinished> {
     let mut audit = Audit {
         client: client(context, plan, "audit".into(), 0),
         plan: Rc::new(plan.clone()),
         deadline: context.host.now() + limit,
         unfinished: Vec::new(),
+        is_stuck: false,
     };
     for service in &context.services {
         // What cannot be finished of one service must not keep the others from being audited.
@@ -51,7 +64,10 @@ pub async fn run(context: &Rc<RunContext>, plan: &Plan, limit: Duration) -> Resu
     if audit.unfinished.is_empty() {
         Ok(())
     } else {
-        Err(audit.unfinished.join("; "))
+        Err(Unfinished {
+            why: audit.unfinished.join("; "),
+            in_progress: !audit.is_stuck,
+        })
     }
 }
 
@@ -86,7 +102,7 @@ impl Audit {
         self.client.now() >= self.deadline
     }
 
-    /// Asks until there is an answer; `None` if there is none in time.
+    /// Asks until there is an answer; `None` if it is a refusal, or there is none in time.
     pub async fn ask(&mut self, action: Action) -> Option<Outcome> {
         ask(&mut self.client, &action, self.deadline).await
     }
@@ -94,35 +110,57 @@ impl Audit {
     /// Says what could not be looked at in time.
     pub fn leave_unfinished(&mut self, what: String) {
         self.unfinished.push(what);
+        self.is_stuck = true;
     }
 
-    /// Reads objects, each by its operation; what is not answered stays unfinished. Many are
-    /// read several at a time: one after the other would take longer than the run.
+    /// The same of what went on well, and would have taken more time than there was.
+    pub fn leave_in_progress(&mut self, what: String) {
+        self.unfinished.push(what);
+    }
+
+    /// Acknowledges messages, each by its operation. One that is not answered in time leaves
+    /// its message in flight.
+    pub async fn acknowledge_all(&mut self, acks: Vec<Action>) {
+        self.ask_all(acks, MANY_MESSAGES).await;
+    }
+
+    /// Reads objects, each by its operation; what is not answered stays unfinished.
     pub async fn read_all(&mut self, reads: Vec<Action>) {
-        if reads.len() < MANY_READS {
-            for action in reads {
-                let answer = self.ask(action.clone()).await;
-                self.unfinished.extend(unread(&action, answer));
-            }
-            return;
+        for action in self.ask_all(reads, MANY_READS).await {
+            let key = action.key().unwrap_or_default();
+            self.leave_unfinished(format!("key {key} could not be read in time"));
         }
-        let reads = Rc::new(RefCell::new(VecDeque::from(reads)));
-        let missing = Rc::new(RefCell::new(Vec::new()));
-        let left = Rc::new(Cell::new(READERS));
+    }
+
+    /// Asks all, and returns what was not answered in time. From `many` on, several are asked
+    /// at a time: one after the other would take longer than the run.
+    async fn ask_all(&mut self, actions: Vec<Action>, many: usize) -> Vec<Action> {
+        let mut missing = Vec::new();
+        if actions.len() < many {
+            for action in actions {
+                let answer = self.ask(action.clone()).await;
+                missing.extend(answer.is_none().then_some(action));
+            }
+            return missing;
+        }
+        let actions = Rc::new(RefCell::new(VecDeque::from(actions)));
+        let missing = Rc::new(RefCell::new(missing));
+        let left = Rc::new(Cell::new(CLIENTS_AT_A_TIME));
         let finished = Rc::new(Notify::new());
         let context = self.client.context.clone();
-        for reader in 0..READERS {
-            let name = format!("audit-{}", reader + 1);
-            let mut client = client(&context, &self.plan, name, reader as u64);
+        for number in 0..CLIENTS_AT_A_TIME {
+            let name = format!("audit-{}", number + 1);
+            let mut client = client(&context, &self.plan, name, number as u64);
             client.service = self.client.service;
-            let (reads, missing, deadline) = (reads.clone(), missing.clone(), self.deadline);
+            let (actions, missing, deadline) = (actions.clone(), missing.clone(), self.deadline);
             let (left, finished) = (left.clone(), finished.clone());
             context.spawn(async move {
                 loop {
-                    let next = reads.borrow_mut().pop_front();
+                    let next = actions.borrow_mut().pop_front();
                     let Some(action) = next else { break };
-                    let answer = ask(&mut client, &action, deadline).await;
-                    missing.borrow_mut().extend(unread(&action, answer));
+                    if ask(&mut client, &action, deadline).await.is_none() {
+                        missing.borrow_mut().push(action);
+                    }
                 }
                 left.set(left.get() - 1);
                 finished.notify_one();
@@ -131,24 +169,17 @@ impl Audit {
         while left.get() > 0 {
             finished.notified().await;
         }
-        self.unfinished.append(&mut missing.borrow_mut());
+        missing.take()
     }
 }
 
+/// Asks until there is an answer; `None` if it is a refusal, or there is none in time.
 async fn ask(client: &mut Client, action: &Action, deadline: Instant) -> Option<Outcome> {
     while client.now() < deadline {
         let outcome = client.ask(None, action.clone()).await;
-        if outcome.is_acknowledged() {
-            return Some(outcome);
+        if outcome.is_answer() {
+            return Some(outcome).filter(Outcome::is_acknowledged);
         }
     }
     None
-}
-
-fn unread(action: &Action, answer: Option<Outcome>) -> Option<String> {
-    let key = action.key().unwrap_or_default();
-    match answer {
-        Some(_) => None,
-        None => Some(format!("key {key} could not be read in time")),
-    }
 }

@@ -432,7 +432,8 @@ const DRAIN_VISIBILITY_MS: u64 = 600_000;
 const REST: Duration = Duration::from_millis(100);
 
 async fn drain(audit: &mut Audit, name: &str) {
-    let mut left = "it never answered".to_owned();
+    // What it said last: how much is left, if it stands still.
+    let mut stuck = None;
     while !audit.is_over() {
         let client = &mut audit.client;
         let receive = Action::Receive {
@@ -442,8 +443,10 @@ async fn drain(audit: &mut Audit, name: &str) {
             wait_ms: 0,
         };
         let Outcome::Received { messages } = client.ask(None, receive).await else {
+            stuck = Some("it did not answer".to_owned());
             continue;
         };
+        stuck = None;
         if messages.is_empty() && client.context.is_foreign {
             // Another system has only its clients' words for it.
             return;
@@ -459,15 +462,19 @@ async fn drain(audit: &mut Audit, name: &str) {
                 if ready + in_flight + delayed == 0 {
                     return;
                 }
-                left = format!("{ready} ready, {in_flight} in flight, {delayed} delayed");
+                let left = format!("{ready} ready, {in_flight} in flight, {delayed} delayed");
+                stuck = Some(left);
                 client.sleep(REST).await;
             }
         }
-        for message in messages {
-            client.ask(None, ack(name, &message)).await;
-        }
+        let acks = messages.iter().map(|message| ack(name, message));
+        audit.acknowledge_all(acks.collect()).await;
     }
-    audit.leave_unfinished(format!("queue {name} could not be drained in time: {left}"));
+    let what = format!("queue {name} could not be drained in time");
+    match stuck {
+        Some(left) => audit.leave_unfinished(format!("{what}: {left}")),
+        None => audit.leave_in_progress(what),
+    }
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use crate::scenario::Scenario;
 use crate::scenario::load::{Levels, LoadStep, Stress};
 use crate::scenario::unit::{Bounds, Duration};
+use crate::scenario::{Scenario, Workload};
 use squall_fault::text::{duration_text, share_text};
 pub use squall_history::LoadUnit;
 
@@ -174,10 +174,10 @@ pub fn level_text(unit: LoadUnit, level: u64) -> String {
 }
 
 /// The load of a scenario, if it has any.
-pub(super) fn load(scenario: &Scenario, names: &[String]) -> Option<LoadPlan> {
+pub(super) fn load(scenario: &Scenario, named: &[(String, &Workload)]) -> Option<LoadPlan> {
     let compress = *scenario.phases.compress.get_ref();
     if let Some(stress) = &scenario.stress {
-        return Some(stress_load(scenario, stress.get_ref(), compress));
+        return Some(stress_load(named, stress.get_ref(), compress));
     }
     let first = scenario.load.first()?;
     let unit = match first.get_ref().users {
@@ -187,29 +187,17 @@ pub(super) fn load(scenario: &Scenario, names: &[String]) -> Option<LoadPlan> {
     let steps = scenario.load.iter().map(Spanned::get_ref);
     Some(LoadPlan {
         unit,
-        steps: steps
-            .map(|step| load_step(scenario, step, names, compress))
-            .collect(),
+        steps: steps.map(|step| load_step(step, named, compress)).collect(),
         stress: None,
     })
 }
 
-fn load_step(
-    scenario: &Scenario,
-    step: &LoadStep,
-    names: &[String],
-    compress: u64,
-) -> LoadStepPlan {
+fn load_step(step: &LoadStep, named: &[(String, &Workload)], compress: u64) -> LoadStepPlan {
     let level = match (&step.users, &step.rate) {
         (Some(users), _) => *users.get_ref(),
         (None, Some(rate)) => rate.get_ref().0,
         (None, None) => unreachable!("a checked step has a level"),
     };
-    let weights = names.iter().zip(&scenario.workloads);
-    let weights = weights.map(|(name, workload)| match step.weights.get(name.as_str()) {
-        Some(weight) => *weight.get_ref(),
-        None => workload.get_ref().weight(),
-    });
     let us = |bounds: &Spanned<Bounds<Duration>>| {
         let (min, max) = bounds.get_ref().or((Duration(0), Duration(0)));
         (min.us(), max.us())
@@ -223,11 +211,11 @@ fn load_step(
             let counts = burst.get_ref();
             (counts.min, counts.max)
         }),
-        weights: weights.collect(),
+        weights: step.shares(named).collect(),
     }
 }
 
-fn stress_load(scenario: &Scenario, stress: &Stress, compress: u64) -> LoadPlan {
+fn stress_load(named: &[(String, &Workload)], stress: &Stress, compress: u64) -> LoadPlan {
     let (unit, from, by) = match (&stress.users, &stress.rate) {
         (Some(users), _) => {
             let Levels { from, by, .. } = *users.get_ref();
@@ -239,7 +227,7 @@ fn stress_load(scenario: &Scenario, stress: &Stress, compress: u64) -> LoadPlan 
         }
         (None, None) => unreachable!("a checked stress test has levels"),
     };
-    let weights = scenario.workloads.iter().map(|w| w.get_ref().weight());
+    let weights = named.iter().map(|(_, workload)| workload.weight());
     let weights: Vec<u64> = weights.collect();
     let step = |number: u64| LoadStepPlan {
         level: from + number * by,

@@ -68,6 +68,9 @@ pub struct Plan {
     pub must_judge: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<BaselinePlan>,
+    /// What `[[swarm]]` drew from the seed, as overrides of the scenario.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drawn: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -356,7 +359,7 @@ impl Plan {
     /// together.
     pub fn resolve(scenario: &Scenario, seed: u64) -> Result<Plan, ScenarioError> {
         scenario.check()?;
-        Ok(resolve::resolve(scenario, Seed(seed)))
+        Ok(resolve::resolve(&scenario.draw(seed)?, Seed(seed)))
     }
 
     /// The stream `name` of this plan.

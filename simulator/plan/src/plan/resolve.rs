@@ -24,8 +24,8 @@ use squall_history::Service;
 pub(super) fn resolve(scenario: &Scenario, seed: Seed) -> Plan {
     let (sync_min, sync_max) = scenario.disk.sync();
     let phases = phases(scenario);
-    let names = scenario.workload_names();
-    let load = load(scenario, &names);
+    let named = scenario.named_workloads();
+    let load = load(scenario, &named);
     let cluster = cluster(scenario);
     let (chaos, drawn) = match &scenario.chaos {
         Some(chaos) => {
@@ -55,7 +55,7 @@ pub(super) fn resolve(scenario: &Scenario, seed: Seed) -> Plan {
             idle_us: scenario.probe.idle.get_ref().us(),
             timeout_us: scenario.probe.timeout.get_ref().us(),
         }),
-        workloads: workloads(scenario, &names, load.as_ref(), seed),
+        workloads: workloads(scenario, &named, load.as_ref(), seed),
         load,
         faults: numbered(faults(scenario, &phases), drawn),
         chaos,
@@ -65,6 +65,7 @@ pub(super) fn resolve(scenario: &Scenario, seed: Seed) -> Plan {
             .map(|id| id.get_ref().clone())
             .collect(),
         baseline: baseline(scenario),
+        drawn: scenario.drawn().to_vec(),
     }
 }
 
@@ -139,13 +140,12 @@ fn clocks(scenario: &Scenario, seed: Seed) -> Vec<ClockPlan> {
 
 fn workloads(
     scenario: &Scenario,
-    names: &[String],
+    named: &[(String, &Workload)],
     load: Option<&LoadPlan>,
     seed: Seed,
 ) -> Vec<WorkloadPlan> {
     let capacity = *scenario.cluster.cache_entries.get_ref();
-    let written = scenario.workloads.iter().map(toml::Spanned::get_ref);
-    let plan = |(index, (name, workload)): (usize, (&String, &Workload))| {
+    let plan = |(index, (name, workload)): (usize, &(String, &Workload))| {
         let mut kind = kind(workload, capacity);
         if let Some(load) = load {
             set_clients(&mut kind, workload, load, index);
@@ -167,7 +167,7 @@ fn workloads(
             },
         }
     };
-    names.iter().zip(written).enumerate().map(plan).collect()
+    named.iter().enumerate().map(plan).collect()
 }
 
 /// Operations that may be under way at a time, unless the scenario says how many.

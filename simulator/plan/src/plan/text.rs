@@ -51,6 +51,13 @@ impl Plan {
         if let Some(chaos) = &self.chaos {
             line(f, "chaos", chaos_text(chaos))?;
         }
+        if !self.drawn.is_empty() {
+            let pairs = self
+                .drawn
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"));
+            section(f, "drawn", pairs)?;
+        }
         section(f, "workloads", self.workloads.iter().map(workload))?;
         if let Some(load) = &self.load {
             section(f, "load", load.lines())?;

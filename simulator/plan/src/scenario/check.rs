@@ -58,6 +58,12 @@ pub(super) fn check(scenario: &Scenario) -> Checked {
             "there is no [[workload]]: a run without load proves nothing",
         );
     }
+    if !scenario.workloads.iter().any(|w| w.get_ref().is_enabled()) {
+        return problem(
+            0..0,
+            "no [[workload]] is enabled: a run without load proves nothing",
+        );
+    }
     for workload in &scenario.workloads {
         check_workload::check(workload.get_ref())?;
     }
@@ -176,7 +182,7 @@ fn check_cluster(scenario: &Scenario) -> Checked {
 fn check_capacity(scenario: &Scenario) -> Checked {
     let workloads = scenario.workloads.iter().map(|workload| workload.get_ref());
     let caches: Vec<_> = workloads
-        .filter(|w| w.service() == Service::Cache)
+        .filter(|w| w.service() == Service::Cache && w.is_enabled())
         .collect();
     let is_some =
         |share: &Option<Spanned<Share>>| share.as_ref().is_some_and(|s| s.get_ref().0 > 0);

@@ -103,27 +103,17 @@ fn check_step(step: &LoadStep, scenario: &Scenario) -> Checked {
             return problem(burst.span(), message);
         }
     }
-    let names = scenario.workload_names();
+    let named = scenario.named_workloads();
     for (name, weight) in &step.weights {
-        if !names.contains(name.get_ref()) {
-            let known = names.join(", ");
+        if !named.iter().any(|(known, _)| known == name.get_ref()) {
+            let known: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
+            let known = known.join(", ");
             let message = format!("no workload `{}`; known: {known}", name.get_ref());
             return problem(name.span(), message);
         }
         check_count("weight", weight, 0, 1_000_000)?;
     }
-    let weight =
-        |(name, workload): (&String, &Spanned<Workload>)| match step.weights.get(name.as_str()) {
-            Some(weight) => *weight.get_ref(),
-            None => workload.get_ref().weight(),
-        };
-    if names
-        .iter()
-        .zip(&scenario.workloads)
-        .map(weight)
-        .sum::<u64>()
-        == 0
-    {
+    if step.shares(&named).sum::<u64>() == 0 {
         let place = step.weights.values().next().map_or(0..0, Spanned::span);
         return problem(place, "weights: nobody has any load");
     }

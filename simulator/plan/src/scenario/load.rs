@@ -15,6 +15,7 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor, value::MapAccessDeseria
 use toml::Spanned;
 
 use super::unit::{Bounds, Duration, Rate, Share, Size};
+use super::workload::Workload;
 
 /// `[[load]]`: one step.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -141,6 +142,15 @@ impl<'de> Visitor<'de> for CountsVisitor {
 }
 
 impl LoadStep {
+    /// The weight of each workload in this step.
+    pub fn shares(&self, named: &[(String, &Workload)]) -> impl Iterator<Item = u64> {
+        let weight = |(name, workload): &(String, &Workload)| {
+            let written = self.weights.get(name.as_str());
+            written.map_or_else(|| workload.weight(), |weight| *weight.get_ref())
+        };
+        named.iter().map(weight)
+    }
+
     pub fn ramp(&self) -> Duration {
         self.ramp
             .as_ref()

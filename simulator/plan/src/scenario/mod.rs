@@ -8,7 +8,7 @@
 //!
 //! Modules: the tables of a file ([`section`], [`workload`], [`load`], [`region`], [`fault`],
 //! [`hardware`], [`objectives`]), quantities ([`mod@unit`], [`spread`]), overrides (`setting`,
-//! [`variant`]), checks (`check` and the files named so, with `bounds`), places (`source`).
+//! [`variant`], `swarm`), checks (`check` and the files named so, with `bounds`), places (`source`).
 
 mod bounds;
 mod check;
@@ -32,6 +32,7 @@ pub mod section;
 mod setting;
 mod source;
 pub mod spread;
+mod swarm;
 #[cfg(test)]
 mod tests;
 pub mod variant;
@@ -56,6 +57,8 @@ pub use source::ScenarioError;
 pub use workload::Workload;
 
 use source::Source;
+
+use crate::plan::Seed;
 
 /// A scenario file that passed every check.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -101,6 +104,9 @@ pub struct Scenario {
     pub objectives: Objectives,
     #[serde(skip)]
     variants: Vec<String>,
+    /// There is a `[[swarm]]` that has not drawn yet.
+    #[serde(skip)]
+    is_open: bool,
     #[serde(skip)]
     source: Source,
 }
@@ -155,6 +161,7 @@ impl Scenario {
             text: text.to_owned(),
             profile: profile.map(|profile| profile.text().to_owned()),
             settings: settings.to_vec(),
+            drawn: None,
         };
         Scenario::of(source)
     }
@@ -192,15 +199,38 @@ impl Scenario {
         Scenario::of(source)
     }
 
+    /// The scenario of this seed: with what `[[swarm]]` draws for it, if there is one.
+    ///
+    /// # Errors
+    /// What is drawn makes no scenario.
+    pub fn draw(&self, seed: u64) -> Result<Scenario, ScenarioError> {
+        if !self.is_open {
+            return Ok(self.clone());
+        }
+        let entries = document(&self.source)?.swarm;
+        let drawn = swarm::draw(&entries, Seed(seed));
+        let drawn = drawn.map_err(|problem| self.source.error(problem))?;
+        Scenario::of(Source {
+            drawn: Some(drawn),
+            ..self.source.clone()
+        })
+    }
+
+    /// What `[[swarm]]` drew, as overrides; empty if nothing was drawn.
+    pub fn drawn(&self) -> &[(String, String)] {
+        self.source.drawn()
+    }
+
     /// The text that was read, without the overrides.
     pub fn text(&self) -> &str {
         &self.source.text
     }
 
-    /// What was read, overrides included, as a document that can be changed and written.
+    /// What was read, with what was drawn and overrides, as a document that can be changed and
+    /// written.
     pub fn document(&self) -> toml::Table {
-        let read = document(&self.source).and_then(|(document, _)| {
-            toml::Table::deserialize(Deserializer::from(document))
+        let read = document(&self.source).and_then(|read| {
+            toml::Table::deserialize(Deserializer::from(read.document))
                 .map_err(|error| self.source.toml_error(&error))
         });
         read.expect("the same text was read before")
@@ -249,21 +279,42 @@ fn read_file(path: &Path) -> Result<(String, String), ScenarioError> {
 }
 
 fn read(source: &Source) -> Result<Scenario, ScenarioError> {
-    let (mut document, variants) = document(source)?;
+    let Read {
+        mut document,
+        variants,
+        swarm,
+    } = document(source)?;
     fault::nest(document.get_mut()).map_err(|problem| source.error(problem))?;
     let mut scenario = Scenario::deserialize(Deserializer::from(document))
         .map_err(|error| source.toml_error(&error))?;
     scenario.variants = variants;
+    scenario.is_open = !swarm.is_empty() && source.drawn.is_none();
     Ok(scenario)
 }
 
-/// The text as a document, with the chosen variant and the overrides put into it, and the
-/// names of all variants.
-fn document(source: &Source) -> Result<(Spanned<DeTable<'_>>, Vec<String>), ScenarioError> {
+/// A text that was parsed.
+struct Read<'s> {
+    /// With the chosen variant, what was drawn, and the overrides put into it.
+    document: Spanned<DeTable<'s>>,
+    /// The names of all variants.
+    variants: Vec<String>,
+    /// What can be drawn.
+    swarm: Vec<swarm::Entry<'s>>,
+}
+
+fn document(source: &Source) -> Result<Read<'_>, ScenarioError> {
     let mut document = DeTable::parse(&source.text).map_err(|error| source.toml_error(&error))?;
-    setting::lay_profile(source, document.get_mut());
-    let variants = variant::apply(source, document.get_mut())
-        .and_then(|variants| setting::apply(source, document.get_mut()).map(|()| variants))
-        .map_err(|problem| source.error(problem))?;
-    Ok((document, variants))
+    let inner = document.get_mut();
+    setting::lay_profile(source, inner);
+    let read = variant::apply(source, inner).and_then(|variants| {
+        let swarm = swarm::take(inner)?;
+        setting::apply(source, inner)?;
+        Ok((variants, swarm))
+    });
+    let (variants, swarm) = read.map_err(|problem| source.error(problem))?;
+    Ok(Read {
+        document,
+        variants,
+        swarm,
+    })
 }

@@ -17,13 +17,14 @@ use super::source::{Problem, Source};
 /// The override that chooses a variant.
 pub const VARIANT: &str = "variant";
 
-/// Puts every override of `source` into `document`, in order.
+/// Puts what was drawn, and then every override of `source`, into `document`, in order.
 pub(super) fn apply<'s>(source: &'s Source, document: &mut DeTable<'s>) -> Result<(), Problem> {
-    for (index, (key, value)) in source.settings.iter().enumerate() {
-        if key == VARIANT {
-            continue;
-        }
-        let span = source.setting_span(index);
+    let settings = source.settings.iter().enumerate();
+    let settings = settings.filter(|(_, (key, _))| key != VARIANT);
+    let settings = settings.map(|(index, pair)| (source.setting_span(index), pair));
+    let drawn = source.drawn().iter().enumerate();
+    let drawn = drawn.map(|(index, pair)| (source.drawn_span(index), pair));
+    for (span, (key, value)) in drawn.chain(settings) {
         put(document, key, parse_value(value, &span), &span).map_err(|message| Problem {
             span: span.clone(),
             message,

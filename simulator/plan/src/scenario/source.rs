@@ -22,6 +22,9 @@ pub enum ScenarioError {
     /// An override is wrong, in form or in what it leads to.
     #[error("--set {setting}: {message}")]
     Override { setting: String, message: String },
+    /// What the seed drew leads to no scenario.
+    #[error("drawn by [[swarm]]: {setting}: {message}")]
+    Drawn { setting: String, message: String },
     /// The profile does not go with the scenario and its overrides.
     #[error("--profile: {message}")]
     Profile { message: String },
@@ -49,6 +52,8 @@ pub(super) struct Source {
     /// The text of a profile, which was read without a mistake before.
     pub(super) profile: Option<String>,
     pub(super) settings: Vec<(String, String)>,
+    /// What `[[swarm]]` drew for a seed, below the overrides; `None` until it is asked.
+    pub(super) drawn: Option<Vec<(String, String)>>,
 }
 
 impl Source {
@@ -58,20 +63,33 @@ impl Source {
         start..start
     }
 
+    /// The span that stands for drawn value number `index`.
+    pub(super) fn drawn_span(&self, index: usize) -> Range<usize> {
+        self.setting_span(self.settings.len() + index)
+    }
+
     /// The span that stands for the profile as a whole.
     pub(super) fn profile_span(&self) -> Range<usize> {
-        self.setting_span(self.settings.len())
+        self.drawn_span(self.drawn().len())
+    }
+
+    /// What was drawn, if anything was.
+    pub(super) fn drawn(&self) -> &[(String, String)] {
+        self.drawn.as_deref().unwrap_or_default()
     }
 
     pub(super) fn error(&self, problem: Problem) -> ScenarioError {
         let Problem { span, message } = problem;
         let message = with_suggestion(message.replace('\n', " "));
         if let Some(index) = span.start.checked_sub(self.text.len() + 1) {
-            let Some((key, value)) = self.settings.get(index) else {
-                return ScenarioError::Profile { message };
+            let text = |(key, value): &(String, String)| format!("{key}={value}");
+            if let Some(setting) = self.settings.get(index).map(text) {
+                return ScenarioError::Override { setting, message };
+            }
+            return match self.drawn().get(index - self.settings.len()).map(text) {
+                Some(setting) => ScenarioError::Drawn { setting, message },
+                None => ScenarioError::Profile { message },
             };
-            let setting = format!("{key}={value}");
-            return ScenarioError::Override { setting, message };
         }
         let before = &self.text[..span.start];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -86,11 +104,11 @@ impl Source {
     /// An error of a check. A place in the file may be at odds with an override elsewhere,
     /// so the overrides are named as well.
     pub(super) fn check_error(&self, mut problem: Problem) -> ScenarioError {
-        if problem.span.start <= self.text.len() && !self.settings.is_empty() {
-            let settings = self.settings.iter();
-            let settings: Vec<String> = settings
-                .map(|(key, value)| format!("--set {key}={value}"))
-                .collect();
+        let settings = self.drawn().iter().chain(&self.settings);
+        let settings: Vec<String> = settings
+            .map(|(key, value)| format!("--set {key}={value}"))
+            .collect();
+        if problem.span.start <= self.text.len() && !settings.is_empty() {
             problem.message += &format!(" (with {})", settings.join(" "));
         }
         self.error(problem)

@@ -18,6 +18,8 @@ use crate::plan::ExactlyOnce;
 #[serde(deny_unknown_fields)]
 pub struct Workload {
     pub service: Spanned<Service>,
+    /// Whether it runs at all. Default true.
+    pub enabled: Option<Spanned<bool>>,
     /// Lock, cache. Default 5.
     pub clients: Option<Spanned<u64>>,
     /// Queue. Default 5.
@@ -161,6 +163,10 @@ impl Workload {
         *self.service.get_ref()
     }
 
+    pub fn is_enabled(&self) -> bool {
+        written(&self.enabled, true)
+    }
+
     pub fn clients(&self) -> u64 {
         written(&self.clients, 5)
     }
@@ -244,9 +250,9 @@ impl Workload {
 }
 
 impl super::Scenario {
-    /// Names of the workloads, in order: the service, and a number from the second of its
-    /// kind on (`queue-2`).
-    pub fn workload_names(&self) -> Vec<String> {
+    /// The workloads that run, in order, by name: the service, and a number from the second of
+    /// its kind on (`queue-2`), those that do not run included.
+    pub fn named_workloads(&self) -> Vec<(String, &Workload)> {
         let services = self.workloads.iter().map(|w| w.get_ref().service());
         let services: Vec<Service> = services.collect();
         let name = |(index, service): (usize, &Service)| {
@@ -256,6 +262,11 @@ impl super::Scenario {
                 before => format!("{}-{}", service.name(), before + 1),
             }
         };
-        services.iter().enumerate().map(name).collect()
+        let names = services.iter().enumerate().map(name);
+        let workloads = self.workloads.iter().map(Spanned::get_ref);
+        let named = names.zip(workloads);
+        named
+            .filter(|(_, workload)| workload.is_enabled())
+            .collect()
     }
 }

@@ -3,6 +3,7 @@
 mod faults;
 mod mistakes;
 mod objectives;
+mod swarm;
 
 use std::collections::BTreeSet;
 
@@ -210,6 +211,10 @@ fn shipped_scenarios_are_valid_and_listed() {
                 .unwrap_or_else(|error| panic!("{error}"));
             Plan::resolve(&chosen, 1).unwrap();
         }
+        let seeds = if scenario.is_open { 200 } else { 1 };
+        for seed in 1..=seeds {
+            Plan::resolve(&scenario, seed).unwrap_or_else(|e| panic!("{name}, seed {seed}: {e}"));
+        }
         let plan = Plan::resolve(&scenario, 1).unwrap();
         let lost = plan.objectives.iter().find(|o| o.figure == Metric::Lost);
         assert_eq!(lost.map(|objective| objective.limit), Some(0), "{name}");
@@ -221,7 +226,7 @@ fn shipped_scenarios_are_valid_and_listed() {
         let asked: BTreeSet<Service> = plan.workloads.iter().map(|w| w.kind.service()).collect();
         assert_eq!(asked, BTreeSet::from(Service::SHIPPED), "{name}");
     }
-    assert_eq!(count, 41);
+    assert_eq!(count, 42);
     let missing = Scenario::load("nowhere.toml").unwrap_err().to_string();
     assert!(
         missing.starts_with("nowhere.toml: cannot be read: "),
