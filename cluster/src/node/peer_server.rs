@@ -9,8 +9,8 @@ use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, SnapshotRespon
 use super::Node;
 use crate::event::NodeEvent;
 use crate::raft::hello::Greeting;
-use crate::raft::snapshot::{Arriving, Payload, SnapshotData};
-use crate::raft::wire::{Connection, First, PeerRequest, PeerResponse, SnapshotPiece};
+use crate::raft::snapshot::{Arriving, Payload, SnapshotData, SnapshotPiece};
+use crate::raft::wire::{Connection, First, PeerRequest, PeerResponse};
 use crate::raft::{NodeId, RaftWorld, Snapshot, TypeConfig, node_name, reason};
 
 pub(super) async fn serve<W: RaftWorld>(node: Node<W>, mut listener: W::Listener) {

@@ -25,8 +25,9 @@ use openraft::{EntryPayload, RaftNetworkFactory, RaftNetworkV2};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::hello::{Acquaintances, Greeting, refused};
+use super::snapshot::SnapshotPiece;
 use super::snapshot::{PIECE_BYTES, SnapshotData};
-use super::wire::{Connection, PeerRequest, PeerResponse, SnapshotPiece};
+use super::wire::{Connection, PeerRequest, PeerResponse};
 use super::{LogEntry, NodeId, RaftWorld, Snapshot, SnapshotMeta, TypeConfig, Vote, reason};
 use crate::event::{NodeEvent, Timed};
 use crate::storage::{Disk, SnapshotFile};

@@ -8,10 +8,10 @@
 
 use std::io;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::wire::SnapshotPiece;
-use super::{LogId, RaftWorld, SnapshotMeta};
+use super::{LogId, RaftWorld, SnapshotMeta, Vote};
 use crate::encode;
 use crate::state::State;
 use crate::storage::{Disk, SnapshotFile};
@@ -22,6 +22,21 @@ pub const PIECE_BYTES: u64 = 1 << 20;
 const ARRIVING_BYTES: usize = 64 << 20;
 /// What a payload takes beyond the state.
 const PREFIX_BYTES: usize = 20;
+
+/// Some bytes of a snapshot. Pieces of the same snapshot, whoever sends them, have the same
+/// `meta` and `total`.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct SnapshotPiece<W: RaftWorld> {
+    pub vote: Vote<W>,
+    pub meta: SnapshotMeta<W>,
+    /// Bytes of the whole snapshot.
+    pub total: u64,
+    /// Where in it `data` begins.
+    pub offset: u64,
+    /// None, to ask how much is there already.
+    pub data: Bytes,
+}
 
 /// The state and the chained hash that led to it.
 pub struct Payload {
@@ -175,10 +190,7 @@ impl<W: RaftWorld> Arriving<W> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
-    use crate::raft::Vote;
     use crate::state::Limits;
     use crate::world::RealWorld;
 

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::hello::{Greeting, Hello, MAGIC};
+use super::snapshot::SnapshotPiece;
 use super::{RaftWorld, SnapshotMeta, TypeConfig, Vote};
 use crate::encode;
 
@@ -46,21 +47,6 @@ pub enum PeerRequest<W: RaftWorld> {
     /// Like `Append`, of a leader that relies on the other's promise: for a while, to help
     /// nobody else to lead, whatever becomes of the connection.
     AppendPromising(AppendEntriesRequest<TypeConfig<W>>),
-}
-
-/// Some bytes of a snapshot. Pieces of the same snapshot, whoever sends them, have the same
-/// `meta` and `total`.
-#[derive(Serialize, Deserialize)]
-#[serde(bound = "")]
-pub struct SnapshotPiece<W: RaftWorld> {
-    pub vote: Vote<W>,
-    pub meta: SnapshotMeta<W>,
-    /// Bytes of the whole snapshot.
-    pub total: u64,
-    /// Where in it `data` begins.
-    pub offset: u64,
-    /// None, to ask how much is there already.
-    pub data: Bytes,
 }
 
 #[derive(Serialize, Deserialize)]

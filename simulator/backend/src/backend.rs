@@ -12,7 +12,8 @@ use squall_fault::{Action, Capability, Target};
 use squall_history::resources::ResourceSample;
 pub use squall_history::{BackendInfo, History};
 use squall_plan::plan::{ClockPlan, Plan};
-use squall_workload::service::{Services, shipped};
+use squall_workload::service::Services;
+use squall_workload::shipped;
 
 use crate::log::Logs;
 use crate::trace::Traced;

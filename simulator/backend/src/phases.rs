@@ -14,7 +14,8 @@ use super::site::Site;
 use squall_fault::node_name;
 use squall_history::{EventKind, HarnessEvent, LoadEvent, Phase};
 use squall_plan::plan::Plan;
-use squall_workload::{RunContext, audit, probe};
+use squall_workload::service::Services;
+use squall_workload::{RunContext, audits, probe};
 
 /// A new cluster must have a leader within this time.
 const FORM_LIMIT: Duration = Duration::from_secs(60);
@@ -31,6 +32,8 @@ pub struct Stage<S: Site> {
     pub nemesis: Rc<Nemesis<S>>,
     /// Shared by all clients.
     pub context: Rc<RunContext>,
+    /// What can be asked.
+    pub services: Services,
     /// What is to happen.
     pub plan: Rc<Plan>,
 }
@@ -117,9 +120,9 @@ impl<S: Site> Stage<S> {
 
     fn start_clients(&self) {
         self.site.among_clients(|| {
-            squall_workload::start(&self.context, &self.plan);
+            squall_workload::start(&self.context, &self.services, &self.plan);
             if let Some(probes) = &self.plan.probe {
-                probe::start(&self.context, &self.plan, probes);
+                probe::start(&self.context, &self.services, &self.plan, probes);
             }
         });
     }
@@ -190,10 +193,10 @@ impl<S: Site> Stage<S> {
         self.context.resume();
         self.site.among_clients(|| {
             let (context, plan) = (self.context.clone(), self.plan.clone());
+            let services = self.services.clone();
             self.context.spawn(async move {
-                if let Err(audit::Unfinished { why, in_progress }) =
-                    audit::run(&context, &plan, limit).await
-                {
+                let audited = audits::run(&context, &services, &plan, limit).await;
+                if let Err(audits::Unfinished { why, in_progress }) = audited {
                     let missed = HarnessEvent::Audit { why, in_progress };
                     context.recorder.missed(missed);
                 }

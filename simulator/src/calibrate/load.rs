@@ -72,7 +72,7 @@ pub(super) fn measured(
     let used = LocalSet::new().block_on(&runtime, async {
         let enter = |phase| context.recorder.record(EventKind::Phase { phase });
         enter(Phase::Warmup);
-        workload::start(&context, &plan);
+        workload::start(&context, &workload::shipped(), &plan);
         RealWorld::sleep(scenario::WARMUP).await;
         let before = Used::now(target)?;
         enter(Phase::Chaos);

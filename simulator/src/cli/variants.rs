@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::args::{Format, RunArgs};
 use super::exit::{Exit, Failure};
-use super::run::{check_backend, differs, out_dir, run_one};
+use super::one_run::{check_backend, differs, out_dir, run_one};
 use super::{print, style};
 use crate::ci::Heading;
 use crate::report::{Report, Variants, cases::Suite};

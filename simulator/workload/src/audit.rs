@@ -11,8 +11,8 @@ use std::time::Duration;
 use squall_world::Instant;
 use tokio::sync::Notify;
 
-use super::service::workloads_of;
-use super::{Client, RunContext, probe};
+use super::probe_names::probe_names;
+use super::{Client, RunContext};
 use squall_history::{Action, Outcome, Service};
 use squall_plan::plan::{Plan, WorkloadPlan};
 
@@ -36,41 +36,6 @@ pub struct Audit {
     is_stuck: bool,
 }
 
-/// What an audit could not finish in time.
-pub struct Unfinished {
-    /// In words.
-    pub why: String,
-    /// All was answered, and there was more than the time was enough for.
-    pub in_progress: bool,
-}
-
-/// Audits everything within `limit`.
-///
-/// # Errors
-/// What could not be finished in time.
-pub async fn run(context: &Rc<RunContext>, plan: &Plan, limit: Duration) -> Result<(), Unfinished> {
-    let mut audit = Audit {
-        client: client(context, plan, "audit".into(), 0),
-        plan: Rc::new(plan.clone()),
-        deadline: context.host.now() + limit,
-        unfinished: Vec::new(),
-        is_stuck: false,
-    };
-    for service in &context.services {
-        // What cannot be finished of one service must not keep the others from being audited.
-        audit.client.service = service.name();
-        service.audit(&mut audit).await;
-    }
-    if audit.unfinished.is_empty() {
-        Ok(())
-    } else {
-        Err(Unfinished {
-            why: audit.unfinished.join("; "),
-            in_progress: !audit.is_stuck,
-        })
-    }
-}
-
 fn client(context: &Rc<RunContext>, plan: &Plan, name: String, number: u64) -> Client {
     Client::of_harness(
         context.clone(),
@@ -83,15 +48,32 @@ fn client(context: &Rc<RunContext>, plan: &Plan, name: String, number: u64) -> C
 }
 
 impl Audit {
+    /// Of everything that `plan` says was asked, within `limit` from now.
+    pub(super) fn new(context: &Rc<RunContext>, plan: &Plan, limit: Duration) -> Self {
+        Audit {
+            client: client(context, plan, "audit".into(), 0),
+            plan: Rc::new(plan.clone()),
+            deadline: context.host.now() + limit,
+            unfinished: Vec::new(),
+            is_stuck: false,
+        }
+    }
+
+    /// What could not be finished, in words, and whether that was for want of time alone.
+    pub(super) fn unfinished(&self) -> Option<(String, bool)> {
+        let is_finished = self.unfinished.is_empty();
+        (!is_finished).then(|| (self.unfinished.join("; "), !self.is_stuck))
+    }
+
     /// The workloads that asked a service.
     pub fn workloads(&self, service: Service) -> impl Iterator<Item = &WorkloadPlan> {
-        workloads_of(&self.plan, service)
+        self.plan.workloads_of(service)
     }
 
     /// The names of the service's probes, each of which has an object of that name.
     pub fn probes(&self, service: Service) -> Vec<String> {
         if self.client.context.probed.borrow().contains(&service) {
-            probe::names(service).collect()
+            probe_names(service).collect()
         } else {
             Vec::new()
         }

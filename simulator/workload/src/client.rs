@@ -11,7 +11,7 @@ use squall_world::Instant;
 use super::driver::{Connection, Extras, Request};
 use super::random::{random_duration, sometimes};
 use super::shared::Shared;
-use super::{ClientHandle, RunContext, client_handle, exactly_once};
+use super::{ClientHandle, RunContext, client_handle};
 use squall_history::{Action, Outcome, Service};
 use squall_plan::plan::{OwnWorkload, Pacing, Payload, Seed, WorkloadKind, WorkloadPlan};
 
@@ -44,7 +44,13 @@ pub struct Client {
     pub(super) written: u64,
     pub(super) handle: Rc<ClientHandle>,
     /// For requests that are executed exactly once.
-    pub(super) session: Option<exactly_once::Session>,
+    pub(super) session: Option<Session>,
+}
+
+/// Where a client stands in its session.
+pub(super) struct Session {
+    pub(super) id: u64,
+    pub(super) sequence: u64,
 }
 
 /// Connections that nobody uses at the moment, the one used last on top.
@@ -194,7 +200,8 @@ impl Client {
                 let think = random_duration(&mut self.rng, min, max);
                 if !think.is_zero() || schedule.is_away(self.index) {
                     self.lend_connection();
-                    schedule.wait_for_turn(self.index, &self.context).await;
+                    let is_over = || self.context.is_stopped();
+                    schedule.wait_for_turn(self.index, is_over).await;
                     self.context.host.sleep(think).await;
                     self.borrow_connection();
                 }
@@ -207,7 +214,8 @@ impl Client {
                     .as_ref()
                     .expect("a rate is that of a load");
                 let schedule = schedule.clone();
-                let at_us = schedule.next_arrival(&self.context).await?;
+                let is_over = || self.context.is_stopped();
+                let at_us = schedule.next_arrival(is_over).await?;
                 let now_us = self.context.recorder.now_us();
                 if let Some(left_us @ 1..) = at_us.checked_sub(now_us) {
                     self.context

@@ -13,10 +13,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::RunContext;
-
-/// How long until a client that crashed is replaced.
-const RESTART_DELAY: Duration = Duration::from_millis(200);
 /// How long a client in a storm waits for an answer.
 pub(super) const STORM_TIMEOUT: Duration = Duration::from_millis(100);
 
@@ -59,6 +55,19 @@ impl ClientHandle {
         self.stormed.get()
     }
 
+    /// Another client lives from now on, who took the place of the one before.
+    pub(super) fn set_name(&self, name: &str) {
+        name.clone_into(&mut self.name.borrow_mut());
+    }
+
+    /// Resolves when `client` has ended, or is crashed: to whether it was.
+    pub(super) fn until_crash<F: Future<Output = ()>>(self: &Rc<Self>, client: F) -> Abortable<F> {
+        Abortable {
+            client: Some(Box::pin(client)),
+            handle: self.clone(),
+        }
+    }
+
     pub(super) fn is_storming(&self) -> bool {
         self.storms.get() > 0
     }
@@ -68,42 +77,8 @@ impl ClientHandle {
     }
 }
 
-/// Runs a client, and its successors when it crashes, as a task of the present host. `live`
-/// makes a client of a name; `ended` is called when there will be none any more.
-pub(super) fn spawn<F: Future<Output = ()> + 'static>(
-    context: &Rc<RunContext>,
-    name: String,
-    live: impl Fn(Rc<ClientHandle>, String) -> F + 'static,
-    ended: impl FnOnce() + 'static,
-) {
-    let handle = Rc::new(ClientHandle::default());
-    context.clients.borrow_mut().push(handle.clone());
-    let shared = context.clone();
-    context.spawn(async move {
-        let mut life = 0;
-        loop {
-            let name = match life {
-                0 => name.clone(),
-                _ => format!("{name}~{life}"),
-            };
-            *handle.name.borrow_mut() = name.clone();
-            let client = Box::pin(live(handle.clone(), name));
-            let crashed = Abortable {
-                client: Some(client),
-                handle: handle.clone(),
-            };
-            if !crashed.await || shared.is_stopped() {
-                ended();
-                return;
-            }
-            life += 1;
-            shared.host.sleep(RESTART_DELAY).await;
-        }
-    });
-}
-
 /// A client that may crash; resolves to whether it did.
-struct Abortable<F> {
+pub(super) struct Abortable<F> {
     /// Dropped at the crash.
     client: Option<Pin<Box<F>>>,
     handle: Rc<ClientHandle>,

@@ -1,24 +1,40 @@
 //! The driver of Squall's own cluster: actions become commands and queries, replies become
-//! outcomes.
+//! outcomes. Says which driver the clients of a run have.
+
+use std::rc::Rc;
 
 use squall_cluster::client::{CallError, Client, Tracking};
-use squall_cluster::protocol::{Push, ReadMode};
-use squall_cluster::state::command::{Command, Query, Refusal, Reply};
+use squall_cluster::protocol::Push;
+use squall_cluster::state::command::{Refusal, Reply};
 use squall_world::{Instant, World};
 
-use super::driver::{Connection, Invalidations, LocalFuture, Request};
-use super::{cache, lock, queue};
-use squall_history::{Action, Outcome, Service};
+use super::asked::Asked;
+use super::driver::{Connect, Connection, Foreign, Invalidations, LocalFuture, Request};
+use super::{Drivers, RunContext, cache, lock, queue};
+use squall_history::{Action, Outcome, Recorder, Service};
 
-/// What a node is sent.
-pub(super) enum Asked {
-    Write(Command),
-    /// Served as the mode says; `None`: linearizable.
-    Read(Option<ReadMode>, Query),
+impl RunContext {
+    /// For clients of Squall's own cluster in the world `W`.
+    pub fn new<W: World>(recorder: Recorder, addresses: Vec<String>) -> Rc<Self> {
+        Self::with_drivers::<W>(recorder, addresses, None)
+    }
+
+    /// For clients of another system, if `drivers` are given.
+    pub fn with_drivers<W: World>(
+        recorder: Recorder,
+        addresses: Vec<String>,
+        drivers: Option<Drivers>,
+    ) -> Rc<Self> {
+        let is_foreign = drivers.is_some();
+        let connect: Connect = match drivers {
+            Some(drivers) => Box::new(move |_, number| Box::new(Foreign(drivers(number)))),
+            None => Box::new(|addresses, number| {
+                Box::new(Cluster(Client::<W>::new(addresses.to_vec(), number)))
+            }),
+        };
+        Self::with_connect::<W>(recorder, addresses, connect, is_foreign)
+    }
 }
-
-/// Why an operation failed whose session has ended.
-pub(super) const NO_SESSION: &str = "NoSession";
 
 /// A connection to Squall's own cluster.
 pub(super) struct Cluster<W: World>(pub(super) Client<W>);
@@ -106,21 +122,6 @@ fn is_hold(action: &Action) -> bool {
         action,
         Acquire { .. } | Release { .. } | KeepAlive { .. } | CloseSession { .. }
     )
-}
-
-/// A payload of `bytes` that begins with `value`.
-pub(super) fn payload(value: &str, bytes: u64) -> bytes::Bytes {
-    let mut payload = Vec::with_capacity(value.len().max(bytes as usize));
-    payload.extend_from_slice(value.as_bytes());
-    payload.push(b' ');
-    payload.resize(payload.len().max(bytes as usize), b'.');
-    payload.into()
-}
-
-/// The value that a payload begins with.
-pub(super) fn value_of(payload: &[u8]) -> String {
-    let end = payload.iter().position(|byte| *byte == b' ');
-    String::from_utf8_lossy(&payload[..end.unwrap_or(payload.len())]).into_owned()
 }
 
 #[cfg(test)]

@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use squall_cluster::state::command::Once;
 
-use super::cluster::NO_SESSION;
+use super::asked::NO_SESSION;
+use super::client::Session;
 use super::driver::Extras;
 use super::{Client, random_duration, sometimes};
 use squall_history::{Action, Outcome};
@@ -26,12 +27,6 @@ const GIVE_UP: Duration = Duration::from_secs(20);
 /// Rest between attempts.
 const REST: Duration = Duration::from_millis(20);
 const TTL_MS: u64 = 600_000;
-
-/// Where a client stands in its session.
-pub(super) struct Session {
-    id: u64,
-    sequence: u64,
-}
 
 impl Client {
     /// The next position in this client's session, opened if there is none; `None` if that

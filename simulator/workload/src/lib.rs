@@ -16,11 +16,13 @@ use std::time::Duration;
 use client::{Pace, Pool};
 use load::{Load, WorkloadSchedule};
 use random::{chance, random_duration, sometimes};
-use service::{Role, Service};
+use service::{Role, Service, Services};
 use shared::Shared;
 use squall_plan::plan::{Plan, WorkloadPlan};
 
-pub mod audit;
+mod asked;
+mod audit;
+pub mod audits;
 mod cache;
 mod client;
 mod client_handle;
@@ -29,17 +31,21 @@ mod driver;
 mod exactly_once;
 mod gauge;
 mod host;
+mod keys;
 mod limited;
 pub mod load;
 mod lock;
 mod near;
 pub mod probe;
+mod probe_names;
 mod queue;
 mod random;
+mod reader;
 mod records;
 mod run_context;
 pub mod service;
 mod shared;
+mod shipped;
 
 pub use audit::Audit;
 pub use client::{Client, Over};
@@ -47,18 +53,22 @@ pub use client_handle::ClientHandle;
 pub use driver::{ClientDriver, Drivers, LocalFuture};
 pub use gauge::{Gauge, Usage};
 pub use run_context::RunContext;
+pub use shipped::shipped;
 
 /// Between two looks of those who only look, where a load paces the others.
 const LOOK_REST: Duration = Duration::from_millis(10);
 
+/// How long until a client that crashed is replaced.
+const RESTART_DELAY: Duration = Duration::from_millis(200);
+
 /// Starts the clients of all workloads on the present host, and the task that paces them if
 /// the plan has a load.
-pub fn start(context: &Rc<RunContext>, plan: &Plan) {
+pub fn start(context: &Rc<RunContext>, services: &Services, plan: &Plan) {
     let load = plan.load.as_ref().map(|load| Load::new(load, plan));
     *context.load.borrow_mut() = load.clone();
     for (index, workload) in plan.workloads.iter().enumerate() {
         let schedule = load.as_ref().map(|load| load.schedule(index));
-        start_workload(context, workload, schedule);
+        start_workload(context, services, workload, schedule);
     }
     if let Some(load) = load {
         context.spawn(load::drive(context.clone(), load));
@@ -69,11 +79,12 @@ pub fn start(context: &Rc<RunContext>, plan: &Plan) {
 /// The run has no such service, which is for whoever makes the run to see first.
 fn start_workload(
     context: &Rc<RunContext>,
+    services: &Services,
     plan: &WorkloadPlan,
     schedule: Option<Rc<WorkloadSchedule>>,
 ) {
     let name = plan.kind.service();
-    let mut services = context.services.iter();
+    let mut services = services.iter();
     let service = services.find(|service| service.name() == name);
     let service = service.unwrap_or_else(|| panic!("no service `{}`", name.name()));
     let roles = service.roles(plan);
@@ -130,6 +141,36 @@ fn start_role(
                 shared.limited.leave();
             }
         };
-        client_handle::spawn(context, name, live, ended);
+        spawn(context, name, live, ended);
     }
+}
+
+/// Runs a client, and its successors when it crashes, as a task of the present host. `live`
+/// makes a client of a name; `ended` is called when there will be none any more.
+fn spawn<F: Future<Output = ()> + 'static>(
+    context: &Rc<RunContext>,
+    name: String,
+    live: impl Fn(Rc<ClientHandle>, String) -> F + 'static,
+    ended: impl FnOnce() + 'static,
+) {
+    let handle = Rc::new(ClientHandle::default());
+    context.clients.borrow_mut().push(handle.clone());
+    let shared = context.clone();
+    context.spawn(async move {
+        let mut life = 0;
+        loop {
+            let name = match life {
+                0 => name.clone(),
+                _ => format!("{name}~{life}"),
+            };
+            handle.set_name(&name);
+            let client = live(handle.clone(), name);
+            if !handle.until_crash(client).await || shared.is_stopped() {
+                ended();
+                return;
+            }
+            life += 1;
+            shared.host.sleep(RESTART_DELAY).await;
+        }
+    });
 }

@@ -15,7 +15,7 @@ use squall_cluster::state::command::{
 };
 use squall_world::Instant;
 
-use super::cluster::Asked;
+use super::asked::Asked;
 use super::service::{Probe, Role, Service};
 use super::{Audit, Client, LocalFuture, Over, chance, random_duration, sometimes};
 use squall_history::{self as history, Action, Holder, Outcome};

@@ -20,9 +20,9 @@ use std::time::Duration;
 use squall_cluster::protocol::Push;
 use squall_world::Instant;
 
-use super::cache::{get, key_name, volatile_name};
 use super::driver::{Connection, Invalidations};
 use super::host::Host;
+use super::keys::{get, key_name, volatile_name};
 use super::{Client, Over, RunContext};
 use squall_history::{Action, EventKind, Outcome, Recorder, StreamEvent};
 use squall_plan::plan::WorkloadKind;

@@ -10,13 +10,11 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::service::{Probe, workloads_of};
+use super::probe_names::{PROBERS, probe_names};
+use super::service::{Probe, Services};
 use super::{Client, RunContext};
-use squall_history::{PROBE, Service};
 use squall_plan::plan::{Plan, ProbePlan};
 
-/// Probes taking turns, a service.
-const PROBERS: u64 = 4;
 /// Probing is dense from this long before an expected disturbance …
 const DENSE_BEFORE_US: u64 = 200_000;
 /// … until this long after it, or after the last failed probe.
@@ -63,17 +61,17 @@ impl Density {
 
 /// Starts the probes of the services on the present host: of all that Squall's own cluster
 /// has, and of those that the workloads ask of another system, which need not have the rest.
-pub fn start(context: &Rc<RunContext>, plan: &Plan, probe: &ProbePlan) {
+pub fn start(context: &Rc<RunContext>, services: &Services, plan: &Plan, probe: &ProbePlan) {
     let mut moments_us: Vec<u64> = (plan.faults.iter())
         .flat_map(|fault| [fault.at_us, fault.until_us])
         .collect();
     moments_us.sort_unstable();
     moments_us.dedup();
-    let mut services: Vec<_> = context.services.iter().collect();
+    let mut services: Vec<_> = services.iter().collect();
     services.sort_by_key(|service| service.name());
     for service in services {
         let name = service.name();
-        let is_asked = workloads_of(plan, name).next().is_some();
+        let is_asked = plan.workloads_of(name).next().is_some();
         if context.is_foreign && !is_asked || service.probe().is_none() {
             continue;
         }
@@ -83,7 +81,7 @@ pub fn start(context: &Rc<RunContext>, plan: &Plan, probe: &ProbePlan) {
             moments_us: moments_us.clone(),
             failed_us: Cell::new(None),
         });
-        for (prober, client) in (0..).zip(names(name)) {
+        for (prober, client) in (0..).zip(probe_names(name)) {
             let client = Client::of_harness(
                 context.clone(),
                 client,
@@ -96,11 +94,6 @@ pub fn start(context: &Rc<RunContext>, plan: &Plan, probe: &ProbePlan) {
             context.spawn(run(client, density.clone(), probe, prober));
         }
     }
-}
-
-/// The names of a service's probes.
-pub(super) fn names(service: Service) -> impl Iterator<Item = String> {
-    (0..PROBERS).map(move |prober| format!("{PROBE}{}-{}", service.name(), prober + 1))
 }
 
 /// How long a probe waits for an answer: several times what an undisturbed operation takes

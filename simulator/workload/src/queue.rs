@@ -13,7 +13,7 @@ use squall_cluster::state::command::{
     Command, Delivery, NewMessage, Query, QueueCommand, QueueInfo, QueueSettings, Reply,
 };
 
-use super::cluster::{Asked, payload, value_of};
+use super::asked::{Asked, payload, value_of};
 use super::driver::Extras;
 use super::service::{Probe, Role, Service};
 use super::{Audit, Client, LocalFuture, Over, Pace, random_duration, sometimes};

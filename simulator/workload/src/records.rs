@@ -7,18 +7,11 @@
 
 use rand::RngExt;
 
-use super::cache::{Reader, key_name};
+use super::keys::key_name;
+use super::reader::Reader;
 use super::{Client, Over};
 use squall_history::Action;
 use squall_plan::plan::{Records, WorkloadKind};
-
-/// The records that are there, as far as their application knows.
-#[derive(Default)]
-pub(super) struct Live {
-    numbers: Vec<u64>,
-    /// Inserted since operations count.
-    inserted: u64,
-}
 
 /// What is done next.
 enum Step {

@@ -4,17 +4,14 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use squall_cluster::client;
 use squall_world::World;
 use tokio::sync::Notify;
 
-use super::cluster::Cluster;
-use super::driver::{Connect, Connection, Foreign};
+use super::driver::{Connect, Connection};
 use super::host::Host;
 use super::load::Load;
-use super::service::{Services, shipped};
 use super::shared::Shared;
-use super::{ClientHandle, Drivers, Gauge, Usage};
+use super::{ClientHandle, Gauge, Usage};
 use squall_history::{Recorder, Service};
 
 /// State that all clients of a run share.
@@ -25,7 +22,6 @@ pub struct RunContext {
     connect: Connect,
     /// Whether the cluster is not Squall's own.
     pub is_foreign: bool,
-    pub(super) services: Services,
     /// The services that have probes.
     pub(super) probed: RefCell<BTreeSet<Service>>,
     /// Client addresses of the nodes.
@@ -46,32 +42,18 @@ pub struct RunContext {
 }
 
 impl RunContext {
-    /// For clients of Squall's own cluster in the world `W`.
-    pub fn new<W: World>(recorder: Recorder, addresses: Vec<String>) -> Rc<Self> {
-        Self::with_drivers::<W>(recorder, addresses, None, shipped())
-    }
-
-    /// For clients of another system, if `drivers` are given, and of these services.
-    pub fn with_drivers<W: World>(
+    /// For clients of the world `W`, each of which asks by what `connect` makes for it.
+    pub(super) fn with_connect<W: World>(
         recorder: Recorder,
         addresses: Vec<String>,
-        drivers: Option<Drivers>,
-        services: Services,
+        connect: Connect,
+        is_foreign: bool,
     ) -> Rc<Self> {
-        let is_foreign = drivers.is_some();
-        let connect: Connect = match drivers {
-            Some(drivers) => Box::new(move |_, number| Box::new(Foreign(drivers(number)))),
-            None => Box::new(|addresses, number| {
-                let client = client::Client::<W>::new(addresses.to_vec(), number);
-                Box::new(Cluster(client))
-            }),
-        };
         Rc::new(Self {
             recorder,
             host: Host::of::<W>(),
             connect,
             is_foreign,
-            services,
             probed: RefCell::default(),
             addresses,
             stopped: Cell::new(false),

@@ -1,6 +1,6 @@
 //! Defines a service for the harness: its clients, its probes and its audit.
 //!
-//! Locks, queues and caches implement [`Service`], and [`shipped`] lists them; a service from
+//! Locks, queues and caches implement [`Service`], and [`shipped`](super::shipped()) lists them; a service from
 //! outside implements the same and is given to a run with its system. Everything that has to
 //! know all services asks the list of the run.
 
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{Audit, Client, LocalFuture};
 use squall_check::OwnCheck;
 use squall_history::{self as history, Outcome};
-use squall_plan::plan::{Plan, WorkloadPlan};
+use squall_plan::plan::WorkloadPlan;
 
 /// A service that workloads ask.
 pub trait Service: Send + Sync {
@@ -87,21 +87,3 @@ pub trait Probe {
 /// The services of a run, in the order of its audit: what is only read comes first, and
 /// queues, whose draining may take all the time there is, last.
 pub type Services = Vec<Arc<dyn Service>>;
-
-/// The services that ship with Squall.
-pub fn shipped() -> Services {
-    vec![
-        Arc::new(super::cache::Cache),
-        Arc::new(super::lock::Lock),
-        Arc::new(super::queue::Queue),
-    ]
-}
-
-/// Those workloads of the plan that ask this service.
-pub(super) fn workloads_of(
-    plan: &Plan,
-    service: history::Service,
-) -> impl Iterator<Item = &WorkloadPlan> {
-    let workloads = plan.workloads.iter();
-    workloads.filter(move |workload| workload.kind.service() == service)
-}

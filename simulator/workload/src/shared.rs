@@ -5,7 +5,6 @@ use std::rc::Rc;
 
 use super::limited::Limited;
 use super::load::WorkloadSchedule;
-use super::records;
 use squall_plan::plan::{KeyDraw, Seed, WorkloadKind, WorkloadPlan};
 
 /// What the clients of one workload share.
@@ -17,7 +16,15 @@ pub(super) struct Shared {
     pub(super) keys: KeyDraw,
     /// Keys set before the rest begins.
     pub(super) preloaded: Cell<u64>,
-    pub(super) records: RefCell<records::Live>,
+    pub(super) records: RefCell<LiveRecords>,
+}
+
+/// The records that are there, as far as the application of a workload knows.
+#[derive(Default)]
+pub(super) struct LiveRecords {
+    pub(super) numbers: Vec<u64>,
+    /// Inserted since operations count.
+    pub(super) inserted: u64,
 }
 
 impl Shared {

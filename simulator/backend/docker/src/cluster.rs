@@ -76,6 +76,7 @@ impl Cluster {
             nemesis: Nemesis::new(site.clone(), context.clone(), &plan),
             site,
             context,
+            services: squall_workload::shipped(),
             plan,
         };
         Ok(Self {

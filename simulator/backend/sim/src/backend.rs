@@ -7,7 +7,8 @@ use squall_backend::log::{LogFilter, Logs};
 use squall_backend::trace::{TraceFilter, Traced};
 use squall_fault::Capability;
 use squall_plan::plan::Plan;
-use squall_workload::service::{Services, shipped};
+use squall_workload::service::Services;
+use squall_workload::shipped;
 
 use super::log::Capture;
 use super::run_system;

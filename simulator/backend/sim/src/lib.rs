@@ -160,7 +160,7 @@ fn run_with(
     let addresses: Vec<String> = addresses.collect();
     let drivers = system.map(|system| drivers(system, &addresses));
     let services = backend::services(system);
-    let context = RunContext::with_drivers::<SimWorld>(recorder, addresses, drivers, services);
+    let context = RunContext::with_drivers::<SimWorld>(recorder, addresses, drivers);
     record_node_events(&context);
 
     let cluster = Cluster::new(
@@ -181,6 +181,7 @@ fn run_with(
         nemesis: Nemesis::new(site.clone(), context.clone(), &plan),
         site,
         context: context.clone(),
+        services,
         plan: plan.clone(),
     };
     let outcome = Rc::new(RefCell::new(None));

@@ -16,7 +16,8 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use super::disk::SimDisk;
 use super::world::SimWorld;
 use squall_history::NodeEvent;
-use squall_workload::service::{Services, shipped};
+use squall_workload::service::Services;
+use squall_workload::shipped;
 use squall_workload::{ClientDriver, LocalFuture};
 
 /// A replicated service under test.

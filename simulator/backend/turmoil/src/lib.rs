@@ -184,6 +184,7 @@ fn add_clients(
         nemesis: Nemesis::new(site.clone(), context.clone(), plan),
         site,
         context: context.clone(),
+        services: squall_workload::shipped(),
         plan: plan.clone(),
     };
     let lead = async move {

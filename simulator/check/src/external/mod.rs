@@ -20,6 +20,7 @@ mod picture;
 mod records;
 mod scene;
 mod set;
+mod shown;
 mod total_queue;
 
 pub use scene::Scene;

@@ -7,10 +7,9 @@
 //! one are tried. A prefix that cannot be decided within the bounds counts as not wrong;
 //! then a shorter one may be, and the finding says so.
 
-use std::rc::Rc;
-
 use super::Limits;
 use super::records::Records;
+use super::shown::Shown;
 use crate::linearizability::zones::Conflict;
 use crate::linearizability::{Call, Limit, Specification, Stuck, Verdict, search_until};
 
@@ -54,19 +53,6 @@ pub(super) trait Object {
 
     /// Its operations, in order of invocation.
     fn operations(&self) -> Vec<Shown>;
-}
-
-/// An operation as a reader sees it.
-#[derive(Debug, Clone)]
-pub(super) struct Shown {
-    pub(super) client: Rc<str>,
-    /// `write 3`, for little room.
-    pub(super) label: String,
-    /// With answer and place, for much.
-    pub(super) words: String,
-    pub(super) invoked: usize,
-    /// Position of the answer; `None` while the outcome is unknown.
-    pub(super) returned: Option<usize>,
 }
 
 /// The end of the shortest prefix of `object` that is found wrong, and whether every shorter

@@ -7,7 +7,8 @@
 
 use std::rc::Rc;
 
-use super::object::{Explanation, Finding, Object, Shown, found};
+use super::object::{Explanation, Finding, Object, found};
+use super::shown::Shown;
 use super::{Limits, Model};
 use crate::linearizability::{Bounds, Verdict};
 use crate::log_order::{Answer, lock, queue};

@@ -38,7 +38,14 @@ tr.stuck td{color:#c0271a;font-weight:bold}\
 @media (prefers-color-scheme:dark){body{background:#181a1f;color:#e4e4e4}\
 tr.stuck td{color:#ff7a6b}}";
 
-pub(super) fn html(scene: &Scene) -> String {
+impl Scene {
+    /// One HTML page that needs nothing else.
+    pub fn to_html(&self) -> String {
+        html(self)
+    }
+}
+
+fn html(scene: &Scene) -> String {
     let title = escaped(&scene.title);
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\

@@ -14,7 +14,7 @@ use std::rc::Rc;
 use serde_json::value::RawValue;
 
 use super::edn::{Datum, Values};
-use super::object::Shown;
+use super::shown::Shown;
 use super::{Format, InputError};
 use squall_history::jsonl::MAX_LINE_BYTES;
 

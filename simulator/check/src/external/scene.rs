@@ -2,11 +2,11 @@
 //!
 //! Shows the end of the shortest wrong prefix of one object: what could be ordered, what
 //! then had to come and does not fit, and the faults in force meanwhile. Drawing is for
-//! [`super::picture`].
+//! `picture`.
 
-use super::object::{Explanation, Shown};
-use super::picture;
+use super::object::Explanation;
 use super::records::Records;
+use super::shown::Shown;
 use crate::view::View;
 use squall_history::FaultStatus;
 
@@ -131,11 +131,6 @@ impl Scene {
             earlier: begun - near.len(),
             prefix,
         }
-    }
-
-    /// One HTML page that needs nothing else.
-    pub fn to_html(&self) -> String {
-        picture::html(self)
     }
 }
 

@@ -1,6 +1,6 @@
 //! `[chaos]`: faults drawn from the seed.
 //!
-//! Each seed first leaves a random half of the kinds out (swarm testing: Groce et al.,
+//! Each seed first leaves kinds out, half of them by default (swarm testing: Groce et al.,
 //! "Swarm testing", ISSTA 2012), because kinds hide each other: a bug that needs twenty
 //! transfers never shows while every other fault is a power loss. Then the chaos phase is
 //! cut into spells: quiet ones, steady ones, and bursts of faults almost at once. What
@@ -79,17 +79,21 @@ struct Faults {
 }
 
 impl FaultGenerator<'_> {
-    /// The kinds of this seed: each with a chance of one half, and at least one.
+    /// The kinds of this seed: each with the chance of one that is kept, and at least one.
     fn swarm(&mut self) -> Vec<FaultKind> {
         let mut possible = self.options.kinds.clone();
         possible.retain(|kind| self.options.allows(*kind));
         possible.sort_unstable();
         possible.dedup();
-        if !self.options.swarm || possible.is_empty() {
+        let kept_ppm = self.options.kept_ppm;
+        if kept_ppm == 1_000_000 || possible.is_empty() {
             return possible;
         }
         let mut kinds = possible.clone();
-        kinds.retain(|_| self.below(2) == 0);
+        kinds.retain(|_| match kept_ppm {
+            500_000 => self.below(2) == 0,
+            kept_ppm => self.below(1_000_000) < kept_ppm,
+        });
         if kinds.is_empty() {
             kinds.push(self.pick(&possible));
         }

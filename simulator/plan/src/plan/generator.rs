@@ -16,7 +16,8 @@ pub(super) struct ChaosOptions {
     pub(super) nodes: usize,
     pub(super) spares: usize,
     pub(super) kinds: Vec<FaultKind>,
-    pub(super) swarm: bool,
+    /// Share of the kinds that a seed uses, parts per million.
+    pub(super) kept_ppm: u32,
     pub(super) gap_us: (u64, u64),
     pub(super) lasts_us: (u64, u64),
     pub(super) budget: Budget,

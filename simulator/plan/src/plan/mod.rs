@@ -362,6 +362,12 @@ impl Plan {
         Ok(resolve::resolve(&scenario.draw(seed)?, Seed(seed)))
     }
 
+    /// The workloads that ask this service.
+    pub fn workloads_of(&self, service: Service) -> impl Iterator<Item = &WorkloadPlan> {
+        let workloads = self.workloads.iter();
+        workloads.filter(move |workload| workload.kind.service() == service)
+    }
+
     /// The stream `name` of this plan.
     pub fn stream(&self, name: &str) -> Seed {
         Seed(self.seed).fork(name)

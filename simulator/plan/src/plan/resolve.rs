@@ -392,7 +392,10 @@ fn chaos_options(chaos: &Chaos, cluster: &ClusterPlan) -> ChaosOptions {
                 kinds.collect()
             }
         },
-        swarm: chaos.swarm,
+        kept_ppm: match chaos.swarm {
+            true => chaos.kept.0,
+            false => 1_000_000,
+        },
         gap_us: us(chaos.gap()),
         lasts_us: us(chaos.lasts()),
         budget: match chaos.budget {

@@ -201,6 +201,8 @@ pub struct Chaos {
     pub kinds: Option<Spanned<Vec<Spanned<FaultKind>>>>,
     /// Whether each seed leaves some kinds out. Default true.
     pub swarm: bool,
+    /// Share of the kinds that a seed keeps, if it leaves some out. Default 50%.
+    pub kept: Share,
     /// From one fault's beginning to the next one's, in a steady spell. Default 300 ms to 4 s.
     pub gap: Spanned<Bounds<Duration>>,
     /// How long a fault lasts. Default 200 ms to 5 s.
@@ -239,6 +241,7 @@ impl Default for Chaos {
         Chaos {
             kinds: None,
             swarm: true,
+            kept: Share(500_000),
             gap: unwritten(Bounds::default()),
             lasts: unwritten(Bounds::default()),
             budget: Budget::Minority,

@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::RunContext;
 use schedule::Schedule;
 use squall_plan::plan::{LoadPlan, Plan, Seed, WorkloadPlan};
 
@@ -89,8 +88,8 @@ impl WorkloadSchedule {
     }
 
     /// Until the user is there, or the run is over.
-    pub(super) async fn wait_for_turn(&self, user: u64, context: &RunContext) {
-        while self.is_away(user) && !context.is_stopped() {
+    pub(super) async fn wait_for_turn(&self, user: u64, is_over: impl Fn() -> bool) {
+        while self.is_away(user) && !is_over() {
             self.changed.notified().await;
         }
     }
@@ -102,9 +101,9 @@ impl WorkloadSchedule {
     }
 
     /// When the next operation starts that nobody has taken; `None` when the run is over.
-    pub(super) async fn next_arrival(&self, context: &RunContext) -> Option<u64> {
+    pub(super) async fn next_arrival(&self, is_over: impl Fn() -> bool) -> Option<u64> {
         loop {
-            if context.is_stopped() {
+            if is_over() {
                 return None;
             }
             let next = self.arrivals.borrow_mut().pop_front();

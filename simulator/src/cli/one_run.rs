@@ -1,0 +1,164 @@
+//! Plays one scenario with one seed, and writes and shows what happened.
+
+use std::path::{Path, PathBuf};
+
+use squall_cluster::planted::{self, Bug};
+
+use super::args::{Format, RunArgs};
+use super::exit::{Exit, Failure};
+use super::interrupt::Interrupt;
+use super::live::Live;
+use super::{print, progress, style, verify};
+use crate::backends::{Backend, LogFilter, LogLine, Logs, Options};
+use crate::environment::Environment;
+use crate::plan::Plan;
+use crate::report;
+use crate::run::{self, Judged};
+use crate::run_dir::{Manifest, RunDir, log_name};
+use crate::scenario::Scenario;
+
+/// Whether another run of the seed differed, if that was looked at.
+pub(super) fn differs(args: &RunArgs, is_repeatable: bool) -> Option<bool> {
+    args.verify.then_some(!is_repeatable)
+}
+
+/// Runs, writes and shows a scenario that has no variants, or of which one was chosen. Also
+/// returns whether it could be repeated, which is `true` if nobody asked.
+pub(super) fn run_one(
+    args: &RunArgs,
+    scenario: &Scenario,
+    shows: bool,
+) -> Result<(Judged, bool), Failure> {
+    let context =
+        super::baseline::context(scenario, &args.scenario.scenario, args.baseline.as_deref())?;
+    let out = out_dir(args, scenario);
+    RunDir::must_not_hold_another(&out, scenario.name.get_ref(), args.seed)?;
+    let dir = RunDir::create(&out)?;
+    let mut manifest = manifest(args);
+    let judged = {
+        let _live = live(args, scenario)?;
+        let backend = backend(args)?;
+        run::run_on(
+            &*backend,
+            scenario,
+            args.seed,
+            &manifest.reproduce(),
+            context,
+        )?
+    };
+    manifest.started = Some(judged.report.sim.started.clone());
+    dir.write(&manifest, scenario, &judged)?;
+    if shows {
+        show(args.format, &judged, dir.path());
+    }
+    if judged.report.verdict.exit_code() != Exit::Pass as u8 {
+        show_last_lines(&judged.logs, dir.path());
+    }
+    let is_repeatable = !args.verify || verify::verify(args, dir.path())?;
+    Ok((judged, is_repeatable))
+}
+
+/// Refuses what the chosen backend cannot do, before a directory is made.
+pub(super) fn check_backend(args: &RunArgs, scenario: &Scenario) -> Result<(), Failure> {
+    let backend = super::open(args.backend, options(args))?;
+    let info = backend.info();
+    if args.verify && !info.simulated {
+        return Err(Failure::usage(format!(
+            "--verify is for simulation: on {} nothing happens twice in the same way",
+            info.title
+        )));
+    }
+    Ok(run::plan_for(&*backend, scenario, args.seed).map(drop)?)
+}
+
+/// The backend, ready to run. Where time is real, it looks for a wish to end early.
+fn backend(args: &RunArgs) -> Result<Box<dyn Backend>, Failure> {
+    let mut options = options(args);
+    if !args.backend.info.simulated {
+        let interrupt = Interrupt::listen()?;
+        options.interrupted = Some(Box::new(move || interrupt.is_asked()));
+    }
+    super::open(args.backend, options)
+}
+
+fn options(args: &RunArgs) -> Options {
+    Options {
+        log: Some(LogFilter::warnings()),
+        node_binary: args.node_binary.clone(),
+        planted: args.planted.clone(),
+        ..Options::default()
+    }
+}
+
+/// Shows how the run stands for as long as what is returned lives.
+fn live(args: &RunArgs, scenario: &Scenario) -> Result<Option<Live>, Failure> {
+    if args.quiet {
+        return Ok(None);
+    }
+    let plan = Plan::resolve(scenario, args.seed)?;
+    Ok(Some(Live::begin(&plan)))
+}
+
+fn show(format: Format, judged: &Judged, dir: &Path) {
+    match format {
+        Format::Text => {
+            let dir = dir.display().to_string();
+            print(&report::text(&judged.report, style(), Some(&dir)));
+        }
+        Format::Json => print(&judged.report.to_json()),
+    }
+}
+
+/// Shows the last warnings and errors that each node logged, and where the others are.
+fn show_last_lines(logs: &Logs, dir: &Path) {
+    const SHOWN: usize = 5;
+    for (node, lines) in logs.by_node() {
+        let file = dir.join(log_name(node));
+        let earlier = lines.len().saturating_sub(SHOWN);
+        progress(&format!("{node} logged last ({}):", file.display()));
+        lines[earlier..].iter().for_each(|line: &&LogLine| {
+            progress(&format!("  {line}"));
+        });
+    }
+}
+
+/// Activates the bug, if the build has any.
+pub(super) fn plant(id: Option<&str>) -> Result<(), Failure> {
+    let Some(id) = id else {
+        return Ok(());
+    };
+    let bug = Bug::from_id(id).ok_or_else(|| {
+        let known: Vec<&str> = Bug::ALL.iter().map(|bug| bug.id()).collect();
+        Failure::usage(format!("no planted bug {id}; known: {}", known.join(", ")))
+    })?;
+    if !planted::COMPILED_IN {
+        return Err(Failure::usage(
+            "this build holds no planted bugs; build with `--features planted`",
+        ));
+    }
+    #[cfg(feature = "planted")]
+    planted::activate(Some(bug));
+    #[cfg(not(feature = "planted"))]
+    let _ = bug;
+    Ok(())
+}
+
+pub(super) fn out_dir(args: &RunArgs, scenario: &Scenario) -> PathBuf {
+    args.out
+        .clone()
+        .unwrap_or_else(|| Path::new("runs").join(format!("{}-{}", scenario.run_name(), args.seed)))
+}
+
+fn manifest(args: &RunArgs) -> Manifest {
+    Manifest {
+        scenario: args.scenario.scenario.display().to_string(),
+        seed: args.seed,
+        backend: args.backend.info.name.into(),
+        settings: args.scenario.set.clone(),
+        planted: args.planted.clone(),
+        profile: args.scenario.profile_path(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        started: None,
+        environment: Some(Environment::current()),
+    }
+}

@@ -1,0 +1,29 @@
+//! What a node of Squall's own cluster is sent, and how values travel in payloads.
+
+use squall_cluster::protocol::ReadMode;
+use squall_cluster::state::command::{Command, Query};
+
+/// What a node is sent.
+pub(super) enum Asked {
+    Write(Command),
+    /// Served as the mode says; `None`: linearizable.
+    Read(Option<ReadMode>, Query),
+}
+
+/// Why an operation failed whose session has ended.
+pub(super) const NO_SESSION: &str = "NoSession";
+
+/// A payload of `bytes` that begins with `value`.
+pub(super) fn payload(value: &str, bytes: u64) -> bytes::Bytes {
+    let mut payload = Vec::with_capacity(value.len().max(bytes as usize));
+    payload.extend_from_slice(value.as_bytes());
+    payload.push(b' ');
+    payload.resize(payload.len().max(bytes as usize), b'.');
+    payload.into()
+}
+
+/// The value that a payload begins with.
+pub(super) fn value_of(payload: &[u8]) -> String {
+    let end = payload.iter().position(|byte| *byte == b' ');
+    String::from_utf8_lossy(&payload[..end.unwrap_or(payload.len())]).into_owned()
+}
