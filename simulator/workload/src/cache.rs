@@ -348,7 +348,7 @@ async fn count_on_all(mut client: Client, mix: &CacheMix) {
 
 /// Counts by one, and asks again until it is known whether that happened.
 async fn increment(client: &mut Client, intended_us: Option<u64>, key: String, mix: &CacheMix) {
-    let Some(once) = client.next_once().await else {
+    let Some(once) = client.next_once(&mix.retries).await else {
         return;
     };
     let action = Action::Increment { key, by: 1 };

@@ -313,7 +313,17 @@ impl Client {
 
     /// Sends an operation, and does not wait for the answer.
     pub(super) async fn send_unheard(&mut self, action: &Action, extras: Extras<'_>) -> Outcome {
-        let deadline = self.now() + UNHEARD;
+        self.send_briefly(action, extras, UNHEARD).await
+    }
+
+    /// Sends an operation, and waits for the answer no longer than `patience`.
+    async fn send_briefly(
+        &mut self,
+        action: &Action,
+        extras: Extras<'_>,
+        patience: Duration,
+    ) -> Outcome {
+        let deadline = self.now() + patience;
         unheard(self.send_by(action, extras, deadline).await)
     }
 
@@ -336,9 +346,19 @@ impl Client {
     }
 
     /// Sends an operation, records it, and does not wait for the answer: the client is gone.
-    pub(super) async fn ask_unheard(&mut self, action: Action) -> Outcome {
+    pub(super) async fn ask_unheard(&mut self, action: Action, extras: Extras<'_>) -> Outcome {
+        self.ask_briefly(action, extras, UNHEARD).await
+    }
+
+    /// Sends an operation, records it, and waits for the answer no longer than `patience`.
+    pub(super) async fn ask_briefly(
+        &mut self,
+        action: Action,
+        extras: Extras<'_>,
+        patience: Duration,
+    ) -> Outcome {
         let op = (self.context.recorder).invoke(&self.name, None, action.clone());
-        let outcome = self.send_unheard(&action, Extras::default()).await;
+        let outcome = self.send_briefly(&action, extras, patience).await;
         self.context.recorder.complete(op, outcome.clone());
         outcome
     }

@@ -45,7 +45,7 @@ impl<W: World> Connection for Cluster<W> {
             let action = request.action;
             let (once, deadline) = (request.extras.once, request.deadline);
             let asked = match action.service() {
-                Service::Lock => lock::asked(action),
+                Service::Lock => lock::asked(action, request.extras.wait_die),
                 Service::Queue => queue::asked(action, request.extras.producer),
                 Service::Cache => cache::asked(action, request.extras.bytes),
                 Service::Own(name) => {

@@ -41,6 +41,8 @@ pub(super) struct Extras<'a> {
     pub(super) bytes: u64,
     /// Executes it once, however often it is sent.
     pub(super) once: Option<Once>,
+    /// An acquire that dies rather than wait for an older session.
+    pub(super) wait_die: bool,
     /// The producer of a publish, and the number of its first message.
     pub(super) producer: Option<(&'a str, u64)>,
 }

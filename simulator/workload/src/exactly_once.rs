@@ -6,8 +6,9 @@
 //! a `Retry`. A share of the operations loses its first answer on purpose, as a client does
 //! that crashes after sending, so that retries come without faults as well, and late.
 //!
-//! The sessions used here are not in the history: they outlive any run, and what a session
-//! promises is judged by those of lock clients.
+//! The sessions used here are not in the history: they outlive any run unless the scenario says
+//! otherwise, and what a session promises is judged by those of lock clients. Whether a request
+//! was executed whose session has ended meanwhile remains unknown.
 //!
 //! Source: Ongaro, "Consensus: Bridging Theory and Practice" (2014), §6.3.
 
@@ -26,14 +27,16 @@ use squall_plan::plan::Retries;
 const GIVE_UP: Duration = Duration::from_secs(20);
 /// Rest between attempts.
 const REST: Duration = Duration::from_millis(20);
+/// Of sessions that outlive any run.
 const TTL_MS: u64 = 600_000;
 
 impl Client {
     /// The next position in this client's session, opened if there is none; `None` if that
     /// did not succeed.
-    pub(super) async fn next_once(&mut self) -> Option<Once> {
+    pub(super) async fn next_once(&mut self, retries: &Retries) -> Option<Once> {
         if self.session.is_none() {
-            let open = Action::OpenSession { ttl_ms: TTL_MS };
+            let ttl_ms = retries.session_ttl_ms.unwrap_or(TTL_MS);
+            let open = Action::OpenSession { ttl_ms };
             let opened = self.send(&open, Extras::default()).await;
             if let Outcome::Session { session: id } = opened {
                 self.session = Some(Session { id, sequence: 0 });

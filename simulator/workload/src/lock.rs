@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use rand::RngExt;
 use squall_cluster::state::command::{
-    Command, LockCommand, LockInfo, LockMode, Query, Reply, SessionCommand, SessionId,
+    Command, LockCommand, LockInfo, LockMode, Once, Query, Reply, SessionCommand, SessionId,
 };
 use squall_world::Instant;
 
 use super::asked::Asked;
+use super::driver::Extras;
 use super::service::{Probe, Role, Service};
 use super::{Audit, Client, LocalFuture, Over, chance, random_duration, sometimes};
 use squall_history::{self as history, Action, Holder, Outcome};
@@ -58,8 +59,8 @@ impl Service for Lock {
     }
 }
 
-/// What a node is asked.
-pub(super) fn asked(action: &Action) -> Asked {
+/// What a node is asked; `wait_die` of an acquire.
+pub(super) fn asked(action: &Action, wait_die: bool) -> Asked {
     let command = match action {
         Action::Acquire {
             name,
@@ -75,7 +76,7 @@ pub(super) fn asked(action: &Action) -> Asked {
                 LockMode::Exclusive
             },
             wait_ms: *wait_ms,
-            wait_die: false,
+            wait_die,
         },
         Action::Release {
             name,
@@ -139,10 +140,11 @@ fn line(info: LockInfo) -> Outcome {
     }
 }
 
-/// A session and when it must be kept alive next.
+/// A session, when it must be kept alive next, and the sequence of its last acquire.
 struct Session {
     id: SessionId,
     keep_alive_at: Instant,
+    sequence: u64,
 }
 
 async fn run(mut client: Client) {
@@ -191,13 +193,18 @@ async fn round(client: &mut Client, session: &mut Option<Session>) -> Result<(),
         shared,
         wait_ms,
     };
+    let extras = Extras {
+        once: session.as_mut().filter(|_| mix.numbered).map(next_once),
+        wait_die: sometimes(&mut client.rng, mix.wait_die_ppm),
+        ..Extras::default()
+    };
     if sometimes(&mut client.rng, mix.crash_ppm) {
-        client.ask_unheard(acquire).await;
+        client.ask_unheard(acquire, extras).await;
         *session = None;
         return Ok(());
     }
     if sometimes(&mut client.rng, mix.cancel_ppm) {
-        client.ask_unheard(acquire).await;
+        client.ask_unheard(acquire, extras).await;
         client.sleep(Duration::from_millis(wait_ms / 2)).await;
         *session = None;
         client.ask(None, Action::Cancel { name, session: id }).await;
@@ -205,10 +212,16 @@ async fn round(client: &mut Client, session: &mut Option<Session>) -> Result<(),
         return Ok(());
     }
     if sometimes(&mut client.rng, mix.retries.ppm) {
-        client.ask_unheard(acquire.clone()).await;
+        if mix.numbered {
+            // It is lost in the middle of the wait, which goes on.
+            let patience = Duration::from_millis(wait_ms / 2);
+            client.ask_briefly(acquire.clone(), extras, patience).await;
+        } else {
+            client.ask_unheard(acquire.clone(), extras).await;
+        }
         rest(client, &mix).await;
     }
-    let token = match client.ask(intended_us, acquire).await {
+    let token = match client.ask_with(intended_us, acquire, extras).await {
         Outcome::Granted { token } => token,
         Outcome::NotGranted | Outcome::Failed { .. } => return Ok(()),
         // Perhaps it holds the lock now, perhaps it waits for it: only the end of the session
@@ -235,6 +248,14 @@ async fn round(client: &mut Client, session: &mut Option<Session>) -> Result<(),
         release_surely(client, &release).await;
     }
     Ok(())
+}
+
+fn next_once(session: &mut Session) -> Once {
+    session.sequence += 1;
+    Once {
+        session: session.id,
+        sequence: session.sequence,
+    }
 }
 
 async fn rest(client: &mut Client, mix: &LockMix) {
@@ -277,7 +298,11 @@ async fn living_session(
         *session = None;
     }
     let id = open(client, ttl_ms).await?;
-    *session = Some(Session { id, keep_alive_at });
+    *session = Some(Session {
+        id,
+        keep_alive_at,
+        sequence: 0,
+    });
     Some(id)
 }
 

@@ -14,6 +14,10 @@ pub struct Retries {
     pub ppm: u32,
     pub after_min_us: u64,
     pub after_max_us: u64,
+    /// Time to live of the sessions under which operations are done exactly once; `None` if
+    /// they outlive any run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_ttl_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +31,12 @@ pub struct LockMix {
     pub crash_ppm: u32,
     /// Acquires that are cancelled while they wait.
     pub cancel_ppm: u32,
+    /// Acquires that die rather than wait for an older session.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub wait_die_ppm: u32,
+    /// Whether acquires carry a sequence of their session.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub numbered: bool,
     #[serde(default)]
     pub access: Access,
 }
@@ -136,6 +146,10 @@ fn one() -> u64 {
     1
 }
 
+fn is_none(share_ppm: &u32) -> bool {
+    *share_ppm == 0
+}
+
 fn is_one(number: &u64) -> bool {
     *number == 1
 }
@@ -150,7 +164,11 @@ impl Retries {
     fn part(&self) -> (bool, String) {
         let (min, max) = (self.after_min_us, self.after_max_us);
         let after = format!("{}..{}", duration_text(min), duration_text(max));
-        let what = format!("{} sent again after {after}", share_text(self.ppm));
+        let mut what = format!("{} sent again after {after}", share_text(self.ppm));
+        if let Some(ttl_ms) = self.session_ttl_ms {
+            let ttl = duration_text(ttl_ms * 1_000);
+            what += &format!(", under sessions of {ttl}");
+        }
         (self.ppm > 0, what)
     }
 }
@@ -172,6 +190,11 @@ impl LockMix {
                 self.cancel_ppm > 0,
                 format!("{} cancelled", share_text(self.cancel_ppm)),
             ),
+            (
+                self.wait_die_ppm > 0,
+                format!("{} wait or die", share_text(self.wait_die_ppm)),
+            ),
+            (self.numbered, "exactly once by session".to_owned()),
             (self.watchers > 0, format!("{} watching", self.watchers)),
         ];
         joined(&parts) + &self.access.text()

@@ -208,6 +208,8 @@ fn kind(workload: &Workload, capacity: u64) -> WorkloadKind {
                 watchers: written(&workload.watchers, 0),
                 crash_ppm: written(&workload.crash, Share(0)).0,
                 cancel_ppm: written(&workload.cancel, Share(0)).0,
+                wait_die_ppm: written(&workload.wait_die, Share(0)).0,
+                numbered: workload.exactly_once.is_some(),
                 access: access(workload),
             },
         },
@@ -316,6 +318,7 @@ fn retries(workload: &Workload) -> Retries {
         ppm: written(&workload.retries, Share(0)).0,
         after_min_us: after_min.us(),
         after_max_us: after_max.us(),
+        session_ttl_ms: workload.session_ttl.as_ref().map(|ttl| ttl.get_ref().ms()),
     }
 }
 

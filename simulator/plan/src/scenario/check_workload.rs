@@ -68,6 +68,15 @@ pub(super) fn check(workload: &Workload) -> Checked {
             "`retries` of a queue need `exactly_once`: without it a publish is not sent again",
         );
     }
+    if let (Service::Lock, Some(how)) = (workload.service(), &workload.exactly_once)
+        && *how.get_ref() == ExactlyOnce::Dedup
+    {
+        return problem(
+            how.span(),
+            "`exactly_once` of a lock workload is \"session\": only producers of a queue are known \
+             by name",
+        );
+    }
     check_also(workload)?;
     check_batch(workload)?;
     check_payload(workload)?;
@@ -82,6 +91,7 @@ fn check_times(workload: &Workload) -> Checked {
     }
     for (key, time) in [
         ("ttl", &workload.ttl),
+        ("session_ttl", &workload.session_ttl),
         ("visibility", &workload.visibility),
         ("renew", &workload.renew),
         ("delay", &workload.delay),
@@ -101,8 +111,12 @@ fn check_times(workload: &Workload) -> Checked {
     if let Some(ttl) = session {
         check_least("ttl", ttl, limits::SHORTEST_SESSION)?;
     }
+    if let Some(ttl) = &workload.session_ttl {
+        check_least("session_ttl", ttl, limits::SHORTEST_SESSION)?;
+    }
     for (key, time) in [
         ("ttl", session),
+        ("session_ttl", workload.session_ttl.as_ref()),
         ("visibility", workload.visibility.as_ref()),
         ("delay", workload.delay.as_ref()),
         ("wait", workload.wait.as_ref()),
@@ -124,7 +138,7 @@ fn check_times(workload: &Workload) -> Checked {
 /// Refuses keys that the workload's service has no use for: they would do nothing.
 fn check_known_keys(workload: &Workload) -> Checked {
     use Service::{Cache, Lock, Queue};
-    let keys: [(&str, Option<Place>, &[Service]); 42] = [
+    let keys: [(&str, Option<Place>, &[Service]); 44] = [
         ("clients", place(&workload.clients), &[Lock, Cache]),
         ("producers", place(&workload.producers), &[Queue]),
         ("consumers", place(&workload.consumers), &[Queue]),
@@ -140,7 +154,13 @@ fn check_known_keys(workload: &Workload) -> Checked {
         ("watchers", place(&workload.watchers), &[Lock]),
         ("crash", place(&workload.crash), &[Lock, Queue]),
         ("cancel", place(&workload.cancel), &[Lock]),
-        ("exactly_once", place(&workload.exactly_once), &[Queue]),
+        ("wait_die", place(&workload.wait_die), &[Lock]),
+        (
+            "exactly_once",
+            place(&workload.exactly_once),
+            &[Lock, Queue],
+        ),
+        ("session_ttl", place(&workload.session_ttl), &[Queue, Cache]),
         ("batch", place(&workload.batch), &[Queue]),
         ("delayed", place(&workload.delayed), &[Queue]),
         ("delay", place(&workload.delay), &[Queue]),
@@ -212,6 +232,7 @@ pub(super) fn check_offer(workload: &Workload, services: &[Service], is_foreign:
         ("crash", place(&workload.crash)),
         ("cancel", place(&workload.cancel)),
         ("exactly_once", place(&workload.exactly_once)),
+        ("wait_die", place(&workload.wait_die)),
         ("increments", place(&workload.increments)),
         ("rounds", place(&workload.rounds)),
         ("mode", behind.map(Spanned::span)),

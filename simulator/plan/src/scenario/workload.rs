@@ -72,8 +72,14 @@ pub struct Workload {
     pub crash: Option<Spanned<Share>>,
     /// Lock: share of acquires that are cancelled while they wait. Default 0%.
     pub cancel: Option<Spanned<Share>>,
+    /// Lock: share of acquires that die rather than wait for an older session. Default 0%.
+    pub wait_die: Option<Spanned<Share>>,
     /// Queue: how publishes without an answer are sent again. Default not at all.
+    /// Lock: acquires carry a sequence of their session.
     pub exactly_once: Option<Spanned<ExactlyOnce>>,
+    /// Queue, cache: time to live of the sessions under which operations are done exactly
+    /// once. Default 10 minutes.
+    pub session_ttl: Option<Spanned<Duration>>,
     /// Queue: messages of one publish, at most. Default 1.
     pub batch: Option<Spanned<u64>>,
     /// Queue: share of publishes with a delay, and that delay. Default 0%, 500 ms.
