@@ -65,6 +65,8 @@ bugs! {
     TimeWithoutQuorum: "ML-19",
         "log time goes on while no quorum follows the leader, so sessions end that nobody could \
          renew", ["L5"];
+    SharedOvertakes: "ML-20",
+        "a shared request is admitted while an exclusive one waits", ["L4"];
     AckBeforeCommit: "MQ-01",
         "a publish is acknowledged after the leader's append, before its commit", ["Q1"];
     SyncOnTimer: "MQ-02",

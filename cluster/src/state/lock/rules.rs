@@ -85,7 +85,8 @@ impl Lock {
 
     /// Whether a newcomer is granted at once: nobody waits and no holder conflicts.
     pub(super) fn admits(&self, mode: LockMode) -> bool {
-        self.queue.is_empty() && self.is_compatible(mode)
+        let overtakes = mode == LockMode::Shared && planted::active(Bug::SharedOvertakes);
+        (self.queue.is_empty() || overtakes) && self.is_compatible(mode)
     }
 
     /// Wait-die: whether the newcomer would have to wait for an older session.
