@@ -67,6 +67,8 @@ bugs! {
          renew", ["L5"];
     SharedOvertakes: "ML-20",
         "a shared request is admitted while an exclusive one waits", ["L4"];
+    VictimDrawn: "ML-22",
+        "wait-die draws its victim", ["R2"];
     AckBeforeCommit: "MQ-01",
         "a publish is acknowledged after the leader's append, before its commit", ["Q1"];
     SyncOnTimer: "MQ-02",

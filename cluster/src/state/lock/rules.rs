@@ -91,6 +91,9 @@ impl Lock {
 
     /// Wait-die: whether the newcomer would have to wait for an older session.
     pub(super) fn has_older_ahead(&self, session: SessionId, mode: LockMode) -> bool {
+        if planted::active(Bug::VictimDrawn) {
+            return planted::random().is_multiple_of(2);
+        }
         let held = self.holders.iter().map(|hold| (hold.session, hold.mode));
         let ahead = self
             .queue
