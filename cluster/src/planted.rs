@@ -67,6 +67,8 @@ bugs! {
          renew", ["L5"];
     SharedOvertakes: "ML-20",
         "a shared request is admitted while an exclusive one waits", ["L4"];
+    EndNotRecorded: "ML-21",
+        "the end of a wait is told to who is connected, and not recorded for a retry", ["L8", "L7"];
     VictimDrawn: "ML-22",
         "wait-die draws its victim", ["R2"];
     AckBeforeCommit: "MQ-01",

@@ -58,6 +58,7 @@ must_be_caught! {
     ml_18_two_releases_free_two_readers: SharedReleasedTwice;
     ml_19_time_goes_on_without_a_quorum: TimeWithoutQuorum;
     ml_20_readers_overtake_a_writer: SharedOvertakes;
+    ml_21_a_retry_waits_for_what_is_over: EndNotRecorded;
     ml_22_replicas_draw_other_victims: VictimDrawn;
     mq_01_an_append_is_no_commit: AckBeforeCommit;
     mq_02_a_timer_syncs_too_late: SyncOnTimer;

@@ -40,6 +40,7 @@ mod leader_completeness;
 pub mod linearizability;
 mod liveness;
 mod load;
+mod lock_answers;
 mod lock_exclusion;
 mod lock_fairness;
 mod lock_once;

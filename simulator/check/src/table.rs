@@ -84,7 +84,7 @@ pub fn is_called(name: &str, property: &str, id: &str) -> bool {
 }
 
 /// All checks; the first is the gate for the others.
-pub const CHECKS: [Check; 49] = [
+pub const CHECKS: [Check; 50] = [
     Check {
         name: "well_formed",
         property: "harness",
@@ -194,6 +194,16 @@ pub const CHECKS: [Check; 49] = [
         counted: "looks and waits",
         is_expected: false,
         judge: lock_wakeups::check,
+    },
+    Check {
+        name: "lock_answers",
+        property: "L8",
+        promise: "A wait that is over is answered, also to a client that asks again.",
+        source: "Ongaro, \"Consensus\" (2014), §6.3",
+        services: LOCK,
+        counted: "waits",
+        is_expected: false,
+        judge: lock_answers::check,
     },
     Check {
         name: "session_ttl",
