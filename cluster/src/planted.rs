@@ -91,6 +91,10 @@ bugs! {
         "hash order decides in `apply` which message is redelivered next", ["R2", "Q7"];
     HiddenNotInSnapshot: "MQ-20",
         "the snapshot omits messages that are in flight or delayed", ["Q1"];
+    BatchCutShort: "MQ-22",
+        "a batch stops at the depth limit, and all of it is acknowledged", ["Q10", "Q1"];
+    BatchNotCounted: "MQ-23",
+        "the depth limit is checked before the batch is counted", ["Q10"];
     ReadUnconfirmed: "MC-01",
         "a linearizable get is served from the leader's memory without confirming that it \
          still leads", ["C1"];

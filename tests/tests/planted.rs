@@ -69,6 +69,8 @@ must_be_caught! {
     mq_09_a_snapshot_forgets_producers: DedupNotInSnapshot;
     mq_12_replicas_redeliver_in_other_orders: HashOrderRedelivery;
     mq_20_a_snapshot_forgets_hidden_messages: HiddenNotInSnapshot;
+    mq_22_half_a_batch_is_acknowledged: BatchCutShort;
+    mq_23_a_batch_goes_beyond_the_limit: BatchNotCounted;
     mc_01_a_deposed_leader_answers_reads: ReadUnconfirmed;
     mc_02_a_new_leader_answers_reads_too_early: ReadIndexTooEarly;
     mc_05_a_lease_outlives_its_leader: LeaseKeptOnTransfer;

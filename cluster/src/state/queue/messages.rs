@@ -124,12 +124,19 @@ impl Queue {
         let last_id = ids.iter().copied().fold(self.last_id, MessageId::max);
         let depth = self.depth();
         let limit = self.settings.max_depth;
-        if limit > 0 && last_id > self.last_id && depth + (last_id - self.last_id) > limit {
+        let mut fits = depth + (last_id - self.last_id) <= limit;
+        if planted::active(Bug::BatchNotCounted) || planted::active(Bug::BatchCutShort) {
+            fits = depth < limit;
+        }
+        if limit > 0 && last_id > self.last_id && !fits {
             return Err(Refusal::QueueFull { depth, limit });
         }
         for (message, &id) in messages.iter().zip(&ids) {
             if id <= self.last_id {
                 continue; // A repeat of an earlier message or of one in this batch.
+            }
+            if planted::active(Bug::BatchCutShort) && self.room().is_err() {
+                break;
             }
             let content = Content {
                 payload: message.payload.clone(),
