@@ -95,6 +95,8 @@ bugs! {
         "a batch stops at the depth limit, and all of it is acknowledged", ["Q10", "Q1"];
     BatchNotCounted: "MQ-23",
         "the depth limit is checked before the batch is counted", ["Q10"];
+    GroupNotHeldBack: "MQ-24",
+        "the next of a group is delivered while an earlier one is in flight", ["Q7"];
     ReadUnconfirmed: "MC-01",
         "a linearizable get is served from the leader's memory without confirming that it \
          still leads", ["C1"];

@@ -204,6 +204,10 @@ impl Queue {
                 deliveries: message.deliveries,
                 payload: message.content.payload.clone(),
             });
+            if planted::active(Bug::GroupNotHeldBack) {
+                let group = message.content.group.clone();
+                self.pass_on(group.as_deref());
+            }
         }
         deliveries
     }
@@ -424,6 +428,11 @@ impl Queue {
             self.dead_lettered += 1;
             return Some(self.remove(id));
         }
+        if planted::active(Bug::GroupNotHeldBack)
+            && let Some(group) = self.messages[&id].content.group.clone()
+        {
+            self.index.join_group(&group, id);
+        }
         self.put_back(now, id, delay_ms);
         None
     }
@@ -448,12 +457,17 @@ impl Queue {
             .remove(&id)
             .expect("a settled message is in the queue");
         self.message_bytes -= message.content.bytes();
-        if let Some(group) = &message.content.group
-            && let Some(next) = self.index.leave_group(group)
-        {
-            self.gained |= self.index.offer(next, &self.messages[&next]);
+        if !planted::active(Bug::GroupNotHeldBack) {
+            self.pass_on(message.content.group.as_deref());
         }
         message
+    }
+
+    /// Lets the next of a group come forward.
+    fn pass_on(&mut self, group: Option<&str>) {
+        if let Some(next) = group.and_then(|group| self.index.leave_group(group)) {
+            self.gained |= self.index.offer(next, &self.messages[&next]);
+        }
     }
 }
 
