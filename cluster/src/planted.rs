@@ -97,6 +97,8 @@ bugs! {
         "the depth limit is checked before the batch is counted", ["Q10"];
     GroupNotHeldBack: "MQ-24",
         "the next of a group is delivered while an earlier one is in flight", ["Q7"];
+    LetterCopied: "MQ-25",
+        "the last delivery's expiry dead-letters a copy, and requeues the message", ["Q5"];
     ReadUnconfirmed: "MC-01",
         "a linearizable get is served from the leader's memory without confirming that it \
          still leads", ["C1"];

@@ -72,6 +72,7 @@ must_be_caught! {
     mq_22_half_a_batch_is_acknowledged: BatchCutShort;
     mq_23_a_batch_goes_beyond_the_limit: BatchNotCounted;
     mq_24_a_group_goes_on_too_early: GroupNotHeldBack;
+    mq_25_a_dead_letter_goes_on_living: LetterCopied;
     mc_01_a_deposed_leader_answers_reads: ReadUnconfirmed;
     mc_02_a_new_leader_answers_reads_too_early: ReadIndexTooEarly;
     mc_05_a_lease_outlives_its_leader: LeaseKeptOnTransfer;

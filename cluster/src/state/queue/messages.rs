@@ -300,6 +300,11 @@ impl Queue {
             match self.messages[&id].place {
                 Place::InFlight { receipt, .. } => {
                     self.void_receipt(receipt);
+                    if planted::active(Bug::LetterCopied) && self.is_spent(id) {
+                        letters.push(self.messages[&id].clone());
+                        self.put_back(now, id, 0);
+                        continue;
+                    }
                     letters.extend(self.give_back(now, id, 0));
                 }
                 Place::Delayed { .. } | Place::Ready => {
@@ -423,8 +428,7 @@ impl Queue {
 
     /// Ends a delivery without success: the message returns, or leaves as a dead letter.
     fn give_back(&mut self, now: Moment, id: MessageId, delay_ms: u64) -> Option<Message> {
-        let limit = self.settings.max_deliveries;
-        if limit > 0 && self.messages[&id].deliveries >= limit {
+        if self.is_spent(id) {
             self.dead_lettered += 1;
             return Some(self.remove(id));
         }
@@ -435,6 +439,12 @@ impl Queue {
         }
         self.put_back(now, id, delay_ms);
         None
+    }
+
+    /// Whether the message has been delivered as often as it may be.
+    fn is_spent(&self, id: MessageId) -> bool {
+        let limit = self.settings.max_deliveries;
+        limit > 0 && self.messages[&id].deliveries >= limit
     }
 
     /// Places a message that is in no index: delayed, or ready.
