@@ -91,6 +91,8 @@ bugs! {
         "hash order decides in `apply` which message is redelivered next", ["R2", "Q7"];
     HiddenNotInSnapshot: "MQ-20",
         "the snapshot omits messages that are in flight or delayed", ["Q1"];
+    ChangeCountsAsDelivery: "MQ-21",
+        "a change of leaders counts as a delivery", ["Q5"];
     BatchCutShort: "MQ-22",
         "a batch stops at the depth limit, and all of it is acknowledged", ["Q10", "Q1"];
     BatchNotCounted: "MQ-23",

@@ -69,6 +69,7 @@ must_be_caught! {
     mq_09_a_snapshot_forgets_producers: DedupNotInSnapshot;
     mq_12_replicas_redeliver_in_other_orders: HashOrderRedelivery;
     mq_20_a_snapshot_forgets_hidden_messages: HiddenNotInSnapshot;
+    mq_21_a_change_of_leaders_counts: ChangeCountsAsDelivery;
     mq_22_half_a_batch_is_acknowledged: BatchCutShort;
     mq_23_a_batch_goes_beyond_the_limit: BatchNotCounted;
     mq_24_a_group_goes_on_too_early: GroupNotHeldBack;

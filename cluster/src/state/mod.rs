@@ -280,6 +280,10 @@ impl State {
                 if planted::active(Bug::TimersInMemory) {
                     self.queues.forget_timers();
                 }
+                #[cfg(feature = "planted")]
+                if planted::active(Bug::ChangeCountsAsDelivery) {
+                    self.queues.count_again();
+                }
                 Reply::Done
             }
             Command::Expire { sessions } => {

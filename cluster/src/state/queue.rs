@@ -318,6 +318,12 @@ impl Queues {
         }
     }
 
+    /// The mistake of MQ-21: a new leader delivers again, as it were, what is in flight.
+    #[cfg(feature = "planted")]
+    pub(super) fn count_again(&mut self) {
+        self.queues.iter_mut().for_each(Queue::count_again);
+    }
+
     /// The mistake of MQ-09: what was published is not written to the snapshot.
     #[cfg(feature = "planted")]
     pub(super) fn forget_producers(&mut self) {

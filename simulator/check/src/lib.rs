@@ -59,6 +59,7 @@ mod own_mistakes;
 mod queue_conservation;
 mod queue_dead_letters;
 mod queue_delay;
+mod queue_deliveries;
 mod queue_depth;
 mod queue_duplicates;
 mod queue_group_order;

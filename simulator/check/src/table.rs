@@ -84,7 +84,7 @@ pub fn is_called(name: &str, property: &str, id: &str) -> bool {
 }
 
 /// All checks; the first is the gate for the others.
-pub const CHECKS: [Check; 50] = [
+pub const CHECKS: [Check; 51] = [
     Check {
         name: "well_formed",
         property: "harness",
@@ -294,6 +294,16 @@ pub const CHECKS: [Check; 50] = [
         counted: "messages with a limit",
         is_expected: false,
         judge: queue_dead_letters::check,
+    },
+    Check {
+        name: "queue_deliveries",
+        property: "Q5",
+        promise: "A delivery tells exactly how often its message was delivered.",
+        source: "receive counts of Amazon SQS",
+        services: QUEUE,
+        counted: "deliveries",
+        is_expected: false,
+        judge: queue_deliveries::check,
     },
     Check {
         name: "queue_group_order",

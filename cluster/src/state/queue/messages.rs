@@ -383,6 +383,14 @@ impl Queue {
         }
     }
 
+    /// The mistake of MQ-21: what is in flight counts as delivered anew.
+    #[cfg(feature = "planted")]
+    pub(super) fn count_again(&mut self) {
+        for id in self.index.in_flight.values() {
+            message_mut(&mut self.messages, *id).deliveries += 1;
+        }
+    }
+
     #[cfg(feature = "planted")]
     pub(super) fn forget_producers(&mut self) {
         self.producers = Producers::default();
