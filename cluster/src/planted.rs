@@ -122,6 +122,8 @@ bugs! {
     ResumedFromNow: "MC-17",
         "the invalidation stream is lost on reconnect: it begins from now, and the local cache \
          is not flushed", ["C8"];
+    ExpiryNotTold: "MC-21",
+        "the end of a lifetime emits no invalidation", ["C8"];
     FlushUnsynced: "MR-01",
         "\"flushed\" is reported after the write, not after the sync", ["R1"];
     AppliedIndexApart: "MR-03",
