@@ -124,6 +124,8 @@ bugs! {
          is not flushed", ["C8"];
     ExpiryNotTold: "MC-21",
         "the end of a lifetime emits no invalidation", ["C8"];
+    EvictedBeforeInsert: "MC-23",
+        "the capacity is checked before the insert", ["C6"];
     FlushUnsynced: "MR-01",
         "\"flushed\" is reported after the write, not after the sync", ["R1"];
     AppliedIndexApart: "MR-03",

@@ -84,6 +84,7 @@ must_be_caught! {
     mc_14_two_compare_and_both_set: CompareThenSet;
     mc_17_a_stream_forgets_where_it_was: ResumedFromNow;
     mc_21_a_lifetime_ends_unheard: ExpiryNotTold;
+    mc_23_one_key_too_many: EvictedBeforeInsert;
     mr_01_flushed_is_not_synced: FlushUnsynced;
     mr_03_a_snapshot_claims_more_than_it_holds: AppliedIndexApart;
     mr_04_a_snapshot_forgets_replies: SessionsNotInSnapshot;

@@ -248,7 +248,8 @@ impl Cache {
         if limits.cache_entries == 0 {
             return Err(Refusal::TooLarge);
         }
-        self.evict_down_to(limits.cache_entries - 1, effects);
+        let before_insert = u64::from(planted::active(Bug::EvictedBeforeInsert));
+        self.evict_down_to(limits.cache_entries - 1 + before_insert, effects);
         let order = self.entries.next_order(now.index);
         let entry = Entry {
             key: key.clone(),
