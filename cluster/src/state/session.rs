@@ -130,6 +130,11 @@ impl Sessions {
     /// not: its session has ended, it is a repeat, or it is too old. The session is renewed
     /// in any case, since its client is evidently alive.
     pub(super) fn admit(&mut self, now: Moment, once: Once) -> Option<Reply> {
+        if planted::active(Bug::SessionRevived) && !self.lives(once.session) {
+            // Under its number, with the usual time to live.
+            let index = once.session;
+            self.open(Moment { index, ..now }, 10_000);
+        }
         let Some(session) = self.renew(now, once.session) else {
             return Some(Reply::Refused(Refusal::NoSession));
         };
