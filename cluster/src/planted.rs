@@ -71,6 +71,9 @@ bugs! {
         "the end of a wait is told to who is connected, and not recorded for a retry", ["L8", "L7"];
     VictimDrawn: "ML-22",
         "wait-die draws its victim", ["R2"];
+    HoldersUnconfirmed: "ML-23",
+        "who holds a lock is read from the leader's memory without confirming that it still leads",
+        ["L9", "L3"];
     AckBeforeCommit: "MQ-01",
         "a publish is acknowledged after the leader's append, before its commit", ["Q1"];
     SyncOnTimer: "MQ-02",
@@ -122,8 +125,16 @@ bugs! {
     ResumedFromNow: "MC-17",
         "the invalidation stream is lost on reconnect: it begins from now, and the local cache \
          is not flushed", ["C8"];
+    ReadIndexNotAwaited: "MC-18",
+        "a read index is obtained, and not awaited", ["C1"];
+    ReadBeforeConfirmed: "MC-19",
+        "a value is read before leadership is confirmed", ["C1"];
+    DeadlineFromWallClock: "MC-20",
+        "the deadline of a key is stamped with the leader's wall clock", ["C5"];
     ExpiryNotTold: "MC-21",
         "the end of a lifetime emits no invalidation", ["C8"];
+    KeysReadApart: "MC-22",
+        "several keys are read at different indexes", ["C1"];
     EvictedBeforeInsert: "MC-23",
         "the capacity is checked before the insert", ["C6"];
     FlushUnsynced: "MR-01",

@@ -60,6 +60,7 @@ must_be_caught! {
     ml_20_readers_overtake_a_writer: SharedOvertakes;
     ml_21_a_retry_waits_for_what_is_over: EndNotRecorded;
     ml_22_replicas_draw_other_victims: VictimDrawn;
+    ml_23_a_deposed_leader_tells_who_holds: HoldersUnconfirmed;
     mq_01_an_append_is_no_commit: AckBeforeCommit;
     mq_02_a_timer_syncs_too_late: SyncOnTimer;
     mq_03_a_dead_letter_dies_on_its_way: DeadLetterApart;
@@ -83,7 +84,11 @@ must_be_caught! {
     mc_12_replicas_evict_at_random: RandomEviction;
     mc_14_two_compare_and_both_set: CompareThenSet;
     mc_17_a_stream_forgets_where_it_was: ResumedFromNow;
+    mc_18_a_read_index_is_not_awaited: ReadIndexNotAwaited;
+    mc_19_a_value_is_read_before_its_leader_is_sure: ReadBeforeConfirmed;
+    mc_20_a_deadline_follows_a_wall_clock: DeadlineFromWallClock;
     mc_21_a_lifetime_ends_unheard: ExpiryNotTold;
+    mc_22_keys_are_read_apart: KeysReadApart;
     mc_23_one_key_too_many: EvictedBeforeInsert;
     mr_01_flushed_is_not_synced: FlushUnsynced;
     mr_03_a_snapshot_claims_more_than_it_holds: AppliedIndexApart;

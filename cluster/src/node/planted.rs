@@ -8,8 +8,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use openraft::LinearizerOption;
+
 use super::{Node, NodeError};
 use crate::planted::{self, Bug};
+use crate::protocol::ReadMode;
 use crate::raft::RaftWorld;
 use crate::state::command::{
     CacheCommand, Command, NewMessage, Once, Query, QueueCommand, Reply, SetCondition,
@@ -65,6 +68,59 @@ impl<W: RaftWorld> Node<W> {
                 let _ = self.propose(None, Command::Queue(publish)).await;
             }
         }
+    }
+
+    /// MC-22: each of several keys is a read of its own.
+    pub(super) async fn read_apart(
+        &self,
+        mode: ReadMode,
+        queries: &[Query],
+    ) -> Option<Result<Vec<Reply>, NodeError>> {
+        let [Query::Get { keys }] = queries else {
+            return None;
+        };
+        if keys.len() < 2 || !planted::active(Bug::KeysReadApart) {
+            return None;
+        }
+        let mut values = Vec::new();
+        for key in keys {
+            let keys = vec![key.clone()];
+            match Box::pin(self.read(mode, &[Query::Get { keys }])).await {
+                Ok(replies) => values.extend(replies.into_iter().flat_map(|reply| match reply {
+                    Reply::Values(values) => values,
+                    _ => Vec::new(),
+                })),
+                Err(e) => return Some(Err(e)),
+            }
+        }
+        Some(Ok(vec![Reply::Values(values)]))
+    }
+
+    /// MC-18: the read index, without waiting until it is applied; otherwise the policy back.
+    pub(super) async fn read_index_alone(
+        &self,
+        policy: LinearizerOption,
+    ) -> Result<u64, LinearizerOption> {
+        if !planted::active(Bug::ReadIndexNotAwaited) {
+            return Err(policy);
+        }
+        let obtained = self.inner.raft.get_read_linearizer(policy.clone()).await;
+        let obtained = obtained.map_err(|_| policy)?;
+        Ok(obtained.read_log_id().index())
+    }
+
+    /// MC-20: when a lifetime ends is told by this node's wall clock.
+    pub(super) fn mistaken_lifetime(&self, mut command: Command) -> Command {
+        if let Command::Cache(CacheCommand::Set {
+            ttl_ms: Some(ttl_ms),
+            ..
+        }) = &mut command
+            && planted::active(Bug::DeadlineFromWallClock)
+        {
+            let ends_ms = W::wall_clock_ms() + *ttl_ms;
+            *ttl_ms = ends_ms.saturating_sub(self.log_time_ms()).max(1);
+        }
+        command
     }
 
     /// The answer of a bug that thinks it knows better than the log.

@@ -41,7 +41,25 @@ impl<W: RaftWorld> Node<W> {
         queries: &[Query],
     ) -> Result<Vec<Reply>, NodeError> {
         let arrived = W::now();
-        self.make_recent(mode).await?;
+        #[cfg(feature = "planted")]
+        if let Some(replies) = self.read_apart(mode, queries).await {
+            return replies;
+        }
+        let early = planted::active(Bug::ReadBeforeConfirmed);
+        let early = early.then(|| self.answer_now(queries, arrived));
+        let is_unconfirmed = planted::active(Bug::HoldersUnconfirmed)
+            && self.inner.machine.leading_term() != 0
+            && queries
+                .iter()
+                .all(|query| matches!(query, Query::Lock { .. }));
+        if !is_unconfirmed {
+            self.make_recent(mode).await?;
+        }
+        Ok(early.unwrap_or_else(|| self.answer_now(queries, arrived)))
+    }
+
+    /// What the state says as it is, to queries that arrived then.
+    fn answer_now(&self, queries: &[Query], arrived: Instant) -> Vec<Reply> {
         let replies = queries.iter().map(|query| {
             if let Query::Get { keys } = query {
                 self.inner.counters.note_gets(keys.len() as u64);
@@ -55,7 +73,7 @@ impl<W: RaftWorld> Node<W> {
             }
             reply
         });
-        Ok(replies.collect())
+        replies.collect()
     }
 
     /// Makes sure that this node's state is as recent as the mode asks for.
@@ -100,6 +118,11 @@ impl<W: RaftWorld> Node<W> {
         &self,
         policy: impl Into<LinearizerOption>,
     ) -> Result<u64, NodeError> {
+        #[cfg(feature = "planted")]
+        let policy = match self.read_index_alone(policy.into()).await {
+            Ok(index) => return Ok(index),
+            Err(policy) => policy,
+        };
         let confirmed = self.inner.raft.ensure_linearizable(policy);
         match world::timeout::<W, _>(READ_LIMIT, confirmed).await {
             Err(_) => Err(NodeError::NotNow("no quorum answered in time".into())),

@@ -142,6 +142,8 @@ impl<W: RaftWorld> Node<W> {
         once: Option<Once>,
         command: Command,
     ) -> Result<Proposed, NodeError> {
+        #[cfg(feature = "planted")]
+        let command = self.mistaken_lifetime(command);
         let request = Request {
             time_ms: self.log_time_ms(),
             once,

@@ -43,6 +43,7 @@ mod load;
 mod lock_answers;
 mod lock_exclusion;
 mod lock_fairness;
+mod lock_looks;
 mod lock_once;
 mod lock_tokens;
 mod lock_wakeups;

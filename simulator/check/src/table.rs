@@ -84,7 +84,7 @@ pub fn is_called(name: &str, property: &str, id: &str) -> bool {
 }
 
 /// All checks; the first is the gate for the others.
-pub const CHECKS: [Check; 51] = [
+pub const CHECKS: [Check; 52] = [
     Check {
         name: "well_formed",
         property: "harness",
@@ -124,6 +124,16 @@ pub const CHECKS: [Check; 51] = [
         counted: "grants",
         is_expected: false,
         judge: lost_grants::check,
+    },
+    Check {
+        name: "lock_looks",
+        property: "L9",
+        promise: "A look at a lock shows every grant and release that was acknowledged before.",
+        source: "Herlihy & Wing, \"Linearizability\" (1990)",
+        services: LOCK,
+        counted: "looks at locks",
+        is_expected: false,
+        judge: lock_looks::check,
     },
     Check {
         name: "lost_writes",
