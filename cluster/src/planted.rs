@@ -143,6 +143,8 @@ bugs! {
         "the applied index is stored apart from the data that it covers", ["R2", "R3"];
     SessionsNotInSnapshot: "MR-04",
         "the table of sessions' last replies is missing from the snapshot", ["R3"];
+    VoteNotAwaited: "MR-05",
+        "a vote is answered before it is durable", ["raft", "R1"];
     SessionRevived: "MR-06",
         "an unknown session is silently created anew", ["R3"];
     StampFromMachineClock: "DET-01",

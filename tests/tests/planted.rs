@@ -93,6 +93,7 @@ must_be_caught! {
     mr_01_flushed_is_not_synced: FlushUnsynced;
     mr_03_a_snapshot_claims_more_than_it_holds: AppliedIndexApart;
     mr_04_a_snapshot_forgets_replies: SessionsNotInSnapshot;
+    mr_05_a_vote_is_forgotten: VoteNotAwaited;
     mr_06_a_session_comes_back_without_its_past: SessionRevived;
 }
 

@@ -22,6 +22,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::{LogEntry, LogId, NodeId, RaftWorld, TypeConfig, Vote, node_name};
 use crate::event::{NodeEvent, Timed};
+use crate::planted::{self, Bug};
 use crate::storage::{OpenError, Record, Wal};
 use memory::{Log, OnFlush, encoded, position};
 
@@ -191,7 +192,13 @@ impl<W: RaftWorld> RaftLogStorage<TypeConfig<W>> for LogStore<W> {
 
     async fn save_vote(&mut self, vote: &Vote<W>) -> io::Result<()> {
         self.shared.log.borrow_mut().vote = Some(*vote);
-        self.durable(Record::Vote(encoded(vote))).await?;
+        if planted::active(Bug::VoteNotAwaited) {
+            let record = Record::Vote(encoded(vote));
+            self.shared.log.borrow_mut().pending.push(record);
+            self.shared.work.notify_one();
+        } else {
+            self.durable(Record::Vote(encoded(vote))).await?;
+        }
         let leads = vote.is_committed() && *vote.leader_id().node_id() == self.shared.node;
         (self.shared.on_leading)(if leads { vote.leader_id().term() } else { 0 });
         emit_vote::<W>(self.shared.node, vote);
