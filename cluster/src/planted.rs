@@ -147,6 +147,8 @@ bugs! {
         "a vote is answered before it is durable", ["raft", "R1"];
     SessionRevived: "MR-06",
         "an unknown session is silently created anew", ["R3"];
+    FollowerFlushUnsynced: "MR-07",
+        "a follower acknowledges entries before it has flushed them", ["R1"];
     StampFromMachineClock: "DET-01",
         "the leader stamps entries with the machine's clock, not the world's", ["determinism"];
     SlowWrites: "MP-01",

@@ -246,7 +246,15 @@ impl<W: RaftWorld> RaftLogStorage<TypeConfig<W>> for LogStore<W> {
                 log.push(entry, bytes, now);
             }
             let indexes = indexes.unwrap_or_default();
-            log.on_flush.push(OnFlush::Entries { indexes, callback });
+            let flush = OnFlush::Entries { indexes, callback };
+            let node = self.shared.node;
+            if planted::active(Bug::FollowerFlushUnsynced)
+                && (log.vote).is_some_and(|vote| *vote.leader_id().node_id() != node)
+            {
+                flush.complete(Ok(()));
+            } else {
+                log.on_flush.push(flush);
+            }
         }
         self.shared.work.notify_one();
         Ok(())
