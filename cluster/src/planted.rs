@@ -149,6 +149,8 @@ bugs! {
         "an unknown session is silently created anew", ["R3"];
     FollowerFlushUnsynced: "MR-07",
         "a follower acknowledges entries before it has flushed them", ["R1"];
+    SnapshotUnsynced: "MR-09",
+        "the log is purged before its snapshot is durable", ["R1"];
     StampFromMachineClock: "DET-01",
         "the leader stamps entries with the machine's clock, not the world's", ["determinism"];
     SlowWrites: "MP-01",

@@ -15,7 +15,7 @@ const CLUSTER: &[Rule] = &[
     ("planted", &[]),
     // The mistakes of planted bugs are made where the right thing is done.
     ("state", &["encode", "planted"]),
-    ("storage", &[]),
+    ("storage", &["planted"]),
     ("protocol", &["state"]),
     ("client", &["protocol", "state"]),
     ("raft", &["encode", "planted", "state", "storage"]),

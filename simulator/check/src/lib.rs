@@ -31,6 +31,7 @@ mod clocks;
 mod configurations;
 mod crashes;
 mod dead_sessions;
+mod disk_refusals;
 mod election_safety;
 mod exactly_once;
 pub mod external;

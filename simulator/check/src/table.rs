@@ -84,7 +84,7 @@ pub fn is_called(name: &str, property: &str, id: &str) -> bool {
 }
 
 /// All checks; the first is the gate for the others.
-pub const CHECKS: [Check; 52] = [
+pub const CHECKS: [Check; 53] = [
     Check {
         name: "well_formed",
         property: "harness",
@@ -144,6 +144,16 @@ pub const CHECKS: [Check; 52] = [
         counted: "written keys",
         is_expected: false,
         judge: lost_writes::check,
+    },
+    Check {
+        name: "disk_refusals",
+        property: "R1",
+        promise: "A node refuses its disk only if a fault may have damaged it.",
+        source: "Mohan et al., \"ARIES\" (1992)",
+        services: ALL,
+        counted: "starts of nodes",
+        is_expected: false,
+        judge: disk_refusals::check,
     },
     Check {
         name: "lock_exclusion",
