@@ -149,6 +149,8 @@ bugs! {
         "an unknown session is silently created anew", ["R3"];
     FollowerFlushUnsynced: "MR-07",
         "a follower acknowledges entries before it has flushed them", ["R1"];
+    UselessLeaderStays: "MR-08",
+        "an old leader that hears nobody is not deposed", ["R4"];
     SnapshotUnsynced: "MR-09",
         "the log is purged before its snapshot is durable", ["R1"];
     StampFromMachineClock: "DET-01",

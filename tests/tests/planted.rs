@@ -96,6 +96,7 @@ must_be_caught! {
     mr_05_a_vote_is_forgotten: VoteNotAwaited;
     mr_06_a_session_comes_back_without_its_past: SessionRevived;
     mr_07_a_follower_promises_what_it_has_not_written: FollowerFlushUnsynced;
+    mr_08_a_leader_that_hears_nobody_stays: UselessLeaderStays;
     mr_09_a_snapshot_is_not_there_yet: SnapshotUnsynced;
 }
 

@@ -134,6 +134,9 @@ impl<W: RaftWorld> Node<W> {
     /// Whether a leader was heard from so lately that nobody else gets a vote.
     fn keeps_vote(&self) -> bool {
         let allegiance = &self.inner.allegiance;
+        if planted::active(Bug::UselessLeaderStays) && !allegiance.is_gone() {
+            return self.leader_id().is_some();
+        }
         let kept_since = if allegiance.is_gone() {
             self.promised_at()
         } else {

@@ -53,6 +53,7 @@ mod log_matching;
 mod log_order;
 mod lost_grants;
 mod lost_writes;
+mod majority_serves;
 mod messages;
 mod monotonic;
 mod own;

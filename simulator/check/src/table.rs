@@ -84,7 +84,7 @@ pub fn is_called(name: &str, property: &str, id: &str) -> bool {
 }
 
 /// All checks; the first is the gate for the others.
-pub const CHECKS: [Check; 53] = [
+pub const CHECKS: [Check; 54] = [
     Check {
         name: "well_formed",
         property: "harness",
@@ -584,6 +584,16 @@ pub const CHECKS: [Check; 53] = [
         counted: "reported indexes",
         is_expected: true,
         judge: monotonic::indexes,
+    },
+    Check {
+        name: "majority_serves",
+        property: "R4",
+        promise: "While some nodes are gone, a majority that is left alone serves in time.",
+        source: "Ongaro & Ousterhout (2014), §2",
+        services: ALL,
+        counted: "stretches",
+        is_expected: false,
+        judge: majority_serves::check,
     },
     Check {
         name: "liveness",
