@@ -1,4 +1,5 @@
-//! R4: while some nodes are gone, a majority that is left alone serves within [`WITHIN_US`].
+//! R4: while some nodes are gone, a majority that is left alone serves in time: within
+//! [`WITHIN_US`], or [`WITHIN_TIMEOUTS`] of the longest election timeouts if that is longer.
 //!
 //! In plain words: that is what the others are there for.
 //!
@@ -21,12 +22,16 @@ use super::words::{self, seconds};
 use squall_fault::kind::{Ends, FaultKind, Silence};
 use squall_history::{EventKind, FaultEvent, FaultStatus, NodeEvent, Operation, Outcome};
 
-/// Far more than it takes to miss a leader and to elect another.
+/// Far more than it takes to miss a leader and to elect another with the usual timers …
 const WITHIN_US: u64 = 4_000_000;
+/// … and so many of the longest election timeouts with slower ones.
+const WITHIN_TIMEOUTS: u64 = 7;
 /// Fewer operations may all have been unlucky.
 const LEAST_ASKED: usize = 10;
 
 pub(super) fn check(view: &View, judge: &mut Judge) {
+    let timeout_us = view.lease_us().unwrap_or(0);
+    let within_us = WITHIN_US.max(WITHIN_TIMEOUTS.saturating_mul(timeout_us));
     let mut standing = Standing::default();
     let mut since_us = None;
     for event in &view.history.events {
@@ -34,14 +39,14 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
             continue;
         }
         if let Some(since_us) = since_us.take() {
-            judge_stretch(view, judge, since_us, event.at_us);
+            judge_stretch(view, judge, (since_us, event.at_us), within_us);
         }
         since_us = standing.leaves_a_majority().then_some(event.at_us);
     }
 }
 
-fn judge_stretch(view: &View, judge: &mut Judge, since_us: u64, until_us: u64) {
-    let from_us = since_us.saturating_add(WITHIN_US);
+fn judge_stretch(view: &View, judge: &mut Judge, (since_us, until_us): (u64, u64), within_us: u64) {
+    let from_us = since_us.saturating_add(within_us);
     if from_us >= until_us {
         return;
     }
@@ -158,6 +163,14 @@ mod tests {
         fails(check, &run.end(), "a majority was left alone from");
         let mut run = cut_off("kill", None, || failed("CLUSTERDOWN"));
         fails(check, &run.end(), "served nobody");
+    }
+
+    /// With election timeouts of two seconds, an election may take longer than that.
+    #[test]
+    fn slow_timers_have_more_time() {
+        let mut run = cut_off("isolate", None, unknown);
+        run.setup(Some(2_000), &[]);
+        not_judged(check, &run.end(), "no stretches");
     }
 
     #[test]

@@ -23,7 +23,7 @@ use super::quorum_loss::{QuorumLoss, quorum_losses};
 use super::result::Judge;
 use super::view::{STAMP_RESOLUTION_US, View, may_have_effect};
 use super::words;
-use squall_history::{Action, EventKind, NodeEvent, Operation, Outcome};
+use squall_history::{Action, NodeEvent, Operation, Outcome};
 
 pub(super) fn check(view: &View, judge: &mut Judge) {
     let pauses = pauses(view);
@@ -131,14 +131,9 @@ impl Pause {
 
 /// In the order in which they began.
 fn pauses(view: &View) -> Vec<Pause> {
-    let setups = view.history.events.iter().map(|event| &event.kind);
-    let mut lease_us = setups.filter_map(|kind| match kind {
-        EventKind::Setup { lease_us, .. } => *lease_us,
-        _ => None,
-    });
     let leaderships = leaderships(view);
     let mut pauses = Vec::new();
-    if let Some(lease_us) = lease_us.next_back() {
+    if let Some(lease_us) = view.lease_us() {
         let spells = quorum_losses(view).into_iter();
         let spells = spells.filter_map(|spell| clipped(spell, &leaderships));
         pauses.extend(spells.map(|spell| Pause::QuorumLoss { spell, lease_us }));

@@ -66,6 +66,17 @@ impl<'a> View<'a> {
         }
     }
 
+    /// The longest election timeout of the cluster, which its leases last; `None` where nobody
+    /// said so.
+    pub(super) fn lease_us(&self) -> Option<u64> {
+        let setups = self.history.events.iter().map(|event| &event.kind);
+        let mut leases = setups.filter_map(|kind| match kind {
+            EventKind::Setup { lease_us, .. } => *lease_us,
+            _ => None,
+        });
+        leases.next_back()
+    }
+
     /// The services that the cluster was asked for, in the order of reports.
     pub(super) fn services(&self) -> BTreeSet<Service> {
         let remote = self.operations.iter().filter(|o| o.action.is_remote());
