@@ -6,6 +6,7 @@ use squall_cluster::protocol::{
     COMMANDS, MAX_ARGUMENTS, MAX_BULK_BYTES, MAX_INLINE_BYTES, MAX_KEY_BYTES, MAX_NAME_BYTES,
     MAX_REQUEST_BYTES, MAX_VALUE_BYTES,
 };
+use squall_cluster::state::{LARGEST_LIST_BYTES, LONGEST_LIST};
 
 fn commands() -> String {
     let path = squall_tests::repository().join("docs/commands.md");
@@ -45,9 +46,8 @@ fn the_sizes_are_those_of_the_protocol() {
     let (kib, mib) = (1024, 1024 * 1024);
     for row in [
         format!(
-            "| arguments of a command, its name included | {},{:03} |",
-            MAX_ARGUMENTS / 1_000,
-            MAX_ARGUMENTS % 1_000
+            "| arguments of a command, its name included | {} |",
+            with_commas(MAX_ARGUMENTS as u64)
         ),
         format!("| one argument | {} MiB |", MAX_BULK_BYTES / mib),
         format!(
@@ -60,9 +60,24 @@ fn the_sizes_are_those_of_the_protocol() {
         ),
         format!("| {MAX_NAME_BYTES} bytes of UTF-8, at least 1 |"),
         format!("| key | {} KiB |", MAX_KEY_BYTES / kib),
-        format!("| value, payload | {} MiB |", MAX_VALUE_BYTES / mib),
+        format!(
+            "| value, payload, value of a list | {} MiB |",
+            MAX_VALUE_BYTES / mib
+        ),
+        format!(
+            "| {}, {} MiB | `TOOLARGE` |",
+            with_commas(LONGEST_LIST as u64),
+            LARGEST_LIST_BYTES / mib as u64
+        ),
     ] {
         assert!(text.contains(&row), "docs/commands.md lacks {row}");
+    }
+}
+
+fn with_commas(number: u64) -> String {
+    match number {
+        0..1_000 => number.to_string(),
+        _ => format!("{},{:03}", with_commas(number / 1_000), number % 1_000),
     }
 }
 

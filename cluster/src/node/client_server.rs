@@ -141,6 +141,10 @@ impl<W: RaftWorld> Connection<W> {
                     Then::Continue => {}
                 }
             }
+            if self.is_ending && self.pipeline.is_waiting() {
+                // Nothing would tell that the client has gone altogether.
+                return Ok(());
+            }
             self.note_buffers(&input, &output);
             match self.wait(&mut stream, &mut input, &mut output).await {
                 Woken::Answers | Woken::Read(Ok(1..)) => self.idle_since = W::now(),
@@ -158,6 +162,7 @@ impl<W: RaftWorld> Connection<W> {
         let near = self.near_cache.as_ref().map_or(0, NearCache::bytes);
         let bytes = input.capacity() + output.capacity() + self.pipeline.bytes() + near;
         self.client.note_buffers(bytes);
+        self.client.waits.set(self.pipeline.is_waiting());
     }
 
     /// Waits until the first in line is answered, or the client sends more.

@@ -23,6 +23,8 @@ pub(super) struct Client {
     pub(super) library_version: RefCell<Bytes>,
     pub(super) user: RefCell<String>,
     pub(super) version: Cell<RespVersion>,
+    /// A command of its waits for other clients.
+    pub(super) waits: Cell<bool>,
     /// Commands gathered since `MULTI`.
     pub(super) gathered: Cell<Option<usize>>,
     /// Bytes of its buffers, and of all buffers.
@@ -77,10 +79,10 @@ impl Client {
             text(&self.name),
             (now - self.since).as_secs(),
             (now - asked_at).as_secs(),
-            if self.gathered.get().is_some() {
-                "x"
-            } else {
-                "N"
+            match (self.waits.get(), self.gathered.get()) {
+                (true, _) => "b",
+                (false, Some(_)) => "x",
+                (false, None) => "N",
             },
             self.gathered.get().map_or(-1, |count| count as i64),
             self.user.borrow(),
@@ -121,6 +123,7 @@ impl Clients {
             library_version: RefCell::default(),
             user: RefCell::new("default".into()),
             version: Cell::default(),
+            waits: Cell::default(),
             gathered: Cell::default(),
             buffered: Cell::new(0),
             all_buffered: self.buffered.clone(),
@@ -142,6 +145,12 @@ impl Clients {
 
     pub(super) fn count(&self) -> usize {
         self.connected.borrow().len()
+    }
+
+    /// How many have a command that waits for other clients.
+    pub(super) fn waiting(&self) -> usize {
+        let clients = self.connected.borrow();
+        clients.values().filter(|client| client.waits.get()).count()
     }
 
     /// Lines about those with these numbers, or about all.

@@ -182,6 +182,7 @@ impl<W: RaftWorld> Node<W> {
         vec![
             format!("connected_clients:{}", self.inner.clients.count()),
             format!("maxclients:{}", self.inner.settings.max_clients()),
+            format!("blocked_clients:{}", self.inner.clients.waiting()),
         ]
     }
 

@@ -37,6 +37,7 @@ mod describe;
 mod identity;
 mod info;
 mod leadership;
+mod lists;
 mod log_clock;
 mod membership;
 mod memory;

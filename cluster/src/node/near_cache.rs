@@ -122,9 +122,8 @@ impl NearCache {
             return;
         }
         let read = match query {
-            Query::Get { keys } => keys.as_slice(),
             Query::Ttl { key } | Query::ExpireTime { key } => std::slice::from_ref(key),
-            _ => &[],
+            query => query.keys_read(),
         };
         for key in read {
             if keys.insert(key.clone()) {

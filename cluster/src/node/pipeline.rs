@@ -17,7 +17,7 @@ use bytes::{Bytes, BytesMut};
 use super::NodeError;
 use crate::protocol::{self, ReplyStyle, RespVersion, wire};
 use crate::state::command::{
-    CacheCommand, Command, QueueCommand, Reply, SetCondition, Step, StringCommand,
+    CacheCommand, Command, ListCommand, QueueCommand, Reply, SetCondition, Step, StringCommand,
 };
 
 /// Most commands of a connection on their way at a time.
@@ -262,6 +262,9 @@ impl Gathered {
                     | StringCommand::GetDelete { .. }
                     | StringCommand::GetExpire { .. }
             ),
+            Command::List(command) => {
+                !matches!(command, ListCommand::Pop { .. } | ListCommand::Move { .. })
+            }
             _ => false,
         }
     }
@@ -301,6 +304,7 @@ pub(super) fn step(command: Command) -> Option<Step> {
         Command::Cache(command) => Some(Step::Cache(command)),
         Command::Queue(command) => Some(Step::Queue(command)),
         Command::String(command) => Some(Step::String(command)),
+        Command::List(command) => Some(Step::List(command)),
         _ => None,
     }
 }

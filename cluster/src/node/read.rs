@@ -61,8 +61,9 @@ impl<W: RaftWorld> Node<W> {
     /// What the state says as it is, to queries that arrived then.
     fn answer_now(&self, queries: &[Query], arrived: Instant) -> Vec<Reply> {
         let replies = queries.iter().map(|query| {
-            if let Query::Get { keys } = query {
-                self.inner.counters.note_gets(keys.len() as u64);
+            let keys = query.keys_read().len();
+            if keys > 0 {
+                self.inner.counters.note_gets(keys as u64);
             }
             let reply = self.inner.machine.state().read(query);
             self.note_read(query, &reply);
@@ -183,18 +184,27 @@ impl<W: RaftWorld> Node<W> {
     /// Counts hits and misses, and tells the replicas about reads when the cache is nearly
     /// full, since eviction must be decided identically on all of them.
     fn note_read(&self, query: &Query, reply: &Reply) {
-        let (Query::Get { keys }, Reply::Values(values)) = (query, reply) else {
-            return;
+        let keys = query.keys_read();
+        let is_found: Vec<bool> = match reply {
+            Reply::Values(values) => values.iter().map(Option::is_some).collect(),
+            Reply::Found(found) => found.iter().map(Option::is_some).collect(),
+            _ => {
+                let state = self.inner.machine.state();
+                keys.iter().map(|key| state.list_length(key) > 0).collect()
+            }
         };
-        let hits = values.iter().flatten().count() as u64;
+        if keys.is_empty() {
+            return;
+        }
+        let hits = is_found.iter().filter(|is_found| **is_found).count() as u64;
         self.inner
             .counters
-            .note_reads(hits, values.len() as u64 - hits);
+            .note_reads(hits, is_found.len() as u64 - hits);
         if !self.is_leading() || !self.cache_is_nearly_full() {
             return;
         }
         let mut touched = self.inner.touched.borrow_mut();
-        let found = keys.iter().zip(values).filter(|(_, value)| value.is_some());
+        let found = keys.iter().zip(is_found).filter(|(_, is_found)| *is_found);
         touched.extend(found.map(|(key, _)| key.clone()));
         if touched.len() < TOUCH_BATCH {
             return;

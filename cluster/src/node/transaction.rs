@@ -8,7 +8,7 @@ use super::connection::Connection;
 use super::pipeline::{Asked, Outcome, Work, step};
 use crate::protocol::{Call, ConnectionCall, ReplyStyle, TransactionCall, wire};
 use crate::raft::RaftWorld;
-use crate::state::command::{Command, Query, QueueCommand, Reply, Step};
+use crate::state::command::{Command, Found, Query, QueueCommand, Reply, Step};
 
 /// Most commands and bytes of one transaction.
 const MOST_STEPS: usize = 4_096;
@@ -89,12 +89,20 @@ impl<W: RaftWorld> Connection<W> {
                 Ok(Box::pin(async move {
                     let query = Query::Get { keys: keys.clone() };
                     let replies = node.read(mode, std::slice::from_ref(&query)).await?;
-                    if let Some(Reply::Values(values)) = replies.into_iter().next() {
-                        let versions = values
-                            .iter()
-                            .map(|value| value.as_ref().map_or(0, |value| value.version));
-                        watched.borrow_mut().extend(keys.into_iter().zip(versions));
-                    }
+                    let versions: Vec<u64> = match replies.into_iter().next() {
+                        Some(Reply::Values(values)) => {
+                            let values = values.iter();
+                            let version = values.map(|it| it.as_ref().map_or(0, |it| it.version));
+                            version.collect()
+                        }
+                        Some(Reply::Found(found)) => {
+                            let found = found.iter();
+                            let version = found.map(|it| it.as_ref().map_or(0, Found::version));
+                            version.collect()
+                        }
+                        _ => Vec::new(),
+                    };
+                    watched.borrow_mut().extend(keys.into_iter().zip(versions));
                     Ok(Outcome::Replies(vec![Reply::Done]))
                 }))
             }

@@ -120,7 +120,12 @@ fn of_query<'w>(work: &'w mut Work, query: &Query) -> &'w mut Served {
         | Query::ExpireTime { .. }
         | Query::Keys { .. }
         | Query::Scan { .. }
-        | Query::RandomKey { .. } => &mut work.cache,
+        | Query::RandomKey { .. }
+        | Query::ScanOf { .. }
+        | Query::ListLength { .. }
+        | Query::ListRange { .. }
+        | Query::ListIndex { .. }
+        | Query::ListFind { .. } => &mut work.cache,
     }
 }
 
@@ -129,7 +134,7 @@ fn of_command<'w>(work: &'w mut Work, command: &Command) -> Option<&'w mut Serve
     match command {
         Command::Session(_) | Command::Lock(_) => Some(&mut work.lock),
         Command::Queue(_) => Some(&mut work.queue),
-        Command::Cache(_) | Command::String(_) | Command::Transaction { .. } => {
+        Command::Cache(_) | Command::String(_) | Command::List(_) | Command::Transaction { .. } => {
             Some(&mut work.cache)
         }
         Command::NewLeader | Command::Expire { .. } | Command::Raise { .. } => None,

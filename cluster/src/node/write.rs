@@ -10,7 +10,7 @@ use openraft::error::{ClientWriteError, RaftError};
 
 use super::Node;
 use super::work::Stages;
-use crate::protocol::{CLUSTER_DOWN, moved, out_of_memory, try_again, unknown_outcome};
+use crate::protocol::{CLUSTER_DOWN, FOREVER_MS, moved, out_of_memory, try_again, unknown_outcome};
 use crate::raft::{Proposal, RaftWorld};
 use crate::state::LONGEST_MS;
 use crate::state::command::{Command, LockCommand, Once, QueueCommand, Refusal, Reply, Request};
@@ -22,11 +22,11 @@ const WRITE_LIMIT: Duration = Duration::from_secs(10);
 const READY_LIMIT: Duration = Duration::from_secs(2);
 
 /// What became of a proposal.
-struct Proposed {
+pub(super) struct Proposed {
     /// Of its entry.
     index: u64,
-    reply: Reply,
-    stages: Stages,
+    pub(super) reply: Reply,
+    pub(super) stages: Stages,
 }
 
 /// Why a node did not answer a call with a reply.
@@ -69,7 +69,7 @@ impl NodeError {
 impl<W: RaftWorld> Node<W> {
     /// Executes a client's command; dropping the future ends a wait of it, and so is what to do
     /// when the client has gone. `poll_ms` is how long a receive that finds nothing waits
-    /// for a message.
+    /// for a message, and a pop for a value.
     pub(super) async fn write(
         &self,
         once: Option<Once>,
@@ -84,21 +84,43 @@ impl<W: RaftWorld> Node<W> {
         if let Some(answer) = self.mistaken_answer(once, &command).await {
             return answer;
         }
-        if poll_ms > LONGEST_MS {
+        let is_of_list = matches!(command, Command::List(_));
+        if poll_ms > LONGEST_MS && !(is_of_list && poll_ms == FOREVER_MS) {
             return Ok(Reply::Refused(Refusal::OutOfRange));
         }
         self.must_have_space(&command)?;
         self.must_be_known(&command).await?;
-        let deadline = W::now() + Duration::from_millis(poll_ms);
-        let _next = PassOn {
-            node: self,
-            command: &command,
-        };
         let mut stages = Stages {
             held: W::now() - arrived,
             ..Stages::default()
         };
-        let reply = loop {
+        let reply = match &command {
+            Command::List(command) if poll_ms > 0 => {
+                (self.take_in_turn(once, command, poll_ms, &mut stages)).await?
+            }
+            _ => (self.execute(once, &command, poll_ms, &mut stages)).await?,
+        };
+        self.inner
+            .work
+            .note_write(&command, W::now() - arrived, stages);
+        self.tell_work();
+        Ok(reply)
+    }
+
+    /// Proposes a command, and again as long as it waits for messages of a queue.
+    async fn execute(
+        &self,
+        once: Option<Once>,
+        command: &Command,
+        poll_ms: u64,
+        stages: &mut Stages,
+    ) -> Result<Reply, NodeError> {
+        let deadline = W::now() + Duration::from_millis(poll_ms);
+        let _next = PassOn {
+            node: self,
+            command,
+        };
+        loop {
             let proposed = self.propose_timed(once, command.clone()).await?;
             stages.add(proposed.stages);
             let begun = W::now();
@@ -106,25 +128,20 @@ impl<W: RaftWorld> Node<W> {
                 Reply::Waiting { waiter } => {
                     // What a sequence is answered with must be how its wait really ended.
                     let is_own = waiter == proposed.index || once.is_some();
-                    let reply = self.await_wake(waiter, wait_ms(&command), is_own).await?;
+                    let reply = self.await_wake(waiter, wait_ms(command), is_own).await?;
                     stages.waited += W::now() - begun;
-                    break reply;
+                    return Ok(reply);
                 }
                 Reply::Messages(messages) if messages.is_empty() && begun < deadline => {
-                    let found = self.await_message(&command, deadline).await?;
+                    let found = self.await_message(command, deadline).await?;
                     stages.waited += W::now() - begun;
                     if !found {
-                        break Reply::Messages(messages);
+                        return Ok(Reply::Messages(messages));
                     }
                 }
-                reply => break reply,
+                reply => return Ok(reply),
             }
-        };
-        self.inner
-            .work
-            .note_write(&command, W::now() - arrived, stages);
-        self.tell_work();
-        Ok(reply)
+        }
     }
 
     /// Proposes one command and waits for its entry to be applied here.
@@ -137,7 +154,7 @@ impl<W: RaftWorld> Node<W> {
         proposed.map(|proposed| proposed.reply)
     }
 
-    async fn propose_timed(
+    pub(super) async fn propose_timed(
         &self,
         once: Option<Once>,
         command: Command,
@@ -249,7 +266,7 @@ impl<W: RaftWorld> Node<W> {
     }
 
     /// Waits until this node, as leader, may serve writes.
-    async fn await_ready(&self) -> Result<(), NodeError> {
+    pub(super) async fn await_ready(&self) -> Result<(), NodeError> {
         let deadline = W::now() + READY_LIMIT;
         loop {
             let applied = self.inner.machine.applied_some();

@@ -136,7 +136,7 @@ fn command_reply(command: &Command, frame: &Frame) -> Option<Reply> {
         Command::Lock(command) => lock_reply(command, frame),
         Command::Queue(command) => queue_reply(command, frame),
         Command::Cache(command) => cache_reply(command, frame),
-        Command::String(_) | Command::Transaction { .. } => None,
+        Command::String(_) | Command::Transaction { .. } | Command::List(_) => None,
     }
 }
 
@@ -242,7 +242,12 @@ fn query_reply(query: &Query, frame: &Frame) -> Option<Reply> {
         | Query::Keys { .. }
         | Query::Scan { .. }
         | Query::RandomKey { .. }
-        | Query::List { .. } => None,
+        | Query::List { .. }
+        | Query::ScanOf { .. }
+        | Query::ListLength { .. }
+        | Query::ListRange { .. }
+        | Query::ListIndex { .. }
+        | Query::ListFind { .. } => None,
     }
 }
 

@@ -9,6 +9,9 @@ use bytes::Bytes;
 use super::wire::RespVersion;
 use crate::state::command::{Command, Once, Query};
 
+/// A wait without an end.
+pub const FOREVER_MS: u64 = u64::MAX;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Call {
     /// Goes through the log.
@@ -17,8 +20,9 @@ pub enum Call {
         once: Option<Once>,
         command: Command,
         style: ReplyStyle,
-        /// Long poll: how long a receive that finds nothing waits for a message,
-        /// milliseconds; 0 for every other command.
+        /// Long poll: how long a receive that finds nothing waits for a message, and a pop for a
+        /// value, milliseconds; 0 for every other command. A pop may wait for ever
+        /// ([`FOREVER_MS`]).
         wait_ms: u64,
     },
     Read {
@@ -55,7 +59,7 @@ pub enum ReadMode {
 pub enum ReplyStyle {
     /// Everything the reply holds; the only style that can always be decoded again.
     Full,
-    /// The only element of a list instead of the list: `CACHE.GETV`, `QUEUE.PUBLISH`.
+    /// The only element of a list instead of the list: `CACHE.GETV`, `QUEUE.PUBLISH`, `LPOS`.
     Single,
     /// The figure alone: `INCR` without the version, `SESSION.OPEN` without the TTL.
     Number,
@@ -63,13 +67,15 @@ pub enum ReplyStyle {
     Status,
     /// Stored as 1, not stored as 0: `SETNX`.
     Flag,
-    /// The first value or null: `GET`.
+    /// The first value or null: `GET`, `LPOP`.
     Bulk,
-    /// All values, null for absent ones: `MGET`.
+    /// All values, null for absent ones: `MGET`, `LPOP` of several.
     Bulks,
+    /// The key and the only value: `BLPOP`.
+    Pair,
     /// How many of the values are present: `EXISTS`.
     Count,
-    /// `string` or `none`: `TYPE`.
+    /// `string`, `list` or `none`: `TYPE`.
     TypeName,
     /// A lifetime in seconds, rounded to the nearest: `TTL`.
     Seconds,

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 
 use super::limits::{MAX_KEY_BYTES, MAX_NAME_BYTES, MAX_VALUE_BYTES};
-use super::refusal::{NOT_A_FLOAT, NOT_AN_INTEGER, OUT_OF_RANGE};
+use super::refusal::{NOT_A_FLOAT, NOT_AN_INTEGER, NOT_FINITE, OUT_OF_RANGE};
 
 /// How much of a name, and of all arguments together, an error quotes, in bytes.
 const MAX_QUOTED_BYTES: usize = 128;
@@ -33,6 +33,8 @@ pub enum CommandError {
     OutOfRange,
     #[error("{NOT_A_FLOAT}")]
     NotAFloat,
+    #[error("{NOT_FINITE}")]
+    NotFinite,
     #[error("ERR offset is out of range")]
     Offset,
     #[error("ERR NX and XX, GT or LT options at the same time are not compatible")]
@@ -55,6 +57,13 @@ pub enum CommandError {
     ClientAttribute(String),
     #[error("ERR timeout is negative")]
     NegativeTimeout,
+    #[error("ERR timeout is not a float or out of range")]
+    Timeout,
+    #[error("ERR value is out of range, must be positive")]
+    NotPositive,
+    /// Of an option, or of the number of keys.
+    #[error("ERR {0}")]
+    Range(&'static str),
     #[error("ERR PREFIX option requires BCAST mode to be enabled")]
     PrefixWithoutBroadcast,
     #[error("ERR Invalid slot")]

@@ -36,7 +36,7 @@ pub mod wire;
 pub use answer::{Asked, ReplyError, decode_push, decode_reply};
 pub use call::{
     AdminCall, Call, ClientAttribute, ClientCall, ClusterCall, CommandCall, ConnectionCall,
-    KillFilter, ReadMode, Remember, ReplyMode, ReplyStyle, ScriptCall, TrackingCall,
+    FOREVER_MS, KillFilter, ReadMode, Remember, ReplyMode, ReplyStyle, ScriptCall, TrackingCall,
     TransactionCall,
 };
 pub use command_error::CommandError;

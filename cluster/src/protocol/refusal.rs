@@ -25,8 +25,13 @@ const TOO_LARGE: &str = "TOOLARGE the value is larger than the cache may hold";
 pub(super) const OUT_OF_RANGE: &str = "OUTOFRANGE a duration or count is outside its range";
 /// Also the text for an argument that is no float.
 pub(super) const NOT_A_FLOAT: &str = "ERR value is not a valid float";
-const NOT_FINITE: &str = "ERR increment would produce NaN or Infinity";
+/// Also the text where infinity is to be added.
+pub(super) const NOT_FINITE: &str = "ERR increment would produce NaN or Infinity";
 const NO_SUCH_KEY: &str = "ERR no such key";
+/// Also the text where a key is a list and its value is asked for.
+pub(super) const WRONG_TYPE: &str =
+    "WRONGTYPE Operation against a key holding the wrong kind of value";
+const NO_SUCH_INDEX: &str = "ERR index out of range";
 const REPLY_TOO_LARGE: &str =
     "ERR the reply exceeds the limit of 67108864 bytes; ask for less at a time";
 
@@ -50,6 +55,8 @@ pub(super) fn text(refusal: &Refusal) -> Cow<'static, str> {
         Refusal::NotFinite => NOT_FINITE.into(),
         Refusal::NoSuchKey => NO_SUCH_KEY.into(),
         Refusal::ReplyTooLarge => REPLY_TOO_LARGE.into(),
+        Refusal::WrongType => WRONG_TYPE.into(),
+        Refusal::NoSuchIndex => NO_SUCH_INDEX.into(),
     }
 }
 
@@ -86,6 +93,8 @@ pub(super) fn parse(text: &str) -> Option<Refusal> {
         NOT_FINITE => Refusal::NotFinite,
         NO_SUCH_KEY => Refusal::NoSuchKey,
         REPLY_TOO_LARGE => Refusal::ReplyTooLarge,
+        WRONG_TYPE => Refusal::WrongType,
+        NO_SUCH_INDEX => Refusal::NoSuchIndex,
         _ => return None,
     })
 }

@@ -13,7 +13,7 @@ use super::wire::{
     RespVersion, array, bulk, error, integer, map, null, null_array, simple, unsigned,
 };
 use crate::state::command::{
-    Delivery, Lifetime, LockInfo, QueueInfo, Reply, Row, SessionId, Token, Versioned,
+    Delivery, Found, Lifetime, LockInfo, Popped, QueueInfo, Reply, Row, SessionId, Token, Versioned,
 };
 
 /// The version of Redis whose commands and errors are offered, as far as they are.
@@ -60,6 +60,13 @@ pub fn encode(out: &mut BytesMut, version: RespVersion, style: ReplyStyle, reply
             unsigned(out, *stored_as);
         }
         Reply::Values(found) => values(out, version, style, found),
+        Reply::Found(found) => found_some(out, version, style, found),
+        Reply::Popped(found) => popped(out, version, style, found.as_ref()),
+        Reply::Positions(found) if style == ReplyStyle::Single => match found.first() {
+            Some(first) => unsigned(out, *first),
+            None => null(out, version),
+        },
+        Reply::Positions(found) => numbers(out, found),
         Reply::Lifetime(lifetime) => remaining(out, style, *lifetime),
         Reply::LockInfo(info) => lock_info(out, version, info),
         Reply::QueueInfo(Some(info)) => queue_info(out, version, info),
@@ -68,7 +75,7 @@ pub fn encode(out: &mut BytesMut, version: RespVersion, style: ReplyStyle, reply
         Reply::SessionInfo { ttl_ms: None } => integer(out, ABSENT),
         Reply::Text(Some(text)) => bulk(out, text),
         Reply::Text(None) => null(out, version),
-        Reply::Keys(keys) => bulks(out, keys),
+        Reply::Keys(all) | Reply::Elements(all) => bulks(out, all),
         Reply::Scanned { cursor, keys } => {
             array(out, 2);
             bulk(out, cursor.to_string().as_bytes());
@@ -193,6 +200,52 @@ fn values(
             found
                 .iter()
                 .for_each(|one| versioned(out, version, one.as_ref()));
+        }
+    }
+}
+
+/// As [`values`], where some of the keys are lists.
+fn found_some(
+    out: &mut BytesMut,
+    version: RespVersion,
+    style: ReplyStyle,
+    found: &[Option<Found>],
+) {
+    match (style, found) {
+        (ReplyStyle::Count, _) => unsigned(out, found.iter().flatten().count() as u64),
+        (ReplyStyle::TypeName, [Some(Found::List { .. })]) => simple(out, "list"),
+        (ReplyStyle::Zero, [Some(Found::List { .. })]) => integer(out, 0),
+        (ReplyStyle::Encoding, [Some(Found::List { is_small, .. })]) => {
+            bulk(out, if *is_small { b"listpack" } else { b"quicklist" });
+        }
+        // What has no string has no value here.
+        (ReplyStyle::Bulks | ReplyStyle::Full, _) => {
+            let texts = found.iter().map(|one| one.as_ref()?.text().cloned());
+            let texts: Vec<_> = texts.collect();
+            values(out, version, style, &texts);
+        }
+        _ => error(out, refusal::WRONG_TYPE),
+    }
+}
+
+fn popped(out: &mut BytesMut, version: RespVersion, style: ReplyStyle, found: Option<&Popped>) {
+    match (style, found) {
+        (ReplyStyle::Bulk, None) => null(out, version),
+        (_, None) => null_array(out, version),
+        (ReplyStyle::Bulk, Some(found)) => match found.values.first() {
+            Some(value) => bulk(out, value),
+            None => null(out, version),
+        },
+        (ReplyStyle::Bulks, Some(found)) => bulks(out, &found.values),
+        (ReplyStyle::Pair, Some(found)) => {
+            array(out, 1 + found.values.len());
+            bulk(out, &found.key);
+            found.values.iter().for_each(|value| bulk(out, value));
+        }
+        (_, Some(found)) => {
+            array(out, 2);
+            bulk(out, &found.key);
+            bulks(out, &found.values);
         }
     }
 }

@@ -29,8 +29,8 @@ pub fn encode_call(out: &mut BytesMut, args: &[&[u8]]) {
 /// # Panics
 ///
 /// On [`Command::NewLeader`], [`Command::Expire`] and [`CacheCommand::Touch`], which
-/// only leaders propose; on [`Command::String`] and [`Command::Transaction`], which are for
-/// clients of Redis.
+/// only leaders propose; on [`Command::String`], [`Command::List`] and
+/// [`Command::Transaction`], which are for clients of Redis.
 pub fn write_command(
     out: &mut BytesMut,
     once: Option<Once>,
@@ -50,7 +50,7 @@ pub fn write_command(
         Command::NewLeader | Command::Expire { .. } | Command::Raise { .. } => {
             unreachable!("only leaders propose NewLeader, Expire and Raise")
         }
-        Command::String(_) | Command::Transaction { .. } => {
+        Command::String(_) | Command::Transaction { .. } | Command::List(_) => {
             unreachable!("clients of this crate have no use for them")
         }
     }
@@ -81,7 +81,12 @@ pub fn read_query(out: &mut BytesMut, mode: Option<ReadMode>, query: &Query) {
         | Query::Keys { .. }
         | Query::Scan { .. }
         | Query::RandomKey { .. }
-        | Query::List { .. } => {
+        | Query::List { .. }
+        | Query::ScanOf { .. }
+        | Query::ListLength { .. }
+        | Query::ListRange { .. }
+        | Query::ListIndex { .. }
+        | Query::ListFind { .. } => {
             unreachable!("clients of this crate have no use for them")
         }
     };

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::call::Call;
 use crate::state::command::{
-    CacheCommand, Command, LockCommand, Query, QueueCommand, Step, StringCommand,
+    CacheCommand, Command, ListCommand, LockCommand, Query, QueueCommand, Step, StringCommand,
 };
 
 /// Number of slots.
@@ -41,6 +41,7 @@ fn command_key(command: &Command) -> Option<&[u8]> {
         Command::Queue(command) => Some(queue_key(command)),
         Command::Cache(command) => cache_key(command),
         Command::String(command) => string_key(command),
+        Command::List(command) => list_key(command),
         Command::Transaction { steps, .. } => steps.first().and_then(step_key),
         Command::Lock(
             LockCommand::Acquire { name, .. }
@@ -60,6 +61,7 @@ fn step_key(step: &Step) -> Option<&[u8]> {
         Step::Queue(command) => Some(queue_key(command)),
         Step::Cache(command) => cache_key(command),
         Step::String(command) => string_key(command),
+        Step::List(command) => list_key(command),
         Step::Read(query) => query_key(query),
     }
 }
@@ -105,6 +107,18 @@ fn string_key(command: &StringCommand) -> Option<&[u8]> {
     }
 }
 
+fn list_key(command: &ListCommand) -> Option<&[u8]> {
+    match command {
+        ListCommand::Push { key, .. }
+        | ListCommand::Move { from: key, .. }
+        | ListCommand::Insert { key, .. }
+        | ListCommand::Set { key, .. }
+        | ListCommand::Remove { key, .. }
+        | ListCommand::Trim { key, .. } => Some(key),
+        ListCommand::Pop { keys, .. } => first(keys),
+    }
+}
+
 fn first(keys: &[Bytes]) -> Option<&[u8]> {
     keys.first().map(AsRef::as_ref)
 }
@@ -112,13 +126,19 @@ fn first(keys: &[Bytes]) -> Option<&[u8]> {
 fn query_key(query: &Query) -> Option<&[u8]> {
     match query {
         Query::Get { keys } => first(keys),
-        Query::Ttl { key } | Query::ExpireTime { key } => Some(key),
+        Query::Ttl { key }
+        | Query::ExpireTime { key }
+        | Query::ListLength { key }
+        | Query::ListRange { key, .. }
+        | Query::ListIndex { key, .. }
+        | Query::ListFind { key, .. } => Some(key),
         Query::Lock { name } => Some(name.as_bytes()),
         Query::Queue { queue } => Some(queue.as_bytes()),
         Query::CacheSize
         | Query::Session { .. }
         | Query::Keys { .. }
         | Query::Scan { .. }
+        | Query::ScanOf { .. }
         | Query::RandomKey { .. }
         | Query::List { .. } => None,
     }

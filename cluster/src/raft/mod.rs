@@ -24,6 +24,7 @@ use crate::world::World;
 pub mod channel;
 pub mod hello;
 pub mod invalidations;
+pub mod lines;
 pub mod log_store;
 pub mod network;
 pub mod once;

@@ -19,6 +19,7 @@ use tokio::sync::{Notify, futures::Notified, oneshot};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::invalidations::Invalidations;
+use super::lines::Lines;
 use super::snapshot::{Payload, SnapshotData};
 use super::{
     LogId, NodeId, Proposal, RaftWorld, Response, Snapshot, SnapshotMeta, StoredMembership,
@@ -76,6 +77,8 @@ struct Shared<W: RaftWorld> {
     invalidations: RefCell<Invalidations>,
     /// Wakes long polls, by queue: it has a message to hand out.
     queue_ready: RefCell<BTreeMap<String, Rc<Notify>>>,
+    /// Who waits for lists.
+    lines: Lines,
     /// The term in which this node has applied its own `NewLeader`; 0 before.
     leader_ready_term: Cell<u64>,
     /// When that was.
@@ -156,6 +159,7 @@ impl<W: RaftWorld> StateMachine<W> {
                 snapshots: tokio::sync::Mutex::new(snapshots),
                 waiting: RefCell::default(),
                 queue_ready: RefCell::default(),
+                lines: Lines::default(),
                 leader_ready_term: Cell::new(0),
                 leader_ready_at: Cell::default(),
                 leading_term: Cell::new(0),
@@ -243,6 +247,12 @@ impl<W: RaftWorld> StateMachine<W> {
         for ready in self.shared.queue_ready.borrow().values() {
             ready.notify_waiters();
         }
+        self.shared.lines.call_all();
+    }
+
+    /// Who waits for lists.
+    pub fn lines(&self) -> &Lines {
+        &self.shared.lines
     }
 
     /// Notified, one waiter at a time, when the queue gains a message to hand out.
@@ -393,6 +403,11 @@ impl<W: RaftWorld> Shared<W> {
             changed,
         } = machine.state.apply(stamp, &request);
         machine.extend_chain(id, payload, &reply);
+        if !self.lines.is_empty() {
+            for key in &changed.keys {
+                self.lines.call(key, machine.state.list_length(key));
+            }
+        }
         drop(machine);
         self.invalidations.borrow_mut().push(id.index, changed);
         if let (true, Reply::Waiting { waiter }) = (client_here, &reply) {

@@ -1,4 +1,5 @@
-//! The cache: versioned values with lifetimes, bounded in number.
+//! The cache: versioned values with lifetimes, bounded in number. A value is a string, or a list
+//! of strings ([`value`]).
 //!
 //! The version of a value is the log index of its write, so it is never reused and
 //! compare-and-set has no ABA problem. A lifetime ends exactly when served time reaches its
@@ -12,16 +13,18 @@
 
 mod eviction;
 mod keys;
+mod value;
 
-use super::command::{CacheCommand, Lifetime, Refusal, Reply, SetCondition, Versioned};
-use super::limits::Limits;
+use super::command::{CacheCommand, Found, Lifetime, Refusal, Reply, SetCondition, Versioned};
+use super::limits::{LARGEST_LIST_BYTES, LONGEST_LIST, Limits};
 use super::snapshot::{DecodeError, LARGEST_COUNTER, ensure};
 use super::{Effects, Moment};
 use crate::planted::{self, Bug};
 use bytes::Bytes;
 use eviction::{Entry, Sieve};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
+pub(super) use value::{List, Value};
 
 /// What a lifetime takes.
 const DEADLINE_BYTES: u64 = 50;
@@ -79,7 +82,7 @@ impl Cache {
                         Some(planted::clock_ms() + ttl_ms - unserved_ms)
                     }
                     Some(ttl_ms) => Some(now.served_after(*ttl_ms)),
-                    None if *keep_ttl => self.entries.get(key).and_then(|entry| entry.deadline_ms),
+                    None if *keep_ttl => self.deadline(key).flatten(),
                     None => None,
                 };
                 let value = value.clone();
@@ -132,12 +135,29 @@ impl Cache {
         }
     }
 
-    pub(super) fn get(&self, served_ms: u64, key: &[u8]) -> Option<Versioned> {
-        let entry = self.living(served_ms, key)?;
-        Some(Versioned {
-            value: entry.value.clone(),
-            version: entry.version,
-        })
+    /// The values of keys, [`Reply::Values`] if none of them is a list.
+    pub(super) fn get(&self, served_ms: u64, keys: &[Bytes]) -> Reply {
+        let mut has_lists = false;
+        let values = keys.iter().map(|key| {
+            let found = Found::of(self.living(served_ms, key)?);
+            has_lists |= found.text().is_none();
+            found.text().cloned()
+        });
+        let values = values.collect();
+        if !has_lists {
+            return Reply::Values(values);
+        }
+        let found = keys.iter().map(|key| self.living(served_ms, key));
+        Reply::Found(found.map(|entry| entry.map(Found::of)).collect())
+    }
+
+    /// The list of a key that is visible, if there is one.
+    pub(super) fn visible_list(
+        &self,
+        served_ms: u64,
+        key: &[u8],
+    ) -> Result<Option<&List>, Refusal> {
+        self.living(served_ms, key).map(Entry::list).transpose()
     }
 
     pub(super) fn lifetime(&self, served_ms: u64, key: &[u8]) -> Lifetime {
@@ -204,12 +224,27 @@ impl Cache {
         self.entries.get(key).map_or(0, |entry| entry.version)
     }
 
-    pub(super) fn value(&self, key: &[u8]) -> Option<Bytes> {
-        self.entries.get(key).map(|entry| entry.value.clone())
+    /// The string of a key, if there is one.
+    pub(super) fn text(&self, key: &[u8]) -> Result<Option<Bytes>, Refusal> {
+        match self.entries.get(key).map(|entry| &entry.value) {
+            None => Ok(None),
+            Some(Value::Text(text)) => Ok(Some(text.clone())),
+            Some(Value::List(_)) => Err(Refusal::WrongType),
+        }
     }
 
-    /// The value of a key, and the served time at which it is gone.
-    pub(super) fn value_and_deadline(&self, key: &[u8]) -> Option<(Bytes, Option<u64>)> {
+    /// The list of a key, if there is one.
+    pub(super) fn list(&self, key: &[u8]) -> Result<Option<&List>, Refusal> {
+        self.entries.get(key).map(Entry::list).transpose()
+    }
+
+    /// The served time at which a key that is there is gone.
+    pub(super) fn deadline(&self, key: &[u8]) -> Option<Option<u64>> {
+        self.entries.get(key).map(|entry| entry.deadline_ms)
+    }
+
+    /// What a key holds, and the served time at which it is gone.
+    pub(super) fn value_and_deadline(&self, key: &[u8]) -> Option<(Value, Option<u64>)> {
         let entry = self.entries.get(key)?;
         Some((entry.value.clone(), entry.deadline_ms))
     }
@@ -229,12 +264,12 @@ impl Cache {
         now: Moment,
         limits: &Limits,
         key: &Bytes,
-        value: Bytes,
+        value: impl Into<Value>,
         deadline_ms: Option<u64>,
         effects: &mut Effects,
     ) -> Result<u64, Refusal> {
         let version = now.index;
-        let value = match self.entries.set_value(key, value) {
+        let value = match self.entries.set_value(key, value.into()) {
             Ok((order, entry)) => {
                 entry.version = version;
                 entry.visited = true;
@@ -265,12 +300,62 @@ impl Cache {
     }
 
     pub(super) fn remove(&mut self, key: &[u8], effects: &mut Effects) -> bool {
-        let Some((order, entry)) = self.entries.remove(key) else {
-            return false;
-        };
+        self.take(key, effects).is_some()
+    }
+
+    /// Removes a key; what it held, and the served time at which it would have been gone.
+    pub(super) fn take(
+        &mut self,
+        key: &[u8],
+        effects: &mut Effects,
+    ) -> Option<(Value, Option<u64>)> {
+        let (order, entry) = self.entries.remove(key)?;
         self.move_deadline(order, entry.deadline_ms, None);
         effects.changed.keys.push(entry.key);
-        true
+        Some((entry.value, entry.deadline_ms))
+    }
+
+    /// Changes the list of a key, which is gone if that empties it; `None` if there is none.
+    pub(super) fn change_list<R>(
+        &mut self,
+        now: Moment,
+        key: &Bytes,
+        effects: &mut Effects,
+        change: impl FnOnce(&mut List) -> R,
+    ) -> Option<R> {
+        let (entry, (result, is_empty)) = self.entries.change_list(key, |list| {
+            let result = change(list);
+            (result, list.len() == 0)
+        })?;
+        entry.version = now.index;
+        entry.visited = true;
+        if is_empty {
+            self.remove(key, effects);
+        } else {
+            effects.changed.keys.push(key.clone());
+        }
+        Some(result)
+    }
+
+    /// All lists with the orders of their entries: what a snapshot has of them.
+    pub(super) fn lists(&self) -> Vec<(u64, &VecDeque<Bytes>)> {
+        let lists = self.entries.iter().filter_map(|(order, entry)| {
+            let list = entry.list().ok()?;
+            Some((order, list.values()))
+        });
+        lists.collect()
+    }
+
+    /// Completes decoded entries by what stands elsewhere in the snapshot.
+    pub(super) fn set_lists(&mut self, lists: Vec<(u64, Vec<Bytes>)>) -> Result<(), DecodeError> {
+        for (order, values) in lists {
+            let list = List::of(values);
+            let fits = list.len() <= LONGEST_LIST && list.value_bytes() <= LARGEST_LIST_BYTES;
+            ensure(list.len() > 0 && fits, "a list of no possible length")?;
+            let is_placed = self.entries.restore_list(order, list);
+            ensure(is_placed, "a list without a key of its own")?;
+        }
+        Ok(())
     }
 
     fn increment(
@@ -283,7 +368,10 @@ impl Cache {
     ) -> Result<(i64, u64), Refusal> {
         let (before, deadline_ms) = match self.entries.get(key) {
             Some(entry) => {
-                let value = parse_integer(&entry.value).ok_or(Refusal::NotAnInteger)?;
+                let Value::Text(text) = &entry.value else {
+                    return Err(Refusal::WrongType);
+                };
+                let value = parse_integer(text).ok_or(Refusal::NotAnInteger)?;
                 (value, entry.deadline_ms)
             }
             None => (0, None),
@@ -336,6 +424,31 @@ impl Cache {
         }
         self.deadlines
             .extend(after.map(|deadline_ms| (deadline_ms, order)));
+    }
+}
+
+impl Entry {
+    fn list(&self) -> Result<&List, Refusal> {
+        match &self.value {
+            Value::Text(_) => Err(Refusal::WrongType),
+            Value::List(list) => Ok(list),
+        }
+    }
+}
+
+impl Found {
+    fn of(entry: &Entry) -> Self {
+        let version = entry.version;
+        match &entry.value {
+            Value::Text(value) => Self::Text(Versioned {
+                value: value.clone(),
+                version,
+            }),
+            Value::List(list) => Self::List {
+                version,
+                is_small: list.is_small(),
+            },
+        }
     }
 }
 

@@ -5,7 +5,8 @@
 //! not come into the log.
 
 use super::command::{
-    CacheCommand, Command, LockCommand, Query, QueueCommand, SessionCommand, Step, StringCommand,
+    CacheCommand, Command, ListCommand, LockCommand, Query, QueueCommand, SessionCommand, Step,
+    StringCommand,
 };
 
 impl Command {
@@ -18,10 +19,12 @@ impl Command {
             Self::Queue(command) => queue_grows(command),
             Self::Cache(command) => cache_grows(command),
             Self::String(command) => string_grows(command),
+            Self::List(command) => list_grows(command),
             Self::Transaction { steps, .. } => steps.iter().any(|step| match step {
                 Step::Queue(command) => queue_grows(command),
                 Step::Cache(command) => cache_grows(command),
                 Step::String(command) => string_grows(command),
+                Step::List(command) => list_grows(command),
                 Step::Read(_) => false,
             }),
             Self::NewLeader | Self::Expire { .. } | Self::Raise { .. } => false,
@@ -34,6 +37,7 @@ impl Command {
         match self {
             Self::Queue(command) => queue_level(command),
             Self::String(_) => 1,
+            Self::List(_) => 3,
             Self::Transaction { steps, .. } => {
                 steps.iter().map(step_level).max().unwrap_or(0).max(1)
             }
@@ -50,8 +54,30 @@ impl Command {
 fn step_level(step: &Step) -> u32 {
     match step {
         Step::Queue(command) => queue_level(command),
-        Step::Read(Query::List { .. }) => 2,
-        Step::Cache(_) | Step::String(_) | Step::Read(_) => 0,
+        Step::List(_) => 3,
+        Step::Read(query) => query_level(query),
+        Step::Cache(_) | Step::String(_) => 0,
+    }
+}
+
+fn query_level(query: &Query) -> u32 {
+    match query {
+        Query::Get { .. }
+        | Query::Ttl { .. }
+        | Query::CacheSize
+        | Query::Lock { .. }
+        | Query::Queue { .. }
+        | Query::Session { .. }
+        | Query::ExpireTime { .. }
+        | Query::Keys { .. }
+        | Query::Scan { .. }
+        | Query::RandomKey { .. } => 0,
+        Query::List { .. } => 2,
+        Query::ScanOf { .. }
+        | Query::ListLength { .. }
+        | Query::ListRange { .. }
+        | Query::ListIndex { .. }
+        | Query::ListFind { .. } => 3,
     }
 }
 
@@ -85,5 +111,12 @@ fn string_grows(command: &StringCommand) -> bool {
             | StringCommand::Rename { .. }
             | StringCommand::DeleteIf { .. }
             | StringCommand::ExpireIf { .. }
+    )
+}
+
+fn list_grows(command: &ListCommand) -> bool {
+    matches!(
+        command,
+        ListCommand::Push { .. } | ListCommand::Insert { .. } | ListCommand::Set { .. }
     )
 }

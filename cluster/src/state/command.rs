@@ -6,10 +6,13 @@
 //!
 //! All times are milliseconds of *log time*: the stamps that leaders write into entries.
 
+mod list;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::Limits;
+pub use list::{End, Found, Kind, ListCommand, Popped};
 
 /// Position and time of a log entry, as the leader stamped it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +82,8 @@ pub enum Command {
         level: u32,
         limits: Limits,
     },
+    /// Commands for lists.
+    List(ListCommand),
 }
 
 /// One command of a [`Command::Transaction`]. What hands out the index of its entry (a lock's
@@ -90,6 +95,7 @@ pub enum Step {
     String(StringCommand),
     /// Sees what the steps before it did.
     Read(Query),
+    List(ListCommand),
 }
 
 /// What Redis's commands for strings do beyond [`CacheCommand`].
@@ -410,6 +416,38 @@ pub enum Query {
         count: u64,
         pattern: Option<Bytes>,
     },
+    /// As [`Query::Scan`], of keys of one kind. This and what follows is of level 3.
+    ScanOf {
+        cursor: u64,
+        count: u64,
+        pattern: Option<Bytes>,
+        kind: Kind,
+    },
+    ListLength {
+        key: Bytes,
+    },
+    /// The values from `first` to `last`, both included; negative ones count from the end.
+    ListRange {
+        key: Bytes,
+        first: i64,
+        last: i64,
+    },
+    ListIndex {
+        key: Bytes,
+        index: i64,
+    },
+    /// Where in a list the value is.
+    ListFind {
+        key: Bytes,
+        value: Bytes,
+        /// Which of several is the first to be told: 1 is the first from the left, -1 from the
+        /// right.
+        rank: i64,
+        /// How many are told; 0: all.
+        count: u64,
+        /// How many values are looked at; 0: all.
+        most: u64,
+    },
 }
 
 /// What [`Query::List`] lists.
@@ -496,6 +534,14 @@ pub enum Reply {
         after: Option<Bytes>,
         rows: Vec<Row>,
     },
+    /// As [`Reply::Values`], where one of the keys is a list.
+    Found(Vec<Option<Found>>),
+    /// What was taken, if there was anything.
+    Popped(Option<Popped>),
+    /// Values of a list.
+    Elements(Vec<Bytes>),
+    /// Positions in a list.
+    Positions(Vec<u64>),
 }
 
 /// A line of a [`Reply::Listed`].
@@ -539,6 +585,10 @@ pub enum Refusal {
     NotEmpty {
         messages: u64,
     },
+    /// The key is a list where a string is wanted, or the other way round.
+    WrongType,
+    /// No such position in a list.
+    NoSuchIndex,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

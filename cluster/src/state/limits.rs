@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 ///    [`LARGEST_RECEIVE_BYTES`]; the default dead-letter queue of a long name has a name that
 ///    can be used. Known are commands for strings, and transactions.
 /// 2. Known are the deletion and the re-driving of queues, and listings in transactions.
-pub const LEVEL: u32 = 2;
+/// 3. Known are lists as values of keys.
+pub const LEVEL: u32 = 3;
 /// The level to which a leader raises its cluster unasked; it raises it above when a command
 /// needs that. So a cluster can go back to the release before as long as nobody has used what
 /// that does not know.
@@ -29,6 +30,9 @@ pub const LARGEST_BATCH: usize = 1000;
 /// One receive hands out no further message once it holds this many bytes of payload, so that
 /// its reply stays within reason. The first message is handed out whatever its size.
 pub const LARGEST_RECEIVE_BYTES: usize = 16 * 1024 * 1024;
+/// Most values of a list, and most bytes of them together.
+pub const LONGEST_LIST: usize = 1 << 20;
+pub const LARGEST_LIST_BYTES: u64 = 256 * 1024 * 1024;
 /// Longest name of a lock or queue, in bytes.
 pub const LONGEST_NAME_BYTES: usize = 512;
 /// Sequences remembered for each producer of a queue.

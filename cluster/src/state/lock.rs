@@ -167,7 +167,7 @@ impl Locks {
 
     /// Names behind `after`, in order, with how many hold them and how many wait.
     pub(super) fn list(&self, after: Option<&str>) -> impl Iterator<Item = Row> {
-        super::list::behind(&self.locks, after).map(|(name, lock)| Row {
+        super::listing::behind(&self.locks, after).map(|(name, lock)| Row {
             name: name.clone().into(),
             figures: lock.counts().to_vec(),
         })

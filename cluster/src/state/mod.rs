@@ -19,7 +19,8 @@ mod class;
 pub mod command;
 pub mod glob;
 mod limits;
-mod list;
+mod listing;
+mod lists;
 mod lock;
 mod queue;
 mod session;
@@ -31,8 +32,8 @@ mod transaction;
 
 pub use cache::CacheStats;
 pub use limits::{
-    DEDUP_WINDOW, LARGEST_BATCH, LARGEST_EXPIRE, LARGEST_RECEIVE_BYTES, LEVEL, LONGEST_MS,
-    LONGEST_NAME_BYTES, Limits, SHORTEST_SESSION_MS, USUAL_LEVEL,
+    DEDUP_WINDOW, LARGEST_BATCH, LARGEST_EXPIRE, LARGEST_LIST_BYTES, LARGEST_RECEIVE_BYTES, LEVEL,
+    LONGEST_LIST, LONGEST_MS, LONGEST_NAME_BYTES, Limits, SHORTEST_SESSION_MS, USUAL_LEVEL,
 };
 pub use snapshot::DecodeError;
 pub use transaction::LARGEST_REPLY;
@@ -41,7 +42,8 @@ pub use transaction::LARGEST_REPLY;
 use crate::planted::{self, Bug};
 use cache::Cache;
 use command::{
-    Applied, Changed, Command, Once, Query, Refusal, Reply, Request, SessionCommand, Stamp, Wake,
+    Applied, Changed, Command, Kind, Once, Query, Refusal, Reply, Request, SessionCommand, Stamp,
+    Wake,
 };
 use lock::Locks;
 use queue::Queues;
@@ -110,11 +112,7 @@ impl State {
     pub fn read(&self, query: &Query) -> Reply {
         let served_ms = self.served_ms();
         match query {
-            Query::Get { keys } => Reply::Values(
-                keys.iter()
-                    .map(|key| self.cache.get(served_ms, key))
-                    .collect(),
-            ),
+            Query::Get { keys } => self.cache.get(served_ms, keys),
             Query::Ttl { key } => Reply::Lifetime(self.cache.lifetime(served_ms, key)),
             Query::CacheSize => Reply::Size(self.cache.len(served_ms)),
             Query::Lock { name } => Reply::LockInfo(self.locks.info(name)),
@@ -130,9 +128,16 @@ impl State {
                 cursor,
                 count,
                 pattern,
-            } => self
-                .cache
-                .scan(served_ms, *cursor, *count, pattern.as_deref()),
+            } => (self.cache).scan(served_ms, *cursor, *count, pattern.as_deref(), None),
+            Query::ScanOf {
+                cursor,
+                count,
+                pattern,
+                kind,
+            } => {
+                let pattern = pattern.as_deref();
+                (self.cache).scan(served_ms, *cursor, *count, pattern, Some(*kind))
+            }
             Query::RandomKey { salt } => Reply::Text(self.cache.random_key(served_ms, *salt)),
             Query::List {
                 of,
@@ -140,6 +145,10 @@ impl State {
                 count,
                 pattern,
             } => self.list(*of, after.as_deref(), *count, pattern.as_deref()),
+            Query::ListLength { .. }
+            | Query::ListRange { .. }
+            | Query::ListIndex { .. }
+            | Query::ListFind { .. } => self.cache.read_list(served_ms, query),
         }
     }
 
@@ -205,6 +214,17 @@ impl State {
         self.queues.has_deliverable(queue)
     }
 
+    /// What a key holds, if it is there.
+    pub fn kind_of(&self, key: &[u8]) -> Option<Kind> {
+        self.cache.kind_of(self.served_ms(), key)
+    }
+
+    /// How many values the list of a key has; 0 if it has none.
+    pub fn list_length(&self, key: &[u8]) -> usize {
+        let list = self.cache.visible_list(self.served_ms(), key);
+        list.ok().flatten().map_or(0, cache::List::len)
+    }
+
     /// Whether any deadline is kept in served time, which a new leader's first entry moves on
     /// by all the time since the entry before it.
     pub fn counts_served_time(&self) -> bool {
@@ -264,9 +284,14 @@ impl State {
             return answer;
         }
         let reply = self.execute(now, command, effects);
-        // A receive that found nothing had no effect, and a long poll proposes it again
-        // under the same sequence.
-        if !matches!(&reply, Reply::Messages(messages) if messages.is_empty()) {
+        // What found nothing had no effect, and a long poll proposes it again under the same
+        // sequence.
+        let found_nothing = match &reply {
+            Reply::Messages(messages) => messages.is_empty(),
+            Reply::Popped(popped) => popped.is_none(),
+            _ => false,
+        };
+        if !found_nothing {
             self.sessions.record(once, reply.clone());
         }
         reply
@@ -304,6 +329,7 @@ impl State {
             Command::String(command) => {
                 (self.cache).apply_string(now, &self.limits, command, effects)
             }
+            Command::List(command) => (self.cache).apply_list(now, &self.limits, command, effects),
             Command::Transaction { watched, steps } => {
                 self.execute_transaction(now, watched, steps, effects)
             }
@@ -351,7 +377,7 @@ impl Command {
     fn is_recorded(&self) -> bool {
         matches!(
             self,
-            Self::Lock(_) | Self::Queue(_) | Self::Cache(_) | Self::String(_)
+            Self::Lock(_) | Self::Queue(_) | Self::Cache(_) | Self::String(_) | Self::List(_)
         )
     }
 }

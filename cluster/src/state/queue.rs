@@ -143,7 +143,7 @@ impl Queues {
 
     /// Names behind `after`, in order, with the messages that are ready, in flight and delayed.
     pub(super) fn list(&self, after: Option<&str>) -> impl Iterator<Item = Row> {
-        let names = super::list::behind(&self.numbers, after);
+        let names = super::listing::behind(&self.numbers, after);
         names.map(|(name, &number)| {
             let info = self.queues[number].info();
             Row {

@@ -220,7 +220,7 @@ impl Sessions {
         clock_ms: u64,
         after: Option<SessionId>,
     ) -> impl Iterator<Item = Row> {
-        super::list::behind(&self.sessions, after.as_ref()).map(move |(id, session)| Row {
+        super::listing::behind(&self.sessions, after.as_ref()).map(move |(id, session)| Row {
             name: id.to_string().into(),
             figures: vec![session.ttl_ms, session.deadline_ms.saturating_sub(clock_ms)],
         })

@@ -2,7 +2,9 @@
 //!
 //! Layout, format 1: one byte of format version, eight bytes of xxh3 over the body (little endian),
 //! the body. Format 2 has the level of the rules behind that, and is written from level 1 on;
-//! format 3, from level 2 on, has behind that the largest receipt of a queue that was deleted.
+//! format 3, from level 2 on, has behind that the largest receipt of a queue that was deleted;
+//! format 4, from level 3 on, has behind that the values of lists, each list with the order of its
+//! key, whose own value is empty.
 //! The body is the postcard encoding of the primary data in canonical order;
 //! indexes are not written but rebuilt, so equal states have equal bytes whichever way they
 //! came about, and the checksum of the body is the digest of the state.
@@ -22,6 +24,8 @@ const FORMAT: u8 = 1;
 const FORMAT_WITH_LEVEL: u8 = 2;
 /// With what came with level 2 behind that.
 const FORMAT_WITH_RECEIPTS: u8 = 3;
+/// With what came with level 3 behind that.
+const FORMAT_WITH_LISTS: u8 = 4;
 const HEADER_BYTES: usize = 9;
 /// No counter of a real state gets here; a decoded one beyond it would overflow soon.
 pub(super) const LARGEST_COUNTER: u64 = 1 << 62;
@@ -32,7 +36,7 @@ pub enum DecodeError {
     #[error("a snapshot has at least {HEADER_BYTES} bytes, this one has {0}")]
     TooShort(usize),
     #[error(
-        "snapshot format {0} is unknown, expected {FORMAT} to {FORMAT_WITH_RECEIPTS}: was it written by a newer release?"
+        "snapshot format {0} is unknown, expected {FORMAT} to {FORMAT_WITH_LISTS}: was it written by a newer release?"
     )]
     UnknownFormat(u8),
     #[error(
@@ -62,7 +66,8 @@ impl State {
         let format = match self.level {
             0 => FORMAT,
             1 => FORMAT_WITH_LEVEL,
-            _ => FORMAT_WITH_RECEIPTS,
+            2 => FORMAT_WITH_RECEIPTS,
+            _ => FORMAT_WITH_LISTS,
         };
         bytes.resize(free + HEADER_BYTES, format);
         #[cfg(feature = "planted")]
@@ -74,7 +79,11 @@ impl State {
         let written = encode::append(bytes, this).and_then(|bytes| match self.level {
             0 => Ok(bytes),
             1 => encode::append(bytes, &1_u32),
-            level => encode::append(bytes, &(level, this.queues.receipt_floor())),
+            2 => encode::append(bytes, &(2_u32, this.queues.receipt_floor())),
+            level => {
+                let tail = (level, this.queues.receipt_floor(), this.cache.lists());
+                encode::append(bytes, &tail)
+            }
         });
         bytes = written.expect("writing plain data to memory cannot fail");
         let digest = xxh3_64(&bytes[free + HEADER_BYTES..]);
@@ -92,7 +101,7 @@ impl State {
             return Err(DecodeError::TooShort(bytes.len()));
         };
         let [format, digest @ ..] = *header;
-        if !(FORMAT..=FORMAT_WITH_RECEIPTS).contains(&format) {
+        if !(FORMAT..=FORMAT_WITH_LISTS).contains(&format) {
             return Err(DecodeError::UnknownFormat(format));
         }
         if xxh3_64(body) != u64::from_le_bytes(digest) {
@@ -103,17 +112,23 @@ impl State {
             (state.level, rest) = postcard::take_from_bytes(rest)?;
             let is_written = match format {
                 FORMAT_WITH_LEVEL => state.level == 1,
-                _ => state.level > 1,
+                FORMAT_WITH_RECEIPTS => state.level == 2,
+                _ => state.level > 2,
             };
             ensure(is_written, "a level that is not written so")?;
             if state.level > LEVEL {
                 return Err(DecodeError::UnknownLevel(state.level));
             }
         }
-        if format == FORMAT_WITH_RECEIPTS {
+        if format >= FORMAT_WITH_RECEIPTS {
             let receipt;
             (receipt, rest) = postcard::take_from_bytes(rest)?;
             state.queues.set_receipt_floor(receipt)?;
+        }
+        if format >= FORMAT_WITH_LISTS {
+            let lists;
+            (lists, rest) = postcard::take_from_bytes(rest)?;
+            state.cache.set_lists(lists)?;
         }
         if !rest.is_empty() {
             return Err(DecodeError::TrailingBytes(rest.len()));
@@ -128,7 +143,11 @@ impl State {
         match self.level {
             0 => encode::hash(self, 0),
             1 => encode::hash(&(self, 1_u32), 0),
-            level => encode::hash(&(self, level, self.queues.receipt_floor()), 0),
+            2 => encode::hash(&(self, 2_u32, self.queues.receipt_floor()), 0),
+            level => {
+                let tail = (self.queues.receipt_floor(), self.cache.lists());
+                encode::hash(&(self, level, tail), 0)
+            }
         }
     }
 

@@ -15,11 +15,11 @@ use super::command::{
 use super::limits::Limits;
 use super::{Effects, Moment};
 
-/// An entry being applied, as the commands here need it.
-struct Entry<'a> {
-    now: Moment,
-    limits: &'a Limits,
-    effects: &'a mut Effects,
+/// An entry being applied, as commands for values need it.
+pub(super) struct Entry<'a> {
+    pub(super) now: Moment,
+    pub(super) limits: &'a Limits,
+    pub(super) effects: &'a mut Effects,
 }
 
 type Outcome = Result<Reply, Refusal>;
@@ -50,17 +50,20 @@ impl Cache {
                 condition,
                 give_old,
             } => {
-                let old = self.value(key);
+                let old = match give_old {
+                    true => self.text(key)?,
+                    false => None,
+                };
                 let set = self.set_if(key, value, *expiry, *condition, entry)?;
                 Ok(if *give_old { Reply::Text(old) } else { set })
             }
             StringCommand::SetMany { pairs, if_absent } => self.set_many(pairs, *if_absent, entry),
             StringCommand::Append { key, value } => {
-                let old = self.value(key).unwrap_or_default();
+                let old = self.text(key)?.unwrap_or_default();
                 self.overwrite(key, &old, old.len(), value, entry)
             }
             StringCommand::SetRange { key, offset, value } => {
-                let old = self.value(key).unwrap_or_default();
+                let old = self.text(key)?.unwrap_or_default();
                 if value.is_empty() {
                     return Ok(Reply::Size(old.len() as u64));
                 }
@@ -68,18 +71,18 @@ impl Cache {
                 self.overwrite(key, &old, offset, value, entry)
             }
             StringCommand::AddFloat { key, by } => {
-                let old = self.value(key).unwrap_or(Bytes::from_static(b"0"));
+                let old = self.text(key)?.unwrap_or(Bytes::from_static(b"0"));
                 let sum = add_decimals(&old, by)?;
                 self.store(key, sum.clone(), Expiry::Keep, entry)?;
                 Ok(Reply::Text(Some(sum)))
             }
             StringCommand::GetDelete { key } => {
-                let old = self.value(key);
+                let old = self.text(key)?;
                 self.remove(key, entry.effects);
                 Ok(Reply::Text(old))
             }
             StringCommand::GetExpire { key, expiry } => {
-                let old = self.value(key);
+                let old = self.text(key)?;
                 self.expire(key, *expiry, entry);
                 Ok(Reply::Text(old))
             }
@@ -95,7 +98,7 @@ impl Cache {
             } => self.rename(from, to, *if_absent, entry),
             StringCommand::Copy { from, to, replace } => self.copy(from, to, *replace, entry),
             StringCommand::DeleteIf { key, value } => {
-                let is_held = self.value(key).as_ref() == Some(value);
+                let is_held = self.text(key)?.as_ref() == Some(value);
                 Ok(Reply::Flag(is_held && self.remove(key, entry.effects)))
             }
             StringCommand::ExpireIf {
@@ -104,7 +107,7 @@ impl Cache {
                 ttl_ms,
                 how,
             } => Ok(Reply::Flag(
-                self.value(key).as_ref() == Some(value) && self.extend(key, *ttl_ms, *how, entry),
+                self.text(key)?.as_ref() == Some(value) && self.extend(key, *ttl_ms, *how, entry),
             )),
         }
     }
@@ -173,12 +176,15 @@ impl Cache {
         if_absent: bool,
         entry: &mut Entry<'_>,
     ) -> Outcome {
-        let (value, deadline_ms) = self.value_and_deadline(from).ok_or(Refusal::NoSuchKey)?;
+        if self.version(from) == 0 {
+            return Err(Refusal::NoSuchKey);
+        }
         if if_absent && self.version(to) != 0 {
             return Ok(Reply::Flag(false));
         }
-        if from != to {
-            self.remove(from, entry.effects);
+        if from != to
+            && let Some((value, deadline_ms)) = self.take(from, entry.effects)
+        {
             self.write(
                 entry.now,
                 entry.limits,
@@ -221,9 +227,7 @@ impl Cache {
         }
         let now = entry.now;
         let deadline_ms = match expiry {
-            Expiry::Keep => self
-                .value_and_deadline(key)
-                .and_then(|(_, ends_ms)| ends_ms),
+            Expiry::Keep => self.deadline(key).flatten(),
             expiry => deadline_of(now, expiry),
         };
         let version = self.write(now, entry.limits, key, value, deadline_ms, entry.effects)?;
@@ -250,7 +254,7 @@ impl Cache {
         condition: ExpireCondition,
         entry: &mut Entry<'_>,
     ) -> bool {
-        let Some((_, present)) = self.value_and_deadline(key) else {
+        let Some(present) = self.deadline(key) else {
             return false;
         };
         let wanted = deadline_of(entry.now, expiry).unwrap_or(u64::MAX);
@@ -266,9 +270,7 @@ impl Cache {
     }
 
     fn extend(&mut self, key: &Bytes, ttl_ms: u64, how: Extension, entry: &mut Entry<'_>) -> bool {
-        let ends_ms = self
-            .value_and_deadline(key)
-            .and_then(|(_, ends_ms)| ends_ms);
+        let ends_ms = self.deadline(key).flatten();
         let before_ms = match (how, ends_ms) {
             (Extension::Set, _) | (Extension::Replace, Some(_)) => 0,
             (Extension::Add, Some(ends_ms)) => ends_ms.saturating_sub(entry.now.served_ms),

@@ -5,7 +5,9 @@
 
 use bytes::Bytes;
 
-use super::command::{Delivery, MessageId, Refusal, Reply, Step, StringCommand, Versioned};
+use super::command::{
+    Delivery, Found, ListCommand, MessageId, Popped, Refusal, Reply, Step, StringCommand, Versioned,
+};
 use super::{Effects, Moment, State};
 
 /// Most bytes of values, payloads and keys in one reply; those of a transaction count
@@ -51,7 +53,16 @@ impl State {
                     give_old: true,
                     ..
                 },
-            ) => self.cache.value(key).map_or(0, |value| value.len()),
+            ) => {
+                let text = self.cache.text(key).ok().flatten();
+                text.map_or(0, |text| text.len())
+            }
+            Step::List(ListCommand::Pop { keys, end, count }) => {
+                self.cache.bytes_popped(keys, *end, *count)
+            }
+            Step::List(ListCommand::Move { from, take, .. }) => {
+                self.cache.bytes_popped([from], *take, 1)
+            }
             _ => 0,
         }
     }
@@ -61,6 +72,7 @@ impl State {
             Step::Queue(command) => self.queues.apply(now, command, effects),
             Step::Cache(command) => self.cache.apply(now, &self.limits, command, effects),
             Step::String(command) => (self.cache).apply_string(now, &self.limits, command, effects),
+            Step::List(command) => (self.cache).apply_list(now, &self.limits, command, effects),
             Step::Read(query) => self.read(query),
         }
     }
@@ -74,6 +86,7 @@ impl Reply {
             Reply::Messages(messages) => messages.len() * size_of::<Delivery>(),
             Reply::Published { ids } => ids.len() * size_of::<MessageId>(),
             Reply::Values(values) => values.len() * size_of::<Option<Versioned>>(),
+            Reply::Popped(Some(popped)) => (1 + popped.values.len()) * size_of::<Bytes>(),
             _ => 0,
         };
         (items + self.payload_bytes()) as u64
@@ -85,7 +98,14 @@ impl Reply {
             Reply::Messages(messages) => messages.iter().map(|m| m.payload.len()).sum(),
             Reply::Values(values) => values.iter().flatten().map(|v| v.value.len()).sum(),
             Reply::Text(text) => text.as_ref().map_or(0, Bytes::len),
-            Reply::Keys(keys) | Reply::Scanned { keys, .. } => keys.iter().map(Bytes::len).sum(),
+            Reply::Keys(all) | Reply::Scanned { keys: all, .. } | Reply::Elements(all) => {
+                all.iter().map(Bytes::len).sum()
+            }
+            Reply::Found(found) => {
+                let texts = found.iter().flatten().filter_map(Found::text);
+                texts.map(|text| text.value.len()).sum()
+            }
+            Reply::Popped(popped) => popped.as_ref().map_or(0, Popped::bytes),
             Reply::Listed { rows, .. } => rows.iter().map(|row| row.name.len()).sum(),
             Reply::Transaction(replies) => {
                 let replies = replies.iter().flatten();

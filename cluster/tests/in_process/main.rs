@@ -4,6 +4,7 @@
 mod client;
 mod damage;
 mod edge;
+mod lists;
 #[path = "../memory_world/mod.rs"]
 mod memory_world;
 mod near_cache;

@@ -61,7 +61,7 @@ fn answer(request: PeerRequest<MemoryWorld>) -> PeerResponse<MemoryWorld> {
 fn must_be_known(request: &Request) {
     let unknown = matches!(
         request.command,
-        Command::String(_) | Command::Transaction { .. } | Command::Raise { .. }
+        Command::String(_) | Command::List(_) | Command::Transaction { .. } | Command::Raise { .. }
     );
     assert!(!unknown, "the older member stops at {request:?}");
 }
@@ -87,7 +87,7 @@ fn nothing_that_an_older_member_does_not_know_is_put_into_the_log() {
             .await;
         wire.expect("+OK,:2,:1,$1,2").await;
         assert!(node.applied_index() >= before + 3, "an entry for each");
-        for command in ["APPEND a x", "QUEUE.DELETE q", "MSET a 1 b 2"] {
+        for command in ["APPEND a x", "QUEUE.DELETE q", "MSET a 1 b 2", "RPUSH l x"] {
             wire.send(&[command]).await;
             let answer = wire.line().await;
             let why = "-TRYAGAIN node-2 has not said that it knows this command";

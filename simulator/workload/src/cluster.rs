@@ -148,6 +148,8 @@ mod tests {
             NoSuchKey,
             ReplyTooLarge,
             NotEmpty { messages: 1 },
+            WrongType,
+            NoSuchIndex,
         ];
         for refusal in &all {
             match refusal {
@@ -166,6 +168,8 @@ mod tests {
                 | NotFinite
                 | NoSuchKey
                 | ReplyTooLarge
+                | WrongType
+                | NoSuchIndex
                 | NotEmpty { .. } => {}
             }
         }

@@ -15,6 +15,8 @@ use crate::state::command::{CacheCommand, Command, Expiry, Query, SetCondition, 
 pub(super) const SECOND: i64 = 1000;
 /// Milliseconds in the unit of `PX`, `PSETEX`, `PEXPIRE`.
 pub(super) const MILLISECOND: i64 = 1;
+/// Until the year 2109 such a lifetime ends at a time that 64 bits hold.
+const LONGEST_LIFETIME_MS: u64 = i64::MAX as u64 - (1 << 42);
 
 /// `CACHE.TRACK FROM index`
 pub(super) fn track(args: &[Bytes]) -> Result<Call, CommandError> {
@@ -288,12 +290,21 @@ impl<'a> SetOptions<'a> {
     }
 }
 
-/// A lifetime of one millisecond or more.
+/// A lifetime of one millisecond or more, whose end is a time of 64 bits.
 pub(super) fn lifetime_ms(
     command: &'static str,
     time: i64,
     unit_ms: i64,
 ) -> Result<u64, CommandError> {
+    let ms = end_ms(command, time, unit_ms)?;
+    match ms <= LONGEST_LIFETIME_MS {
+        true => Ok(ms),
+        false => Err(CommandError::ExpireTime(command)),
+    }
+}
+
+/// The end of a lifetime in Unix time, behind its beginning.
+pub(super) fn end_ms(command: &'static str, time: i64, unit_ms: i64) -> Result<u64, CommandError> {
     time.checked_mul(unit_ms)
         .filter(|&ms| ms > 0)
         .and_then(|ms| u64::try_from(ms).ok())

@@ -5,11 +5,13 @@ use bytes::Bytes;
 use super::arguments::{
     Keyword, Options, at_least, exactly, integer, key, list_after, number, value,
 };
-use super::cache::{MILLISECOND, SECOND, delete_one, lifetime_ms, set_lifetime};
+use super::cache::{MILLISECOND, SECOND, delete_one, end_ms, lifetime_ms, set_lifetime};
 use crate::protocol::call::{Call, ConnectionCall, ReplyStyle};
 use crate::protocol::command_error::{CommandError, quoted};
 use crate::protocol::decimal::parse_u64;
-use crate::state::command::{Command, ExpireCondition, Expiry, Query, SetCondition, StringCommand};
+use crate::state::command::{
+    Command, ExpireCondition, Expiry, Kind, Query, SetCondition, StringCommand,
+};
 
 /// Keys, or other things, looked at by one `SCAN` that does not say how many.
 pub(super) const SCAN_COUNT: u64 = 10;
@@ -58,31 +60,46 @@ pub(super) fn keys_of(args: &[Bytes]) -> Result<Call, CommandError> {
     Ok(Call::read(Query::Keys { pattern }, ReplyStyle::Full))
 }
 
-/// `SCAN cursor [MATCH pattern] [COUNT n] [TYPE type]`
+/// `SCAN cursor [MATCH pattern] [COUNT n] [TYPE string|list]`; of another type there is nothing.
 pub(super) fn scan(args: &[Bytes]) -> Result<Call, CommandError> {
     let ([cursor], rest) = at_least("scan", args)?;
     let cursor = parse_u64(cursor).ok_or(CommandError::Cursor)?;
-    let (mut count, mut pattern, mut is_of_strings) = (SCAN_COUNT, None, true);
+    let (mut count, mut pattern, mut kind) = (SCAN_COUNT, None, None);
     let mut options = Options::new(rest);
     while let Some(option) = options.keyword() {
         match &*option {
             b"MATCH" => pattern = Some(key(options.value()?)?),
             b"COUNT" => count = options.number()?,
-            b"TYPE" => is_of_strings = *Keyword::new(options.value()?) == *b"STRING",
+            b"TYPE" => {
+                kind = Some(match &*Keyword::new(options.value()?) {
+                    b"STRING" => Some(Kind::Text),
+                    b"LIST" => Some(Kind::List),
+                    _ => None,
+                });
+            }
             _ => return Err(CommandError::Syntax),
         }
     }
     if count == 0 {
         return Err(CommandError::Syntax);
     }
-    if !is_of_strings {
-        let nothing = ConnectionCall::Fixed("*2\r\n$1\r\n0\r\n*0\r\n");
-        return Ok(Call::Connection(nothing));
-    }
-    let query = Query::Scan {
-        cursor,
-        count: count.min(MOST_SCANNED),
-        pattern,
+    let count = count.min(MOST_SCANNED);
+    let query = match kind {
+        None => Query::Scan {
+            cursor,
+            count,
+            pattern,
+        },
+        Some(Some(kind)) => Query::ScanOf {
+            cursor,
+            count,
+            pattern,
+            kind,
+        },
+        Some(None) => {
+            let nothing = ConnectionCall::Fixed("*2\r\n$1\r\n0\r\n*0\r\n");
+            return Ok(Call::Connection(nothing));
+        }
     };
     Ok(Call::read(query, ReplyStyle::Full))
 }
@@ -147,8 +164,10 @@ pub(super) fn set_range(args: &[Bytes]) -> Result<Call, CommandError> {
 pub(super) fn add_float(args: &[Bytes]) -> Result<Call, CommandError> {
     let [one, by] = exactly("incrbyfloat", args)?;
     let text = std::str::from_utf8(by).map_err(|_| CommandError::NotAFloat)?;
-    if !text.parse::<f64>().is_ok_and(f64::is_finite) {
-        return Err(CommandError::NotAFloat);
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() => {}
+        Ok(number) if number.is_infinite() => return Err(CommandError::NotFinite),
+        _ => return Err(CommandError::NotAFloat),
     }
     let command = StringCommand::AddFloat {
         key: key(one)?,
@@ -212,10 +231,12 @@ pub(super) fn expiry(
     unit_ms: i64,
     is_end: bool,
 ) -> Result<Expiry, CommandError> {
-    let ms = lifetime_ms(command, integer(time)?, unit_ms)?;
+    let time = integer(time)?;
     Ok(if is_end {
-        Expiry::At { unix_ms: ms }
+        let unix_ms = end_ms(command, time, unit_ms)?;
+        Expiry::At { unix_ms }
     } else {
+        let ms = lifetime_ms(command, time, unit_ms)?;
         Expiry::After { ms }
     })
 }
@@ -229,19 +250,21 @@ pub(super) fn expire(
     let ([one, time], rest) = at_least(command, args)?;
     let (key, time) = (key(one)?, integer(time)?);
     let condition = expire_condition(rest)?;
-    match (condition, time) {
-        (ExpireCondition::Always, ..=0) => Ok(delete_one(key)),
-        (ExpireCondition::Always, _) => Ok(set_lifetime(key, lifetime_ms(command, time, unit_ms)?)),
-        (condition, _) => {
-            let ms = if time <= 0 {
-                0
-            } else {
-                lifetime_ms(command, time, unit_ms)?
-            };
-            let expiry = Expiry::After { ms };
-            Ok(expire_if(key, expiry, condition))
-        }
-    }
+    let ms = match time {
+        1.. => lifetime_ms(command, time, unit_ms)?,
+        _ => over(command, time, unit_ms)?,
+    };
+    Ok(match (condition, ms) {
+        (ExpireCondition::Always, 0) => delete_one(key),
+        (ExpireCondition::Always, ms) => set_lifetime(key, ms),
+        (condition, ms) => expire_if(key, Expiry::After { ms }, condition),
+    })
+}
+
+/// A lifetime that is over when it begins.
+fn over(command: &'static str, time: i64, unit_ms: i64) -> Result<u64, CommandError> {
+    let ms = time.checked_mul(unit_ms).map(|_| 0);
+    ms.ok_or(CommandError::ExpireTime(command))
 }
 
 /// `EXPIREAT key s [NX|XX|GT|LT]`
@@ -253,10 +276,9 @@ pub(super) fn expire_at(
     let ([one, time], rest) = at_least(command, args)?;
     let (key, time) = (key(one)?, integer(time)?);
     let condition = expire_condition(rest)?;
-    let unix_ms = if time <= 0 {
-        0
-    } else {
-        lifetime_ms(command, time, unit_ms)?
+    let unix_ms = match time {
+        1.. => end_ms(command, time, unit_ms)?,
+        _ => over(command, time, unit_ms)?,
     };
     Ok(expire_if(key, Expiry::At { unix_ms }, condition))
 }

@@ -6,10 +6,12 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 
-use super::{admin, cache, connection, list, lock, once, queue, read, scripts, session, strings};
+use super::{
+    admin, cache, connection, listing, lists, lock, once, queue, read, scripts, session, strings,
+};
 use crate::protocol::call::{Call, ReplyStyle};
 use crate::protocol::command_error::CommandError;
-use crate::state::command::Listing;
+use crate::state::command::{End, Listing};
 
 /// One command.
 #[derive(Debug)]
@@ -117,6 +119,7 @@ const ONE: Keys = keys(1, 1, 1);
 const TWO: Keys = keys(1, 2, 1);
 const ALL: Keys = keys(1, -1, 1);
 const PAIRS: Keys = keys(1, -1, 2);
+const ALL_BUT_LAST: Keys = keys(1, -2, 1);
 
 const fn keys(first: i64, last: i64, step: i64) -> Keys {
     Keys { first, last, step }
@@ -196,6 +199,29 @@ pub static COMMANDS: &[Spec] = &[
     spec("evalsha", -3, W.and(Flags::MOVABLE), NONE, "such a script by its digest", scripts::eval_sha),
     spec("script", -2, C, NONE, "which scripts are known", scripts::script),
 
+    spec("llen", 2, R, ONE, "the length of a list", lists::length),
+    spec("lrange", 4, R, ONE, "a part of a list", lists::range),
+    spec("lindex", 3, R, ONE, "a value of a list", lists::index),
+    spec("lpos", -3, R, ONE, "where in a list a value is", lists::find),
+    spec("lpush", -3, G, ONE, "adds to the left end of a list", |a| lists::push("lpush", a, End::Left, false)),
+    spec("rpush", -3, G, ONE, "adds to the right end of a list", |a| lists::push("rpush", a, End::Right, false)),
+    spec("lpushx", -3, G, ONE, "adds to the left end of a list that is there", |a| lists::push("lpushx", a, End::Left, true)),
+    spec("rpushx", -3, G, ONE, "adds to the right end of a list that is there", |a| lists::push("rpushx", a, End::Right, true)),
+    spec("linsert", 5, G, ONE, "adds beside a value of a list", lists::insert),
+    spec("lset", 4, G, ONE, "replaces a value of a list", lists::set),
+    spec("lrem", 4, W, ONE, "takes values out of a list", lists::remove),
+    spec("ltrim", 4, W, ONE, "keeps a part of a list", lists::trim),
+    spec("lpop", -2, W, ONE, "takes from the left end of a list", |a| lists::pop("lpop", a, End::Left)),
+    spec("rpop", -2, W, ONE, "takes from the right end of a list", |a| lists::pop("rpop", a, End::Right)),
+    spec("lmpop", -4, W.and(Flags::MOVABLE), NONE, "takes from the first list that is there", |a| lists::pop_of_many("lmpop", a)),
+    spec("lmove", 5, W, TWO, "moves a value from list to list", lists::move_value),
+    spec("rpoplpush", 3, W, TWO, "moves the right end of a list to the left end of another", lists::rotate),
+    spec("blpop", -3, W.and(Flags::BLOCKING), ALL_BUT_LAST, "takes from the left end of a list, or waits", |a| lists::wait_and_pop("blpop", a, End::Left)),
+    spec("brpop", -3, W.and(Flags::BLOCKING), ALL_BUT_LAST, "takes from the right end of a list, or waits", |a| lists::wait_and_pop("brpop", a, End::Right)),
+    spec("blmpop", -5, W.and(Flags::BLOCKING).and(Flags::MOVABLE), NONE, "takes from the first list that is there, or waits", lists::wait_and_pop_of_many),
+    spec("blmove", 6, W.and(Flags::BLOCKING), TWO, "moves a value from list to list, or waits", lists::wait_and_move),
+    spec("brpoplpush", 4, W.and(Flags::BLOCKING), TWO, "moves the right end of a list to the left end of another, or waits", lists::wait_and_rotate),
+
     spec("multi", 1, C, NONE, "begins a transaction", connection::multi),
     spec("exec", 1, C, NONE, "executes a transaction in one entry of the log", connection::exec),
     spec("discard", 1, C, NONE, "gives a transaction up", connection::discard),
@@ -214,7 +240,7 @@ pub static COMMANDS: &[Spec] = &[
     spec("lock.cancel", 3, W, ONE, "stops waiting for a lock", lock::cancel),
     spec("lock.check", 3, W, ONE, "whether a fenced resource accepts a token", lock::check),
     spec("lock.info", 2, R, ONE, "who holds a lock, and who waits for it", lock::info),
-    spec("lock.scan", -2, R.and(Flags::SLOW), NONE, "the locks, step by step", |a| list::scan("lock.scan", a, Listing::Locks { held: false })),
+    spec("lock.scan", -2, R.and(Flags::SLOW), NONE, "the locks, step by step", |a| listing::scan("lock.scan", a, Listing::Locks { held: false })),
 
     spec("queue.create", -2, G, ONE, "makes a queue or changes its settings", queue::create),
     spec("queue.publish", -3, G, ONE, "publishes a message", queue::publish),
@@ -228,13 +254,13 @@ pub static COMMANDS: &[Spec] = &[
     spec("queue.delete", -2, W, ONE, "deletes a queue", queue::delete),
     spec("queue.redrive", -3, W, TWO, "moves messages to another queue", queue::redrive),
     spec("queue.info", 2, R, ONE, "figures of a queue", queue::info),
-    spec("queue.scan", -2, R.and(Flags::SLOW), NONE, "the queues, step by step", |a| list::scan("queue.scan", a, Listing::Queues)),
+    spec("queue.scan", -2, R.and(Flags::SLOW), NONE, "the queues, step by step", |a| listing::scan("queue.scan", a, Listing::Queues)),
 
     spec("session.open", -2, G, NONE, "opens a session", session::open),
     spec("session.keepalive", 2, W, NONE, "keeps a session alive", session::keep_alive),
     spec("session.close", 2, W, NONE, "ends a session and frees what it holds", session::close),
     spec("session.ttl", 2, R, NONE, "the time to live of a session", session::ttl),
-    spec("session.scan", -2, R.and(Flags::SLOW), NONE, "the sessions, step by step", |a| list::scan("session.scan", a, Listing::Sessions)),
+    spec("session.scan", -2, R.and(Flags::SLOW), NONE, "the sessions, step by step", |a| listing::scan("session.scan", a, Listing::Sessions)),
 
     spec("ping", -1, C, NONE, "whether the node answers", connection::ping),
     spec("echo", 2, C, NONE, "the same text", connection::echo),
@@ -305,6 +331,13 @@ impl Spec {
             let spec = spec.filter(|spec| !is_wrapper(spec));
             spec.map_or(Vec::new(), |spec| spec.keys_of(inner))
         };
+        // As many as the argument before them says.
+        let counted = |at: usize| {
+            let count = args.get(at);
+            let count = count.and_then(|count| std::str::from_utf8(count).ok());
+            let count: usize = count.and_then(|count| count.parse().ok()).unwrap_or(0);
+            args.iter().skip(at + 1).take(count).collect()
+        };
         match self.name {
             "once" => wrapped(args.get(3..).unwrap_or_default()),
             "read" => {
@@ -313,13 +346,8 @@ impl Spec {
                     .is_some_and(|mode| mode.eq_ignore_ascii_case(b"stale"));
                 wrapped(args.get(if is_stale { 3 } else { 2 }..).unwrap_or_default())
             }
-            "eval" | "evalsha" => {
-                let count = args
-                    .get(2)
-                    .and_then(|count| std::str::from_utf8(count).ok());
-                let count: usize = count.and_then(|count| count.parse().ok()).unwrap_or(0);
-                args.iter().skip(3).take(count).collect()
-            }
+            "eval" | "evalsha" | "blmpop" => counted(2),
+            "lmpop" => counted(1),
             _ => self.plain_keys(args),
         }
     }

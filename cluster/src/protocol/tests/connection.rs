@@ -100,7 +100,7 @@ fn every_call_about_the_connection() {
     ] {
         assert_eq!(parse_line(line), Ok(Call::Connection(call)), "{line}");
     }
-    for line in ["SELECT 0", "CLIENT NO-EVICT on", "SCAN 0 TYPE list"] {
+    for line in ["SELECT 0", "CLIENT NO-EVICT on", "SCAN 0 TYPE hash"] {
         assert!(fixed(parse_line(line)), "{line}");
     }
 }

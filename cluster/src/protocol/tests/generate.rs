@@ -231,6 +231,8 @@ pub(super) fn refusal() -> impl Strategy<Value = Refusal> {
         Just(Refusal::Overflow),
         Just(Refusal::TooLarge),
         Just(Refusal::OutOfRange),
+        Just(Refusal::WrongType),
+        Just(Refusal::NoSuchIndex),
         any::<u64>().prop_map(|messages| Refusal::NotEmpty { messages }),
     ]
 }

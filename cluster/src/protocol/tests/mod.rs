@@ -5,6 +5,7 @@ mod connection;
 mod errors;
 mod framing;
 mod generate;
+mod lists;
 mod replies;
 mod round_trip;
 mod services;

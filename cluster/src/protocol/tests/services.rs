@@ -376,7 +376,21 @@ fn everything_is_listed_step_by_step() {
 #[test]
 fn the_table_says_which_commands_make_the_state_grow() {
     // Arguments that suit as many commands as possible.
-    let tries = ["", "a", "1", "a 1", "1 1", "a 1 1", "a b", "a persist"];
+    let tries = [
+        "",
+        "a",
+        "1",
+        "a 1",
+        "1 1",
+        "a 1 1",
+        "a b",
+        "a persist",
+        "a b left right",
+        "a b left right 1",
+        "1 a left",
+        "1 1 a left",
+        "a before b c",
+    ];
     for spec in COMMANDS {
         if ["once", "eval", "evalsha"].contains(&spec.name) {
             continue;

@@ -1,8 +1,8 @@
 //! Says in a few words what commands do, and to what.
 
 use crate::state::command::{
-    CacheCommand, Command, LockCommand, QueueCommand, SessionCommand, SetCondition, Step,
-    StringCommand,
+    CacheCommand, Command, ListCommand, LockCommand, QueueCommand, SessionCommand, SetCondition,
+    Step, StringCommand,
 };
 
 /// Commands of a transaction that are named.
@@ -24,6 +24,7 @@ pub(super) fn of(command: &Command) -> String {
         Command::Queue(command) => queue_words(command),
         Command::Cache(command) => cache_words(command),
         Command::String(command) => string_words(command),
+        Command::List(command) => list_words(command),
         Command::Raise { level, .. } => format!("raise to level {level}"),
         Command::Transaction { steps, .. } => {
             let named: Vec<String> = steps.iter().take(NAMED_STEPS).map(step_words).collect();
@@ -130,11 +131,28 @@ fn string_words(command: &StringCommand) -> String {
     format!("string {verb} {}", shown(key))
 }
 
+fn list_words(command: &ListCommand) -> String {
+    use ListCommand::*;
+    let (verb, key) = match command {
+        Push { key, values, .. } => {
+            return format!("list push {}: {}", shown(key), first_of(values));
+        }
+        Pop { keys, .. } => return format!("list pop {}", first_of(keys)),
+        Move { from, to, .. } => return format!("list move {} to {}", shown(from), shown(to)),
+        Insert { key, .. } => ("insert", key),
+        Set { key, .. } => ("set", key),
+        Remove { key, .. } => ("remove", key),
+        Trim { key, .. } => ("trim", key),
+    };
+    format!("list {verb} {}", shown(key))
+}
+
 fn step_words(step: &Step) -> String {
     match step {
         Step::Queue(command) => queue_words(command),
         Step::Cache(command) => cache_words(command),
         Step::String(command) => string_words(command),
+        Step::List(command) => list_words(command),
         Step::Read(_) => "read".into(),
     }
 }

@@ -12,6 +12,7 @@
 //! Source: Zhang et al., "SIEVE is Simpler than LRU: an Efficient Turn-Key Eviction
 //! Algorithm for Web Caches", NSDI 2024, algorithm 1.
 
+use super::value::{List, Value};
 use crate::planted::{self, Bug};
 use crate::state::snapshot::{DecodeError, LARGEST_COUNTER, ensure};
 use bytes::Bytes;
@@ -26,7 +27,7 @@ const ENTRY_BYTES: u64 = 320;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Entry {
     pub(super) key: Bytes,
-    pub(super) value: Bytes,
+    pub(super) value: Value,
     /// Log index of the last write.
     pub(super) version: u64,
     /// Served time at which the entry is gone.
@@ -37,7 +38,7 @@ pub(super) struct Entry {
 
 impl Entry {
     fn bytes(&self) -> u64 {
-        ENTRY_BYTES + (self.key.len() + self.value.len()) as u64
+        ENTRY_BYTES + self.key.len() as u64 + self.value.bytes()
     }
 }
 
@@ -82,8 +83,8 @@ impl Sieve {
     pub(super) fn set_value(
         &mut self,
         key: &[u8],
-        value: Bytes,
-    ) -> Result<(u64, &mut Entry), Bytes> {
+        value: Value,
+    ) -> Result<(u64, &mut Entry), Value> {
         let Some(order) = self.order_of(key) else {
             return Err(value);
         };
@@ -93,6 +94,34 @@ impl Sieve {
         entry.value = value;
         self.bytes += entry.bytes();
         Ok((order, entry))
+    }
+
+    /// Changes the list of a key; `None` if there is none.
+    pub(super) fn change_list<R>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut List) -> R,
+    ) -> Option<(&mut Entry, R)> {
+        let order = self.order_of(key)?;
+        let entry = self.entries.get_mut(&order)?;
+        self.bytes -= entry.bytes();
+        let result = match &mut entry.value {
+            Value::Text(_) => None,
+            Value::List(list) => Some(change(list)),
+        };
+        self.bytes += entry.bytes();
+        Some((entry, result?))
+    }
+
+    /// Puts a list in its place in decoded entries; false if that is not free.
+    pub(super) fn restore_list(&mut self, order: u64, list: List) -> bool {
+        let place = self.entries.get_mut(&order).map(|entry| &mut entry.value);
+        let free = place.filter(|value| **value == Value::Text(Bytes::new()));
+        let is_free = free.is_some();
+        if let Some(value) = free {
+            *value = Value::List(Box::new(list));
+        }
+        is_free
     }
 
     /// Marks the key as used, if present.

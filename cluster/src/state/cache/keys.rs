@@ -5,8 +5,8 @@
 
 use bytes::Bytes;
 
-use super::{Cache, Entry};
-use crate::state::command::{Lifetime, Reply};
+use super::{Cache, Entry, Value};
+use crate::state::command::{Kind, Lifetime, Reply};
 use crate::state::glob;
 
 impl Cache {
@@ -37,6 +37,7 @@ impl Cache {
         cursor: u64,
         count: u64,
         pattern: Option<&[u8]>,
+        kind: Option<Kind>,
     ) -> Reply {
         let mut entries = self.entries.iter_from(cursor);
         let mut keys = Vec::new();
@@ -44,7 +45,8 @@ impl Cache {
             let Some((_, entry)) = entries.next() else {
                 break;
             };
-            let matched = pattern.is_none_or(|pattern| glob::matches(pattern, &entry.key));
+            let matched = pattern.is_none_or(|pattern| glob::matches(pattern, &entry.key))
+                && kind.is_none_or(|kind| kind == kind_of(entry));
             if matched && lives(entry, served_ms) {
                 keys.push(entry.key.clone());
             }
@@ -53,6 +55,10 @@ impl Cache {
             cursor: entries.next().map_or(0, |(order, _)| order),
             keys,
         }
+    }
+
+    pub(in crate::state) fn kind_of(&self, served_ms: u64, key: &[u8]) -> Option<Kind> {
+        self.living(served_ms, key).map(kind_of)
     }
 
     /// Keys that are there and fit.
@@ -77,6 +83,13 @@ impl Cache {
         living
             .find(|(_, entry)| lives(entry, served_ms))
             .map(|(_, entry)| entry.key.clone())
+    }
+}
+
+fn kind_of(entry: &Entry) -> Kind {
+    match entry.value {
+        Value::Text(_) => Kind::Text,
+        Value::List(_) => Kind::List,
     }
 }
 

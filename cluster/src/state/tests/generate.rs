@@ -43,6 +43,7 @@ enum Action {
     Delete(usize, bool),
     Redrive(usize, usize, u32),
     Cache(CacheCommand),
+    List(ListCommand),
 }
 
 pub(super) fn steps(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Step>> {
@@ -66,6 +67,7 @@ fn action() -> impl Strategy<Value = Action> {
         6 => lock_action(),
         8 => queue_action(),
         5 => cache_command().prop_map(Action::Cache),
+        4 => list_command(&KEYS).prop_map(Action::List),
     ]
 }
 
@@ -174,6 +176,43 @@ fn cache_command() -> impl Strategy<Value = CacheCommand> {
         2 => (key(), ttl_ms()).prop_map(|(key, ttl_ms)| CacheCommand::Expire { key, ttl_ms }),
         2 => keys().prop_map(|keys| CacheCommand::Touch { keys }),
         1 => Just(CacheCommand::Flush),
+    ]
+}
+
+/// Values of lists, few enough to meet again.
+pub(super) const LISTED: [&str; 3] = ["1", "x", "yy"];
+
+pub(super) fn list_command(keys: &'static [&'static str]) -> impl Strategy<Value = ListCommand> {
+    let key = move || (0..keys.len()).prop_map(move |at| Bytes::from(keys[at]));
+    let value = || (0..LISTED.len()).prop_map(|at| Bytes::from(LISTED[at]));
+    let end = || prop_oneof![Just(End::Left), Just(End::Right)];
+    let place = || -4..5_i64;
+    let push = (
+        key(),
+        prop::collection::vec(value(), 1..4),
+        end(),
+        any::<bool>(),
+    );
+    let pop = (prop::collection::vec(key(), 1..3), end(), 0..3_u64);
+    prop_oneof![
+        6 => push.prop_map(|(key, values, end, if_present)| ListCommand::Push {
+            key,
+            values,
+            end,
+            if_present,
+        }),
+        3 => pop.prop_map(|(keys, end, count)| ListCommand::Pop { keys, end, count }),
+        3 => (key(), key(), end(), end())
+            .prop_map(|(from, to, take, put)| ListCommand::Move { from, to, take, put }),
+        1 => (key(), any::<bool>(), value(), value()).prop_map(|(key, before, pivot, value)| {
+            ListCommand::Insert { key, before, pivot, value }
+        }),
+        1 => (key(), place(), value())
+            .prop_map(|(key, index, value)| ListCommand::Set { key, index, value }),
+        1 => (key(), -2..3_i64, value())
+            .prop_map(|(key, count, value)| ListCommand::Remove { key, count, value }),
+        1 => (key(), place(), place())
+            .prop_map(|(key, first, last)| ListCommand::Trim { key, first, last }),
     ]
 }
 
@@ -290,6 +329,7 @@ impl Writer {
             }
             .into(),
             Action::Cache(command) => command.into(),
+            Action::List(command) => command.into(),
             other => self.queue_command(other).into(),
         }
     }

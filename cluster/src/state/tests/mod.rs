@@ -9,6 +9,8 @@ mod clock;
 mod dead_letter;
 mod eviction;
 mod generate;
+mod list_model;
+mod lists;
 mod lock;
 mod lock_wait;
 mod operators;
@@ -174,6 +176,12 @@ impl From<CacheCommand> for Command {
     }
 }
 
+impl From<ListCommand> for Command {
+    fn from(command: ListCommand) -> Self {
+        Self::List(command)
+    }
+}
+
 fn refused(refusal: Refusal) -> Reply {
     Reply::Refused(refusal)
 }
@@ -244,6 +252,24 @@ fn nack(queue: &str, receipt: Receipt, delay_ms: u64) -> QueueCommand {
         receipt,
         delay_ms,
     }
+}
+
+fn push(key: &'static str, end: End, values: &[&'static str]) -> ListCommand {
+    ListCommand::Push {
+        key: key.into(),
+        values: bytes(values),
+        end,
+        if_present: false,
+    }
+}
+
+fn pop(keys: &[&'static str], end: End, count: u64) -> ListCommand {
+    let keys = bytes(keys);
+    ListCommand::Pop { keys, end, count }
+}
+
+fn bytes(texts: &[&'static str]) -> Vec<Bytes> {
+    texts.iter().map(|&text| Bytes::from(text)).collect()
 }
 
 fn set(key: &'static str, value: &'static str) -> CacheCommand {

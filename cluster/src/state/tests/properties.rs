@@ -51,7 +51,7 @@ struct Seen {
     acked: BTreeSet<(String, MessageId)>,
     woken: BTreeSet<u64>,
     /// Of each key in [`KEYS`].
-    values: Vec<Option<Versioned>>,
+    values: Vec<Reply>,
 }
 
 impl Seen {
@@ -88,7 +88,7 @@ impl Seen {
         };
         let is_recorded = matches!(
             request.command,
-            Command::Lock(_) | Command::Queue(_) | Command::Cache(_)
+            Command::Lock(_) | Command::Queue(_) | Command::Cache(_) | Command::List(_)
         );
         if !is_recorded {
             return true;
@@ -97,7 +97,7 @@ impl Seen {
         if last.is_some_and(|&last| once.sequence <= last) {
             return false;
         }
-        if *reply != Reply::Messages(vec![]) {
+        if ![Reply::Messages(vec![]), Reply::Popped(None)].contains(reply) {
             self.sequences.insert(once.session, once.sequence);
         }
         *reply != refused(Refusal::NoSession)
@@ -106,15 +106,14 @@ impl Seen {
     /// Every key that reads otherwise than before is named, however that came about.
     fn check_changes(&mut self, state: &State, changed: &Changed) {
         let keys = KEYS.map(|key| Bytes::from_static(key.as_bytes()));
-        let query = Query::Get {
-            keys: keys.to_vec(),
-        };
-        let Reply::Values(values) = state.read(&query) else {
-            panic!("a get is answered with values");
-        };
-        let before = std::mem::replace(&mut self.values, values);
+        let values = keys.iter().map(|key| {
+            let keys = vec![key.clone()];
+            state.read(&Query::Get { keys })
+        });
+        let before = std::mem::replace(&mut self.values, values.collect());
         for (nth, key) in keys.iter().enumerate() {
-            let differs = before.get(nth).unwrap_or(&None) != &self.values[nth];
+            let absent = Reply::Values(vec![None]);
+            let differs = before.get(nth).unwrap_or(&absent) != &self.values[nth];
             let is_named = changed.all || changed.keys.contains(key);
             assert!(!differs || is_named, "{key:?} changed and is not named");
         }

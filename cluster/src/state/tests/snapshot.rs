@@ -6,7 +6,7 @@ use crate::state::DecodeError;
 use proptest::prelude::*;
 use xxhash_rust::xxh3::xxh3_64;
 
-const HEADER_BYTES: usize = 9;
+pub(super) const HEADER_BYTES: usize = 9;
 
 /// A state in which every kind of thing is present.
 fn rich() -> Bench {
@@ -36,6 +36,7 @@ fn rich() -> Bench {
     for key in ["a", "b", "a", "c", "d"] {
         bench.run(set_with(key, "1", Some(900), false, SetCondition::Always));
     }
+    bench.run(push("d", End::Right, &["1", "2"]));
     bench.run(Command::NewLeader);
     bench
 }
@@ -128,8 +129,8 @@ fn bytes_that_are_no_snapshot_are_refused() {
     flipped[HEADER_BYTES + 5] ^= 1;
     let mut longer = good.clone();
     longer.push(0);
-    let shorter = sealed(&good[HEADER_BYTES..good.len() - 1]);
-    let longer = sealed(&longer[HEADER_BYTES..]);
+    let shorter = sealed(1, &good[HEADER_BYTES..good.len() - 1]);
+    let longer = sealed(1, &longer[HEADER_BYTES..]);
     for (bytes, expected) in [
         (&[][..], DecodeError::TooShort(0)),
         (&good[..8], DecodeError::TooShort(8)),
@@ -151,7 +152,7 @@ fn a_length_beyond_the_bytes_is_refused_without_reserving_it() {
     let mut body = vec![1, 1, 1, 1, 0];
     body.extend([0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01]);
     let error = DecodeError::Malformed(postcard::Error::DeserializeUnexpectedEnd);
-    assert_eq!(State::decode(&sealed(&body)), Err(error));
+    assert_eq!(State::decode(&sealed(1, &body)), Err(error));
 }
 
 #[test]
@@ -173,8 +174,8 @@ fn a_state_that_contradicts_itself_is_refused() {
 }
 
 /// A snapshot with this body and a checksum that matches.
-fn sealed(body: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![1];
+pub(super) fn sealed(format: u8, body: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![format];
     bytes.extend(xxh3_64(body).to_le_bytes());
     bytes.extend(body);
     bytes
@@ -187,7 +188,7 @@ proptest! {
     fn random_bytes_are_refused(body in prop::collection::vec(any::<u8>(), 0..200)) {
         prop_assert!(State::decode(&body).is_err());
         // With a matching checksum the body itself is looked at; any answer but a panic.
-        let _ = State::decode(&sealed(&body));
+        let _ = State::decode(&sealed(1, &body));
     }
 
     #[test]
@@ -207,7 +208,7 @@ proptest! {
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
         future in steps(1..40),
     ) {
-        let (mut state, mut writer) = (State::new(Limits::default()), Writer::new());
+        let (mut state, mut writer) = (Bench::new().state, Writer::new());
         for step in &history {
             let (stamp, request) = writer.write(&state, step);
             let applied = state.apply(stamp, &request);
@@ -218,7 +219,7 @@ proptest! {
             let at = at.index(body.len());
             body[at] = *byte;
         }
-        let Ok(mut forged) = State::decode(&sealed(&body)) else {
+        let Ok(mut forged) = State::decode(&sealed(4, &body)) else {
             return Ok(());
         };
         for step in &future {
@@ -245,7 +246,7 @@ fn a_state_of_level_0_has_the_format_of_the_release_before() {
     let before = bench.state.digest();
 
     let limits = Limits::default();
-    for (level, format) in [(1, 2), (2, 3)] {
+    for (level, format) in [(1, 2), (2, 3), (3, 4)] {
         bench.run(Command::Raise { level, limits });
         assert_eq!(bench.state.level(), level);
         bench.run(Command::Raise { level: 0, limits });

@@ -1,0 +1,175 @@
+//! Takes values from lists for clients that wait for them: in the order in which they came.
+//!
+//! Who waits is known to the leader alone, and costs the log nothing: a pop is proposed when there
+//! is something to pop for whoever is first in line, as this node knows it, and the log decides.
+//! The end of a wait is answered once the node has proved that it still leads.
+//!
+//! A client that goes away leaves the line. Where its pop was on its way, what that took is put
+//! back at the end that it came from.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use openraft::ReadPolicy;
+use tokio::sync::oneshot;
+
+use super::work::Stages;
+use super::write::Proposed;
+use super::{Node, NodeError};
+use crate::protocol::FOREVER_MS;
+use crate::raft::RaftWorld;
+use crate::raft::lines::Place;
+use crate::state::command::{Command, Kind, ListCommand, Once, Popped, Reply};
+use crate::world;
+
+/// A client in line, until it has what it waits for, or gives up.
+struct InLine<'a, W: RaftWorld> {
+    node: &'a Node<W>,
+    place: Place,
+}
+
+impl<W: RaftWorld> Drop for InLine<'_, W> {
+    fn drop(&mut self) {
+        let machine = &self.node.inner.machine;
+        machine.lines().leave(&self.place);
+        // Whoever was behind it may be the first now.
+        for key in self.place.keys() {
+            let length = machine.state().list_length(key);
+            machine.lines().call(key, length);
+        }
+    }
+}
+
+impl<W: RaftWorld> InLine<'_, W> {
+    /// Those of the keys with more values than clients before this one.
+    fn turns(&self) -> Vec<Bytes> {
+        let machine = &self.node.inner.machine;
+        let keys = self.place.keys().iter();
+        let has_turn = |key: &&Bytes| {
+            machine.lines().ahead(&self.place, key) < machine.state().list_length(key)
+        };
+        keys.filter(has_turn).cloned().collect()
+    }
+
+    /// Whether the first of the keys that is there holds something else than a list: as in Redis,
+    /// that is an error for who comes, and nothing to whom it happens while he waits.
+    fn is_mistaken(&self) -> bool {
+        let state = self.node.inner.machine.state();
+        let mut kinds = self.place.keys().iter().map(|key| state.kind_of(key));
+        kinds.find_map(|kind| kind) == Some(Kind::Text)
+    }
+}
+
+impl<W: RaftWorld> Node<W> {
+    /// Waits until it is the client's turn to take something, for `wait_ms` at most.
+    pub(super) async fn take_in_turn(
+        &self,
+        once: Option<Once>,
+        command: &ListCommand,
+        wait_ms: u64,
+        stages: &mut Stages,
+    ) -> Result<Reply, NodeError> {
+        let deadline = match wait_ms {
+            FOREVER_MS => None,
+            wait_ms => Some(W::now() + Duration::from_millis(wait_ms)),
+        };
+        let place = self.inner.machine.lines().join(waited_for(command));
+        let line = InLine { node: self, place };
+        if line.is_mistaken() {
+            let proposed = self.take(once, command.clone()).await?;
+            stages.add(proposed.stages);
+            if proposed.reply != Reply::Popped(None) {
+                return Ok(proposed.reply);
+            }
+        }
+        loop {
+            let turns = line.turns();
+            if !turns.is_empty() {
+                let proposed = self.take(once, only_from(command, turns)).await?;
+                stages.add(proposed.stages);
+                if proposed.reply != Reply::Popped(None) {
+                    return Ok(proposed.reply);
+                }
+                // Somebody who does not wait was faster.
+                continue;
+            }
+            let begun = W::now();
+            let called = line.place.called();
+            let is_called = match deadline {
+                None => {
+                    called.await;
+                    true
+                }
+                Some(deadline) => world::timeout_at::<W, _>(deadline, called).await.is_ok(),
+            };
+            stages.waited += W::now() - begun;
+            // Another term may have begun, or this node may lead no more.
+            self.await_ready().await?;
+            if !is_called && line.turns().is_empty() {
+                self.confirm(ReadPolicy::ReadIndex).await?;
+                if line.turns().is_empty() {
+                    return Ok(Reply::Popped(None));
+                }
+            }
+        }
+    }
+
+    /// Proposes a pop, to its end whatever becomes of the client.
+    async fn take(&self, once: Option<Once>, command: ListCommand) -> Result<Proposed, NodeError> {
+        let (tell, told) = oneshot::channel();
+        let node = self.clone();
+        W::spawn(async move {
+            let proposed = node
+                .propose_timed(once, Command::List(command.clone()))
+                .await;
+            // Under a sequence the client can ask for it again.
+            if let Err(Ok(proposed)) = tell.send(proposed)
+                && once.is_none()
+            {
+                node.put_back(command, proposed.reply).await;
+            }
+        });
+        let stopped = |_| Err(NodeError::Unknown("the node stops".into()));
+        told.await.unwrap_or_else(stopped)
+    }
+
+    /// Puts back what a client does not get that has gone away.
+    async fn put_back(&self, command: ListCommand, reply: Reply) {
+        // What was moved to another list is there.
+        let (ListCommand::Pop { end, .. }, Reply::Popped(Some(Popped { key, values }))) =
+            (command, reply)
+        else {
+            return;
+        };
+        let command = ListCommand::Push {
+            key,
+            values: values.into_iter().rev().collect(),
+            end,
+            if_present: false,
+        };
+        if let Err(e) = self.propose(None, Command::List(command)).await {
+            tracing::warn!("a client that has gone had taken something of a list: {e}");
+        }
+    }
+}
+
+/// The lists that a command takes from.
+fn waited_for(command: &ListCommand) -> &[Bytes] {
+    match command {
+        ListCommand::Pop { keys, .. } => keys,
+        ListCommand::Move { from, .. } => std::slice::from_ref(from),
+        _ => &[],
+    }
+}
+
+/// The command on those of its lists whose turn it is.
+fn only_from(command: &ListCommand, turns: Vec<Bytes>) -> ListCommand {
+    match command {
+        ListCommand::Pop { end, count, .. } => ListCommand::Pop {
+            keys: turns,
+            end: *end,
+            count: *count,
+        },
+        other => other.clone(),
+    }
+}
