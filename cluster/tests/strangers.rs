@@ -7,12 +7,13 @@
 mod ports;
 mod processes;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 
 use processes::{Cluster, eventually, is_there, redis_cli_is_there, say};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/strangers/strangers.py");
+const JOBS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/strangers/jobs.py");
 
 fn python() -> Command {
     Command::new(std::env::var("SQUALL_PYTHON").unwrap_or_else(|_| "python3".into()))
@@ -27,10 +28,20 @@ fn redis_py_is_there() -> bool {
     is_there("redis-py 8 (SQUALL_PYTHON)", &mut version)
 }
 
+fn taskiq_is_there() -> bool {
+    let mut version = python();
+    version.args(["-c", "import taskiq, taskiq_redis"]);
+    is_there("taskiq-redis (SQUALL_PYTHON)", &mut version)
+}
+
 /// The script with one of its checks, on the ports of the cluster.
 fn check(cluster: &Cluster, name: &str) -> Child {
+    run(cluster, &[SCRIPT, name])
+}
+
+fn run(cluster: &Cluster, args: &[&str]) -> Child {
     let mut script = python();
-    script.arg(SCRIPT).arg(name);
+    script.args(args);
     script.args((1..=3).map(|id| cluster.port(id).to_string()));
     script
         .stdin(Stdio::piped())
@@ -101,11 +112,34 @@ fn redis_py_loses_nothing_when_the_leader_dies() {
 }
 
 #[test]
+fn jobs_of_taskiq_are_done_when_the_leader_has_died() {
+    if !taskiq_is_there() || !redis_cli_is_there() {
+        return;
+    }
+    let mut cluster = Cluster::start(3);
+    let mut jobs = run(&cluster, &[JOBS]);
+    let mut input = jobs.stdin.take().expect("its input is piped");
+    let output = jobs.stdout.take().expect("its output is piped");
+    let mut lines = BufReader::new(output).lines();
+    let mut said = || lines.next().and_then(Result::ok).unwrap_or_default();
+    if said() != "idle" {
+        panic!("{}", succeeds(jobs));
+    }
+    // The worker waits for the next job at the leader that is killed.
+    let leader = cluster.leader(1);
+    cluster.kill(leader);
+    input.write_all(b"go on\n").expect("the script reads");
+    let last = said();
+    succeeds(jobs);
+    assert_eq!(last, "done");
+}
+
+#[test]
 fn the_tools_of_redis_find_nothing_wrong() {
     if !redis_cli_is_there() {
         return;
     }
-    let cluster = Cluster::start(3);
+    let mut cluster = Cluster::start(3);
     let port = cluster.port(2).to_string();
     let tool = |program: &str, args: &[&str]| {
         let run = Command::new(program).args(args).output();
@@ -130,8 +164,31 @@ fn the_tools_of_redis_find_nothing_wrong() {
         assert!(known.starts_with("get\n2\n"), "{known}");
     }
     let leader = cluster.port(cluster.leader(1)).to_string();
-    let tests = "set,get,incr,mset";
-    let args = ["-p", &leader, "-t", tests, "-n", "2000", "-P", "16", "-q"];
+    let tests = "set,get,incr,mset,lpush,rpush,lpop,rpop,lrange_100";
+    let args = ["-p", &leader, "-t", tests, "-n", "1000", "-P", "16", "-q"];
     let report = tool("redis-benchmark", &args);
-    assert_eq!(report.matches("requests per second").count(), 4, "{report}");
+    assert_eq!(
+        report.matches("requests per second").count(),
+        10,
+        "{report}"
+    );
+    // It wants two masters, and there is only ever one.
+    let benchmark = Command::new("redis-benchmark")
+        .args(["--cluster", "-p", &leader, "-n", "10", "-q"])
+        .output();
+    let output = benchmark.expect("it was there a moment ago");
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(text.contains("Invalid cluster: 1 node(s)"), "{text}");
+
+    let dead = cluster.leader(1);
+    assert_eq!(say(cluster.port(dead), "RPUSH jobs a b"), "2");
+    cluster.kill(dead);
+    let survivor = cluster.other_than(&[dead]);
+    cluster.await_serving(survivor);
+    let port = cluster.port(survivor).to_string();
+    let popped = tool("redis-cli", &["-c", "-p", &port, "BLPOP", "jobs", "5"]);
+    assert_eq!(popped, "jobs\na\n");
+    let address = cluster.address(survivor);
+    let report = tool("redis-cli", &["--cluster", "check", &address]);
+    assert!(report.contains("All 16384 slots covered"), "{report}");
 }

@@ -84,6 +84,37 @@ def strings(client, prefix):
     same(client.delete(k, key("k2"), key("a"), key("b"), key("n"), key("f")), 6)
 
 
+def lists(client, prefix):
+    """As redis-py's own page on lists."""
+    key = lambda name: "{" + prefix + "}" + name
+    k = key("list")
+    same(client.lpush(k, 1, 2), 2)
+    same(client.rpush(k, 3), 3)
+    same(client.lrange(k, 0, -1), ["2", "1", "3"])
+    same(client.llen(k), 3)
+    same(client.lindex(k, -1), "3")
+    same(client.linsert(k, "before", 3, "x"), 4)
+    same(client.lpos(k, "x"), 2)
+    same(client.lset(k, 0, "two"), True)
+    same(client.lrem(k, 0, "x"), 1)
+    same(client.ltrim(k, 0, 1), True)
+    same(client.type(k), "list")
+    same(client.lmove(k, key("doing"), "LEFT", "RIGHT"), "two")
+    same(client.blmove(k, key("doing"), 1, "LEFT", "RIGHT"), "1")
+    same(client.brpoplpush(key("doing"), k, 1), "1")
+    same(list(client.blpop([key("none"), k], 1)), [k, "1"])
+    same(client.brpop(k, 0.01), None)
+    same(client.lpop(key("doing"), 5), ["two"])
+    same(client.rpop(key("doing")), None)
+    client.rpush(k, "job")
+    try:
+        client.incr(k)
+        raise AssertionError("a list is no number")
+    except redis.ResponseError as error:
+        assert str(error).startswith("WRONGTYPE"), error
+    same(client.delete(k), 1)
+
+
 def transactions(client, prefix):
     k = prefix + "-t"
     with client.pipeline(transaction=True) as pipe:
@@ -151,6 +182,7 @@ def plain(ports):
     for protocol in (2, 3):
         client = leader_of(ports, protocol)
         strings(client, f"plain{protocol}")
+        lists(client, f"plain{protocol}")
         transactions(client, f"plain{protocol}")
         locks(client, f"plain{protocol}")
         server(client)
@@ -183,6 +215,7 @@ def cluster(ports):
     for protocol in (2, 3):
         client = cluster_of(ports[1:] + ports[:1], protocol)
         strings(client, f"cluster{protocol}")
+        lists(client, f"cluster{protocol}")
         locks(client, f"cluster{protocol}")
         with client.pipeline() as pipe:
             for n in range(100):
