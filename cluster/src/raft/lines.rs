@@ -6,7 +6,7 @@
 //! they then get is decided by the log.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -49,23 +49,17 @@ impl Lines {
         let number = self.last.get() + 1;
         self.last.set(number);
         let bell = Rc::new(Notify::new());
-        let mut joined: Vec<Bytes> = Vec::new();
+        let mut joined = BTreeSet::new();
+        let each_once = keys.iter().filter(|key| joined.insert(*key));
+        let keys: Vec<Bytes> = each_once.cloned().collect();
         let mut lines = self.lines.borrow_mut();
-        for key in keys {
-            if joined.contains(key) {
-                continue;
-            }
-            joined.push(key.clone());
+        for key in &keys {
             lines.entry(key.clone()).or_default().push_back(Waiter {
                 number,
                 bell: bell.clone(),
             });
         }
-        Place {
-            number,
-            keys: joined,
-            bell,
-        }
+        Place { number, keys, bell }
     }
 
     pub fn leave(&self, place: &Place) {

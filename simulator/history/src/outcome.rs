@@ -99,7 +99,7 @@ const REFUSED_AT_LAST: &str =
     "an earlier attempt may have been executed, and the last was refused: ";
 
 /// What a service refuses by its own rules, as the history writes it.
-const REFUSALS: [&str; 16] = [
+const REFUSALS: [&str; 18] = [
     "NoSession",
     "StaleSequence",
     "NotHeld",
@@ -116,6 +116,8 @@ const REFUSALS: [&str; 16] = [
     "NoSuchKey",
     "ReplyTooLarge",
     "NotEmpty",
+    "WrongType",
+    "NoSuchIndex",
 ];
 
 impl Outcome {
