@@ -7,6 +7,7 @@ use openraft::vote::RaftLeaderId;
 
 use super::Node;
 use crate::raft::{RaftWorld, node_name};
+use crate::state::State;
 
 /// A node at a moment. Indexes are 0 where there is nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,11 @@ pub struct Standing {
 }
 
 impl<W: RaftWorld> Node<W> {
+    /// A copy of all that it holds, as of the last entry that it has applied.
+    pub fn held(&self) -> State {
+        self.inner.machine.state().clone()
+    }
+
     pub fn standing(&self) -> Standing {
         let metrics = self.inner.raft.metrics();
         let metrics = metrics.borrow_watched();

@@ -35,6 +35,7 @@ pub mod snapshot;
 pub mod state_machine;
 pub mod watch;
 pub mod wire;
+pub mod witness;
 
 pub type NodeId = u64;
 

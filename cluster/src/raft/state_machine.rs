@@ -21,6 +21,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::invalidations::Invalidations;
 use super::lines::Lines;
 use super::snapshot::{Payload, SnapshotData};
+use super::witness::{self, Seen};
 use super::{
     LogId, NodeId, Proposal, RaftWorld, Response, Snapshot, SnapshotMeta, StoredMembership,
     TypeConfig, node_name,
@@ -310,6 +311,10 @@ impl<W: RaftWorld> Machine<W> {
         self.last_applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
         self.note_snapshot(bytes);
+        witness::show(&Seen::Restored {
+            index: self.snapshot_index,
+            state: &self.state,
+        });
     }
 
     /// A snapshot of so many bytes is that of the state as it stands.
@@ -403,6 +408,15 @@ impl<W: RaftWorld> Shared<W> {
             changed,
         } = machine.state.apply(stamp, &request);
         machine.extend_chain(id, payload, &reply);
+        witness::show(&Seen::Applied {
+            term: term_of::<W>(id),
+            index: id.index,
+            request: &request,
+            reply: &reply,
+            wakes: &wakes,
+            changed: &changed,
+            state: &machine.state,
+        });
         if !self.lines.is_empty() {
             for key in &changed.keys {
                 self.lines.call(key, machine.state.list_length(key));
@@ -438,6 +452,10 @@ impl<W: RaftWorld> Shared<W> {
             let machine = self.machine.borrow();
             machine.last_applied.as_ref().map_or(0, term_of::<W>)
         };
+        if !matches!(payload, EntryPayload::Normal(_)) {
+            let (term, index) = (term_of::<W>(id), id.index);
+            witness::show(&Seen::Passed { term, index });
+        }
         let reply = match payload {
             EntryPayload::Blank => {
                 self.machine
@@ -606,6 +624,9 @@ impl<W: RaftWorld> RaftSnapshotBuilder<TypeConfig<W>> for StateMachine<W> {
                 chain: machine.chain,
                 state: machine.state.clone(),
             };
+            witness::show(&Seen::SnapshotBegun {
+                state: &machine.state,
+            });
             let bytes = machine.snapshot_bytes;
             machine.note_snapshot(bytes);
             (meta, payload, bytes + bytes / 8)

@@ -10,6 +10,11 @@ use std::fmt;
 use squall_cluster::node::Standing;
 use squall_cluster::raft::node_name;
 use squall_cluster::raft::overhear::PeerMessage;
+use squall_cluster::state::State;
+
+mod applied;
+
+pub use applied::{AppliedEntry, Held, StateCopy};
 
 /// More messages than this are dropped and counted.
 pub const MOST_MESSAGES: usize = 1_000_000;
@@ -23,10 +28,14 @@ pub struct TraceFilter {
     pub to_us: Option<i64>,
     /// Whether messages and syncs are recorded at all.
     pub messages: bool,
+    /// Whether it is recorded what each entry does at each node; only of whole runs.
+    pub applied: bool,
     /// How many messages are kept.
     pub most: usize,
     /// When to look where the nodes stand; in order.
     pub states_at_us: Vec<i64>,
+    /// Whether to look at all that they hold as well.
+    pub contents: bool,
 }
 
 impl Default for TraceFilter {
@@ -35,8 +44,10 @@ impl Default for TraceFilter {
             from_us: None,
             to_us: None,
             messages: true,
+            applied: true,
             most: MOST_MESSAGES,
             states_at_us: Vec::new(),
+            contents: false,
         }
     }
 }
@@ -60,6 +71,10 @@ pub struct Traced {
     pub entries: BTreeMap<(u64, u64), String>,
     /// In order of time, then of nodes.
     pub states: Vec<NodeState>,
+    /// What entries did at nodes, in order of time.
+    pub applied: Vec<AppliedEntry>,
+    /// Whole states that nodes wrote to snapshots or took from them, in order of time.
+    pub copies: Vec<StateCopy>,
     /// Messages beyond the limit, which were not kept.
     pub dropped: u64,
 }
@@ -287,6 +302,8 @@ pub struct NodeState {
     pub process: ProcessState,
     /// Of a node of Squall's own cluster that serves.
     pub standing: Option<Standing>,
+    /// What it holds, if that was asked for: sessions, locks, queues and keys.
+    pub held: Option<State>,
 }
 
 /// Whether a node's process works.

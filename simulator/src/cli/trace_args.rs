@@ -82,10 +82,12 @@ pub(super) const STATE_HELP: &str = "\
 Examples:
   squall state runs/failure-recovery-1 --at 12.345s
   squall state runs/failure-recovery-1 --at 12.345s --node node-3
+  squall state runs/failure-recovery-1 --at 12.345s --diff node-1 node-4
   squall state runs/failure-recovery-1 --watch commit,applied --from 9s --to 11s --every 100ms
 
 The run is made again and looked into: what a node holds at a time, after all that has happened
-until then, whether or not it has said so.";
+until then, whether or not it has said so. Of one node, its sessions, locks, queues and keys are
+shown as well; of two, every field that they do not have alike.";
 
 #[derive(Debug, ClapArgs)]
 pub struct StateArgs {
@@ -99,9 +101,18 @@ pub struct StateArgs {
         conflicts_with = "watch"
     )]
     pub at: Option<Duration>,
-    /// Only this node.
+    /// Only this node, with its sessions, locks, queues and keys.
     #[arg(long, value_name = "NODE")]
     pub node: Option<String>,
+    /// The fields that two nodes do not have alike.
+    #[arg(
+        long,
+        num_args = 2,
+        value_name = "NODE",
+        requires = "at",
+        conflicts_with_all = ["node", "watch"]
+    )]
+    pub diff: Vec<String>,
     /// Values over time instead, one row a moment: role, term, vote, leader, first, last, commit,
     /// applied, snapshot, keys.
     #[arg(long, value_name = "VALUES", value_delimiter = ',', value_parser = Watched::parse)]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use squall_cluster::raft::RaftOptions;
+use squall_cluster::state::Limits;
 
 use crate::backends::Role;
 use crate::backends::trace::{Content, Message, Party, time};
@@ -24,6 +25,10 @@ pub(super) struct Cluster {
     pub(super) nodes: usize,
     /// For how long a voter that has heard from a leader helps nobody else to lead.
     pub(super) promise: Duration,
+    /// For how long a leader may go on without an answer of a majority before log time stops.
+    pub(super) lease: Duration,
+    /// What the replicated state may hold.
+    pub(super) limits: Limits,
 }
 
 impl Cluster {
@@ -37,6 +42,11 @@ impl Cluster {
         Self {
             nodes: plan.cluster.nodes,
             promise: timing.promise(),
+            lease: Duration::from_millis(plan.cluster.election_max_ms),
+            limits: Limits {
+                cache_entries: plan.cluster.cache_entries,
+                ..Limits::default()
+            },
         }
     }
 }

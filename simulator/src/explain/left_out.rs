@@ -186,7 +186,8 @@ fn unconfirmed_write(
             )
         });
         // Of what has no value of its own, it cannot be told which entry it is.
-        return unsent.into_iter().collect();
+        let again = unsent.as_ref().and_then(|_| asked_before(case, node, operation, call));
+        return unsent.into_iter().chain(again).collect();
     };
     // Whoever confirms an append has all that the leader has, up to its last entry; it may have
     // been sent for an earlier attempt.
@@ -204,9 +205,41 @@ fn unconfirmed_write(
             ),
             vec![case.line_of(call), case.line_of(answer)],
         ));
+        sentences.extend(asked_before(case, node, operation, call));
     }
     sentences.extend(not_durable(case, node, entry, answer.sent_us));
     sentences
+}
+
+/// That the node had been asked for the same before, and took the call for a repeat of something
+/// that was done.
+fn asked_before(
+    case: &Case,
+    node: &str,
+    operation: &Operation,
+    call: &Message,
+) -> Option<Sentence> {
+    let mut messages = case.messages_of(operation.op).iter();
+    let before = messages.find(|message| {
+        matches!(message.content, Content::Call { .. })
+            && message.number < call.number
+            && message.to == call.to
+            && message.read_us().is_some()
+    })?;
+    let no_answer = case.answer_to(before.number).is_none_or(|answer| {
+        matches!(&answer.content, Content::Answer { reply } if reply.starts_with('-'))
+    });
+    no_answer.then(|| {
+        Sentence::new(
+            format!(
+                "{node} had been asked for op {} before, at {}, and had not said that it was done: \
+                 it answered the repeat as if that attempt had been committed.",
+                operation.op,
+                time(before.sent_us)
+            ),
+            vec![case.line_of(before), case.line_of(call)],
+        )
+    })
 }
 
 /// Whether another node, which led by then, had told it that the entry is committed.

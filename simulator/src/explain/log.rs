@@ -19,7 +19,7 @@ const MOST_ENTRIES: usize = 8;
 const BEFORE_US: i64 = 1_000_000;
 
 /// By term and index, the message in which an entry was first sent.
-type FirstSent<'a> = BTreeMap<(u64, u64), &'a Message>;
+pub(super) type FirstSent<'a> = BTreeMap<(u64, u64), &'a Message>;
 
 pub(super) fn sentences(case: &Case) -> Vec<Sentence> {
     let sent = first_sent(case);
@@ -163,7 +163,7 @@ fn line((term, index): (u64, u64), what: &str, first: Option<&Message>) -> Strin
     )
 }
 
-fn first_sent<'a>(case: &Case<'_, 'a>) -> FirstSent<'a> {
+pub(super) fn first_sent<'a>(case: &Case<'_, 'a>) -> FirstSent<'a> {
     let mut by_index: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
     for (term, index) in case.trace.traced.entries.keys() {
         by_index.entry(*index).or_default().push(*term);

@@ -5,17 +5,28 @@
 //! unknown. [`broken`] says which checks broke and what they show, [`story`] tells of each
 //! operation who answered it and what that node had not done or did not know, [`log`] what the
 //! log has of it, [`around`] who led and which faults were in force meanwhile, [`replicas`]
-//! where replicas parted.
+//! where replicas parted. [`applied`] compares what nodes made of each entry with what the log
+//! implies, by a model of its own ([`model`]); [`snapshots`] what they took from snapshots with
+//! what was to be written there; [`log_time`] and [`streams`] look at how time and invalidations
+//! went on.
 
+mod applied;
 mod around;
 mod broken;
 mod case;
+mod deviation;
+mod held;
 mod lease;
 mod left_out;
 mod log;
+mod log_time;
+mod model;
 mod replicas;
+mod replies;
 mod sentence;
+mod snapshots;
 mod story;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -67,6 +78,16 @@ fn explain(trace: &Trace, report: &Report, cluster: Cluster) -> Explanation {
             Chapter {
                 heading: "The operations",
                 sentences: story::sentences(&case),
+            },
+            Chapter {
+                heading: "What nodes made of the log",
+                sentences: [
+                    log_time::sentences(&case),
+                    snapshots::sentences(&case),
+                    applied::sentences(&case),
+                    streams::sentences(&case),
+                ]
+                .concat(),
             },
             Chapter {
                 heading: "What the log has of it",

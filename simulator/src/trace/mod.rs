@@ -7,8 +7,10 @@
 //! [`otlp`] are for viewers.
 
 pub mod around;
+pub mod contents;
 pub mod diagram;
 mod faults;
+pub mod inventory;
 pub mod lines;
 pub mod otlp;
 pub mod perfetto;

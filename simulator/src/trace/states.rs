@@ -82,6 +82,7 @@ mod tests {
             node: node.into(),
             process: ProcessState::Down,
             standing: None,
+            held: None,
         };
         let states = [down(1_500_000, "node-1"), down(1_500_000, "node-2")];
         let watched = Watched::parse("commit").expect("it is known");

@@ -18,7 +18,7 @@ use super::hello::{Greeting, Hello, MAGIC};
 use super::wire::{PeerRequest, PeerResponse};
 use super::{LogEntry, LogId, NodeId, RaftWorld, TypeConfig, node_name};
 
-pub use words::first_word;
+pub use words::{first_word, of as command_words};
 
 /// Where an entry stands in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,7 @@ const NAMED_STEPS: usize = 3;
 const KEY_CHARS: usize = 40;
 
 /// What a command does, and to what.
-pub(super) fn of(command: &Command) -> String {
+pub fn of(command: &Command) -> String {
     match command {
         Command::NewLeader => "new leader".into(),
         Command::Expire { sessions } if sessions.is_empty() => "clock".into(),

@@ -196,8 +196,8 @@ impl Cluster {
         node.as_ref().and_then(Handle::applied)
     }
 
-    /// Where every node stands, for a trace.
-    pub fn states(&self, at_us: i64) -> Vec<NodeState> {
+    /// Where every node stands, for a trace, and what it holds.
+    pub fn states(&self, at_us: i64, with_contents: bool) -> Vec<NodeState> {
         let state = |(index, machine): (usize, &Machine)| NodeState {
             at_us,
             node: node_name(index as u64 + 1),
@@ -207,6 +207,7 @@ impl Cluster {
                 Process::Running => ProcessState::Up,
             },
             standing: self.node(index).map(|node| node.standing()),
+            held: (self.node(index).filter(|_| with_contents)).map(|node| node.held()),
         };
         self.machines.iter().enumerate().map(state).collect()
     }

@@ -288,12 +288,12 @@ fn record_node_events(context: &Rc<RunContext>) {
 /// Notes where the nodes stand, if a trace wants to know it at a time before `next`.
 fn look_at_nodes(cluster: &Cluster, next: Nanos) {
     loop {
-        let mut wanted_us = None;
-        trace::with(|tap| wanted_us = tap.look_before(next));
-        let Some(at_us) = wanted_us else {
+        let mut wanted = None;
+        trace::with(|tap| wanted = tap.look_before(next));
+        let Some((at_us, with_contents)) = wanted else {
             return;
         };
-        let states = cluster.states(at_us);
+        let states = cluster.states(at_us, with_contents);
         trace::with(|tap| states.into_iter().for_each(|state| tap.note_state(state)));
     }
 }

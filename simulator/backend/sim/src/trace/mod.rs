@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use squall_backend::trace::{Hold, Lost, TraceFilter, Traced};
+use squall_cluster::raft::witness::{self, Seen};
 use squall_engine::executor::{self, HostId, Nanos};
 use squall_history::{Event, EventKind, Observed};
 
@@ -34,6 +35,8 @@ pub struct Tracing {
 impl Tracing {
     /// Begins to record.
     pub fn start(filter: TraceFilter) -> Self {
+        let witness: Rc<dyn Fn(&Seen)> = Rc::new(saw);
+        witness::set(filter.applied.then_some(witness));
         TAP.set(Some(Tap::new(filter)));
         IS_ON.set(true);
         Self {
@@ -51,6 +54,7 @@ impl Drop for Tracing {
     fn drop(&mut self) {
         IS_ON.set(false);
         TAP.set(None);
+        witness::set(None);
     }
 }
 
@@ -89,6 +93,14 @@ fn note_operation(event: &Event) {
         }
         EventKind::Return { .. } => tap.end_operation(executor::current().task()),
         _ => {}
+    });
+}
+
+/// A node has done something with its replicated state.
+fn saw(seen: &Seen) {
+    with(|tap| {
+        let executor = executor::current();
+        tap.saw(executor.host(), executor.now(), seen);
     });
 }
 

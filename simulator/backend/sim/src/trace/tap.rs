@@ -1,17 +1,24 @@
 //! Puts together what packets, streams, disks and the recorder tell.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use squall_backend::trace::{
-    Content, DiskSync, Fate, Hold, Lost, Message, NodeState, Party, TraceFilter, Traced,
+    AppliedEntry, Content, DiskSync, Fate, Held, Hold, Lost, Message, NodeState, Party, StateCopy,
+    TraceFilter, Traced,
 };
 use squall_cluster::raft::node_name;
+use squall_cluster::raft::witness::Seen;
+use squall_cluster::state::State;
+use squall_cluster::state::command::{Changed, Reply, Request};
 use squall_engine::executor::{HostId, Nanos};
 
 use super::connection::{Direction, Heard, Way};
 
 /// Entries that are remembered by name.
 const MOST_ENTRIES: usize = 1_000_000;
+/// Whole states that are kept.
+const MOST_COPIES: usize = 1_000;
 
 pub(crate) struct Tap {
     filter: TraceFilter,
@@ -28,6 +35,10 @@ pub(crate) struct Tap {
     entries: BTreeMap<(u64, u64), String>,
     states: Vec<NodeState>,
     looked: usize,
+    applied: Vec<AppliedEntry>,
+    /// What entries carry, by term and index, for all nodes that apply them.
+    requests: BTreeMap<(u64, u64), Arc<Request>>,
+    copies: Vec<StateCopy>,
     dropped: u64,
 }
 
@@ -46,6 +57,9 @@ impl Tap {
             entries: BTreeMap::new(),
             states: Vec::new(),
             looked: 0,
+            applied: Vec::new(),
+            requests: BTreeMap::new(),
+            copies: Vec::new(),
             dropped: 0,
         }
     }
@@ -251,14 +265,73 @@ impl Tap {
         self.syncs[number].to_us = Some(microseconds(now));
     }
 
-    /// The next time to look at the nodes, if it is before `next`.
-    pub(crate) fn look_before(&mut self, next: Nanos) -> Option<i64> {
+    /// The next time to look at the nodes, if it is before `next`, and whether to look at all
+    /// that they hold.
+    pub(crate) fn look_before(&mut self, next: Nanos) -> Option<(i64, bool)> {
         let start_us = self.start_us?;
         let at_us = *self.filter.states_at_us.get(self.looked)?;
         (start_us + at_us < microseconds(next)).then(|| {
             self.looked += 1;
-            at_us
+            (at_us, self.filter.contents)
         })
+    }
+
+    /// A node has done something with its replicated state.
+    pub(super) fn saw(&mut self, host: HostId, now: Nanos, seen: &Seen) {
+        let (node, at_us) = (host.0 as u64 + 1, microseconds(now));
+        match seen {
+            _ if !self.filter.applied => {}
+            Seen::Applied {
+                term,
+                index,
+                request,
+                reply,
+                wakes,
+                changed,
+                state,
+            } if self.applied.len() < MOST_ENTRIES => {
+                let shared = self.requests.entry((*term, *index));
+                let shared = shared.or_insert_with(|| Arc::new((*request).clone()));
+                self.applied.push(AppliedEntry {
+                    at_us,
+                    node,
+                    term: *term,
+                    index: *index,
+                    request: Some(shared.clone()),
+                    reply: (*reply).clone(),
+                    wakes: wakes.to_vec(),
+                    changed: (*changed).clone(),
+                    held: Held::after(state, request, wakes, changed),
+                });
+            }
+            Seen::Passed { term, index } if self.applied.len() < MOST_ENTRIES => {
+                self.applied.push(AppliedEntry {
+                    at_us,
+                    node,
+                    term: *term,
+                    index: *index,
+                    request: None,
+                    reply: Reply::Done,
+                    wakes: Vec::new(),
+                    changed: Changed::default(),
+                    held: Held::default(),
+                });
+            }
+            Seen::SnapshotBegun { state } => self.copy(at_us, node, None, state),
+            Seen::Restored { index, state } => self.copy(at_us, node, Some(*index), state),
+            Seen::Applied { .. } | Seen::Passed { .. } => {}
+        }
+    }
+
+    fn copy(&mut self, at_us: i64, node: u64, restored_upto: Option<u64>, state: &State) {
+        if self.copies.len() < MOST_COPIES {
+            self.copies.push(StateCopy {
+                at_us,
+                node,
+                restored_upto,
+                state: state.clone(),
+            });
+        }
     }
 
     pub(crate) fn note_state(&mut self, state: NodeState) {
@@ -302,11 +375,20 @@ impl Tap {
             sync.to_us = sync.to_us.map(|to_us| to_us - start_us);
         }
         syncs.retain(|sync| self.filter.has(sync.from_us, sync.to_us));
+        let (mut applied, mut copies) = (self.applied, self.copies);
+        for entry in &mut applied {
+            entry.at_us -= start_us;
+        }
+        for copy in &mut copies {
+            copy.at_us -= start_us;
+        }
         Traced {
             messages,
             syncs,
             entries: self.entries,
             states: self.states,
+            applied,
+            copies,
             dropped: self.dropped,
         }
     }
