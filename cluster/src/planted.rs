@@ -155,6 +155,8 @@ bugs! {
         "the log is purged before its snapshot is durable", ["R1"];
     StampFromMachineClock: "DET-01",
         "the leader stamps entries with the machine's clock, not the world's", ["determinism"];
+    HashOrderAnswers: "DET-02",
+        "those whose wait one entry ends are told in hash order", ["determinism"];
     SlowWrites: "MP-01",
         "every write is held back for 5 ms before it is proposed", ["performance"];
 }

@@ -4,10 +4,56 @@ mod command;
 
 use std::collections::BTreeSet;
 
+#[cfg(feature = "planted")]
+use command::squall_with;
 use command::{SMALL, ScenarioFile, squall_run, without_wall_clock};
 use squall::history::jsonl::Header;
 use squall::run;
 use squall::scenario::Scenario;
+
+/// Many shared holds are granted by one entry, on processors whose time counts.
+#[cfg(feature = "planted")]
+const SHARED_LOCKS: &str = r#"
+name = "shared-locks"
+summary = "Readers and writers share locks."
+
+[cluster]
+nodes = 3
+
+[phases]
+warmup = "500ms"
+chaos = "1s"
+serve = "500ms"
+
+[hardware]
+cores = 2
+
+[hardware.node]
+wakeup = "20us"
+task = "2us"
+receive = "10us"
+send = "20us"
+sync = "30us"
+
+[hardware.client]
+wakeup = "20us"
+task = "2us"
+receive = "10us"
+send = "20us"
+sync = "0s"
+
+[probe]
+enabled = false
+
+[[workload]]
+service = "lock"
+clients = 6
+keys = 1
+shared = "70%"
+hold = "60ms"
+wait = "500ms"
+think = { min = "5ms", max = "30ms" }
+"#;
 
 #[test]
 fn two_processes_give_the_same_history_and_the_same_report() {
@@ -87,6 +133,37 @@ fn verify_names_the_first_event_that_depends_on_the_machine() {
     for part in ["    both   ", "  > first  ", "  > again  "] {
         assert!(run.stderr.contains(part), "{}", run.stderr);
     }
+}
+
+/// What a profile says decides here who is served first, and so what differs reaches clients.
+#[cfg(feature = "planted")]
+#[test]
+fn verify_names_task_and_node_of_a_hash_order() {
+    let scenario = ScenarioFile::new(SHARED_LOCKS);
+    let run = squall_run(
+        &scenario.path,
+        &scenario.beside("run"),
+        &["--planted", "DET-02", "--verify"],
+    );
+    assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
+    let located = run.stderr.split("first step that differs: ").nth(1);
+    let located = located.unwrap_or_else(|| panic!("it is not located: {}", run.stderr));
+    let (first, rest) = located.split_once('\n').expect("more lines follow");
+    // The state machine of a node that applies the entry, not the clients that it answers.
+    assert!(
+        first.contains(" of node-1 (openraft::core::sm::"),
+        "{first}"
+    );
+    assert_eq!(rest.matches("    both   ").count(), 3, "{rest}");
+    let owners = rest.matches("wakes task ").count();
+    assert_eq!(owners, 2, "{rest}");
+    let replay = squall_with(&["replay", &scenario.beside("run").display().to_string()]);
+    assert_eq!(replay.code, 1, "{}", replay.stdout);
+    assert!(
+        replay.stdout.contains("first step that differs: number "),
+        "{}",
+        replay.stdout
+    );
 }
 
 #[cfg(not(feature = "planted"))]

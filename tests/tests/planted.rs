@@ -25,8 +25,8 @@ macro_rules! must_be_caught {
             must_be_caught(Bug::$bug);
         })+
 
-        /// DET-01 is not for a check to find, but for `--verify`; the tests of `squall`
-        /// itself show it.
+        /// DET-01 and DET-02 are not for a check to find, but for `--verify`; the tests of
+        /// `squall` itself show them.
         #[test]
         fn every_planted_bug_has_a_test_and_a_scenario() {
             let tested: Vec<&str> = [$(Bug::$bug),+].map(Bug::id).into();

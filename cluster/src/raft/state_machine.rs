@@ -428,6 +428,8 @@ impl<W: RaftWorld> Shared<W> {
             let mut waiting = self.waiting.borrow_mut();
             waiting.entry(*waiter).or_default().expected += 1;
         }
+        #[cfg(feature = "planted")]
+        let wakes = mistaken_order(wakes);
         for wake in wakes {
             self.answer_waiting(wake);
         }
@@ -572,6 +574,18 @@ impl<W: RaftWorld> RaftStateMachine<TypeConfig<W>> for StateMachine<W> {
             snapshot: SnapshotData::Stored(file),
         }))
     }
+}
+
+/// The mistake of DET-02: a map whose order differs from process to process.
+#[cfg(feature = "planted")]
+#[allow(clippy::disallowed_types)]
+fn mistaken_order(wakes: Vec<Wake>) -> Vec<Wake> {
+    if !planted::active(Bug::HashOrderAnswers) {
+        return wakes;
+    }
+    let by_waiter = wakes.into_iter().map(|wake| (wake.waiter, wake));
+    let by_waiter: std::collections::HashMap<u64, Wake> = by_waiter.collect();
+    by_waiter.into_values().collect()
 }
 
 #[cfg(feature = "planted")]

@@ -174,6 +174,9 @@ pub struct ReplayArgs {
     /// Only lines up to this time of the run.
     #[arg(long, value_name = "TIME", requires = "logs")]
     pub to: Option<Duration>,
+    /// Print every step of the event loop, for whoever compares two of them.
+    #[arg(long, hide = true, conflicts_with = "logs")]
+    pub steps: bool,
 }
 
 pub(super) const CHECK_HELP: &str = "\

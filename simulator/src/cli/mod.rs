@@ -29,6 +29,7 @@ mod run;
 mod schema;
 mod shrink;
 mod state;
+mod steps;
 mod stored;
 mod sweep;
 mod sweep_args;

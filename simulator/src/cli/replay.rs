@@ -4,7 +4,7 @@ use super::again::Scratch;
 use super::args::ReplayArgs;
 use super::exit::{Exit, Failure};
 use super::replayed::StoredRun;
-use super::{print, progress, verify};
+use super::{print, progress, steps, verify};
 use crate::backends::{LogFilter, Logs, Options};
 use crate::environment::Environment;
 use crate::fault::unit::Duration;
@@ -12,6 +12,9 @@ use crate::run_dir::{Manifest, RunDir};
 
 /// Runs the stored scenario again, into a directory beside the first, and compares.
 pub(super) fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
+    if args.steps {
+        return steps::print(&args.run_dir);
+    }
     let filter = filter(&args.logs, args.from, args.to)?;
     let stored = StoredRun::open(&args.run_dir)?;
     stored.must_have_all_of(filter.as_ref())?;
@@ -58,6 +61,10 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
         Some(text) => {
             print(&format!("the replay differs from the run\n{text}\n"));
             print(&differences(manifest));
+            // Between two runs of this program, whatever program made the first.
+            if let Some(text) = steps::first_difference(dir.path())? {
+                print(&format!("{text}\n"));
+            }
             Ok(Exit::Violation as u8)
         }
     }

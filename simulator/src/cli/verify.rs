@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use super::again::Scratch;
 use super::args::RunArgs;
 use super::exit::Failure;
-use super::{progress, tell};
+use super::{progress, steps, tell};
 use crate::history::Event;
 use crate::run_dir::HISTORY;
 
@@ -35,6 +35,9 @@ pub(super) fn verify(args: &RunArgs, original: &Path) -> Result<bool, Failure> {
                 "not deterministic: two runs of seed {} differ\n{text}",
                 args.seed
             ));
+            if let Some(text) = steps::first_difference(original)? {
+                tell(&text);
+            }
             return Ok(false);
         }
     }

@@ -86,9 +86,9 @@ fn first_deviations<'a>(case: &Case<'_, 'a>, limits: Limits) -> Vec<Vec<Found<'a
                 apart.push(*life);
                 continue;
             }
-            let deviation = implied.as_ref().and_then(|(implied, request)| {
-                deviation::of(&model, implied, entry, request)
-            });
+            let deviation = implied
+                .as_ref()
+                .and_then(|(implied, request)| deviation::of(&model, implied, entry, request));
             if deviation.is_some() {
                 apart.push(*life);
             }
@@ -168,7 +168,10 @@ fn sentence(case: &Case, found: &[Found]) -> Sentence {
             true => ", which had applied the log itself,",
             false => "",
         };
-        clauses.push(format!("{}{without} did what the log implies", names(&right)));
+        clauses.push(format!(
+            "{}{without} did what the log implies",
+            names(&right)
+        ));
     }
     let mut text = format!(
         "{}: {}. {}, at {}.",
@@ -214,7 +217,10 @@ fn entry_words(entry: &AppliedEntry) -> String {
 
 fn what(entry: &AppliedEntry) -> String {
     let request = entry.request.as_ref();
-    request.map_or_else(|| "nothing".into(), |request| command_words(&request.command))
+    request.map_or_else(
+        || "nothing".into(),
+        |request| command_words(&request.command),
+    )
 }
 
 /// What a node said of an entry.

@@ -60,15 +60,15 @@ pub(super) fn of(
 fn changed_deviation(model: &Model, changed: &Changed, entry: &AppliedEntry) -> Deviation {
     let only_in = |one: &Changed, other: &Changed| {
         let mut rest = other.keys.clone();
-        one.keys.iter().find_map(|key| {
-            match rest.iter().position(|of_rest| of_rest == key) {
+        one.keys
+            .iter()
+            .find_map(|key| match rest.iter().position(|of_rest| of_rest == key) {
                 Some(at) => {
                     rest.remove(at);
                     None
                 }
                 None => Some(key.clone()),
-            }
-        })
+            })
     };
     let missing = only_in(changed, &entry.changed);
     let extra = only_in(&entry.changed, changed);

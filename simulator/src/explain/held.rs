@@ -47,9 +47,10 @@ fn session(
                 _ => None,
             };
             let guard = seen_ms.filter(|(_, seen_ms)| *seen_ms != known.deadline_ms);
-            let guard = guard.map_or("", |_| {
-                ", and the deadline that the entry names is not its deadline any more"
-            });
+            let guard = guard.map_or(
+                "",
+                |_| ", and the deadline that the entry names is not its deadline any more",
+            );
             Some(Deviation::new(
                 format!(
                     "session {id} lives: entry {} renewed it for {} ms, of which {left_ms} ms are \
@@ -107,7 +108,10 @@ fn lock(model: &Model, name: &str, info: &LockInfo) -> Option<Deviation> {
         if let Some(departed) = of_session.next() {
             let why = match departed.why {
                 Left::SessionEnded => {
-                    format!("session {session} ended with entry {}, and waits", departed.by)
+                    format!(
+                        "session {session} ended with entry {}, and waits",
+                        departed.by
+                    )
                 }
                 Left::TimeUp => format!(
                     "the time of session {session} to wait was up with entry {}, and it waits",
@@ -118,7 +122,10 @@ fn lock(model: &Model, name: &str, info: &LockInfo) -> Option<Deviation> {
                     departed.by
                 ),
                 Left::Cancelled => {
-                    format!("session {session} gave up with entry {}, and waits", departed.by)
+                    format!(
+                        "session {session} gave up with entry {}, and waits",
+                        departed.by
+                    )
                 }
             };
             return Some(Deviation::new(
@@ -141,9 +148,8 @@ fn lock(model: &Model, name: &str, info: &LockInfo) -> Option<Deviation> {
             [hold.since],
         ));
     }
-    let words = |info: &LockInfo| {
-        format!("holders {:?}, waiting {:?}", holders(info), info.waiters)
-    };
+    let words =
+        |info: &LockInfo| format!("holders {:?}, waiting {:?}", holders(info), info.waiters);
     Some(Deviation::new(
         format!("{name} has {}", words(&right)),
         format!("had {}", words(info)),
@@ -154,7 +160,9 @@ fn lock(model: &Model, name: &str, info: &LockInfo) -> Option<Deviation> {
 /// What is more often in the one than in the other.
 fn more_in(one: &[u64], other: &[u64]) -> Option<u64> {
     let mut counts: BTreeMap<u64, i64> = BTreeMap::new();
-    other.iter().for_each(|item| *counts.entry(*item).or_default() += 1);
+    other
+        .iter()
+        .for_each(|item| *counts.entry(*item).or_default() += 1);
     one.iter().copied().find(|item| {
         let count = counts.entry(*item).or_default();
         *count -= 1;
@@ -165,10 +173,12 @@ fn more_in(one: &[u64], other: &[u64]) -> Option<u64> {
 fn queues(model: &Model, entry: &AppliedEntry) -> Option<Deviation> {
     let queues = model.queues.as_ref()?;
     let mut held = entry.held.queues.iter();
-    let (name, info) = held.find(|(name, info)| {
-        let right = queues.get(name).map(|queue| queue.info());
-        right.is_none_or(|right| right != *info)
-    }).or_else(|| missing_target(model, entry))?;
+    let (name, info) = held
+        .find(|(name, info)| {
+            let right = queues.get(name).map(|queue| queue.info());
+            right.is_none_or(|right| right != *info)
+        })
+        .or_else(|| missing_target(model, entry))?;
     let Some(queue) = queues.get(name) else {
         return Some(Deviation::new(
             format!("there is no queue {name}"),
@@ -200,9 +210,10 @@ fn queues(model: &Model, entry: &AppliedEntry) -> Option<Deviation> {
         }
     }
     if info.in_flight > right.in_flight {
-        let back = queue.messages.iter().filter(|(_, message)| {
-            message.place == Place::Ready && message.deliveries > 0
-        });
+        let back = queue
+            .messages
+            .iter()
+            .filter(|(_, message)| message.place == Place::Ready && message.deliveries > 0);
         if let Some((id, message)) = back.min_by_key(|(_, message)| message.placed_by) {
             let given = queue.receipts.values().filter(|given| given.message == *id);
             let by = given.map(|given| given.by).max().unwrap_or(0);
@@ -224,7 +235,12 @@ fn queues(model: &Model, entry: &AppliedEntry) -> Option<Deviation> {
     let words = |info: &QueueInfo| {
         format!(
             "{} ready, {} in flight, {} delayed, {} acknowledged, {} dead letters of {}",
-            info.ready, info.in_flight, info.delayed, info.acked, info.dead_lettered, info.published
+            info.ready,
+            info.in_flight,
+            info.delayed,
+            info.acked,
+            info.dead_lettered,
+            info.published
         )
     };
     Some(Deviation::new(
@@ -235,13 +251,12 @@ fn queues(model: &Model, entry: &AppliedEntry) -> Option<Deviation> {
 }
 
 /// A queue with a dead letter whose target the node does not have at all.
-fn missing_target<'a>(
-    model: &Model,
-    entry: &'a AppliedEntry,
-) -> Option<&'a (String, QueueInfo)> {
+fn missing_target<'a>(model: &Model, entry: &'a AppliedEntry) -> Option<&'a (String, QueueInfo)> {
     let queues = model.queues.as_ref()?;
     entry.held.queues.iter().find(|(name, _)| {
-        let dead = queues.get(name).and_then(|queue| queue.dead.last_key_value());
+        let dead = queues
+            .get(name)
+            .and_then(|queue| queue.dead.last_key_value());
         dead.is_some_and(|(_, (_, target))| {
             queues.get(target).is_some() && !entry.held.queues.iter().any(|(of, _)| of == target)
         })
@@ -258,7 +273,10 @@ fn keys(model: &Model, entry: &AppliedEntry) -> Option<Deviation> {
     let by = keys.get(key).map(|key| key.deadline_by);
     if right == *value {
         return Some(Deviation::new(
-            format!("from here on {shown} lives {}", lifetime_words(right_lifetime)),
+            format!(
+                "from here on {shown} lives {}",
+                lifetime_words(right_lifetime)
+            ),
             format!("had it live {}", lifetime_words(*lifetime)),
             by,
         ));

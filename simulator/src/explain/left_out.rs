@@ -186,7 +186,9 @@ fn unconfirmed_write(
             )
         });
         // Of what has no value of its own, it cannot be told which entry it is.
-        let again = unsent.as_ref().and_then(|_| asked_before(case, node, operation, call));
+        let again = unsent
+            .as_ref()
+            .and_then(|_| asked_before(case, node, operation, call));
         return unsent.into_iter().chain(again).collect();
     };
     // Whoever confirms an append has all that the leader has, up to its last entry; it may have
@@ -226,9 +228,9 @@ fn asked_before(
             && message.to == call.to
             && message.read_us().is_some()
     })?;
-    let no_answer = case.answer_to(before.number).is_none_or(|answer| {
-        matches!(&answer.content, Content::Answer { reply } if reply.starts_with('-'))
-    });
+    let no_answer = case.answer_to(before.number).is_none_or(
+        |answer| matches!(&answer.content, Content::Answer { reply } if reply.starts_with('-')),
+    );
     no_answer.then(|| {
         Sentence::new(
             format!(

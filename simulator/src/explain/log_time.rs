@@ -77,7 +77,10 @@ fn longest_gap<'a>(case: &Case<'_, 'a>, node: &str, term: u64) -> Option<Gap<'a>
                 after: now,
             };
             let length = |gap: &Gap| gap.to_us - gap.from_us;
-            if longest.as_ref().is_none_or(|longest| length(longest) < length(&gap)) {
+            if longest
+                .as_ref()
+                .is_none_or(|longest| length(longest) < length(&gap))
+            {
                 longest = Some(gap);
             }
         }
@@ -102,7 +105,10 @@ fn went_on(case: &Case, node: &str, term: u64, gap: &Gap, lease_us: i64) -> Opti
             entries.entry(entry.index).or_insert((entry, sent_us));
         }
     }
-    let before = entries.values().rev().find(|(_, at_us)| *at_us <= gap.from_us)?;
+    let before = entries
+        .values()
+        .rev()
+        .find(|(_, at_us)| *at_us <= gap.from_us)?;
     let after = entries.values().find(|(_, at_us)| *at_us >= gap.to_us)?;
     let (from_ms, to_ms) = (stamp_ms(before.0)?, stamp_ms(after.0)?);
     let went_us = to_ms.saturating_sub(from_ms) as i64 * 1_000;

@@ -110,7 +110,10 @@ fn release(model: &Model, name: &str, session: u64, token: u64) -> Deviation {
     let given_up = model.locks.released.get(&(name.to_owned(), token));
     let (why, by) = match (of_token, given_up) {
         (Some(hold), _) => (
-            format!(", which is that of session {} since entry {}", hold.session, hold.since),
+            format!(
+                ", which is that of session {} since entry {}",
+                hold.session, hold.since
+            ),
             Some(hold.since),
         ),
         (None, Some((by, holder))) => (
@@ -200,7 +203,10 @@ fn receive(
         let former = queue.receipts.get(&wrong.receipt);
         let former = former.filter(|former| former.by < entry.index);
         let was = former.map_or_else(String::new, |former| {
-            format!(", which entry {} had given for message {}", former.by, former.message)
+            format!(
+                ", which entry {} had given for message {}",
+                former.by, former.message
+            )
         });
         return Some(Deviation::new(
             format!(
@@ -260,9 +266,15 @@ fn came_back(
 }
 
 fn not_ready(queue: &Queue, name: &str, wrong: &Delivery) -> Deviation {
-    let placed_by = queue.messages.get(&wrong.id).map(|message| message.placed_by);
+    let placed_by = queue
+        .messages
+        .get(&wrong.id)
+        .map(|message| message.placed_by);
     let why = match placed_by {
-        Some(by) => format!("since entry {by} message {} of {name} is not ready", wrong.id),
+        Some(by) => format!(
+            "since entry {by} message {} of {name} is not ready",
+            wrong.id
+        ),
         None => format!("{name} has no message {} any more", wrong.id),
     };
     Deviation::new(
@@ -313,9 +325,9 @@ pub(super) fn wake_deviation(model: &Model, implied: &[Wake], entry: &AppliedEnt
                  it has had since entry {}",
                 wake.waiter
             ),
-            Left::TimeUp => format!(
-                "with it the time is up for which session {session} was to wait for {name}"
-            ),
+            Left::TimeUp => {
+                format!("with it the time is up for which session {session} was to wait for {name}")
+            }
             Left::Granted => format!("with it session {session} is granted {name}, as the next"),
             Left::Cancelled => format!("with it session {session} waits for {name} no more"),
         };
@@ -332,7 +344,10 @@ pub(super) fn wake_deviation(model: &Model, implied: &[Wake], entry: &AppliedEnt
     }
     match extra {
         Some(extra) => Deviation::new(
-            format!("nothing ends the wait that began with entry {}", extra.waiter),
+            format!(
+                "nothing ends the wait that began with entry {}",
+                extra.waiter
+            ),
             format!("told its session: {}", reply_words(&extra.reply)),
             [extra.waiter],
         ),
@@ -350,6 +365,8 @@ fn dead_head(model: &Model, name: &str, entry: &AppliedEntry) -> String {
     let head = held.and_then(|(_, info)| info.waiters.first().copied());
     let ended = head.and_then(|head| Some((head, model.sessions.ended_by(head)?)));
     ended.map_or_else(String::new, |(head, by)| {
-        format!(" and left session {head}, which has ended with entry {by}, at the head of the line")
+        format!(
+            " and left session {head}, which has ended with entry {by}, at the head of the line"
+        )
     })
 }

@@ -87,7 +87,11 @@ fn lacking<'a>(case: &Case<'_, 'a>, copy: &StateCopy) -> Option<(&'a StateCopy, 
     let mut lacking: Vec<Lacking> = Vec::new();
     for (name, was, is) in differences(&before, &after) {
         let lacks = match (was.filter(is_something), is.filter(is_something)) {
-            (Some(_), None) => Lacking::Gone(gone(&name, &after)),
+            (Some(_), None) => {
+                let whole = gone(&name, &after);
+                let place = place(&whole, &before);
+                Lacking::Gone(whole, place)
+            }
             (Some(was), Some(is)) => Lacking::Other(name, was, is),
             (None, _) => continue,
         };
@@ -101,8 +105,8 @@ fn lacking<'a>(case: &Case<'_, 'a>, copy: &StateCopy) -> Option<(&'a StateCopy, 
 /// What is not in a snapshot as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Lacking {
-    /// A field, or all that is beneath one.
-    Gone(String),
+    /// A field, or all that is beneath one; of a message, the place where it was.
+    Gone(String, Option<String>),
     /// A field with what it was and what it became.
     Other(String, String, String),
 }
@@ -110,7 +114,8 @@ enum Lacking {
 impl Lacking {
     fn words(&self) -> String {
         match self {
-            Lacking::Gone(name) => format!("{name} is missing"),
+            Lacking::Gone(name, None) => format!("{name} is missing"),
+            Lacking::Gone(name, Some(place)) => format!("{name}, which was {place}, is missing"),
             Lacking::Other(name, was, is) => format!("{name} was {was} and became {is}"),
         }
     }
@@ -138,6 +143,17 @@ fn gone(name: &str, after: &Fields) -> String {
         }
     }
     name.to_owned()
+}
+
+/// Where a message of a queue was: `InFlight`.
+fn place(whole: &str, before: &Fields) -> Option<String> {
+    let beneath = format!("{whole}.place");
+    let (name, value) = before.range(beneath.clone()..).next()?;
+    let rest = name.strip_prefix(&beneath)?;
+    Some(match rest.split('.').nth(1) {
+        Some(variant) => variant.to_owned(),
+        None => value.clone(),
+    })
 }
 
 fn lacks(copy: &StateCopy, written: &StateCopy, lacking: &[Lacking]) -> Sentence {

@@ -106,7 +106,11 @@ fn gap(case: &Case, call: &Message, from: u64) -> Option<Sentence> {
             time(call.sent_us),
             time(begun.sent_us),
         ),
-        [vec![case.line_of(call), case.line_of(begun)], lines.collect()].concat(),
+        [
+            vec![case.line_of(call), case.line_of(begun)],
+            lines.collect(),
+        ]
+        .concat(),
     ))
 }
 

@@ -25,11 +25,19 @@ pub fn fields(state: &State) -> Fields {
                 ("sessions", part) => insert(&mut fields, "sessions", unwrap(part, "sessions")),
                 ("locks", part) => insert(&mut fields, "locks", unwrap(part, "locks")),
                 ("queues", part) => {
-                    insert(&mut fields, "queues", by_name(unwrap(part, "queues"), "name"));
+                    insert(
+                        &mut fields,
+                        "queues",
+                        by_name(unwrap(part, "queues"), "name"),
+                    );
                 }
                 ("cache", Value::Object(mut cache)) => {
                     let sieve = cache.remove("entries").unwrap_or_default();
-                    insert(&mut fields, "keys", by_name(unwrap(sieve.clone(), "entries"), "key"));
+                    insert(
+                        &mut fields,
+                        "keys",
+                        by_name(unwrap(sieve.clone(), "entries"), "key"),
+                    );
                     let hand = sieve.get("hand").cloned().unwrap_or_default();
                     insert(&mut fields, "cache.hand", hand);
                     insert(&mut fields, "cache", Value::Object(cache));
@@ -46,7 +54,9 @@ pub type Difference = (String, Option<String>, Option<String>);
 
 /// Fields that two states do not have alike.
 pub fn differences(one: &Fields, other: &Fields) -> Vec<Difference> {
-    let names = one.keys().chain(other.keys().filter(|name| !one.contains_key(*name)));
+    let names = one
+        .keys()
+        .chain(other.keys().filter(|name| !one.contains_key(*name)));
     let mut names: Vec<&String> = names.collect();
     names.sort_unstable_by_key(|name| natural(name));
     let values = |name: &String| (one.get(name).cloned(), other.get(name).cloned());
@@ -113,7 +123,10 @@ fn insert(fields: &mut Fields, path: &str, value: Value) {
 /// Whether it is a value of clients; those are written as numbers.
 fn is_bytes(value: &Value) -> bool {
     value.as_array().is_some_and(|bytes| {
-        !bytes.is_empty() && bytes.iter().all(|byte| byte.as_u64().is_some_and(|b| b < 256))
+        !bytes.is_empty()
+            && bytes
+                .iter()
+                .all(|byte| byte.as_u64().is_some_and(|b| b < 256))
             && bytes.len() > 1
     })
 }

@@ -2,9 +2,7 @@
 
 use squall_cluster::raft::overhear::first_word;
 use squall_cluster::state::State;
-use squall_cluster::state::command::{
-    Lifetime, Listing, LockInfo, Query, QueueInfo, Reply, Row,
-};
+use squall_cluster::state::command::{Lifetime, Listing, LockInfo, Query, QueueInfo, Reply, Row};
 
 use crate::report::Style;
 use crate::report::columns;
@@ -20,11 +18,21 @@ pub fn tables(state: &State, style: Style) -> String {
         pattern: "*".into(),
     }));
     let parts = [
-        part("sessions", listed(state, Listing::Sessions), style, |rows| sessions(rows)),
-        part("locks", listed(state, Listing::Locks { held: false }), style, |rows| {
-            locks(state, rows)
+        part(
+            "sessions",
+            listed(state, Listing::Sessions),
+            style,
+            |rows| sessions(rows),
+        ),
+        part(
+            "locks",
+            listed(state, Listing::Locks { held: false }),
+            style,
+            |rows| locks(state, rows),
+        ),
+        part("queues", listed(state, Listing::Queues), style, |rows| {
+            queues(state, rows)
         }),
-        part("queues", listed(state, Listing::Queues), style, |rows| queues(state, rows)),
         part("keys", keys, style, |rows| key_table(state, rows)),
     ];
     parts.concat()

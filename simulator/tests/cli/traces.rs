@@ -191,6 +191,37 @@ fn states_are_a_row_for_each_node_or_moment() {
 }
 
 #[test]
+fn what_a_node_holds_is_shown_and_where_two_differ() {
+    let run = SmallRun::new();
+    let held = with(&run, "state", &["--at", "2s", "--node", "node-2"]);
+    assert_eq!(held.code, 0, "{}", held.stderr);
+    for part in ["\nsessions\n", "\nlocks\n", "\nkeys\n", "lock-0", "cache-0"] {
+        assert!(held.stdout.contains(part), "no {part}: {}", held.stdout);
+    }
+    // At the end all have applied the same.
+    let last = ["state", "--at", "4400ms", "--diff", "node-1", "node-3"];
+    let same = with(&run, last[0], &last[1..]);
+    assert_eq!(same.code, 0, "{}", same.stderr);
+    let applied = |line: &&str| line.starts_with("node-");
+    assert_eq!(same.stdout.lines().filter(applied).count(), 2);
+    let down = with(&run, "state", &["--at", "2s", "--diff", "node-1", "node-2"]);
+    let down_too = with(&run, "state", &["--at", "2s", "--diff", "node-3", "node-2"]);
+    // The leader is dead from 1.5 s to 2.5 s, whoever of them it was.
+    let refused = [&down, &down_too].map(|finished| finished.code);
+    assert!(
+        refused.contains(&64) || same.stdout.contains("differ"),
+        "{refused:?}"
+    );
+    for finished in [down, down_too].iter().filter(|f| f.code == 64) {
+        assert!(
+            finished.stderr.contains("holds nothing: it is down"),
+            "{}",
+            finished.stderr
+        );
+    }
+}
+
+#[test]
 fn a_run_that_passed_has_nothing_to_explain() {
     let explained = SmallRun::new().squall("explain");
     assert_eq!(explained.code, 0, "{}", explained.stderr);

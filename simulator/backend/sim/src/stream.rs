@@ -17,6 +17,8 @@ use super::trace;
 use squall_backend::trace::Lost;
 use squall_engine::executor;
 use squall_engine::executor::scheduler::Work;
+use squall_engine::steps::{self, Step};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Bytes read at a time.
 const SCRATCH_BYTES: usize = 64 * 1024;
@@ -103,6 +105,11 @@ impl AsyncWrite for SimStream {
         let poll = Pin::new(&mut self.0).poll_write(cx, bytes);
         if let Poll::Ready(Ok(written)) = &poll {
             trace::wrote(|| self.ends(), *written);
+            if steps::is_on() {
+                let hash = xxh3_64(&bytes[..*written]);
+                let bytes = *written;
+                steps::tell(&Step::Wrote { bytes, hash });
+            }
         }
         poll
     }

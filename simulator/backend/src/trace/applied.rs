@@ -7,8 +7,7 @@ use bytes::Bytes;
 use squall_cluster::state::State;
 use squall_cluster::state::command::{
     Changed, Command, Lifetime, Listing, LockInfo, Query, QueueInfo, Reply, Request, Row,
-    SessionCommand,
-    Versioned, Wake,
+    SessionCommand, Versioned, Wake,
 };
 
 /// More locks or queues than this are not looked at after an entry, nor more sessions.
@@ -170,8 +169,6 @@ fn names(state: &State, of: Listing) -> Vec<String> {
     let Reply::Listed { rows, .. } = listed else {
         return Vec::new();
     };
-    let name = |row: &Row| {
-        String::from_utf8_lossy(&row.name).into_owned()
-    };
+    let name = |row: &Row| String::from_utf8_lossy(&row.name).into_owned();
     rows.iter().map(name).collect()
 }

@@ -29,6 +29,7 @@ use rand_chacha::ChaCha8Rng;
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
+use crate::steps::{self, Step};
 pub use crate::time::{HostId, Nanos};
 use crate::timers::Timers;
 use scheduler::{Scheduler, Work};
@@ -57,6 +58,7 @@ struct TaskWaker {
 impl Wake for TaskWaker {
     fn wake(self: Arc<Self>) {
         if self.alive.load(Ordering::Relaxed) && !self.queued.swap(true, Ordering::Relaxed) {
+            steps::tell(&Step::Woken { task: self.number });
             READY.with_borrow_mut(|ready| ready.push_back(self));
         }
     }
@@ -268,7 +270,9 @@ impl Executor {
 
     /// A random number from the running host's stream.
     pub fn random_u64(&self) -> u64 {
-        self.hosts.borrow_mut()[self.current.get().0].rng.next_u64()
+        let value = self.hosts.borrow_mut()[self.current.get().0].rng.next_u64();
+        steps::tell(&Step::Drew { value });
+        value
     }
 
     /// Spawns onto the running host.
@@ -277,7 +281,7 @@ impl Executor {
     }
 
     /// Runs a task on a host; it first runs when the present one yields.
-    pub fn spawn_on(&self, host: HostId, future: impl Future<Output = ()> + 'static) {
+    pub fn spawn_on<F: Future<Output = ()> + 'static>(&self, host: HostId, future: F) {
         let mut tasks = self.tasks.borrow_mut();
         let slot = self.free.borrow_mut().pop().unwrap_or_else(|| {
             tasks.push(None);
@@ -289,6 +293,11 @@ impl Executor {
             number: self.spawned.get(),
             queued: AtomicBool::new(false),
             alive: AtomicBool::new(true),
+        });
+        steps::tell(&Step::Spawned {
+            task: waker.number,
+            host,
+            kind: std::any::type_name::<F>(),
         });
         tasks[slot] = Some(Task {
             host,

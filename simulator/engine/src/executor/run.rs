@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::scheduler::{Scheduler, Usage, Work};
 use super::{Executor, HostId, Nanos, READY, TaskWaker};
+use crate::steps::{self, Step};
 
 impl Executor {
     /// Polls runnable tasks until none is left.
@@ -103,6 +104,11 @@ impl Executor {
         self.switch_to(host);
         self.task.set(waker.number);
         self.polls.set(self.polls.get() + 1);
+        steps::tell(&Step::Polled {
+            at: self.now.get(),
+            task: waker.number,
+            host,
+        });
         let task_waker = Waker::from(waker.clone());
         // Nothing of a task is looked at again after it panicked, so no broken state is seen.
         let polled = catch_unwind(AssertUnwindSafe(|| {

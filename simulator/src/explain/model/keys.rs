@@ -177,7 +177,10 @@ impl Keys {
         let Some(known) = self.keys.get_mut(key) else {
             return false;
         };
-        if let Some(at_ms) = known.deadline_ms.filter(|_| known.deadline_ms != deadline_ms) {
+        if let Some(at_ms) = known
+            .deadline_ms
+            .filter(|_| known.deadline_ms != deadline_ms)
+        {
             let former = FormerDeadline {
                 at_ms,
                 by: known.deadline_by,

@@ -188,7 +188,10 @@ impl Model {
         said: &Reply,
         implied: &mut Implied,
     ) -> Option<Reply> {
-        if matches!(said, Reply::Refused(Refusal::OutOfRange | Refusal::TooLarge)) {
+        if matches!(
+            said,
+            Reply::Refused(Refusal::OutOfRange | Refusal::TooLarge)
+        ) {
             return Some(said.clone());
         }
         match command {

@@ -213,7 +213,9 @@ impl Queues {
         let target = self.queues[from].dead_letter_name(now.level);
         let to = self.place_or_new(&target);
         for (id, message) in letters {
-            self.queues[from].dead.insert(id, (now.index, target.clone()));
+            self.queues[from]
+                .dead
+                .insert(id, (now.index, target.clone()));
             self.queues[to].add(now, message, 0);
         }
     }
@@ -244,7 +246,9 @@ impl Queue {
         let mut last_id = self.last_id;
         for (nth, message) in messages.iter().enumerate() {
             let in_batch = || {
-                let same = messages[..nth].iter().rposition(|m| m.dedup == message.dedup);
+                let same = messages[..nth]
+                    .iter()
+                    .rposition(|m| m.dedup == message.dedup);
                 message.dedup.as_ref().and(same)
             };
             let known = match in_batch() {

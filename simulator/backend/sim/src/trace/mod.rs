@@ -17,6 +17,7 @@ use std::rc::Rc;
 use squall_backend::trace::{Hold, Lost, TraceFilter, Traced};
 use squall_cluster::raft::witness::{self, Seen};
 use squall_engine::executor::{self, HostId, Nanos};
+use squall_engine::steps::{self, Step};
 use squall_history::{Event, EventKind, Observed};
 
 pub(super) use connection::Way;
@@ -83,6 +84,9 @@ pub(super) fn begin(nodes: usize, is_own_cluster: bool) {
 /// The run's clock begins now.
 pub(super) fn run_starts(now: Nanos) {
     with(|tap| tap.run_starts(now));
+    steps::tell(&Step::Noted {
+        text: steps::RUN_STARTS,
+    });
 }
 
 /// The operation that a task of the clients is at.

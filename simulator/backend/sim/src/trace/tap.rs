@@ -12,6 +12,7 @@ use squall_cluster::raft::witness::Seen;
 use squall_cluster::state::State;
 use squall_cluster::state::command::{Changed, Reply, Request};
 use squall_engine::executor::{HostId, Nanos};
+use squall_engine::steps::{self, Step};
 
 use super::connection::{Direction, Heard, Way};
 
@@ -149,6 +150,10 @@ impl Tap {
                 held,
                 fate: Fate::UnderWay,
             };
+            if steps::is_on() {
+                let text = format!("msg {} -> {} {}", message.from, message.to, message.content);
+                steps::tell(&Step::Noted { text: &text });
+            }
             self.keep(message);
         }
     }
