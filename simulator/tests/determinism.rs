@@ -21,7 +21,7 @@ summary = "Readers and writers share locks."
 nodes = 3
 
 [phases]
-warmup = "500ms"
+warmup = "1s"
 chaos = "1s"
 serve = "500ms"
 

@@ -243,3 +243,62 @@ fn what_a_test_finds_can_be_shrunk_in_the_test() {
 fn a_wrong_scenario_is_refused_with_its_place() {
     leader_dies().set("cluster.nodes", 0).seeds(1..=1).run();
 }
+
+fn planted_scenario(id: &str) -> Simulation {
+    let file = format!("../scenarios/planted/{id}.toml");
+    Simulation::load(Path::new(env!("CARGO_MANIFEST_DIR")).join(file))
+}
+
+/// What `docs/traces.md` begins with: a test that is green, and red with a bug.
+#[test]
+fn renewed_sessions_live() {
+    planted_scenario("ml-02").seeds(1..=1).run().must_pass();
+}
+
+#[test]
+fn acknowledged_messages_arrive() {
+    planted_scenario("mq-08").seeds(1..=1).run().must_pass();
+}
+
+#[cfg(feature = "planted")]
+#[test]
+fn a_red_test_names_the_step_that_a_planted_bug_leaves_out() {
+    let runs = tempfile::tempdir().expect("a temporary directory");
+    let tests = [
+        (
+            "renewed_sessions_live",
+            "ML-02",
+            "the deadline that the entry names is not its deadline any more. node-1, node-2 and \
+             node-3 ended it",
+        ),
+        (
+            "acknowledged_messages_arrive",
+            "MQ-08",
+            "it answered the repeat as if that attempt had been committed",
+        ),
+    ];
+    for (test, id, step) in tests {
+        let this = std::env::current_exe().expect("a test is a program");
+        let red = Command::new(this)
+            .args(["--exact", test, "--nocapture"])
+            .envs([
+                ("SQUALL_RUNS", runs.path()),
+                ("SQUALL_PLANTED", Path::new(id)),
+            ])
+            .output()
+            .expect("it starts");
+        let output = String::from_utf8_lossy(&red.stderr).into_owned();
+        assert!(!red.status.success(), "{output}");
+        assert!(output.contains(step), "{output}");
+        let again = format!("reproduce: SQUALL_PLANTED={id} SQUALL_SEED=1 cargo test {test}");
+        assert!(output.contains(&again), "{output}");
+        // The commands know of the bug without being told.
+        let explained = Command::new(env!("CARGO_BIN_EXE_squall"))
+            .arg("explain")
+            .arg(runs.path().join(format!("{test}-1")))
+            .output()
+            .expect("it starts");
+        let explained = String::from_utf8_lossy(&explained.stdout).into_owned();
+        assert!(explained.contains(step), "{explained}");
+    }
+}

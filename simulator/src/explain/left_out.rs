@@ -27,8 +27,9 @@ pub(super) fn sentences(
         return Vec::new();
     }
     let mut sentences = Vec::new();
+    let mut mode_of_read = None;
     if operation.action.info().class == OperationClass::Read {
-        sentences.extend(mode(case, &node, call));
+        mode_of_read = mode(case, &node, call);
         sentences.extend(lease::sentences(case, &node, call, answer));
         sentences.extend(unconfirmed_read(case, &node, call, answer));
         sentences.extend(no_entry_of_its_own(case, &node, call, answer));
@@ -36,7 +37,8 @@ pub(super) fn sentences(
         sentences.extend(unconfirmed_write(case, &node, operation, call, answer));
         sentences.extend(condition_left_out(case, &node, operation));
     }
-    sentences
+    let steps = sentences.into_iter().map(Sentence::of_step);
+    mode_of_read.into_iter().chain(steps).collect()
 }
 
 /// That the client had asked for a read that needs no confirmation.

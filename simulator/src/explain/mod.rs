@@ -81,13 +81,7 @@ fn explain(trace: &Trace, report: &Report, cluster: Cluster) -> Explanation {
             },
             Chapter {
                 heading: "What nodes made of the log",
-                sentences: [
-                    log_time::sentences(&case),
-                    snapshots::sentences(&case),
-                    applied::sentences(&case),
-                    streams::sentences(&case),
-                ]
-                .concat(),
+                sentences: made_of_the_log(&case),
             },
             Chapter {
                 heading: "What the log has of it",
@@ -110,11 +104,28 @@ fn explain(trace: &Trace, report: &Report, cluster: Cluster) -> Explanation {
     }
 }
 
+/// Where what nodes did does not follow from the log.
+fn made_of_the_log(case: &Case) -> Vec<Sentence> {
+    let sentences = [
+        log_time::sentences(case),
+        snapshots::sentences(case),
+        applied::sentences(case),
+        streams::sentences(case),
+    ];
+    let all = sentences.into_iter().flatten();
+    all.map(Sentence::of_step).collect()
+}
+
 impl Explanation {
-    /// The title and the first sentences, without their evidence: for a failing test.
+    /// What broke first, and then what nodes left out or did wrong, or else the other sentences
+    /// in their order; so many, without their evidence: for a failing test.
     pub fn beginning(&self, sentences: usize) -> String {
         let all = self.chapters.iter().flat_map(|chapter| &chapter.sentences);
-        let lines = all.take(sentences);
+        let names_steps = all.clone().any(|sentence| sentence.names_step);
+        let all = all
+            .enumerate()
+            .filter(|(nth, sentence)| *nth == 0 || !names_steps || sentence.names_step);
+        let lines = all.map(|(_, sentence)| sentence).take(sentences);
         let lines: Vec<String> = lines
             .map(|sentence| format!("  {}\n", sentence.text))
             .collect();

@@ -5,6 +5,8 @@
 pub struct Sentence {
     pub text: String,
     pub evidence: Vec<String>,
+    /// Whether it says what a node left out or did wrong.
+    pub names_step: bool,
 }
 
 impl Sentence {
@@ -12,6 +14,15 @@ impl Sentence {
         Self {
             text: text.into(),
             evidence,
+            names_step: false,
+        }
+    }
+
+    /// The same as one that says what a node left out or did wrong.
+    pub(super) fn of_step(self) -> Self {
+        Self {
+            names_step: true,
+            ..self
         }
     }
 }

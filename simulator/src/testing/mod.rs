@@ -49,6 +49,7 @@
 
 mod build;
 mod measures;
+mod mistakes;
 mod runs;
 mod shrink;
 
@@ -202,7 +203,7 @@ impl Simulation {
     /// Runs one seed.
     fn one_run(&self, scenario: &Scenario, seed: u64) -> Result<Judged, RunError> {
         let reproduce = format!("SQUALL_SEED={seed} cargo test");
-        run::run_system(scenario, seed, &reproduce, self.system.as_ref())
+        mistakes::made(|| run::run_system(scenario, seed, &reproduce, self.system.as_ref()))
     }
 
     /// The same with every message recorded.
@@ -212,7 +213,7 @@ impl Simulation {
             ..Options::default()
         };
         let backend = backends::DEFAULT.open(options).expect("it can be traced");
-        run::run_on(&*backend, scenario, seed, "", run::Context::default())
+        mistakes::made(|| run::run_on(&*backend, scenario, seed, "", run::Context::default()))
     }
 
     /// The scenario.

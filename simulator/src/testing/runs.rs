@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
 use super::measures::{Durations, RunReport};
-use super::{Simulation, Wishes, Written};
+use super::{Simulation, Wishes, Written, mistakes};
 use crate::backends;
 use crate::check::Verdict;
 use crate::ci::{CiFiles, Heading};
@@ -20,7 +20,7 @@ use crate::scenario::Scenario;
 use crate::sweep::{Ending, Measure, SeedResult, cases};
 
 /// Sentences of the explanation that a failing test shows.
-const EXPLAINED: usize = 3;
+const EXPLAINED: usize = 4;
 
 /// All seeds of a simulation.
 pub struct Runs {
@@ -230,7 +230,9 @@ impl Failed {
 /// The command that runs a seed again.
 fn again(seed: u64) -> String {
     let test = test_name().unwrap_or_default();
-    format!("SQUALL_SEED={seed} cargo test {test}")
+    let planted = mistakes::wanted().map(|id| format!("SQUALL_PLANTED={id} "));
+    let planted = planted.unwrap_or_default();
+    format!("{planted}SQUALL_SEED={seed} cargo test {test}")
 }
 
 pub(super) fn one_seed(
@@ -337,7 +339,7 @@ fn leave(
         seed: failed.seed,
         backend: backends::DEFAULT.info.name.into(),
         settings: simulation.settings.clone(),
-        planted: None,
+        planted: mistakes::wanted(),
         profile: None,
         version: env!("CARGO_PKG_VERSION").into(),
         started: (failed.judged.as_ref()).map(|judged| judged.report.sim.started.clone()),

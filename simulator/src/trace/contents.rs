@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use squall_cluster::raft::overhear::first_word;
 use squall_cluster::state::State;
 
 /// Values longer than this are cut.
@@ -138,8 +139,12 @@ fn text(value: &Value) -> String {
         Value::Array(bytes) => {
             let bytes = bytes.iter().map(|byte| byte.as_u64().unwrap_or(0) as u8);
             let bytes: Vec<u8> = bytes.collect();
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            text.replace(char::is_control, ".")
+            // Those who write a value tell it by its first word.
+            let word = first_word(&bytes);
+            match word.len() < bytes.len() {
+                true => format!("{word} …"),
+                false => word,
+            }
         }
         other => other.to_string(),
     };

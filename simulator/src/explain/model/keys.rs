@@ -3,7 +3,7 @@
 //! Eviction is SIEVE (Zhang et al., NSDI 2024): a hand walks from the oldest key to the newest,
 //! takes the mark of each that was used, and stops at the first without one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use squall_cluster::state::command::{
@@ -37,6 +37,8 @@ pub(in crate::explain) struct FormerDeadline {
 pub(in crate::explain) struct Keys {
     keys: BTreeMap<Bytes, Key>,
     by_order: BTreeMap<u64, Bytes>,
+    /// With the order of each key that has a deadline.
+    deadlines: BTreeSet<(u64, u64)>,
     hand: Option<u64>,
     /// By key, the last deadline that was replaced.
     pub(in crate::explain) former: BTreeMap<Bytes, FormerDeadline>,
@@ -132,6 +134,7 @@ impl Keys {
             CacheCommand::Flush => {
                 self.keys.clear();
                 self.by_order.clear();
+                self.deadlines.clear();
                 self.hand = None;
                 changed.all = true;
                 Reply::Done
@@ -158,6 +161,8 @@ impl Keys {
             let newest = self.by_order.last_key_value().map(|(order, _)| *order);
             let order = newest.map_or(now.index, |newest| now.index.max(newest + 1));
             self.by_order.insert(order, key.clone());
+            self.deadlines
+                .extend(deadline_ms.map(|at_ms| (at_ms, order)));
             self.keys.insert(
                 key.clone(),
                 Key {
@@ -188,19 +193,22 @@ impl Keys {
             };
             self.former.insert(key.clone(), former);
         }
+        if let Some(at_ms) = known.deadline_ms {
+            self.deadlines.remove(&(at_ms, known.order));
+        }
+        self.deadlines
+            .extend(deadline_ms.map(|at_ms| (at_ms, known.order)));
         (known.deadline_ms, known.deadline_by) = (deadline_ms, now.index);
         true
     }
 
     /// Drops what has lived its time.
     pub(super) fn run_due(&mut self, now: Now, changed: &mut Changed) {
-        let due = self.keys.iter().filter_map(|(name, key)| {
-            let at_ms = key.deadline_ms.filter(|at_ms| *at_ms <= now.served_ms)?;
-            Some((at_ms, key.order, name.clone()))
-        });
-        let mut due: Vec<(u64, u64, Bytes)> = due.collect();
-        due.sort_unstable();
-        for (_, _, key) in due {
+        while let Some((at_ms, order)) = self.deadlines.first().copied() {
+            if at_ms > now.served_ms {
+                return;
+            }
+            let key = self.by_order[&order].clone();
             self.remove(&key);
             changed.keys.push(key);
         }
@@ -239,6 +247,9 @@ impl Keys {
             return false;
         };
         self.by_order.remove(&known.order);
+        if let Some(at_ms) = known.deadline_ms {
+            self.deadlines.remove(&(at_ms, known.order));
+        }
         if self.hand == Some(known.order) {
             let next = self.by_order.range(known.order..).next();
             self.hand = next.map(|(order, _)| *order);
