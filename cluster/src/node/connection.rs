@@ -9,9 +9,9 @@ use bytes::{Bytes, BytesMut};
 use super::Node;
 use super::access::User;
 use super::clients::Client;
+use super::gathered::Transaction;
 use super::near_cache::NearCache;
 use super::pipeline::{Asked, Gathered, Kind, Outcome, Pipeline};
-use super::transaction::Transaction;
 use crate::protocol::{
     self, AdminCall, Call, ClientCall, CommandError, ConnectionCall, Flags, ReadMode, ReplyMode,
     ReplyStyle, RespVersion, ScriptCall, Spec, TransactionCall, wire,

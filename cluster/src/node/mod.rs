@@ -34,6 +34,7 @@ mod cluster_info;
 mod compaction;
 mod connection;
 mod describe;
+mod gathered;
 mod identity;
 mod info;
 mod leadership;

@@ -5,6 +5,7 @@
 use bytes::BytesMut;
 
 use super::connection::Connection;
+use super::gathered::Transaction;
 use super::pipeline::{Asked, Outcome, Work, step};
 use crate::protocol::{Call, ConnectionCall, ReplyStyle, TransactionCall, wire};
 use crate::raft::RaftWorld;
@@ -13,15 +14,6 @@ use crate::state::command::{Command, Found, Query, QueueCommand, Reply, Step};
 /// Most commands and bytes of one transaction.
 const MOST_STEPS: usize = 4_096;
 const MOST_BYTES: usize = 16 * 1024 * 1024;
-
-/// What was gathered since `MULTI`.
-#[derive(Default)]
-pub(super) struct Transaction {
-    steps: Vec<(Step, ReplyStyle)>,
-    bytes: usize,
-    /// Something was refused.
-    is_broken: bool,
-}
 
 impl<W: RaftWorld> Connection<W> {
     /// Adds a command to the transaction.

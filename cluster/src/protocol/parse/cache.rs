@@ -6,17 +6,10 @@ use bytes::Bytes;
 use super::arguments::{
     Keyword, Options, at_least, exactly, integer, key, keys, list_after, number, value,
 };
-use super::strings::{self, Lifetime};
+use super::lifetime::{Lifetime, expiry, lifetime_ms};
 use crate::protocol::call::{Call, ReplyStyle};
 use crate::protocol::command_error::CommandError;
 use crate::state::command::{CacheCommand, Command, Expiry, Query, SetCondition, StringCommand};
-
-/// Milliseconds in the unit of `EX`, `SETEX`, `EXPIRE`.
-pub(super) const SECOND: i64 = 1000;
-/// Milliseconds in the unit of `PX`, `PSETEX`, `PEXPIRE`.
-pub(super) const MILLISECOND: i64 = 1;
-/// Until the year 2109 such a lifetime ends at a time that 64 bits hold.
-const LONGEST_LIFETIME_MS: u64 = i64::MAX as u64 - (1 << 42);
 
 /// `CACHE.TRACK FROM index`
 pub(super) fn track(args: &[Bytes]) -> Result<Call, CommandError> {
@@ -186,7 +179,7 @@ pub(super) fn set(
             condition: options.condition,
             give_old: options.give_old,
         };
-        return Ok(strings::write(set, style));
+        return Ok(Call::write(Command::String(set), style));
     }
     let set = CacheCommand::Set {
         key,
@@ -281,32 +274,9 @@ impl<'a> SetOptions<'a> {
 
     fn expiry(&self, command: &'static str) -> Result<Expiry, CommandError> {
         match self.lifetime {
-            Some((lifetime, time)) => {
-                strings::expiry(command, time, lifetime.unit, lifetime.is_end)
-            }
+            Some((lifetime, time)) => expiry(command, time, lifetime.unit, lifetime.is_end),
             None if self.keep_ttl => Ok(Expiry::Keep),
             None => Ok(Expiry::Never),
         }
     }
-}
-
-/// A lifetime of one millisecond or more, whose end is a time of 64 bits.
-pub(super) fn lifetime_ms(
-    command: &'static str,
-    time: i64,
-    unit_ms: i64,
-) -> Result<u64, CommandError> {
-    let ms = end_ms(command, time, unit_ms)?;
-    match ms <= LONGEST_LIFETIME_MS {
-        true => Ok(ms),
-        false => Err(CommandError::ExpireTime(command)),
-    }
-}
-
-/// The end of a lifetime in Unix time, behind its beginning.
-pub(super) fn end_ms(command: &'static str, time: i64, unit_ms: i64) -> Result<u64, CommandError> {
-    time.checked_mul(unit_ms)
-        .filter(|&ms| ms > 0)
-        .and_then(|ms| u64::try_from(ms).ok())
-        .ok_or(CommandError::ExpireTime(command))
 }

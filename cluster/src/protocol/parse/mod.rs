@@ -8,6 +8,7 @@ mod admin;
 mod arguments;
 mod cache;
 mod connection;
+mod lifetime;
 mod listing;
 mod lists;
 mod lock;

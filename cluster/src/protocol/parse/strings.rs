@@ -5,7 +5,8 @@ use bytes::Bytes;
 use super::arguments::{
     Keyword, Options, at_least, exactly, integer, key, list_after, number, value,
 };
-use super::cache::{MILLISECOND, SECOND, delete_one, end_ms, lifetime_ms, set_lifetime};
+use super::cache::{delete_one, get_one, set_lifetime};
+use super::lifetime::{Lifetime, end_ms, expiry, lifetime_ms};
 use crate::protocol::call::{Call, ConnectionCall, ReplyStyle};
 use crate::protocol::command_error::{CommandError, quoted};
 use crate::protocol::decimal::parse_u64;
@@ -42,7 +43,7 @@ pub(super) fn object(args: &[Bytes]) -> Result<Call, CommandError> {
         b"REFCOUNT" => ("object|refcount", ReplyStyle::Count),
         _ => return Err(CommandError::unknown_subcommand("OBJECT", verb)),
     };
-    super::cache::get_one(name, rest, style)
+    get_one(name, rest, style)
 }
 
 pub(super) fn expire_time(
@@ -186,7 +187,7 @@ pub(super) fn get_delete(args: &[Bytes]) -> Result<Call, CommandError> {
 pub(super) fn get_expire(args: &[Bytes]) -> Result<Call, CommandError> {
     let ([one], rest) = at_least("getex", args)?;
     let expiry = match rest {
-        [] => return super::cache::get_one("getex", args, ReplyStyle::Bulk),
+        [] => return get_one("getex", args, ReplyStyle::Bulk),
         [option] if *Keyword::new(option) == *b"PERSIST" => Expiry::Never,
         [option, time] => {
             let Lifetime { unit, is_end } =
@@ -200,45 +201,6 @@ pub(super) fn get_expire(args: &[Bytes]) -> Result<Call, CommandError> {
         expiry,
     };
     Ok(write(command, ReplyStyle::Full))
-}
-
-/// The option that gives a lifetime.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Lifetime {
-    /// Milliseconds of its unit.
-    pub(super) unit: i64,
-    /// It says when the lifetime ends, not how long it is.
-    pub(super) is_end: bool,
-}
-
-impl Lifetime {
-    pub(super) fn of(option: &[u8]) -> Option<Self> {
-        let (unit, is_end) = match option {
-            b"EX" => (SECOND, false),
-            b"PX" => (MILLISECOND, false),
-            b"EXAT" => (SECOND, true),
-            b"PXAT" => (MILLISECOND, true),
-            _ => return None,
-        };
-        Some(Self { unit, is_end })
-    }
-}
-
-/// A lifetime, or its end, of one millisecond or more.
-pub(super) fn expiry(
-    command: &'static str,
-    time: &[u8],
-    unit_ms: i64,
-    is_end: bool,
-) -> Result<Expiry, CommandError> {
-    let time = integer(time)?;
-    Ok(if is_end {
-        let unix_ms = end_ms(command, time, unit_ms)?;
-        Expiry::At { unix_ms }
-    } else {
-        let ms = lifetime_ms(command, time, unit_ms)?;
-        Expiry::After { ms }
-    })
 }
 
 /// `EXPIRE key s [NX|XX|GT|LT]`. A time in the past deletes the key, as in Redis.

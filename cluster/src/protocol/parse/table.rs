@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 
+use super::lifetime::{MILLISECOND, SECOND};
 use super::{
     admin, cache, connection, listing, lists, lock, once, queue, read, scripts, session, strings,
 };
@@ -169,8 +170,8 @@ pub static COMMANDS: &[Spec] = &[
 
     spec("set", -3, G, ONE, "sets a key", |a| cache::set("set", a, cache::Offer::Redis, ReplyStyle::Status)),
     spec("setnx", 3, G, ONE, "sets a key that is not there", cache::set_if_absent),
-    spec("setex", 4, G, ONE, "sets a key with a lifetime in seconds", |a| cache::set_with_ttl("setex", a, cache::SECOND)),
-    spec("psetex", 4, G, ONE, "sets a key with a lifetime in milliseconds", |a| cache::set_with_ttl("psetex", a, cache::MILLISECOND)),
+    spec("setex", 4, G, ONE, "sets a key with a lifetime in seconds", |a| cache::set_with_ttl("setex", a, SECOND)),
+    spec("psetex", 4, G, ONE, "sets a key with a lifetime in milliseconds", |a| cache::set_with_ttl("psetex", a, MILLISECOND)),
     spec("getset", 3, G, ONE, "sets a key and gives the value before", strings::get_set),
     spec("mset", -3, G, PAIRS, "sets several keys at once", |a| strings::set_many("mset", a, false)),
     spec("msetnx", -3, G, PAIRS, "sets several keys at once, if none of them is there", |a| strings::set_many("msetnx", a, true)),
@@ -185,10 +186,10 @@ pub static COMMANDS: &[Spec] = &[
     spec("incrbyfloat", 3, G, ONE, "adds a decimal number", strings::add_float),
     spec("del", -2, W, ALL, "deletes keys", |a| cache::delete("del", a)),
     spec("unlink", -2, W, ALL, "deletes keys", |a| cache::delete("unlink", a)),
-    spec("expire", -3, W, ONE, "sets a lifetime in seconds", |a| strings::expire("expire", a, cache::SECOND)),
-    spec("pexpire", -3, W, ONE, "sets a lifetime in milliseconds", |a| strings::expire("pexpire", a, cache::MILLISECOND)),
-    spec("expireat", -3, W, ONE, "sets the end of a lifetime in seconds of Unix time", |a| strings::expire_at("expireat", a, cache::SECOND)),
-    spec("pexpireat", -3, W, ONE, "sets the end of a lifetime in milliseconds of Unix time", |a| strings::expire_at("pexpireat", a, cache::MILLISECOND)),
+    spec("expire", -3, W, ONE, "sets a lifetime in seconds", |a| strings::expire("expire", a, SECOND)),
+    spec("pexpire", -3, W, ONE, "sets a lifetime in milliseconds", |a| strings::expire("pexpire", a, MILLISECOND)),
+    spec("expireat", -3, W, ONE, "sets the end of a lifetime in seconds of Unix time", |a| strings::expire_at("expireat", a, SECOND)),
+    spec("pexpireat", -3, W, ONE, "sets the end of a lifetime in milliseconds of Unix time", |a| strings::expire_at("pexpireat", a, MILLISECOND)),
     spec("persist", 2, W, ONE, "takes the lifetime away", cache::persist),
     spec("rename", 3, W, TWO, "gives a key another name", |a| strings::rename("rename", a, false)),
     spec("renamenx", 3, W, TWO, "gives a key another name that is not taken", |a| strings::rename("renamenx", a, true)),
