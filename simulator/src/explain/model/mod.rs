@@ -243,7 +243,7 @@ impl Model {
                 let (keys, changed) = (self.keys.as_mut()?, implied.changed.as_mut()?);
                 Some(keys.apply(now, self.limits.cache_entries, command, changed))
             }
-            Command::String(_) => {
+            Command::String(_) | Command::List(_) => {
                 self.keys = None;
                 None
             }
@@ -269,6 +269,10 @@ impl Model {
 fn is_recorded(command: &Command) -> bool {
     matches!(
         command,
-        Command::Lock(_) | Command::Queue(_) | Command::Cache(_) | Command::String(_)
+        Command::Lock(_)
+            | Command::Queue(_)
+            | Command::Cache(_)
+            | Command::String(_)
+            | Command::List(_)
     )
 }
