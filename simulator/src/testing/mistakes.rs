@@ -16,10 +16,9 @@ pub(super) fn made<T>(work: impl FnOnce() -> T) -> T {
     let Some(id) = wanted() else {
         return work();
     };
-    assert!(
-        planted::COMPILED_IN,
-        "SQUALL_PLANTED={id}: this build holds no planted bugs; add `--features squall/planted`"
-    );
+    if !planted::COMPILED_IN {
+        panic!("SQUALL_PLANTED={id}: this build holds no planted bugs; add `--features planted`");
+    }
     let bug = Bug::from_id(&id);
     assert!(bug.is_some(), "SQUALL_PLANTED={id}: no such planted bug");
     #[cfg(feature = "planted")]

@@ -22,7 +22,7 @@ pub fn tables(state: &State, style: Style) -> String {
             "sessions",
             listed(state, Listing::Sessions),
             style,
-            |rows| sessions(rows),
+            sessions,
         ),
         part(
             "locks",
