@@ -6,6 +6,7 @@ use std::time::Duration;
 use squall_cluster::raft::RaftOptions;
 use squall_cluster::state::Limits;
 
+use super::appends::range;
 use crate::backends::Role;
 use crate::backends::trace::{Content, Message, Party, time};
 use crate::check::{CheckResult, Verdict};
@@ -65,6 +66,8 @@ pub(super) struct Case<'t, 'a> {
     answers: BTreeMap<u64, &'a Message>,
     /// Messages of each operation.
     of_op: BTreeMap<u64, Vec<&'a Message>>,
+    /// When each entry was first sent.
+    first_sent_us: BTreeMap<u64, i64>,
 }
 
 impl<'t, 'a> Case<'t, 'a> {
@@ -82,6 +85,13 @@ impl<'t, 'a> Case<'t, 'a> {
                 of_op.entry(op).or_default().push(message);
             }
         }
+        let mut first_sent_us = BTreeMap::new();
+        for message in messages {
+            let (from, to) = range(message).unwrap_or((1, 0));
+            for entry in from..=to {
+                first_sent_us.entry(entry).or_insert(message.sent_us);
+            }
+        }
         Self {
             trace,
             report,
@@ -95,7 +105,35 @@ impl<'t, 'a> Case<'t, 'a> {
                 .filter_map(|m| Some((m.answers?, m)))
                 .collect(),
             of_op,
+            first_sent_us,
         }
+    }
+
+    /// Messages from when the entry was first sent, or all if it never was, to `until_us`.
+    pub(super) fn messages_since(
+        &self,
+        entry: u64,
+        until_us: i64,
+    ) -> impl Iterator<Item = &'a Message> {
+        self.messages_between(self.first_sent_us(entry), until_us)
+    }
+
+    /// When an entry was first sent; before all else if it never was.
+    pub(super) fn first_sent_us(&self, entry: u64) -> i64 {
+        let sent_us = self.first_sent_us.get(&entry);
+        sent_us.copied().unwrap_or(i64::MIN)
+    }
+
+    /// Messages that were sent from one time to another, both included.
+    pub(super) fn messages_between(
+        &self,
+        from_us: i64,
+        to_us: i64,
+    ) -> impl Iterator<Item = &'a Message> {
+        let messages = &self.trace.traced.messages;
+        let from = messages.partition_point(|message| message.sent_us < from_us);
+        let sent = messages[from..].iter();
+        sent.take_while(move |message| message.sent_us <= to_us)
     }
 
     /// What was sent for an operation and answered, in order.
@@ -215,11 +253,7 @@ impl<'t, 'a> Case<'t, 'a> {
         (from_us, to_us): (i64, i64),
         counts: impl Fn(&Message) -> bool,
     ) -> Vec<Party> {
-        let messages = &self.trace.traced.messages;
-        let from = messages.partition_point(|message| message.sent_us < from_us);
-        let sent = messages[from..].iter();
-        let sent = sent.take_while(|message| message.sent_us <= to_us);
-        let confirmed = sent.filter(|message| {
+        let confirmed = self.messages_between(from_us, to_us).filter(|message| {
             let is_answered = |answer: &Message| {
                 answer.content.name() == "appended"
                     && answer.read_us().is_some_and(|at_us| at_us <= to_us)

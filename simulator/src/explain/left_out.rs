@@ -6,9 +6,10 @@
 
 use std::collections::BTreeMap;
 
+use super::appends::{commit, range, upto};
 use super::case::Case;
 use super::lease;
-use super::log::{self, range, values};
+use super::log::values;
 use super::sentence::Sentence;
 use crate::backends::Role;
 use crate::backends::trace::{Content, Message, Party, time};
@@ -148,10 +149,9 @@ fn unconfirmed_read(case: &Case, node: &str, call: &Message, answer: &Message) -
             "append" | "heartbeat" | "read-index"
         )
     });
-    let asked_leader = case.trace.traced.messages.iter().any(|message| {
-        message.content.name() == "read-index"
-            && message.from.node().as_deref() == Some(node)
-            && (from_us..=answer.sent_us).contains(&message.sent_us)
+    let mut sent = case.messages_between(from_us, answer.sent_us);
+    let asked_leader = sent.any(|message| {
+        message.content.name() == "read-index" && message.from.node().as_deref() == Some(node)
     });
     let needed = case.others_needed();
     (confirmed.len() < needed && !asked_leader).then(|| {
@@ -195,8 +195,8 @@ fn unconfirmed_write(
     };
     // Whoever confirms an append has all that the leader has, up to its last entry; it may have
     // been sent for an earlier attempt.
-    let has_it = |message: &Message| log::upto(message).is_some_and(|index| index >= entry);
-    let confirmed = case.confirmed_by(node, (i64::MIN, answer.sent_us), has_it);
+    let has_it = |message: &Message| upto(message).is_some_and(|index| index >= entry);
+    let confirmed = case.confirmed_by(node, (case.first_sent_us(entry), answer.sent_us), has_it);
     let needed = case.others_needed();
     let mut sentences = Vec::new();
     if confirmed.len() < needed && !was_told(case, node, entry, answer.sent_us) {
@@ -248,9 +248,9 @@ fn asked_before(
 
 /// Whether another node, which led by then, had told it that the entry is committed.
 fn was_told(case: &Case, node: &str, entry: u64, until_us: i64) -> bool {
-    let mut messages = case.trace.traced.messages.iter();
+    let mut messages = case.messages_since(entry, until_us);
     messages.any(|message| {
-        log::commit(message).is_some_and(|commit| commit >= entry)
+        commit(message).is_some_and(|commit| commit >= entry)
             && message.to.node().as_deref() == Some(node)
             && message.read_us().is_some_and(|at_us| at_us <= until_us)
     })
@@ -258,10 +258,10 @@ fn was_told(case: &Case, node: &str, entry: u64, until_us: i64) -> bool {
 
 /// Followers that confirmed an entry without a sync of their disk since it had first arrived.
 fn not_durable(case: &Case, node: &str, entry: u64, until_us: i64) -> Option<Sentence> {
-    let messages = case.trace.traced.messages.iter();
+    let messages = case.messages_since(entry, until_us);
     let carrying = messages.filter(|message| {
         let carries = range(message).is_some_and(|(from, to)| (from..=to).contains(&entry));
-        carries && message.sent_us <= until_us && message.read_us().is_some()
+        carries && message.read_us().is_some()
     });
     // Of each follower, when it first had the entry, of whatever leader, and from this one.
     let mut had: BTreeMap<Party, i64> = BTreeMap::new();

@@ -3,11 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use squall_cluster::raft::overhear::PeerMessage;
-
+use super::appends::range;
 use super::case::Case;
 use super::sentence::Sentence;
-use crate::backends::trace::{Content, Message, time};
+use crate::backends::trace::{Message, time};
 use crate::history::{Action, Operation, Outcome};
 use crate::report;
 
@@ -183,35 +182,6 @@ pub(super) fn first_sent<'a>(case: &Case<'_, 'a>) -> FirstSent<'a> {
         }
     }
     first
-}
-
-/// The indexes that a message carries.
-pub(super) fn range(message: &Message) -> Option<(u64, u64)> {
-    match &message.content {
-        Content::Peer(PeerMessage::Append { range, .. }) => *range,
-        _ => None,
-    }
-}
-
-/// Up to which index a leader says that the log is committed.
-pub(super) fn commit(message: &Message) -> Option<u64> {
-    match &message.content {
-        Content::Peer(PeerMessage::Append { commit, .. }) => *commit,
-        _ => None,
-    }
-}
-
-/// The last index that whoever confirms the message has.
-pub(super) fn upto(message: &Message) -> Option<u64> {
-    match &message.content {
-        Content::Peer(PeerMessage::Append {
-            previous, range, ..
-        }) => {
-            let previous = previous.map(|previous| previous.index);
-            range.map(|(_, last)| last).or(previous)
-        }
-        _ => None,
-    }
 }
 
 /// The index of the entry that an outcome names, where it does.

@@ -10,6 +10,7 @@
 //! what was to be written there; [`log_time`] and [`streams`] look at how time and invalidations
 //! went on.
 
+mod appends;
 mod applied;
 mod around;
 mod broken;
