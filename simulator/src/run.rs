@@ -138,7 +138,8 @@ pub fn run_on(
 /// # Errors
 /// The scenario makes no plan, or one that the backend cannot play.
 pub fn plan_for(backend: &dyn Backend, scenario: &Scenario, seed: u64) -> Result<Plan, RunError> {
-    let plan = Plan::resolve(scenario, seed)?;
+    let scenario = scenario.draw(seed)?;
+    let plan = Plan::resolve(&scenario, seed)?;
     let services = backend.services();
     let mut services: Vec<_> = services.iter().map(|service| service.name()).collect();
     services.sort_unstable();

@@ -1,5 +1,6 @@
 //! What `squall explain` says of planted bugs: the node, the moment, and the step left out.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use squall::backends::{DEFAULT, Options, TraceFilter};
@@ -150,6 +151,29 @@ const SESSIONS_AND_LOCKS: Steps = &[
             "it went on by",
         ]],
     ),
+    (
+        "ML-20",
+        &[&[
+            "`lock acquire lock-0 for session 7`",
+            "the log implies the answer “in line, by entry 24”",
+            "answered “granted with token 27”",
+        ]],
+    ),
+    (
+        "ML-21",
+        &[&[
+            "which entry 8 has executed, and so it is only answered once more: “not granted”",
+            "executed it a second time: “in line, by entry 8”",
+        ]],
+    ),
+    (
+        "ML-22",
+        &[&[
+            "the log implies the answer “refused, WouldDeadlock”",
+            "did what the log implies",
+            "something besides the log decided",
+        ]],
+    ),
 ];
 
 const QUEUES: Steps = &[
@@ -222,6 +246,38 @@ const QUEUES: Steps = &[
             "queues.queue-0.messages.",
             "which was InFlight, is missing",
         ]],
+    ),
+    (
+        "MQ-21",
+        &[&[
+            "entry 124, by which a leader took over, came in between",
+            "delivery 3",
+        ]],
+    ),
+    (
+        "MQ-22",
+        &[&[
+            "the log implies the answer “refused, QueueFull { depth: 10, limit: 12 }”",
+            "answered “published as ids 13, 14, 15”",
+        ]],
+    ),
+    (
+        "MQ-23",
+        &[&[
+            "the log implies the answer “refused, QueueFull { depth: 10, limit: 12 }”",
+            "answered “published as ids 13, 14, 15”",
+        ]],
+    ),
+    (
+        "MQ-24",
+        &[&[
+            "message 2 of queue-0 is not ready",
+            "handed it out with receipt 2",
+        ]],
+    ),
+    (
+        "MQ-25",
+        &[&["`clock`", "1 dead letters of 26", "0 dead letters of 26"]],
     ),
 ];
 
@@ -318,6 +374,27 @@ const CACHE_AND_RAFT: Steps = &[
             &["which entry", "has executed", "executed it a second time"],
         ],
     ),
+    (
+        "MC-21",
+        &[&[
+            "with it cache-volatile-0 has lived its time",
+            "left it as it was",
+        ]],
+    ),
+    (
+        "MC-23",
+        &[&[
+            "the cache is full, and of its keys cache-volatile-11 is the one to be evicted",
+            "evicted nothing",
+        ]],
+    ),
+    (
+        "MR-06",
+        &[&[
+            "the log implies the answer “refused, no such session”",
+            "answered “11 at version 36”",
+        ]],
+    ),
 ];
 
 fn must_name(steps: Steps) {
@@ -347,12 +424,20 @@ fn steps_left_out_with_the_cache_and_by_raft_are_named() {
     must_name(CACHE_AND_RAFT);
 }
 
+/// Of what these leave out there is no rule yet: whether a read index was waited for, when a
+/// state was read, which index each of several keys was read at, and what a disk had not synced
+/// besides a leader's own log.
+const NOT_NAMED: [&str; 9] = [
+    "ML-23", "MC-18", "MC-19", "MC-20", "MC-22", "MR-05", "MR-07", "MR-08", "MR-09",
+];
+
 #[test]
-fn every_planted_bug_that_checks_catch_is_explained() {
+fn every_planted_bug_that_checks_catch_is_explained_or_known_not_to_be() {
     let named = [SESSIONS_AND_LOCKS, QUEUES, CACHE_AND_RAFT].concat();
-    let named: Vec<&str> = named.iter().map(|(id, _)| *id).collect();
-    let known: Vec<&str> = bugs().map(Bug::id).collect();
-    assert_eq!(named, known);
+    let named = named.iter().map(|(id, _)| *id);
+    let all: BTreeSet<&str> = named.chain(NOT_NAMED).collect();
+    let known: BTreeSet<&str> = bugs().map(Bug::id).collect();
+    assert_eq!(all, known);
 }
 
 /// What cannot be shown is said to be so.

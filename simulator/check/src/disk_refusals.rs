@@ -16,12 +16,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::result::Judge;
 use super::view::View;
 use super::words::seconds;
+use squall_fault::FaultKind;
 use squall_fault::kind::{Group, Loss};
 use squall_history::{EventKind, FaultEvent, FaultStatus, NodeEvent};
 
-/// How the reason begins of a process that ended before it served anybody.
-const NOT_STARTED: &str = "does not start: ";
-/// What such a reason says of a disk that can be read and not be trusted.
+/// What the reason of a process that ended says of a disk that can be read and not be trusted.
 const DISTRUST: [&str; 3] = [
     "is damaged at byte",
     "was not written by this program",
@@ -71,17 +70,23 @@ fn refuse(judge: &mut Judge, node: &str, refused: Option<Vec<String>>) {
 
 fn may_damage(fault: &FaultEvent) -> bool {
     let info = fault.kind.info();
-    let is_of_disks = info.group == Group::Disk || info.loses == Loss::Stored;
-    let begins = matches!(
-        fault.status,
-        FaultStatus::Installed | FaultStatus::Uncertain { .. }
-    );
-    is_of_disks && begins
+    let harmless = [
+        FaultKind::SlowSync,
+        FaultKind::DiskFull,
+        FaultKind::ReadError,
+    ];
+    let is_of_disks = info.group == Group::Disk && !harmless.contains(&fault.kind);
+    let begins = match fault.status {
+        FaultStatus::Installed | FaultStatus::Uncertain { .. } => true,
+        // It may have been done before something else was in its way.
+        FaultStatus::Skipped { .. } => info.loses == Loss::Stored,
+        FaultStatus::Healed => false,
+    };
+    (is_of_disks || info.loses == Loss::Stored) && begins
 }
 
 fn is_refusal(why: &str) -> bool {
-    let reason = why.strip_prefix(NOT_STARTED);
-    reason.is_some_and(|reason| DISTRUST.iter().any(|words| reason.contains(words)))
+    DISTRUST.iter().any(|words| why.contains(words))
 }
 
 #[cfg(test)]
@@ -118,6 +123,20 @@ mod tests {
         run.fault("bit_rot", "node-1", FaultStatus::Installed);
         run.node("node-1", Replaced).node("node-1", refuses());
         fails(check, &run.end(), "node-1 refuses its disk");
+    }
+
+    /// A disk that was slow or full is none the worse, and rot may show after all.
+    #[test]
+    fn a_fault_that_damages_nothing_and_one_that_was_skipped_too_late() {
+        let mut run = Run::new();
+        run.fault("slow_sync", "node-1", FaultStatus::Installed);
+        run.node("node-1", refuses());
+        fails(check, &run.end(), "node-1 refuses its disk");
+        let mut run = Run::new();
+        let why = "node-1 could not start meanwhile".into();
+        run.fault("bit_rot", "node-1", FaultStatus::Skipped { why });
+        run.started("node-1").node("node-1", refuses());
+        passes(check, &run.end());
     }
 
     /// Damage is found late, and a disk that cannot be read is not one that is distrusted.

@@ -6,7 +6,7 @@
 //! Source: Ongaro, "Consensus: Bridging Theory and Practice" (2014), §6.3: what a request is
 //! answered when it is sent again is how it ended, and for a wait that is known only later.
 //! Judged are acquires that were given up [`GRACE_US`] or more after their wait had to be over,
-//! without a fault in force or a leader that took over from [`SETTLED_US`] before they were sent
+//! without a fault in force, a lost quorum or a leader that took over from [`SETTLED_US`] before they were sent
 //! until then. So that a cluster which is merely slow is not accused, somebody else must have
 //! asked for a lock after the wait was over, and have been answered meanwhile.
 //!
@@ -14,19 +14,25 @@
 
 use std::collections::BTreeSet;
 
+use super::quorum_loss::{QuorumLoss, quorum_losses};
 use super::result::Judge;
 use super::view::View;
 use super::words;
 use squall_fault::kind::Ends;
 use squall_history::{Action, FaultEvent, FaultStatus, Operation, Outcome};
 
-/// Far more than an answer takes.
+/// Far more than an answer takes, where the longest election timeout does not say that more is
+/// usual.
 const GRACE_US: u64 = 400_000;
-/// Clients have found a new leader by then.
+/// Clients have found a new leader by then, or by two of the longest election timeouts.
 const SETTLED_US: u64 = 1_000_000;
 
 pub(super) fn check(view: &View, judge: &mut Judge) {
     let in_force = in_force(view);
+    let losses = quorum_losses(view);
+    let timeout_us = view.lease_us().unwrap_or(0);
+    let grace_us = GRACE_US.max(timeout_us);
+    let settled_us = SETTLED_US.max(2 * timeout_us);
     for acquire in &view.operations {
         let (Action::Acquire { wait_ms, .. }, Some(outcome), Some(returned_us)) =
             (acquire.action, acquire.outcome, acquire.returned_us)
@@ -43,7 +49,12 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
         let wait_us = wait_ms.saturating_mul(1_000);
         let wait_us = view.longest_us(acquire.invoked_us, returned_us, wait_us);
         let over_us = acquire.invoked_us.saturating_add(wait_us);
-        if returned_us < over_us.saturating_add(GRACE_US) || !is_calm(view, &in_force, acquire) {
+        let from_us = acquire.invoked_us.saturating_sub(settled_us);
+        let is_lost = |loss: &QuorumLoss| loss.from_us <= returned_us && loss.until_us >= from_us;
+        if returned_us < over_us.saturating_add(grace_us)
+            || losses.iter().any(is_lost)
+            || !is_calm(view, &in_force, (from_us, returned_us))
+        {
             continue;
         }
         let others = view.operations.iter().filter(|other| {
@@ -93,9 +104,7 @@ fn in_force(view: &View) -> Vec<(u64, u64)> {
     spans
 }
 
-fn is_calm(view: &View, in_force: &[(u64, u64)], operation: &Operation) -> bool {
-    let from_us = operation.invoked_us.saturating_sub(SETTLED_US);
-    let until_us = operation.returned_us.unwrap_or(u64::MAX);
+fn is_calm(view: &View, in_force: &[(u64, u64)], (from_us, until_us): (u64, u64)) -> bool {
     let is_faulty = in_force
         .iter()
         .any(|&(begun, ended)| begun <= until_us && ended >= from_us);

@@ -8,7 +8,7 @@
 //! with clients. Judged are stretches in which nothing changed: no fault began or ended, no
 //! process started or ended. The faults in force in one must be of those that silence whole
 //! nodes, and leave a majority of the voters that runs. Of the operations that clients sent in
-//! it after the time for an election, one acknowledged is enough.
+//! it after the time for an election, one answered is enough.
 //!
 //! Not checked: stretches with faults that make links, disks or clocks worse, or that leave a
 //! bridge, since what a majority can do in them is a matter of degree; two configurations at
@@ -20,7 +20,7 @@ use super::result::Judge;
 use super::view::View;
 use super::words::{self, seconds};
 use squall_fault::kind::{Ends, FaultKind, Silence};
-use squall_history::{EventKind, FaultEvent, FaultStatus, NodeEvent, Operation, Outcome};
+use squall_history::{Action, EventKind, FaultEvent, FaultStatus, NodeEvent, Operation, Outcome};
 
 /// Far more than it takes to miss a leader and to elect another with the usual timers …
 const WITHIN_US: u64 = 4_000_000;
@@ -53,7 +53,9 @@ fn judge_stretch(view: &View, judge: &mut Judge, (since_us, until_us): (u64, u64
     let is_within = |o: &&Operation| {
         let returned_us = o.returned_us.filter(|&us| us < until_us);
         let is_heard = o.outcome.is_some_and(|outcome| !outcome.is_unheard());
-        o.action.is_remote() && o.invoked_us >= from_us && returned_us.is_some() && is_heard
+        // A single node answers a read of its own state, whoever else is there.
+        let is_of_many = o.action.is_remote() && !matches!(o.action, Action::GetFrom { .. });
+        is_of_many && o.invoked_us >= from_us && returned_us.is_some() && is_heard
     };
     let asked: Vec<&Operation> = view.operations.iter().filter(is_within).collect();
     if asked.len() < LEAST_ASKED {
@@ -61,7 +63,7 @@ fn judge_stretch(view: &View, judge: &mut Judge, (since_us, until_us): (u64, u64
     }
     judge.count_checked();
     let mut outcomes = asked.iter().filter_map(|o| o.outcome);
-    if !outcomes.any(Outcome::is_acknowledged) {
+    if !outcomes.any(Outcome::is_answer) {
         judge.violation(
             format!(
                 "a majority was left alone from {} to {}, and served nobody",
@@ -126,6 +128,8 @@ impl<'a> Standing<'a> {
             let silenced = match fault.kind.info().silence {
                 _ if fault.kind == FaultKind::Bridge => return false,
                 Silence::None => return false,
+                // Which links it cuts is not told, so neither is who is left alone.
+                Silence::Minority if fault.cut_off.is_empty() => return false,
                 Silence::Process | Silence::CutOff => &fault.targets,
                 Silence::Minority => &fault.cut_off,
             };

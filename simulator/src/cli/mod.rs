@@ -21,6 +21,7 @@ mod live;
 mod merge;
 mod one_run;
 mod page;
+mod plant;
 mod progress_bar;
 mod replay;
 mod replayed;

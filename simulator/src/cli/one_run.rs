@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use squall_cluster::planted::{self, Bug};
-
 use super::args::{Format, RunArgs};
 use super::exit::{Exit, Failure};
 use super::interrupt::Interrupt;
@@ -120,27 +118,6 @@ fn show_last_lines(logs: &Logs, dir: &Path) {
             progress(&format!("  {line}"));
         });
     }
-}
-
-/// Activates the bug, if the build has any.
-pub(super) fn plant(id: Option<&str>) -> Result<(), Failure> {
-    let Some(id) = id else {
-        return Ok(());
-    };
-    let bug = Bug::from_id(id).ok_or_else(|| {
-        let known: Vec<&str> = Bug::ALL.iter().map(|bug| bug.id()).collect();
-        Failure::usage(format!("no planted bug {id}; known: {}", known.join(", ")))
-    })?;
-    if !planted::COMPILED_IN {
-        return Err(Failure::usage(
-            "this build holds no planted bugs; build with `--features planted`",
-        ));
-    }
-    #[cfg(feature = "planted")]
-    planted::activate(Some(bug));
-    #[cfg(not(feature = "planted"))]
-    let _ = bug;
-    Ok(())
 }
 
 pub(super) fn out_dir(args: &RunArgs, scenario: &Scenario) -> PathBuf {

@@ -25,7 +25,7 @@ impl StoredRun {
         let (dir, manifest) = RunDir::open(run_dir)?;
         must_be_repeatable(run_dir, &manifest)?;
         let scenario = dir.scenario(&manifest)?;
-        super::one_run::plant(manifest.planted.as_deref())?;
+        super::plant::plant(manifest.planted.as_deref())?;
         Ok(Self {
             dir,
             manifest,

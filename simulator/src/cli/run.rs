@@ -2,7 +2,8 @@
 
 use super::args::RunArgs;
 use super::exit::{Exit, Failure};
-use super::one_run::{check_backend, differs, plant, run_one};
+use super::one_run::{check_backend, differs, run_one};
+use super::plant::plant;
 use super::variants;
 use crate::ci::Heading;
 use crate::report::cases::Suite;

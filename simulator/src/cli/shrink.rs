@@ -13,7 +13,7 @@ use super::progress_bar::WorkBar;
 use super::stored::{Stored, reference};
 use super::sweep::processors;
 use super::worker::{self, Errand};
-use super::{one_run, print};
+use super::{plant, print};
 use crate::baseline::{File, Reference};
 use crate::environment::Environment;
 use crate::plan::Plan;
@@ -74,7 +74,7 @@ pub(super) fn shrink(args: &ShrinkArgs) -> Result<u8, Failure> {
     must_be_repeatable(&args.run_dir, &manifest)?;
     let scenario = dir.scenario(&manifest)?.draw(manifest.seed)?;
     let reference = reference(&dir, &manifest, &scenario)?;
-    one_run::plant(manifest.planted.as_deref())?;
+    plant::plant(manifest.planted.as_deref())?;
     let plan = Plan::resolve(&scenario, manifest.seed)?;
     let out = args
         .out

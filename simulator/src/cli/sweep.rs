@@ -37,7 +37,7 @@ const BUDGETED_SEEDS: SeedRange = SeedRange {
 
 pub(super) fn sweep(args: &SweepArgs) -> Result<u8, Failure> {
     let spec = spec(args)?;
-    super::one_run::plant(spec.planted.as_deref())?;
+    super::plant::plant(spec.planted.as_deref())?;
     let out = args.out.clone().unwrap_or_else(|| out_dir(&spec));
     let store = Store::open(&out, &spec, args.keep)?;
     let interrupt = Interrupt::listen()?;

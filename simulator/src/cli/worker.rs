@@ -99,7 +99,7 @@ pub(super) fn work(args: &WorkerArgs) -> Result<u8, Failure> {
     limit_this_process(args.memory_bytes).map_err(Failure::harness)?;
     let profile = args.profile.as_ref().map(Profile::load).transpose()?;
     let scenario = Scenario::load_on(&args.scenario, profile.as_ref(), &args.set)?;
-    super::one_run::plant(args.planted.as_deref())?;
+    super::plant::plant(args.planted.as_deref())?;
     let manifest = Manifest {
         scenario: args.known_as.clone(),
         seed: args.seed,

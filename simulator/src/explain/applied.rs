@@ -14,8 +14,9 @@ use squall_cluster::raft::overhear::command_words;
 use squall_cluster::state::Limits;
 
 use super::case::Case;
-use super::deviation::{self, Deviation};
+use super::deviation;
 use super::model::Model;
+use super::otherwise::{Deviation, reply_words};
 use super::sentence::Sentence;
 use crate::backends::trace::{AppliedEntry, time};
 
@@ -233,10 +234,10 @@ fn line(found: &Found) -> String {
         entry.index,
         entry.term,
         entry.held.clock_ms,
-        deviation::reply_words(&entry.reply)
+        reply_words(&entry.reply)
     );
     for wake in &entry.wakes {
-        let reply = deviation::reply_words(&wake.reply);
+        let reply = reply_words(&wake.reply);
         line += &format!("; to the waiter of entry {}: {reply}", wake.waiter);
     }
     line

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use squall_cluster::state::command::{Command, LockInfo, QueueInfo};
 
-use super::deviation::Deviation;
 use super::model::{Left, Model, Place};
+use super::otherwise::Deviation;
 use crate::backends::trace::AppliedEntry;
 
 pub(super) fn deviation(

@@ -22,6 +22,7 @@ mod left_out;
 mod log;
 mod log_time;
 mod model;
+mod otherwise;
 mod replicas;
 mod replies;
 mod sentence;

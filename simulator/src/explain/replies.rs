@@ -5,8 +5,8 @@ use squall_cluster::state::command::{
     SessionCommand, Wake,
 };
 
-use super::deviation::{Deviation, messages_words, numbers, queue_of, reply_words};
 use super::model::{Left, Model, Queue};
+use super::otherwise::{Deviation, messages_words, numbers, queue_of, reply_words};
 use crate::backends::trace::AppliedEntry;
 
 /// An answer to the one that asked.

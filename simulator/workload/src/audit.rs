@@ -100,10 +100,10 @@ impl Audit {
         self.unfinished.push(what);
     }
 
-    /// Acknowledges messages, each by its operation. One that is not answered in time leaves
-    /// its message in flight.
-    pub async fn acknowledge_all(&mut self, acks: Vec<Action>) {
-        self.ask_all(acks, MANY_MESSAGES).await;
+    /// Acknowledges messages, each by its operation; how many were not answered in time, which
+    /// leaves their messages in flight.
+    pub async fn acknowledge_all(&mut self, acks: Vec<Action>) -> usize {
+        self.ask_all(acks, MANY_MESSAGES).await.len()
     }
 
     /// Reads objects, each by its operation; what is not answered stays unfinished.

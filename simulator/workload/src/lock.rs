@@ -212,7 +212,7 @@ async fn round(client: &mut Client, session: &mut Option<Session>) -> Result<(),
         return Ok(());
     }
     if sometimes(&mut client.rng, mix.retries.ppm) {
-        if mix.numbered {
+        if mix.numbered && wait_ms > 0 {
             // It is lost in the middle of the wait, which goes on.
             let patience = Duration::from_millis(wait_ms / 2);
             client.ask_briefly(acquire.clone(), extras, patience).await;

@@ -453,22 +453,27 @@ async fn drain(audit: &mut Audit, name: &str) {
         }
         if messages.is_empty() {
             let depth = Action::Depth { queue: name.into() };
-            if let Outcome::Depth {
-                ready,
-                in_flight,
-                delayed,
-            } = client.ask(None, depth).await
-            {
-                if ready + in_flight + delayed == 0 {
-                    return;
-                }
-                let left = format!("{ready} ready, {in_flight} in flight, {delayed} delayed");
-                stuck = Some(left);
-                client.sleep(REST).await;
-            }
+            stuck = Some(match client.ask(None, depth).await {
+                Outcome::Depth {
+                    ready: 0,
+                    in_flight: 0,
+                    delayed: 0,
+                } => return,
+                Outcome::Depth {
+                    ready,
+                    in_flight,
+                    delayed,
+                } => format!("{ready} ready, {in_flight} in flight, {delayed} delayed"),
+                _ => "it did not tell its depth".into(),
+            });
+            client.sleep(REST).await;
+            continue;
         }
-        let acks = messages.iter().map(|message| ack(name, message));
-        audit.acknowledge_all(acks.collect()).await;
+        let acks: Vec<Action> = messages.iter().map(|message| ack(name, message)).collect();
+        let asked = acks.len();
+        if audit.acknowledge_all(acks).await == asked {
+            stuck = Some("it answered no acknowledgement".into());
+        }
     }
     let what = format!("queue {name} could not be drained in time");
     match stuck {

@@ -258,10 +258,10 @@ impl Scenario {
     /// # Errors
     /// The first key that it cannot be asked, with its place.
     pub fn check_offer(&self, services: &[Service], is_foreign: bool) -> Result<(), ScenarioError> {
-        let mut workloads = self.workloads.iter();
-        let checked = workloads.try_for_each(|workload| {
-            check_workload::check_offer(workload.get_ref(), services, is_foreign)
-        });
+        let workloads = self.workloads.iter().map(Spanned::get_ref);
+        let mut enabled = workloads.filter(|workload| workload.is_enabled());
+        let checked = enabled
+            .try_for_each(|workload| check_workload::check_offer(workload, services, is_foreign));
         checked.map_err(|problem| self.source.check_error(problem))
     }
 }

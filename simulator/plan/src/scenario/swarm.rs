@@ -247,10 +247,10 @@ impl Between {
 type Read = fn(&str) -> Option<i128>;
 type Written = fn(i128) -> String;
 
-/// Reads whole milliseconds, which is what most keys take; finer times come after them.
+/// Reads whole milliseconds, which is what most keys take; times in microseconds are finer.
 fn milliseconds(text: &str) -> Option<i128> {
     let time = text.parse::<Duration>().ok()?;
-    (time.us() % 1_000 == 0 && time.us() > 0).then(|| i128::from(time.ms()))
+    (time.us() % 1_000 == 0 && !text.ends_with("us")).then(|| i128::from(time.ms()))
 }
 
 fn read<Q: std::str::FromStr, N: From<Q> + Into<i128>>(text: &str) -> Option<i128> {
