@@ -157,7 +157,7 @@ objectives
   recovery point at most 0s
   lost           at most 0
 
-must judge L1, L9, Q1, Q3, C1, R1, R2, R4
+must judge L1, lost_grants, Q1, Q3, C1, lost_writes, R2, R4
 ";
 
 fn chaos(keys: &str) -> Scenario {
