@@ -117,6 +117,9 @@ fn string_grows(command: &StringCommand) -> bool {
 fn list_grows(command: &ListCommand) -> bool {
     matches!(
         command,
-        ListCommand::Push { .. } | ListCommand::Insert { .. } | ListCommand::Set { .. }
+        ListCommand::Push { .. }
+            | ListCommand::Move { .. }
+            | ListCommand::Insert { .. }
+            | ListCommand::Set { .. }
     )
 }
