@@ -245,8 +245,8 @@ pub(super) struct Gathered {
 
 impl Gathered {
     /// Whether a command may be a step of a transaction that its client did not ask for: what
-    /// replies with values has a limit there, and what replies with its entry's index, or is
-    /// proposed again, needs an entry to itself.
+    /// replies with values or looks through a list has a limit there, and what replies with its
+    /// entry's index, or is proposed again, needs an entry to itself.
     pub(super) fn may_share(command: &Command, style: ReplyStyle) -> bool {
         match command {
             Command::Cache(CacheCommand::Set { condition, .. }) => {
@@ -261,10 +261,12 @@ impl Gathered {
                 StringCommand::Set { give_old: true, .. }
                     | StringCommand::GetDelete { .. }
                     | StringCommand::GetExpire { .. }
+                    | StringCommand::Copy { .. }
             ),
-            Command::List(command) => {
-                !matches!(command, ListCommand::Pop { .. } | ListCommand::Move { .. })
-            }
+            Command::List(command) => matches!(
+                command,
+                ListCommand::Push { .. } | ListCommand::Set { .. } | ListCommand::Trim { .. }
+            ),
             _ => false,
         }
     }

@@ -58,8 +58,10 @@ impl<W: RaftWorld> Node<W> {
         Ok(early.unwrap_or_else(|| self.answer_now(queries, arrived)))
     }
 
-    /// What the state says as it is, to queries that arrived then.
+    /// What the state says as it is, to queries that arrived then. All replies are there at once:
+    /// values they share with the state, and what they need beside that has a limit together.
     fn answer_now(&self, queries: &[Query], arrived: Instant) -> Vec<Reply> {
+        let mut places_left = LARGEST_REPLY;
         let replies = queries.iter().map(|query| {
             let keys = query.keys_read().len();
             if keys > 0 {
@@ -69,10 +71,14 @@ impl<W: RaftWorld> Node<W> {
             self.note_read(query, &reply);
             self.inner.work.note_read(query, W::now() - arrived);
             self.tell_work();
-            if reply.payload_bytes() > LARGEST_REPLY {
-                return Reply::Refused(Refusal::ReplyTooLarge);
+            let places = places_left.checked_sub(reply.place_bytes());
+            match places {
+                Some(left) if reply.payload_bytes() <= LARGEST_REPLY => {
+                    places_left = left;
+                    reply
+                }
+                _ => Reply::Refused(Refusal::ReplyTooLarge),
             }
-            reply
         });
         replies.collect()
     }

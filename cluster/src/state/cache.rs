@@ -243,10 +243,10 @@ impl Cache {
         self.entries.get(key).map(|entry| entry.deadline_ms)
     }
 
-    /// What a key holds, and the served time at which it is gone.
+    /// What a key holds, for another key, and the served time at which it is gone.
     pub(super) fn value_and_deadline(&self, key: &[u8]) -> Option<(Value, Option<u64>)> {
         let entry = self.entries.get(key)?;
-        Some((entry.value.clone(), entry.deadline_ms))
+        Some((entry.value.for_another_key(), entry.deadline_ms))
     }
 
     pub(super) fn holds(&self, key: &[u8], condition: SetCondition) -> bool {

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::Limits;
+pub(super) use list::bytes_of;
 pub use list::{End, Found, Kind, ListCommand, Popped};
 
 /// Position and time of a log entry, as the leader stamped it.

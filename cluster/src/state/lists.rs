@@ -7,7 +7,7 @@
 use bytes::Bytes;
 
 use super::cache::{Cache, List, Value};
-use super::command::{End, ListCommand, Popped, Query, Refusal, Reply};
+use super::command::{End, ListCommand, Popped, Query, Refusal, Reply, bytes_of};
 use super::limits::{LARGEST_LIST_BYTES, LONGEST_LIST, Limits};
 use super::strings::Entry;
 use super::transaction::LARGEST_REPLY;
@@ -81,17 +81,67 @@ impl Cache {
         }
     }
 
-    /// How many bytes a pop would take.
+    /// What a pop would take in its reply.
     pub(super) fn bytes_popped<'a>(
         &self,
         keys: impl IntoIterator<Item = &'a Bytes>,
         end: End,
         count: u64,
     ) -> usize {
-        let lists = keys.into_iter().map(|key| self.list(key));
-        let first = lists.filter_map(Result::transpose).next();
-        let Some(Ok(list)) = first else { return 0 };
-        list.first(end, count).map(Bytes::len).sum()
+        let found = self.first_list(keys);
+        found.map_or(0, |(key, list)| {
+            Popped::bytes_of(key, list.first(end, count))
+        })
+    }
+
+    /// The first of the keys that there is, if it is a list.
+    fn first_list<'a>(
+        &self,
+        keys: impl IntoIterator<Item = &'a Bytes>,
+    ) -> Option<(&'a Bytes, &List)> {
+        let found = keys
+            .into_iter()
+            .map(|key| Some((key, self.list(key).transpose()?)));
+        let (key, list) = found.flatten().next()?;
+        Some((key, list.ok()?))
+    }
+
+    /// How many values of lists a command may have to look at.
+    pub(super) fn looked_at(&self, command: &ListCommand) -> usize {
+        let list = |key| self.list(key).ok().flatten();
+        match command {
+            ListCommand::Insert { key, .. } | ListCommand::Remove { key, .. } => {
+                list(key).map_or(0, List::len)
+            }
+            ListCommand::Trim { key, first, last } => {
+                list(key).map_or(0, |list| list.len() - list.range(*first, *last).len())
+            }
+            ListCommand::Pop { keys, end, count } => self
+                .first_list(keys)
+                .map_or(0, |(_, list)| list.first(*end, *count).len()),
+            ListCommand::Push { .. } | ListCommand::Move { .. } | ListCommand::Set { .. } => 0,
+        }
+    }
+
+    /// How many values of lists a query may have to look at.
+    pub(super) fn looked_at_to_read(&self, query: &Query) -> usize {
+        let list = |key| self.list(key).ok().flatten();
+        match query {
+            Query::ListRange { key, first, last } => {
+                list(key).map_or(0, |list| list.range(*first, *last).len())
+            }
+            Query::ListFind { key, most, .. } => list(key).map_or(0, |list| match *most {
+                0 => list.len(),
+                most => usize::try_from(most).map_or(list.len(), |most| most.min(list.len())),
+            }),
+            _ => 0,
+        }
+    }
+
+    /// What a copy of a list takes.
+    pub(super) fn bytes_copied(&self, from: &Bytes) -> usize {
+        let list = self.list(from).ok().flatten();
+        list.map_or(0, |list| bytes_of(list.values()))
     }
 
     pub(super) fn read_list(&self, served_ms: u64, query: &Query) -> Reply {
@@ -173,7 +223,7 @@ impl Cache {
         values: Vec<Bytes>,
         entry: &mut Entry<'_>,
     ) -> Result<u64, Refusal> {
-        let list = Value::List(Box::new(List::of(values)));
+        let list = Value::from(List::of(values));
         self.write(entry.now, entry.limits, key, list, None, entry.effects)
     }
 

@@ -198,12 +198,12 @@ impl Cache {
     }
 
     fn copy(&mut self, from: &Bytes, to: &Bytes, replace: bool, entry: &mut Entry<'_>) -> Outcome {
-        let Some((value, deadline_ms)) = self.value_and_deadline(from) else {
-            return Ok(Reply::Flag(false));
-        };
         if self.version(to) != 0 && !replace {
             return Ok(Reply::Flag(false));
         }
+        let Some((value, deadline_ms)) = self.value_and_deadline(from) else {
+            return Ok(Reply::Flag(false));
+        };
         self.write(
             entry.now,
             entry.limits,

@@ -19,6 +19,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// What an entry takes beside its key and value: in the maps below, and for allocating it.
@@ -107,7 +108,12 @@ impl Sieve {
         self.bytes -= entry.bytes();
         let result = match &mut entry.value {
             Value::Text(_) => None,
-            Value::List(list) => Some(change(list)),
+            Value::List(list) => {
+                let list = Arc::make_mut(list);
+                let result = change(list);
+                list.give_back();
+                Some(result)
+            }
         };
         self.bytes += entry.bytes();
         Some((entry, result?))
@@ -119,7 +125,7 @@ impl Sieve {
         let free = place.filter(|value| **value == Value::Text(Bytes::new()));
         let is_free = free.is_some();
         if let Some(value) = free {
-            *value = Value::List(Box::new(list));
+            *value = list.into();
         }
         is_free
     }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::state::command::End;
 
@@ -15,15 +16,27 @@ use crate::state::command::End;
 const ELEMENT_BYTES: u64 = 96;
 /// A list of so few bytes Redis keeps in one piece.
 const SMALL_LIST_BYTES: u64 = 8 * 1024;
+/// Places that a list may leave empty, however few values it has.
+const SPARE_PLACES: usize = 64;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::state) enum Value {
     Text(Bytes),
-    /// Never empty.
-    List(Box<List>),
+    /// Never empty. Shared with copies of the whole state, as snapshots are written from, until
+    /// either changes.
+    List(Arc<List>),
 }
 
 impl Value {
+    /// The value for another key. A list is copied here and now: were it shared, one later entry
+    /// could have to copy the lists of many keys.
+    pub(super) fn for_another_key(&self) -> Self {
+        match self {
+            Self::Text(text) => Self::Text(text.clone()),
+            Self::List(list) => List::clone(list).into(),
+        }
+    }
+
     /// Memory taken, by our account.
     pub(super) fn bytes(&self) -> u64 {
         match self {
@@ -36,6 +49,12 @@ impl Value {
 impl From<Bytes> for Value {
     fn from(text: Bytes) -> Self {
         Self::Text(text)
+    }
+}
+
+impl From<List> for Value {
+    fn from(list: List) -> Self {
+        Self::List(Arc::new(list))
     }
 }
 
@@ -77,6 +96,20 @@ impl List {
     /// Bytes of all values together.
     pub(in crate::state) fn value_bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Places for values, taken or free.
+    #[cfg(test)]
+    pub(in crate::state) fn capacity(&self) -> usize {
+        self.values.capacity()
+    }
+
+    /// Gives back memory when most of it is unused.
+    pub(super) fn give_back(&mut self) {
+        let capacity = self.values.capacity();
+        if capacity > SPARE_PLACES && self.len() < capacity / 4 {
+            self.values.shrink_to(2 * self.len());
+        }
     }
 
     pub(in crate::state) fn is_small(&self) -> bool {
@@ -127,7 +160,11 @@ impl List {
     }
 
     /// The first `count` values from an end on.
-    pub(in crate::state) fn first(&self, end: End, count: u64) -> impl Iterator<Item = &Bytes> {
+    pub(in crate::state) fn first(
+        &self,
+        end: End,
+        count: u64,
+    ) -> impl ExactSizeIterator<Item = &Bytes> {
         let count = usize::try_from(count).map_or(self.len(), |count| count.min(self.len()));
         let range = match end {
             End::Left => 0..count,

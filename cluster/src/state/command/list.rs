@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Query, Versioned};
+use super::{Query, Reply, Versioned};
 
 /// What changes lists. A list that becomes empty is gone, and one that is not there is empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,10 +69,40 @@ pub struct Popped {
     pub values: Vec<Bytes>,
 }
 
+/// What a value takes in a reply beside its bytes, by our account. Replicas agree on it, whatever
+/// their machines.
+const PLACE_BYTES: usize = 32;
+
+/// What values take in a reply.
+pub(in crate::state) fn bytes_of<'a>(values: impl IntoIterator<Item = &'a Bytes>) -> usize {
+    let values = values.into_iter();
+    values.map(|value| value.len() + PLACE_BYTES).sum()
+}
+
 impl Popped {
-    /// Bytes of the key and the values.
+    /// What the key and the values take in a reply.
     pub fn bytes(&self) -> usize {
-        self.key.len() + self.values.iter().map(Bytes::len).sum::<usize>()
+        Self::bytes_of(&self.key, &self.values)
+    }
+
+    /// What these would take in a reply.
+    pub(in crate::state) fn bytes_of<'a>(
+        key: &Bytes,
+        values: impl IntoIterator<Item = &'a Bytes>,
+    ) -> usize {
+        bytes_of([key]) + bytes_of(values)
+    }
+}
+
+impl Reply {
+    /// What the places of its values take, which unlike the values it does not share with the
+    /// state; only of replies that are many times as large as the question.
+    pub fn place_bytes(&self) -> usize {
+        match self {
+            Self::Elements(all) | Self::Keys(all) => all.len() * PLACE_BYTES,
+            Self::Positions(positions) => size_of_val(&positions[..]),
+            _ => 0,
+        }
     }
 }
 

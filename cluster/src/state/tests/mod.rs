@@ -9,6 +9,7 @@ mod clock;
 mod dead_letter;
 mod eviction;
 mod generate;
+mod list_bounds;
 mod list_model;
 mod lists;
 mod lock;
