@@ -5,7 +5,10 @@
 //! The end of a wait is answered once the node has proved that it still leads.
 //!
 //! A client that goes away leaves the line. Where its pop was on its way, what that took is put
-//! back at the end that it came from.
+//! back at the end that it came from, which is an attempt: it is lost if this node leads no more.
+//!
+//! Under a sequence, whoever asks again must hear of what was taken for him, even if there is
+//! nothing now: a pop from no list at all is answered from the record, and is none otherwise.
 
 use std::time::Duration;
 
@@ -19,7 +22,7 @@ use super::{Node, NodeError};
 use crate::protocol::FOREVER_MS;
 use crate::raft::RaftWorld;
 use crate::raft::lines::Place;
-use crate::state::command::{Command, Kind, ListCommand, Once, Popped, Reply};
+use crate::state::command::{Command, End, Kind, ListCommand, Once, Popped, Reply};
 use crate::world;
 
 /// A client in line, until it has what it waits for, or gives up.
@@ -46,7 +49,8 @@ impl<W: RaftWorld> InLine<'_, W> {
         let machine = &self.node.inner.machine;
         let keys = self.place.keys().iter();
         let has_turn = |key: &&Bytes| {
-            machine.lines().ahead(&self.place, key) < machine.state().list_length(key)
+            let length = machine.state().list_length(key);
+            machine.lines().is_among(&self.place, key, length)
         };
         keys.filter(has_turn).cloned().collect()
     }
@@ -75,6 +79,11 @@ impl<W: RaftWorld> Node<W> {
         };
         let place = self.inner.machine.lines().join(waited_for(command));
         let line = InLine { node: self, place };
+        // Who came into line after the last call of this term would not hear of its end.
+        self.await_ready().await?;
+        if let Some(recorded) = self.recorded(once, stages).await? {
+            return Ok(recorded);
+        }
         if line.is_mistaken() {
             let proposed = self.take(once, command.clone()).await?;
             stages.add(proposed.stages);
@@ -106,12 +115,36 @@ impl<W: RaftWorld> Node<W> {
             // Another term may have begun, or this node may lead no more.
             self.await_ready().await?;
             if !is_called && line.turns().is_empty() {
-                self.confirm(ReadPolicy::ReadIndex).await?;
+                if once.is_none() {
+                    self.confirm(ReadPolicy::ReadIndex).await?;
+                } else if let Some(recorded) = self.recorded(once, stages).await? {
+                    return Ok(recorded);
+                }
                 if line.turns().is_empty() {
                     return Ok(Reply::Popped(None));
                 }
             }
         }
+    }
+
+    /// What the log has to say of this sequence without taking anything: what it was answered
+    /// with before, or that it cannot be executed.
+    async fn recorded(
+        &self,
+        once: Option<Once>,
+        stages: &mut Stages,
+    ) -> Result<Option<Reply>, NodeError> {
+        if once.is_none() {
+            return Ok(None);
+        }
+        let nothing = ListCommand::Pop {
+            keys: Vec::new(),
+            end: End::Left,
+            count: 1,
+        };
+        let proposed = self.propose_timed(once, Command::List(nothing)).await?;
+        stages.add(proposed.stages);
+        Ok(Some(proposed.reply).filter(|reply| *reply != Reply::Popped(None)))
     }
 
     /// Proposes a pop, to its end whatever becomes of the client.
@@ -147,8 +180,13 @@ impl<W: RaftWorld> Node<W> {
             end,
             if_present: false,
         };
-        if let Err(e) = self.propose(None, Command::List(command)).await {
-            tracing::warn!("a client that has gone had taken something of a list: {e}");
+        match self.propose(None, Command::List(command)).await {
+            Ok(Reply::Size(_)) => {}
+            // It may have become longer meanwhile, or something else.
+            Ok(reply) => tracing::warn!(
+                "what a client that has gone had taken of a list is not put back: {reply:?}"
+            ),
+            Err(e) => tracing::warn!("a client that has gone had taken something of a list: {e}"),
         }
     }
 }

@@ -6,7 +6,7 @@
 //! they then get is decided by the log.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -15,14 +15,12 @@ use tokio::sync::Notify;
 /// All lines.
 #[derive(Default)]
 pub struct Lines {
-    lines: RefCell<BTreeMap<Bytes, VecDeque<Waiter>>>,
+    lines: RefCell<BTreeMap<Bytes, Line>>,
     last: Cell<u64>,
 }
 
-struct Waiter {
-    number: u64,
-    bell: Rc<Notify>,
-}
+/// The bells of those who wait, by their numbers, which are in the order of coming.
+type Line = BTreeMap<u64, Rc<Notify>>;
 
 /// A place in the lines of some keys, until it is given up with [`Lines::leave`].
 pub struct Place {
@@ -54,10 +52,8 @@ impl Lines {
         let keys: Vec<Bytes> = each_once.cloned().collect();
         let mut lines = self.lines.borrow_mut();
         for key in &keys {
-            lines.entry(key.clone()).or_default().push_back(Waiter {
-                number,
-                bell: bell.clone(),
-            });
+            let line = lines.entry(key.clone()).or_default();
+            line.insert(number, bell.clone());
         }
         Place { number, keys, bell }
     }
@@ -68,19 +64,20 @@ impl Lines {
             let Some(line) = lines.get_mut(key) else {
                 continue;
             };
-            line.retain(|waiter| waiter.number != place.number);
+            line.remove(&place.number);
             if line.is_empty() {
                 lines.remove(key);
             }
         }
     }
 
-    /// How many are before this place in the line of a key.
-    pub fn ahead(&self, place: &Place, key: &Bytes) -> usize {
+    /// Whether this place is among the first `count` in the line of a key.
+    pub fn is_among(&self, place: &Place, key: &Bytes, count: usize) -> bool {
         let lines = self.lines.borrow();
-        let line = lines.get(key).into_iter().flatten();
-        line.take_while(|waiter| waiter.number != place.number)
-            .count()
+        let Some(line) = lines.get(key) else {
+            return count > 0;
+        };
+        line.range(..place.number).take(count).count() < count
     }
 
     /// Whether nobody waits for anything.
@@ -91,15 +88,15 @@ impl Lines {
     /// Calls the first so many that wait for a key.
     pub fn call(&self, key: &Bytes, count: usize) {
         let lines = self.lines.borrow();
-        let line = lines.get(key).into_iter().flatten();
-        line.take(count).for_each(|waiter| waiter.bell.notify_one());
+        let line = lines.get(key).into_iter().flat_map(Line::values);
+        line.take(count).for_each(|bell| bell.notify_one());
     }
 
     /// Calls everybody.
     pub fn call_all(&self) {
         let lines = self.lines.borrow();
-        let all = lines.values().flatten();
-        all.for_each(|waiter| waiter.bell.notify_one());
+        let all = lines.values().flat_map(Line::values);
+        all.for_each(|bell| bell.notify_one());
     }
 }
 
@@ -129,12 +126,13 @@ mod tests {
         let second = lines.join(&keys(&["b", "a", "b"]));
         let third = lines.join(&keys(&["a"]));
         assert_eq!(second.keys(), keys(&["b", "a"]));
-        assert_eq!((lines.ahead(&third, a), lines.ahead(&second, b)), (2, 0));
+        assert!(!lines.is_among(&third, a, 2) && lines.is_among(&third, a, 3));
+        assert!(!lines.is_among(&second, b, 0) && lines.is_among(&second, b, 1));
         lines.call(a, 2);
         assert!(is_called(&first) && is_called(&second));
         assert!(!is_called(&third) && !is_called(&first));
         lines.leave(&first);
-        assert_eq!(lines.ahead(&second, a), 0);
+        assert!(lines.is_among(&second, a, 1) && !lines.is_among(&third, a, 1));
         lines.leave(&second);
         lines.call(b, 9);
         assert!(!is_called(&second));
