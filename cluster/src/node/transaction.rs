@@ -92,7 +92,10 @@ impl<W: RaftWorld> Connection<W> {
                             let version = found.map(|it| it.as_ref().map_or(0, Found::version));
                             version.collect()
                         }
-                        _ => Vec::new(),
+                        // Nothing is watched then, so it must not look as if it were.
+                        refused => {
+                            return Ok(Outcome::Replies(refused.into_iter().collect()));
+                        }
                     };
                     watched.borrow_mut().extend(keys.into_iter().zip(versions));
                     Ok(Outcome::Replies(vec![Reply::Done]))
