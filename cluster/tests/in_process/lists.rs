@@ -257,10 +257,101 @@ fn a_pop_under_a_sequence_is_done_once() {
         let mut wire = Wire::connect(&cluster.addresses[0]).await;
         wire.send(&["SESSION.OPEN 60000"]).await;
         let session = wire.line().await.trim_start_matches(':').to_owned();
-        wire.send(&["RPUSH l a b"]).await;
-        wire.expect(":2").await;
-        let pop = format!("ONCE {session} 1 BLPOP l 1");
-        wire.send(&[&pop, &pop, "LLEN l"]).await;
-        wire.expect("*2,$1,l,$1,a,*2,$1,l,$1,a,:1").await;
+        // Whoever asks again hears of it though there is nothing any more.
+        let pop = format!("ONCE {session} 1 BLPOP l 0");
+        wire.send(&["RPUSH l a", &pop, &pop, "LLEN l"]).await;
+        wire.expect(":1,*2,$1,l,$1,a,*2,$1,l,$1,a,:0").await;
+        // What found nothing has not used up its sequence.
+        let pop = format!("ONCE {session} 2 BLPOP l 0.05");
+        wire.send(&[&pop, "RPUSH l b", &pop, "LLEN l"]).await;
+        wire.expect("*-1,:1,*2,$1,l,$1,b,:0").await;
+        wire.send(&["ONCE 999 1 BLPOP l 0"]).await;
+        assert!(wire.line().await.starts_with("-NOSESSION"));
+    });
+}
+
+#[test]
+fn who_asks_again_while_the_first_still_waits_has_the_same_answer_in_the_end() {
+    run(async {
+        let cluster = Cluster::start(1).await;
+        let mut wire = Wire::connect(&cluster.addresses[0]).await;
+        wire.send(&["SESSION.OPEN 60000"]).await;
+        let session = wire.line().await.trim_start_matches(':').to_owned();
+        let mut first = wait(&cluster, 0, &format!("ONCE {session} 1 BLPOP l 0")).await;
+        let mut again = wait(&cluster, 0, &format!("ONCE {session} 1 BLPOP l 1")).await;
+        wire.send(&["RPUSH l a"]).await;
+        first.expect("*2,$1,l,$1,a").await;
+        again.expect("*2,$1,l,$1,a").await;
+    });
+}
+
+#[test]
+fn what_looks_through_a_list_or_copies_it_has_an_entry_to_itself() {
+    run(async {
+        let cluster = Cluster::start(1).await;
+        let mut wire = Wire::connect(&cluster.addresses[0]).await;
+        wire.send(&["RPUSH l a b b"]).await;
+        wire.expect(":3").await;
+        let entries = cluster.nodes[0].applied_index();
+        wire.send(&[
+            "COPY l m",
+            "COPY l n",
+            "LREM l 1 b",
+            "LREM l 1 b",
+            "LINSERT l AFTER a c",
+            "LINSERT l AFTER a b",
+            "RPUSH l d",
+            "LSET l 0 a",
+            "LTRIM l 0 2",
+            "LRANGE l 0 -1",
+        ])
+        .await;
+        wire.expect(":1,:1,:1,:1,:2,:3,:4,+OK,+OK").await;
+        wire.expect("*3,$1,a,$1,b,$1,c").await;
+        assert_eq!(cluster.nodes[0].applied_index() - entries, 7);
+    });
+}
+
+#[test]
+fn replies_that_are_read_together_have_a_limit_together() {
+    run(async {
+        let cluster = Cluster::start(1).await;
+        let mut wire = Wire::connect(&cluster.addresses[0]).await;
+        // A list that takes 2 MiB beside its values, 40 times.
+        let values = "$0\r\n\r\n".repeat(2_048);
+        let push = format!("*2050\r\n$5\r\nRPUSH\r\n$1\r\nl\r\n{values}");
+        for pushes in 1..=32 {
+            wire.send_bytes(push.as_bytes()).await;
+            wire.expect(&format!(":{}", pushes * 2_048)).await;
+        }
+        let mut lines = vec!["MULTI"];
+        lines.extend(["LRANGE l 0 -1"; 40]);
+        lines.push("EXEC");
+        wire.send(&lines).await;
+        wire.end().await;
+        let answers = wire.rest().await;
+        assert_eq!(answers.matches("*65536\r\n").count(), 32);
+        assert_eq!(
+            answers.lines().filter(|line| line.starts_with('-')).count(),
+            8
+        );
+    });
+}
+
+#[test]
+fn what_cannot_be_watched_does_not_look_as_if_it_were() {
+    run(async {
+        let cluster = Cluster::start(1).await;
+        let mut wire = Wire::connect(&cluster.addresses[0]).await;
+        let value = "x".repeat(8 << 20);
+        let set = format!(
+            "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${}\r\n{value}\r\n",
+            value.len()
+        );
+        wire.send_bytes(set.as_bytes()).await;
+        wire.expect("+OK").await;
+        wire.send(&["WATCH k k k k k k k k k"]).await;
+        let answer = wire.line().await;
+        assert!(answer.starts_with('-'), "{answer}");
     });
 }
