@@ -16,11 +16,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::quorum_loss::Members;
 use super::result::Judge;
 use super::view::View;
 use super::words::{self, seconds};
 use squall_fault::kind::{Ends, FaultKind, Silence};
-use squall_history::{Action, EventKind, FaultEvent, FaultStatus, NodeEvent, Operation, Outcome};
+use squall_history::{Action, EventKind, FaultEvent, FaultStatus, Operation, Outcome};
 
 /// Far more than it takes to miss a leader and to elect another with the usual timers …
 const WITHIN_US: u64 = 4_000_000;
@@ -78,10 +79,7 @@ fn judge_stretch(view: &View, judge: &mut Judge, (since_us, until_us): (u64, u64
 /// Which nodes run, and which faults are in force.
 #[derive(Debug, Default)]
 struct Standing<'a> {
-    running: BTreeSet<&'a str>,
-    /// Of the newest configuration; none while there are two.
-    voters: &'a [String],
-    newest: Option<u64>,
+    members: Members<'a>,
     faults: BTreeMap<usize, &'a FaultEvent>,
 }
 
@@ -102,21 +100,7 @@ impl<'a> Standing<'a> {
                 }
                 true
             }
-            EventKind::Node { node, event } => match event {
-                NodeEvent::Started { .. } => self.running.insert(node),
-                NodeEvent::Stopped { .. } => self.running.remove(node.as_str()),
-                NodeEvent::Membership {
-                    index,
-                    voters,
-                    joint,
-                    ..
-                } if Some(*index) > self.newest => {
-                    self.newest = Some(*index);
-                    self.voters = if *joint { &[] } else { voters };
-                    true
-                }
-                _ => false,
-            },
+            EventKind::Node { node, event } => self.members.note(node, event),
             _ => false,
         }
     }
@@ -135,9 +119,12 @@ impl<'a> Standing<'a> {
             };
             gone.extend(silenced.iter().map(String::as_str));
         }
-        let left = self.voters.iter().map(String::as_str);
-        let left = left.filter(|voter| self.running.contains(voter) && !gone.contains(voter));
-        !gone.is_empty() && 2 * left.count() > self.voters.len()
+        let Members {
+            running, voters, ..
+        } = &self.members;
+        let left = voters.iter().map(String::as_str);
+        let left = left.filter(|voter| running.contains(voter) && !gone.contains(voter));
+        !gone.is_empty() && 2 * left.count() > voters.len()
     }
 }
 

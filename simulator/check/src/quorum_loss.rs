@@ -16,29 +16,49 @@ pub(super) struct QuorumLoss {
     pub(super) until_us: u64,
 }
 
+/// Which processes run, and who votes, as nodes have told so far.
+#[derive(Debug, Default)]
+pub(super) struct Members<'a> {
+    pub(super) running: BTreeSet<&'a str>,
+    /// Of the newest configuration; none while there are two, since who is in which is not told.
+    pub(super) voters: &'a [String],
+    newest: Option<u64>,
+}
+
+impl<'a> Members<'a> {
+    /// Whether what a node tells changes anything.
+    pub(super) fn note(&mut self, node: &'a str, what: &'a NodeEvent) -> bool {
+        match what {
+            NodeEvent::Started { .. } => self.running.insert(node),
+            NodeEvent::Stopped { .. } => self.running.remove(node),
+            NodeEvent::Membership {
+                index,
+                voters,
+                joint,
+                ..
+            } if Some(*index) >= self.newest => {
+                let voters: &[String] = if *joint { &[] } else { voters };
+                let is_news = Some(*index) > self.newest || voters != self.voters;
+                (self.newest, self.voters) = (Some(*index), voters);
+                is_news
+            }
+            _ => false,
+        }
+    }
+}
+
 /// The times without a quorum, in order.
 pub(super) fn quorum_losses(view: &View) -> Vec<QuorumLoss> {
     let mut losses: Vec<QuorumLoss> = Vec::new();
-    let mut running = BTreeSet::new();
-    let mut voters: &[String] = &[];
-    let mut newest = 0;
+    let mut members = Members::default();
     let mut is_lost = false;
     for (_, at_us, node, what) in view.nodes() {
-        match what {
-            NodeEvent::Started { .. } => drop(running.insert(node)),
-            NodeEvent::Stopped { .. } => drop(running.remove(node)),
-            NodeEvent::Membership {
-                index,
-                voters: named,
-                joint,
-                ..
-            } if *index >= newest => {
-                newest = *index;
-                // Two configurations at once: who is in which is not told.
-                voters = if *joint { &[] } else { named };
-            }
-            _ => continue,
+        if !members.note(node, what) {
+            continue;
         }
+        let Members {
+            running, voters, ..
+        } = &members;
         let up = voters
             .iter()
             .filter(|voter| running.contains(voter.as_str()));

@@ -47,6 +47,14 @@ fn client(context: &Rc<RunContext>, plan: &Plan, name: String, number: u64) -> C
     )
 }
 
+/// What an audit could not finish in time.
+pub struct Unfinished {
+    /// In words.
+    pub why: String,
+    /// All was answered, and there was more than the time was enough for.
+    pub in_progress: bool,
+}
+
 impl Audit {
     /// Of everything that `plan` says was asked, within `limit` from now.
     pub(super) fn new(context: &Rc<RunContext>, plan: &Plan, limit: Duration) -> Self {
@@ -59,10 +67,14 @@ impl Audit {
         }
     }
 
-    /// What could not be finished, in words, and whether that was for want of time alone.
-    pub(super) fn unfinished(&self) -> Option<(String, bool)> {
-        let is_finished = self.unfinished.is_empty();
-        (!is_finished).then(|| (self.unfinished.join("; "), !self.is_stuck))
+    pub(super) fn end(self) -> Result<(), Unfinished> {
+        match self.unfinished.is_empty() {
+            true => Ok(()),
+            false => Err(Unfinished {
+                why: self.unfinished.join("; "),
+                in_progress: !self.is_stuck,
+            }),
+        }
     }
 
     /// The workloads that asked a service.

@@ -3,17 +3,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+pub use super::audit::Unfinished;
 use super::service::Services;
 use super::{Audit, RunContext};
 use squall_plan::plan::Plan;
-
-/// What an audit could not finish in time.
-pub struct Unfinished {
-    /// In words.
-    pub why: String,
-    /// All was answered, and there was more than the time was enough for.
-    pub in_progress: bool,
-}
 
 /// Audits everything within `limit`.
 ///
@@ -31,8 +24,5 @@ pub async fn run(
         audit.client.service = service.name();
         service.audit(&mut audit).await;
     }
-    match audit.unfinished() {
-        None => Ok(()),
-        Some((why, in_progress)) => Err(Unfinished { why, in_progress }),
-    }
+    audit.end()
 }
