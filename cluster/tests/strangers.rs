@@ -7,7 +7,8 @@
 mod ports;
 mod processes;
 
-use std::io::{BufRead, BufReader, Write};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, Write};
 use std::process::{Child, Command, Stdio};
 
 use processes::{Cluster, eventually, is_there, redis_cli_is_there, say};
@@ -34,28 +35,42 @@ fn taskiq_is_there() -> bool {
     is_there("taskiq-redis (SQUALL_PYTHON)", &mut version)
 }
 
-/// The script with one of its checks, on the ports of the cluster.
-fn check(cluster: &Cluster, name: &str) -> Child {
-    run(cluster, &[SCRIPT, name])
+/// A running script, which ends by itself: it has a deadline of its own.
+struct Script {
+    child: Child,
+    /// Its standard error. A pipe that nobody reads would hold the script up once it is full.
+    errors: File,
 }
 
-fn run(cluster: &Cluster, args: &[&str]) -> Child {
-    let mut script = python();
-    script.args(args);
-    script.args((1..=3).map(|id| cluster.port(id).to_string()));
-    script
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it was there a moment ago")
-}
+impl Script {
+    fn start(cluster: &Cluster, args: &[&str]) -> Self {
+        let errors = tempfile::tempfile().expect("there is room for a file");
+        let copy = errors.try_clone().expect("there is a free descriptor");
+        let mut script = python();
+        script.args(args);
+        script.args((1..=3).map(|id| cluster.port(id).to_string()));
+        let child = script
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(copy)
+            .spawn()
+            .expect("it was there a moment ago");
+        Self { child, errors }
+    }
 
-fn succeeds(child: Child) -> String {
-    let output = child.wait_with_output().expect("the script ends");
-    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(output.status.success(), "{text}");
-    text
+    /// The script with one of its checks, on the ports of the cluster.
+    fn check(cluster: &Cluster, name: &str) -> Self {
+        Self::start(cluster, &[SCRIPT, name])
+    }
+
+    fn succeeds(mut self) {
+        let output = self.child.wait_with_output().expect("the script ends");
+        let mut text = output.stdout;
+        self.errors.rewind().expect("it is a file");
+        self.errors.read_to_end(&mut text).expect("it is a file");
+        let text = String::from_utf8_lossy(&text);
+        assert!(output.status.success(), "{}: {text}", output.status);
+    }
 }
 
 #[test]
@@ -64,8 +79,8 @@ fn redis_py_works_on_one_node_and_on_the_cluster_in_both_versions_of_the_protoco
         return;
     }
     let cluster = Cluster::start(3);
-    succeeds(check(&cluster, "plain"));
-    succeeds(check(&cluster, "cluster"));
+    Script::check(&cluster, "plain").succeeds();
+    Script::check(&cluster, "cluster").succeeds();
 }
 
 #[test]
@@ -74,7 +89,7 @@ fn redis_py_keeps_copies_and_hears_of_their_end() {
         return;
     }
     let cluster = Cluster::start(3);
-    succeeds(check(&cluster, "near_cache"));
+    Script::check(&cluster, "near_cache").succeeds();
 }
 
 #[test]
@@ -83,8 +98,8 @@ fn redis_py_loses_nothing_when_the_leader_dies() {
         return;
     }
     let mut cluster = Cluster::start(3);
-    let mut writer = check(&cluster, "survive");
-    let output = writer.stdout.take().expect("its output is piped");
+    let mut writer = Script::check(&cluster, "survive");
+    let output = writer.child.stdout.take().expect("its output is piped");
     let mut output = BufReader::new(output);
     let mut line = String::new();
     output.read_line(&mut line).expect("the script writes");
@@ -104,10 +119,10 @@ fn redis_py_loses_nothing_when_the_leader_dies() {
     });
     let key = format!("survive-{}", count + 20);
     eventually("more writes", || has(cluster.port(survivor), &key));
-    drop(writer.stdin.take());
+    drop(writer.child.stdin.take());
     let mut rest = String::new();
     output.read_line(&mut rest).expect("the script writes");
-    succeeds(writer);
+    writer.succeeds();
     assert!(rest.starts_with("written "), "{rest}");
 }
 
@@ -117,20 +132,21 @@ fn jobs_of_taskiq_are_done_when_the_leader_has_died() {
         return;
     }
     let mut cluster = Cluster::start(3);
-    let mut jobs = run(&cluster, &[JOBS]);
-    let mut input = jobs.stdin.take().expect("its input is piped");
-    let output = jobs.stdout.take().expect("its output is piped");
+    let mut jobs = Script::start(&cluster, &[JOBS]);
+    let mut input = jobs.child.stdin.take().expect("its input is piped");
+    let output = jobs.child.stdout.take().expect("its output is piped");
     let mut lines = BufReader::new(output).lines();
     let mut said = || lines.next().and_then(Result::ok).unwrap_or_default();
     if said() != "idle" {
-        panic!("{}", succeeds(jobs));
+        jobs.succeeds();
+        panic!("the script ended before it was idle");
     }
     // The worker waits for the next job at the leader that is killed.
     let leader = cluster.leader(1);
     cluster.kill(leader);
     input.write_all(b"go on\n").expect("the script reads");
     let last = said();
-    succeeds(jobs);
+    jobs.succeeds();
     assert_eq!(last, "done");
 }
 

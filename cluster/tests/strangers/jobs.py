@@ -65,7 +65,8 @@ if __name__ == "__main__":
         start_new_session=True,
     )
     try:
-        asyncio.run(main())
+        # If it waits for ever, the error says where.
+        asyncio.run(asyncio.wait_for(main(), 60))
     finally:
         # With its own workers, which hold the output open.
         os.killpg(worker.pid, signal.SIGKILL)

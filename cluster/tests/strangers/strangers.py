@@ -5,6 +5,8 @@
 CHECK is one of the functions below. Prints nothing and exits with 0 if all is well.
 """
 
+import faulthandler
+import signal
 import sys
 import threading
 import time
@@ -276,6 +278,9 @@ def survive(ports):
 
 
 if __name__ == "__main__":
+    # A check that waits for ever says where.
+    faulthandler.register(signal.SIGALRM, chain=True)
+    signal.alarm(60)
     check, *ports = sys.argv[1:]
     checks = {"plain": plain, "cluster": cluster, "near_cache": near_cache, "survive": survive}
     checks[check]([int(port) for port in ports])
