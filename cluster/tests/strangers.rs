@@ -43,12 +43,12 @@ struct Script {
 }
 
 impl Script {
-    fn start(cluster: &Cluster, args: &[&str]) -> Self {
+    fn start(args: &[&str], ports: &[u16]) -> Self {
         let errors = tempfile::tempfile().expect("there is room for a file");
         let copy = errors.try_clone().expect("there is a free descriptor");
         let mut script = python();
         script.args(args);
-        script.args((1..=3).map(|id| cluster.port(id).to_string()));
+        script.args(ports.iter().map(u16::to_string));
         let child = script
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -60,7 +60,7 @@ impl Script {
 
     /// The script with one of its checks, on the ports of the cluster.
     fn check(cluster: &Cluster, name: &str) -> Self {
-        Self::start(cluster, &[SCRIPT, name])
+        Self::start(&[SCRIPT, name], &[1, 2, 3].map(|id| cluster.port(id)))
     }
 
     fn succeeds(mut self) {
@@ -132,7 +132,11 @@ fn jobs_of_taskiq_are_done_when_the_leader_has_died() {
         return;
     }
     let mut cluster = Cluster::start(3);
-    let mut jobs = Script::start(&cluster, &[JOBS]);
+    // The worker waits for the next job at the leader, which is killed.
+    let leader = cluster.leader(1);
+    let mut ports = [1, 2, 3];
+    ports.sort_by_key(|&id| id == leader);
+    let mut jobs = Script::start(&[JOBS], &ports.map(|id| cluster.port(id)));
     let mut input = jobs.child.stdin.take().expect("its input is piped");
     let output = jobs.child.stdout.take().expect("its output is piped");
     let mut lines = BufReader::new(output).lines();
@@ -141,8 +145,6 @@ fn jobs_of_taskiq_are_done_when_the_leader_has_died() {
         jobs.succeeds();
         panic!("the script ended before it was idle");
     }
-    // The worker waits for the next job at the leader that is killed.
-    let leader = cluster.leader(1);
     cluster.kill(leader);
     input.write_all(b"go on\n").expect("the script reads");
     let last = said();
