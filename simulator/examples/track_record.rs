@@ -3,19 +3,24 @@
 //! ```text
 //! cargo run --release --features planted --example track_record
 //! cargo run --release --features planted --example track_record -- --clean 500
-//! cargo run --release --features planted --example track_record -- --chaos scenarios/chaos.toml
+//! cargo run --release --features planted --example track_record -- \
+//!     --profile scenarios/chaos.toml --profile scenarios/chaos-wide.toml
 //! ```
 //!
 //! `--seeds N` is how long a bug may hide (default 200). `--clean N` runs N seeds of each
-//! scenario without its bug as well, and names those that do not pass. `--chaos FILE` fills
-//! the column of general chaos. `--only ID` looks at one bug and writes nothing.
+//! scenario without its bug as well, and names those that do not pass. `--profile FILE`, as
+//! often as wanted, fills the column of general profiles: seed 1 of each, then seed 2 of each,
+//! until one catches the bug or N runs have passed in all. `--only ID`, as often as wanted,
+//! looks at some bugs and writes nothing.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use squall::report::RunVerdict;
 use squall::scenario::Scenario;
-use squall::track_record::{bugs, hunt, judge, scenario_of};
+use squall::track_record::{Catch, bugs, hunt, judge, scenario_of};
 use squall_cluster::planted::Bug;
 
 use document::write_between;
@@ -29,52 +34,92 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Options {
     seeds: u64,
     clean: u64,
-    chaos: Option<PathBuf>,
-    only: Option<String>,
+    profiles: Vec<PathBuf>,
+    only: Vec<String>,
 }
 
 fn main() -> ExitCode {
     let options = options();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let scenarios = root.join("scenarios");
-    let chaos = options.chaos.as_ref().map(|path| load(path));
-    let mut rows = Vec::new();
-    let mut all_well = true;
-    for bug in bugs().filter(|bug| options.only.as_deref().is_none_or(|id| id == bug.id())) {
-        let path = scenario_of(&scenarios, bug);
-        if !path.exists() {
-            println!("{}: has no scenario", bug.id());
-            all_well = false;
-            continue;
+    let profiles: Vec<Scenario> = options.profiles.iter().map(|path| load(path)).collect();
+    let wanted =
+        |bug: &Bug| options.only.is_empty() || options.only.iter().any(|id| id == bug.id());
+    let waiting = Mutex::new(bugs().enumerate().filter(|(_, bug)| wanted(bug)));
+    let next = || waiting.lock().expect("no thread panics here").next();
+    let found = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some((nth, bug)) = next() {
+                    let record = look_at(bug, &scenarios, &profiles, &options);
+                    let mut found = found.lock().expect("no thread panics here");
+                    found.insert(nth, record);
+                }
+            });
         }
-        let scenario = load(&path);
-        let targeted = hunt(&scenario, bug, 1..=options.seeds);
-        let (check, seed) = match &targeted {
-            Ok(catch) => (catch.check.clone(), catch.seed.to_string()),
-            Err(said) => {
-                all_well = false;
-                println!("{}: not caught; the last seed: {:?}", bug.id(), said.last());
-                ("not caught".into(), format!("over {}", options.seeds))
-            }
-        };
-        let by_chaos = match &chaos {
-            None => "not measured".to_owned(),
-            Some(chaos) => match hunt(chaos, bug, 1..=options.seeds) {
-                Ok(catch) => catch.seed.to_string(),
-                Err(_) => format!("over {}", options.seeds),
-            },
-        };
-        println!("{}: {check}, seed {seed}; chaos: {by_chaos}", bug.id());
-        rows.push(row(bug, &check, &seed, &by_chaos));
-        all_well &= is_clean(&scenario, bug, options.clean);
-    }
-    if options.only.is_none() {
+    });
+    let found = found.into_inner().expect("no thread panics here");
+    let by_profiles = found.values().filter(|record| record.by_profiles).count();
+    println!(
+        "{by_profiles} of {} bugs found by the profiles",
+        found.len()
+    );
+    if options.only.is_empty() {
+        let rows: Vec<_> = found.values().map(|record| record.row.clone()).collect();
         write(&root.join("docs/track-record.md"), &rows);
     }
-    match all_well {
+    match found.values().all(|record| record.well) {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }
+}
+
+/// What was found out about a bug.
+struct Record {
+    row: String,
+    by_profiles: bool,
+    /// Its own scenario catches it, and passes without it.
+    well: bool,
+}
+
+fn look_at(bug: Bug, scenarios: &Path, profiles: &[Scenario], options: &Options) -> Record {
+    let scenario = load(&scenario_of(scenarios, bug));
+    let (check, seed, caught) = match hunt(&scenario, bug, 1..=options.seeds) {
+        Ok(catch) => (catch.check, catch.seed.to_string(), true),
+        Err(said) => {
+            println!("{}: not caught; the last seed: {:?}", bug.id(), said.last());
+            (
+                "not caught".into(),
+                format!("over {}", options.seeds),
+                false,
+            )
+        }
+    };
+    let general = general(bug, profiles, options.seeds);
+    let cell = match &general {
+        _ if profiles.is_empty() => "not measured".to_owned(),
+        None => format!("over {}", options.seeds),
+        Some((runs, profile, catch)) => {
+            format!("{runs}: `{profile}`, seed {}, {}", catch.seed, catch.check)
+        }
+    };
+    println!("{}: {check}, seed {seed}; profiles: {cell}", bug.id());
+    Record {
+        row: row(bug, &check, &seed, &cell),
+        by_profiles: general.is_some(),
+        well: caught && is_clean(&scenario, bug, options.clean),
+    }
+}
+
+/// The first catch by the profiles in turn: after how many runs in all, by which profile.
+fn general(bug: Bug, profiles: &[Scenario], runs: u64) -> Option<(u64, String, Catch)> {
+    let in_turn = (1..).flat_map(|seed| profiles.iter().map(move |profile| (seed, profile)));
+    let mut numbered = (1..=runs).zip(in_turn);
+    numbered.find_map(|(nth, (seed, profile))| {
+        let catch = hunt(profile, bug, seed..=seed).ok()?;
+        Some((nth, profile.name.get_ref().clone(), catch))
+    })
 }
 
 /// Whether all seeds pass without the bug.
@@ -100,10 +145,10 @@ fn is_clean(scenario: &Scenario, bug: Bug, seeds: u64) -> bool {
     passed == seeds
 }
 
-fn row(bug: Bug, check: &str, seed: &str, chaos: &str) -> String {
+fn row(bug: Bug, check: &str, seed: &str, profiles: &str) -> String {
     let (id, name) = (bug.id(), bug.id().to_lowercase());
     format!(
-        "| {id} | {} | {} | {check} | {seed} | {chaos} | `squall run scenarios/planted/{name}.toml \
+        "| {id} | {} | {} | {check} | {seed} | {profiles} | `squall run scenarios/planted/{name}.toml \
         --planted {id} --seed {seed}` |\n",
         bug.mistake(),
         bug.breaks().join(" "),
@@ -111,8 +156,8 @@ fn row(bug: Bug, check: &str, seed: &str, chaos: &str) -> String {
 }
 
 fn write(path: &Path, rows: &[String]) {
-    let head = "| id | mistake | breaks | caught by | first seed, targeted | first seed, chaos | \
-        command |\n|---|---|---|---|---|---|---|\n";
+    let head = "| id | mistake | breaks | caught by | first seed, targeted | runs of the \
+        general profiles | command |\n|---|---|---|---|---|---|---|\n";
     let table = format!("{head}{}", rows.concat());
     write_between(path, "planted bugs", &table).unwrap_or_else(|e| panic!("{e}"));
 }
@@ -125,8 +170,8 @@ fn options() -> Options {
     let mut options = Options {
         seeds: 200,
         clean: 0,
-        chaos: None,
-        only: None,
+        profiles: Vec::new(),
+        only: Vec::new(),
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
@@ -141,8 +186,8 @@ fn options() -> Options {
         match name.as_str() {
             "--seeds" => options.seeds = number(),
             "--clean" => options.clean = number(),
-            "--chaos" => options.chaos = Some(value.into()),
-            "--only" => options.only = Some(value),
+            "--profile" => options.profiles.push(value.into()),
+            "--only" => options.only.push(value),
             _ => panic!("unknown option {name}"),
         }
     }
