@@ -118,6 +118,27 @@ fn rot_strikes_what_is_still_read() {
 }
 
 #[test]
+fn rot_of_a_file_that_was_just_renamed_is_there_to_be_read() {
+    solo::block_on(Seed(1), async {
+        let disk = disk();
+        let name = "snapshot-00000000000000000001";
+        let file = disk.open("snapshot-00000000000000000001.tmp", true).await;
+        let file = file.expect("an empty disk");
+        file.write_at(0, &[7; 100]).await.expect("no fault");
+        file.sync().await.expect("no fault");
+        drop(file);
+        let renamed = disk.rename("snapshot-00000000000000000001.tmp", name).await;
+        renamed.expect("no fault");
+        // A process that dies here has not synced the directory yet; the next one does.
+        let what = disk.rot().expect("there is a snapshot");
+        disk.sync_dir().await.expect("no fault");
+        let file = disk.open(name, false).await.expect("it is there");
+        let found = file.read_at(0, 100).await.expect("no fault");
+        assert_ne!(found, [7; 100], "{what}");
+    });
+}
+
+#[test]
 fn rot_in_the_very_last_batch_is_refused_too() {
     solo::block_on(Seed(1), async {
         let disk = disk();

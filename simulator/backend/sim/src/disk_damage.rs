@@ -99,6 +99,9 @@ impl SimDisk {
                 .open(format!("/{name}"))
                 .map_err(failed)?;
             let bytes = file.metadata().map_err(failed)?.len();
+            // turmoil-fs drops what is written to a file between its renaming and the next sync of
+            // the directory. A kernel may sync that at any time.
+            fs::sync_dir("/").map_err(failed)?;
             // A snapshot has one checksum over all of it.
             let least = if name == LOG_NAME { LEAST_LOG_BYTES } else { 1 };
             if bytes < least {
