@@ -37,7 +37,10 @@ mod without_planted_bugs {
         bridge_partition: "bridge-partition";
         chaos: "chaos";
         chaos_blackouts: "chaos-blackouts";
+        chaos_clients: "chaos-clients";
+        chaos_disks: "chaos-disks";
         chaos_evictions: "chaos-evictions";
+        chaos_leaders: "chaos-leaders";
         chaos_wide: "chaos-wide";
         client_crash: "client-crash";
         clock_skew: "clock-skew";
