@@ -11,7 +11,8 @@
 //! - [`system`]: a cluster of your own in its place
 //! - [`calibrate`]: what hardware costs, measured · [`compare`]: runs side by side
 //! - [`ci`]: the files that CI servers read
-//! - [`sweep`]: many seeds · [`shrink`]: the smallest run that still fails
+//! - [`sweep`]: many seeds · [`explore`]: search that learns
+//! - [`shrink`]: the smallest run that still fails
 //! - [`run_dir`]: what a run leaves behind · [`environment`]: what made it
 //! - `track_record`: planted bugs, hunted (feature `planted`)
 //! - [`explain`]: why a run failed, in plain words
@@ -41,6 +42,7 @@ pub mod cli;
 pub mod compare;
 pub mod environment;
 pub mod explain;
+pub mod explore;
 pub mod run;
 pub mod run_dir;
 pub mod shrink;

@@ -35,6 +35,12 @@ impl FaultSpan {
             .any(|target| target.split("->").any(|end| end == node))
     }
 
+    /// Whether it has taken effect and is not over.
+    pub fn is_in_force(&self, at_us: u64) -> bool {
+        self.installed_us.is_some_and(|from_us| from_us <= at_us)
+            && self.healed_us.is_none_or(|to_us| at_us < to_us)
+    }
+
     /// The nodes that it keeps down or unheard.
     pub fn silenced(&self) -> &[String] {
         match self.kind.info().silence {

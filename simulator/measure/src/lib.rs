@@ -25,6 +25,7 @@ pub mod misses;
 pub mod recovery;
 pub mod resources;
 pub mod series;
+pub mod shapes;
 pub mod sizes;
 pub mod slowest;
 pub mod steps;

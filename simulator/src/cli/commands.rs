@@ -7,6 +7,7 @@ use super::baseline::{BASELINE_HELP, BaselineArgs};
 use super::calibrate::{CALIBRATE_HELP, CalibrateArgs};
 use super::compare::{COMPARE_HELP, CompareArgs};
 use super::exit::EXIT_CODES;
+use super::explore::{EXPLORE_HELP, ExploreArgs};
 use super::report::{REPORT_HELP, ReportArgs};
 use super::schema::{SCHEMA_HELP, SchemaArgs};
 use super::shrink::{SHRINK_HELP, ShrinkArgs};
@@ -33,6 +34,9 @@ pub enum Command {
     /// Run many seeds, each in a process of its own, and show what they show together.
     #[command(after_help = SWEEP_HELP)]
     Sweep(SweepArgs),
+    /// Search for situations that no run has met: keep runs that find one, and vary them.
+    #[command(after_help = EXPLORE_HELP)]
+    Explore(ExploreArgs),
     /// Put the shards of a sweep together.
     Merge(MergeArgs),
     /// Run a run directory's plan again and prove that its history is identical.

@@ -15,6 +15,7 @@ mod commands;
 mod compare;
 pub mod exit;
 mod explain;
+mod explore;
 mod interrupt;
 mod list;
 mod live;
@@ -150,6 +151,7 @@ pub fn main() -> u8 {
         Command::Schema(args) => schema::schema(&args),
         Command::List(args) => list::list(&args),
         Command::Sweep(args) => sweep::sweep(&args),
+        Command::Explore(args) => explore::explore(&args),
         Command::Shrink(args) => shrink::shrink(&args),
         Command::Merge(args) => merge::merge(&args),
         Command::Worker(args) => worker::work(&args),

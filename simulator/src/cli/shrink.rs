@@ -198,6 +198,7 @@ impl Search<'_> {
                 profile: None,
                 keep,
                 memory_bytes: self.args.memory.0,
+                met: false,
             };
             (index, worker::command(&self.program, &errand))
         });

@@ -422,6 +422,7 @@ impl Commands<'_> {
             profile,
             keep: (time == 0).then_some(&keep),
             memory_bytes: self.memory_bytes,
+            met: false,
         };
         worker::command(&self.program, &errand)
     }

@@ -13,6 +13,7 @@ use super::exit::{Exit, Failure};
 use super::{ERROR, print};
 use crate::backends::{self, Options, Registered};
 use crate::environment::Environment;
+use crate::explore::met::met;
 use crate::report::RunVerdict;
 use crate::run_dir::{Manifest, RunDir};
 use crate::scenario::{Profile, Scenario};
@@ -45,6 +46,9 @@ pub struct WorkerArgs {
     keep: Option<PathBuf>,
     #[arg(long)]
     memory_bytes: u64,
+    /// Tell what the run met as well.
+    #[arg(long)]
+    met: bool,
 }
 
 /// One run of one seed, as the parent asks for it.
@@ -59,6 +63,8 @@ pub(super) struct Errand<'a> {
     pub profile: Option<ProfileFile<'a>>,
     pub keep: Option<&'a Path>,
     pub memory_bytes: u64,
+    /// Whether to tell what the run met.
+    pub met: bool,
 }
 
 /// A profile: where it is, and its path as the user knows it.
@@ -90,6 +96,9 @@ pub(super) fn command(program: &Path, errand: &Errand) -> Command {
     }
     if let Some(keep) = errand.keep {
         command.arg("--keep").arg(keep);
+    }
+    if errand.met {
+        command.arg("--met");
     }
     command
 }
@@ -125,7 +134,11 @@ pub(super) fn work(args: &WorkerArgs) -> Result<u8, Failure> {
         };
         RunDir::create(keep)?.write(&manifest, &scenario, &judged)?;
     }
-    print(&(SeedResult::of(&judged.report).to_line() + "\n"));
+    let mut result = SeedResult::of(&judged.report);
+    if let Some(run) = result.run.as_mut().filter(|_| args.met) {
+        run.met = met(&judged.history, &judged.report);
+    }
+    print(&(result.to_line() + "\n"));
     Ok(Exit::Pass as u8)
 }
 

@@ -67,7 +67,7 @@ pub fn tables<'a>(document: &'a Table, key: &str) -> &'a [Value] {
 }
 
 /// Replaces an array of tables; an empty one is left out.
-pub(super) fn set_tables(document: &mut Table, key: &str, tables: Vec<Value>) {
+pub(crate) fn set_tables(document: &mut Table, key: &str, tables: Vec<Value>) {
     match tables.is_empty() {
         true => document.remove(key),
         false => document.insert(key.to_owned(), Value::Array(tables)),
@@ -138,12 +138,12 @@ pub(super) fn without(document: &Table, path: &[&str]) -> Table {
 }
 
 /// A value as a time, if it is one.
-pub(super) fn duration_us(value: &Value) -> Option<u64> {
+pub(crate) fn duration_us(value: &Value) -> Option<u64> {
     Some(value.as_str()?.parse::<Duration>().ok()?.us())
 }
 
 /// A time of the document, if it is written.
-pub(super) fn time(document: &Table, path: &[&str]) -> Option<u64> {
+pub(crate) fn time(document: &Table, path: &[&str]) -> Option<u64> {
     duration_us(get(document, path)?)
 }
 

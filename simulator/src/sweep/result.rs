@@ -204,6 +204,9 @@ pub struct RunFacts {
     /// How clients fared before anything went wrong, by service.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub warmup: BTreeMap<String, Warmup>,
+    /// Where a search asked for it: what the run met ([`crate::explore::met`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub met: Vec<String>,
 }
 
 /// What clients of one service saw in the warm-up.
@@ -296,6 +299,7 @@ fn facts(report: &Report) -> RunFacts {
         measures: measures(report),
         figures: report.figures.clone(),
         warmup: warmup(report),
+        met: Vec::new(),
     }
 }
 

@@ -88,13 +88,8 @@ impl MarkInput<'_> {
 
     /// Whether a fault is in force.
     fn is_faulty(&self, at_us: u64) -> bool {
-        self.spans.iter().any(|span| is_in_force(span, at_us))
+        self.spans.iter().any(|span| span.is_in_force(at_us))
     }
-}
-
-fn is_in_force(span: &FaultSpan, at_us: u64) -> bool {
-    span.installed_us.is_some_and(|from_us| from_us <= at_us)
-        && span.healed_us.is_none_or(|to_us| at_us < to_us)
 }
 
 fn leaderless(timeline: &Timeline) -> Vec<Span> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{CoverageMark, MarkInput, is_in_force};
+use super::{CoverageMark, MarkInput};
 use crate::timeline::Reported;
 use squall_history::NodeEvent;
 
@@ -197,7 +197,7 @@ fn overlapping_faults(input: &MarkInput) -> u64 {
     let begun = spans.filter_map(|(index, span)| Some((index, span.installed_us?)));
     let overlapping = begun.filter(|(index, at_us)| {
         let before = input.spans[..*index].iter();
-        before.clone().any(|other| is_in_force(other, *at_us))
+        before.clone().any(|other| other.is_in_force(*at_us))
     });
     overlapping.count() as u64
 }

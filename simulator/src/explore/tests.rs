@@ -1,0 +1,100 @@
+//! The search: what it keeps, what it varies, and that it makes the same choices again.
+
+use super::*;
+
+const SCENARIO: &str = r#"
+name = "small"
+
+[cluster]
+nodes = 3
+
+[phases]
+warmup = "1s"
+chaos = "10s"
+
+[chaos]
+
+[[workload]]
+service = "cache"
+clients = 4
+think = { min = "10ms", max = "40ms" }
+"#;
+
+fn explorer(seed: u64) -> Explorer {
+    let scenario = Scenario::parse(SCENARIO, "small").expect("it is well formed");
+    Explorer::new(vec![scenario], seed)
+}
+
+fn things(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// Some rounds of runs that each meet something of their own.
+fn rounds(explorer: &mut Explorer, count: usize) -> Vec<Candidate> {
+    let mut all = Vec::new();
+    for _ in 0..count {
+        for candidate in explorer.round().expect("the scenario is well formed") {
+            let met = format!("{}", all.len());
+            explorer.learn(&candidate, vec![met]);
+            all.push(candidate);
+        }
+    }
+    all
+}
+
+#[test]
+fn a_run_is_kept_for_what_no_run_had_met() {
+    let mut explorer = explorer(1);
+    let candidates = explorer.round().expect("the scenario is well formed");
+    assert!(
+        candidates
+            .iter()
+            .all(|candidate| candidate.origin == Origin::Drawn)
+    );
+    let [a, b, c, ..] = candidates.as_slice() else {
+        panic!("a round has more runs than {}", candidates.len());
+    };
+    assert_eq!(explorer.learn(a, things(&["x", "y"])), things(&["x", "y"]));
+    assert_eq!(explorer.learn(b, things(&["x"])), things(&[]));
+    assert_eq!(explorer.learn(c, things(&["x", "z"])), things(&["z"]));
+    assert_eq!((explorer.met(), explorer.kept()), (3, 2));
+    let drawn = Yield { runs: 3, new: 2 };
+    assert_eq!(explorer.yields()[0], ("drawn", drawn));
+    // `y` and `z` were met once, `x` three times.
+    assert_eq!(explorer.rarity(0), 1_000_000 + 333_333);
+}
+
+#[test]
+fn the_same_seed_makes_the_same_choices() {
+    let [a, again, b] = [7, 7, 8].map(|seed| {
+        let candidates = rounds(&mut explorer(seed), 4);
+        let known = |candidate: &Candidate| (candidate.seed, candidate.text());
+        candidates.iter().map(known).collect::<Vec<_>>()
+    });
+    assert!(a == again);
+    assert!(a != b);
+}
+
+#[test]
+fn variations_are_scenarios_of_their_own_and_of_the_same_length() {
+    let mut explorer = explorer(3);
+    let candidates = rounds(&mut explorer, 20);
+    let is_varied = |candidate: &&Candidate| candidate.origin != Origin::Drawn;
+    let varied: Vec<_> = candidates.iter().filter(is_varied).collect();
+    // At least a fifth of what comes after the first round, less what chance takes.
+    assert!(varied.len() > candidates.len() / 8, "{}", varied.len());
+    let mut said = std::collections::BTreeSet::new();
+    for candidate in varied {
+        let scenario = Scenario::parse(&candidate.text(), "varied").expect("it was read before");
+        let plan = Plan::resolve(&scenario, candidate.seed).expect("it was planned before");
+        assert_eq!(
+            (plan.phases.warmup_us, plan.phases.chaos_us),
+            (1_000_000, 10_000_000)
+        );
+        if let Origin::Varied { parent, changes } = &candidate.origin {
+            assert!(*parent < explorer.kept());
+            said.extend(changes.iter().copied());
+        }
+    }
+    assert_eq!(said.len(), 9, "every kind of change is made: {said:?}");
+}

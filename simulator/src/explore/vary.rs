@@ -1,0 +1,188 @@
+//! Variations of a scenario whose faults are written out: one small change at a time.
+//!
+//! A change need not make a scenario; its caller reads the result, and drops what is none. No
+//! change touches phases or promises: a variation takes about as long as what it was made of,
+//! and is judged alike.
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use toml::{Table, Value};
+
+use crate::fault::text::duration_text;
+use crate::shrink::document::{duration_us, set_tables, tables, time};
+
+/// Targets that stand for each other.
+const TARGETS: [&str; 6] = ["leader", "follower", "any", "minority", "majority", "all"];
+/// Where one node is meant.
+const ONE: [&str; 3] = ["leader", "follower", "any"];
+const TRIGGERS: [&str; 4] = ["election", "snapshot", "membership", "acknowledgement"];
+/// Tables whose values may change.
+const CHANGEABLE: [&str; 5] = ["cluster", "network", "disk", "clock", "workload"];
+/// How far a fault is moved: from a message's flight to an election's length.
+const SHIFTS_US: [u64; 6] = [1_000, 5_000, 20_000, 100_000, 500_000, 2_000_000];
+/// No value of a count grows beyond this by variation: a run is to stay as cheap as it was.
+const MOST_COUNT: i64 = 64;
+/// Nor does the number of faults.
+const MOST_FAULTS: usize = 200;
+
+/// Changes one thing, and says what; `None` if there was nothing to change in that way.
+pub(super) fn change(
+    document: &mut Table,
+    other: &Table,
+    rng: &mut ChaCha8Rng,
+) -> Option<&'static str> {
+    let mut faults = tables(document, "fault").to_vec();
+    let said = match rng.random_range(0..10_u64) {
+        0 => drop_one(&mut faults, rng),
+        1 => repeat(&mut faults, rng),
+        2 | 3 => shift(&mut faults, rng),
+        4 => last(&mut faults, rng),
+        5 => swap(&mut faults, rng),
+        6 => retarget(&mut faults, rng),
+        7 => trigger(&mut faults, rng),
+        8 => borrow(&mut faults, tables(other, "fault"), rng),
+        _ => return value(document, rng),
+    };
+    faults.truncate(MOST_FAULTS);
+    set_tables(document, "fault", faults);
+    said
+}
+
+fn pick<T>(items: &[T], rng: &mut ChaCha8Rng) -> Option<usize> {
+    match items.len() {
+        0 => None,
+        count => Some(rng.random_range(0..count as u64) as usize),
+    }
+}
+
+fn one_of(words: &[&'static str], rng: &mut ChaCha8Rng) -> &'static str {
+    words[rng.random_range(0..words.len() as u64) as usize]
+}
+
+fn drop_one(faults: &mut Vec<Value>, rng: &mut ChaCha8Rng) -> Option<&'static str> {
+    faults.remove(pick(faults, rng)?);
+    Some("dropped a fault")
+}
+
+fn repeat(faults: &mut Vec<Value>, rng: &mut ChaCha8Rng) -> Option<&'static str> {
+    let mut again = faults[pick(faults, rng)?].clone();
+    move_by(again.as_table_mut()?, rng);
+    faults.push(again);
+    Some("repeated a fault")
+}
+
+fn shift(faults: &mut [Value], rng: &mut ChaCha8Rng) -> Option<&'static str> {
+    let at = pick(faults, rng)?;
+    move_by(faults[at].as_table_mut()?, rng);
+    Some("moved a fault")
+}
+
+fn move_by(fault: &mut Table, rng: &mut ChaCha8Rng) {
+    let at_us = time(fault, &["at"]).unwrap_or(0);
+    let by_us = SHIFTS_US[rng.random_range(0..SHIFTS_US.len() as u64) as usize];
+    let at_us = match rng.random_range(0..2_u64) {
+        0 => at_us.saturating_sub(by_us),
+        _ => at_us + by_us,
+    };
+    fault.insert("at".into(), duration_text(at_us).into());
+}
+
+fn last(faults: &mut [Value], rng: &mut ChaCha8Rng) -> Option<&'static str> {
+    let at = pick(faults, rng)?;
+    let fault = faults[at].as_table_mut()?;
+    let for_us = time(fault, &["for"])?;
+    fault.insert("for".into(), duration_text(scaled(for_us, rng)).into());
+    Some("made a fault longer or shorter")
+}
+
+/// Twice or four times as much, or as little.
+fn scaled(value: u64, rng: &mut ChaCha8Rng) -> u64 {
+    match rng.random_range(0..4_u64) {
+        0 => value / 4,
+        1 => value / 2,
+        2 => value.saturating_mul(2),
+        _ => value.saturating_mul(4),
+    }
+}
+
+/// Two faults change places in time.
+fn swap(faults: &mut [Value], rng: &mut ChaCha8Rng) -> Option<&'static str> {
+    let (a, b) = (pick(faults, rng)?, pick(faults, rng)?);
+    let at = |fault: &Value| fault.get("at").cloned();
+    let (at_a, at_b) = (at(&faults[a])?, at(&faults[b])?);
+    faults[a].as_table_mut()?.insert("at".into(), at_b);
+    faults[b].as_table_mut()?.insert("at".into(), at_a);
+    (a != b).then_some("swapped two faults")
+}
+
+fn retarget(faults: &mut [Value], rng: &mut ChaCha8Rng) -> Option<&'static str> {
+    let at = pick(faults, rng)?;
+    let fault = faults[at].as_table_mut()?;
+    let is_target = |value: &Value| value.as_str().is_some_and(|text| TARGETS.contains(&text));
+    let targets: Vec<&mut Value> = fault
+        .iter_mut()
+        .flat_map(|(_, value)| match value {
+            Value::Array(array) => array.iter_mut().filter(|value| is_target(value)).collect(),
+            _ => Vec::new(),
+        })
+        .collect();
+    let nth = pick(&targets, rng)?;
+    let alone = targets.len() == 1;
+    let target = targets.into_iter().nth(nth)?;
+    *target = one_of(if alone { &TARGETS } else { &ONE }, rng).into();
+    Some("aimed a fault at another target")
+}
+
+fn trigger(faults: &mut [Value], rng: &mut ChaCha8Rng) -> Option<&'static str> {
+    let at = pick(faults, rng)?;
+    let fault = faults[at].as_table_mut()?;
+    if fault.remove("when").is_none() {
+        fault.insert("when".into(), one_of(&TRIGGERS, rng).into());
+    }
+    Some("let a fault wait for a moment, or not")
+}
+
+/// A few faults of another run that stand together.
+fn borrow(faults: &mut Vec<Value>, others: &[Value], rng: &mut ChaCha8Rng) -> Option<&'static str> {
+    let from = pick(others, rng)?;
+    let count = rng.random_range(1..=4_u64) as usize;
+    faults.extend(others[from..].iter().take(count).cloned());
+    Some("borrowed faults of another run")
+}
+
+/// A time, a share or a count of the cluster or its clients.
+fn value(document: &mut Table, rng: &mut ChaCha8Rng) -> Option<&'static str> {
+    let mut leaves = Vec::new();
+    for (key, value) in document.iter_mut() {
+        if CHANGEABLE.contains(&key.as_str()) {
+            collect(value, &mut leaves);
+        }
+    }
+    let nth = pick(&leaves, rng)?;
+    let leaf = leaves.into_iter().nth(nth)?;
+    *leaf = changed(leaf, rng)?;
+    Some("changed a value")
+}
+
+fn collect<'a>(value: &'a mut Value, leaves: &mut Vec<&'a mut Value>) {
+    match value {
+        Value::Table(table) => table
+            .iter_mut()
+            .for_each(|(_, value)| collect(value, leaves)),
+        Value::Array(array) => array.iter_mut().for_each(|value| collect(value, leaves)),
+        _ => leaves.push(value),
+    }
+}
+
+fn changed(value: &Value, rng: &mut ChaCha8Rng) -> Option<Value> {
+    if let Some(us) = duration_us(value) {
+        return Some(duration_text(scaled(us, rng)).into());
+    }
+    if let Value::Integer(count) = value {
+        let most = MOST_COUNT.max(*count);
+        let count = scaled(u64::try_from(*count).ok()?, rng);
+        return Some(i64::try_from(count).ok()?.clamp(1, most).into());
+    }
+    let share: u64 = value.as_str()?.strip_suffix('%')?.parse().ok()?;
+    Some(format!("{}%", scaled(share.max(1), rng).min(100)).into())
+}
