@@ -267,3 +267,43 @@ fn a_leader_whose_raft_has_ended_ends_as_well() {
     let reason = &judged.report.reason;
     assert_eq!(judged.report.verdict, RunVerdict::Pass, "{reason}");
 }
+
+/// A leader that is asked to stop waits for its successor; when another fault kills it meanwhile,
+/// the process that is started in its place was asked nothing. It was killed ten seconds later.
+#[test]
+fn a_node_that_was_killed_while_it_stopped_is_not_killed_again() {
+    let text = r#"
+name = "stop-overtaken"
+[cluster]
+nodes = 3
+[phases]
+warmup = "1s"
+chaos = "14s"
+[[workload]]
+service = "cache"
+think = "50ms"
+[[fault]]
+at = "900ms"
+isolate = ["leader"]
+for = "1s"
+[[fault]]
+at = "1s"
+stop = ["node-1", "node-2", "node-3"]
+for = "3s"
+[[fault]]
+at = "1050ms"
+kill = ["all"]
+for = "500ms"
+"#;
+    let scenario = Scenario::parse(text, "stop-overtaken.toml").expect("a valid scenario");
+    let judged = run::run(&scenario, 1, "").expect("the simulation works");
+    let reason = &judged.report.reason;
+    assert_eq!(judged.report.verdict, RunVerdict::Pass, "{reason}");
+    let last_healed = faults(&judged.history).map(|(at_us, _)| at_us).max();
+    assert!(last_healed < Some(6_000_000), "{last_healed:?}");
+    let killed = nodes(&judged.history);
+    let killed = killed
+        .filter(|(_, event)| matches!(event, NodeEvent::Stopped { why } if why == "killed"))
+        .count();
+    assert_eq!(killed, 3);
+}

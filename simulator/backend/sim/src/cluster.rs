@@ -399,7 +399,8 @@ impl Cluster {
         }
     }
 
-    /// SIGTERM: the node hands over and stops; killed if that takes longer than `limit`.
+    /// SIGTERM: the node hands over and stops; killed if that takes longer than `limit`. What
+    /// runs in its place, when another fault has ended and started it meanwhile, goes on.
     pub async fn stop(&self, node: usize, limit: Nanos) {
         let handle = self.machines[node].node.borrow().clone();
         if let Some(handle) = handle.and_then(|handle| handle.node()) {
@@ -410,8 +411,13 @@ impl Cluster {
                 stopped.set(true);
             });
             let deadline = self.executor.now() + limit;
-            while !done.get() && self.executor.now() < deadline {
+            // The other half of `done` is dropped with the process that was asked.
+            let has_ended = || !done.get() && Rc::strong_count(&done) == 1;
+            while !done.get() && !has_ended() && self.executor.now() < deadline {
                 self.rest(Duration::from_millis(1)).await;
+            }
+            if has_ended() {
+                return;
             }
             if done.get() {
                 // It said so itself; what is left of it goes quietly.
