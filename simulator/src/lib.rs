@@ -15,6 +15,7 @@
 //! - [`shrink`]: the smallest run that still fails
 //! - [`run_dir`]: what a run leaves behind · [`environment`]: what made it
 //! - `track_record`: planted bugs, hunted (feature `planted`)
+//! - [`player`]: what the player of a run's page plays
 //! - [`explain`]: why a run failed, in plain words
 //! - [`trace`]: what happened, moment by moment
 //! - [`run`]: a scenario's way to its verdict
@@ -43,6 +44,7 @@ pub mod compare;
 pub mod environment;
 pub mod explain;
 pub mod explore;
+pub mod player;
 pub mod run;
 pub mod run_dir;
 pub mod shrink;

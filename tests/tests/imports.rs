@@ -42,6 +42,7 @@ const SIMULATOR: &[Rule] = &[
     ("ci", &[]),
     ("trace", &["backends"]),
     ("explain", &["backends", "run", "trace"]),
+    ("player", &["backends", "explain", "trace"]),
     ("compare", &["run_dir", "sweep"]),
     ("shrink", &[]),
     // What others need to put their own system there, under one name.

@@ -21,7 +21,8 @@ Examples:
 
 A run directory holds scenario.toml, plan.txt, history.jsonl, nodes/, report.json and
 report.md; `squall replay` and `squall check` take it. One that holds the run of another
-scenario or seed is left alone.
+scenario or seed is left alone. A simulated run that breaks a check is made once more, and
+leaves report.html, whose player shows the messages around what broke.
 
 A scenario with variants runs each of them, into a directory of its own below that of the
 run, and compares them in variants.md and variants.json; `--set variant=NAME` runs one.";
@@ -107,6 +108,9 @@ pub struct RunArgs {
     pub node_binary: Option<PathBuf>,
     #[command(flatten)]
     pub machines: ForMachines,
+    /// Do not make a run again that breaks a check, for a page with its messages.
+    #[arg(long)]
+    pub no_page: bool,
     /// Do not show how the run stands while it works.
     #[arg(short, long)]
     pub quiet: bool,

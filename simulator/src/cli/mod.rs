@@ -23,6 +23,7 @@ mod merge;
 mod one_run;
 mod page;
 mod plant;
+mod player;
 mod progress_bar;
 mod replay;
 mod replayed;

@@ -6,11 +6,11 @@ use super::args::{Format, RunArgs};
 use super::exit::{Exit, Failure};
 use super::interrupt::Interrupt;
 use super::live::Live;
-use super::{print, progress, style, verify};
+use super::{page, print, progress, style, tell, verify};
 use crate::backends::{Backend, LogFilter, LogLine, Logs, Options};
 use crate::environment::Environment;
 use crate::plan::Plan;
-use crate::report;
+use crate::report::{self, RunVerdict};
 use crate::run::{self, Judged};
 use crate::run_dir::{Manifest, RunDir, log_name};
 use crate::scenario::Scenario;
@@ -51,6 +51,9 @@ pub(super) fn run_one(
     }
     if judged.report.verdict.exit_code() != Exit::Pass as u8 {
         show_last_lines(&judged.logs, dir.path());
+    }
+    if judged.report.verdict == RunVerdict::Violation && !args.no_page {
+        leave_page(args, dir.path());
     }
     let is_repeatable = !args.verify || verify::verify(args, dir.path())?;
     Ok((judged, is_repeatable))
@@ -104,6 +107,18 @@ fn show(format: Format, judged: &Judged, dir: &Path) {
             print(&report::text(&judged.report, style(), Some(&dir)));
         }
         Format::Json => print(&judged.report.to_json()),
+    }
+}
+
+/// Leaves a page with the messages around what broke. A run that has been judged is none the
+/// worse for a page that cannot be made.
+fn leave_page(args: &RunArgs, dir: &Path) {
+    if !args.backend.info.simulated {
+        return;
+    }
+    match page::write(dir, None, None) {
+        Ok(page) => tell(&format!("page with a player: {}", page.display())),
+        Err(failure) => tell(&format!("warning: no page: {}", failure.message)),
     }
 }
 

@@ -4,26 +4,36 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::exit::Failure;
-use super::print;
+use super::player::{Messages, Stored};
 use crate::report::{Report, html};
 use crate::run_dir::{PAGE, RESOURCES, RunDir, RunDirError};
 use crate::sweep::{self, store};
 
-/// Writes the page of whatever the directory holds, and prints where it is.
-pub(super) fn write(dir: &Path, out: Option<&Path>) -> Result<(), Failure> {
-    let page = match store::is_sweep(dir) {
-        true => of_sweep(dir)?,
-        false if RunDir::is_at(dir) => of_run(dir)?,
+/// Writes the page of whatever the directory holds; where it is. `messages` are those of a
+/// run's player.
+pub(super) fn write(
+    dir: &Path,
+    out: Option<&Path>,
+    messages: Option<Messages>,
+) -> Result<PathBuf, Failure> {
+    let page = match RunDir::is_at(dir) && !store::is_sweep(dir) {
+        true => of_run(dir, messages)?,
+        false if messages.is_some() => {
+            return Err(Failure::usage(format!(
+                "{}: no run directory, and --messages is for the page of a run",
+                dir.display()
+            )));
+        }
+        false if store::is_sweep(dir) => of_sweep(dir)?,
         false => of_variants(dir)?,
     };
     let out = out.map_or_else(|| dir.join(PAGE), PathBuf::from);
     fs::write(&out, page).map_err(|e| Failure::at(&out, &e))?;
-    print(&format!("{}\n", out.display()));
-    Ok(())
+    Ok(out)
 }
 
-fn of_run(path: &Path) -> Result<String, Failure> {
-    let (dir, _) = RunDir::open(path)?;
+fn of_run(path: &Path, messages: Option<Messages>) -> Result<String, Failure> {
+    let (dir, manifest) = RunDir::open(path)?;
     let report = dir.report()?;
     let (header, history) = dir.history()?;
     if history.sha256(&header) != report.sim.history_sha256 {
@@ -34,7 +44,15 @@ fn of_run(path: &Path) -> Result<String, Failure> {
     }
     let samples = dir.samples()?;
     let malformed = |e| Failure::usage(format!("{}: {e}", path.join(RESOURCES).display()));
-    html::run_page(&report, &history, samples.as_deref()).map_err(malformed)
+    let stored = Stored {
+        path,
+        dir: &dir,
+        manifest: &manifest,
+        report: &report,
+        history: &history,
+    };
+    let player = stored.player(messages)?;
+    html::run_page(&report, &history, samples.as_deref(), Some(&player)).map_err(malformed)
 }
 
 fn of_sweep(dir: &Path) -> Result<String, Failure> {

@@ -1,13 +1,15 @@
 //! `squall report`: a stored run or sweep, in another form.
 //!
-//! It runs nothing and judges nothing: what is shown is what was stored, so it says what the
-//! run said when it was made. `squall check` is what judges anew.
+//! It judges nothing: what is shown is what was stored, so it says what the run said when it
+//! was made. `squall check` is what judges anew. Only for the messages of a page's player is a
+//! run made again.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 
 use super::exit::{Exit, Failure};
+use super::player::Messages;
 use super::{page, print, style, tell};
 use crate::report::{self, Report};
 use crate::run_dir::RunDir;
@@ -18,6 +20,7 @@ Examples:
   squall report runs/failure-recovery-1
   squall report runs/failure-recovery-1 --markdown > report.md
   squall report runs/failure-recovery-1 --html
+  squall report runs/failure-recovery-1 --html --messages notable
   squall report sweeps/leader-kill --csv figures/
 
 The exit code says whether the report could be made, not what it says: 0, 64 or 70.";
@@ -41,11 +44,21 @@ pub struct ReportArgs {
     /// Where the web page goes [default: report.html in the directory].
     #[arg(long, value_name = "FILE", requires = "html")]
     pub out: Option<PathBuf>,
+    /// Messages that the page's player shows; for them the run is made again. Those around what
+    /// matters as far as three megabytes go (`notable`), around an operation, a time or what
+    /// broke, all, or none [default: notable if a check is broken, otherwise none].
+    #[arg(
+        long,
+        value_name = "none|notable|all|violation|OPERATION|TIME",
+        requires = "html"
+    )]
+    pub messages: Option<Messages>,
 }
 
 pub(super) fn report(args: &ReportArgs) -> Result<u8, Failure> {
     if args.html {
-        page::write(&args.dir, args.out.as_deref())?;
+        let page = page::write(&args.dir, args.out.as_deref(), args.messages)?;
+        print(&format!("{}\n", page.display()));
         return Ok(Exit::Pass as u8);
     }
     match store::is_sweep(&args.dir) {

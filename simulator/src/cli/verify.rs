@@ -53,6 +53,7 @@ fn repeat(args: &RunArgs, out: &Path) -> Result<(), Failure> {
     (command.arg("run").arg(&args.scenario.scenario))
         .args(["--seed", &args.seed.to_string(), "--format", "json"])
         .args(["--backend", args.backend.info.name])
+        .arg("--no-page")
         .arg("--out")
         .arg(out)
         .stdout(Stdio::null());

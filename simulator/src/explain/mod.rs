@@ -10,6 +10,7 @@
 //! what was to be written there; [`log_time`] and [`streams`] look at how time and invalidations
 //! went on.
 
+mod answered;
 mod appends;
 mod applied;
 mod around;
@@ -37,6 +38,7 @@ use std::fmt;
 use crate::report::{Report, RunVerdict};
 use crate::run::Judged;
 use crate::trace::Trace;
+pub use answered::{Answered, LaterLeader, Story};
 use case::{Case, Cluster};
 pub use sentence::Sentence;
 
@@ -57,15 +59,25 @@ pub struct Chapter {
 
 /// Explains a run of which all messages were recorded.
 pub fn of_run(judged: &Judged) -> Explanation {
-    let trace = Trace::new(
+    explain(&trace_of(judged), &judged.report, Cluster::of(&judged.plan))
+}
+
+/// As [`of_run`], as data: who answered, and what was left out.
+pub fn story(judged: &Judged) -> Story {
+    let (trace, cluster) = (trace_of(judged), Cluster::of(&judged.plan));
+    let explanation = explain(&trace, &judged.report, cluster);
+    answered::story(&Case::new(&trace, &judged.report, cluster), &explanation)
+}
+
+fn trace_of(judged: &Judged) -> Trace<'_> {
+    Trace::new(
         format!("{} seed {}", judged.report.scenario, judged.report.seed),
         &judged.history,
         &judged.logs,
         &judged.traced,
         None,
         None,
-    );
-    explain(&trace, &judged.report, Cluster::of(&judged.plan))
+    )
 }
 
 fn explain(trace: &Trace, report: &Report, cluster: Cluster) -> Explanation {

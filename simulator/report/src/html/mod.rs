@@ -11,6 +11,7 @@ mod lanes;
 mod over_time;
 pub mod page;
 mod percentiles;
+pub mod player;
 pub mod plot;
 mod resource_plots;
 mod run_page;

@@ -12,10 +12,12 @@ use crate::words::{data_loss, sentence};
 use crate::{sections, tables};
 
 use super::page::{Graphs, facts, graphs, page, section};
+use super::player::{self, Player};
 use super::plot::Plot;
 use super::{findings, lanes, over_time, percentiles, resource_plots, summary, time_axis};
 
-/// A run as one HTML document. `samples` is the text of its `resources.csv`, if it has one.
+/// A run as one HTML document. `samples` is the text of its `resources.csv`, if it has one;
+/// `player` is what its player plays.
 ///
 /// # Errors
 /// What is wrong with the samples.
@@ -23,13 +25,20 @@ pub fn run_page(
     report: &Report,
     history: &History,
     samples: Option<&str>,
+    player: Option<&Player>,
 ) -> Result<String, String> {
     let over_time = measured(history);
     let used = samples.map(|csv| resources(csv, &over_time.windows));
-    Ok(document(report, &over_time, used.transpose()?.as_ref()))
+    let used = used.transpose()?;
+    Ok(document(report, &over_time, used.as_ref(), player))
 }
 
-fn document(report: &Report, seen: &OverTime, used: Option<&Resources>) -> String {
+fn document(
+    report: &Report,
+    seen: &OverTime,
+    used: Option<&Resources>,
+    player: Option<&Player>,
+) -> String {
     let grid = time_axis::grid(&seen.windows);
     let plots = over_time::plots(report, seen);
     let used_plots = used.map_or(Vec::new(), |used| resource_plots::plots(report, used));
@@ -68,6 +77,7 @@ fn document(report: &Report, seen: &OverTime, used: Option<&Resources>) -> Strin
     let body = html! {
         (summary::summary(report))
         (evidence(report))
+        @if let Some(player) = player { (player::section(player)) }
         (in_time(report, &time))
         @for shown in sections.iter().flatten() { (section(shown)) }
     };

@@ -1,0 +1,185 @@
+//! What the player of a run's page plays, and the replay that its messages come from.
+
+use std::path::Path;
+use std::str::FromStr;
+
+use super::exit::Failure;
+use super::replayed::StoredRun;
+use super::tell;
+use crate::backends::trace::Traced;
+use crate::backends::{Logs, Options, TraceFilter};
+use crate::explain;
+use crate::history::History;
+use crate::plan::Plan;
+use crate::player::{MOST_BYTES, Recording, Shown, moments, player};
+use crate::report::html::player::Player;
+use crate::report::{Report, Verdict};
+use crate::run::Judged;
+use crate::run_dir::{Manifest, RunDir, shell_word};
+use crate::trace::around::Around;
+use crate::trace::{Trace, end_us};
+
+/// How much is shown before and after what was asked for, microseconds.
+const MARGIN_US: i64 = 1_000_000;
+
+/// Which messages the player shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Messages {
+    /// None: nothing is made again.
+    None,
+    /// Around what matters, as far as the page has room.
+    Notable,
+    /// All, however large the page gets.
+    All,
+    /// Around an operation, a time, or what broke.
+    Around(Around),
+}
+
+impl FromStr for Messages {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(match text {
+            "none" => Self::None,
+            "notable" => Self::Notable,
+            "all" => Self::All,
+            text => Self::Around(text.parse().map_err(|_| {
+                "expected `none`, `notable`, `all`, `violation`, an operation by its number such \
+                 as 812, or a time such as 12.3s"
+                    .to_owned()
+            })?),
+        })
+    }
+}
+
+/// A stored run, for its page.
+pub(super) struct Stored<'a> {
+    pub(super) path: &'a Path,
+    pub(super) dir: &'a RunDir,
+    pub(super) manifest: &'a Manifest,
+    pub(super) report: &'a Report,
+    pub(super) history: &'a History,
+}
+
+impl Stored<'_> {
+    /// What its player plays. Where nothing is said, the messages of a run that broke a check
+    /// are recorded, if that can be done: otherwise the page says why it was not.
+    ///
+    /// # Errors
+    /// What was asked for cannot be had.
+    pub(super) fn player(&self, messages: Option<Messages>) -> Result<Player, Failure> {
+        let is_wanted = match messages {
+            Some(messages) => messages != Messages::None,
+            None => is_broken(self.report) && self.manifest.is_repeatable(),
+        };
+        let recorded = is_wanted.then(|| self.record()).transpose();
+        let (judged, note) = match (recorded, messages) {
+            (Ok(judged), _) => (judged, None),
+            (Err(failure), Some(_)) => return Err(failure),
+            (Err(failure), None) => {
+                let note = format!("no messages could be recorded: {}", failure.message);
+                tell(&format!("warning: {note}"));
+                (None, Some(format!("Of this run {note}.")))
+            }
+        };
+        let shown = match messages {
+            Some(Messages::All) => Shown::All,
+            Some(Messages::Around(around)) => {
+                let window = around.window(self.history, &self.report.checks, MARGIN_US);
+                Shown::Window(window.map_err(Failure::usage)?)
+            }
+            Some(Messages::None | Messages::Notable) | None => Shown::Notable,
+        };
+        let mut player = self.played(judged.as_ref(), shown);
+        let note = note.or_else(|| self.note(&player, judged.is_some()));
+        player.notes.extend(note);
+        Ok(player)
+    }
+
+    fn played(&self, judged: Option<&Judged>, shown: Shown) -> Player {
+        let (none, no_logs) = (Traced::default(), Logs::default());
+        let traced = judged.map_or(&none, |judged| &judged.traced);
+        let title = format!("{} seed {}", self.report.scenario, self.report.seed);
+        let trace = Trace::new(title, self.history, &no_logs, traced, None, None);
+        let plan = self.plan();
+        let story = judged.filter(|judged| is_broken(&judged.report));
+        let story = story.map(explain::story);
+        let recording = Recording {
+            trace: &trace,
+            report: self.report,
+            plan: plan.as_ref(),
+            has_messages: judged.is_some(),
+            story: story.as_ref(),
+        };
+        player(&recording, shown, MOST_BYTES)
+    }
+
+    /// Makes the run again, and records its messages.
+    fn record(&self) -> Result<Judged, Failure> {
+        let stored = StoredRun::open(self.path)?;
+        stored.dir.must_have_verdict()?;
+        let options = Options {
+            trace: Some(TraceFilter {
+                // Only an explanation asks what entries did.
+                applied: is_broken(self.report),
+                states_at_us: moments(end_us(self.history)),
+                ..TraceFilter::default()
+            }),
+            ..Options::default()
+        };
+        stored.run_alike(self.path, options)
+    }
+
+    /// `None` if the scenario cannot be read any more: then some links are not known to be cut.
+    fn plan(&self) -> Option<Plan> {
+        let seed = self.manifest.seed;
+        let scenario = self.dir.scenario(self.manifest).ok()?.draw(seed).ok()?;
+        Plan::resolve(&scenario, seed).ok()
+    }
+
+    /// How there would be more.
+    fn note(&self, player: &Player, has_messages: bool) -> Option<String> {
+        let path = self.path.display().to_string();
+        let command = format!("squall report {} --html --messages", shell_word(&path));
+        if !has_messages {
+            return Some(match self.manifest.is_repeatable() {
+                true => format!(
+                    "Messages are not shown, since a run records none: `{command} notable` makes \
+                     it again with them."
+                ),
+                false => format!(
+                    "Messages are not shown: on {} none are recorded.",
+                    self.manifest.backend
+                ),
+            });
+        }
+        let is_whole = player.windows.as_slice() == [(0, player.end)];
+        (!is_whole).then(|| format!("`{command} all` shows everything."))
+    }
+}
+
+fn is_broken(report: &Report) -> bool {
+    let mut checks = report.checks.iter();
+    checks.any(|check| check.verdict == Verdict::Fail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_asked_for_by_word_operation_or_time() {
+        for (text, expected) in [
+            ("none", Messages::None),
+            ("notable", Messages::Notable),
+            ("all", Messages::All),
+            ("violation", Messages::Around(Around::Violation)),
+            ("812", Messages::Around(Around::Operation(812))),
+            ("2.5s", Messages::Around(Around::Time(2_500_000))),
+        ] {
+            assert_eq!(text.parse(), Ok(expected));
+        }
+        let error = "some".parse::<Messages>().expect_err("no such word");
+        assert!(error.contains("`notable`"), "{error}");
+    }
+}

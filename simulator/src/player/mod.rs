@@ -1,0 +1,76 @@
+//! Makes what the player of a run's page plays: from the history alone, or with the messages of
+//! a replay.
+//!
+//! Roles, faults, phases and what nodes said are of the whole run ([`base`]). [`details`] has
+//! operations and messages, which are many: of the stretches that [`windows`] chooses, what
+//! matters most first, as far as the page has room. [`faults`] says which links each fault cut,
+//! [`indexes`] how logs grew, [`broken`] who answered the operations that a check shows.
+
+mod base;
+mod broken;
+mod details;
+mod faults;
+mod indexes;
+mod parties;
+#[cfg(test)]
+mod tests;
+mod texts;
+mod windows;
+
+use crate::explain::Story;
+use crate::plan::Plan;
+use crate::report::Report;
+use crate::report::html::player::Player;
+use crate::trace::{Trace, Window};
+use parties::Parties;
+
+pub use indexes::moments;
+
+/// What all that is played takes in a page at most, unless more is asked for: with everything
+/// else, the page of a minute of chaos stays below three megabytes.
+pub const MOST_BYTES: usize = 2_400_000;
+
+/// A run to be played.
+pub struct Recording<'t, 'a> {
+    /// Of the whole run.
+    pub trace: &'t Trace<'a>,
+    pub report: &'t Report,
+    /// Says which sides partitions have.
+    pub plan: Option<&'t Plan>,
+    /// Whether the run was made again, so that the trace has its messages.
+    pub has_messages: bool,
+    /// Why it failed, of a run that did and was made again.
+    pub story: Option<&'t Story>,
+}
+
+/// Of which stretches operations and messages are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// Around what matters: what broke, changes of leaders, faults, outages; then the rest, as
+    /// far as there is room.
+    Notable,
+    /// Of this one, however much it is.
+    Window(Window),
+    /// Of the whole run, however much it is.
+    All,
+}
+
+/// Everything that the player needs. Where `shown` leaves a choice, it takes at most
+/// `most_bytes` in the page, or what is of the whole run in any case if that is more.
+pub fn player(seen: &Recording, shown: Shown, most_bytes: usize) -> Player {
+    let parties = Parties::of(seen.trace, seen.report);
+    let base = base::base(seen, &parties);
+    let mut room = match shown {
+        Shown::Notable => most_bytes.saturating_sub(base.json().len()),
+        Shown::Window(_) | Shown::All => usize::MAX,
+    };
+    loop {
+        let mut player = base.clone();
+        details::add(&mut player, seen, &parties, shown, room);
+        // What a row takes is estimated, so it may take more.
+        if room == usize::MAX || room == 0 || player.json().len() <= most_bytes {
+            return player;
+        }
+        room = room / 10 * 9;
+    }
+}
