@@ -4,7 +4,7 @@
 use super::Recording;
 use crate::backends::trace::time;
 use crate::check::words::outcome;
-use crate::explain::Answered;
+use crate::explain::{Answered, Story};
 use crate::history::{Operation, operations};
 use crate::report::duration;
 use crate::report::html::player::{Answer, Violation};
@@ -64,11 +64,20 @@ fn violation(
             .or(of_lines)
             .unwrap_or(i64::MAX),
         message: worst.and_then(|answer| answer.message),
-        steps: story.map_or(Vec::new(), |story| {
-            story.steps.iter().take(MOST_STEPS).cloned().collect()
-        }),
+        steps: story.map_or(Vec::new(), steps),
         answers,
     }
+}
+
+/// Each once: of several operations, the same may be said.
+fn steps(story: &Story) -> Vec<String> {
+    let mut steps: Vec<String> = Vec::new();
+    for step in &story.steps {
+        if steps.len() < MOST_STEPS && !steps.contains(step) {
+            steps.push(step.clone());
+        }
+    }
+    steps
 }
 
 fn answer(operation: &Operation, answered: Option<&Answered>) -> Answer {

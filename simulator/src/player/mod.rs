@@ -12,8 +12,6 @@ mod details;
 mod faults;
 mod indexes;
 mod parties;
-#[cfg(test)]
-mod tests;
 mod texts;
 mod windows;
 

@@ -165,6 +165,33 @@ impl Browser {
         self.call("Input.dispatchMouseEvent", event);
     }
 
+    /// Puts a finger there, and takes it away.
+    pub fn touch(&mut self, x: f64, y: f64) {
+        let point = json!([{ "x": x, "y": y }]);
+        for (kind, points) in [("touchStart", point), ("touchEnd", json!([]))] {
+            let event = json!({ "type": kind, "touchPoints": points });
+            self.call("Input.dispatchTouchEvent", event);
+        }
+    }
+
+    /// From now on, as for somebody who wants no movement.
+    pub fn reduce_motion(&mut self) {
+        let feature = json!({ "name": "prefers-reduced-motion", "value": "reduce" });
+        self.call(
+            "Emulation.setEmulatedMedia",
+            json!({ "media": "", "features": [feature] }),
+        );
+    }
+
+    /// Lets the page go on for a while.
+    pub fn pause_ms(&mut self, ms: u32) {
+        let expression = format!("new Promise((done) => setTimeout(done, {ms}))");
+        self.call(
+            "Runtime.evaluate",
+            json!({ "expression": expression, "awaitPromise": true }),
+        );
+    }
+
     pub fn key(&mut self, key: &str) {
         for kind in ["keyDown", "keyUp"] {
             self.call(

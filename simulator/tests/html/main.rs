@@ -4,6 +4,7 @@
 mod command;
 
 mod browser;
+mod player;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

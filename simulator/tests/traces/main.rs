@@ -1,6 +1,7 @@
 //! Traces of runs: what is recorded, that recording changes nothing, and the forms for viewers.
 
 mod forms;
+mod player;
 mod recording;
 mod states;
 

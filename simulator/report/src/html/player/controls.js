@@ -89,12 +89,25 @@ const showList = () => {
 
 // The scrubber.
 const share = (at) => (100 * (at - state.view[0])) / (state.view[1] - state.view[0]);
+// What overlaps stands one beneath the other, as far as there is room.
+const stacked = (bars) => {
+  const MOST = 4, free = [];
+  return bars.map((bar) => {
+    const place = free.findIndex((until) => until <= bar[0]);
+    const level = place >= 0 ? place : Math.min(free.length, MOST - 1);
+    free[level] = Math.max(bar[1], free[level] ?? 0);
+    return [...bar.slice(0, 4), level];
+  });
+};
 const lane = (name, bars) => {
   const track = scrubber.querySelector(`[data-lane=${name}]`);
-  const shown = bars.filter(([from, to]) => to >= state.view[0] && from <= state.view[1]);
-  track.replaceChildren(...shown.map(([from, to, label, kind]) => {
+  const levels = stacked(bars.map((bar) => [bar[0], bar[1], bar[2], bar[3] ?? ""]));
+  track.style.setProperty("--levels", Math.max(1, ...levels.map((bar) => bar[4] + 1)));
+  const shown = levels.filter(([from, to]) => to >= state.view[0] && from <= state.view[1]);
+  track.replaceChildren(...shown.map(([from, to, label, kind, level]) => {
     const left = Math.max(0, share(from)), right = Math.min(100, share(to));
-    const bar = html("i", { className: kind ?? "", title: label, textContent: label });
+    const bar = html("i", { className: kind, title: label, textContent: label });
+    bar.style.setProperty("--level", level);
     bar.style.left = `${left}%`;
     bar.style.width = `${Math.max(0, right - left)}%`;
     return bar;
@@ -104,8 +117,9 @@ const showScrubber = () => {
   const ends = (spans) => spans.map((span, nth) => [...span, nth + 1 < spans.length ? spans[nth + 1][0] : played.end]);
   lane("phase", ends(played.phases).map(([from, name, to]) => [from, to, name]));
   lane("fault", played.faults.map((fault) => [fault.from, fault.to, fault.words, fault.status === "installed" ? fault.group : fault.status]));
-  lane("leader", played.roles.flatMap((spans, node) => ends(spans).filter((span) => span[1] === "leader")
-    .map(([from, , term, to]) => [from, to, `${played.nodes[node]} t${term}`, `n${node % 10}`])));
+  const leading = played.roles.flatMap((spans, node) => ends(spans).filter((span) => span[1] === "leader")
+    .map(([from, , term, to]) => [from, to, `${played.nodes[node]} t${term}`]));
+  lane("leader", leading.sort((a, b) => a[0] - b[0]));
   lane("down", played.outages.map(([from, to, words]) => [from, to, words]));
   lane("recorded", played.windows.map(([from, to]) => [from, to, ""]));
   lane("broken", played.violations.map((violation) => [violation.at, violation.at, violation.check]));

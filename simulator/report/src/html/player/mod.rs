@@ -62,7 +62,6 @@ pub fn section(player: &Player) -> Markup {
             noscript { p.note { "The player needs the script of this page." } }
             div.live hidden {
                 (picture(player))
-                (controls(player))
                 (tables(player))
             }
         }
@@ -105,7 +104,7 @@ fn picture(player: &Player) -> Markup {
         player.nodes.len()
     );
     html! {
-        p.now {
+        p.standing {
             b.clock {} span.where {} span.inforce {} span.recorded {}
         }
         div.side {
@@ -119,6 +118,7 @@ fn picture(player: &Player) -> Markup {
                 }
                 (legend())
             }
+            div.steer { (controls(player)) }
             div.list {
                 p.said aria-live="polite" {}
                 ol.moments aria-label="What happens around this moment" {}
@@ -150,17 +150,17 @@ fn legend() -> Markup {
 
 fn controls(player: &Player) -> Markup {
     let named = [
-        ("home", "⏮", "Begin of the run (Home)"),
+        ("home", "|◀", "Begin of the run (Home)"),
         (
             "before",
-            "⏪",
+            "◀◀",
             "Fault or change of leaders before (Page Up)",
         ),
         ("back", "◀ step", "One event back (left arrow)"),
         ("play", "▶", "Play (space)"),
         ("on", "step ▶", "One event on (right arrow)"),
-        ("after", "⏩", "Next fault or change of leaders (Page Down)"),
-        ("end", "⏭", "End of the run (End)"),
+        ("after", "▶▶", "Next fault or change of leaders (Page Down)"),
+        ("end", "▶|", "End of the run (End)"),
     ];
     let named = named.map(|(does, text, label)| button(does, text, label));
     html! {

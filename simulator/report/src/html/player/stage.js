@@ -38,6 +38,7 @@ class Stage {
     });
     // Above nodes, so that what is looked at is not hidden by them.
     this.chosen = make(svg, "g");
+    this.labels = make(svg, "g", { class: "labels" });
     this.lay();
   }
 
@@ -62,8 +63,9 @@ class Stage {
   lay() {
     const width = Math.max(280, this.svg.parentElement.clientWidth);
     const count = this.nodes.length;
-    const acrossRow = Math.max(1, Math.min(played.clients.length, Math.floor((width - 10) / 58)));
-    const rows = Math.ceil(played.clients.length / acrossRow);
+    const most = Math.max(1, Math.floor((width - 10) / 58));
+    const rows = Math.ceil(played.clients.length / most);
+    const acrossRow = Math.max(1, Math.ceil(played.clients.length / rows));
     const across = Math.min(width / 2 - 48, 250);
     const down = Math.min(across * 0.8, 165) + (count > 7 ? 30 : 0);
     const middle = [width / 2, down + NODE + 16];
@@ -167,6 +169,7 @@ class Stage {
   drawMessages(at, glow, chosen) {
     this.flights.replaceChildren();
     this.chosen.replaceChildren();
+    this.labels.replaceChildren();
     const MOST = 250, MOST_LABELS = 10;
     const all = underWay(at, glow).filter((message) => message !== chosen);
     const parked = new Map();
@@ -212,7 +215,8 @@ class Stage {
     const shown = words.length > MOST_CHARS ? `${words.slice(0, MOST_CHARS - 1)}…` : words;
     const half = shown.length * 2.9;
     const width = this.svg.viewBox.baseVal.width;
-    make(group, "text", { x: Math.max(half + 2, Math.min(width - half - 2, x)), y: y - 8 }, shown);
+    const place = { x: Math.max(half + 2, Math.min(width - half - 2, x)), y: y - 8 };
+    make(this.labels, "text", { ...place, class: isChosen ? "chosen" : "" }, shown);
   }
 }
 

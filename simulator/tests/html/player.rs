@@ -1,0 +1,226 @@
+//! The player of a run's page, played, scrubbed, stepped through and read off.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::browser::Browser;
+use super::command::{SmallRun, squall_with};
+#[cfg(feature = "planted")]
+use super::{command, look};
+use super::{middle, page_of};
+
+const AT: &str = "Number(document.querySelector('.player').dataset.at)";
+
+fn number(browser: &mut Browser, expression: &str) -> f64 {
+    let value = browser.eval(expression);
+    value
+        .as_f64()
+        .unwrap_or_else(|| panic!("{expression}: {value}"))
+}
+
+fn text(browser: &mut Browser, selector: &str) -> String {
+    let value = browser.eval(&format!(
+        "[...document.querySelectorAll('{selector}')].map((e) => e.textContent).join('\\n')"
+    ));
+    value.as_str().expect("text").to_owned()
+}
+
+/// The row of a node in the table: role and term.
+fn part(browser: &mut Browser, node: &str) -> (String, String) {
+    let row = browser.eval(&format!(
+        "[...document.querySelectorAll('.player .nodes tbody tr')]
+            .find((row) => row.cells[0].textContent === '{node}')
+            .innerText.split('\\t')"
+    ));
+    let cell = |place: usize| row[place].as_str().expect("a cell").to_owned();
+    (cell(1), cell(2))
+}
+
+fn press(browser: &mut Browser, does: &str) {
+    browser.eval(&format!(
+        "document.querySelector('.player button[data-does={does}]').click()"
+    ));
+}
+
+/// Waits until the expression is above a number, for so many rounds of a tenth of a second.
+fn wait_above(browser: &mut Browser, expression: &str, least: f64) {
+    const ROUNDS: usize = 100;
+    for _ in 0..ROUNDS {
+        if number(browser, expression) > least {
+            return;
+        }
+        browser.pause_ms(100);
+    }
+    panic!("{expression} stays at or below {least}");
+}
+
+/// Planted bug MC-01: a leader that does not know that it was replaced answers a read.
+#[cfg(feature = "planted")]
+#[test]
+fn a_stale_answer_is_found_on_the_page() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/planted/mc-01.toml");
+    let out = dir.path().join("run");
+    let ran = command::squall_run(&scenario, &out, &["--planted", "MC-01"]);
+    assert_eq!(ran.code, 1, "{}{}", ran.stdout, ran.stderr);
+    // The run has left its page, with the messages around what broke.
+    let page = out.join("report.html");
+    assert!(
+        ran.stderr
+            .contains(&format!("page with a player: {}", page.display())),
+        "{}",
+        ran.stderr
+    );
+    let Some(mut browser) = Browser::start(dir.path()) else {
+        return;
+    };
+    look(&mut browser, &page, "player");
+    browser.open(&page, 1_600, "light");
+
+    // It opens at what broke. The stale answer's node and term are text of the page, and the
+    // same as the table says of that moment.
+    let stale = "document.querySelector('.player .superseded')";
+    let node = browser.eval(&format!("{stale}.dataset.node"));
+    let node = node.as_str().expect("a name").to_owned();
+    let term = browser.eval(&format!("{stale}.dataset.term"));
+    let term = term.as_str().expect("a number").to_owned();
+    let said = text(&mut browser, ".player .superseded");
+    assert!(
+        said.contains(&format!(
+            "by {node}, leader of term {term}; by then node-4 had led the later term 2"
+        )),
+        "{said}"
+    );
+    assert_eq!((node.as_str(), term.as_str()), ("node-1", "1"));
+    assert_eq!(part(&mut browser, &node), ("leader".into(), term.clone()));
+    let newer = part(&mut browser, "node-4");
+    assert_eq!(newer, ("leader".into(), "2".into()));
+    let chosen = text(&mut browser, ".player .moments .now");
+    assert!(chosen.contains("node-1 → cache-4 answer"), "{chosen}");
+    let label = text(&mut browser, ".player .labels .chosen");
+    assert!(label.starts_with("answer"), "{label}");
+    // What has cut it off is drawn.
+    let cut = number(
+        &mut browser,
+        "document.querySelectorAll('.player .link.cut').length",
+    );
+    assert_eq!(cut, 6.0, "two nodes against three");
+    let violation = number(&mut browser, AT);
+
+    it_steps(&mut browser);
+    it_plays(&mut browser);
+    it_scrubs(&mut browser);
+
+    // From anywhere back to what broke, by key and by button.
+    browser.eval("document.querySelector('.player .scrubber').focus()");
+    browser.key("Home");
+    assert_eq!(number(&mut browser, AT), 0.0);
+    browser.key("j");
+    assert_eq!(number(&mut browser, AT), violation);
+    browser.key("End");
+    let end = number(
+        &mut browser,
+        "JSON.parse(document.getElementById('player-data').textContent).end",
+    );
+    assert_eq!(number(&mut browser, AT), end);
+    press(&mut browser, "violation");
+    assert_eq!(number(&mut browser, AT), violation);
+    assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
+}
+
+/// By arrow keys and buttons, a message at a time.
+fn it_steps(browser: &mut Browser) {
+    let begin = number(browser, AT);
+    browser.eval("document.querySelector('.player .scrubber').focus()");
+    browser.key("ArrowRight");
+    let next = number(browser, AT);
+    assert!(next >= begin && next - begin < 50_000.0, "{begin} {next}");
+    let now = text(browser, ".player .moments .now");
+    assert!(now.contains(" → "), "{now}");
+    assert_eq!(
+        text(browser, ".player .said"),
+        now.split_once(" s ").expect("a time").1
+    );
+    browser.key("ArrowLeft");
+    assert_eq!(number(browser, AT), begin);
+    press(browser, "on");
+    assert_eq!(number(browser, AT), next);
+    press(browser, "before");
+    assert!(
+        number(browser, AT) < begin,
+        "a fault, or a change of leaders"
+    );
+}
+
+fn it_plays(browser: &mut Browser) {
+    let begin = number(browser, AT);
+    browser.eval("document.querySelector('.player .scrubber').focus()");
+    browser.key(" ");
+    wait_above(browser, AT, begin + 1_000.0);
+    let pressed = "document.querySelector('.player button[data-does=play]').ariaLabel";
+    assert_eq!(browser.eval(pressed), "Pause");
+    browser.key(" ");
+    assert_eq!(browser.eval(pressed), "Play");
+    let stopped = number(browser, AT);
+    let clock = text(browser, ".player .clock");
+    let seconds: f64 = clock.trim_end_matches(" s").parse().expect("seconds");
+    assert!((seconds * 1e6 - stopped).abs() < 1.0, "{clock} {stopped}");
+}
+
+fn it_scrubs(browser: &mut Browser) {
+    press(browser, "whole");
+    let (x, y, width) = middle(browser, ".player [data-lane=fault]");
+    browser.mouse("mouseMoved", x, y);
+    browser.mouse("mousePressed", x, y);
+    let end = number(
+        browser,
+        "JSON.parse(document.getElementById('player-data').textContent).end",
+    );
+    let half = number(browser, AT);
+    assert!((half / end - 0.5).abs() < 0.02, "{half} of {end}");
+    browser.mouse("mouseMoved", x - width / 4.0, y);
+    browser.mouse("mouseReleased", x - width / 4.0, y);
+    let quarter = number(browser, AT);
+    assert!((quarter / end - 0.25).abs() < 0.02, "{quarter} of {end}");
+    browser.touch(x + width / 4.0, y);
+    let touched = number(browser, AT);
+    assert!((touched / end - 0.75).abs() < 0.02, "{touched} of {end}");
+}
+
+/// A run that passes is not made again unless that is asked for, and is played all the same.
+#[test]
+fn a_run_that_passes_is_played_with_messages_on_request() {
+    let run = SmallRun::new();
+    let page = page_of(&run.dir);
+    let data = |page: &Path| -> Value {
+        let text = std::fs::read_to_string(page).expect("it was written");
+        let (_, rest) = text.split_once("id=\"player-data\">").expect("a player");
+        let (json, _) = rest.split_once("</script>").expect("an end");
+        serde_json::from_str(json).expect("it is JSON")
+    };
+    let count = |data: &Value, what: &str| data[what].as_array().expect("a list").len();
+    let without = data(&page);
+    assert_eq!(count(&without, "messages"), 0);
+    assert!(count(&without, "operations") > 50 && count(&without, "events") > 5);
+    let note = without["notes"][0].as_str().expect("a note");
+    assert!(note.contains("--html --messages notable"), "{note}");
+    let with = ["report".as_ref(), run.dir.as_os_str(), "--html".as_ref()];
+    let with = [&with[..], &["--messages".as_ref(), "all".as_ref()]].concat();
+    let made = squall_with(&with);
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    let with = data(&page);
+    assert!(count(&with, "messages") > 500);
+    assert_eq!(with["operations"], without["operations"]);
+    let Some(mut browser) = Browser::start(run.scenario.dir.path()) else {
+        return;
+    };
+    browser.open(&page, 400, "dark");
+    assert_eq!(number(&mut browser, AT), 0.0);
+    browser.reduce_motion();
+    press(&mut browser, "play");
+    wait_above(&mut browser, AT, 0.0);
+    let at = text(&mut browser, ".player .where");
+    assert!(at.contains("leads term"), "{at}");
+    assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
+}
