@@ -12,6 +12,7 @@
 //! resources.csv   what each node used of its machine, of runs on containers
 //! report.json     measures, checks, verdict
 //! report.md       the same to read
+//! report.html     the same as a page with a player, of a simulated run that broke a check
 //! baseline.json   what it was compared with, if anything
 //! crash.txt       instead of these from the history on: why a sweep's seed came to no verdict
 //! ```
@@ -47,7 +48,7 @@ directory may be given again.
 pub const HISTORY: &str = "history.jsonl";
 const REPORT: &str = "report.json";
 const MARKDOWN: &str = "report.md";
-/// What `squall report --html` leaves.
+/// What `squall report --html` leaves, and a run that broke a check.
 pub const PAGE: &str = "report.html";
 const BASELINE: &str = "baseline.json";
 /// The text of the profile, if there is one.

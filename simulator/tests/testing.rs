@@ -165,6 +165,7 @@ fn a_run_that_fails_is_explained_and_can_be_traced() {
     for expected in [
         "  No check is broken; the verdict is",
         &format!("why: squall explain {}\n", dir.display()),
+        &format!("to be played: squall report {} --html\n", dir.display()),
         &format!("moment by moment: squall trace {}\n", dir.display()),
     ] {
         assert!(output.contains(expected), "{expected}\n{output}");

@@ -87,16 +87,13 @@ fn answer(operation: &Operation, answered: Option<&Answered>) -> Answer {
     );
     let returned_us = operation.returned_us.unwrap_or(operation.invoked_us) as i64;
     let heard = match operation.outcome {
-        Some(answer) => format!("{asked} → {} at {}", outcome(answer), time(returned_us)),
-        None => format!(
-            "{asked}, asked at {}, was never answered",
-            time(returned_us)
-        ),
+        Some(answer) => format!("{asked} → {}", outcome(answer)),
+        None => format!("{asked}, which was never answered"),
     };
     let Some(answered) = answered else {
         return Answer {
             op: operation.op,
-            words: format!("{heard}."),
+            words: format!("{heard} ({}).", time(returned_us)),
             at: returned_us,
             ..Answer::default()
         };
@@ -115,7 +112,7 @@ fn answer(operation: &Operation, answered: Option<&Answered>) -> Answer {
     Answer {
         op: operation.op,
         words: format!(
-            "{heard}: answered at {} by {}{part}{later}.",
+            "{heard}. Answered at {} by {}{part}{later}.",
             time(answered.at_us),
             answered.node
         ),

@@ -51,7 +51,7 @@ pub(super) fn add(
         .collect();
     player.texts = rows.texts.all;
     player.windows = chosen.windows();
-    player.notes.extend(left_out(seen, &chosen, end));
+    player.notes.extend(left_out(seen, &chosen, shown, end));
 }
 
 /// Those of the run itself: before it, the cluster is being formed.
@@ -61,19 +61,24 @@ fn messages<'a>(seen: &Recording<'_, 'a>) -> impl Iterator<Item = &'a Message> +
 }
 
 /// What is not shown, for the reader of the page.
-fn left_out(seen: &Recording, chosen: &Chosen, end: i64) -> Vec<String> {
+fn left_out(seen: &Recording, chosen: &Chosen, shown: Shown, end: i64) -> Vec<String> {
     let mut notes = Vec::new();
     let windows = chosen.windows();
-    let shown: i64 = windows.iter().map(|(from, to)| to - from).sum();
+    let covered: i64 = windows.iter().map(|(from, to)| to - from).sum();
     let what = match seen.has_messages {
         true => "Messages and operations",
         false => "Operations",
     };
-    if shown < end {
+    let order = match shown {
+        Shown::Notable => {
+            ", what matters first: around what broke, changes of leaders, faults and outages"
+        }
+        Shown::Window(_) | Shown::All => "",
+    };
+    if covered < end {
         notes.push(format!(
-            "{what} are shown of {} of {} (the line `recorded`), what matters first: around what \
-             broke, changes of leaders, faults and outages.",
-            duration(shown.max(0) as u64),
+            "{what} are shown of {} of {} (see the line “recorded”){order}.",
+            duration(covered.max(0) as u64),
             duration(end as u64)
         ));
     }

@@ -284,6 +284,7 @@ fn tell(simulation: &Simulation, scenario: &Scenario, failed: &Failed) -> String
                     message += &format!("  smaller: squall shrink {dir}\n");
                     message += &format!("  why: squall explain {dir}\n");
                 }
+                message += &format!("  as a page, to be played: squall report {dir} --html\n");
                 message += &format!(
                     "  moment by moment: squall trace {dir}{}\n",
                     around(judged.map(|judged| &**judged))

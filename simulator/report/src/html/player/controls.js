@@ -123,8 +123,8 @@ const showScrubber = () => {
   lane("down", played.outages.map(([from, to, words]) => [from, to, words]));
   lane("recorded", played.windows.map(([from, to]) => [from, to, ""]));
   lane("broken", played.violations.map((violation) => [violation.at, violation.at, violation.check]));
-  part("from").textContent = seconds(Math.round(state.view[0]));
-  part("until").textContent = seconds(Math.round(state.view[1]));
+  part("from").textContent = `${(state.view[0] / 1e6).toFixed(3)} s`;
+  part("until").textContent = `${(state.view[1] / 1e6).toFixed(3)} s`;
 };
 const showCursor = () => {
   const left = share(state.at);
@@ -196,9 +196,8 @@ const leap = (by) => {
 };
 let lastJump = -1;
 // To what broke: the message that answered out of date, if it is known; again for the next.
-const targets = played.violations.flatMap((violation) => [
-  { at: violation.at, message: violation.message, words: `${violation.check}: ${violation.detail}` },
-]);
+const targets = played.violations.map((violation) => (
+  { at: violation.at, message: violation.message, words: `${violation.check}: ${violation.detail}` }));
 const jump = (target) => {
   pause();
   const place = target.message ? moments.findIndex((moment) => moment.message && moment.message.number === target.message) : -1;

@@ -58,7 +58,7 @@ pub fn section(player: &Player) -> Markup {
         section.player id="player" {
             h2 { "Player" }
             @for violation in &player.violations { (broken(violation)) }
-            @for note in &player.notes { p.note { (note) } }
+            @for note in &player.notes { p.note { (noted(note)) } }
             noscript { p.note { "The player needs the script of this page." } }
             div.live hidden {
                 (picture(player))
@@ -67,6 +67,15 @@ pub fn section(player: &Player) -> Markup {
         }
         script type="application/json" id="player-data" { (PreEscaped(player.json())) }
         script { (PreEscaped(SCRIPT)) }
+    }
+}
+
+/// Words with commands in backticks.
+fn noted(note: &str) -> Markup {
+    html! {
+        @for (nth, part) in note.split('`').enumerate() {
+            @if nth % 2 == 1 { code { (part) } } @else { (part) }
+        }
     }
 }
 
@@ -189,9 +198,9 @@ fn controls(player: &Player) -> Markup {
             }
             span.until {}
         }
-        p.note {
-            "Keys, when it has the focus: space plays; arrows step, with Shift by 1 ms; Page Up and Page Down go to "
-            "faults and changes of leaders; J to what broke; Home, End; + and - look closer. The scrubber follows mouse and finger."
+        p.note.keys {
+            "Keys, once it has the focus: space plays; arrows step, with Shift by 1 ms; Page Up and Page Down go to "
+            "faults and changes of leaders, J to what broke; Home and End; + and - look closer, 0 at the whole run."
         }
     }
 }

@@ -13,7 +13,13 @@ const html = (tag, attributes = {}, ...children) => {
   return element;
 };
 
-const NODE = 23, CLIENT = 7, BAR = 78;
+const NODE = 23, CLIENT = 7, BAR = 78, CELL = 58;
+// A name that fits beneath a client: its words cut as far as need be.
+const shortened = (name) => {
+  const MOST_CHARS = 11;
+  const cut = (letters) => name.split("-").map((word) => word.slice(0, letters)).join("-");
+  return [99, 5, 4, 3, 2].map(cut).find((text) => text.length <= MOST_CHARS) ?? cut(1);
+};
 const FAMILIES = { append: "log", appended: "log", conflict: "log", heartbeat: "beat", call: "call", answer: "call", snapshot: "bulk" };
 const family = (message) => {
   if (message.isMinor) return "beat";
@@ -32,7 +38,7 @@ class Stage {
     this.clients = played.clients.map((name) => {
       const group = make(this.bodies, "g", { class: "client" });
       make(group, "rect", { x: -CLIENT, y: -CLIENT, width: 2 * CLIENT, height: 2 * CLIENT, rx: 3 });
-      make(group, "text", { y: CLIENT + 11 }, name);
+      make(group, "text", { y: CLIENT + 11 }, shortened(name));
       make(group, "title", {}, name);
       return group;
     });
@@ -63,13 +69,13 @@ class Stage {
   lay() {
     const width = Math.max(280, this.svg.parentElement.clientWidth);
     const count = this.nodes.length;
-    const most = Math.max(1, Math.floor((width - 10) / 58));
+    const most = Math.max(1, Math.floor((width - 10) / CELL));
     const rows = Math.ceil(played.clients.length / most);
     const acrossRow = Math.max(1, Math.ceil(played.clients.length / rows));
     const across = Math.min(width / 2 - 48, 250);
     const down = Math.min(across * 0.8, 165) + (count > 7 ? 30 : 0);
     const middle = [width / 2, down + NODE + 16];
-    const foot = middle[1] + down + NODE + 78;
+    const foot = middle[1] + down + NODE + 84;
     this.places = played.nodes.map((_, node) => {
       const angle = (2 * Math.PI * node) / count - Math.PI / 2;
       return [middle[0] + across * Math.cos(angle), middle[1] + down * Math.sin(angle)];
@@ -151,7 +157,10 @@ class Stage {
       node.badges.replaceChildren();
       troubles.forEach((trouble, nth) => {
         const wide = 8 + 5.6 * trouble.length;
-        const badge = make(node.badges, "g", { class: "badge", transform: `translate(${NODE - 8} ${-NODE - 2 + nth * 15})` });
+        // On the side where there is room.
+        const isRight = this.places[place][0] > this.svg.viewBox.baseVal.width * 0.6;
+        const left = isRight ? 8 - NODE - wide : NODE - 8;
+        const badge = make(node.badges, "g", { class: "badge", transform: `translate(${left} ${-NODE - 2 + nth * 15})` });
         make(badge, "rect", { width: wide, height: 13, rx: 3 });
         make(badge, "text", { x: wide / 2, y: 10 }, trouble);
       });
@@ -209,7 +218,8 @@ class Stage {
     if (message.lost && part >= 1) make(group, "path", { class: "cross", d: `M${x - 4} ${y - 4}l8 8m0 -8l-8 8` });
     else if (!over || isChosen) make(group, "circle", { cx: x, cy: y, r: message.isMinor ? 2.6 : 4.2 });
     make(group, "title", {}, messageWords(message));
-    if (!isLabelled) return;
+    // Near its ends, the nodes there are in the way of words.
+    if (!isLabelled || (!isChosen && (part < 0.12 || part > 0.92))) return;
     const words = worded(message.text, message.numbers);
     const MOST_CHARS = isChosen ? 34 : 20;
     const shown = words.length > MOST_CHARS ? `${words.slice(0, MOST_CHARS - 1)}…` : words;
