@@ -71,6 +71,7 @@ const SIMULATOR: &[Rule] = &[
             "compare",
             "environment",
             "explain",
+            "player",
             "run",
             "run_dir",
             "shrink",

@@ -27,7 +27,7 @@ const showTables = () => {
   played.nodes.forEach((name, node) => {
     const now = roleAt(node, at), index = indexAt(node, at);
     const [role, term, log, trouble] = nodeCells[node];
-    put(role, now ? now.role : "not there");
+    put(role, now ? now.role : "unknown");
     put(term, now ? String(now.term) : "");
     put(log, index ? `${index.commit} / ${index.applied} / ${index.last}` : "");
     put(trouble, troublesOf(node, faults).join(", "));
@@ -142,9 +142,9 @@ const look = (from, to) => {
 };
 const zoom = (factor) => {
   const [from, to] = state.view;
-  const part = Math.max(0, Math.min(1, (state.at - from) / (to - from)));
+  const before = Math.max(0, Math.min(1, (state.at - from) / (to - from)));
   const width = (to - from) * factor;
-  look(state.at - part * width, state.at + (1 - part) * width);
+  look(state.at - before * width, state.at + (1 - before) * width);
 };
 
 // Where it stands.
@@ -295,12 +295,16 @@ const follow = (event) => {
   const at = state.view[0] + ((event.clientX - box.left) / box.width) * (state.view[1] - state.view[0]);
   go(Math.max(state.view[0], Math.min(state.view[1], at)));
 };
+let dragging = null;
 scrubber.addEventListener("pointerdown", (event) => {
+  if (event.button !== 0) return;
   pause();
+  dragging = event.pointerId;
   scrubber.setPointerCapture(event.pointerId);
   follow(event);
 });
-scrubber.addEventListener("pointermove", (event) => { if (scrubber.hasPointerCapture(event.pointerId)) follow(event); });
+scrubber.addEventListener("pointermove", (event) => { if (event.pointerId === dragging) follow(event); });
+for (const end of ["pointerup", "pointercancel"]) scrubber.addEventListener(end, () => { dragging = null; });
 minor.addEventListener("change", showTables);
 new ResizeObserver(() => { stage.lay(); show(); }).observe(part("stage").parentElement);
 

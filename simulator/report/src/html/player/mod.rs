@@ -163,12 +163,16 @@ fn controls(player: &Player) -> Markup {
         (
             "before",
             "◀◀",
-            "Fault or change of leaders before (Page Up)",
+            "Fault, outage or change of leaders before (Page Up)",
         ),
         ("back", "◀ step", "One event back (left arrow)"),
         ("play", "▶", "Play (space)"),
         ("on", "step ▶", "One event on (right arrow)"),
-        ("after", "▶▶", "Next fault or change of leaders (Page Down)"),
+        (
+            "after",
+            "▶▶",
+            "Next fault, outage or change of leaders (Page Down)",
+        ),
         ("end", "▶|", "End of the run (End)"),
     ];
     let named = named.map(|(does, text, label)| button(does, text, label));
@@ -200,7 +204,7 @@ fn controls(player: &Player) -> Markup {
         }
         p.note.keys {
             "Keys, once it has the focus: space plays; arrows step, with Shift by 1 ms; Page Up and Page Down go to "
-            "faults and changes of leaders, J to what broke; Home and End; + and - look closer, 0 at the whole run."
+            "faults, outages and changes of leaders, J to what broke; Home and End; + and - look closer, 0 at the whole run."
         }
     }
 }

@@ -16,7 +16,7 @@ const html = (tag, attributes = {}, ...children) => {
 const NODE = 23, CLIENT = 7, BAR = 78, CELL = 58;
 // A name that fits beneath a client: its words cut as far as need be.
 const shortened = (name) => {
-  const MOST_CHARS = 11;
+  const MOST_CHARS = 10;
   const cut = (letters) => name.split("-").map((word) => word.slice(0, letters)).join("-");
   return [99, 5, 4, 3, 2].map(cut).find((text) => text.length <= MOST_CHARS) ?? cut(1);
 };
@@ -153,7 +153,7 @@ class Stage {
       const troubles = troublesOf(place, faults);
       node.group.setAttribute("class", `node ${role}${troubles.includes("cut off") ? " lonely" : ""}${troubles.includes("pause") ? " paused" : ""}`);
       node.term.textContent = now && role !== "down" ? `t${now.term}` : "";
-      node.part.textContent = now ? (role === "down" ? "down" : `${role}, term ${now.term}`) : "not there";
+      node.part.textContent = now ? (role === "down" ? "down" : `${role}, term ${now.term}`) : "unknown";
       node.badges.replaceChildren();
       troubles.forEach((trouble, nth) => {
         const wide = 8 + 5.6 * trouble.length;
