@@ -52,10 +52,11 @@ pub(super) fn run_one(
     if judged.report.verdict.exit_code() != Exit::Pass as u8 {
         show_last_lines(&judged.logs, dir.path());
     }
-    if judged.report.verdict == RunVerdict::Violation && !args.no_page {
+    let is_repeatable = !args.verify || verify::verify(args, dir.path())?;
+    let is_broken = judged.report.verdict == RunVerdict::Violation;
+    if is_broken && is_repeatable && !args.no_page {
         leave_page(args, dir.path());
     }
-    let is_repeatable = !args.verify || verify::verify(args, dir.path())?;
     Ok((judged, is_repeatable))
 }
 

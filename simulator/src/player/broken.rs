@@ -11,8 +11,8 @@ use crate::report::html::player::{Answer, Violation};
 use crate::report::{CheckResult, Verdict};
 use crate::trace::around::{cited, cited_operations};
 
-/// Operations of a check that are told of.
-const MOST_OPERATIONS: usize = 6;
+/// Operations of a check that are told of: as many as are explained.
+const MOST_OPERATIONS: usize = 4;
 /// Sentences of an explanation that are told.
 const MOST_STEPS: usize = 6;
 
