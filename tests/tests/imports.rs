@@ -45,6 +45,7 @@ const SIMULATOR: &[Rule] = &[
     ("player", &["backends", "explain", "trace"]),
     ("compare", &["run_dir", "sweep"]),
     ("shrink", &[]),
+    ("explore", &["shrink"]),
     // What others need to put their own system there, under one name.
     ("system", &[]),
     (
@@ -71,6 +72,7 @@ const SIMULATOR: &[Rule] = &[
             "compare",
             "environment",
             "explain",
+            "explore",
             "player",
             "run",
             "run_dir",
