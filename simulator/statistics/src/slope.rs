@@ -1,0 +1,166 @@
+//! Slopes that a few outliers do not bend.
+
+use statrs::distribution::{ContinuousCDF, Normal};
+
+use crate::rank::normal_p;
+use crate::sample::{Interval, are_finite, median, quantile_of_sorted};
+
+/// Points of which every pair is looked at.
+pub(crate) const MOST_POINTS: usize = 1_000;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Slope {
+    /// Of y for each unit of x.
+    pub per_unit: f64,
+    pub interval: Interval,
+    /// Chance of a trend at least as clear if there is none: [`mann_kendall`].
+    pub p: f64,
+    /// Points looked at.
+    pub count: usize,
+}
+
+/// The median of the slopes of all pairs of points (Theil 1950, Sen 1968), with Sen's interval
+/// of this certainty, 0 to 1. The values must be independent but for the trend.
+///
+/// `None` below four points, above 1,000, of values that are not finite, or where x stands
+/// still.
+pub fn theil_sen(x: &[f64], y: &[f64], certainty: f64) -> Option<Slope> {
+    let count = x.len();
+    let can_be_judged = (4..=MOST_POINTS).contains(&count) && count == y.len();
+    if !can_be_judged || !are_finite(x) || !are_finite(y) {
+        return None;
+    }
+    let pairs = (0..count).flat_map(|i| (i + 1..count).map(move |j| (i, j)));
+    let apart = pairs.filter(|(i, j)| x[*i] != x[*j]);
+    let mut slopes: Vec<f64> = apart.map(|(i, j)| (y[j] - y[i]) / (x[j] - x[i])).collect();
+    if slopes.is_empty() {
+        return None;
+    }
+    slopes.sort_unstable_by(f64::total_cmp);
+    let tail = (1.0 - certainty.clamp(0.0, 0.999_999)) / 2.0;
+    let reach = Normal::standard().inverse_cdf(1.0 - tail) * variance_of_s(y).sqrt();
+    // Places count from zero; half of the reach lies on each side of the middle.
+    let last = slopes.len() - 1;
+    let low = ((slopes.len() as f64 - reach) / 2.0).floor().max(0.0) as usize;
+    Some(Slope {
+        per_unit: quantile_of_sorted(&slopes, 0.5),
+        interval: Interval {
+            low: slopes[low.min(last)],
+            high: slopes[last - low.min(last)],
+        },
+        p: mann_kendall(x, y)?,
+        count,
+    })
+}
+
+/// The chance of a rise or fall at least as steady if there is none (Mann 1945, Kendall 1975),
+/// two-sided, by the normal approximation with its corrections.
+///
+/// `None` as of [`theil_sen`].
+pub fn mann_kendall(x: &[f64], y: &[f64]) -> Option<f64> {
+    let count = x.len();
+    if !(4..=MOST_POINTS).contains(&count) || count != y.len() || !are_finite(y) {
+        return None;
+    }
+    let mut s = 0.0;
+    for i in 0..count {
+        for j in i + 1..count {
+            let forward = x[j].total_cmp(&x[i]) as i32;
+            let up = y[j].partial_cmp(&y[i]).map_or(0, |order| order as i32);
+            s += f64::from(forward * up);
+        }
+    }
+    Some(match variance_of_s(y) {
+        variance if variance > 0.0 => normal_p(s, 1.0, variance),
+        _ => 1.0,
+    })
+}
+
+/// Of Kendall's S, with the correction for equal values.
+fn variance_of_s(y: &[f64]) -> f64 {
+    let term = |n: f64| n * (n - 1.0) * (2.0 * n + 5.0);
+    let mut sorted = y.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let ties = sorted.chunk_by(|a, b| a == b);
+    let ties: f64 = ties.map(|group| term(group.len() as f64)).sum();
+    ((term(y.len() as f64) - ties) / 18.0).max(0.0)
+}
+
+/// Means of blocks of neighbours, so that there are at most `most` of them: neighbours in time
+/// depend on each other, and their means less so.
+pub fn blocks(values: &[(f64, f64)], most: usize) -> Vec<(f64, f64)> {
+    let size = values.len().div_ceil(most.max(1)).max(1);
+    let mean = |block: &[(f64, f64)]| {
+        let count = block.len() as f64;
+        let (x, y): (f64, f64) = (
+            block.iter().map(|point| point.0).sum(),
+            block.iter().map(|point| point.1).sum(),
+        );
+        (x / count, y / count)
+    };
+    values.chunks(size).map(mean).collect()
+}
+
+/// The value of y where the line of this slope stands at zero, through the middle of the
+/// points.
+pub fn intercept(x: &[f64], y: &[f64], slope: f64) -> Option<f64> {
+    let rests: Vec<f64> = x.iter().zip(y).map(|(x, y)| y - slope * x).collect();
+    median(&rests)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Noise;
+
+    /// The cloud seeding ratios of Hollander and Wolfe (1973), §9.1; by hand, the ten slopes
+    /// in order are -0.15, -0.13, -0.08, -0.07, -0.0575, -0.055, -0.045, -0.0333, 0.01, 0.04.
+    #[test]
+    fn the_slope_is_the_middle_one_of_all_pairs() {
+        let x = [1.0, 2.0, 3.0, 4.0, 5.0];
+        let y = [1.26, 1.27, 1.12, 1.16, 1.03];
+        let slope = theil_sen(&x, &y, 0.95).expect("points");
+        assert!((slope.per_unit + 0.05625).abs() < 1e-9, "{slope:?}");
+    }
+
+    /// S = 45 of ten rising values has variance 125: z = 44 / √125, p = 8.303e-5.
+    #[test]
+    fn a_steady_rise_is_as_unlikely_as_kendall_says() {
+        let x: Vec<f64> = (0..10).map(f64::from).collect();
+        let p = mann_kendall(&x, &x).expect("points");
+        assert!((p - 8.303e-5).abs() < 1e-8, "{p}");
+        assert_eq!(mann_kendall(&x, &[2.0; 10]), Some(1.0));
+    }
+
+    #[test]
+    fn intervals_hold_the_true_slope_as_often_as_stated() {
+        let mut noise = Noise::of(8);
+        let x: Vec<f64> = (0..20).map(f64::from).collect();
+        let held = (0..300).filter(|_| {
+            let noise = noise.normal(20);
+            let y: Vec<f64> = x.iter().zip(noise).map(|(x, e)| 0.3 * x + e).collect();
+            let slope = theil_sen(&x, &y, 0.95).expect("points");
+            slope.interval.holds(0.3)
+        });
+        let held = held.count();
+        assert!((274..=297).contains(&held), "{held} of 300");
+    }
+
+    #[test]
+    fn nothing_is_said_of_too_little() {
+        let few = [1.0, 2.0, 3.0];
+        assert_eq!(theil_sen(&few, &few, 0.95), None);
+        let x = [1.0, 2.0, 3.0, 4.0];
+        assert_eq!(theil_sen(&x, &[1.0, f64::NAN, 2.0, 3.0], 0.95), None);
+        assert_eq!(theil_sen(&[1.0; 4], &x, 0.95), None);
+    }
+
+    #[test]
+    fn blocks_are_means_of_neighbours() {
+        let points: Vec<(f64, f64)> = (0..10).map(|i| (i.into(), 2.0)).collect();
+        assert_eq!(blocks(&points, 5)[0], (0.5, 2.0));
+        assert_eq!(blocks(&points, 5).len(), 5);
+        assert_eq!(blocks(&points, 20), points);
+        assert_eq!(blocks(&[], 3), []);
+    }
+}
