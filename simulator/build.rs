@@ -13,7 +13,7 @@ use std::process::Command;
 const VARIABLE: &str = "SQUALL_COMMIT";
 
 /// The crates that the program is made of, beside this one.
-const CRATES: [&str; 11] = [
+const CRATES: [&str; 12] = [
     "../cluster/src",
     "../cluster/world",
     "backend",
@@ -24,6 +24,7 @@ const CRATES: [&str; 11] = [
     "objective",
     "plan",
     "report",
+    "statistics",
     "workload",
 ];
 

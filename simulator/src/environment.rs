@@ -11,6 +11,9 @@ use xxhash_rust::xxh3::xxh3_64;
 pub struct Environment {
     /// Of the program.
     pub version: String,
+    /// That was checked out when it was built, if that was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
     /// Digest of the program's file: two builds of a version differ here.
     pub program: String,
     /// `debug` or `release`.
@@ -21,12 +24,19 @@ pub struct Environment {
     pub platform: String,
 }
 
+/// That was checked out when this program was built, if that was known; see `build.rs`.
+pub fn commit() -> Option<String> {
+    let commit = option_env!("SQUALL_COMMIT").filter(|commit| !commit.is_empty());
+    commit.map(str::to_owned)
+}
+
 impl Environment {
     /// That of this process.
     pub fn current() -> Self {
         let program = std::env::current_exe().and_then(std::fs::read);
         Self {
             version: env!("CARGO_PKG_VERSION").into(),
+            commit: commit(),
             program: program.map_or_else(
                 |e| format!("unreadable: {e}"),
                 |bytes| format!("{:016x}", xxh3_64(&bytes)),

@@ -9,7 +9,8 @@
 //!
 //! - [`cli`]: the `squall` command · [`testing`]: the same for `cargo test`
 //! - [`system`]: a cluster of your own in its place
-//! - [`calibrate`]: what hardware costs, measured · [`compare`]: runs side by side
+//! - [`calibrate`]: what hardware costs, measured · [`compare`]: runs side by side ·
+//!   [`trend`]: over time
 //! - [`ci`]: the files that CI servers read
 //! - [`sweep`]: many seeds · [`explore`]: search that learns
 //! - [`shrink`]: the smallest run that still fails
@@ -55,3 +56,4 @@ pub mod testing;
 pub mod trace;
 #[cfg(feature = "planted")]
 pub mod track_record;
+pub mod trend;

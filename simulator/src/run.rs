@@ -278,9 +278,7 @@ fn input(
             elapsed_us: wall.elapsed.as_micros() as u64,
             started: wall.started.unwrap_or_else(|| UNKNOWN_START.into()),
             version: env!("CARGO_PKG_VERSION").into(),
-            // Given by the build script.
-            commit: (option_env!("SQUALL_COMMIT").filter(|commit| !commit.is_empty()))
-                .map(str::to_owned),
+            commit: crate::environment::commit(),
             machine: machine(),
         },
     }

@@ -30,7 +30,7 @@ const CLUSTER: &[Rule] = &[
 const SIMULATOR: &[Rule] = &[
     ("stopwatch", &[]),
     ("backends", &[]),
-    ("run", &["backends", "stopwatch"]),
+    ("run", &["backends", "environment", "stopwatch"]),
     ("track_record", &["run"]),
     ("environment", &[]),
     ("run_dir", &["backends", "environment", "run"]),
@@ -44,6 +44,7 @@ const SIMULATOR: &[Rule] = &[
     ("explain", &["backends", "run", "trace"]),
     ("player", &["backends", "explain", "trace"]),
     ("compare", &["run_dir", "sweep"]),
+    ("trend", &["compare", "run_dir", "sweep"]),
     ("shrink", &[]),
     ("explore", &["shrink"]),
     // What others need to put their own system there, under one name.
@@ -81,6 +82,7 @@ const SIMULATOR: &[Rule] = &[
             "sweep",
             "system",
             "trace",
+            "trend",
         ],
     ),
     ("lib", &[]),

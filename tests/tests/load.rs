@@ -245,6 +245,59 @@ fn a_ramp_ends_where_the_cluster_is_full() {
     );
 }
 
+/// Writes of 10 KB over links of 1 MB/s: the leader sends each to every follower over a link of
+/// its own, with a key, a header and the envelopes of the connection, some 300 bytes in all, so
+/// 97 writes a second are what a link holds.
+#[test]
+fn the_knee_is_where_the_arithmetic_says_that_links_are_full() {
+    const BYTES: u64 = 10_000 + 300;
+    const PER_SECOND: u64 = 1_000_000_000 / BYTES;
+    let settings = |more: &[(&'static str, &'static str)]| {
+        let common = [
+            ("workload.0.reads", "0%"),
+            ("workload.0.payload", "10KB"),
+            ("workload.0.keys", "100"),
+            ("objectives.throughput.peak", "1/s"),
+        ];
+        [&common[..], more].concat()
+    };
+    let ramp = settings(&[
+        ("phases.compress", "4"),
+        ("load.1.users", "20"),
+        ("workload.0.preload", "10"),
+    ]);
+    let stress = [
+        ("workload.0.reads", "0%"),
+        ("workload.0.payload", "10KB"),
+        ("stress.rate.from", "20/s"),
+        ("stress.rate.by", "20/s"),
+        ("stress.rate.to", "300/s"),
+        ("stress.hold", "4s"),
+        ("stress.limits.p99", "20s"),
+        ("stress.limits.unserved", "100%"),
+        ("stress.limits.error_rate", "90%"),
+    ];
+    for (name, settings) in [("ramp", &ramp[..]), ("stress", &stress[..])] {
+        let judged = run::run(&scenario(name, settings), 1, "").expect("the simulation works");
+        let capacity = judged.report.analysis.capacity.expect("the load changes");
+        println!("{name}: {}", capacity.summary);
+        let knee = capacity.knee.expect(&capacity.summary);
+        let found = knee.sustainable.get();
+        let off = found.abs_diff(PER_SECOND) * 100 / PER_SECOND;
+        assert!(
+            off < 10,
+            "{name}: {found} of {PER_SECOND}: {}",
+            capacity.summary
+        );
+        // In an open loop the knee is the throughput.
+        let at = knee.load.get() / 10;
+        assert!(
+            name == "ramp" || at.abs_diff(PER_SECOND) * 100 / PER_SECOND < 10,
+            "{at}"
+        );
+    }
+}
+
 #[test]
 fn a_spike_builds_a_backlog_that_is_drained() {
     let judged = passes("spike", &[("variant", "once"), ("phases.compress", "40")]);

@@ -24,6 +24,7 @@ pub mod marks;
 pub mod misses;
 pub mod recovery;
 pub mod resources;
+pub mod response;
 pub mod series;
 pub mod shapes;
 pub mod sizes;
@@ -46,6 +47,7 @@ pub use levels::Levels;
 pub use loss::Loss;
 pub use recovery::{Recovery, RecoveryTimes};
 pub use resources::{ResourceRow, Resources};
+pub use response::ResponseWindow;
 pub use sizes::PayloadRow;
 pub use slowest::SlowRow;
 pub use steps::{Broke, LoadMeasure, LoadStep, Overall, StressEnd};
@@ -95,6 +97,8 @@ pub struct Measures {
     /// Of the chaos phase; `None` if the run did not come to it.
     pub overall: Option<Overall>,
     pub load: LoadMeasure,
+    /// What clients saw second by second, beside the load that was asked for.
+    pub response: Vec<ResponseWindow>,
     pub timeline: TimelineData,
 }
 
@@ -171,6 +175,7 @@ pub fn measure(history: &History) -> Measures {
         slowest: slowest::slowest(&timeline),
         overall: (timeline.phase(Phase::Chaos)).map(|span| steps::overall(history, span)),
         load: steps::load(history),
+        response: response::response(history, &timeline, &spans),
         timeline: throughput::timeline_data(&timeline),
         faults: spans
             .into_iter()

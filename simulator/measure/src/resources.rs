@@ -14,6 +14,8 @@ use squall_objective::fixed::Percent;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Resources {
     pub nodes: BTreeMap<String, ResourceRow>,
+    /// What they are of.
+    pub samples: Vec<ResourceSample>,
     /// Of the node that has the most of each.
     pub memory_max_bytes: Option<u64>,
     pub memory_growth_ppm: Option<u64>,
@@ -60,7 +62,10 @@ impl Resources {
         }
         let nodes = nodes.into_iter();
         let nodes = nodes.map(|(node, samples)| (node.to_owned(), of_node(&samples)));
-        Self::of_nodes(nodes.collect())
+        Self {
+            samples: samples.to_vec(),
+            ..Self::of_nodes(nodes.collect())
+        }
     }
 
     fn of_nodes(nodes: BTreeMap<String, ResourceRow>) -> Self {
@@ -72,6 +77,7 @@ impl Resources {
                 .max(),
             cpu_max_ppm: all().filter_map(|node| Some(node.cpu?.get())).max(),
             nodes,
+            samples: Vec::new(),
         }
     }
 }

@@ -24,6 +24,8 @@ pub type Percent = Fixed<10_000>;
 pub type PerSecond = Fixed<1_000>;
 /// A number of whatever unit, made of ten-thousandths.
 pub type Number = Fixed<10_000>;
+/// How likely something is, 0 to 1, made of millionths.
+pub type Chance = Fixed<1_000_000>;
 
 impl<const SCALE: u64> Fixed<SCALE> {
     /// From the small unit.
@@ -49,6 +51,57 @@ impl SignedPercent {
         // Beyond what a number in JSON holds exactly, more of it tells nothing more.
         const MOST: i128 = 1 << 52;
         Some(Self(share.clamp(-MOST, MOST) as i64))
+    }
+}
+
+/// Of a share from 0 to 1; rounded up, so that nothing is said to be impossible.
+pub fn chance(p: f64) -> Chance {
+    Chance::of(((p * 1e6).ceil() as u64).clamp(1, 1_000_000))
+}
+
+/// The difference of two [`Number`]s, in ten-thousandths of their unit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SignedNumber(pub i64);
+
+impl SignedNumber {
+    /// The nearest, of ten-thousandths; `None` if they are no number, or too many to be exact
+    /// in JSON.
+    pub fn nearest(ten_thousandths: f64) -> Option<Self> {
+        let rounded = ten_thousandths.round();
+        (rounded.abs() < 9e15).then_some(Self(rounded as i64))
+    }
+
+    /// Without its sign.
+    pub fn size(self) -> Number {
+        Number::of(self.0.unsigned_abs())
+    }
+}
+
+impl Serialize for SignedNumber {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.0 as f64 / 10_000.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for SignedNumber {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = f64::deserialize(deserializer)?;
+        let read = Self::nearest(number * 10_000.0);
+        read.ok_or_else(|| serde::de::Error::custom(format!("{number} is out of range")))
+    }
+}
+
+impl JsonSchema for SignedNumber {
+    fn schema_name() -> Cow<'static, str> {
+        "SignedNumber".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "number" })
     }
 }
 
@@ -180,6 +233,23 @@ mod tests {
         assert_eq!(json, "-12.5");
         let back: SignedPercent = serde_json::from_str(&json).unwrap();
         assert_eq!(back, SignedPercent(-125_000));
+    }
+
+    #[test]
+    fn differences_are_read_back_with_their_sign() {
+        let difference = SignedNumber::nearest(-12_345.4).expect("in range");
+        assert_eq!(
+            (difference, difference.size()),
+            (SignedNumber(-12_345), Number::of(12_345))
+        );
+        let json = serde_json::to_string(&difference).unwrap();
+        assert_eq!(json, "-1.2345");
+        assert_eq!(
+            serde_json::from_str::<SignedNumber>(&json).unwrap(),
+            difference
+        );
+        assert_eq!(SignedNumber::nearest(f64::NAN), None);
+        assert!(serde_json::from_str::<SignedNumber>("1e300").is_err());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::fixed::Number;
+use crate::fixed::{Number, SignedNumber};
 pub use squall_history::{Phase, Service};
 
 /// A limit of a figure.
@@ -209,6 +209,14 @@ impl Unit {
             Unit::PerSecond => format!("{digits}/s"),
             Unit::Bytes => bytes(number.get() / 10_000),
         }
+    }
+}
+
+impl Unit {
+    /// A difference, with its sign: `+1.2 ms`.
+    pub fn signed_text(self, difference: SignedNumber) -> String {
+        let sign = if difference.0 < 0 { '-' } else { '+' };
+        format!("{sign}{}", self.text(difference.size()))
     }
 }
 

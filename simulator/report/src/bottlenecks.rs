@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use squall_measure::QueueReport;
 use squall_measure::{Breakdown, Measures, Resources, Stages};
-use squall_objective::objective::{Service, Unit};
+use squall_objective::objective::Service;
 
+use super::analysis::Leak;
 use super::words::{count, duration};
 use squall_objective::fixed::Percent;
 
@@ -122,14 +123,16 @@ const fn threshold(rule: Rule, share_ppm: u64, mean_us: u64) -> Threshold {
 
 /// Mean load of one processor.
 const BUSY_PPM: u64 = 800_000;
-/// Growth of memory over the run.
-const GROWN_PPM: u64 = 200_000;
 /// A backlog counts from this share of what was published, and this many messages, on.
 const BACKLOG_PPM: u64 = 100_000;
 const BACKLOG_LEAST: u64 = 100;
 
 /// Highest priority first, then by share.
-pub(super) fn bottlenecks(measures: &Measures, resources: Option<&Resources>) -> Vec<Bottleneck> {
+pub(super) fn bottlenecks(
+    measures: &Measures,
+    resources: Option<&Resources>,
+    leaks: &[Leak],
+) -> Vec<Bottleneck> {
     let breakdown = &measures.breakdown;
     let mut found = Vec::new();
     for (service, stages) in &breakdown.services {
@@ -139,7 +142,8 @@ pub(super) fn bottlenecks(measures: &Measures, resources: Option<&Resources>) ->
         }
     }
     found.extend(measures.totals.queue.as_ref().and_then(backlog));
-    found.extend(resources.into_iter().flat_map(of_nodes));
+    found.extend(resources.into_iter().flat_map(busy));
+    found.extend(leaks.iter().map(leaking));
     found.sort_by(|a, b| {
         let key = |b: &Bottleneck| (b.priority, std::cmp::Reverse(b.share), b.rule);
         key(a).cmp(&key(b))
@@ -298,49 +302,41 @@ fn backlog(totals: &QueueReport) -> Option<Bottleneck> {
     })
 }
 
-fn of_nodes(resources: &Resources) -> Vec<Bottleneck> {
-    let mut found = Vec::new();
-    for (node, used) in &resources.nodes {
-        let mut add = |rule, share: Percent, evidence: String, texts: [&str; 3]| {
-            let [impact, cause, recommendation] = texts.map(str::to_owned);
-            found.push(Bottleneck {
-                rule,
-                subject: node.clone(),
-                priority: Priority::of(share.get()),
-                share,
-                evidence: vec![evidence],
-                impact,
-                cause,
-                recommendation,
-            });
-        };
-        if let Some(share) = used.cpu.filter(|share| share.get() >= BUSY_PPM) {
-            let texts = [
-                "operations queue for the processor, and more load only lengthens the queue",
-                "a node works on one thread, and that is nearly always busy",
-                "a faster processor, fewer commands (batches, pipelines), or another cluster for a \
-                 part of the keys",
-            ];
-            add(
-                Rule::Cpu,
-                share,
-                format!("{share:.1} % of one processor on average"),
-                texts,
-            );
-        }
-        if let Some(share) = used.memory_growth.filter(|share| share.get() >= GROWN_PPM) {
-            let most = Unit::Bytes.text(Unit::Bytes.number(used.memory_max_bytes));
-            let texts = [
-                "a run that lasts longer needs more memory, until there is none",
-                "what is stored grows, or something is never given back",
-                "lifetimes or a limit for cache keys, depth limits for queues; if the stored data \
-                 does not grow, look for a leak",
-            ];
-            let evidence = format!("memory grew by {share:.1} % over the run, to {most} at most");
-            add(Rule::MemoryGrowth, share, evidence, texts);
-        }
+fn busy(resources: &Resources) -> Vec<Bottleneck> {
+    let nodes = resources.nodes.iter();
+    let busy = nodes.filter_map(|(node, used)| {
+        let share = used.cpu.filter(|share| share.get() >= BUSY_PPM)?;
+        Some(Bottleneck {
+            rule: Rule::Cpu,
+            subject: node.clone(),
+            priority: Priority::of(share.get()),
+            share,
+            evidence: vec![format!("{share:.1} % of one processor on average")],
+            impact: "operations queue for the processor, and more load only lengthens the queue"
+                .into(),
+            cause: "a node works on one thread, and that is nearly always busy".into(),
+            recommendation: "a faster processor, fewer commands (batches, pipelines), or another \
+                             cluster for a part of the keys"
+                .into(),
+        })
+    });
+    busy.collect()
+}
+
+fn leaking(leak: &Leak) -> Bottleneck {
+    let share = Percent::of(leak.growth.0.max(0).unsigned_abs());
+    Bottleneck {
+        rule: Rule::MemoryGrowth,
+        subject: leak.node.clone(),
+        priority: Priority::of(share.get()),
+        share,
+        evidence: vec![leak.evidence.clone()],
+        impact: "a run that lasts longer needs more memory, until there is none".into(),
+        cause: "what is stored grows, or something is never given back".into(),
+        recommendation: "lifetimes or a limit for cache keys, depth limits for queues; if the \
+                         stored data does not grow, look for a leak"
+            .into(),
     }
-    found
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ fn work(node_us: u64, held_us: u64, committed_us: u64, call_us: u64, follower_us
 }
 
 fn found(work: Work) -> Vec<(Rule, Priority)> {
-    let found = bottlenecks(&run(work), None);
+    let found = bottlenecks(&run(work), None, &[]);
     for bottleneck in &found {
         assert!(!bottleneck.evidence.is_empty(), "{bottleneck:?}");
     }
@@ -83,7 +83,7 @@ fn no_bottleneck_without_long_work_or_reports() {
 #[test]
 fn what_is_found_quotes_what_was_measured() {
     let measures = run(work(28_000, 0, 28_000, 28_000, 24_000));
-    let found = bottlenecks(&measures, None);
+    let found = bottlenecks(&measures, None, &[]);
     assert_eq!(
         found[0].evidence,
         [
@@ -107,11 +107,18 @@ fn nodes_that_are_busy_or_grow_are_found_where_that_is_known() {
     let csv: String = csv.collect();
     let head = squall_history::resources::HEADER;
     let resources = Resources::parse(&format!("{head}\n{csv}")).expect("it is well-formed");
-    let found = bottlenecks(&run(Work::default()), Some(&resources));
+    let measures = run(Work::default());
+    let leaks = crate::analysis::Analysis::of(&measures, Some(&resources)).leaks;
+    let found = bottlenecks(&measures, Some(&resources), &leaks);
     let found_subjects: Vec<_> = found.iter().map(|b| (b.rule, b.subject.as_str())).collect();
     assert_eq!(
         found_subjects,
-        [(Rule::Cpu, "node-1"), (Rule::MemoryGrowth, "node-1")]
+        [(Rule::MemoryGrowth, "node-1"), (Rule::Cpu, "node-1")]
     );
-    assert_eq!(found[0].evidence, ["90.0 % of one processor on average"]);
+    assert!(
+        found[0].evidence[0].starts_with("memory of node-1 grows by 360."),
+        "{:?}",
+        found[0]
+    );
+    assert_eq!(found[1].evidence, ["90.0 % of one processor on average"]);
 }

@@ -8,6 +8,7 @@ use squall_measure::{Measures, Resources};
 use squall_objective::baseline::Reference;
 use squall_objective::objective::Objective;
 
+use crate::analysis::Analysis;
 use crate::bottlenecks::bottlenecks;
 use crate::faults::FaultRow;
 use crate::figures::figures;
@@ -77,6 +78,7 @@ pub fn build(input: &Input, measures: &Measures, checks: &[CheckResult]) -> Repo
         backend: input.backend.name,
     };
     let load = Load::of(measures);
+    let analysis = Analysis::of(measures, resources);
     let mut objectives = evaluate(&input.objectives, &evidence);
     objectives.extend(objectives_of_load(input.completion_us, &load, measures));
     let figures = figures(measures);
@@ -131,7 +133,8 @@ pub fn build(input: &Input, measures: &Measures, checks: &[CheckResult]) -> Repo
         comparison,
         figures,
         stages_us: stages(measures),
-        bottlenecks: bottlenecks(measures, resources),
+        bottlenecks: bottlenecks(measures, resources, &analysis.leaks),
+        analysis,
         queue: measured.totals.queue,
         cache: measured.totals.cache,
         errors: measured.errors,

@@ -10,7 +10,7 @@ use maud::Markup;
 use serde::Serialize;
 
 use crate::words::{count, duration};
-use squall_objective::fixed::{Ms, Number, PerSecond, Percent, Seconds, SignedPercent};
+use squall_objective::fixed::{Chance, Ms, Number, PerSecond, Percent, Seconds, SignedPercent};
 use squall_objective::objective::Unit;
 
 /// Stands for a value that does not exist, for a reader.
@@ -41,6 +41,8 @@ pub enum Value {
     Change(SignedPercent),
     Bytes(u64),
     Measured(Unit, Number),
+    /// `0.0012`, and `<0.0001` below that; `0.001234`.
+    Chance(Chance),
 }
 
 impl Value {
@@ -60,6 +62,8 @@ impl Value {
             Value::Change(change) => change.to_string(),
             Value::Bytes(bytes) => Unit::Bytes.text(Unit::Bytes.number(*bytes)),
             Value::Measured(unit, number) => unit.text(*number),
+            Value::Chance(p) if p.get() < 100 => "<0.0001".to_owned(),
+            Value::Chance(p) => format!("{p:.4}"),
         }
     }
 
@@ -76,6 +80,7 @@ impl Value {
             Value::Percent(share, _) => share.to_string(),
             Value::Change(change) => serde_json::to_string(change).expect("a number"),
             Value::Measured(_, number) => number.to_string(),
+            Value::Chance(p) => p.to_string(),
         }
     }
 }

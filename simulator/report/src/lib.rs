@@ -8,6 +8,7 @@
 //! Not here: how anything is measured ([`squall_measure`]) or judged ([`squall_check`]),
 //! and writing of files.
 
+pub mod analysis;
 mod bottlenecks;
 mod build;
 pub mod cases;
@@ -29,6 +30,7 @@ mod verdict;
 mod words;
 pub mod write;
 
+pub use analysis::Analysis;
 pub use bottlenecks::{Bottleneck, Priority, Rule};
 pub use build::{Input, WallInput, build};
 pub use faults::FaultRow;
@@ -38,7 +40,9 @@ pub use markdown::markdown;
 pub use objectives::{ObjectiveResult, Status};
 pub use report::{Cluster, ElectionTimeout, Machine, Report, Sim};
 pub use squall_objective::baseline::Comparison;
-pub use squall_objective::fixed::{Fixed, Ms, Number, PerSecond, Percent, Seconds, SignedPercent};
+pub use squall_objective::fixed::{
+    Chance, Fixed, Ms, Number, PerSecond, Percent, Seconds, SignedNumber, SignedPercent,
+};
 pub use squall_objective::objective::{Bound, Unit};
 pub use text::text;
 pub use variants::Variants;

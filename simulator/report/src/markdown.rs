@@ -45,6 +45,7 @@ fn document(report: &Report) -> Document {
             section("Errors", sections::errors(report)),
             section("Slowest operations", sections::slowest(report)),
             section("Bottlenecks", sections::bottlenecks(report)),
+            section("Analysis", sections::analysis(report)),
             section("Comparison", sections::comparison(report)),
             section("Recommendations", sections::recommendations(report)),
             section("Conclusion", sections::conclusion(report)),

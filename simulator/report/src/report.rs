@@ -21,6 +21,7 @@ use squall_objective::baseline::{Comparison, Figure};
 use squall_objective::fixed::{Ms, PerSecond, Percent, Seconds};
 use squall_objective::objective::Unit;
 
+use crate::analysis::Analysis;
 use crate::bottlenecks::Bottleneck;
 use crate::faults::FaultRow;
 use crate::load::Load;
@@ -91,6 +92,10 @@ pub struct Report {
     /// Where operations' time went, by service; microseconds, means over its operations.
     pub stages_us: BTreeMap<String, BTreeMap<String, u64>>,
     pub bottlenecks: Vec<Bottleneck>,
+    /// How much load the cluster bears, and what response time goes together with; left out
+    /// where nothing can be said.
+    #[serde(default, skip_serializing_if = "Analysis::is_empty")]
+    pub analysis: Analysis,
     pub queue: Option<QueueReport>,
     pub cache: Option<CacheReport>,
     /// How often operations failed or were never answered, by service, operation and reason.

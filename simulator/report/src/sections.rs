@@ -167,6 +167,29 @@ pub(crate) fn recommendations(report: &Report) -> Vec<Block> {
     vec![Block::List(lines.collect())]
 }
 
+/// What load and resources say; nothing where they say nothing.
+pub(crate) fn analysis(report: &Report) -> Vec<Block> {
+    let lines = analysis_lines(report);
+    let lines = (!lines.is_empty()).then(|| list(lines.into_iter().map(|line| format!("{line}."))));
+    let curve = report.analysis.capacity.as_ref().map(tables::curve);
+    lines.into_iter().chain(curve.map(Block::Table)).collect()
+}
+
+/// A line a finding.
+pub(crate) fn analysis_lines(report: &Report) -> Vec<String> {
+    let found = &report.analysis;
+    let capacity = found
+        .capacity
+        .iter()
+        .map(|capacity| capacity.summary.clone());
+    let correlated = found
+        .correlations
+        .iter()
+        .map(|found| found.evidence.clone());
+    let leaks = found.leaks.iter().map(|leak| leak.evidence.clone());
+    capacity.chain(correlated).chain(leaks).collect()
+}
+
 fn list(lines: impl Iterator<Item = String>) -> Block {
     Block::List(lines.map(|line| vec![plain(line)]).collect())
 }

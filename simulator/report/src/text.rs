@@ -49,6 +49,9 @@ fn findings(report: &Report, style: Style) -> String {
         }
         out += &format!("  cause: {}\n  do: {}\n", found.cause, found.recommendation);
     }
+    for line in sections::analysis_lines(report) {
+        out += &format!("analysis    {line}\n");
+    }
     if let Some(bounded_by) = &report.bounded_by {
         out += &style.paint(DIM, &format!("note        {bounded_by}"));
         out.push('\n');

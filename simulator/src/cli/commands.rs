@@ -13,6 +13,7 @@ use super::schema::{SCHEMA_HELP, SchemaArgs};
 use super::shrink::{SHRINK_HELP, ShrinkArgs};
 use super::sweep_args::{MergeArgs, SWEEP_HELP, SweepArgs};
 use super::trace_args::{EXPLAIN_HELP, ExplainArgs, STATE_HELP, StateArgs, TRACE_HELP, TraceArgs};
+use super::trend::{TREND_HELP, TrendArgs};
 use super::worker::WorkerArgs;
 
 /// Breaks a replicated service on purpose, in deterministic simulation or in containers, and
@@ -65,6 +66,9 @@ pub enum Command {
     /// Show what two runs, or sweeps, measured side by side.
     #[command(after_help = COMPARE_HELP)]
     Compare(CompareArgs),
+    /// Show how figures moved over stored runs, sweeps and baselines, and where they are going.
+    #[command(after_help = TREND_HELP)]
+    Trend(TrendArgs),
     /// Measure a cluster on this machine, for simulations of the same hardware.
     #[command(after_help = CALIBRATE_HELP)]
     Calibrate(CalibrateArgs),

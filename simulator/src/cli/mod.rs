@@ -38,6 +38,7 @@ mod sweep;
 mod sweep_args;
 mod trace;
 mod trace_args;
+mod trend;
 mod variants;
 mod verify;
 mod worker;
@@ -148,6 +149,7 @@ pub fn main() -> u8 {
         Command::Baseline(args) => baseline::baseline(&args),
         Command::Report(args) => report::report(&args),
         Command::Compare(args) => compare::compare(&args),
+        Command::Trend(args) => trend::trend(&args),
         Command::Calibrate(args) => calibrate::calibrate(&args),
         Command::Schema(args) => schema::schema(&args),
         Command::List(args) => list::list(&args),

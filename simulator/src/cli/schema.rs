@@ -11,8 +11,10 @@ use serde_json::{Map, Value};
 
 use super::exit::{Exit, Failure};
 use super::print;
+use crate::compare::ab::Ab;
 use crate::report::{Report, Variants};
 use crate::sweep::Summary;
+use crate::trend::Trend;
 
 pub(super) const SCHEMA_HELP: &str = "\
 Examples:
@@ -35,6 +37,10 @@ pub enum Written {
     Sweep,
     /// variants.json of a scenario with variants.
     Variants,
+    /// What `compare --ab --json` prints.
+    Ab,
+    /// What `trend --json` prints.
+    Trend,
 }
 
 pub(super) fn schema(args: &SchemaArgs) -> Result<u8, Failure> {
@@ -42,6 +48,8 @@ pub(super) fn schema(args: &SchemaArgs) -> Result<u8, Failure> {
         Written::Report => of::<Report>("Report of a run"),
         Written::Sweep => of::<Summary>("Summary of a sweep"),
         Written::Variants => of::<Variants>("Variants of a scenario"),
+        Written::Trend => of::<Trend>("Figures over time"),
+        Written::Ab => of::<Ab>("Comparison of two versions"),
     };
     let json = serde_json::to_string_pretty(&schema).expect("a schema is plain data");
     print(&(json + "\n"));

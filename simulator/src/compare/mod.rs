@@ -3,22 +3,27 @@
 //! A side is a run directory, a directory of run directories, or a sweep; all of them are
 //! [`SeedResult`]s in the end (`side`), so one sample is compared with a distribution, or
 //! a distribution with another, by the same code. Variants are compared each by itself.
-//! `figure` says what is compared, `render` lays it out. What one side does not show stays open; it is never a zero.
-//!
-//! Not here: any judgement of whether the difference is good.
+//! `figure` says what is compared, `render` lays it out. What one side does not show stays
+//! open; it is never a zero. Whether a difference is more than chance, and whether it is
+//! good, says [`ab`] alone.
 
+pub mod ab;
+pub mod ab_render;
+#[cfg(test)]
+mod ab_tests;
 mod figure;
 mod render;
 mod side;
 #[cfg(test)]
 mod tests;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use figure::Unit;
 pub use render::{markdown, text};
-use side::{Made, Part};
-pub use side::{Side, SideError};
+use side::Part;
+pub use side::{Made, Side, SideError};
 
 use crate::measure::distribution::nearest_rank;
 use crate::report::{Fixed, Percent};
@@ -36,7 +41,7 @@ pub struct Comparison {
 }
 
 /// What a side is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Head {
     /// As it was given.
     pub path: String,
@@ -95,14 +100,20 @@ impl Values {
 /// # Errors
 /// There is nothing to compare, in words.
 pub fn compare(a: &Side, b: &Side) -> Result<Vec<Comparison>, String> {
+    let pairs = pairs(a, b)?;
+    Ok(pairs.iter().map(|(a, b)| compared(a, b)).collect())
+}
+
+/// What is compared with what.
+fn pairs<'a>(a: &'a Side, b: &'a Side) -> Result<Vec<(Part<'a>, Part<'a>)>, String> {
     let (of_a, of_b) = (a.parts(), b.parts());
     let in_b = |name: &str| of_b.iter().find(|part| part.name == name);
     let common = of_a.iter();
-    let common = common.filter_map(|part| Some(pair(part, in_b(part.name)?)));
-    let common: Vec<Comparison> = common.collect();
+    let common = common.filter_map(|part| Some((*part, *in_b(part.name)?)));
+    let common: Vec<_> = common.collect();
     match (common.is_empty(), &of_a[..], &of_b[..]) {
         (false, ..) => Ok(common),
-        (true, [part_a], [part_b]) => Ok(vec![pair(part_a, part_b)]),
+        (true, [part_a], [part_b]) => Ok(vec![(*part_a, *part_b)]),
         (true, ..) => {
             let names = |parts: &[Part]| {
                 let names: Vec<&str> = parts.iter().map(|part| part.name).collect();
@@ -119,7 +130,22 @@ pub fn compare(a: &Side, b: &Side) -> Result<Vec<Comparison>, String> {
     }
 }
 
-fn pair(a: &Part, b: &Part) -> Comparison {
+fn compared(a: &Part, b: &Part) -> Comparison {
+    let metrics = figure::all(a.results().chain(b.results()));
+    let (runs_a, runs_b): (Vec<_>, Vec<_>) = (a.results().collect(), b.results().collect());
+    Comparison {
+        a: head(a),
+        b: head(b),
+        warnings: warnings(a, b),
+        rows: metrics
+            .iter()
+            .map(|metric| row(metric, &runs_a, &runs_b))
+            .collect(),
+    }
+}
+
+/// Why the figures may not be comparable.
+fn warnings(a: &Part, b: &Part) -> Vec<String> {
     let mut warnings = mixed(a);
     if a.path != b.path {
         warnings.extend(mixed(b));
@@ -146,17 +172,7 @@ fn pair(a: &Part, b: &Part) -> Comparison {
         let path = side.path;
         differ(&format!("{path} holds runs of several backends"), true);
     }
-    let metrics = figure::all(a.results().chain(b.results()));
-    let (runs_a, runs_b): (Vec<_>, Vec<_>) = (a.results().collect(), b.results().collect());
-    Comparison {
-        a: head(a),
-        b: head(b),
-        warnings,
-        rows: metrics
-            .iter()
-            .map(|metric| row(metric, &runs_a, &runs_b))
-            .collect(),
-    }
+    warnings
 }
 
 /// What was set beside the variant, which is in the name.

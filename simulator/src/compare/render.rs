@@ -20,24 +20,26 @@ pub fn markdown(comparison: &Comparison) -> String {
 }
 
 fn heads(comparison: &Comparison) -> [String; 2] {
-    let head = |letter: &str, head: &Head| {
-        let runs = match head.runs {
-            1 => "1 run".to_owned(),
-            runs => format!("{} runs", count(runs)),
-        };
-        let mut line = format!(
-            "{letter}: {} on {}, {runs} ({})",
-            head.scenario, head.backend, head.path
-        );
-        if let Some(profile) = &head.profile {
-            line += &format!(", profile {profile}");
-        }
-        if head.without_report > 0 {
-            line += &format!(", {} without a report", count(head.without_report));
-        }
-        line
-    };
     [head("A", &comparison.a), head("B", &comparison.b)]
+}
+
+/// `A: leader-kill on sim, 20 runs (sweeps/leader-kill)`.
+pub(super) fn head(letter: &str, head: &Head) -> String {
+    let runs = match head.runs {
+        1 => "1 run".to_owned(),
+        runs => format!("{} runs", count(runs)),
+    };
+    let mut line = format!(
+        "{letter}: {} on {}, {runs} ({})",
+        head.scenario, head.backend, head.path
+    );
+    if let Some(profile) = &head.profile {
+        line += &format!(", profile {profile}");
+    }
+    if head.without_report > 0 {
+        line += &format!(", {} without a report", count(head.without_report));
+    }
+    line
 }
 
 /// Rows of which at least one side shows something.

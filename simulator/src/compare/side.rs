@@ -48,6 +48,7 @@ struct Runs {
 }
 
 /// What a side has of one name.
+#[derive(Clone, Copy)]
 pub(super) struct Part<'a> {
     pub(super) path: &'a str,
     pub(super) backend: &'a str,
@@ -57,11 +58,13 @@ pub(super) struct Part<'a> {
 
 /// How a run was made. Only runs that were made alike are one distribution.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Made {
+pub struct Made {
     /// Of the scenario.
-    pub(super) text: String,
-    pub(super) settings: Vec<(String, String)>,
-    pub(super) profile: Option<String>,
+    pub text: String,
+    /// Overrides, in order.
+    pub settings: Vec<(String, String)>,
+    /// Path of the hardware profile, if there was one.
+    pub profile: Option<String>,
 }
 
 impl Side {

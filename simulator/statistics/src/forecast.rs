@@ -177,6 +177,41 @@ impl Holt {
     }
 }
 
+/// How far off each method is on average.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Backtest {
+    pub linear: f64,
+    pub smoothing: f64,
+    /// Values that were foretold.
+    pub count: usize,
+}
+
+/// Foretells each of the last values, a third of all, from those before it: the mean of the
+/// absolute errors (Tashman 2000, rolling origin).
+///
+/// `None` of fewer than eight values, or as of [`Line::fit`].
+pub fn backtest(x: &[f64], y: &[f64]) -> Option<Backtest> {
+    const LEAST: usize = 8;
+    /// Beyond, older origins tell little of today.
+    const MOST: usize = 50;
+    if x.len() < LEAST || x.len() != y.len() {
+        return None;
+    }
+    let foretold = (y.len() / 3).min(MOST);
+    let (mut linear, mut smoothing) = (0.0, 0.0);
+    for place in y.len() - foretold..y.len() {
+        let line = Line::fit(&x[..place], &y[..place])?;
+        linear += (line.at(x[place], 0.5).value - y[place]).abs();
+        smoothing += (Holt::fit(&y[..place])?.ahead(1.0, 0.5).value - y[place]).abs();
+    }
+    let count = foretold as f64;
+    Some(Backtest {
+        linear: linear / count,
+        smoothing: smoothing / count,
+        count: foretold,
+    })
+}
+
 fn around(value: f64, reach: f64) -> Forecast {
     Forecast {
         value,
@@ -294,6 +329,19 @@ mod tests {
             }
         }
         assert!(held.iter().all(|held| *held >= 170), "{held:?} of 200");
+    }
+
+    #[test]
+    fn errors_so_far_are_those_of_forecasts_from_what_was_known_then() {
+        let exact: Vec<f64> = x(12).iter().map(|x| 3.0 * x).collect();
+        let errors = backtest(&x(12), &exact).expect("enough values");
+        assert!(errors.linear < 1e-9 && errors.smoothing < 1e-9 && errors.count == 4);
+        // A last value that nobody could foresee, one of four.
+        let mut odd = exact;
+        odd[11] += 8.0;
+        let errors = backtest(&x(12), &odd).expect("enough values");
+        assert!((errors.linear - 2.0).abs() < 1e-9, "{errors:?}");
+        assert_eq!(backtest(&x(7), &x(7)), None);
     }
 
     #[test]

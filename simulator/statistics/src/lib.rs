@@ -24,7 +24,7 @@ mod testing;
 pub use bootstrap::{difference_of_medians, median_of_differences};
 pub use correlation::{Correlation, spearman};
 pub use family::holm;
-pub use forecast::{Forecast, Holt, Line, Reached};
+pub use forecast::{Backtest, Forecast, Holt, Line, Reached, backtest};
 pub use hinge::{Hinge, hinge};
 pub use rank::{Test, least_p_rank_sum, least_p_signed_rank, rank_sum, signed_rank};
 pub use sample::{Interval, mean, median, midranks, quantile};

@@ -240,6 +240,24 @@ mod tests {
         );
     }
 
+    /// The same where more is asked for, as of one of many figures: of three hundred, three,
+    /// give or take three standard deviations.
+    #[test]
+    fn equal_values_change_more_seldom_where_more_is_asked_for() {
+        let mut noise = Noise::of(77);
+        let (mut stepped, mut sloped) = (0, 0);
+        for seed in 0..300 {
+            let y = series(&mut noise, 20, |_| 100.0);
+            let found = changes(&x(20), &y, 0.01, 0.95, seed).expect("enough values");
+            stepped += usize::from(!found.steps.is_empty());
+            sloped += usize::from(found.slope_p <= 0.01);
+        }
+        assert!(
+            stepped <= 8 && sloped <= 8,
+            "{stepped} stepped, {sloped} sloped of 300"
+        );
+    }
+
     #[test]
     fn a_step_and_a_slow_rise_are_told_apart() {
         let mut noise = Noise::of(4);

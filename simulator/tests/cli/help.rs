@@ -22,6 +22,7 @@ fn help_says_what_it_said() {
         &["report", "-h"],
         &["baseline", "-h"],
         &["compare", "-h"],
+        &["trend", "-h"],
         &["calibrate", "-h"],
         &["schema", "-h"],
         &["list", "-h"],

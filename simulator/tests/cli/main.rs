@@ -16,4 +16,5 @@ mod reports;
 mod run_dirs;
 mod schema;
 mod traces;
+mod trends;
 mod verdicts;

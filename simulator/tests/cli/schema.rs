@@ -81,6 +81,8 @@ fn the_files_in_docs_are_what_the_types_say() {
         ("report", "report.schema.json"),
         ("sweep", "sweep.schema.json"),
         ("variants", "variants.schema.json"),
+        ("ab", "ab.schema.json"),
+        ("trend", "trend.schema.json"),
     ] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../docs")

@@ -18,7 +18,7 @@ use squall_history::{Action, History, Outcome, Service};
 pub use depth::Depth;
 pub use flow::{Flow, WindowLatency};
 pub use percentiles::Curve;
-pub use resources::{NodeResources, Resources, resources};
+pub use resources::{NodeResources, Resources, resources, resources_of};
 pub use windows::{MOST_WINDOWS, STEP_US, Windows};
 
 use super::timeline::Timeline;

@@ -36,14 +36,22 @@ pub type Resources = BTreeMap<String, NodeResources>;
 /// # Errors
 /// The text is no table of samples; with the line and what is wrong.
 pub fn resources(csv: &str, windows: &Windows) -> Result<Resources, String> {
+    Ok(resources_of(from_csv(csv)?, windows))
+}
+
+/// The same of samples that have been read.
+pub fn resources_of(
+    samples: impl IntoIterator<Item = ResourceSample>,
+    windows: &Windows,
+) -> Resources {
     let mut nodes: BTreeMap<String, Vec<ResourceSample>> = BTreeMap::new();
-    for sample in from_csv(csv)? {
+    for sample in samples {
         nodes.entry(sample.node.clone()).or_default().push(sample);
     }
     let nodes = nodes.into_iter();
-    Ok(nodes
+    nodes
         .map(|(node, samples)| (node, of_node(samples, windows)))
-        .collect())
+        .collect()
 }
 
 type Counter = fn(&ResourceSample) -> Option<u64>;

@@ -6,8 +6,11 @@
 //! is measured here: what is drawn comes from [`squall_measure::series`], what is said from
 //! the report.
 
+pub mod document;
 mod findings;
+pub mod intervals;
 mod lanes;
+mod load_curve;
 mod over_time;
 pub mod page;
 mod percentiles;

@@ -14,7 +14,9 @@ use crate::{sections, tables};
 use super::page::{Graphs, facts, graphs, page, section};
 use super::player::{self, Player};
 use super::plot::Plot;
-use super::{findings, lanes, over_time, percentiles, resource_plots, summary, time_axis};
+use super::{
+    findings, lanes, load_curve, over_time, percentiles, resource_plots, summary, time_axis,
+};
 
 /// A run as one HTML document. `samples` is the text of its `resources.csv`, if it has one;
 /// `player` is what its player plays.
@@ -42,6 +44,10 @@ fn document(
     let grid = time_axis::grid(&seen.windows);
     let plots = over_time::plots(report, seen);
     let used_plots = used.map_or(Vec::new(), |used| resource_plots::plots(report, used));
+    let capacity = report.analysis.capacity.as_ref();
+    let loads = capacity.and_then(load_curve::grid);
+    let load_plots = capacity.zip(loads.as_ref());
+    let load_plots = load_plots.map_or(Vec::new(), |(found, grid)| load_curve::plots(found, grid));
     let tails = percentiles::grid(seen);
     let tail_plots = tails.as_ref().map(|grid| percentiles::plots(seen, grid));
     let tail_plots = tail_plots.unwrap_or_default();
@@ -57,10 +63,15 @@ fn document(
         grid,
         plots: &tail_plots,
     });
+    let load = loads.as_ref().map(|grid| Graphs {
+        grid,
+        plots: &load_plots,
+    });
     let sections = [
         vec![
             table("objectives", "Objectives", tables::objectives(report)),
             findings::bottlenecks(report),
+            analysis(report, load.as_ref()),
             findings::comparison(report),
         ],
         results(report),
@@ -86,7 +97,8 @@ fn document(
         report.scenario, report.seed, report.verdict
     );
     let footer = format!("Squall {} · {}", report.sim.version, report.sim.started);
-    let all: Vec<Graphs<'_>> = [time, used_graphs].into_iter().chain(tail).collect();
+    let all = [time, used_graphs].into_iter().chain(load).chain(tail);
+    let all: Vec<Graphs<'_>> = all.collect();
     page(&title, &body, &all, &footer)
 }
 
@@ -177,6 +189,15 @@ fn results(report: &Report) -> Vec<Section> {
 fn table(id: &str, title: &str, table: Table) -> Section {
     let table = (!table.is_empty()).then_some(Block::Table(table));
     Section::new(id, title, table.into_iter().collect())
+}
+
+/// Response time and throughput against load, correlations, leaks.
+fn analysis(report: &Report, load: Option<&Graphs<'_>>) -> Section {
+    let mut blocks = sections::analysis(report);
+    if let (Some(load), false) = (load, blocks.is_empty()) {
+        blocks.insert(1, Block::Drawn(html! { div.grid { (graphs(load)) } }));
+    }
+    Section::new("analysis", "Analysis", blocks)
 }
 
 fn latency(report: &Report, tail: Option<&Graphs<'_>>) -> Section {

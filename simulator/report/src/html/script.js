@@ -110,7 +110,7 @@
       plot.figure.classList.add("reading");
       plot.outputs.forEach((output, line) => {
         const band = plot.lines[line].band;
-        const span = band && band[index][0] !== band[index][1]
+        const span = band?.[index] && band[index][0] !== band[index][1]
           ? ` (${read(plot.unit, band[index][0])} to ${read(plot.unit, band[index][1])})` : "";
         output.textContent = values[line] + span;
       });

@@ -11,7 +11,9 @@ pub(crate) use raw::{
     acknowledged, bottlenecks, clients, every_time, gaps, latencies_by_phase, leaders,
     stages_in_rows, throughput,
 };
-pub(crate) use work::{cached, errors, latencies, messages, payloads, slowest, stages, steps};
+pub(crate) use work::{
+    cached, curve, errors, latencies, messages, payloads, slowest, stages, steps,
+};
 
 use crate::document::Table;
 use crate::report::Report;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use squall_history::Phase;
 use squall_measure::Class;
 
+use crate::analysis::{Capacity, CurvePoint, LoadKind};
 use crate::columns;
 use crate::document::{Column, Severity, Table, Value, number, rate, share, us, word};
 use crate::load::{self, Load};
@@ -166,6 +167,25 @@ const STEPS: &[Column<LoadStep>] = &columns! { step: LoadStep;
     text "broke" "" step.broke.map(|broke| load::text(&broke));
     text "" "broke" step.broke.map(|broke| word(&broke.limit));
 };
+
+/// Throughput and response time by load.
+pub(crate) fn curve(capacity: &Capacity) -> Table {
+    let columns = columns! { row: (LoadKind, &CurvePoint);
+        text "load" "" row.0.text(row.1.load);
+        number "" "load" row.1.load.to_string();
+        number "windows" "windows" row.1.windows;
+        number "throughput/s" "per_second" Value::PerSecond(row.1.per_second);
+        number "p50" "p50_us" us(row.1.p50_us);
+        number "p95" "p95_us" us(row.1.p95_us);
+        number "errors" "errors" row.1.errors;
+    };
+    let rows: Vec<(LoadKind, &CurvePoint)> = capacity
+        .curve
+        .iter()
+        .map(|point| (capacity.load, point))
+        .collect();
+    Table::of("response by load", &columns, &rows)
+}
 
 pub(crate) fn steps(load: &Load) -> Table {
     Table::with_severity("load", STEPS, &load.steps, |step| match step.broke {
