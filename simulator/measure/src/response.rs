@@ -2,7 +2,7 @@
 //! and throughput are set against.
 //!
 //! Only of the stretch in which clients are promised service, only of workloads, and only
-//! whole windows, each of so many whole seconds that there are at most [`MOST_WINDOWS`].
+//! whole windows, each of so many whole seconds that there are at most 600.
 
 use squall_history::{EventKind, History, LoadEvent, LoadUnit, PROBE, Phase};
 

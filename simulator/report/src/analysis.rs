@@ -22,6 +22,9 @@ use squall_statistics::{Hinge, blocks, hinge, holm, median, spearman, theil_sen}
 
 use crate::words::{count, duration};
 
+/// A processor that is less busy, in millionths, tells too little about one that is full.
+const LEAST_BUSY: u64 = 100_000;
+const WHOLE: u64 = 1_000_000;
 const CERTAINTY: f64 = 0.95;
 const SEED: u64 = 20;
 /// A knee counts if a line without one fits so much worse only with this chance.
@@ -45,6 +48,9 @@ pub struct Analysis {
     /// `null` where the load never changed, or too little to tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<Capacity>,
+    /// What the busiest node leaves, where its processor is known and worth a word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headroom: Option<Headroom>,
     /// What a node's resources go together with, the strongest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub correlations: Vec<Correlated>,
@@ -104,6 +110,22 @@ pub struct Knee {
     pub windows: u64,
     /// What is left at the median load of the run, as a share of the knee.
     pub left: Percent,
+}
+
+/// How much more a processor would bear, by the utilization law.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Headroom {
+    /// The busiest.
+    pub node: String,
+    /// Mean over the run, of the one processor that a node can use.
+    pub busy: Percent,
+    /// Of the chaos phase.
+    pub per_second: PerSecond,
+    /// What one processor would bear; something else may fill up before.
+    pub at_most: PerSecond,
+    pub left: Percent,
+    /// In one line.
+    pub evidence: String,
 }
 
 /// A resource of a node and what clients saw, window by window.
@@ -174,6 +196,7 @@ impl Analysis {
             .unwrap_or_default();
         Self {
             capacity: capacity(&measures.response),
+            headroom: resources.and_then(|used| headroom(measures, used)),
             correlations: correlations(&measures.response, nodes),
             leaks: leaks(measures, nodes),
         }
@@ -387,6 +410,36 @@ impl With {
             With::Errors => Some(window.errors),
         }
     }
+}
+
+/// A node works on one thread, so each operation costs so much of one processor.
+fn headroom(measures: &Measures, resources: &Resources) -> Option<Headroom> {
+    let nodes = resources.nodes.iter();
+    let busiest = nodes
+        .filter_map(|(node, used)| Some((used.cpu?, node)))
+        .max()?;
+    let (busy, node) = busiest;
+    let per_second = measures.overall?.per_second;
+    if busy.get() < LEAST_BUSY || per_second.get() == 0 {
+        return None;
+    }
+    let at_most = u128::from(per_second.get()) * u128::from(WHOLE) / u128::from(busy.get());
+    let at_most = PerSecond::of(u64::try_from(at_most).unwrap_or(u64::MAX));
+    let rate = |rate: PerSecond| count(rate.get() / 1_000);
+    let left = Percent::of(WHOLE.saturating_sub(busy.get()));
+    Some(Headroom {
+        node: node.clone(),
+        busy,
+        per_second,
+        at_most,
+        left,
+        evidence: format!(
+            "{node}, the busiest, keeps {busy:.1} % of a processor busy at {}/s: by that alone {}/s \
+             could be borne, {left:.1} % are left",
+            rate(per_second),
+            rate(at_most)
+        ),
+    })
 }
 
 /// Of windows in which no fault was in force; what happens then has another cause.

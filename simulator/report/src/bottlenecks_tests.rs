@@ -108,8 +108,16 @@ fn nodes_that_are_busy_or_grow_are_found_where_that_is_known() {
     let head = squall_history::resources::HEADER;
     let resources = Resources::parse(&format!("{head}\n{csv}")).expect("it is well-formed");
     let measures = run(Work::default());
-    let leaks = crate::analysis::Analysis::of(&measures, Some(&resources)).leaks;
-    let found = bottlenecks(&measures, Some(&resources), &leaks);
+    let analysis = crate::analysis::Analysis::of(&measures, Some(&resources));
+    let found = bottlenecks(&measures, Some(&resources), &analysis.leaks);
+    // Ten operations a second keep nine tenths of a processor busy.
+    let headroom = analysis.headroom.expect("node-1 is busy");
+    assert_eq!(
+        (headroom.node.as_str(), headroom.left.get()),
+        ("node-1", 100_000)
+    );
+    let ratio = headroom.at_most.get() * 90 / headroom.per_second.get();
+    assert!((99..=100).contains(&ratio), "{headroom:?}");
     let found_subjects: Vec<_> = found.iter().map(|b| (b.rule, b.subject.as_str())).collect();
     assert_eq!(
         found_subjects,

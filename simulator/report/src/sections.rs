@@ -178,16 +178,12 @@ pub(crate) fn analysis(report: &Report) -> Vec<Block> {
 /// A line a finding.
 pub(crate) fn analysis_lines(report: &Report) -> Vec<String> {
     let found = &report.analysis;
-    let capacity = found
-        .capacity
-        .iter()
-        .map(|capacity| capacity.summary.clone());
-    let correlated = found
-        .correlations
-        .iter()
-        .map(|found| found.evidence.clone());
-    let leaks = found.leaks.iter().map(|leak| leak.evidence.clone());
-    capacity.chain(correlated).chain(leaks).collect()
+    let capacity = found.capacity.iter().map(|capacity| &capacity.summary);
+    let headroom = found.headroom.iter().map(|headroom| &headroom.evidence);
+    let correlated = found.correlations.iter().map(|found| &found.evidence);
+    let leaks = found.leaks.iter().map(|leak| &leak.evidence);
+    let all = capacity.chain(headroom).chain(correlated).chain(leaks);
+    all.cloned().collect()
 }
 
 fn list(lines: impl Iterator<Item = String>) -> Block {

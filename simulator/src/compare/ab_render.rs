@@ -31,9 +31,9 @@ impl Standing {
     fn label(self) -> &'static str {
         match self {
             Standing::Worse => "worse",
-            Standing::WithinMargin => "within the margin",
+            Standing::WithinMargin => "within margin",
             Standing::Better => "better",
-            Standing::NotShown => "no difference shown",
+            Standing::NotShown => "none shown",
             Standing::TooFew => "too few runs",
         }
     }
@@ -167,16 +167,21 @@ fn rest(of_it: &Scenario) -> Vec<String> {
         rows.filter(|row| row.standing == standing).count()
     };
     let lines = [
-        (count_of(Standing::NotShown), "show no difference"),
+        (
+            count_of(Standing::NotShown),
+            "without a difference that shows",
+        ),
         (
             count_of(Standing::TooFew),
-            "are shown by fewer than three runs of a side",
+            "in fewer than three runs of a side",
         ),
     ];
     let lines = lines.into_iter().filter(|(number, _)| *number > 0);
-    lines
-        .map(|(number, what)| format!("{} figures {what}", count(number as u64)))
-        .collect()
+    let line = |(number, what)| match number {
+        1 => format!("1 figure {what}"),
+        more => format!("{} figures {what}", count(more as u64)),
+    };
+    lines.map(line).collect()
 }
 
 fn table(of_it: &Scenario, is_shown: fn(Standing) -> bool) -> Table {

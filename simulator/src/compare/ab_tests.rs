@@ -154,7 +154,7 @@ fn too_few_runs_are_inconclusive_and_missing_figures_are_said() {
     let b = side("b", (1..11).map(without));
     let ab = judged(&runs("a", 1..11, 10_000, 500_000), &b);
     assert_eq!((ab.figures, standing(&ab, RATE)), (1, Standing::TooFew));
-    assert!(text(&ab, Style::default()).contains("1 figures are shown by fewer than three"));
+    assert!(text(&ab, Style::default()).contains("1 figure in fewer than three runs"));
     let other = side(
         "c",
         [SeedResult {

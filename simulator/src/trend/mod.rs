@@ -1,7 +1,7 @@
 //! Looking back: how each figure moved over stored runs, sweeps and baselines, and where it is
 //! going.
 //!
-//! [`read`] finds what there is, [`judge`] puts it in order and looks at each figure with the
+//! [`read::read`] finds what there is, [`judge()`] puts it in order and looks at each figure with the
 //! methods of `squall_statistics`: steps, a slope, and forecasts of when a limit is reached.
 //! Figures are those of baselines, by the names that these have. Runs of different scenarios,
 //! variants or backends are never taken together. Methods and their sources are in

@@ -5,7 +5,7 @@ use super::render::{document, shown, title};
 use super::{FigureTrend, Group, Standing, Trend};
 use crate::report::document::Block;
 use crate::report::html::document::{Header, document_page};
-use crate::report::html::page::{Graphs, graphs};
+use crate::report::html::page::{Graphs, side_by_side};
 use crate::report::html::plot::{Grid, Line, Plot, Shade};
 use crate::report::html::scale::{Scale, Unit as Drawn};
 use crate::report::{Number, Unit};
@@ -13,7 +13,7 @@ use crate::report::{Number, Unit};
 /// Graphs of a group; the tables have all figures.
 const MOST_PLOTS: usize = 40;
 /// Labels beneath an axis.
-const MOST_TICKS: usize = 5;
+const MOST_TICKS: usize = 4;
 /// Characters of a label that there is room for.
 const MOST_LABEL: usize = 12;
 
@@ -38,7 +38,7 @@ pub fn html(trend: &Trend) -> String {
         .collect();
     let drawn = |number: usize, _: &Group| {
         let of_it = &all[number];
-        (!of_it.plots.is_empty()).then(|| Block::Drawn(graphs(of_it)))
+        (!of_it.plots.is_empty()).then(|| Block::Drawn(side_by_side(of_it)))
     };
     let names: Vec<&str> = trend
         .groups

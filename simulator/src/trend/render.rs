@@ -347,8 +347,8 @@ impl Standing {
         match self {
             Standing::Worse => "worse",
             Standing::Better => "better",
-            Standing::Steady => "no change shown",
-            Standing::TooFew => "too few points",
+            Standing::Steady => "none shown",
+            Standing::TooFew => "too few",
         }
     }
 }

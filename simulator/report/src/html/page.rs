@@ -64,6 +64,11 @@ pub fn graphs(graphs: &Graphs<'_>) -> Markup {
     html! { @for plot in graphs.plots { (plot.markup(graphs.grid)) } }
 }
 
+/// Graphs in as many columns as there is room for.
+pub fn side_by_side(shown: &Graphs<'_>) -> Markup {
+    html! { div.grid { (graphs(shown)) } }
+}
+
 /// Nothing where there are no blocks.
 pub fn section(section: &Section) -> Markup {
     html! {

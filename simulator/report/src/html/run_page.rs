@@ -11,7 +11,7 @@ use crate::verdict::check_counts;
 use crate::words::{data_loss, sentence};
 use crate::{sections, tables};
 
-use super::page::{Graphs, facts, graphs, page, section};
+use super::page::{Graphs, facts, graphs, page, section, side_by_side};
 use super::player::{self, Player};
 use super::plot::Plot;
 use super::{
@@ -195,14 +195,14 @@ fn table(id: &str, title: &str, table: Table) -> Section {
 fn analysis(report: &Report, load: Option<&Graphs<'_>>) -> Section {
     let mut blocks = sections::analysis(report);
     if let (Some(load), false) = (load, blocks.is_empty()) {
-        blocks.insert(1, Block::Drawn(html! { div.grid { (graphs(load)) } }));
+        blocks.insert(1, Block::Drawn(side_by_side(load)));
     }
     Section::new("analysis", "Analysis", blocks)
 }
 
 fn latency(report: &Report, tail: Option<&Graphs<'_>>) -> Section {
     let shown = tail.map(|tail| {
-        let graphs = Block::Drawn(html! { div.grid { (graphs(tail)) } });
+        let graphs = Block::Drawn(side_by_side(tail));
         let note = sections::closed_loops(report);
         let note = note.map(|note| Block::Note(sentence(&note)));
         let table = Block::Table(tables::latencies(report));
