@@ -86,11 +86,11 @@ fn grid(number: usize, group: &Group) -> Grid {
     }
 }
 
-/// The day of a date; the end of a path.
+/// Month and day of a date; the end of a path.
 fn short(label: &str) -> String {
     let is_date = label.len() == 20 && label.ends_with('Z');
     let name = label.rsplit('/').next().unwrap_or(label);
-    let name = if is_date { &label[..10] } else { name };
+    let name = if is_date { &label[5..10] } else { name };
     name.chars().take(MOST_LABEL).collect()
 }
 

@@ -222,6 +222,17 @@ fn around(value: f64, reach: f64) -> Forecast {
     }
 }
 
+/// One end of a forecast's interval.
+type End = fn(Forecast) -> f64;
+
+fn low(forecast: Forecast) -> f64 {
+    forecast.interval.low
+}
+
+fn high(forecast: Forecast) -> f64 {
+    forecast.interval.high
+}
+
 fn reached(
     horizon: f64,
     limit: f64,
@@ -242,9 +253,9 @@ fn reached(
         }
         None
     };
-    let (bad, good): (fn(Forecast) -> f64, fn(Forecast) -> f64) = match larger_is_worse {
-        true => (|f| f.interval.high, |f| f.interval.low),
-        false => (|f| f.interval.low, |f| f.interval.high),
+    let (bad, good): (End, End) = match larger_is_worse {
+        true => (high, low),
+        false => (low, high),
     };
     Reached {
         expected: first(&|f| f.value),
