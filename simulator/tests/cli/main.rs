@@ -5,6 +5,7 @@ mod command;
 
 mod compare;
 mod containers;
+mod explore;
 mod hardware;
 mod help;
 mod histories;
