@@ -45,6 +45,14 @@ fn main() -> ExitCode {
     let profiles: Vec<Scenario> = options.profiles.iter().map(|path| load(path)).collect();
     let wanted =
         |bug: &Bug| options.only.is_empty() || options.only.iter().any(|id| id == bug.id());
+    if let Some(unknown) = options
+        .only
+        .iter()
+        .find(|id| bugs().all(|bug| bug.id() != **id))
+    {
+        println!("{unknown}: no such bug that checks catch");
+        return ExitCode::FAILURE;
+    }
     let waiting = Mutex::new(bugs().enumerate().filter(|(_, bug)| wanted(bug)));
     let next = || waiting.lock().expect("no thread panics here").next();
     let found = Mutex::new(BTreeMap::new());
@@ -84,7 +92,16 @@ struct Record {
 }
 
 fn look_at(bug: Bug, scenarios: &Path, profiles: &[Scenario], options: &Options) -> Record {
-    let scenario = load(&scenario_of(scenarios, bug));
+    let path = scenario_of(scenarios, bug);
+    if !path.exists() {
+        println!("{}: has no scenario", bug.id());
+        return Record {
+            row: row(bug, "no scenario", "not measured", "not measured"),
+            by_profiles: false,
+            well: false,
+        };
+    }
+    let scenario = load(&path);
     let (check, seed, caught) = match hunt(&scenario, bug, 1..=options.seeds) {
         Ok(catch) => (catch.check, catch.seed.to_string(), true),
         Err(said) => {
@@ -108,7 +125,7 @@ fn look_at(bug: Bug, scenarios: &Path, profiles: &[Scenario], options: &Options)
     Record {
         row: row(bug, &check, &seed, &cell),
         by_profiles: general.is_some(),
-        well: caught && is_clean(&scenario, bug, options.clean),
+        well: is_clean(&scenario, bug, options.clean) && caught,
     }
 }
 

@@ -144,3 +144,66 @@ impl Node {
         format!("{}{older}{behind}", self.role)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Script;
+    use squall_history::History;
+
+    fn shapes_of(history: &History) -> Vec<String> {
+        let spans = crate::faults::spans(history);
+        shapes(&Timeline::of(history), &spans).into_iter().collect()
+    }
+
+    fn committed(term: u64, index: u64) -> NodeEvent {
+        NodeEvent::Committed { term, index }
+    }
+
+    #[test]
+    fn a_shape_is_roles_how_far_each_is_behind_and_the_faults_in_force() {
+        let mut script = Script::new();
+        for node in ["a", "b", "c"] {
+            let started = NodeEvent::Started {
+                last_log: 0,
+                applied: 0,
+            };
+            script.node(0, node, started);
+        }
+        let stopped = NodeEvent::Stopped {
+            why: "killed".into(),
+        };
+        let pre_vote = NodeEvent::Election {
+            term: 2,
+            pre_vote: true,
+        };
+        let follower = NodeEvent::Follower {
+            term: 2,
+            leader: None,
+        };
+        script
+            .node(1, "a", NodeEvent::Leader { term: 1 })
+            // Fifteen entries are in step, two hundred are not.
+            .node(2, "a", committed(1, 300))
+            .node(2, "b", committed(1, 285))
+            .node(2, "c", committed(1, 100))
+            .fault(0, "isolate", &["c"], 3, Some(7))
+            .node(4, "b", pre_vote)
+            .node(5, "c", stopped)
+            .node(6, "c", NodeEvent::SnapshotArrived { index: 300 })
+            // And three hundred are far behind.
+            .node(7, "a", committed(1, 400))
+            .node(8, "b", follower);
+        let expected = [
+            "-'< L' P; isolate",
+            "F",
+            "F F",
+            "F F F",
+            "F' F' L",
+            "F'< L' P; isolate",
+            "F< L' S'<<",
+            "L' P S'<; isolate",
+        ];
+        assert_eq!(shapes_of(&script.end(10)), expected);
+    }
+}

@@ -7,25 +7,27 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, value_parser};
 use serde::Serialize;
 
 use super::args::{backend, jobs, setting};
 use super::exit::{Exit, Failure};
 use super::interrupt::Interrupt;
-use super::print;
 use super::progress_bar::WorkBar;
 use super::sweep::processors;
 use super::worker::{self, Errand};
-use crate::backends::{self, Registered};
-use crate::explore::{Candidate, Explorer, Origin};
-use crate::run_dir::run_command;
+use super::{print, tell};
+use crate::backends::{self, Options, Registered};
+use crate::environment::Environment;
+use crate::explore::{Candidate, Explorer, Origin, ROUND};
+use crate::plan::Plan;
+use crate::run_dir::{Manifest, RunDir, run_command};
 use crate::scenario::Scenario;
 use crate::scenario::unit::{Duration as Time, Size};
 use crate::shrink::Limit;
 use crate::stopwatch::Stopwatch;
 use crate::sweep::pool::{self, Go, Limits};
-use crate::sweep::{Cause, Ending, SeedResult};
+use crate::sweep::{Cause, Ending, SeedResult, exit_code};
 
 pub(super) const EXPLORE_HELP: &str = "\
 Examples:
@@ -48,13 +50,13 @@ pub struct ExploreArgs {
     /// Search for about this long [default: 5m].
     #[arg(long = "for", value_name = "TIME", conflicts_with = "runs")]
     pub budget: Option<Time>,
-    /// Search with about so many runs, however long they take.
+    /// Search with so many runs, however long they take.
     #[arg(long, value_name = "N")]
     pub runs: Option<u64>,
     /// Decides every choice of the search.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// End with the first run that does not pass.
+    /// End with the round in which a run does not pass.
     #[arg(long)]
     pub first: bool,
     /// Where the clusters run: a simulation.
@@ -67,7 +69,7 @@ pub struct ExploreArgs {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Run directories to keep for each cause of failure.
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u64).range(1..))]
     pub keep: u64,
     /// Longest that one run may take, of wall time.
     #[arg(long, value_name = "TIME", default_value = "1m")]
@@ -101,13 +103,17 @@ pub(super) fn explore(args: &ExploreArgs) -> Result<u8, Failure> {
     super::plant::plant(args.planted.as_deref())?;
     let load = |path: &PathBuf| Scenario::load_with(path, &args.set);
     let scenarios: Vec<Scenario> = args.scenarios.iter().map(load).collect::<Result<_, _>>()?;
-    let out = args.out.clone().unwrap_or_else(|| {
-        let name = scenarios[0].name.get_ref();
-        PathBuf::from(format!("explored/{name}-{}", args.seed))
-    });
+    let out = args
+        .out
+        .clone()
+        .unwrap_or_else(|| out_dir(&scenarios, args));
+    let backend = super::open(args.backend, Options::default())?;
+    let planner = |scenario: &Scenario, seed: u64| -> Result<Plan, String> {
+        crate::run::plan_for(&*backend, scenario, seed).map_err(|e| e.to_string())
+    };
     let mut search = Search {
         program: std::env::current_exe().map_err(Failure::harness)?,
-        explorer: Explorer::new(scenarios, args.seed),
+        explorer: Explorer::new(scenarios, Box::new(planner), args.seed),
         log: directory(&out)?,
         args,
         out,
@@ -120,12 +126,34 @@ pub(super) fn explore(args: &ExploreArgs) -> Result<u8, Failure> {
         causes: BTreeMap::new(),
         novelty: Vec::new(),
     };
-    while !search.is_over() {
-        search.round()?;
+    let mut ended = Ok(());
+    while ended.is_ok() && !search.is_over() {
+        ended = search.round();
     }
     search.progress_bar.finish();
-    print(&search.summary());
-    Ok(search.exit_code())
+    // What was found is told, whatever ended the search.
+    if search.runs > 0 {
+        print(&search.summary());
+    }
+    ended?;
+    let is_cut = search.interrupt.is_asked() && args.runs.is_some_and(|runs| search.runs < runs);
+    if is_cut {
+        tell("interrupted");
+    }
+    let code = exit_code(|ending| search.endings.contains_key(&ending));
+    Ok(match is_cut && code == Exit::Pass as u8 {
+        true => Exit::Inconclusive as u8,
+        false => code,
+    })
+}
+
+fn out_dir(scenarios: &[Scenario], args: &ExploreArgs) -> PathBuf {
+    let more = match scenarios.len() {
+        1 => String::new(),
+        count => format!("-and-{}-more", count - 1),
+    };
+    let name = scenarios[0].name.get_ref();
+    PathBuf::from(format!("explored/{name}{more}-{}", args.seed))
 }
 
 /// A new directory with its log. One that holds anything is refused: a search is made anew.
@@ -163,12 +191,13 @@ struct Line<'a> {
 struct Search<'a> {
     program: PathBuf,
     args: &'a ExploreArgs,
-    explorer: Explorer,
+    explorer: Explorer<'a>,
     out: PathBuf,
     log: fs::File,
     interrupt: Interrupt,
     watch: Stopwatch,
     progress_bar: WorkBar,
+    /// Runs that came to an end.
     runs: u64,
     /// Those of the corpus, in its order.
     kept: Vec<u64>,
@@ -188,14 +217,24 @@ impl Search<'_> {
 
     /// Makes a round's runs side by side and learns from them in their order.
     fn round(&mut self) -> Result<(), Failure> {
-        let candidates = self.explorer.round()?;
-        let mut results = self.run(&candidates)?;
-        for (nth, candidate) in candidates.iter().enumerate() {
-            // One that was interrupted is as if it had never begun, and so are those after it.
-            let Some(result) = results[nth].take() else {
-                break;
-            };
-            self.take_in(candidate, result)?;
+        let left = self.args.runs.map(|runs| runs - self.runs);
+        let candidates = self
+            .explorer
+            .round(left.unwrap_or(ROUND))
+            .map_err(Failure::usage)?;
+        let first = self.runs + 1;
+        let (results, failure) = self.run(&candidates)?;
+        let mut has_gap = false;
+        for ((run, candidate), result) in (first..).zip(&candidates).zip(results) {
+            match result {
+                Some(result) => self.take_in(run, candidate, result, !has_gap)?,
+                // Ended from outside, as if it had never begun. What comes after it counts, but
+                // is not learned from: that would depend on who was faster.
+                None => {
+                    has_gap = true;
+                    let _ = fs::remove_dir_all(self.failure_path(run));
+                }
+            }
         }
         self.novelty.push(self.explorer.met());
         let message = format!(
@@ -205,10 +244,14 @@ impl Search<'_> {
             self.causes.len()
         );
         self.progress_bar.message(&message);
-        Ok(())
+        failure.map_or(Ok(()), Err)
     }
 
-    fn run(&mut self, candidates: &[Candidate]) -> Result<Vec<Option<SeedResult>>, Failure> {
+    /// How each ended, and what ended them all if something did.
+    fn run(
+        &mut self,
+        candidates: &[Candidate],
+    ) -> Result<(Vec<Option<SeedResult>>, Option<Failure>), Failure> {
         let first = self.runs + 1;
         let mut work = Vec::new();
         for (nth, candidate) in candidates.iter().enumerate() {
@@ -256,34 +299,38 @@ impl Search<'_> {
             // Gone already where it was never begun.
             let _ = fs::remove_file(self.candidate_path(first + nth as u64));
         }
-        match failure.into_inner() {
-            Some(failure) => Err(failure),
-            None => Ok(results.into_inner()),
-        }
+        Ok((results.into_inner(), failure.into_inner()))
     }
 
-    fn take_in(&mut self, candidate: &Candidate, mut result: SeedResult) -> Result<(), Failure> {
+    fn take_in(
+        &mut self,
+        run: u64,
+        candidate: &Candidate,
+        mut result: SeedResult,
+        learns: bool,
+    ) -> Result<(), Failure> {
         self.runs += 1;
         self.progress_bar.done(self.runs);
         *self.endings.entry(result.ending).or_insert(0) += 1;
-        let met = result.run.as_mut().map(|run| std::mem::take(&mut run.met));
+        let met = result.run.as_mut().filter(|_| learns);
+        let met = met.map(|run| std::mem::take(&mut run.met));
         let new = self.explorer.learn(candidate, met.unwrap_or_default());
         if !new.is_empty() {
-            self.kept.push(self.runs);
-            let path = self.out.join(format!("corpus/{}.toml", self.runs));
+            self.kept.push(run);
+            let path = self.out.join(format!("corpus/{run}.toml"));
             let command = self.command(&path, candidate.seed);
             let text = format!("# {command}\n{}", candidate.text());
             fs::write(&path, text).map_err(|e| Failure::at(&path, &e))?;
         }
         if let Some(cause) = result.cause().cloned() {
-            self.fail(candidate, &result, cause)?;
+            self.fail(run, candidate, &result, cause)?;
         }
         let (parent, changes) = match &candidate.origin {
             Origin::Drawn => (None, &[][..]),
             Origin::Varied { parent, changes } => (Some(self.kept[*parent]), changes.as_slice()),
         };
         let line = Line {
-            run: self.runs,
+            run,
             seed: candidate.seed,
             parent,
             changes,
@@ -299,33 +346,51 @@ impl Search<'_> {
     /// Counts a run that did not pass, and keeps its directory if its cause has too few.
     fn fail(
         &mut self,
+        run: u64,
         candidate: &Candidate,
         result: &SeedResult,
         cause: Cause,
     ) -> Result<(), Failure> {
-        let dir = self.failure_path(self.runs);
-        if !dir.exists() {
-            // It ended without a verdict, so its scenario is all there is.
-            fs::create_dir_all(&dir).map_err(|e| Failure::at(&dir, &e))?;
-            let path = dir.join("scenario.toml");
-            fs::write(&path, candidate.text()).map_err(|e| Failure::at(&path, &e))?;
+        let dir = self.failure_path(run);
+        if result.run.is_none() {
+            self.leave_crash(&dir, candidate, &result.reason)?;
         }
         let command = self.command(&dir.join("scenario.toml"), candidate.seed);
         let first = format!("{}\n  reproduce: {command}", result.reason);
-        if !self.causes.contains_key(&(result.ending, cause.clone())) {
+        let (count, _) = (self.causes)
+            .entry((result.ending, cause))
+            .and_modify(|(count, _)| *count += 1)
+            .or_insert_with(|| (1, first.clone()));
+        let count = *count;
+        if count == 1 {
             let label = result.ending.label();
             self.progress_bar
-                .say(&format!("{label} in run {}: {first}", self.runs));
+                .say(&format!("{label} in run {run}: {first}"));
         }
-        let (count, _) = self
-            .causes
-            .entry((result.ending, cause))
-            .or_insert((0, first));
-        *count += 1;
-        if *count > self.args.keep {
+        if count > self.args.keep {
             fs::remove_dir_all(&dir).map_err(|e| Failure::at(&dir, &e))?;
         }
         Ok(())
+    }
+
+    /// Leaves what can be left of a run that came to no verdict.
+    fn leave_crash(&self, dir: &Path, candidate: &Candidate, why: &str) -> Result<(), Failure> {
+        // It may have been ended while it wrote.
+        let _ = fs::remove_dir_all(dir);
+        let environment = Environment::current();
+        let manifest = Manifest {
+            scenario: dir.join("scenario.toml").display().to_string(),
+            seed: candidate.seed,
+            backend: self.args.backend.info.name.into(),
+            settings: Vec::new(),
+            planted: self.args.planted.clone(),
+            profile: None,
+            version: environment.version.clone(),
+            started: None,
+            environment: Some(environment),
+        };
+        let text = candidate.text();
+        Ok(RunDir::create(dir)?.write_crash(&manifest, &text, None, why)?)
     }
 
     fn command(&self, scenario: &Path, seed: u64) -> String {
@@ -365,23 +430,6 @@ impl Search<'_> {
             text += &format!("\n{label} in {count} runs: {cause}\n  {first}\n");
         }
         text + &format!("artifacts: {}\n", self.out.display())
-    }
-
-    /// That of the worst ending.
-    fn exit_code(&self) -> u8 {
-        let has = |ending| self.endings.contains_key(&ending);
-        let exit = if has(Ending::Violation) || has(Ending::NotDeterministic) {
-            Exit::Violation
-        } else if [Ending::Crashed, Ending::TimedOut, Ending::OutOfMemory].map(has) != [false; 3] {
-            Exit::Harness
-        } else if has(Ending::ObjectiveMissed) {
-            Exit::ObjectiveMissed
-        } else if has(Ending::Inconclusive) || self.runs == 0 {
-            Exit::Inconclusive
-        } else {
-            Exit::Pass
-        };
-        exit as u8
     }
 }
 

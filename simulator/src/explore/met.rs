@@ -30,3 +30,52 @@ pub fn met(history: &History, report: &Report) -> Vec<String> {
     met.extend(shapes.into_iter().take(MOST_SHAPES));
     met.into_iter().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run;
+    use crate::scenario::Scenario;
+
+    const SCENARIO: &str = r#"
+name = "killed"
+
+[cluster]
+nodes = 3
+
+[phases]
+warmup = "1s"
+chaos = "3s"
+
+[[workload]]
+service = "cache"
+clients = 2
+think = "20ms"
+
+[[fault]]
+at = "500ms"
+kill = ["leader"]
+for = "1s"
+"#;
+
+    #[test]
+    fn marks_count_by_powers_of_two_stand_with_faults_and_shapes_are_met() {
+        let scenario = Scenario::parse(SCENARIO, "killed").expect("it is well formed");
+        let judged = run::run(&scenario, 1, "").expect("the simulation works");
+        let met = met(&judged.history, &judged.report);
+        let has = |thing: &str| met.iter().any(|met| met == thing);
+        let across = judged.report.marks["operation_across_failover"];
+        assert!(across > 0);
+        let power = format!("operation_across_failover x{}", 1 << across.ilog2());
+        assert!(has(&power), "{power}: {met:?}");
+        assert!(has("operation_across_failover with kill"), "{met:?}");
+        assert!(has("F F L") && has("- F L; kill"), "{met:?}");
+        let unmet = judged.report.marks.iter().find(|mark| *mark.1 == 0);
+        let (unmet, _) = unmet.expect("a short run does not meet everything");
+        assert!(
+            met.iter().all(|met| !met.starts_with(unmet.as_str())),
+            "{unmet}: {met:?}"
+        );
+        assert!(met.is_sorted_by(|a, b| a < b), "{met:?}");
+    }
+}

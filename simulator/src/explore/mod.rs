@@ -14,21 +14,22 @@
 pub mod met;
 mod vary;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use toml::Table;
 
 use crate::plan::Plan;
-use crate::scenario::{Scenario, ScenarioError};
+use crate::scenario::Scenario;
 use crate::shrink::{document, write};
 
-/// Runs of a round: enough to keep processors busy, few enough to learn soon.
-pub const ROUND: usize = 16;
+/// Most runs of a round: enough to keep processors busy, few enough to learn soon.
+pub const ROUND: u64 = 16;
 /// Of how many members drawn at random the one is varied that met the rarest things.
 const TOURNAMENT: usize = 4;
-/// Attempts at a variation that is a scenario, before a seed is drawn afresh instead.
+/// Attempts at a variation that is a scenario, before a seed is drawn afresh instead; and at a
+/// seed that makes a plan.
 const ATTEMPTS: usize = 20;
 /// Changes made at a time.
 const MOST_CHANGES: u64 = 4;
@@ -72,8 +73,12 @@ impl Candidate {
 struct Member {
     seed: u64,
     document: Table,
-    met: Vec<String>,
+    /// Numbers of what it met.
+    met: Vec<usize>,
 }
+
+/// The plan of a scenario and a seed; why there is none, in words.
+pub type Planner<'a> = dyn Fn(&Scenario, u64) -> Result<Plan, String> + 'a;
 
 /// How one of the two ways to a candidate has fared.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -92,48 +97,60 @@ impl Yield {
 }
 
 /// A search in progress.
-#[derive(Debug)]
-pub struct Explorer {
+pub struct Explorer<'a> {
     scenarios: Vec<Scenario>,
+    planner: Box<Planner<'a>>,
     rng: ChaCha8Rng,
     corpus: Vec<Member>,
-    /// How many runs met each thing.
-    met: BTreeMap<String, u64>,
+    /// The number of each thing that was met.
+    numbers: BTreeMap<String, usize>,
+    /// How many runs met it.
+    met: Vec<u64>,
     drawn: Yield,
     varied: Yield,
 }
 
-impl Explorer {
+impl<'a> Explorer<'a> {
     /// A search that begins with seeds of these scenarios; `seed` decides all its choices.
     ///
     /// # Panics
     /// There is no scenario.
-    pub fn new(scenarios: Vec<Scenario>, seed: u64) -> Self {
+    pub fn new(scenarios: Vec<Scenario>, planner: Box<Planner<'a>>, seed: u64) -> Self {
         assert!(!scenarios.is_empty(), "a search begins with a scenario");
         Self {
             scenarios,
+            planner,
             rng: ChaCha8Rng::seed_from_u64(seed),
             corpus: Vec::new(),
-            met: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            met: Vec::new(),
             drawn: Yield::default(),
             varied: Yield::default(),
         }
     }
 
-    /// The candidates of the next round.
+    /// The candidates of the next round, at most `most` and at most [`ROUND`].
     ///
     /// # Errors
-    /// A seed of a scenario draws what makes no scenario.
-    pub fn round(&mut self) -> Result<Vec<Candidate>, ScenarioError> {
-        (0..ROUND).map(|_| self.candidate()).collect()
+    /// Seed after seed of a scenario makes no plan: why the last does not.
+    pub fn round(&mut self, most: u64) -> Result<Vec<Candidate>, String> {
+        (0..most.min(ROUND)).map(|_| self.candidate()).collect()
     }
 
     /// Takes in what a run met; what no run had met before. With it the run joins the corpus.
     pub fn learn(&mut self, candidate: &Candidate, met: Vec<String>) -> Vec<String> {
-        let is_new = |thing: &&String| !self.met.contains_key(*thing);
-        let new: Vec<String> = met.iter().filter(is_new).cloned().collect();
-        for thing in &met {
-            *self.met.entry(thing.clone()).or_insert(0) += 1;
+        let mut new = Vec::new();
+        let mut known = BTreeSet::new();
+        for thing in met {
+            let next = self.met.len();
+            let number = *self.numbers.entry(thing.clone()).or_insert(next);
+            if number == next {
+                self.met.push(0);
+                new.push(thing);
+            }
+            if known.insert(number) {
+                self.met[number] += 1;
+            }
         }
         let fared = match candidate.origin {
             Origin::Drawn => &mut self.drawn,
@@ -145,7 +162,7 @@ impl Explorer {
             self.corpus.push(Member {
                 seed: candidate.seed,
                 document: candidate.document.clone(),
-                met,
+                met: known.into_iter().collect(),
             });
         }
         new
@@ -166,7 +183,7 @@ impl Explorer {
         [("drawn", self.drawn), ("varied", self.varied)]
     }
 
-    fn candidate(&mut self) -> Result<Candidate, ScenarioError> {
+    fn candidate(&mut self) -> Result<Candidate, String> {
         if !self.corpus.is_empty() && self.below(100) >= self.share_drawn() {
             let varied = (0..ATTEMPTS).find_map(|_| self.variation());
             if let Some(candidate) = varied {
@@ -182,16 +199,34 @@ impl Explorer {
         (drawn * 100 / (drawn + varied)).clamp(LEAST_SHARE, 100 - LEAST_SHARE)
     }
 
-    fn drawn(&mut self) -> Result<Candidate, ScenarioError> {
+    fn drawn(&mut self) -> Result<Candidate, String> {
         let which = self.below(self.scenarios.len() as u64) as usize;
-        let seed = self.seed();
-        let scenario = self.scenarios[which].draw(seed)?;
-        let plan = Plan::resolve(&scenario, seed)?;
-        Ok(Candidate {
-            seed,
-            document: document::explicit(&scenario, &plan),
-            origin: Origin::Drawn,
-        })
+        let mut why = String::new();
+        for _ in 0..ATTEMPTS {
+            let seed = self.seed();
+            match self.written_out(which, seed) {
+                Ok(document) => {
+                    return Ok(Candidate {
+                        seed,
+                        document,
+                        origin: Origin::Drawn,
+                    });
+                }
+                Err(refused) => why = refused,
+            }
+        }
+        Err(why)
+    }
+
+    /// A seed of a scenario with every fault written out. Earlier runs are no yardstick for what
+    /// will be varied, so a baseline goes.
+    fn written_out(&self, which: usize, seed: u64) -> Result<Table, String> {
+        let scenario = &self.scenarios[which];
+        let scenario = scenario.draw(seed).map_err(|e| e.to_string())?;
+        let plan = (self.planner)(&scenario, seed)?;
+        Ok(document::without_baseline(&document::explicit(
+            &scenario, &plan,
+        )))
     }
 
     /// A member of the corpus with some changes; `None` if they make no scenario.
@@ -204,17 +239,17 @@ impl Explorer {
         for _ in 0..self.rng.random_range(1..=MOST_CHANGES) {
             changes.extend(vary::change(&mut document, &other.document, &mut self.rng));
         }
-        let is_same = document == member.document;
+        let (is_same, same_seed) = (document == member.document, member.seed);
         // Half of the time with the same clients, so that a change is a change of one thing.
         let seed = match self.rng.random_range(0..2_u64) {
-            0 => member.seed,
-            _ => self.rng.random_range(1..=u64::from(u32::MAX)),
+            0 => same_seed,
+            _ => self.seed(),
         };
-        if is_same && seed == member.seed {
+        if is_same && seed == same_seed {
             return None;
         }
         let scenario = Scenario::parse(&write(&document), "variation").ok()?;
-        Plan::resolve(&scenario, seed).ok()?;
+        (self.planner)(&scenario, seed).ok()?;
         Some(Candidate {
             seed,
             document,
@@ -236,7 +271,7 @@ impl Explorer {
     /// runs that met it.
     fn rarity(&self, member: usize) -> u64 {
         let things = self.corpus[member].met.iter();
-        things.map(|thing| 1_000_000 / self.met[thing]).sum()
+        things.map(|thing| 1_000_000 / self.met[*thing]).sum()
     }
 
     fn below(&mut self, bound: u64) -> u64 {

@@ -20,9 +20,11 @@ clients = 4
 think = { min = "10ms", max = "40ms" }
 "#;
 
-fn explorer(seed: u64) -> Explorer {
+fn explorer(seed: u64) -> Explorer<'static> {
     let scenario = Scenario::parse(SCENARIO, "small").expect("it is well formed");
-    Explorer::new(vec![scenario], seed)
+    let planner =
+        |scenario: &Scenario, seed| Plan::resolve(scenario, seed).map_err(|e| e.to_string());
+    Explorer::new(vec![scenario], Box::new(planner), seed)
 }
 
 fn things(names: &[&str]) -> Vec<String> {
@@ -33,7 +35,7 @@ fn things(names: &[&str]) -> Vec<String> {
 fn rounds(explorer: &mut Explorer, count: usize) -> Vec<Candidate> {
     let mut all = Vec::new();
     for _ in 0..count {
-        for candidate in explorer.round().expect("the scenario is well formed") {
+        for candidate in explorer.round(ROUND).expect("the scenario is well formed") {
             let met = format!("{}", all.len());
             explorer.learn(&candidate, vec![met]);
             all.push(candidate);
@@ -45,7 +47,7 @@ fn rounds(explorer: &mut Explorer, count: usize) -> Vec<Candidate> {
 #[test]
 fn a_run_is_kept_for_what_no_run_had_met() {
     let mut explorer = explorer(1);
-    let candidates = explorer.round().expect("the scenario is well formed");
+    let candidates = explorer.round(ROUND).expect("the scenario is well formed");
     assert!(
         candidates
             .iter()
@@ -62,6 +64,25 @@ fn a_run_is_kept_for_what_no_run_had_met() {
     assert_eq!(explorer.yields()[0], ("drawn", drawn));
     // `y` and `z` were met once, `x` three times.
     assert_eq!(explorer.rarity(0), 1_000_000 + 333_333);
+}
+
+/// As with a scenario half of whose draws make no scenario.
+#[test]
+fn a_seed_that_makes_no_plan_is_passed_over_and_a_scenario_without_any_is_refused() {
+    let planner = |every: u64| {
+        move |scenario: &Scenario, seed: u64| match seed % every {
+            0 => Err(format!("seed {seed} is refused")),
+            _ => Plan::resolve(scenario, seed).map_err(|e| e.to_string()),
+        }
+    };
+    let search = |every| {
+        let scenario = Scenario::parse(SCENARIO, "small").expect("it is well formed");
+        Explorer::new(vec![scenario], Box::new(planner(every)), 1).round(ROUND)
+    };
+    let candidates = search(2).expect("every other seed will do");
+    assert!(candidates.iter().all(|candidate| candidate.seed % 2 == 1));
+    let why = search(1).expect_err("no seed will do");
+    assert!(why.ends_with("is refused"), "{why}");
 }
 
 #[test]

@@ -16,12 +16,24 @@ const TARGETS: [&str; 6] = ["leader", "follower", "any", "minority", "majority",
 /// Where one node is meant.
 const ONE: [&str; 3] = ["leader", "follower", "any"];
 const TRIGGERS: [&str; 4] = ["election", "snapshot", "membership", "acknowledgement"];
-/// Tables whose values may change.
-const CHANGEABLE: [&str; 5] = ["cluster", "network", "disk", "clock", "workload"];
+/// Tables whose values may change, and between which times, in microseconds. Variations are
+/// varied again: without bounds a network would become one that no election timeout fits, and a
+/// client one that never pauses.
+const CHANGEABLE: [(&str, u64, u64); 5] = [
+    ("cluster", 10_000, 3_000_000),
+    ("network", 0, 60_000),
+    ("disk", 10, 60_000),
+    ("clock", 0, 10_000_000),
+    ("workload", 1_000, 10_000_000),
+];
 /// How far a fault is moved: from a message's flight to an election's length.
 const SHIFTS_US: [u64; 6] = [1_000, 5_000, 20_000, 100_000, 500_000, 2_000_000];
-/// No value of a count grows beyond this by variation: a run is to stay as cheap as it was.
+/// No count grows beyond this by variation, clients for one, and no cluster beyond so many nodes: a
+/// run is to stay as cheap as it was.
 const MOST_COUNT: i64 = 64;
+const MOST_NODES: i64 = 7;
+/// Nor does a fault get longer.
+const LONGEST_US: u64 = 20_000_000;
 /// Nor does the number of faults.
 const MOST_FAULTS: usize = 200;
 
@@ -91,7 +103,10 @@ fn last(faults: &mut [Value], rng: &mut ChaCha8Rng) -> Option<&'static str> {
     let at = pick(faults, rng)?;
     let fault = faults[at].as_table_mut()?;
     let for_us = time(fault, &["for"])?;
-    fault.insert("for".into(), duration_text(scaled(for_us, rng)).into());
+    fault.insert(
+        "for".into(),
+        duration_text(scaled(for_us, rng).min(LONGEST_US)).into(),
+    );
     Some("made a fault longer or shorter")
 }
 
@@ -154,32 +169,63 @@ fn borrow(faults: &mut Vec<Value>, others: &[Value], rng: &mut ChaCha8Rng) -> Op
 fn value(document: &mut Table, rng: &mut ChaCha8Rng) -> Option<&'static str> {
     let mut leaves = Vec::new();
     for (key, value) in document.iter_mut() {
-        if CHANGEABLE.contains(&key.as_str()) {
-            collect(value, &mut leaves);
+        let table = CHANGEABLE.iter().find(|(table, ..)| table == key);
+        if let Some((_, least_us, most_us)) = table {
+            let bounds = Bounds {
+                times_us: (*least_us, *most_us),
+                most_count: MOST_COUNT,
+            };
+            collect(value, bounds, &mut leaves);
         }
     }
     let nth = pick(&leaves, rng)?;
-    let leaf = leaves.into_iter().nth(nth)?;
-    *leaf = changed(leaf, rng)?;
+    let (leaf, bounds) = leaves.into_iter().nth(nth)?;
+    *leaf = changed(leaf, bounds, rng)?;
     Some("changed a value")
 }
 
-fn collect<'a>(value: &'a mut Value, leaves: &mut Vec<&'a mut Value>) {
+/// Between which values something may be changed.
+#[derive(Clone, Copy)]
+struct Bounds {
+    times_us: (u64, u64),
+    most_count: i64,
+}
+
+fn collect<'a>(value: &'a mut Value, bounds: Bounds, leaves: &mut Vec<(&'a mut Value, Bounds)>) {
     match value {
-        Value::Table(table) => table
-            .iter_mut()
-            .for_each(|(_, value)| collect(value, leaves)),
-        Value::Array(array) => array.iter_mut().for_each(|value| collect(value, leaves)),
-        _ => leaves.push(value),
+        Value::Table(table) => {
+            for (key, value) in table.iter_mut() {
+                let most_count = match key.as_str() {
+                    "nodes" | "spares" => MOST_NODES,
+                    _ => bounds.most_count,
+                };
+                collect(
+                    value,
+                    Bounds {
+                        most_count,
+                        ..bounds
+                    },
+                    leaves,
+                );
+            }
+        }
+        Value::Array(array) => {
+            let values = array.iter_mut();
+            values.for_each(|value| collect(value, bounds, leaves));
+        }
+        _ => leaves.push((value, bounds)),
     }
 }
 
-fn changed(value: &Value, rng: &mut ChaCha8Rng) -> Option<Value> {
+fn changed(value: &Value, bounds: Bounds, rng: &mut ChaCha8Rng) -> Option<Value> {
     if let Some(us) = duration_us(value) {
-        return Some(duration_text(scaled(us, rng)).into());
+        // What was written beyond the bounds may stay there, and goes no further.
+        let (least_us, most_us) = bounds.times_us;
+        let us = scaled(us, rng).clamp(least_us.min(us), most_us.max(us));
+        return Some(duration_text(us).into());
     }
     if let Value::Integer(count) = value {
-        let most = MOST_COUNT.max(*count);
+        let most = bounds.most_count.max(*count);
         let count = scaled(u64::try_from(*count).ok()?, rng);
         return Some(i64::try_from(count).ok()?.clamp(1, most).into());
     }

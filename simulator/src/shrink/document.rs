@@ -55,6 +55,11 @@ pub fn with_baseline(document: &Table, file: &str, name: &str) -> Table {
     with(document, &BASELINE, baseline.into())
 }
 
+/// The scenario, compared with none.
+pub fn without_baseline(document: &Table) -> Table {
+    without(document, &BASELINE)
+}
+
 /// Whether the scenario is compared with a baseline.
 pub fn has_baseline(document: &Table) -> bool {
     get(document, &BASELINE).is_some()

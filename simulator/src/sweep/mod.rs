@@ -35,4 +35,4 @@ pub use result::{Ending, Measure, SeedResult};
 pub use seeds::{SeedRange, Shard};
 pub use spec::{Spec, SweptProfile, SweptScenario, Task};
 pub use store::{Store, StoreError};
-pub use summary::{Summary, Wall};
+pub use summary::{Summary, Wall, exit_code};

@@ -203,19 +203,24 @@ impl Summary {
     /// The worst of the endings, as the exit codes of every command have it: a broken
     /// promise outweighs a failure of the harness, which outweighs a missed objective.
     pub fn exit_code(&self) -> u8 {
-        use Ending::*;
-        let any = |endings: &[Ending]| endings.iter().any(|ending| self.ended(*ending) > 0);
-        if any(&[Violation, NotDeterministic]) {
-            1
-        } else if any(&[Crashed, TimedOut, OutOfMemory]) {
-            70
-        } else if any(&[ObjectiveMissed]) {
-            2
-        } else if any(&[Inconclusive]) || self.ended(Pass) == 0 {
-            3
-        } else {
-            0
-        }
+        exit_code(|ending| self.ended(ending) > 0)
+    }
+}
+
+/// That of the worst ending there was.
+pub fn exit_code(was: impl Fn(Ending) -> bool) -> u8 {
+    use Ending::*;
+    let any = |endings: &[Ending]| endings.iter().any(|ending| was(*ending));
+    if any(&[Violation, NotDeterministic]) {
+        1
+    } else if any(&[Crashed, TimedOut, OutOfMemory]) {
+        70
+    } else if any(&[ObjectiveMissed]) {
+        2
+    } else if any(&[Inconclusive]) || !was(Pass) {
+        3
+    } else {
+        0
     }
 }
 

@@ -50,6 +50,8 @@ struct Machine {
     is_newcomer: Cell<bool>,
     /// How many disks it has had before this one.
     replaced: Cell<u64>,
+    /// How many processes have been started on it.
+    started: Cell<u64>,
     /// Set once the node serves.
     node: RefCell<Option<Handle>>,
 }
@@ -95,6 +97,7 @@ impl Cluster {
                 lost: RefCell::default(),
                 is_newcomer: Cell::new(node >= members),
                 replaced: Cell::new(0),
+                started: Cell::new(0),
                 node: RefCell::default(),
             })
             .collect();
@@ -234,6 +237,7 @@ impl Cluster {
             "a node that forgot its votes is replaced before it starts"
         );
         machine.process.set(Process::Running);
+        machine.started.set(machine.started.get() + 1);
         self.network.borrow_mut().set_dark(HostId(node), false);
         if let Some(system) = &self.system {
             return self.start_other(system, node);
@@ -411,12 +415,13 @@ impl Cluster {
                 stopped.set(true);
             });
             let deadline = self.executor.now() + limit;
-            // The other half of `done` is dropped with the process that was asked.
-            let has_ended = || !done.get() && Rc::strong_count(&done) == 1;
-            while !done.get() && !has_ended() && self.executor.now() < deadline {
+            let started = self.machines[node].started.get();
+            let is_another = || self.machines[node].started.get() != started;
+            let goes_on = || !done.get() && self.is_up(node) && !is_another();
+            while goes_on() && self.executor.now() < deadline {
                 self.rest(Duration::from_millis(1)).await;
             }
-            if has_ended() {
+            if is_another() {
                 return;
             }
             if done.get() {
