@@ -1,6 +1,8 @@
-//! Limits that a run must keep ([`objective`]), numbers that print alike everywhere
-//! ([`fixed`]), and figures of earlier runs to compare with ([`baseline`]).
+//! Limits that a run must keep ([`objective`]), limits that somebody is told of as a run works
+//! ([`alert`]), numbers that print alike everywhere ([`fixed`]), and figures of earlier runs to
+//! compare with ([`baseline`]).
 
+pub mod alert;
 pub mod baseline;
 pub mod fixed;
 pub mod objective;

@@ -7,6 +7,7 @@
 //! Not here: how anything is measured, and what a miss means for the verdict.
 
 use std::fmt;
+use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -105,6 +106,18 @@ pub enum Quantile {
 }
 
 impl Quantile {
+    const ALL: [Quantile; 5] = [
+        Quantile::P50,
+        Quantile::P90,
+        Quantile::P95,
+        Quantile::P99,
+        Quantile::Max,
+    ];
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|quantile| quantile.name() == name)
+    }
+
     /// 1 to 1,000.
     pub fn per_mille(self) -> usize {
         match self {
@@ -140,6 +153,12 @@ pub enum Rate {
 }
 
 impl Rate {
+    const ALL: [Rate; 3] = [Rate::Minimum, Rate::Sustained, Rate::Peak];
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|rate| rate.name() == name)
+    }
+
     fn name(self) -> &'static str {
         match self {
             Rate::Minimum => "minimum",
@@ -229,12 +248,24 @@ fn bytes(bytes: u64) -> String {
     })
 }
 
+/// How a figure can be looked at while a run works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Looked {
+    /// Not at all: it is known when the run is over.
+    AtTheEnd,
+    /// Second by second: each has a value of its own. Such figures take a grace.
+    BySecond,
+    /// At any moment: for how long the service or the leader has been gone by then, how many
+    /// messages wait, what the node with the most uses.
+    AtOnce,
+}
+
 /// What is known of a figure, whatever it is of.
 struct Info {
     name: &'static str,
     unit: Unit,
     bound: Bound,
-    takes_grace: bool,
+    looked: Looked,
 }
 
 impl Info {
@@ -243,7 +274,7 @@ impl Info {
             name,
             unit,
             bound: Bound::AtMost,
-            takes_grace: false,
+            looked: Looked::AtTheEnd,
         }
     }
 
@@ -256,10 +287,13 @@ impl Info {
     }
 
     fn second_by_second(self) -> Self {
-        Self {
-            takes_grace: true,
-            ..self
-        }
+        let looked = Looked::BySecond;
+        Self { looked, ..self }
+    }
+
+    fn at_once(self) -> Self {
+        let looked = Looked::AtOnce;
+        Self { looked, ..self }
     }
 }
 
@@ -269,8 +303,8 @@ impl Metric {
         use Metric::*;
         match self {
             DetectionMax => Info::at_most("detection_max", Unit::Ms),
-            Election { .. } => Info::at_most("election", Unit::Ms),
-            DowntimeMax => Info::at_most("downtime_max", Unit::Ms),
+            Election { .. } => Info::at_most("election", Unit::Ms).at_once(),
+            DowntimeMax => Info::at_most("downtime_max", Unit::Ms).at_once(),
             DowntimeTotal => Info::at_most("downtime_total", Unit::Ms),
             DowntimePerDay => Info::at_most("downtime_per_day", Unit::Ms),
             DowntimePerMonth => Info::at_most("downtime_per_month", Unit::Ms),
@@ -287,12 +321,12 @@ impl Metric {
             HitRate => Info::at_least("hit_rate", Unit::Percent).second_by_second(),
             HitRateChange => Info::at_most("hit_rate_change", Unit::Percent),
             ErrorRateChange => Info::at_most("error_rate_change", Unit::Percent),
-            BacklogEnd => Info::at_most("backlog_end", Unit::Count),
+            BacklogEnd => Info::at_most("backlog_end", Unit::Count).at_once(),
             BacklogDrained => Info::at_most("backlog_drained", Unit::Ms),
             MissPenalty => Info::at_most("miss_penalty", Unit::Ms),
-            Memory => Info::at_most("memory", Unit::Bytes),
+            Memory => Info::at_most("memory", Unit::Bytes).at_once(),
             MemoryGrowth => Info::at_most("memory_growth", Unit::Percent),
-            Cpu => Info::at_most("cpu", Unit::Percent),
+            Cpu => Info::at_most("cpu", Unit::Percent).at_once(),
         }
     }
 
@@ -306,7 +340,82 @@ impl Metric {
 
     /// Whether it can be looked at second by second.
     pub fn takes_grace(&self) -> bool {
-        self.info().takes_grace
+        self.looked() == Looked::BySecond
+    }
+
+    /// How it can be looked at while a run works.
+    pub fn looked(&self) -> Looked {
+        self.info().looked
+    }
+}
+
+/// Figures without anything to choose.
+const PLAIN: [Metric; 20] = [
+    Metric::DetectionMax,
+    Metric::DowntimeMax,
+    Metric::DowntimeTotal,
+    Metric::DowntimePerDay,
+    Metric::DowntimePerMonth,
+    Metric::RecoveryMax,
+    Metric::RecoveryTime,
+    Metric::Lost,
+    Metric::RecoveryPoint,
+    Metric::Availability,
+    Metric::SuccessRate,
+    Metric::HitRate,
+    Metric::HitRateChange,
+    Metric::ErrorRateChange,
+    Metric::BacklogEnd,
+    Metric::BacklogDrained,
+    Metric::MissPenalty,
+    Metric::Memory,
+    Metric::MemoryGrowth,
+    Metric::Cpu,
+];
+
+/// By the name that [`Metric`] prints, as it stands in reports.
+impl FromStr for Metric {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let words: Vec<&str> = text.split('.').collect();
+        let operation = || words[2].to_owned();
+        let found = match words[..] {
+            ["latency", service, _, quantile] => {
+                let service = Service::named(service)?;
+                Quantile::named(quantile).map(|quantile| Metric::Latency {
+                    service,
+                    operation: operation(),
+                    quantile,
+                })
+            }
+            ["throughput", rate] => Rate::named(rate).map(|rate| Metric::Throughput {
+                service: None,
+                rate,
+            }),
+            ["throughput", service, rate] => {
+                let service = Some(Service::named(service)?);
+                Rate::named(rate).map(|rate| Metric::Throughput { service, rate })
+            }
+            ["rate", service, _] => Some(Metric::OperationRate {
+                service: Service::named(service)?,
+                operation: operation(),
+            }),
+            ["error_rate"] => Some(Metric::ErrorRate { phase: None }),
+            ["error_rate", phase] => {
+                let mut phases = [Phase::Warmup, Phase::Chaos, Phase::Serve].into_iter();
+                let phase = phases.find(|known| known.name() == phase);
+                phase.map(|phase| Metric::ErrorRate { phase: Some(phase) })
+            }
+            [name] => match name.strip_prefix("election_") {
+                Some(quantile) => {
+                    Quantile::named(quantile).map(|quantile| Metric::Election { quantile })
+                }
+                None => PLAIN.into_iter().find(|figure| figure.to_string() == name),
+            },
+            _ => None,
+        };
+        found.ok_or_else(|| format!("there is no figure `{text}`"))
     }
 }
 
@@ -372,5 +481,27 @@ mod tests {
         let back: Objective = serde_json::from_str(&json).expect("it was just written");
         assert_eq!(back, objective);
         assert_eq!(back.figure.to_string(), "latency.lock.acquire.p95");
+    }
+
+    #[test]
+    fn every_figure_is_found_by_its_name() {
+        let quantiled = Quantile::ALL.map(|quantile| Metric::Election { quantile });
+        let rest = [
+            "latency.lock.acquire.p95",
+            "throughput.minimum",
+            "throughput.queue.sustained",
+            "rate.cache.get",
+            "error_rate",
+            "error_rate.chaos",
+        ];
+        let names = PLAIN.iter().chain(&quantiled).map(Metric::to_string);
+        for name in names.chain(rest.map(str::to_owned)) {
+            let figure: Result<Metric, _> = name.parse();
+            assert_eq!(figure.map(|figure| figure.to_string()), Ok(name));
+        }
+        for wrong in ["", "latency", "latency.lock.acquire", "election_p98", "error_rate.heal"] {
+            let expected = format!("there is no figure `{wrong}`");
+            assert_eq!(wrong.parse::<Metric>(), Err(expected));
+        }
     }
 }

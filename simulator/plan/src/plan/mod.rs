@@ -33,6 +33,7 @@ pub use seed::Seed;
 pub use spread::{Access, KeyDraw, Payload, Popularity};
 use squall_fault::{Action, FaultKind, Target, Trigger};
 use squall_history::Service;
+use squall_objective::alert::Alert;
 use squall_objective::baseline::Tolerance;
 use squall_objective::objective::Objective;
 
@@ -63,6 +64,9 @@ pub struct Plan {
     pub faults: Vec<PlannedFault>,
     /// What the run must achieve.
     pub objectives: Vec<Objective>,
+    /// What somebody is told of meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<Alert>,
     /// Properties or checks that the run must have judged to count.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub must_judge: Vec<String>,

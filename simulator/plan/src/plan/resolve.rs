@@ -61,6 +61,9 @@ pub(super) fn resolve(scenario: &Scenario, seed: Seed) -> Plan {
         chaos,
         phases,
         objectives: scenario.objectives.list(),
+        alerts: (scenario.alerts.iter())
+            .map(|alert| alert.get_ref().alert())
+            .collect(),
         must_judge: (scenario.must_judge.iter())
             .map(|id| id.get_ref().clone())
             .collect(),

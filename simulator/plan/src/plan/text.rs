@@ -8,7 +8,8 @@ use super::{
 };
 use squall_fault::node_name;
 use squall_fault::text::{duration_text, share_text};
-use squall_objective::objective::{Bound, Objective, Unit};
+use squall_objective::alert::{Alert, beyond};
+use squall_objective::objective::{Bound, Metric, Objective, Unit};
 
 impl Display for Plan {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
@@ -69,6 +70,9 @@ impl Plan {
             "objectives",
             limits.chain(self.baseline.iter().map(baseline)),
         )?;
+        if !self.alerts.is_empty() {
+            section(f, "alerts", self.alerts.iter().map(alert))?;
+        }
         match self.must_judge.as_slice() {
             [] => Ok(()),
             ids => writeln!(f, "\nmust judge {}", ids.join(", ")),
@@ -321,17 +325,43 @@ fn lasts(fault: &PlannedFault) -> String {
     }
 }
 
+/// In the form in which scenarios write it, as far as there is one.
+fn limit_text(figure: &Metric, limit: u64) -> String {
+    match figure.unit() {
+        Unit::Ms => duration_text(limit),
+        Unit::Percent => share_text(u32::try_from(limit).unwrap_or(u32::MAX)),
+        unit => unit.text(unit.number(limit)),
+    }
+}
+
+fn alert(alert: &Alert) -> String {
+    let metric = &alert.metric;
+    let mut text = format!(
+        "{:<14} {}: {metric} {} {}",
+        alert.name,
+        alert.severity.name(),
+        beyond(metric.bound()),
+        limit_text(metric, alert.limit)
+    );
+    if alert.for_us > 0 {
+        text += &format!(" for {}", duration_text(alert.for_us));
+    }
+    if alert.clear != alert.limit {
+        text += &format!(", until it is at {}", limit_text(metric, alert.clear));
+    }
+    for action in &alert.actions {
+        text += &format!("; {action}");
+    }
+    text
+}
+
 fn objective(objective: &Objective) -> String {
     let Objective {
         figure,
         limit,
         grace_us,
     } = objective;
-    let limit = match figure.unit() {
-        Unit::Ms => duration_text(*limit),
-        Unit::Percent => share_text(u32::try_from(*limit).unwrap_or(u32::MAX)),
-        unit => unit.text(unit.number(*limit)),
-    };
+    let limit = limit_text(figure, *limit);
     let bound = match figure.bound() {
         Bound::AtMost => "at most",
         Bound::AtLeast => "at least",

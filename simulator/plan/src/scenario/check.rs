@@ -14,7 +14,7 @@ use super::fault::Fault;
 use super::unit::{Duration, Share};
 use super::workload::Workload;
 use super::{
-    Scenario, check_fault, check_load, check_region, check_workload, hardware, limits, objectives,
+    Scenario, alert, check_fault, check_load, check_region, check_workload, hardware, limits, objectives,
 };
 use squall_check::CHECKS;
 use squall_fault::FaultKind;
@@ -75,7 +75,8 @@ pub(super) fn check(scenario: &Scenario) -> Checked {
     check_chaos(scenario)?;
     let services = scenario.workloads.iter().map(|w| w.get_ref().service());
     let services: Vec<_> = services.collect();
-    objectives::check(&scenario.objectives, &services)
+    objectives::check(&scenario.objectives, &services)?;
+    alert::check(&scenario.alerts, &services)
 }
 
 /// Every name is that of a property or of a check.

@@ -7,9 +7,10 @@
 //! without a unit, targets that cannot exist, faults that reach beyond the chaos phase.
 //!
 //! Modules: the tables of a file ([`section`], [`workload`], [`load`], [`region`], [`fault`],
-//! [`hardware`], [`objectives`]), quantities ([`mod@unit`], [`spread`]), overrides (`setting`,
+//! [`hardware`], [`objectives`], [`alert`]), quantities ([`mod@unit`], [`spread`]), overrides (`setting`,
 //! [`variant`], `swarm`), checks (`check` and the files named so, with `bounds`), places (`source`).
 
+pub mod alert;
 mod bounds;
 mod check;
 mod check_fault;
@@ -46,6 +47,7 @@ use squall_history::Service;
 use toml::Spanned;
 use toml::de::{DeTable, Deserializer};
 
+pub use alert::AlertTable;
 pub use fault::Fault;
 pub use hardware::Hardware;
 pub use load::{LoadStep, Stress};
@@ -102,6 +104,8 @@ pub struct Scenario {
     pub faults: Vec<Spanned<Fault>>,
     #[serde(default)]
     pub objectives: Objectives,
+    #[serde(default, rename = "alert")]
+    pub alerts: Vec<Spanned<AlertTable>>,
     #[serde(skip)]
     variants: Vec<String>,
     /// There is a `[[swarm]]` that has not drawn yet.

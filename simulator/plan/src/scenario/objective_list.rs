@@ -149,6 +149,6 @@ fn ppm(share: Share) -> u64 {
 }
 
 /// From operations an hour, to the nearest thousandth a second.
-fn per_second_milli(rate: Rate) -> u64 {
+pub(super) fn per_second_milli(rate: Rate) -> u64 {
     (rate.0 * 1_000 + 1_800) / 3_600
 }

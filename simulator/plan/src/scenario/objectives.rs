@@ -11,10 +11,11 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::bounds::{Checked, problem};
+use super::bounds::{Checked, Place, problem};
 use super::unit::{Duration, Rate, Share, Size};
 use squall_history::{Service, operation_names};
 use squall_objective::baseline::Tolerance;
+use squall_objective::objective::Metric;
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -198,22 +199,51 @@ pub(super) fn check(objectives: &Objectives, asked: &[Service]) -> Checked {
     let rates = each(&objectives.rate);
     let rates = rates.map(|(service, operation, limit)| (service, operation, limit.span()));
     for (service, operation, place) in latencies.chain(rates) {
-        if let Service::Own(name) = service {
-            if !asked.contains(&service) {
-                let name = name.text();
-                return problem(place, format!("no workload asks a service `{name}`"));
-            }
-            continue;
-        }
-        let known = operation_names(service);
-        if !known.contains(&operation.as_str()) {
-            let message = format!(
-                "no operation `{operation}` of the service {}, expected one of {}",
-                service.name(),
-                known.join(", ")
-            );
-            return problem(place, message);
-        }
+        must_exist(service, operation, place, asked)?;
     }
     Ok(())
+}
+
+/// The same of a figure.
+pub(super) fn check_operation(figure: &Metric, place: Place, asked: &[Service]) -> Checked {
+    match figure {
+        Metric::Latency {
+            service, operation, ..
+        }
+        | Metric::OperationRate { service, operation } => {
+            must_exist(*service, operation, place, asked)
+        }
+        Metric::Throughput {
+            service: Some(service),
+            ..
+        } => must_be_asked(*service, place, asked),
+        _ => Ok(()),
+    }
+}
+
+fn must_exist(service: Service, operation: &str, place: Place, asked: &[Service]) -> Checked {
+    if matches!(service, Service::Own(_)) {
+        return must_be_asked(service, place, asked);
+    }
+    let known = operation_names(service);
+    if known.contains(&operation) {
+        return Ok(());
+    }
+    let message = format!(
+        "no operation `{operation}` of the service {}, expected one of {}",
+        service.name(),
+        known.join(", ")
+    );
+    problem(place, message)
+}
+
+/// Squall's own services are there in every cluster; nobody knows of another.
+fn must_be_asked(service: Service, place: Place, asked: &[Service]) -> Checked {
+    match service {
+        Service::Own(name) if !asked.contains(&service) => {
+            let name = name.text();
+            problem(place, format!("no workload asks a service `{name}`"))
+        }
+        _ => Ok(()),
+    }
 }
