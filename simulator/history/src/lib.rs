@@ -29,7 +29,7 @@ pub use event::{
 };
 pub use operation::{Operation, PROBE, dead_lettered_from, dead_letters_of, operations, start_us};
 pub use outcome::{Delivered, Found, Holder, Outcome};
-pub use recorder::{Observed, Observer, Recorder};
+pub use recorder::{Observed, Observer, Recorder, Seen};
 pub use service::{Name, Service};
 pub use window::Window;
 

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use super::resources::ResourceSample;
 use super::{Action, Event, EventKind, HarnessEvent, History, Outcome, Window};
 
 /// Collects events under one clock. Shared by all clients, nodes and the nemesis of a run.
@@ -17,9 +18,19 @@ pub struct Recorder {
 /// Told about every event as it is recorded.
 pub type Watcher = Rc<dyn Fn(&EventKind)>;
 
-/// Told about every event, with its time, from outside of the run: whoever shows a run while
-/// it works. Nothing flows back, so that a run that is looked at is the run that is not.
-pub type Observer = Rc<dyn Fn(&Event)>;
+/// What observers are told.
+#[derive(Debug, Clone, Copy)]
+pub enum Seen<'a> {
+    /// What goes into the history, with its time.
+    Event(&'a Event),
+    /// A look at what a node uses of its machine; goes into no history.
+    Sample(&'a ResourceSample),
+}
+
+/// Told about every event, and every look at a node, from outside of the run: whoever shows a
+/// run while it works. Nothing flows back, so that a run that is looked at is the run that is
+/// not.
+pub type Observer = Rc<dyn Fn(Seen<'_>)>;
 
 thread_local! {
     static OBSERVERS: RefCell<Vec<Observer>> = const { RefCell::new(Vec::new()) };
@@ -32,6 +43,15 @@ impl Observed {
     pub fn by(observer: Observer) -> Self {
         OBSERVERS.with_borrow_mut(|observers| observers.push(observer.clone()));
         Self(observer)
+    }
+}
+
+/// Tells the observers of this thread what a node was seen to use.
+pub fn observe_sample(sample: &ResourceSample) {
+    // Taken out first: an observer may end, or begin to watch.
+    let observers = OBSERVERS.with_borrow(Clone::clone);
+    for observer in observers {
+        observer(Seen::Sample(sample));
     }
 }
 
@@ -75,7 +95,7 @@ impl Recorder {
         }
         let event = Event { at_us, kind };
         for observer in &self.observers {
-            observer(&event);
+            observer(Seen::Event(&event));
         }
         self.events.borrow_mut().push(event);
     }

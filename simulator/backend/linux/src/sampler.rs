@@ -10,6 +10,7 @@ use std::time::Duration;
 use squall_world::{RealWorld, World};
 
 use super::clock::Clock;
+use squall_history::recorder::observe_sample;
 use squall_history::resources::ResourceSample;
 
 const EVERY: Duration = Duration::from_millis(100);
@@ -36,8 +37,11 @@ pub fn start(clock: &Clock, nodes: impl Fn() -> Vec<Metered> + 'static) -> Sampl
         let mut next = RealWorld::now();
         loop {
             let at_us = clock.now_us();
-            let looked = nodes().into_iter().map(|node| look(node, at_us));
-            into.borrow_mut().extend(looked);
+            for node in nodes() {
+                let sample = look(node, at_us);
+                observe_sample(&sample);
+                into.borrow_mut().push(sample);
+            }
             // A look that came late does not make the next ones late, nor come in a crowd.
             next = (next + EVERY).max(RealWorld::now());
             RealWorld::sleep_until(next).await;

@@ -18,7 +18,7 @@ use squall_backend::trace::{Hold, Lost, TraceFilter, Traced};
 use squall_cluster::raft::witness::{self, Seen};
 use squall_engine::executor::{self, HostId, Nanos};
 use squall_engine::steps::{self, Step};
-use squall_history::{Event, EventKind, Observed};
+use squall_history::{EventKind, Observed, recorder};
 
 pub(super) use connection::Way;
 use tap::Tap;
@@ -90,7 +90,10 @@ pub(super) fn run_starts(now: Nanos) {
 }
 
 /// The operation that a task of the clients is at.
-fn note_operation(event: &Event) {
+fn note_operation(seen: recorder::Seen<'_>) {
+    let recorder::Seen::Event(event) = seen else {
+        return;
+    };
     with(|tap| match &event.kind {
         EventKind::Invoke { op, .. } | EventKind::Retry { op, .. } => {
             tap.begin_operation(executor::current().task(), *op);

@@ -1,0 +1,260 @@
+//! What is done when an alert begins or ends: commands and webhooks.
+//!
+//! Each action of each alert has a thread and a bounded queue of its own, so that the run waits
+//! for none of them and a slow receiver holds up no other. What is told of a begin or an end is
+//! tried once: something that may have arrived is not sent again, and what failed is reported.
+
+mod command;
+mod webhook;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use serde::Serialize;
+use squall_objective::alert::{ActionOutcome, Alert, AlertAction, AlertStatus, Severity};
+use squall_objective::fixed::{Ms, Number};
+use squall_objective::objective::Unit;
+
+use crate::alerts::Change;
+
+/// What an action may take.
+pub const DEADLINE: Duration = Duration::from_secs(5);
+/// What actions that are under way or wait may take after the run.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// What waits for one action; beyond that nothing more is tried.
+const MOST_WAITING: usize = 64;
+
+/// Of which run alerts are told.
+#[derive(Debug, Clone)]
+pub struct Source {
+    pub scenario: String,
+    pub seed: u64,
+    pub backend: String,
+}
+
+/// What an action is told, as JSON.
+#[derive(Debug, Clone, Serialize)]
+pub struct Notice {
+    /// The same for one begin or end whoever tells it: `SCENARIO-SEED/ALERT/SPELL/STATUS`.
+    pub id: String,
+    pub scenario: String,
+    pub seed: u64,
+    pub backend: String,
+    pub alert: String,
+    pub severity: Severity,
+    pub status: AlertStatus,
+    /// Which time that the alert is on, from 1.
+    pub spell: u64,
+    pub condition: String,
+    pub figure: String,
+    pub unit: Unit,
+    pub limit: Number,
+    /// At a begin what it is, at an end what it was at its worst.
+    pub value: Number,
+    /// When it began or ended, in the time of the run.
+    pub at_ms: Ms,
+    /// From when on the limit was broken.
+    pub since_ms: Ms,
+    /// It ended because the run did.
+    pub run_over: bool,
+}
+
+impl Notice {
+    /// Of a change of this alert.
+    pub fn of(source: &Source, alert: &Alert, change: &Change) -> Self {
+        let Source {
+            scenario,
+            seed,
+            backend,
+        } = source.clone();
+        let unit = alert.metric.unit();
+        let status = change.status;
+        Self {
+            id: format!(
+                "{scenario}-{seed}/{}/{}/{}",
+                alert.name,
+                change.spell,
+                status.name()
+            ),
+            scenario,
+            seed,
+            backend,
+            alert: alert.name.clone(),
+            severity: alert.severity,
+            status,
+            spell: change.spell,
+            condition: alert.condition(),
+            figure: alert.metric.to_string(),
+            unit,
+            limit: unit.number(alert.limit),
+            value: unit.number(change.value),
+            at_ms: Ms::of(change.at_us),
+            since_ms: Ms::of(change.since_us),
+            run_over: change.is_over,
+        }
+    }
+
+    fn json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("plain data")
+    }
+
+    /// For programs that read no JSON.
+    fn variables(&self) -> [(&'static str, String); 8] {
+        [
+            ("SQUALL_ALERT", self.alert.clone()),
+            ("SQUALL_ALERT_STATUS", self.status.name().into()),
+            ("SQUALL_ALERT_SEVERITY", self.severity.name().into()),
+            ("SQUALL_ALERT_CONDITION", self.condition.clone()),
+            ("SQUALL_ALERT_VALUE", self.unit.text(self.value)),
+            ("SQUALL_ALERT_SPELL", self.spell.to_string()),
+            ("SQUALL_SCENARIO", self.scenario.clone()),
+            ("SQUALL_SEED", self.seed.to_string()),
+        ]
+    }
+}
+
+/// What became of what was told, in the order in which it was.
+#[derive(Debug, Default)]
+struct Told {
+    done: BTreeMap<u64, ActionOutcome>,
+    /// Under way, or waiting.
+    pending: BTreeMap<u64, ActionOutcome>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    told: Mutex<Told>,
+    /// Something is no longer pending.
+    ended: Condvar,
+    /// Nothing more is to be begun, and what runs is to end.
+    is_over: AtomicBool,
+}
+
+impl Shared {
+    fn told(&self) -> MutexGuard<'_, Told> {
+        // What a thread that panicked has left is complete: it changes one entry at a time.
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self, number: u64, failed: Option<String>) {
+        let mut told = self.told();
+        if let Some(outcome) = told.pending.remove(&number) {
+            told.done.insert(number, ActionOutcome { failed, ..outcome });
+        }
+        drop(told);
+        self.ended.notify_all();
+    }
+}
+
+/// A notice on its way to one action.
+struct Errand {
+    number: u64,
+    notice: Notice,
+}
+
+/// The actions of a plan's alerts.
+pub struct Actions {
+    source: Source,
+    alerts: Vec<Alert>,
+    /// By alert, and by its actions.
+    queues: Vec<Vec<SyncSender<Errand>>>,
+    shared: Arc<Shared>,
+    next: u64,
+}
+
+impl Actions {
+    /// Starts a thread for each action.
+    ///
+    /// # Errors
+    /// The machine gives no more threads.
+    pub fn start(source: Source, alerts: &[Alert]) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let mut queues = Vec::new();
+        for alert in alerts {
+            let mut of_alert = Vec::new();
+            for action in &alert.actions {
+                let (queue, errands) = sync_channel(MOST_WAITING);
+                let (action, shared) = (action.clone(), shared.clone());
+                let name = "alert action".to_owned();
+                thread::Builder::new()
+                    .name(name)
+                    .spawn(move || carry_out(&action, &errands, &shared))?;
+                of_alert.push(queue);
+            }
+            queues.push(of_alert);
+        }
+        Ok(Self {
+            source,
+            alerts: alerts.to_vec(),
+            queues,
+            shared,
+            next: 0,
+        })
+    }
+
+    /// Has everything done that is to be done about a change; waits for nothing.
+    pub fn tell(&mut self, change: &Change) {
+        let alert = &self.alerts[change.alert];
+        let notice = Notice::of(&self.source, alert, change);
+        for (action, queue) in alert.actions.iter().zip(&self.queues[change.alert]) {
+            let number = self.next;
+            self.next += 1;
+            let outcome = ActionOutcome {
+                alert: alert.name.clone(),
+                spell: change.spell,
+                status: change.status,
+                action: action.to_string(),
+                failed: None,
+            };
+            self.shared.told().pending.insert(number, outcome);
+            let errand = Errand {
+                number,
+                notice: notice.clone(),
+            };
+            let failed = match queue.try_send(errand) {
+                Ok(()) => continue,
+                Err(TrySendError::Full(_)) => {
+                    format!("not tried: {MOST_WAITING} earlier ones wait to be done")
+                }
+                Err(TrySendError::Disconnected(_)) => "not tried: its thread has ended".into(),
+            };
+            self.shared.end(number, Some(failed));
+        }
+    }
+
+    /// What became of everything, in the order in which it was told. Waits for what is under
+    /// way, for `patience` at most.
+    pub fn finish(self, patience: Duration) -> Vec<ActionOutcome> {
+        // Threads end when nothing waits any more.
+        drop(self.queues);
+        let told = self.shared.told();
+        let waited = (self.shared.ended)
+            .wait_timeout_while(told, patience, |told| !told.pending.is_empty());
+        let (mut told, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        self.shared.is_over.store(true, Ordering::SeqCst);
+        let left = std::mem::take(&mut told.pending);
+        let seconds = patience.as_secs();
+        for (number, outcome) in left {
+            let failed = Some(format!("not done {seconds} s after the end of the run"));
+            told.done.insert(number, ActionOutcome { failed, ..outcome });
+        }
+        std::mem::take(&mut told.done).into_values().collect()
+    }
+}
+
+fn carry_out(action: &AlertAction, errands: &Receiver<Errand>, shared: &Shared) {
+    while let Ok(errand) = errands.recv() {
+        if shared.is_over.load(Ordering::SeqCst) {
+            return;
+        }
+        let done = match action {
+            AlertAction::Command(words) => command::run(words, &errand.notice, &shared.is_over),
+            AlertAction::Webhook(address) => webhook::post(address, &errand.notice),
+        };
+        shared.end(errand.number, done.err());
+    }
+}

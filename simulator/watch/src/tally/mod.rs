@@ -1,0 +1,566 @@
+//! How a run stands, event by event: the one source of what is shown and told of it.
+//!
+//! It knows no clock but that of the run, and its memory is bounded: counters, histograms,
+//! points that are taken together as a run grows ([`series`]), and what is under way. A figure
+//! that is looked at second by second has a value for each whole second of a phase; one that
+//! is looked at at once, for each tenth of a second.
+//!
+//! Approximate where the report is exact: percentiles are those of histograms, an operation
+//! without an acknowledgement counts where it ended and not where it was meant to start, and
+//! [`clients`] says what of downtime cannot be known yet.
+
+pub mod clients;
+pub mod nodes;
+pub mod operations;
+mod second;
+pub mod series;
+pub mod standing;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use squall_fault::FaultKind;
+use squall_history::resources::ResourceSample;
+use squall_history::{
+    Action, Event, EventKind, FaultEvent, FaultStatus, NodeEvent, Outcome, PROBE, Phase, Service,
+    start_us,
+};
+use squall_objective::objective::{Looked, Metric};
+use squall_plan::plan::Plan;
+
+use crate::alerts::{Alerts, NotNow};
+use clients::Clients;
+use nodes::Nodes;
+use operations::Operations;
+use second::{Named, Second, is_of};
+use series::{BarKind, Series};
+use standing::Standings;
+
+const SECOND_US: u64 = 1_000_000;
+/// Figures that are looked at at once are looked at so often.
+const LOOK_US: u64 = 100_000;
+/// Rates and percentiles of now are those of this stretch before it.
+const RECENT_US: u64 = 1_000_000;
+
+/// An operation that waits for its answer.
+#[derive(Debug)]
+struct Asked {
+    client: String,
+    service: Service,
+    operation: &'static str,
+    start_us: u64,
+    /// The client did not ask to be kept waiting, so its latency tells of the service.
+    is_prompt: bool,
+    /// Of a workload: probes are the harness's own.
+    is_load: bool,
+}
+
+/// An operation that has ended.
+struct Ended {
+    service: Service,
+    operation: &'static str,
+    latency_us: u64,
+    is_acknowledged: bool,
+}
+
+/// What one service has answered.
+#[derive(Debug, Default)]
+struct Answering {
+    outstanding: u64,
+    /// The last answer, or the first question if there was none yet.
+    heard_us: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Tally {
+    pub at_us: u64,
+    pub phase: Option<Phase>,
+    /// Node and term of the last leader.
+    leader: Option<(String, u64)>,
+    /// When it was lost.
+    leaderless_us: Option<u64>,
+    /// The longest without a leader, among those that are over.
+    leaderless_longest_us: u64,
+    /// In force, by number: kind and targets.
+    faults: BTreeMap<usize, (FaultKind, Vec<String>)>,
+    outstanding: BTreeMap<u64, Asked>,
+    services: BTreeMap<Service, Answering>,
+    /// Time and latency of recent acknowledgements.
+    recent: VecDeque<(u64, Option<u64>)>,
+    pub operations: Operations,
+    pub clients: Clients,
+    pub nodes: Nodes,
+    /// Messages published and not consumed; `None` before the first.
+    pub depth: Option<u64>,
+    pub hits: u64,
+    pub reads: u64,
+    pub elections: u64,
+    pub series: Series,
+    pub alerts: Alerts,
+    pub standings: Standings,
+    /// The second at hand: whose phase it is of, where it began, and what was counted.
+    second_of: Option<(Phase, u64)>,
+    second: Second,
+    /// Since the start of chaos.
+    whole: Second,
+    /// Operations of workloads without an answer.
+    load_outstanding: u64,
+    /// When chaos began.
+    chaos_us: Option<u64>,
+    /// When figures are looked at next.
+    look_us: u64,
+}
+
+impl Tally {
+    pub fn of(plan: &Plan) -> Self {
+        let figures = plan.objectives.iter().map(|objective| &objective.figure);
+        let figures = figures.chain(plan.alerts.iter().map(|alert| &alert.metric));
+        let mut named: Vec<Named> = figures
+            .filter_map(|figure| match figure {
+                Metric::Latency {
+                    service, operation, ..
+                } => Some((*service, operation.clone())),
+                _ => None,
+            })
+            .collect();
+        named.sort_unstable();
+        named.dedup();
+        Self {
+            at_us: 0,
+            phase: None,
+            leader: None,
+            leaderless_us: None,
+            leaderless_longest_us: 0,
+            faults: BTreeMap::new(),
+            outstanding: BTreeMap::new(),
+            services: BTreeMap::new(),
+            recent: VecDeque::new(),
+            operations: Operations::default(),
+            clients: Clients::default(),
+            nodes: Nodes::default(),
+            depth: None,
+            hits: 0,
+            reads: 0,
+            elections: 0,
+            series: Series::default(),
+            alerts: Alerts::of(&plan.alerts),
+            standings: Standings::of(&plan.objectives),
+            second_of: None,
+            second: Second::watching(&named),
+            whole: Second::watching(&named),
+            load_outstanding: 0,
+            chaos_us: None,
+            look_us: LOOK_US,
+        }
+    }
+
+    pub fn take_in(&mut self, event: &Event) {
+        self.move_to(event.at_us);
+        match &event.kind {
+            EventKind::Phase { phase } => self.enter(*phase),
+            EventKind::Invoke {
+                op,
+                client,
+                intended_us,
+                action,
+            } => match action.is_remote() {
+                true => self.invoked(*op, client, *intended_us, action),
+                // What a client answers itself is no service of the cluster.
+                false => drop(self.outstanding.remove(op)),
+            },
+            EventKind::Retry { op, before, .. } => self.retried(*op, before.as_ref()),
+            EventKind::Return { op, outcome } => self.returned(*op, outcome),
+            EventKind::Fault(fault) => self.struck(fault),
+            EventKind::Node { node, event } => self.reported(node, event),
+            _ => {}
+        }
+    }
+
+    pub fn take_sample(&mut self, sample: &ResourceSample) {
+        self.move_to(sample.at_us);
+        let (cpu_ppm, memory_bytes) = self.nodes.take(sample);
+        self.series.used(cpu_ppm, memory_bytes);
+    }
+
+    /// The run is over.
+    pub fn finish(&mut self) {
+        self.operations.finish(self.outstanding.values().map(|a| (a.service, a.operation)));
+        self.outstanding.clear();
+        self.standings.finish();
+        self.alerts.finish(self.at_us);
+        self.end_bars();
+    }
+
+    fn end_bars(&mut self) {
+        for kind in [BarKind::Phase, BarKind::Fault, BarKind::Leader, BarKind::Alert] {
+            self.series.end(kind, None, self.at_us);
+        }
+    }
+
+    /// Nothing happened until then but what was told. What is told late, as nodes in containers
+    /// are, counts where the run is.
+    fn move_to(&mut self, at_us: u64) {
+        loop {
+            let second_us = self.second_of.map_or(u64::MAX, |(_, from)| from + SECOND_US);
+            let next_us = second_us.min(self.look_us).min(self.series.next_us());
+            if next_us > at_us {
+                break;
+            }
+            self.at_us = next_us;
+            if next_us == second_us {
+                self.end_second();
+            }
+            if next_us == self.look_us {
+                self.look();
+                self.look_us += LOOK_US;
+            }
+            if next_us == self.series.next_us() {
+                let without = self.clients.now(next_us).without;
+                let waiting = self.outstanding.len() as u64;
+                self.series.close(self.depth, waiting, without);
+            }
+        }
+        self.at_us = self.at_us.max(at_us);
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        let at_us = self.at_us;
+        if phase == Phase::Chaos {
+            self.whole.clear(false);
+            self.clients.begin();
+            self.leaderless_longest_us = 0;
+            self.chaos_us = Some(at_us);
+        }
+        self.series.end(BarKind::Phase, None, at_us);
+        if phase != Phase::End {
+            let name = phase.name().to_owned();
+            self.series.begin(BarKind::Phase, "phase".into(), name, at_us);
+        }
+        self.phase = Some(phase);
+        // Only whole seconds of one phase count.
+        self.second_of = Some((phase, at_us));
+        self.second.clear(self.load_outstanding > 0);
+        let not_now = |figure: &Metric| !is_of(figure, phase);
+        self.standings.enter(not_now);
+        for looked in [Looked::BySecond, Looked::AtOnce] {
+            self.alerts.look(looked, at_us, at_us, |alert| match is_of(&alert.metric, phase) {
+                true => Ok(None),
+                false => Err(NotNow),
+            });
+        }
+        self.note_alerts();
+    }
+
+    fn end_second(&mut self) {
+        let Some((phase, from_us)) = self.second_of else {
+            return;
+        };
+        let to_us = from_us + SECOND_US;
+        let second = &self.second;
+        let value = |figure: &Metric| match is_of(figure, phase) {
+            true => second.value(figure, SECOND_US),
+            false => None,
+        };
+        self.standings.end_second(from_us, to_us, value);
+        self.alerts
+            .look(Looked::BySecond, from_us, to_us, |alert| Ok(value(&alert.metric)));
+        self.second_of = Some((phase, to_us));
+        self.second.clear(self.load_outstanding > 0);
+        self.note_alerts();
+    }
+
+    /// Looks at what can be looked at at once.
+    fn look(&mut self) {
+        let at_us = self.at_us;
+        let Some(phase) = self.phase.filter(|phase| is_of(&Metric::DowntimeMax, *phase)) else {
+            return;
+        };
+        let now = self.clients.now(at_us);
+        let leaderless_us = self.leaderless_for_us();
+        let used = self.nodes.most();
+        let depth = self.depth;
+        let value = |figure: &Metric| match figure {
+            Metric::DowntimeMax => Some(now.for_us),
+            Metric::Election { .. } => Some(leaderless_us),
+            Metric::BacklogEnd => depth,
+            Metric::Memory => used.memory_bytes,
+            Metric::Cpu => used.cpu_ppm,
+            _ => None,
+        };
+        self.alerts
+            .look(Looked::AtOnce, at_us, at_us, |alert| Ok(value(&alert.metric)));
+        let longest_us = self.clients.longest_us(at_us);
+        let leaderless_longest_us = self.leaderless_longest_us.max(leaderless_us);
+        let (whole, length_us) = (&self.whole, self.loaded_us());
+        self.standings.look(|figure| match figure {
+            Metric::DowntimeMax => Some(longest_us),
+            Metric::Election { .. } => Some(leaderless_longest_us),
+            Metric::BacklogEnd | Metric::Memory | Metric::Cpu => value(figure),
+            Metric::Throughput { .. } if phase != Phase::Chaos => None,
+            // What is counted since the start of chaos tells of no other phase.
+            Metric::ErrorRate { phase: Some(of) } if [*of, phase] != [Phase::Chaos; 2] => None,
+            _ => whole.value(figure, length_us),
+        });
+        self.note_alerts();
+    }
+
+    /// How long the load of chaos has been going on.
+    fn loaded_us(&self) -> u64 {
+        match (self.chaos_us, self.phase) {
+            (Some(from_us), Some(Phase::Chaos)) => self.at_us - from_us,
+            _ => 0,
+        }
+    }
+
+    /// Draws what has begun and ended, and keeps it for whoever acts.
+    fn note_alerts(&mut self) {
+        let names: Vec<(String, &'static str, u64)> = (self.alerts.on())
+            .map(|(alert, from_us)| (alert.name.clone(), alert.severity.name(), from_us))
+            .collect();
+        let open = |name: &str, bars: &[series::Bar]| {
+            let mut bars = bars.iter().rev();
+            bars.any(|bar| bar.kind == BarKind::Alert && bar.to_us.is_none() && bar.lane == name)
+        };
+        for (name, severity, from_us) in &names {
+            if !open(name, &self.series.bars) {
+                let (lane, label) = (name.clone(), (*severity).to_owned());
+                self.series.begin(BarKind::Alert, lane, label, *from_us);
+            }
+        }
+        let over: Vec<(String, String)> = (self.series.bars.iter())
+            .filter(|bar| bar.kind == BarKind::Alert && bar.to_us.is_none())
+            .filter(|bar| !names.iter().any(|(name, ..)| *name == bar.lane))
+            .map(|bar| (bar.lane.clone(), bar.label.clone()))
+            .collect();
+        for (lane, label) in over {
+            self.series.end(BarKind::Alert, Some((&lane, &label)), self.at_us);
+        }
+    }
+
+    fn invoked(&mut self, op: u64, client: &str, intended_us: Option<u64>, action: &Action) {
+        let is_load = !client.starts_with(PROBE);
+        let (service, operation) = (action.service(), action.operation());
+        self.operations.started(service, operation);
+        if is_load {
+            self.load_outstanding += 1;
+            self.second.asked();
+            self.whole.asked();
+            self.clients.asked(client, self.at_us, action);
+        }
+        let answering = self.services.entry(service).or_default();
+        if answering.outstanding == 0 {
+            // Silence while nobody asks is no outage.
+            answering.heard_us = self.at_us;
+        }
+        answering.outstanding += 1;
+        let asked = Asked {
+            client: client.to_owned(),
+            service,
+            operation,
+            start_us: start_us(intended_us, self.at_us),
+            is_prompt: action.wait_ms() == 0,
+            is_load,
+        };
+        self.outstanding.insert(op, asked);
+    }
+
+    fn retried(&mut self, op: u64, before: Option<&Outcome>) {
+        if let Some(asked) = self.outstanding.get(&op).filter(|asked| asked.is_load) {
+            self.clients.heard(&asked.client, self.at_us, before, true);
+        }
+    }
+
+    fn returned(&mut self, op: u64, outcome: &Outcome) {
+        let Some(asked) = self.outstanding.remove(&op) else {
+            return;
+        };
+        let latency_us = self.at_us.saturating_sub(asked.start_us);
+        let (service, operation) = (asked.service, asked.operation);
+        let ended = Ended {
+            service,
+            operation,
+            latency_us,
+            is_acknowledged: outcome.is_acknowledged(),
+        };
+        if asked.is_load {
+            self.load_outstanding = self.load_outstanding.saturating_sub(1);
+            self.clients.heard(&asked.client, self.at_us, Some(outcome), false);
+            self.second.ended(&ended);
+            self.whole.ended(&ended);
+        }
+        let answering = self.services.entry(service).or_default();
+        answering.outstanding = answering.outstanding.saturating_sub(1);
+        match outcome {
+            Outcome::Failed { .. } => {
+                self.operations.failed(service, operation, latency_us);
+                self.series.failed();
+            }
+            Outcome::Unknown { .. } => {
+                self.operations.unknown(service, operation, latency_us);
+                self.series.unknown();
+            }
+            _ => {
+                answering.heard_us = self.at_us;
+                self.operations.acknowledged(service, operation, latency_us);
+                let latency_us = asked.is_prompt.then_some(latency_us);
+                self.series.acknowledged(service.name(), latency_us);
+                self.recent.push_back((self.at_us, latency_us));
+                self.forget();
+                self.answered(outcome, asked.is_load);
+            }
+        }
+    }
+
+    /// What the answer says of queues and of the cache.
+    fn answered(&mut self, outcome: &Outcome, is_load: bool) {
+        let published = match outcome {
+            Outcome::Published { .. } => 1,
+            Outcome::PublishedBatch { ids } => ids.len() as u64,
+            _ => 0,
+        };
+        if published > 0 {
+            self.depth = Some(self.depth.unwrap_or(0) + published);
+        }
+        if let Outcome::Settled { valid: true } = outcome {
+            self.depth = self.depth.map(|depth| depth.saturating_sub(1));
+        }
+        let (hits, reads) = match outcome {
+            Outcome::Value { value, .. } => (u64::from(value.is_some()), 1),
+            Outcome::Values { values } => {
+                let found = values.iter().filter(|found| found.value.is_some());
+                (found.count() as u64, values.len() as u64)
+            }
+            _ => return,
+        };
+        self.hits += hits;
+        self.reads += reads;
+        self.series.read(hits, reads);
+        if is_load {
+            self.second.read(hits, reads);
+            self.whole.read(hits, reads);
+        }
+    }
+
+    fn struck(&mut self, fault: &FaultEvent) {
+        let lane = fault.kind.name().replace('_', " ");
+        let targets = fault.targets.join(", ");
+        match fault.status {
+            FaultStatus::Installed => {
+                self.series.begin(BarKind::Fault, lane.clone(), targets.clone(), self.at_us);
+                if fault.kind.is_instant() {
+                    self.series.end(BarKind::Fault, Some((&lane, &targets)), self.at_us);
+                } else {
+                    let what = (fault.kind, fault.targets.clone());
+                    self.faults.insert(fault.fault, what);
+                }
+                if fault.kind == FaultKind::ClientCrash {
+                    fault.targets.iter().for_each(|name| self.clients.vanished(name));
+                }
+            }
+            _ => {
+                if let Some((kind, targets)) = self.faults.remove(&fault.fault) {
+                    let lane = kind.name().replace('_', " ");
+                    let label = targets.join(", ");
+                    self.series.end(BarKind::Fault, Some((&lane, &label)), self.at_us);
+                }
+            }
+        }
+    }
+
+    fn reported(&mut self, node: &str, event: &NodeEvent) {
+        let leads = |term: u64| self.leader.as_ref().is_none_or(|(_, other)| term > *other);
+        match event {
+            NodeEvent::Leader { term } if leads(*term) => {
+                self.elections += 1;
+                let waited_us = self.leaderless_for_us();
+                self.leaderless_longest_us = self.leaderless_longest_us.max(waited_us);
+                self.series.end(BarKind::Leader, None, self.at_us);
+                let label = term.to_string();
+                self.series.begin(BarKind::Leader, node.to_owned(), label, self.at_us);
+                self.leader = Some((node.to_owned(), *term));
+                self.leaderless_us = None;
+            }
+            NodeEvent::Stopped { .. } => self.lost(node, u64::MAX),
+            NodeEvent::Follower { term, .. } => self.lost(node, *term),
+            _ => {}
+        }
+    }
+
+    fn lost(&mut self, node: &str, term: u64) {
+        if let Some((leader, led)) = &self.leader
+            && leader == node
+            && term >= *led
+            && self.leaderless_us.is_none()
+        {
+            self.leaderless_us = Some(self.at_us);
+            self.series.end(BarKind::Leader, None, self.at_us);
+        }
+    }
+
+    fn forget(&mut self) {
+        let from_us = self.at_us.saturating_sub(RECENT_US);
+        while (self.recent.front()).is_some_and(|(at_us, _)| *at_us < from_us) {
+            self.recent.pop_front();
+        }
+    }
+
+    /// Node and term; `None` while there is none.
+    pub fn leader(&self) -> Option<(&str, u64)> {
+        let (node, term) = self.leader.as_ref()?;
+        self.leaderless_us.is_none().then_some((node.as_str(), *term))
+    }
+
+    /// The last term in which anybody led.
+    pub fn term(&self) -> Option<u64> {
+        self.leader.as_ref().map(|(_, term)| *term)
+    }
+
+    /// For how long there has been no leader.
+    pub fn leaderless_for_us(&self) -> u64 {
+        self.leaderless_us.map_or(0, |at_us| self.at_us - at_us)
+    }
+
+    /// `kill node-1, node-3`: what is in force.
+    pub fn faults(&self) -> Vec<String> {
+        let faults = self.faults.values();
+        let text = |(kind, targets): &(FaultKind, Vec<String>)| {
+            format!("{} {}", kind.name().replace('_', " "), targets.join(", "))
+        };
+        faults.map(text).collect()
+    }
+
+    /// Acknowledged in the last second.
+    pub fn per_second(&mut self) -> u64 {
+        self.forget();
+        self.recent.len() as u64 * 1_000_000 / RECENT_US
+    }
+
+    /// By nearest rank, of the last second; `per_mille` is 1 to 1,000.
+    pub fn recent_us(&mut self, per_mille: usize) -> Option<u64> {
+        self.forget();
+        let mut latencies: Vec<u64> = self.recent.iter().filter_map(|(_, us)| *us).collect();
+        latencies.sort_unstable();
+        let rank = (latencies.len() * per_mille).div_ceil(1_000);
+        rank.checked_sub(1).map(|index| latencies[index])
+    }
+
+    /// Services that are asked and have answered nobody: for how long.
+    pub fn silent(&self) -> impl Iterator<Item = (Service, u64)> {
+        let asked = self.services.iter();
+        let asked = asked.filter(|(_, answering)| answering.outstanding > 0);
+        asked.map(|(service, answering)| {
+            (*service, self.at_us.saturating_sub(answering.heard_us))
+        })
+    }
+
+    pub fn outstanding(&self) -> u64 {
+        self.outstanding.len() as u64
+    }
+
+    /// Whether what happens now counts for objectives.
+    pub fn is_measured(&self) -> bool {
+        self.phase.is_some_and(|phase| is_of(&Metric::DowntimeMax, phase))
+    }
+}
