@@ -15,10 +15,14 @@ pub use crate::history::resources;
 use crate::history::{EventKind, History};
 use crate::measure::{self, Resources};
 use crate::plan::{Budget, Pacing, Plan};
-use crate::report::{self, Cluster, ElectionTimeout, Input, Machine, Ms, Report, WallInput};
+use crate::report::{
+    self, ActionOutcome, AlertReport, Cluster, ElectionTimeout, Input, Machine, Ms, Report,
+    WallInput,
+};
 use crate::scenario::{Scenario, ScenarioError};
 use crate::stopwatch::Stopwatch;
 use crate::workload::service::Services;
+use serde::{Deserialize, Serialize};
 use squall_sim::SimBackend;
 use squall_sim::system::System;
 
@@ -59,6 +63,17 @@ pub struct Context {
     pub reference: Option<Reference>,
     /// What nodes used, where the backend can tell.
     pub resources: Option<Resources>,
+    /// What was seen and done of alerts while the run worked; without it the history tells
+    /// when each was on.
+    pub alerts: Option<AlertLog>,
+}
+
+/// What alerts showed while a run worked.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct AlertLog {
+    pub alerts: Vec<AlertReport>,
+    /// What became of their actions, in the order in which they were told.
+    pub actions: Vec<ActionOutcome>,
 }
 
 /// Why there is nothing to judge.
@@ -111,12 +126,31 @@ pub fn run_on(
     scenario: &Scenario,
     seed: u64,
     reproduce: &str,
+    context: Context,
+) -> Result<Judged, RunError> {
+    run_watched(backend, scenario, seed, reproduce, context, || None)
+}
+
+/// The same of a run that somebody watches: `ended` is called when it is over, and gives what
+/// alerts showed.
+///
+/// # Errors
+/// As [`run_on`].
+pub fn run_watched(
+    backend: &dyn Backend,
+    scenario: &Scenario,
+    seed: u64,
+    reproduce: &str,
     mut context: Context,
+    ended: impl FnOnce() -> Option<AlertLog>,
 ) -> Result<Judged, RunError> {
     let plan = plan_for(backend, scenario, seed)?;
     let began = Began::now();
     let run = backend.run(&plan)?;
     let wall = began.wall();
+    if let Some(log) = ended() {
+        context.alerts = Some(log);
+    }
     if backend.info().knows_resources {
         context.resources = Some(Resources::of(&run.resources));
     }
@@ -260,6 +294,10 @@ fn input(
             .map(|workload| workload.kind.service())
             .collect(),
         objectives: plan.objectives.clone(),
+        alerts: match &context.alerts {
+            Some(log) => log.alerts.clone(),
+            None => squall_watch::alert_reports(plan, history, &[]),
+        },
         completion_us: plan.is_limited().then_some(plan.phases.chaos_us),
         reference: context.reference.clone(),
         resources: context.resources.clone(),
@@ -280,6 +318,9 @@ fn input(
             version: env!("CARGO_PKG_VERSION").into(),
             commit: crate::environment::commit(),
             machine: machine(),
+            alert_actions: (context.alerts.iter())
+                .flat_map(|log| log.actions.iter().cloned())
+                .collect(),
         },
     }
 }

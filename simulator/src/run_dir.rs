@@ -14,6 +14,7 @@
 //! report.md       the same to read
 //! report.html     the same as a page with a player, of a simulated run that broke a check
 //! baseline.json   what it was compared with, if anything
+//! alerts.json     what alerts showed and what was done about them, if there were any
 //! crash.txt       instead of these from the history on: why a sweep's seed came to no verdict
 //! ```
 //!
@@ -51,6 +52,7 @@ const MARKDOWN: &str = "report.md";
 /// What `squall report --html` leaves, and a run that broke a check.
 pub const PAGE: &str = "report.html";
 const BASELINE: &str = "baseline.json";
+const ALERTS: &str = "alerts.json";
 /// The text of the profile, if there is one.
 const PROFILE: &str = "hardware.toml";
 /// What nodes used, of runs on real machines.
@@ -59,8 +61,8 @@ pub const RESOURCES: &str = "resources.csv";
 const CRASH: &str = "crash.txt";
 /// What must not be taken for the outcome of a run that is about to be made. What it will be
 /// made of stays: someone may run a scenario from the directory that it has left.
-const OUTCOMES: [&str; 8] = [
-    MANIFEST, CRASH, HISTORY, RESOURCES, REPORT, MARKDOWN, PAGE, BASELINE,
+const OUTCOMES: [&str; 9] = [
+    MANIFEST, CRASH, HISTORY, RESOURCES, REPORT, MARKDOWN, PAGE, BASELINE, ALERTS,
 ];
 /// A run of any length needs this much, or it is not worth starting.
 const LEAST_FREE_BYTES: usize = 1 << 20;
@@ -264,6 +266,13 @@ impl RunDir {
             }
             None => self.remove(BASELINE)?,
         }
+        match &run.context.alerts {
+            Some(log) => {
+                let text = serde_json::to_string_pretty(log).expect("plain data");
+                self.put(ALERTS, &(text + "\n"))?;
+            }
+            None => self.remove(ALERTS)?,
+        }
         self.finish(manifest)
     }
 
@@ -409,9 +418,12 @@ impl RunDir {
         let reference = self.get(BASELINE)?.map(|text| serde_json::from_str(&text));
         let reference = reference.transpose();
         let resources = self.samples()?.map(|text| Resources::parse(&text));
+        let alerts = self.get(ALERTS)?.map(|text| serde_json::from_str(&text));
+        let alerts = alerts.transpose();
         Ok(Context {
             reference: reference.map_err(|e| malformed(BASELINE, e.to_string()))?,
             resources: resources.transpose().map_err(|e| malformed(RESOURCES, e))?,
+            alerts: alerts.map_err(|e| malformed(ALERTS, e.to_string()))?,
         })
     }
 

@@ -42,7 +42,11 @@ impl Alert {
     pub fn condition(&self) -> String {
         let side = beyond(self.metric.bound());
         let unit = self.metric.unit();
-        format!("{} {side} {}", self.metric, unit.text(unit.number(self.limit)))
+        format!(
+            "{} {side} {}",
+            self.metric,
+            unit.text(unit.number(self.limit))
+        )
     }
 }
 
@@ -172,7 +176,10 @@ mod tests {
             severity: Severity::Warning,
             actions: Vec::new(),
         };
-        assert_eq!(alert("error_rate", 50_000).condition(), "error_rate above 5 %");
+        assert_eq!(
+            alert("error_rate", 50_000).condition(),
+            "error_rate above 5 %"
+        );
         let slow = alert("throughput.lock.minimum", 2_500);
         assert_eq!(slow.condition(), "throughput.lock.minimum below 2.5/s");
     }

@@ -115,7 +115,9 @@ impl Quantile {
     ];
 
     fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|quantile| quantile.name() == name)
+        Self::ALL
+            .into_iter()
+            .find(|quantile| quantile.name() == name)
     }
 
     /// 1 to 1,000.
@@ -499,7 +501,13 @@ mod tests {
             let figure: Result<Metric, _> = name.parse();
             assert_eq!(figure.map(|figure| figure.to_string()), Ok(name));
         }
-        for wrong in ["", "latency", "latency.lock.acquire", "election_p98", "error_rate.heal"] {
+        for wrong in [
+            "",
+            "latency",
+            "latency.lock.acquire",
+            "election_p98",
+            "error_rate.heal",
+        ] {
             let expected = format!("there is no figure `{wrong}`");
             assert_eq!(wrong.parse::<Metric>(), Err(expected));
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use squall_history::{BackendInfo, Phase, Service};
 use squall_measure::{Measures, Resources};
+use squall_objective::alert::{ActionOutcome, AlertReport};
 use squall_objective::baseline::Reference;
 use squall_objective::objective::Objective;
 
@@ -32,6 +33,8 @@ pub struct Input {
     /// Services with a workload; each must have been loaded for the run to count.
     pub services: Vec<Service>,
     pub objectives: Vec<Objective>,
+    /// Alerts, as far as the run showed them.
+    pub alerts: Vec<AlertReport>,
     /// In which time the operations of workloads that end must be done, if all end.
     pub completion_us: Option<u64>,
     /// Earlier runs to compare with.
@@ -66,6 +69,8 @@ pub struct WallInput {
     pub version: String,
     pub commit: Option<String>,
     pub machine: Option<Machine>,
+    /// What became of the actions of alerts.
+    pub alert_actions: Vec<ActionOutcome>,
 }
 
 /// Composes the report and its verdict.
@@ -130,6 +135,7 @@ pub fn build(input: &Input, measures: &Measures, checks: &[CheckResult]) -> Repo
         load,
         checks: checks.to_vec(),
         objectives,
+        alerts: input.alerts.clone(),
         comparison,
         figures,
         stages_us: stages(measures),
@@ -179,6 +185,7 @@ fn sim(input: &Input, end_us: u64) -> Sim {
         version: input.wall.version.clone(),
         commit: input.wall.commit.clone(),
         machine: input.wall.machine.clone(),
+        alert_actions: input.wall.alert_actions.clone(),
     }
 }
 

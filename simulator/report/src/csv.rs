@@ -21,6 +21,7 @@ pub fn files(report: &Report) -> Vec<(&'static str, String)> {
         ("clients.csv", tables::clients(report)),
         ("leaders.csv", tables::leaders(report)),
         ("objectives.csv", tables::objectives(report)),
+        ("alerts.csv", tables::alerts(report)),
         ("checks.csv", tables::checks(report, true)),
         ("comparison.csv", tables::comparison(report, true)),
         ("stages.csv", tables::stages_in_rows(report)),

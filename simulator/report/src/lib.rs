@@ -8,6 +8,7 @@
 //! Not here: how anything is measured ([`squall_measure`]) or judged ([`squall_check`]),
 //! and writing of files.
 
+mod alerts;
 pub mod analysis;
 mod bottlenecks;
 mod build;
@@ -39,6 +40,7 @@ pub use load::Load;
 pub use markdown::markdown;
 pub use objectives::{ObjectiveResult, Status};
 pub use report::{Cluster, ElectionTimeout, Machine, Report, Sim};
+pub use squall_objective::alert::{ActionOutcome, AlertReport};
 pub use squall_objective::baseline::Comparison;
 pub use squall_objective::fixed::{
     Chance, Fixed, Ms, Number, PerSecond, Percent, Seconds, SignedNumber, SignedPercent,

@@ -9,7 +9,7 @@ use crate::document::{Block, Document, Section};
 use crate::report::Report;
 use crate::timeline::drawing;
 use crate::words::{data_loss, sentence};
-use crate::{sections, tables, write};
+use crate::{alerts, sections, tables, write};
 
 /// Tables that have a section of their own.
 const APART: [&str; 3] = ["objectives", "comparison", "checks"];
@@ -83,6 +83,9 @@ fn results(report: &Report) -> Vec<Block> {
     }
     let closed_loops = sections::closed_loops(report);
     blocks.extend(closed_loops.map(|note| Block::Note(sentence(&note))));
+    if let Some(counts) = alerts::action_counts(report) {
+        blocks.push(Block::Note(format!("{counts}.")));
+    }
     if let Some(stress) = &report.load.stress {
         blocks.push(Block::Heading("stress".to_owned()));
         blocks.push(Block::text(format!("{}.", stress.summary)));

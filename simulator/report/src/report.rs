@@ -17,6 +17,7 @@ use squall_measure::{
     PayloadRow, QueueReport, Recovery, ResourceRow, Samples, ServiceDowntime, SlowRow, Throughput,
     TimelineData, Times,
 };
+use squall_objective::alert::{ActionOutcome, AlertReport};
 use squall_objective::baseline::{Comparison, Figure};
 use squall_objective::fixed::{Ms, PerSecond, Percent, Seconds};
 use squall_objective::objective::Unit;
@@ -84,6 +85,9 @@ pub struct Report {
     pub load: Load,
     pub checks: Vec<CheckResult>,
     pub objectives: Vec<ObjectiveResult>,
+    /// Alerts of the scenario, and when each was on; they change no verdict.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<AlertReport>,
     /// With earlier runs, if the run was to be compared with any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comparison: Option<Comparison>,
@@ -156,6 +160,9 @@ pub struct Sim {
     /// That the program ran on; differs between runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<Machine>,
+    /// What became of the actions of alerts; differs between runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alert_actions: Vec<ActionOutcome>,
 }
 
 /// The machine that the program ran on, as far as it told.

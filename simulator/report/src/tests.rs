@@ -140,6 +140,7 @@ fn input() -> Input {
         },
         services: vec![Service::Queue, Service::Cache],
         objectives: objectives(),
+        alerts: Vec::new(),
         completion_us: None,
         reference: None,
         resources: None,
@@ -158,6 +159,7 @@ fn input() -> Input {
             version: "0.1.0".into(),
             commit: None,
             machine: None,
+            alert_actions: Vec::new(),
         },
     }
 }
@@ -251,6 +253,13 @@ fn all_but_the_wall_clock_is_identical_for_equal_histories() {
         version: "0.2.0".into(),
         commit: Some("0123abc".into()),
         machine: None,
+        alert_actions: vec![squall_objective::alert::ActionOutcome {
+            alert: "errors".into(),
+            spell: 1,
+            status: squall_objective::alert::AlertStatus::Begun,
+            action: "command true".into(),
+            failed: None,
+        }],
     };
     let checks = [result("liveness", "R4", Verdict::Pass)];
     let first = build(&input(), &measure(&history()), &checks);

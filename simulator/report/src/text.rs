@@ -7,7 +7,7 @@ use crate::verdict::RunVerdict;
 use crate::verdict::check_counts;
 use crate::words::{count, data_loss, down, duration};
 use crate::write::text::{BOLD, DIM, GREEN, RED, Style, YELLOW, table};
-use crate::{sections, tables};
+use crate::{alerts, sections, tables};
 
 /// Lines of evidence that are printed; the rest is in `report.json`.
 const MOST_EVIDENCE: usize = 20;
@@ -24,6 +24,9 @@ pub fn text(report: &Report, style: Style, run_dir: Option<&str>) -> String {
     out += &labelled(style, "data loss", &data_loss(&report.data_loss));
     if let Some(stress) = &report.load.stress {
         out += &labelled(style, "stress", &stress.summary);
+    }
+    if let Some(counts) = alerts::action_counts(report) {
+        out += &labelled(style, "alerts", &counts);
     }
     out += &labelled(style, "checks", &check_counts(&report.checks));
     out += &decision(report, style);

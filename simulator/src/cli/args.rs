@@ -6,6 +6,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args as ClapArgs, ValueEnum};
 
 use super::exit::Failure;
+use super::watch::WatchArgs;
 use crate::backends::{self, Registered};
 use crate::ci::{CiFiles, Heading};
 use crate::fault::unit::Duration;
@@ -18,6 +19,7 @@ Examples:
   squall run scenarios/leader-kill.toml --seed 7 --verify
   squall run scenarios/quiet.toml --set phases.chaos=10s --format json
   squall run scenarios/leader-kill.toml --backend docker
+  squall run scenarios/leader-kill.toml --dashboard --pace 1x
 
 A run directory holds scenario.toml, plan.txt, history.jsonl, nodes/, report.json and
 report.md; `squall replay` and `squall check` take it. One that holds the run of another
@@ -111,6 +113,8 @@ pub struct RunArgs {
     /// Do not make a run again that breaks a check, for a page with its messages.
     #[arg(long)]
     pub no_page: bool,
+    #[command(flatten)]
+    pub watch: WatchArgs,
     /// Do not show how the run stands while it works.
     #[arg(short, long)]
     pub quiet: bool,

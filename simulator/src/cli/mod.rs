@@ -41,6 +41,7 @@ mod trace_args;
 mod trend;
 mod variants;
 mod verify;
+mod watch;
 mod worker;
 
 use std::io::{self, IsTerminal, Write};

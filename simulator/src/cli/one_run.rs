@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use super::args::{Format, RunArgs};
 use super::exit::{Exit, Failure};
 use super::interrupt::Interrupt;
-use super::live::Live;
+use super::watch::{Dashboard, Watching};
 use super::{page, print, progress, style, tell, verify};
 use crate::backends::{Backend, LogFilter, LogLine, Logs, Options};
 use crate::environment::Environment;
 use crate::plan::Plan;
 use crate::report::{self, RunVerdict};
-use crate::run::{self, Judged};
+use crate::run::{self, Judged, resources};
 use crate::run_dir::{Manifest, RunDir, log_name};
 use crate::scenario::Scenario;
 
@@ -26,6 +26,7 @@ pub(super) fn run_one(
     args: &RunArgs,
     scenario: &Scenario,
     shows: bool,
+    dashboard: Option<&Dashboard>,
 ) -> Result<(Judged, bool), Failure> {
     let context =
         super::baseline::context(scenario, &args.scenario.scenario, args.baseline.as_deref())?;
@@ -34,14 +35,18 @@ pub(super) fn run_one(
     let dir = RunDir::create(&out)?;
     let mut manifest = manifest(args);
     let judged = {
-        let _live = live(args, scenario)?;
         let backend = backend(args)?;
-        run::run_on(
+        let plan = Plan::resolve(scenario, args.seed)?;
+        let info = backend.info();
+        let watching = Watching::begin(&args.watch, &plan, info, args.quiet, dashboard)?;
+        let ended = || watching.as_ref().and_then(Watching::end);
+        run::run_watched(
             &*backend,
             scenario,
             args.seed,
             &manifest.reproduce(),
             context,
+            ended,
         )?
     };
     manifest.started = Some(judged.report.sim.started.clone());
@@ -70,6 +75,7 @@ pub(super) fn check_backend(args: &RunArgs, scenario: &Scenario) -> Result<(), F
             info.title
         )));
     }
+    args.watch.check(info)?;
     Ok(run::plan_for(&*backend, scenario, args.seed).map(drop)?)
 }
 
@@ -92,13 +98,12 @@ fn options(args: &RunArgs) -> Options {
     }
 }
 
-/// Shows how the run stands for as long as what is returned lives.
-fn live(args: &RunArgs, scenario: &Scenario) -> Result<Option<Live>, Failure> {
-    if args.quiet {
-        return Ok(None);
-    }
-    let plan = Plan::resolve(scenario, args.seed)?;
-    Ok(Some(Live::begin(&plan)))
+/// The run as a page.
+pub(super) fn page(judged: &Judged) -> Result<String, Failure> {
+    let samples = &judged.resources;
+    let samples = (!samples.is_empty()).then(|| resources::to_csv(samples));
+    let page = report::html::run_page(&judged.report, &judged.history, samples.as_deref());
+    page.map_err(Failure::harness)
 }
 
 fn show(format: Format, judged: &Judged, dir: &Path) {

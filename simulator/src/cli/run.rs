@@ -2,7 +2,7 @@
 
 use super::args::RunArgs;
 use super::exit::{Exit, Failure};
-use super::one_run::{check_backend, differs, run_one};
+use super::one_run::{check_backend, differs, page, run_one};
 use super::plant::plant;
 use super::variants;
 use crate::ci::Heading;
@@ -12,10 +12,11 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
     let scenario = args.scenario.load()?;
     check_backend(args, &scenario)?;
     plant(args.planted.as_deref())?;
+    let dashboard = args.watch.open()?;
     if scenario.variant().is_none() && !scenario.variants().is_empty() {
-        return variants::run(args, &scenario);
+        return variants::run(args, &scenario, dashboard.as_ref());
     }
-    let (judged, is_repeatable) = run_one(args, &scenario, true)?;
+    let (judged, is_repeatable) = run_one(args, &scenario, true, dashboard.as_ref())?;
     let report = &judged.report;
     let suite = Suite::of_run(&report.scenario, report, differs(args, is_repeatable));
     let heading = Heading {
@@ -27,6 +28,9 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
         commands: vec![report.reproduce.clone()],
     };
     args.machines.write(&heading, &[suite])?;
+    if let Some(dashboard) = &dashboard {
+        dashboard.end(page(&judged)?);
+    }
     match is_repeatable {
         true => Ok(judged.report.verdict.exit_code()),
         false => Ok(Exit::Violation as u8),

@@ -6,15 +6,20 @@ use std::path::Path;
 use super::args::{Format, RunArgs};
 use super::exit::{Exit, Failure};
 use super::one_run::{check_backend, differs, out_dir, run_one};
+use super::watch::Dashboard;
 use super::{print, style};
 use crate::ci::Heading;
-use crate::report::{Report, Variants, cases::Suite};
+use crate::report::{Report, Variants, cases::Suite, html};
 use crate::scenario::Scenario;
 use crate::scenario::variant::VARIANT;
 
 const DATA: &str = "variants.json";
 
-pub(super) fn run(args: &RunArgs, scenario: &Scenario) -> Result<u8, Failure> {
+pub(super) fn run(
+    args: &RunArgs,
+    scenario: &Scenario,
+    dashboard: Option<&Dashboard>,
+) -> Result<u8, Failure> {
     // All are read before the first one runs: a mistake in the last must not cost the others.
     let names = scenario.variants();
     let chosen: Result<Vec<Scenario>, _> = names.iter().map(|name| scenario.choose(name)).collect();
@@ -29,7 +34,7 @@ pub(super) fn run(args: &RunArgs, scenario: &Scenario) -> Result<u8, Failure> {
         let mut args = args.clone();
         args.out = Some(out.join(name));
         (args.scenario.set).push((VARIANT.to_owned(), name.clone()));
-        let (judged, repeats) = run_one(&args, scenario, args.format == Format::Text)?;
+        let (judged, repeats) = run_one(&args, scenario, args.format == Format::Text, dashboard)?;
         is_repeatable &= repeats;
         let report = &judged.report;
         suites.push(Suite::of_run(name, report, differs(&args, repeats)));
@@ -54,6 +59,9 @@ pub(super) fn run(args: &RunArgs, scenario: &Scenario) -> Result<u8, Failure> {
         Format::Text => variants.to_text(style()),
         Format::Json => variants.to_json(),
     });
+    if let Some(dashboard) = dashboard {
+        dashboard.end(html::scalability_page(scenario.name.get_ref(), &runs));
+    }
     match is_repeatable {
         true => Ok(variants.verdict.exit_code()),
         false => Ok(Exit::Violation as u8),

@@ -3,8 +3,10 @@
 #[path = "../command/mod.rs"]
 mod command;
 
+mod alerts;
 mod compare;
 mod containers;
+mod dashboard;
 mod explore;
 mod hardware;
 mod help;

@@ -134,20 +134,38 @@ impl Browser {
     /// Opens a file in a window of this width, `light`, `dark` or as it would `print`, and
     /// waits for it.
     pub fn open(&mut self, file: &Path, width: u32, scheme: &str) {
+        self.open_url(&format!("file://{}", file.display()), width, scheme);
+    }
+
+    /// The same of an address.
+    pub fn open_url(&mut self, url: &str, width: u32, scheme: &str) {
         self.call(
             "Emulation.setDeviceMetricsOverride",
             json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600 }),
         );
-        // Paper is a scheme of its own.
+        self.scheme(scheme);
+        self.call("Page.navigate", json!({ "url": url }));
+        while self.next()["method"] != json!("Page.loadEventFired") {}
+    }
+
+    /// Shows the page in another scheme; paper is one of its own.
+    pub fn scheme(&mut self, scheme: &str) {
         let media = if scheme == "print" { "print" } else { "" };
         let feature = json!({ "name": "prefers-color-scheme", "value": scheme });
         self.call(
             "Emulation.setEmulatedMedia",
             json!({ "media": media, "features": [feature] }),
         );
-        let url = format!("file://{}", file.display());
-        self.call("Page.navigate", json!({ "url": url }));
-        while self.next()["method"] != json!("Page.loadEventFired") {}
+    }
+
+    /// Waits until an expression in the page is true.
+    #[allow(clippy::disallowed_methods)] // a page changes in the machine's time
+    pub fn wait_for(&mut self, expression: &str) {
+        let begun = std::time::Instant::now();
+        while self.eval(expression) != json!(true) {
+            assert!(begun.elapsed().as_secs() < 30, "never: {expression}");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
     }
 
     /// The value of an expression in the page.

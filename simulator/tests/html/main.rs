@@ -4,6 +4,7 @@
 mod command;
 
 mod browser;
+mod dashboard;
 mod player;
 
 use std::collections::BTreeMap;

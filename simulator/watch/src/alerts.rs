@@ -92,8 +92,10 @@ impl Alerts {
                     rule.end(from_us, false)
                 }
             };
-            self.changes
-                .extend(change.map(|change| Change { alert: place, ..change }));
+            self.changes.extend(change.map(|change| Change {
+                alert: place,
+                ..change
+            }));
         }
     }
 
@@ -101,8 +103,10 @@ impl Alerts {
     pub(crate) fn finish(&mut self, at_us: u64) {
         for (place, rule) in self.rules.iter_mut().enumerate() {
             let change = rule.end(at_us, true);
-            self.changes
-                .extend(change.map(|change| Change { alert: place, ..change }));
+            self.changes.extend(change.map(|change| Change {
+                alert: place,
+                ..change
+            }));
         }
     }
 
@@ -221,7 +225,10 @@ mod tests {
     }
 
     /// Looks at a value every second from 0 on; what changed, and when.
-    fn changes(alerts: &mut Alerts, values: &[Result<Option<u64>, NotNow>]) -> Vec<(AlertStatus, u64)> {
+    fn changes(
+        alerts: &mut Alerts,
+        values: &[Result<Option<u64>, NotNow>],
+    ) -> Vec<(AlertStatus, u64)> {
         for (second, value) in (0..).zip(values) {
             let from_us = second * SECOND;
             alerts.look(Looked::BySecond, from_us, from_us + SECOND, |_| *value);
@@ -260,7 +267,14 @@ mod tests {
     #[test]
     fn silence_says_nothing_and_the_end_of_the_phase_ends_it() {
         let mut alerts = Alerts::of(&[alert("throughput.minimum", 50, 50, 2 * SECOND)]);
-        let values = [Ok(Some(10)), Ok(None), Ok(Some(9)), Ok(None), Err(NotNow), Ok(Some(1))];
+        let values = [
+            Ok(Some(10)),
+            Ok(None),
+            Ok(Some(9)),
+            Ok(None),
+            Err(NotNow),
+            Ok(Some(1)),
+        ];
         assert_eq!(changes(&mut alerts, &values), [(Begun, 3), (Ended, 4)]);
         assert_eq!(alerts.reports()[0].spells[0].worst.to_string(), "0.0090");
     }

@@ -61,7 +61,11 @@ impl ObjectiveNow {
             sign: figure.bound().sign(),
             limit: match watched.objective.grace_us {
                 Some(grace_us) => {
-                    format!("{}, missed for {}", text(watched.objective.limit), lasts(grace_us))
+                    format!(
+                        "{}, missed for {}",
+                        text(watched.objective.limit),
+                        lasts(grace_us)
+                    )
                 }
                 None => text(watched.objective.limit),
             },
@@ -234,7 +238,9 @@ impl Default for Board {
 impl Board {
     fn lock(&self) -> MutexGuard<'_, Published> {
         // Whatever a panicking writer has left is a run that has ended.
-        self.published.lock().unwrap_or_else(PoisonError::into_inner)
+        self.published
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tell(&self) {
@@ -395,6 +401,9 @@ mod tests {
         // Another run in its place.
         board.begin(run());
         let other = news(&board, &mut late);
-        assert_eq!((&other["from"], &other["is_over"]), (&0.into(), &false.into()));
+        assert_eq!(
+            (&other["from"], &other["is_over"]),
+            (&0.into(), &false.into())
+        );
     }
 }

@@ -61,7 +61,9 @@ pub fn families(tally: &Tally, run: &Labels) -> Vec<Family> {
 pub fn text(families: &[Family]) -> String {
     let mut text = String::new();
     for family in families {
-        let Family { name, kind, help, .. } = family;
+        let Family {
+            name, kind, help, ..
+        } = family;
         let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
         for sample in &family.samples {
             let _ = write!(text, "{name}{}", sample.suffix);
@@ -79,7 +81,10 @@ pub fn text(families: &[Family]) -> String {
 }
 
 fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    value
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
 }
 
 fn seconds(us: u64) -> f64 {
@@ -103,7 +108,9 @@ impl Families {
 
     /// Of the family that was begun last.
     fn sample(&mut self, suffix: &'static str, more: &[(&'static str, &str)], value: f64) {
-        let more = more.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let more = more
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()));
         let labels = self.run.iter().cloned().chain(more).collect();
         let family = self.families.last_mut().expect("a family was begun");
         family.samples.push(Sample {
@@ -197,16 +204,28 @@ impl Families {
             "How far the run has come, in its own time.",
             Some(seconds(tally.at_us)),
         );
-        self.family("squall_run_phase", "gauge", "1 of the phase that the run is in.");
+        self.family(
+            "squall_run_phase",
+            "gauge",
+            "1 of the phase that the run is in.",
+        );
         if let Some(phase) = tally.phase {
             self.sample("", &[("phase", phase.name())], 1.0);
         }
-        self.family("squall_run_leader", "gauge", "1 of the node that leads; absent while none does.");
+        self.family(
+            "squall_run_leader",
+            "gauge",
+            "1 of the node that leads; absent while none does.",
+        );
         if let Some((node, _)) = tally.leader() {
             self.sample("", &[("node", node)], 1.0);
         }
         let term = tally.term().map(|term| term as f64);
-        self.gauge("squall_run_term", "The last term in which a node led.", term);
+        self.gauge(
+            "squall_run_term",
+            "The last term in which a node led.",
+            term,
+        );
         self.family(
             "squall_run_leaders_elected_total",
             "counter",
@@ -273,7 +292,11 @@ impl Families {
                 self.sample("", &[("objective", &name), ("unit", unit)], value);
             }
         }
-        self.family("squall_run_objective_limit", "gauge", "The limit of a figure, in the same unit.");
+        self.family(
+            "squall_run_objective_limit",
+            "gauge",
+            "The limit of a figure, in the same unit.",
+        );
         for watched in tally.standings.iter() {
             let figure = &watched.objective.figure;
             let (unit, value) = base(figure.unit(), watched.objective.limit);
@@ -294,14 +317,28 @@ impl Families {
             let name = watched.objective.figure.to_string();
             self.sample("", &[("objective", &name)], state);
         }
-        self.family("squall_run_alert_active", "gauge", "1 while an alert is on.");
+        self.family(
+            "squall_run_alert_active",
+            "gauge",
+            "1 while an alert is on.",
+        );
         for (alert, _, is_on) in tally.alerts.counts() {
-            let labels = [("alert", alert.name.as_str()), ("severity", alert.severity.name())];
+            let labels = [
+                ("alert", alert.name.as_str()),
+                ("severity", alert.severity.name()),
+            ];
             self.sample("", &labels, f64::from(u8::from(is_on)));
         }
-        self.family("squall_run_alerts_begun_total", "counter", "How often an alert has begun.");
+        self.family(
+            "squall_run_alerts_begun_total",
+            "counter",
+            "How often an alert has begun.",
+        );
         for (alert, count, _) in tally.alerts.counts() {
-            let labels = [("alert", alert.name.as_str()), ("severity", alert.severity.name())];
+            let labels = [
+                ("alert", alert.name.as_str()),
+                ("severity", alert.severity.name()),
+            ];
             self.sample("", &labels, count as f64);
         }
     }

@@ -173,7 +173,10 @@ pub(super) fn check(alerts: &[Spanned<AlertTable>], asked: &[Service]) -> Checke
         alert.limits(&metric)?;
         check_name(alert.name())?;
         let earlier = alerts[..place].iter().map(|other| other.get_ref().name());
-        if earlier.into_iter().any(|name| name.get_ref() == alert.name().get_ref()) {
+        if earlier
+            .into_iter()
+            .any(|name| name.get_ref() == alert.name().get_ref())
+        {
             let message = format!(
                 "another alert is called `{}`; give each a name",
                 alert.name().get_ref()

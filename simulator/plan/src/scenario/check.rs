@@ -14,7 +14,8 @@ use super::fault::Fault;
 use super::unit::{Duration, Share};
 use super::workload::Workload;
 use super::{
-    Scenario, alert, check_fault, check_load, check_region, check_workload, hardware, limits, objectives,
+    Scenario, alert, check_fault, check_load, check_region, check_workload, hardware, limits,
+    objectives,
 };
 use squall_check::CHECKS;
 use squall_fault::FaultKind;

@@ -30,6 +30,7 @@ pub(super) fn lanes(report: &Report, grid: &Grid) -> Markup {
             figcaption { h3 { "What happened" } }
             (lane("phase", "phases", phases(report)))
             @for (service, bars) in outages(report) { (lane(&format!("{service} down"), "outage", bars)) }
+            @for (alert, bars) in alerts(report) { (lane(&alert, "alerts", bars)) }
             @for (kind, bars) in faults(report) { (lane(&kind.replace('_', " "), "faults", bars)) }
             @for (node, bars) in leaders(report) { (lane(&node, "leaders", bars)) }
             div.lane {
@@ -95,6 +96,26 @@ fn outages(report: &Report) -> BTreeMap<&str, Vec<Bar>> {
         });
     }
     services
+}
+
+/// Alerts that were on, in the order of the scenario.
+fn alerts(report: &Report) -> Vec<(String, Vec<Bar>)> {
+    let on = crate::alerts::stretches(report).map(|(alert, stretches)| {
+        let bars = stretches.into_iter().map(|(from, to)| Bar {
+            from: milliseconds(from),
+            to: milliseconds(to),
+            class: "alert",
+            label: alert.severity.name().to_owned(),
+            title: format!(
+                "{}, {}: {}",
+                alert.name,
+                alert.severity.name(),
+                alert.condition
+            ),
+        });
+        (alert.name.clone(), bars.collect())
+    });
+    on.collect()
 }
 
 /// By kind, in the order in which kinds first struck.

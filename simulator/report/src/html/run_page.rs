@@ -9,7 +9,7 @@ use crate::document::{Block, Section, Table};
 use crate::report::Report;
 use crate::verdict::check_counts;
 use crate::words::{data_loss, sentence};
-use crate::{sections, tables};
+use crate::{alerts, sections, tables};
 
 use super::page::{Graphs, facts, graphs, page, section, side_by_side};
 use super::player::{self, Player};
@@ -70,6 +70,7 @@ fn document(
     let sections = [
         vec![
             table("objectives", "Objectives", tables::objectives(report)),
+            Section::new("alerts", "Alerts", alerts::section(report)),
             findings::bottlenecks(report),
             analysis(report, load.as_ref()),
             findings::comparison(report),

@@ -15,6 +15,7 @@ pub(crate) use work::{
     cached, curve, errors, latencies, messages, payloads, slowest, stages, steps,
 };
 
+pub(crate) use crate::alerts::{failed_actions, table as alerts};
 use crate::document::Table;
 use crate::report::Report;
 
@@ -32,6 +33,8 @@ pub(crate) fn tables(report: &Report, all: bool) -> Vec<Table> {
         cached(report),
         steps(&report.load),
         objectives(report),
+        alerts(report),
+        failed_actions(report),
         comparison(report, all),
         checks(report, all),
     ];

@@ -1,97 +1,50 @@
 //! Shows the progress of a run: some lines on a terminal, a line now and then elsewhere.
 //!
-//! It is told every event as it is recorded and tells nobody anything back, so that a run
-//! that is looked at is, to the byte, the run that is not. It belongs to standard error.
+//! It reads the tally of the run, when there is time to draw, and tells nobody anything. It
+//! belongs to standard error.
 
-mod levels;
-mod state;
+mod progress;
 
-use std::cell::RefCell;
 use std::io::IsTerminal;
-use std::rc::Rc;
 use std::time::Duration;
+
+use squall_watch::Tally;
 
 use super::progress_bar::WorkBar;
 use super::tell;
-use crate::history::{Observed, Phase};
-use crate::objective::{Metric, Quantile};
+use crate::history::Phase;
 use crate::plan::Plan;
 use crate::report::duration;
-use crate::stopwatch::Stopwatch;
-use levels::Levels;
-use state::{Limits, Progress, State};
+use progress::{Limits, Progress};
 
-/// Events between two looks at the clock, which costs more than most events do.
-const EVENTS_A_LOOK: u64 = 64;
 const REDRAW: Duration = Duration::from_millis(100);
 /// Where nobody sees a line change.
 const LINE: Duration = Duration::from_secs(10);
 
-/// Shows the run of this thread for as long as it lives.
-pub(super) struct Live {
-    display: Rc<RefCell<Display>>,
-    _observed: Observed,
-}
-
-impl Live {
-    pub(super) fn begin(plan: &Plan) -> Self {
-        let limit = |wanted: Metric| {
-            let asked = plan.objectives.iter();
-            let mut asked = asked.filter(|objective| objective.figure == wanted);
-            asked.next().map(|objective| objective.limit)
-        };
-        let election = |quantile| limit(Metric::Election { quantile });
-        let limits = Limits {
-            downtime_us: limit(Metric::DowntimeMax),
-            election_us: election(Quantile::Max).or_else(|| election(Quantile::P99)),
-        };
-        let phases = &plan.phases;
-        let display = Display {
-            title: format!("{} seed {}", plan.scenario, plan.seed),
-            planned_us: phases.warmup_us + phases.chaos_us + phases.serve_us,
-            state: State::new(limits, Levels::of(&plan.objectives)),
-            watch: Stopwatch::start(),
-            shown: Duration::ZERO,
-            events: 0,
-            progress_bar: std::io::stderr().is_terminal().then(WorkBar::of_run),
-        };
-        let display = Rc::new(RefCell::new(display));
-        let observer = display.clone();
-        Self {
-            display,
-            _observed: Observed::by(Rc::new(move |event| observer.borrow_mut().take_in(event))),
-        }
-    }
-}
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        if let Some(progress_bar) = &self.display.borrow().progress_bar {
-            progress_bar.finish();
-        }
-    }
-}
-
-struct Display {
+/// What shows the run of this thread.
+pub(super) struct Display {
     title: String,
     planned_us: u64,
-    state: State,
-    watch: Stopwatch,
+    limits: Limits,
     /// When the last lines were drawn.
     shown: Duration,
-    events: u64,
     /// `None` where standard error is no terminal.
     progress_bar: Option<WorkBar>,
 }
 
 impl Display {
-    fn take_in(&mut self, event: &crate::history::Event) {
-        self.state.take_in(event);
-        self.events += 1;
-        if !self.events.is_multiple_of(EVENTS_A_LOOK) {
-            return;
+    pub(super) fn of(plan: &Plan, planned_us: u64) -> Self {
+        Self {
+            title: format!("{} seed {}", plan.scenario, plan.seed),
+            planned_us,
+            limits: Limits::of(plan),
+            shown: Duration::ZERO,
+            progress_bar: std::io::stderr().is_terminal().then(WorkBar::of_run),
         }
-        let elapsed = self.watch.elapsed();
+    }
+
+    /// Draws how the run stands, if the last lines are old enough.
+    pub(super) fn draw(&mut self, tally: &mut Tally, elapsed: Duration) {
         let every = match self.progress_bar {
             Some(_) => REDRAW,
             None => LINE,
@@ -100,13 +53,21 @@ impl Display {
             return;
         }
         self.shown = elapsed;
-        let progress = self.state.progress();
+        let progress = Progress::of(tally, self.limits);
         match &self.progress_bar {
             Some(progress_bar) => {
                 progress_bar.message(&lines(&self.title, self.planned_us, &progress).join("\n"));
                 progress_bar.tick();
             }
             None => tell(&line(&self.title, self.planned_us, &progress)),
+        }
+    }
+}
+
+impl Drop for Display {
+    fn drop(&mut self) {
+        if let Some(progress_bar) = &self.progress_bar {
+            progress_bar.finish();
         }
     }
 }
@@ -120,6 +81,9 @@ fn lines(title: &str, planned_us: u64, progress: &Progress) -> Vec<String> {
     if !progress.faults.is_empty() {
         lines.push(format!("  faults  {}", progress.faults.join("; ")));
     }
+    if !progress.alerts.is_empty() {
+        lines.push(format!("  alerts  {}", progress.alerts.join("; ")));
+    }
     if let Some(risks) = risks(progress) {
         lines.push(format!("  at risk  {risks}"));
     }
@@ -130,6 +94,8 @@ fn lines(title: &str, planned_us: u64, progress: &Progress) -> Vec<String> {
 fn line(title: &str, planned_us: u64, progress: &Progress) -> String {
     let mut parts = vec![position(planned_us, progress), figures(progress)];
     parts.extend(progress.faults.iter().cloned());
+    let alerts = progress.alerts.iter();
+    parts.extend(alerts.map(|alert| format!("alert: {alert}")));
     parts.extend(risks(progress).map(|risks| format!("at risk: {risks}")));
     format!("{title}: {}", parts.join(" · "))
 }
@@ -183,7 +149,7 @@ fn seconds(us: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::levels::Risk;
+    use super::progress::Risk;
     use super::*;
 
     fn progress() -> Progress {
@@ -197,6 +163,7 @@ mod tests {
             failed: 12,
             unknown: 3,
             faults: vec!["kill node-1".into()],
+            alerts: vec!["queue slow".into()],
             at_risk: vec![Risk {
                 what: "queue down".into(),
                 for_us: 4_200_000,
@@ -211,6 +178,7 @@ mod tests {
             "leader-kill seed 7: chaos, 12.3 s of 30.0 s",
             "  node-4 leads term 2 · 412/s · p99 8.12 ms · 4000 acknowledged, 12 failed, 3 unknown",
             "  faults  kill node-1",
+            "  alerts  queue slow",
             "  at risk  queue down 4.200 s, limit 4.000 s missed",
         ];
         assert_eq!(
@@ -219,6 +187,7 @@ mod tests {
         );
         let calm = Progress {
             faults: Vec::new(),
+            alerts: Vec::new(),
             at_risk: Vec::new(),
             ..progress()
         };
@@ -234,7 +203,7 @@ mod tests {
             "{line}"
         );
         assert!(
-            line.ends_with(" · kill node-1 · at risk: queue down 4.200 s, limit 4.000 s missed"),
+            line.ends_with(" · kill node-1 · alert: queue slow · at risk: queue down 4.200 s, limit 4.000 s missed"),
             "{line}"
         );
     }

@@ -5,6 +5,8 @@
 //! tried once: something that may have arrived is not sent again, and what failed is reported.
 
 mod command;
+#[cfg(test)]
+mod tests;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -21,12 +23,26 @@ use squall_objective::objective::Unit;
 
 use crate::alerts::Change;
 
-/// What an action may take.
-pub const DEADLINE: Duration = Duration::from_secs(5);
-/// What actions that are under way or wait may take after the run.
-pub const PATIENCE: Duration = Duration::from_secs(10);
-/// What waits for one action; beyond that nothing more is tried.
-const MOST_WAITING: usize = 64;
+/// What actions may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// One of them.
+    pub deadline: Duration,
+    /// Those that are under way or wait when the run is over.
+    pub patience: Duration,
+    /// So many wait for one action; beyond that nothing more is tried.
+    pub waiting: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(5),
+            patience: Duration::from_secs(10),
+            waiting: 64,
+        }
+    }
+}
 
 /// Of which run alerts are told.
 #[derive(Debug, Clone)]
@@ -143,7 +159,8 @@ impl Shared {
     fn end(&self, number: u64, failed: Option<String>) {
         let mut told = self.told();
         if let Some(outcome) = told.pending.remove(&number) {
-            told.done.insert(number, ActionOutcome { failed, ..outcome });
+            told.done
+                .insert(number, ActionOutcome { failed, ..outcome });
         }
         drop(told);
         self.ended.notify_all();
@@ -163,6 +180,7 @@ pub struct Actions {
     /// By alert, and by its actions.
     queues: Vec<Vec<SyncSender<Errand>>>,
     shared: Arc<Shared>,
+    limits: Limits,
     next: u64,
 }
 
@@ -171,18 +189,18 @@ impl Actions {
     ///
     /// # Errors
     /// The machine gives no more threads.
-    pub fn start(source: Source, alerts: &[Alert]) -> std::io::Result<Self> {
+    pub fn start(source: Source, alerts: &[Alert], limits: Limits) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let mut queues = Vec::new();
         for alert in alerts {
             let mut of_alert = Vec::new();
             for action in &alert.actions {
-                let (queue, errands) = sync_channel(MOST_WAITING);
+                let (queue, errands) = sync_channel(limits.waiting);
                 let (action, shared) = (action.clone(), shared.clone());
                 let name = "alert action".to_owned();
                 thread::Builder::new()
                     .name(name)
-                    .spawn(move || carry_out(&action, &errands, &shared))?;
+                    .spawn(move || carry_out(&action, &errands, &shared, limits.deadline))?;
                 of_alert.push(queue);
             }
             queues.push(of_alert);
@@ -192,6 +210,7 @@ impl Actions {
             alerts: alerts.to_vec(),
             queues,
             shared,
+            limits,
             next: 0,
         })
     }
@@ -218,7 +237,10 @@ impl Actions {
             let failed = match queue.try_send(errand) {
                 Ok(()) => continue,
                 Err(TrySendError::Full(_)) => {
-                    format!("not tried: {MOST_WAITING} earlier ones wait to be done")
+                    format!(
+                        "not tried: {} earlier ones wait to be done",
+                        self.limits.waiting
+                    )
                 }
                 Err(TrySendError::Disconnected(_)) => "not tried: its thread has ended".into(),
             };
@@ -227,33 +249,41 @@ impl Actions {
     }
 
     /// What became of everything, in the order in which it was told. Waits for what is under
-    /// way, for `patience` at most.
-    pub fn finish(self, patience: Duration) -> Vec<ActionOutcome> {
+    /// way, as long as the limits say.
+    pub fn finish(self) -> Vec<ActionOutcome> {
+        let patience = self.limits.patience;
         // Threads end when nothing waits any more.
         drop(self.queues);
         let told = self.shared.told();
-        let waited = (self.shared.ended)
-            .wait_timeout_while(told, patience, |told| !told.pending.is_empty());
+        let waited =
+            (self.shared.ended).wait_timeout_while(told, patience, |told| !told.pending.is_empty());
         let (mut told, _) = waited.unwrap_or_else(PoisonError::into_inner);
         self.shared.is_over.store(true, Ordering::SeqCst);
         let left = std::mem::take(&mut told.pending);
-        let seconds = patience.as_secs();
         for (number, outcome) in left {
-            let failed = Some(format!("not done {seconds} s after the end of the run"));
-            told.done.insert(number, ActionOutcome { failed, ..outcome });
+            let failed = Some(format!("not done {patience:?} after the end of the run"));
+            told.done
+                .insert(number, ActionOutcome { failed, ..outcome });
         }
         std::mem::take(&mut told.done).into_values().collect()
     }
 }
 
-fn carry_out(action: &AlertAction, errands: &Receiver<Errand>, shared: &Shared) {
+fn carry_out(
+    action: &AlertAction,
+    errands: &Receiver<Errand>,
+    shared: &Shared,
+    deadline: Duration,
+) {
     while let Ok(errand) = errands.recv() {
         if shared.is_over.load(Ordering::SeqCst) {
             return;
         }
         let done = match action {
-            AlertAction::Command(words) => command::run(words, &errand.notice, &shared.is_over),
-            AlertAction::Webhook(address) => webhook::post(address, &errand.notice),
+            AlertAction::Command(words) => {
+                command::run(words, &errand.notice, deadline, &shared.is_over)
+            }
+            AlertAction::Webhook(address) => webhook::post(address, &errand.notice, deadline),
         };
         shared.end(errand.number, done.err());
     }

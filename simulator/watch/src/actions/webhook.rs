@@ -1,6 +1,7 @@
 //! A receiver that is told of an alert by a POST of JSON over plain HTTP.
 
 use std::pin::pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{Either, select};
@@ -11,22 +12,22 @@ use hyper::{Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::{DEADLINE, Notice};
+use super::Notice;
 
 /// Posts it once; why it was not taken, in words.
 #[allow(clippy::disallowed_methods)] // a receiver answers in the machine's time
-pub(super) fn post(address: &str, notice: &Notice) -> Result<(), String> {
+pub(super) fn post(address: &str, notice: &Notice, deadline: Duration) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|e| format!("no event loop: {e}"))?;
     runtime.block_on(async {
         let sent = send(address, notice.json(), "application/json", &[]);
-        match tokio::time::timeout(DEADLINE, sent).await {
+        match tokio::time::timeout(deadline, sent).await {
             Ok(Ok(status)) if status.is_success() => Ok(()),
             Ok(Ok(status)) => Err(format!("answered {status}")),
             Ok(Err(why)) => Err(why),
-            Err(_) => Err(format!("no answer within {} s", DEADLINE.as_secs())),
+            Err(_) => Err(format!("no answer within {deadline:?}")),
         }
     })
 }
@@ -40,7 +41,10 @@ pub(crate) async fn send(
 ) -> Result<StatusCode, String> {
     let uri: Uri = address.parse().map_err(|e| format!("no address: {e}"))?;
     let authority = uri.authority().ok_or("no address: it names no host")?;
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    let host = authority
+        .host()
+        .trim_start_matches('[')
+        .trim_end_matches(']');
     let port = authority.port_u16().unwrap_or(80);
     let stream = TcpStream::connect((host, port)).await;
     let stream = stream.map_err(|e| format!("cannot connect to {host} port {port}: {e}"))?;

@@ -25,7 +25,11 @@ impl Guard {
         self.check_parts(request.uri(), request.headers())
     }
 
-    fn check_parts(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), (StatusCode, &'static str)> {
+    fn check_parts(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<(), (StatusCode, &'static str)> {
         match &self.token {
             Some(token) => match token_of(uri, headers).is_some_and(|given| same(given, token)) {
                 true => Ok(()),
@@ -94,10 +98,21 @@ mod tests {
     #[test]
     fn on_the_loopback_names_are_refused() {
         let host = |host| check(None, "/", &[("host", host)]);
-        for fine in ["localhost:7665", "127.0.0.1:7665", "[::1]:7665", "LOCALHOST", "10.0.0.1"] {
+        for fine in [
+            "localhost:7665",
+            "127.0.0.1:7665",
+            "[::1]:7665",
+            "LOCALHOST",
+            "10.0.0.1",
+        ] {
             assert_eq!(host(fine), None, "{fine}");
         }
-        for other in ["evil.example:7665", "localhost.evil.example", "", "127.0.0.1.evil"] {
+        for other in [
+            "evil.example:7665",
+            "localhost.evil.example",
+            "",
+            "127.0.0.1.evil",
+        ] {
             assert_eq!(host(other), Some(StatusCode::FORBIDDEN), "{other}");
         }
         assert_eq!(check(None, "/", &[]), Some(StatusCode::FORBIDDEN));
@@ -110,10 +125,23 @@ mod tests {
         let token = Some("secret");
         assert_eq!(check(token, "/?token=secret", &[("host", "name:1")]), None);
         assert_eq!(check(token, "/?a=b&token=secret", &[]), None);
-        assert_eq!(check(token, "/metrics", &[("authorization", "Bearer secret")]), None);
-        for path in ["/", "/?token=", "/?token=secre", "/?token=secrets", "/?Token=secret"] {
+        assert_eq!(
+            check(token, "/metrics", &[("authorization", "Bearer secret")]),
+            None
+        );
+        for path in [
+            "/",
+            "/?token=",
+            "/?token=secre",
+            "/?token=secrets",
+            "/?Token=secret",
+        ] {
             let refused = Some(StatusCode::UNAUTHORIZED);
-            assert_eq!(check(token, path, &[("host", "localhost")]), refused, "{path}");
+            assert_eq!(
+                check(token, path, &[("host", "localhost")]),
+                refused,
+                "{path}"
+            );
         }
     }
 }

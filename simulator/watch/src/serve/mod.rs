@@ -21,8 +21,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -129,10 +129,14 @@ impl Server {
             guard: Guard::new(token.clone()),
             readers: readers.clone(),
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        thread::Builder::new().name("dashboard".into()).spawn(move || {
-            LocalSet::new().block_on(&runtime, accept(listener, Rc::new(site), stopped));
-        })?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        thread::Builder::new()
+            .name("dashboard".into())
+            .spawn(move || {
+                LocalSet::new().block_on(&runtime, accept(listener, Rc::new(site), stopped));
+            })?;
         Ok(Self {
             address,
             token,
@@ -177,11 +181,7 @@ struct Site {
     readers: Arc<Readers>,
 }
 
-async fn accept(
-    listener: std::net::TcpListener,
-    site: Rc<Site>,
-    mut stopped: watch::Receiver<()>,
-) {
+async fn accept(listener: std::net::TcpListener, site: Rc<Site>, mut stopped: watch::Receiver<()>) {
     let Ok(listener) = TcpListener::from_std(listener) else {
         return;
     };

@@ -74,7 +74,13 @@ impl Clients {
 
     /// An attempt is over, and another follows if `goes_on`. Of an attempt in vain the client
     /// is without service since it was sent; what it did not listen for says nothing.
-    pub(super) fn heard(&mut self, name: &str, now_us: u64, outcome: Option<&Outcome>, goes_on: bool) {
+    pub(super) fn heard(
+        &mut self,
+        name: &str,
+        now_us: u64,
+        outcome: Option<&Outcome>,
+        goes_on: bool,
+    ) {
         let Some(client) = self.clients.get_mut(name) else {
             return;
         };
@@ -139,7 +145,9 @@ mod tests {
     #[test]
     fn a_client_is_without_service_from_its_first_attempt_in_vain_to_an_answer() {
         let mut clients = Clients::default();
-        let failed = Outcome::Failed { why: "no leader".into() };
+        let failed = Outcome::Failed {
+            why: "no leader".into(),
+        };
         clients.asked("a", 1_000, &READ());
         assert_eq!(now(&clients, 2_000), (0, 0));
         clients.heard("a", 3_000, Some(&failed), true);
@@ -158,7 +166,9 @@ mod tests {
         clients.asked("a", 0, &READ());
         assert_eq!(now(&clients, SLOW_US), (0, 0));
         assert_eq!(now(&clients, SLOW_US + 1), (1, SLOW_US + 1));
-        let unknown = Outcome::Unknown { why: "timed out".into() };
+        let unknown = Outcome::Unknown {
+            why: "timed out".into(),
+        };
         clients.heard("a", 600_000, Some(&unknown), false);
         assert_eq!(now(&clients, 700_000), (1, 700_000));
         assert_eq!(now(&clients, 600_001 + PAUSE_US), (0, 0));

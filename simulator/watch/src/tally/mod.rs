@@ -186,7 +186,8 @@ impl Tally {
 
     /// The run is over.
     pub fn finish(&mut self) {
-        self.operations.finish(self.outstanding.values().map(|a| (a.service, a.operation)));
+        self.operations
+            .finish(self.outstanding.values().map(|a| (a.service, a.operation)));
         self.outstanding.clear();
         self.standings.finish();
         self.alerts.finish(self.at_us);
@@ -194,7 +195,12 @@ impl Tally {
     }
 
     fn end_bars(&mut self) {
-        for kind in [BarKind::Phase, BarKind::Fault, BarKind::Leader, BarKind::Alert] {
+        for kind in [
+            BarKind::Phase,
+            BarKind::Fault,
+            BarKind::Leader,
+            BarKind::Alert,
+        ] {
             self.series.end(kind, None, self.at_us);
         }
     }
@@ -203,7 +209,9 @@ impl Tally {
     /// are, counts where the run is.
     fn move_to(&mut self, at_us: u64) {
         loop {
-            let second_us = self.second_of.map_or(u64::MAX, |(_, from)| from + SECOND_US);
+            let second_us = self
+                .second_of
+                .map_or(u64::MAX, |(_, from)| from + SECOND_US);
             let next_us = second_us.min(self.look_us).min(self.series.next_us());
             if next_us > at_us {
                 break;
@@ -236,7 +244,8 @@ impl Tally {
         self.series.end(BarKind::Phase, None, at_us);
         if phase != Phase::End {
             let name = phase.name().to_owned();
-            self.series.begin(BarKind::Phase, "phase".into(), name, at_us);
+            self.series
+                .begin(BarKind::Phase, "phase".into(), name, at_us);
         }
         self.phase = Some(phase);
         // Only whole seconds of one phase count.
@@ -245,9 +254,11 @@ impl Tally {
         let not_now = |figure: &Metric| !is_of(figure, phase);
         self.standings.enter(not_now);
         for looked in [Looked::BySecond, Looked::AtOnce] {
-            self.alerts.look(looked, at_us, at_us, |alert| match is_of(&alert.metric, phase) {
-                true => Ok(None),
-                false => Err(NotNow),
+            self.alerts.look(looked, at_us, at_us, |alert| {
+                match is_of(&alert.metric, phase) {
+                    true => Ok(None),
+                    false => Err(NotNow),
+                }
             });
         }
         self.note_alerts();
@@ -264,8 +275,9 @@ impl Tally {
             false => None,
         };
         self.standings.end_second(from_us, to_us, value);
-        self.alerts
-            .look(Looked::BySecond, from_us, to_us, |alert| Ok(value(&alert.metric)));
+        self.alerts.look(Looked::BySecond, from_us, to_us, |alert| {
+            Ok(value(&alert.metric))
+        });
         self.second_of = Some((phase, to_us));
         self.second.clear(self.load_outstanding > 0);
         self.note_alerts();
@@ -274,7 +286,10 @@ impl Tally {
     /// Looks at what can be looked at at once.
     fn look(&mut self) {
         let at_us = self.at_us;
-        let Some(phase) = self.phase.filter(|phase| is_of(&Metric::DowntimeMax, *phase)) else {
+        let Some(phase) = self
+            .phase
+            .filter(|phase| is_of(&Metric::DowntimeMax, *phase))
+        else {
             return;
         };
         let now = self.clients.now(at_us);
@@ -289,8 +304,9 @@ impl Tally {
             Metric::Cpu => used.cpu_ppm,
             _ => None,
         };
-        self.alerts
-            .look(Looked::AtOnce, at_us, at_us, |alert| Ok(value(&alert.metric)));
+        self.alerts.look(Looked::AtOnce, at_us, at_us, |alert| {
+            Ok(value(&alert.metric))
+        });
         let longest_us = self.clients.longest_us(at_us);
         let leaderless_longest_us = self.leaderless_longest_us.max(leaderless_us);
         let (whole, length_us) = (&self.whole, self.loaded_us());
@@ -335,7 +351,8 @@ impl Tally {
             .map(|bar| (bar.lane.clone(), bar.label.clone()))
             .collect();
         for (lane, label) in over {
-            self.series.end(BarKind::Alert, Some((&lane, &label)), self.at_us);
+            self.series
+                .end(BarKind::Alert, Some((&lane, &label)), self.at_us);
         }
     }
 
@@ -386,7 +403,8 @@ impl Tally {
         };
         if asked.is_load {
             self.load_outstanding = self.load_outstanding.saturating_sub(1);
-            self.clients.heard(&asked.client, self.at_us, Some(outcome), false);
+            self.clients
+                .heard(&asked.client, self.at_us, Some(outcome), false);
             self.second.ended(&ended);
             self.whole.ended(&ended);
         }
@@ -448,22 +466,28 @@ impl Tally {
         let targets = fault.targets.join(", ");
         match fault.status {
             FaultStatus::Installed => {
-                self.series.begin(BarKind::Fault, lane.clone(), targets.clone(), self.at_us);
+                self.series
+                    .begin(BarKind::Fault, lane.clone(), targets.clone(), self.at_us);
                 if fault.kind.is_instant() {
-                    self.series.end(BarKind::Fault, Some((&lane, &targets)), self.at_us);
+                    self.series
+                        .end(BarKind::Fault, Some((&lane, &targets)), self.at_us);
                 } else {
                     let what = (fault.kind, fault.targets.clone());
                     self.faults.insert(fault.fault, what);
                 }
                 if fault.kind == FaultKind::ClientCrash {
-                    fault.targets.iter().for_each(|name| self.clients.vanished(name));
+                    fault
+                        .targets
+                        .iter()
+                        .for_each(|name| self.clients.vanished(name));
                 }
             }
             _ => {
                 if let Some((kind, targets)) = self.faults.remove(&fault.fault) {
                     let lane = kind.name().replace('_', " ");
                     let label = targets.join(", ");
-                    self.series.end(BarKind::Fault, Some((&lane, &label)), self.at_us);
+                    self.series
+                        .end(BarKind::Fault, Some((&lane, &label)), self.at_us);
                 }
             }
         }
@@ -478,7 +502,8 @@ impl Tally {
                 self.leaderless_longest_us = self.leaderless_longest_us.max(waited_us);
                 self.series.end(BarKind::Leader, None, self.at_us);
                 let label = term.to_string();
-                self.series.begin(BarKind::Leader, node.to_owned(), label, self.at_us);
+                self.series
+                    .begin(BarKind::Leader, node.to_owned(), label, self.at_us);
                 self.leader = Some((node.to_owned(), *term));
                 self.leaderless_us = None;
             }
@@ -509,7 +534,9 @@ impl Tally {
     /// Node and term; `None` while there is none.
     pub fn leader(&self) -> Option<(&str, u64)> {
         let (node, term) = self.leader.as_ref()?;
-        self.leaderless_us.is_none().then_some((node.as_str(), *term))
+        self.leaderless_us
+            .is_none()
+            .then_some((node.as_str(), *term))
     }
 
     /// The last term in which anybody led.
@@ -550,9 +577,7 @@ impl Tally {
     pub fn silent(&self) -> impl Iterator<Item = (Service, u64)> {
         let asked = self.services.iter();
         let asked = asked.filter(|(_, answering)| answering.outstanding > 0);
-        asked.map(|(service, answering)| {
-            (*service, self.at_us.saturating_sub(answering.heard_us))
-        })
+        asked.map(|(service, answering)| (*service, self.at_us.saturating_sub(answering.heard_us)))
     }
 
     pub fn outstanding(&self) -> u64 {
@@ -561,6 +586,7 @@ impl Tally {
 
     /// Whether what happens now counts for objectives.
     pub fn is_measured(&self) -> bool {
-        self.phase.is_some_and(|phase| is_of(&Metric::DowntimeMax, phase))
+        self.phase
+            .is_some_and(|phase| is_of(&Metric::DowntimeMax, phase))
     }
 }

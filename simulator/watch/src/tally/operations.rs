@@ -73,17 +73,21 @@ impl Operations {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (Service, &'static str, &Counted)> {
-        self.0.iter().map(|((service, operation), counted)| (*service, *operation, counted))
+        self.0
+            .iter()
+            .map(|((service, operation), counted)| (*service, *operation, counted))
     }
 
     /// Acknowledged, failed and unknown, of all.
     pub fn totals(&self) -> [u64; 3] {
-        self.0.values().fold([0; 3], |[acked, failed, unknown], counted| {
-            [
-                acked + counted.acknowledged.count,
-                failed + counted.failed.count,
-                unknown + counted.unknown.count + counted.unanswered,
-            ]
-        })
+        self.0
+            .values()
+            .fold([0; 3], |[acked, failed, unknown], counted| {
+                [
+                    acked + counted.acknowledged.count,
+                    failed + counted.failed.count,
+                    unknown + counted.unknown.count + counted.unanswered,
+                ]
+            })
     }
 }

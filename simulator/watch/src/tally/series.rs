@@ -43,7 +43,13 @@ pub struct Point {
 impl Serialize for Point {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let counts = (&self.acked, self.failed, self.unknown, self.latency_us);
-        let stood = (self.depth, self.hits, self.reads, self.outstanding, self.without);
+        let stood = (
+            self.depth,
+            self.hits,
+            self.reads,
+            self.outstanding,
+            self.without,
+        );
         (counts, stood, (self.cpu_ppm, self.memory_bytes)).serialize(serializer)
     }
 }

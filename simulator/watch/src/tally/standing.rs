@@ -214,7 +214,10 @@ mod tests {
         use Standing::{AtRisk, Kept, Missed};
         let seen = [5, 20, 20, 5, 20, 20, 20, 5].into_iter().zip(0..);
         let seen: Vec<Standing> = seen.map(|(value, second)| after(value, second)).collect();
-        assert_eq!(seen, [Kept, Kept, AtRisk, Kept, Kept, AtRisk, Missed, Missed]);
+        assert_eq!(
+            seen,
+            [Kept, Kept, AtRisk, Kept, Kept, AtRisk, Missed, Missed]
+        );
     }
 
     #[test]

@@ -55,7 +55,10 @@ fn operations(tally: &mut Tally, at_us: u64, acked: u64, errors: u64) {
     for number in 0..acked + errors {
         let op = at_us + number;
         let outcome = if number < acked { stored() } else { unknown() };
-        feed(tally, vec![(at_us, invoke(op)), (at_us, returned(op, outcome))]);
+        feed(
+            tally,
+            vec![(at_us, invoke(op)), (at_us, returned(op, outcome))],
+        );
     }
 }
 
@@ -70,10 +73,18 @@ fn rate_and_percentile_are_those_of_the_last_second() {
     events.push((1_950_000, invoke(11)));
     events.push((2_000_000, returned(11, unknown())));
     feed(&mut tally, events);
-    assert_eq!((tally.per_second(), tally.recent_us(990)), (10, Some(1_000)));
+    assert_eq!(
+        (tally.per_second(), tally.recent_us(990)),
+        (10, Some(1_000))
+    );
     assert_eq!(tally.operations.totals(), [11, 0, 1]);
     // Seven steps are over at 2 s, and the eighth as it begins.
-    let acked: Vec<u64> = tally.series.points.iter().map(|p| p.acked.iter().sum()).collect();
+    let acked: Vec<u64> = tally
+        .series
+        .points
+        .iter()
+        .map(|p| p.acked.iter().sum())
+        .collect();
     assert_eq!(acked, [1, 0, 0, 0, 0, 0, 0, 10]);
     assert_eq!(tally.series.points[7].outstanding, 1);
 }
@@ -100,14 +111,21 @@ fn faults_are_in_force_until_they_are_healed() {
     feed(&mut tally, vec![(20, healed)]);
     assert!(tally.faults().is_empty());
     let bars = tally.series.bars.iter();
-    let bars: Vec<_> = bars.map(|b| (b.lane.as_str(), b.from_us, b.to_us)).collect();
-    assert_eq!(bars, [("power loss", 10, Some(20)), ("clock jump", 15, Some(15))]);
+    let bars: Vec<_> = bars
+        .map(|b| (b.lane.as_str(), b.from_us, b.to_us))
+        .collect();
+    assert_eq!(
+        bars,
+        [("power loss", 10, Some(20)), ("clock jump", 15, Some(15))]
+    );
 }
 
 #[test]
 fn a_leader_leads_until_it_is_lost_and_the_wait_for_the_next_counts() {
     let mut tally = tally("[objectives]\nelection = { max = \"100ms\" }");
-    let stopped = || NodeEvent::Stopped { why: "killed".into() };
+    let stopped = || NodeEvent::Stopped {
+        why: "killed".into(),
+    };
     feed(
         &mut tally,
         vec![
@@ -122,13 +140,25 @@ fn a_leader_leads_until_it_is_lost_and_the_wait_for_the_next_counts() {
     let standing = |tally: &Tally| tally.standings.iter().next().expect("one").standing;
     feed(&mut tally, vec![(500_000, phase(Phase::Heal))]);
     assert_eq!(standing(&tally), Standing::AtRisk);
-    feed(&mut tally, vec![(630_000, node("node-2", NodeEvent::Leader { term: 2 }))]);
+    feed(
+        &mut tally,
+        vec![(630_000, node("node-2", NodeEvent::Leader { term: 2 }))],
+    );
     assert_eq!(tally.leader(), Some(("node-2", 2)));
     feed(&mut tally, vec![(700_000, phase(Phase::Heal))]);
     assert_eq!(standing(&tally), Standing::Missed);
-    let leaders = tally.series.bars.iter().filter(|bar| bar.kind == BarKind::Leader);
-    let leaders: Vec<_> = leaders.map(|b| (b.lane.as_str(), b.from_us, b.to_us)).collect();
-    assert_eq!(leaders, [("node-1", 0, Some(400_000)), ("node-2", 630_000, None)]);
+    let leaders = tally
+        .series
+        .bars
+        .iter()
+        .filter(|bar| bar.kind == BarKind::Leader);
+    let leaders: Vec<_> = leaders
+        .map(|b| (b.lane.as_str(), b.from_us, b.to_us))
+        .collect();
+    assert_eq!(
+        leaders,
+        [("node-1", 0, Some(400_000)), ("node-2", 630_000, None)]
+    );
 }
 
 #[test]
@@ -139,7 +169,9 @@ fn a_limit_missed_for_half_its_grace_is_at_risk() {
     );
     let missed_for = |tally: &Tally| -> Vec<Option<u64>> {
         let watched = tally.standings.iter();
-        watched.map(|w| w.missed_for_us().map(|(for_us, _)| for_us)).collect()
+        watched
+            .map(|w| w.missed_for_us().map(|(for_us, _)| for_us))
+            .collect()
     };
     operations(&mut tally, 0, 0, 9);
     feed(&mut tally, vec![(500_000, phase(Phase::Chaos))]);
@@ -159,7 +191,11 @@ fn a_limit_missed_for_half_its_grace_is_at_risk() {
     operations(&mut tally, 60 * SECOND, 1, 0);
     operations(&mut tally, 63 * SECOND, 0, 0);
     feed(&mut tally, vec![(64 * SECOND, phase(Phase::Audit))]);
-    assert_eq!(missed_for(&tally), [None, None], "throughput is that of chaos");
+    assert_eq!(
+        missed_for(&tally),
+        [None, None],
+        "throughput is that of chaos"
+    );
 }
 
 #[test]
@@ -177,11 +213,18 @@ fn alerts_see_the_seconds_and_the_moments_of_the_measured_stretch() {
     tally.alerts = Alerts::of(&[alert("error_rate", 100_000), alert("downtime_max", 300_000)]);
     operations(&mut tally, 0, 0, 5);
     feed(&mut tally, vec![(2 * SECOND, phase(Phase::Chaos))]);
-    assert_eq!(tally.alerts.take_changes(), [], "the warm-up promises nothing");
+    assert_eq!(
+        tally.alerts.take_changes(),
+        [],
+        "the warm-up promises nothing"
+    );
     operations(&mut tally, 2 * SECOND, 1, 1);
     feed(&mut tally, vec![(2 * SECOND + 1, invoke(7))]);
     operations(&mut tally, 3 * SECOND, 4, 0);
-    feed(&mut tally, vec![(3 * SECOND + 50_000, returned(7, stored()))]);
+    feed(
+        &mut tally,
+        vec![(3 * SECOND + 50_000, returned(7, stored()))],
+    );
     feed(&mut tally, vec![(4 * SECOND + 1, phase(Phase::Audit))]);
     let changes = tally.alerts.take_changes().into_iter();
     let changes: Vec<_> = changes.map(|c| (c.alert, c.status, c.at_us)).collect();
@@ -196,7 +239,11 @@ fn alerts_see_the_seconds_and_the_moments_of_the_measured_stretch() {
             (0, Ended, 4 * SECOND),
         ]
     );
-    let bars = tally.series.bars.iter().filter(|bar| bar.kind == BarKind::Alert);
+    let bars = tally
+        .series
+        .bars
+        .iter()
+        .filter(|bar| bar.kind == BarKind::Alert);
     assert!(bars.clone().count() == 2 && bars.clone().all(|bar| bar.to_us.is_some()));
 }
 
@@ -208,11 +255,20 @@ fn messages_wait_from_their_publish_to_their_ack_and_reads_hit_or_miss() {
         Outcome::PublishedBatch { ids: vec![2, 3] },
         Outcome::Settled { valid: true },
         Outcome::Settled { valid: false },
-        Outcome::Value { value: Some("v".into()), version: 1 },
-        Outcome::Value { value: None, version: 0 },
+        Outcome::Value {
+            value: Some("v".into()),
+            version: 1,
+        },
+        Outcome::Value {
+            value: None,
+            version: 0,
+        },
     ];
     for (op, answer) in (0..).zip(answers) {
-        feed(&mut tally, vec![(op, invoke(op)), (op, returned(op, answer))]);
+        feed(
+            &mut tally,
+            vec![(op, invoke(op)), (op, returned(op, answer))],
+        );
     }
     assert_eq!((tally.depth, tally.hits, tally.reads), (Some(2), 1, 2));
 }
@@ -221,7 +277,10 @@ fn messages_wait_from_their_publish_to_their_ack_and_reads_hit_or_miss() {
 #[test]
 fn the_end_counts_what_is_outstanding() {
     let mut tally = tally("");
-    feed(&mut tally, vec![(0, invoke(1)), (5, invoke(2)), (9, returned(1, stored()))]);
+    feed(
+        &mut tally,
+        vec![(0, invoke(1)), (5, invoke(2)), (9, returned(1, stored()))],
+    );
     tally.finish();
     assert_eq!(tally.operations.totals(), [1, 0, 1]);
     assert_eq!(Standings::of(&[] as &[Objective]).iter().count(), 0);

@@ -1,5 +1,6 @@
 //! Every mistake has its message and its place; every shipped scenario is valid.
 
+mod alerts;
 mod faults;
 mod mistakes;
 mod objectives;

@@ -1,0 +1,81 @@
+//! The page that shows runs while they work, and their report once they are over.
+
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use squall_watch::board::Board;
+use squall_watch::serve::Server;
+use squall_world::{RealWorld, World};
+
+use crate::cli::exit::Failure;
+use crate::cli::tell;
+
+const DEFAULT_PORT: u16 = 7_665;
+/// For pages that are open to read their report.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where to listen.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Listen {
+    /// On the loopback, at the usual port or any that is free.
+    Default,
+    At(SocketAddr),
+}
+
+/// A dashboard for the runs of this process, one after the other.
+pub(in crate::cli) struct Dashboard {
+    pub(super) board: Board,
+    server: Server,
+    linger: Option<Duration>,
+}
+
+impl Dashboard {
+    /// Starts it and says where it is.
+    pub(super) fn open(listen: Listen, linger: Option<Duration>) -> Result<Self, Failure> {
+        let board = Board::default();
+        let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT));
+        let address = match listen {
+            Listen::Default => usual,
+            Listen::At(address) => address,
+        };
+        let token = (!address.ip().is_loopback()).then(token);
+        let started = match (Server::start(address, token.clone(), &board), listen) {
+            (Err(e), Listen::Default) if e.kind() == ErrorKind::AddrInUse => {
+                let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+                Server::start(any, token, &board)
+            }
+            (started, _) => started,
+        };
+        let server = started.map_err(|e| {
+            Failure::usage(format!(
+                "--dashboard cannot listen on {address}: {e}; give another with --dashboard=ADDR"
+            ))
+        })?;
+        tell(&format!("dashboard: {}", server.url()));
+        Ok(Self {
+            board,
+            server,
+            linger,
+        })
+    }
+
+    /// All runs are over, and this is their page.
+    #[allow(clippy::disallowed_methods)] // people and Prometheus come in the machine's time
+    pub(in crate::cli) fn end(&self, report: String) {
+        self.board.end(report);
+        match self.linger {
+            None => self.server.see_out(PATIENCE),
+            Some(linger) => std::thread::sleep(linger),
+        }
+    }
+}
+
+/// 128 bits that nobody can guess.
+fn token() -> String {
+    format!(
+        "{:016x}{:016x}",
+        RealWorld::random_u64(),
+        RealWorld::random_u64()
+    )
+}
