@@ -73,17 +73,22 @@ pub(crate) fn action_counts(report: &Report) -> Option<String> {
     (all > 0).then(|| format!("{} {noun} of alerts done, {failed} failed", all - failed))
 }
 
+/// What became of actions, which may differ between runs of a seed.
+pub(crate) fn actions(report: &Report) -> Vec<Block> {
+    let counts = action_counts(report).map(|text| Block::Note(format!("{text}.")));
+    let failed = failed_actions(report);
+    let failed = (!failed.is_empty()).then_some(Block::Table(failed));
+    counts.into_iter().chain(failed).collect()
+}
+
 /// The section of a page.
 pub(crate) fn section(report: &Report) -> Vec<Block> {
     let alerts = table(report);
     if alerts.is_empty() {
         return Vec::new();
     }
-    let counts = action_counts(report).map(|text| Block::Note(format!("{text}.")));
-    let failed = failed_actions(report);
-    let failed = (!failed.is_empty()).then_some(Block::Table(failed));
     let blocks = [Block::Table(alerts)].into_iter();
-    blocks.chain(counts).chain(failed).collect()
+    blocks.chain(actions(report)).collect()
 }
 
 /// Alerts that began, each with the stretches in which it was on, milliseconds.

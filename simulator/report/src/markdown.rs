@@ -36,10 +36,7 @@ fn document(report: &Report) -> Document {
             section("Summary", sections::summary(report)),
             section("Objectives", objectives.into_iter().collect()),
             section("Environment", environment(report)),
-            section(
-                "This execution",
-                vec![Block::Facts(sections::execution(report))],
-            ),
+            section("This execution", execution(report)),
             section("Configuration", configuration.into_iter().collect()),
             section("Results", results(report)),
             section("Errors", sections::errors(report)),
@@ -69,6 +66,12 @@ fn environment(report: &Report) -> Vec<Block> {
     bounded.chain([facts, resources]).collect()
 }
 
+/// What may differ between two runs of the seed.
+fn execution(report: &Report) -> Vec<Block> {
+    let facts = Block::Facts(sections::execution(report));
+    [facts].into_iter().chain(alerts::actions(report)).collect()
+}
+
 fn results(report: &Report) -> Vec<Block> {
     let drawn = drawing(report, 10);
     let mut blocks = Vec::new();
@@ -83,9 +86,6 @@ fn results(report: &Report) -> Vec<Block> {
     }
     let closed_loops = sections::closed_loops(report);
     blocks.extend(closed_loops.map(|note| Block::Note(sentence(&note))));
-    if let Some(counts) = alerts::action_counts(report) {
-        blocks.push(Block::Note(format!("{counts}.")));
-    }
     if let Some(stress) = &report.load.stress {
         blocks.push(Block::Heading("stress".to_owned()));
         blocks.push(Block::text(format!("{}.", stress.summary)));

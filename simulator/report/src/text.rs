@@ -27,6 +27,10 @@ pub fn text(report: &Report, style: Style, run_dir: Option<&str>) -> String {
     }
     if let Some(counts) = alerts::action_counts(report) {
         out += &labelled(style, "alerts", &counts);
+        let failed = alerts::failed_actions(report);
+        if !failed.is_empty() {
+            out += &table(&failed, style, "  ");
+        }
     }
     out += &labelled(style, "checks", &check_counts(&report.checks));
     out += &decision(report, style);

@@ -9,6 +9,8 @@ use super::exit::{Exit, Failure};
 use super::interrupt::Interrupt;
 use super::progress_bar::WorkBar;
 use super::sweep_args::SweepArgs;
+use super::sweep_board::SweepBoard;
+use super::watch::WatchArgs;
 use super::worker::{self, Errand, ProfileFile};
 use super::{print, tell};
 use crate::backends::Options;
@@ -40,6 +42,11 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<u8, Failure> {
     super::plant::plant(spec.planted.as_deref())?;
     let out = args.out.clone().unwrap_or_else(|| out_dir(&spec));
     let store = Store::open(&out, &spec, args.keep)?;
+    let dashboard = WatchArgs {
+        dashboard: args.dashboard,
+        ..WatchArgs::default()
+    };
+    let dashboard = dashboard.open()?;
     let interrupt = Interrupt::listen()?;
     let watch = Stopwatch::start();
     let before = store.results().len() as u64;
@@ -60,6 +67,15 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<u8, Failure> {
             .collect(),
         halves: BTreeMap::new(),
         failure: None,
+        board: dashboard.as_ref().map(|dashboard| {
+            let names = spec.scenarios.iter().map(|scenario| scenario.name.as_str());
+            let title = format!(
+                "{}, seeds {}",
+                names.collect::<Vec<_>>().join(", "),
+                spec.seeds
+            );
+            SweepBoard::begin(dashboard, title, spec.planned(), store.results())
+        }),
         spec: &spec,
         store,
         args,
@@ -77,6 +93,9 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<u8, Failure> {
     let is_whole = args.budget.is_some() || summary.sweep.done == summary.sweep.planned;
     for_machines(&args.machines, &summary, &results, is_whole)?;
     show(args.format, &summary, &out);
+    if let Some(dashboard) = &dashboard {
+        dashboard.end(sweep::html(&summary, &results));
+    }
     if interrupt.is_asked() {
         tell("interrupted; the same command goes on where this one stopped");
     }
@@ -241,6 +260,8 @@ struct Sweep<'a> {
     halves: BTreeMap<Task, SeedResult>,
     /// Why the sweep cannot go on.
     failure: Option<Failure>,
+    /// For whoever watches.
+    board: Option<SweepBoard<'a>>,
 }
 
 impl Sweep<'_> {
@@ -316,6 +337,9 @@ impl Sweep<'_> {
             (false, None) => result,
         };
         self.tell(&result);
+        if let Some(board) = &mut self.board {
+            board.take_in(&result);
+        }
         if let Err(e) = self
             .keep_crashed(&result)
             .and_then(|()| Ok(self.store.add(result)?))

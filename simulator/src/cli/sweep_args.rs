@@ -56,6 +56,9 @@ pub struct SweepArgs {
     /// Most memory that one seed may have.
     #[arg(long, value_name = "SIZE", default_value = "4GiB")]
     pub memory: Size,
+    /// Serve a page that shows the sweep as it goes on; see `squall run --help`.
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, require_equals = true)]
+    pub dashboard: Option<Option<std::net::SocketAddr>>,
     /// Replace a value of every scenario: `phases.chaos=10s`.
     #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
     pub set: Vec<(String, String)>,

@@ -10,7 +10,8 @@ use squall_objective::alert::Severity;
 use squall_objective::objective::{Metric, Unit};
 use tokio::sync::watch;
 
-use crate::metrics::{Family, Labels, families};
+use crate::metrics::{Family, Labels, families, sweep_families};
+use crate::sweep::SweepNow;
 use crate::tally::clients::ClientsNow;
 use crate::tally::nodes::Used;
 use crate::tally::series::{Bar, Point};
@@ -189,6 +190,8 @@ struct Published {
     bars_version: u64,
     generation: u64,
     state: Option<State>,
+    /// In place of a run.
+    sweep: Option<SweepNow>,
     metrics: Vec<Family>,
     /// The page of the report, once the last run is over.
     report: Option<Arc<str>>,
@@ -215,6 +218,7 @@ struct Message<'a> {
     /// All of them, if any has begun or ended since.
     bars: Option<&'a [Bar]>,
     state: Option<&'a State>,
+    sweep: Option<&'a SweepNow>,
     /// The run is over, and the report can be read.
     is_over: bool,
 }
@@ -294,6 +298,15 @@ impl Board {
         self.tell();
     }
 
+    /// Publishes how a sweep stands.
+    pub fn publish_sweep(&self, sweep: &SweepNow) {
+        let mut published = self.lock();
+        published.sweep = Some(sweep.clone());
+        published.metrics = sweep_families(sweep);
+        drop(published);
+        self.tell();
+    }
+
     /// The last run is over: its report is what is shown from now on.
     pub fn end(&self, report: String) {
         self.lock().report = Some(report.into());
@@ -334,6 +347,7 @@ impl Board {
             points: &published.points[from..],
             bars: are_bars_new.then_some(published.bars.as_slice()),
             state: published.state.as_ref(),
+            sweep: published.sweep.as_ref(),
             is_over,
         };
         let message = serde_json::to_string(&message).expect("plain data");

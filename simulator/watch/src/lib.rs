@@ -7,7 +7,7 @@
 //! - [`tally`]: figures now, over time and by operation; how objectives stand
 //! - [`alerts`]: when an alert begins and ends · [`actions`]: what is done then
 //! - [`board`]: what is published of a tally · [`metrics`]: the same for Prometheus
-//! - [`serve`]: the page, its stream and the metrics over HTTP
+//! - [`remote_write`]: pushes metrics · [`serve`]: the page, its stream and the metrics over HTTP
 //!
 //! Not here: clocks of the wall (whoever runs a scenario says when to publish), and reports.
 
@@ -15,8 +15,11 @@ pub mod actions;
 pub mod alerts;
 pub mod board;
 pub mod metrics;
+mod post;
+pub mod remote_write;
 pub mod serve;
 mod stretch;
+pub mod sweep;
 pub mod tally;
 
 use squall_history::History;

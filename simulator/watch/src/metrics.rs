@@ -12,6 +12,7 @@ use std::fmt::Write;
 
 use squall_objective::objective::Unit;
 
+use crate::sweep::SweepNow;
 use crate::tally::Tally;
 use crate::tally::operations::{BUCKETS_US, Latencies};
 use crate::tally::standing::Standing;
@@ -54,6 +55,29 @@ pub fn families(tally: &Tally, run: &Labels) -> Vec<Family> {
     all.nodes(tally);
     all.families.retain(|family| !family.samples.is_empty());
     all.families.sort_by_key(|family| family.name);
+    all.families
+}
+
+/// Of a sweep: runs, by how they ended.
+pub fn sweep_families(sweep: &SweepNow) -> Vec<Family> {
+    let mut all = Families {
+        run: Labels::new(),
+        families: Vec::new(),
+    };
+    all.gauge(
+        "squall_sweep_runs_planned",
+        "Runs that the sweep is of.",
+        Some(sweep.planned as f64),
+    );
+    all.family(
+        "squall_sweep_runs_total",
+        "counter",
+        "Runs that are over, by how they ended.",
+    );
+    for (ending, count) in &sweep.endings {
+        let ending = ending.replace(' ', "_");
+        all.sample("", &[("ending", &ending)], *count as f64);
+    }
     all.families
 }
 

@@ -15,7 +15,7 @@ pub(crate) use work::{
     cached, curve, errors, latencies, messages, payloads, slowest, stages, steps,
 };
 
-pub(crate) use crate::alerts::{failed_actions, table as alerts};
+pub(crate) use crate::alerts::table as alerts;
 use crate::document::Table;
 use crate::report::Report;
 
@@ -34,7 +34,6 @@ pub(crate) fn tables(report: &Report, all: bool) -> Vec<Table> {
         steps(&report.load),
         objectives(report),
         alerts(report),
-        failed_actions(report),
         comparison(report, all),
         checks(report, all),
     ];

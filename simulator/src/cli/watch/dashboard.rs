@@ -1,10 +1,12 @@
 //! The page that shows runs while they work, and their report once they are over.
 
+use std::cell::RefCell;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use squall_watch::board::Board;
+use squall_watch::remote_write::RemoteWrite;
 use squall_watch::serve::Server;
 use squall_world::{RealWorld, World};
 
@@ -23,52 +25,77 @@ pub(super) enum Listen {
     At(SocketAddr),
 }
 
-/// A dashboard for the runs of this process, one after the other.
+/// Publishes the runs of this process, one after the other: as a page, and as metrics.
 pub(in crate::cli) struct Dashboard {
-    pub(super) board: Board,
-    server: Server,
+    pub(in crate::cli) board: Board,
+    server: Option<Server>,
     linger: Option<Duration>,
+    remote_write: RefCell<Option<RemoteWrite>>,
 }
 
 impl Dashboard {
-    /// Starts it and says where it is.
-    pub(super) fn open(listen: Listen, linger: Option<Duration>) -> Result<Self, Failure> {
+    /// Starts what is wanted, and says where the page is.
+    pub(super) fn open(
+        listen: Option<Listen>,
+        linger: Option<Duration>,
+        remote_write: Option<String>,
+    ) -> Result<Self, Failure> {
         let board = Board::default();
-        let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT));
-        let address = match listen {
-            Listen::Default => usual,
-            Listen::At(address) => address,
-        };
-        let token = (!address.ip().is_loopback()).then(token);
-        let started = match (Server::start(address, token.clone(), &board), listen) {
-            (Err(e), Listen::Default) if e.kind() == ErrorKind::AddrInUse => {
-                let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-                Server::start(any, token, &board)
-            }
-            (started, _) => started,
-        };
-        let server = started.map_err(|e| {
-            Failure::usage(format!(
-                "--dashboard cannot listen on {address}: {e}; give another with --dashboard=ADDR"
-            ))
-        })?;
-        tell(&format!("dashboard: {}", server.url()));
+        let server = listen.map(|listen| serve(listen, &board)).transpose()?;
+        let pushed = remote_write.map(|address| match address.starts_with("http://") {
+            true => RemoteWrite::start(address, &board).map_err(Failure::harness),
+            false => Err(Failure::usage(format!(
+                "--remote-write takes an http:// address, not `{address}`"
+            ))),
+        });
         Ok(Self {
             board,
             server,
             linger,
+            remote_write: RefCell::new(pushed.transpose()?),
         })
     }
 
     /// All runs are over, and this is their page.
     #[allow(clippy::disallowed_methods)] // people and Prometheus come in the machine's time
     pub(in crate::cli) fn end(&self, report: String) {
+        if let Some(remote_write) = self.remote_write.take()
+            && let Err(why) = remote_write.finish()
+        {
+            tell(&format!("warning: the last remote write failed: {why}"));
+        }
+        let Some(server) = &self.server else {
+            return;
+        };
         self.board.end(report);
         match self.linger {
-            None => self.server.see_out(PATIENCE),
+            None => server.see_out(PATIENCE),
             Some(linger) => std::thread::sleep(linger),
         }
     }
+}
+
+fn serve(listen: Listen, board: &Board) -> Result<Server, Failure> {
+    let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT));
+    let address = match listen {
+        Listen::Default => usual,
+        Listen::At(address) => address,
+    };
+    let token = (!address.ip().is_loopback()).then(token);
+    let started = match (Server::start(address, token.clone(), board), listen) {
+        (Err(e), Listen::Default) if e.kind() == ErrorKind::AddrInUse => {
+            let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+            Server::start(any, token, board)
+        }
+        (started, _) => started,
+    };
+    let server = started.map_err(|e| {
+        Failure::usage(format!(
+            "--dashboard cannot listen on {address}: {e}; give another with --dashboard=ADDR"
+        ))
+    })?;
+    tell(&format!("dashboard: {}", server.url()));
+    Ok(server)
 }
 
 /// 128 bits that nobody can guess.

@@ -46,6 +46,10 @@ pub struct WatchArgs {
     /// have the report.
     #[arg(long, value_name = "TIME", requires = "dashboard")]
     pub linger: Option<unit::Duration>,
+    /// Push the metrics to this http address, as Prometheus's remote write, while the run works
+    /// and at its end.
+    #[arg(long, value_name = "URL")]
+    pub remote_write: Option<String>,
     /// Let a simulation take as long as its clock says, or a multiple: 1x, 0.5x, 10x.
     #[arg(long, value_name = "SPEED")]
     pub pace: Option<Pace>,
@@ -55,14 +59,14 @@ pub struct WatchArgs {
 }
 
 impl WatchArgs {
-    /// Starts the dashboard, if one is wanted.
+    /// Starts what publishes runs, if anybody wants it.
     pub(super) fn open(&self) -> Result<Option<Dashboard>, Failure> {
-        let Some(address) = self.dashboard else {
+        if self.dashboard.is_none() && self.remote_write.is_none() {
             return Ok(None);
-        };
+        }
         let linger = self.linger.map(|time| Duration::from_micros(time.us()));
-        let listen = address.map_or(Listen::Default, Listen::At);
-        Dashboard::open(listen, linger).map(Some)
+        let listen = (self.dashboard).map(|address| address.map_or(Listen::Default, Listen::At));
+        Dashboard::open(listen, linger, self.remote_write.clone()).map(Some)
     }
 
     /// Refuses what the backend cannot do.

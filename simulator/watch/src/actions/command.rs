@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::Notice;
+use super::notice::Notice;
 
 /// How often it is looked whether the program has ended.
 const LOOK: Duration = Duration::from_millis(5);

@@ -3,7 +3,7 @@
 (() => {
   const byId = (id) => document.getElementById(id);
   const SVG = "http://www.w3.org/2000/svg";
-  let run = null, step = 250000, services = [], points = [], bars = [], state = null;
+  let run = null, step = 250000, services = [], points = [], bars = [], state = null, sweep = null;
   let isDrawn = true;
 
   const element = (tag, className, ...inside) => {
@@ -35,15 +35,21 @@
     { id: "rate", title: "Request rate", text: rate, lines: () => services.map((name, i) => [name, `c${i % 5}`, (p) => (acked(p)[i] || 0) * 1e6 / step]) },
     { id: "latency", title: "Latency", text: duration, log: true, lines: () => [["p50", "p50", quantile(0)], ["p95", "p95", quantile(1)], ["p99", "p99", quantile(2)], ["max", "max", quantile(3)]] },
     { id: "errors", title: "Error rate", text: share, least: 0.01, lines: () => [["failed", "bad", (p) => ratio(failed(p), ended(p))], ["unknown", "doubtful", (p) => ratio(unknown(p), ended(p))]] },
-    { id: "without", title: "Clients without service", text: count, least: 1, lines: () => [["clients", "down", without]] },
-    { id: "outstanding", title: "Operations waiting", text: count, least: 1, lines: () => [["operations", "ink", outstanding]] },
-    { id: "depth", title: "Queue depth", text: count, least: 1, optional: true, lines: () => [["messages", "c1", depth]] },
+    { id: "without", title: "Clients without service", text: count, least: 2, lines: () => [["clients", "down", without]] },
+    { id: "outstanding", title: "Operations waiting", text: count, least: 2, lines: () => [["operations", "ink", outstanding]] },
+    { id: "depth", title: "Queue depth", text: count, least: 2, optional: true, lines: () => [["messages", "c1", depth]] },
     { id: "hits", title: "Hit rate", text: share, least: 1, optional: true, lines: () => [["hits", "c2", (p) => ratio(hits(p), reads(p))]] },
     { id: "cpu", title: "Processor, busiest node", text: share, least: 0.1, optional: true, lines: () => [["of one processor", "c3", (p) => cpu(p) === null ? null : cpu(p) / 1e6]] },
     { id: "memory", title: "Memory, largest node", text: bytes, least: 1e6, optional: true, lines: () => [["memory", "c4", memory]] },
   ];
 
-  const end = () => Math.max(1e6, run ? run.planned_us : 0, points.length * step, state ? state.at_us : 0);
+  // Of a sweep, a point is a run: its longest downtime of a client, and its longest election.
+  const RUNS = [
+    { id: "downtime", title: "Longest downtime of a client, run by run", text: duration, optional: true, lines: () => [["downtime", "down", (run) => run[0]]] },
+    { id: "election", title: "Longest election, run by run", text: duration, optional: true, lines: () => [["election", "c0", (run) => run[1]]] },
+  ];
+  const isSweep = () => sweep !== null;
+  const end = () => isSweep() ? Math.max(1, points.length) * step : Math.max(1e6, run ? run.planned_us : 0, points.length * step, state ? state.at_us : 0);
   const round = (most) => {
     const power = 10 ** Math.floor(Math.log10(most));
     return [1, 2, 5, 10].map((factor) => factor * power).find((top) => top >= most * 0.999);
@@ -64,6 +70,7 @@
     return { figure, key, y, svg, x };
   }
   const drawn = CHARTS.map((of) => [of, chart(of)]);
+  const drawnRuns = RUNS.map((of) => [of, chart(of)]);
 
   function draw(of, at) {
     const lines = of.lines().map(([name, color, value]) => [name, color, points.map(value)]);
@@ -100,7 +107,7 @@
       label.style.bottom = bottom;
       return label;
     }));
-    at.x.replaceChildren(element("span", "", "0"), element("span", "", seconds(length)));
+    at.x.replaceChildren(element("span", "", isSweep() ? "" : "0"), element("span", "", isSweep() ? `${count(points.length)} runs` : seconds(length)));
     at.key.replaceChildren(...lines.map(([name, color, values]) => {
       const item = element("li", "", element("i", ""), `${name} `, element("b", "", or(values.at(-1), of.text)));
       item.style.setProperty("--c", `var(--${color})`);
@@ -152,9 +159,9 @@
     byId("objectives").hidden = state.objectives.length === 0;
     byId("objectives").querySelector("tbody").replaceChildren(...state.objectives.map((one) => {
       const [word, mood] = words[one.standing];
-      return element("tr", "", element("td", "", one.name), element("td", "number", one.value === null ? "–" : one.value),
-        element("td", "number", `${one.sign} ${one.limit}`), element("td", "number", one.warning === null ? "–" : one.warning),
-        element("td", `standing ${mood}`, one.missed_for === null ? word : `${word}, ${one.missed_for}`));
+      return element("tr", "", element("td", "", one.name), element("td", `standing ${mood}`, one.missed_for === null ? word : `${word}, ${one.missed_for}`),
+        element("td", "number", one.value === null ? "–" : one.value), element("td", "number", `${one.sign} ${one.limit}`),
+        element("td", "number", one.warning === null ? "–" : one.warning));
     }));
     byId("nodes").hidden = state.nodes.length === 0;
     byId("nodes").querySelector("tbody").replaceChildren(...state.nodes.map((node) => element("tr", "", element("td", "", node.node),
@@ -162,8 +169,31 @@
       element("td", "number", or(node.disk_written_bytes, bytes)), element("td", "number", or(node.net_sent_bytes, bytes)))));
   }
 
+  function redrawSweep() {
+    document.title = `${sweep.title} · Squall`;
+    byId("run").textContent = `sweep of ${sweep.title}`;
+    byId("phase").textContent = `${count(sweep.done)} of ${count(sweep.planned)} runs`;
+    byId("clock").textContent = "";
+    const done = Math.min(100, sweep.done / Math.max(1, sweep.planned) * 100);
+    const progress = document.querySelector(".progress");
+    progress.setAttribute("aria-valuenow", done.toFixed(0));
+    progress.firstElementChild.style.width = `${done}%`;
+    byId("figures").replaceChildren(...sweep.endings.map(([ending, many]) => element("div", "", element("dt", "", ending),
+      element("dd", ending === "pass" ? "good" : many > 0 ? "bad" : "", count(many)))));
+    byId("sweep").hidden = false;
+    byId("none").hidden = sweep.failures.length > 0;
+    byId("sweep").querySelector(".scroll").hidden = sweep.failures.length === 0;
+    byId("sweep").querySelector("tbody").replaceChildren(...sweep.failures.map(([scenario, seed, ending, why]) => element("tr", "",
+      element("td", "", scenario), element("td", "number", String(seed)), element("td", "bad", ending), element("td", "", why))));
+    byId("happened").hidden = true;
+    for (const [, at] of drawn) at.figure.hidden = true;
+    for (const [of, at] of drawnRuns) draw(of, at);
+    document.documentElement.dataset.ready = "yes";
+  }
+
   function redraw() {
     isDrawn = true;
+    if (isSweep()) { redrawSweep(); return; }
     if (run) {
       document.title = `${run.scenario} seed ${run.seed} · Squall`;
       byId("run").textContent = `${run.scenario} seed ${run.seed} on ${run.backend_title}${run.pace ? ` at ${run.pace}` : ""}`;
@@ -181,6 +211,7 @@
     }
     lanes();
     for (const [of, at] of drawn) draw(of, at);
+    for (const [, at] of drawnRuns) at.figure.hidden = true;
     document.documentElement.dataset.ready = "yes";
   }
 
@@ -215,6 +246,8 @@
     points.push(...news.points);
     if (news.bars !== null) bars = news.bars;
     state = news.state;
+    sweep = news.sweep;
+    if (isSweep()) points = sweep.runs;
     if (news.is_over) { stream.close(); report(); return; }
     if (isDrawn) { isDrawn = false; requestAnimationFrame(redraw); }
   };

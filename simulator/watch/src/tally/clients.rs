@@ -108,6 +108,12 @@ impl Clients {
         }
     }
 
+    /// Whether this one is without service now.
+    pub(super) fn is_without(&self, name: &str, now_us: u64) -> bool {
+        let client = self.clients.get(name);
+        client.is_some_and(|client| client.since_us(now_us).is_some())
+    }
+
     /// What happened before counts no longer; who waits goes on to.
     pub(super) fn begin(&mut self) {
         self.longest_us = 0;

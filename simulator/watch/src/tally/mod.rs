@@ -33,7 +33,7 @@ use crate::alerts::{Alerts, NotNow};
 use clients::Clients;
 use nodes::Nodes;
 use operations::Operations;
-use second::{Named, Second, is_of};
+use second::{Ended, Named, Second, is_of};
 use series::{BarKind, Series};
 use standing::Standings;
 
@@ -54,14 +54,6 @@ struct Asked {
     is_prompt: bool,
     /// Of a workload: probes are the harness's own.
     is_load: bool,
-}
-
-/// An operation that has ended.
-struct Ended {
-    service: Service,
-    operation: &'static str,
-    latency_us: u64,
-    is_acknowledged: bool,
 }
 
 /// What one service has answered.
@@ -225,9 +217,7 @@ impl Tally {
                 self.look_us += LOOK_US;
             }
             if next_us == self.series.next_us() {
-                let without = self.clients.now(next_us).without;
-                let waiting = self.outstanding.len() as u64;
-                self.series.close(self.depth, waiting, without);
+                self.series.close(self.depth, self.outstanding.len() as u64);
             }
         }
         self.at_us = self.at_us.max(at_us);
@@ -283,16 +273,18 @@ impl Tally {
         self.note_alerts();
     }
 
-    /// Looks at what can be looked at at once.
+    /// Looks at what can be looked at at once: now and then, and when a client or the cluster
+    /// is about to have waited for as long as it does.
     fn look(&mut self) {
         let at_us = self.at_us;
+        let now = self.clients.now(at_us);
+        self.series.without(now.without);
         let Some(phase) = self
             .phase
             .filter(|phase| is_of(&Metric::DowntimeMax, *phase))
         else {
             return;
         };
-        let now = self.clients.now(at_us);
         let leaderless_us = self.leaderless_for_us();
         let used = self.nodes.most();
         let depth = self.depth;
@@ -403,6 +395,9 @@ impl Tally {
         };
         if asked.is_load {
             self.load_outstanding = self.load_outstanding.saturating_sub(1);
+            if outcome.is_answer() && self.clients.is_without(&asked.client, self.at_us) {
+                self.look();
+            }
             self.clients
                 .heard(&asked.client, self.at_us, Some(outcome), false);
             self.second.ended(&ended);
@@ -497,6 +492,9 @@ impl Tally {
         let leads = |term: u64| self.leader.as_ref().is_none_or(|(_, other)| term > *other);
         match event {
             NodeEvent::Leader { term } if leads(*term) => {
+                if self.leaderless_us.is_some() {
+                    self.look();
+                }
                 self.elections += 1;
                 let waited_us = self.leaderless_for_us();
                 self.leaderless_longest_us = self.leaderless_longest_us.max(waited_us);

@@ -6,10 +6,16 @@ use hdrhistogram::Histogram;
 use squall_history::{Phase, Service};
 use squall_objective::objective::{Metric, Quantile};
 
-use super::Ended;
-
 /// An operation whose latency somebody watches.
 pub(super) type Named = (Service, String);
+
+/// An operation that has ended.
+pub(super) struct Ended {
+    pub(super) service: Service,
+    pub(super) operation: &'static str,
+    pub(super) latency_us: u64,
+    pub(super) is_acknowledged: bool,
+}
 
 /// A second, or a longer stretch that is counted in the same way.
 #[derive(Debug, Clone)]
@@ -44,7 +50,7 @@ impl Second {
         (self.all_acked, self.errors) = (0, 0);
         (self.hits, self.reads) = (0, 0);
         self.was_asked = was_asked;
-        self.latencies.iter_mut().for_each(|(_, seen)| seen.clear());
+        self.latencies.iter_mut().for_each(|(_, seen)| seen.reset());
     }
 
     pub(super) fn asked(&mut self) {

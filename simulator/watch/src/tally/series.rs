@@ -32,7 +32,7 @@ pub struct Point {
     pub reads: u64,
     /// Operations that waited for an answer at the end.
     pub outstanding: u64,
-    /// Clients without service at the end.
+    /// Most clients without service at a time.
     pub without: u64,
     /// Of the node with the most, where it is known: millionths of a processor, and bytes.
     pub cpu_ppm: Option<u64>,
@@ -173,15 +173,20 @@ impl Series {
         self.open.memory_bytes = self.open.memory_bytes.max(memory_bytes);
     }
 
+    /// So many clients were without service.
+    pub(super) fn without(&mut self, clients: u64) {
+        self.open.without = self.open.without.max(clients);
+    }
+
     /// The step that is under way is over, at which it stood so.
-    pub(super) fn close(&mut self, depth: Option<u64>, outstanding: u64, without: u64) {
+    pub(super) fn close(&mut self, depth: Option<u64>, outstanding: u64) {
         let mut point = std::mem::take(&mut self.open);
         point.latency_us = (!self.latencies.is_empty()).then(|| {
             let at = |share| self.latencies.value_at_quantile(share);
             [at(0.5), at(0.95), at(0.99), self.latencies.max()]
         });
-        self.latencies.clear();
-        (point.depth, point.outstanding, point.without) = (depth, outstanding, without);
+        self.latencies.reset();
+        (point.depth, point.outstanding) = (depth, outstanding);
         self.points.push(point);
         if self.points.len() == MOST_POINTS {
             self.halve();
@@ -240,7 +245,7 @@ mod tests {
         for step in 0..MOST_POINTS as u64 {
             series.acknowledged("lock", Some(1_000 + step));
             latest = series.next_us();
-            series.close(Some(step), step % 7, 0);
+            series.close(Some(step), step % 7);
         }
         assert_eq!(series.points.len(), MOST_POINTS / 2);
         assert_eq!((series.step_us, series.generation), (2 * STEP_US, 1));

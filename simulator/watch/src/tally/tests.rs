@@ -66,10 +66,8 @@ fn operations(tally: &mut Tally, at_us: u64, acked: u64, errors: u64) {
 fn rate_and_percentile_are_those_of_the_last_second() {
     let mut tally = tally("");
     let mut events = vec![(0, invoke(0)), (500, returned(0, stored()))];
-    for op in 1..=10 {
-        events.push((1_900_000, invoke(op)));
-        events.push((1_900_000 + op * 100, returned(op, stored())));
-    }
+    events.extend((1..=10).map(|op| (1_900_000, invoke(op))));
+    events.extend((1..=10).map(|op| (1_900_000 + op * 100, returned(op, stored()))));
     events.push((1_950_000, invoke(11)));
     events.push((2_000_000, returned(11, unknown())));
     feed(&mut tally, events);
