@@ -222,21 +222,7 @@ fn prometheus_counts_what_the_report_counts() {
     let _server = prometheus(dir, dashboard.address, port);
     let operations = &dashboard.report()["operations"];
     let begun = Instant::now();
-    let query = |expression: &str| -> Option<f64> {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-        let path = format!("/api/v1/query?query={expression}");
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        let (_, body) = answer.split_once("\r\n\r\n")?;
-        let json = body
-            .find('{')
-            .map(|at| &body[at..=body.rfind('}').unwrap_or(at)])?;
-        let json: Value = serde_json::from_str(json).ok()?;
-        json["data"]["result"][0]["value"][1].as_str()?.parse().ok()
-    };
+    let query = |expression: &str| query(port, expression);
     let started = loop {
         if let Some(started) = query("sum(squall_run_operations_started_total)") {
             break started;
@@ -260,6 +246,22 @@ fn prometheus_counts_what_the_report_counts() {
     );
 }
 
+/// The first value of an expression, if there is one.
+fn query(port: u16, expression: &str) -> Option<f64> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    let path = format!("/api/v1/query?query={expression}");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (_, body) = answer.split_once("\r\n\r\n")?;
+    let json = body
+        .find('{')
+        .map(|at| &body[at..=body.rfind('}').unwrap_or(at)])?;
+    let json: Value = serde_json::from_str(json).ok()?;
+    json["data"]["result"][0]["value"][1].as_str()?.parse().ok()
+}
+
 fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("it has one").port()
@@ -279,10 +281,42 @@ fn prometheus(dir: &Path, target: SocketAddr, port: u16) -> Ended {
             dir.join("prometheus").display()
         ))
         .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+        .arg("--web.enable-remote-write-receiver")
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();
     Ended(process.expect("it starts"))
+}
+
+/// Where nobody can scrape, metrics are pushed to a real server.
+#[test]
+#[allow(clippy::disallowed_methods)] // a server stores in the machine's time
+fn metrics_are_pushed_to_a_server_that_takes_remote_writes() {
+    if Command::new("prometheus")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        skip("Prometheus is not installed (apt-get install prometheus)");
+        return;
+    }
+    let scenario = ScenarioFile::new(SMALL);
+    let port = free_port();
+    let nobody = SocketAddr::from(([127, 0, 0, 1], 9));
+    let _server = prometheus(scenario.dir.path(), nobody, port);
+    let begun = Instant::now();
+    while query(port, "vector(1)") != Some(1.0) {
+        assert!(begun.elapsed().as_secs() < 60, "Prometheus does not start");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let dir = scenario.beside("run");
+    let url = format!("http://127.0.0.1:{port}/api/v1/write");
+    let run = squall_run(&scenario.path, &dir, &["--remote-write", &url]);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{}", run.stdout);
+    let report = std::fs::read_to_string(dir.join("report.json")).expect("a report");
+    let report: Value = serde_json::from_str(&report).expect("a report is JSON");
+    let pushed = query(port, "sum(squall_run_operations_started_total)");
+    assert_eq!(pushed, report["operations"]["invoked"].as_f64());
 }
 
 /// Virtual time knows nothing of the pace, and nobody who looks changes anything.
@@ -304,6 +338,54 @@ fn a_pace_and_a_dashboard_change_no_history() {
         "it was not held back"
     );
     assert!(plain == paced, "the histories differ");
+}
+
+#[test]
+fn a_sweep_has_a_dashboard_that_becomes_its_page() {
+    let scenario = ScenarioFile::new(SMALL);
+    let out = scenario.beside("sweep");
+    let mut process = squall()
+        .arg("sweep")
+        .arg(&scenario.path)
+        .args(["--seeds", "1..3", "--jobs", "1", "--dashboard=127.0.0.1:0"])
+        .arg("--out")
+        .arg(&out)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let stderr = process.stderr.take().expect("it is piped");
+    let mut run = Ended(process);
+    let line = BufReader::new(stderr)
+        .lines()
+        .next()
+        .expect("a line")
+        .expect("text");
+    let url = line
+        .strip_prefix("dashboard: http://")
+        .unwrap_or_else(|| panic!("{line}"));
+    let address: SocketAddr = url.trim_end_matches('/').parse().expect("an address");
+    let ask = |path: &str| {
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        let patience = Some(Duration::from_secs(60));
+        stream.set_read_timeout(patience).expect("it is a socket");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
+    };
+    // The stream ends when the sweep does, and says on the way what was done.
+    let stream = ask("/events");
+    assert!(
+        stream.contains("\"title\":\"small, seeds 1..3\",\"planned\":3"),
+        "{stream}"
+    );
+    assert!(stream.contains("\"is_over\":true"), "{stream}");
+    assert!(ask("/").contains("<html"), "its page");
+    let ended = run.0.wait().expect("it ends once its page is read");
+    assert_eq!(ended.code(), Some(0));
 }
 
 #[test]

@@ -7,7 +7,11 @@
 
 #![allow(clippy::disallowed_methods)] // real processes and containers, waited for in real time
 
+#[path = "../../../simulator/tests/html/browser.rs"]
+#[allow(dead_code)] // its own test uses the rest
+mod browser;
 mod calibration;
+mod dashboard;
 mod links;
 mod node;
 mod owner;

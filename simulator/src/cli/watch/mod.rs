@@ -126,7 +126,7 @@ impl Watching {
         let observer = watcher.clone();
         let observe = move |seen: Seen<'_>| {
             if let (Some(pacer), Seen::Event(event)) = (&pacer, seen) {
-                pacer.wait_for(event.at_us);
+                pacer.wait_for(event);
             }
             observer.borrow_mut().take_in(seen);
         };

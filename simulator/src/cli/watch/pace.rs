@@ -1,11 +1,12 @@
 //! The pace at which a simulation is shown: its events are recorded no earlier than a clock on
 //! the wall that runs as fast as asked says. Virtual time knows nothing of it.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::history::{Event, EventKind, Phase};
 use crate::stopwatch::Stopwatch;
 
 /// Thousandths of the run's clock for each of the wall's.
@@ -50,6 +51,7 @@ pub(super) struct Pacer {
     pace: Pace,
     /// Since the first event.
     since: OnceCell<Stopwatch>,
+    is_over: Cell<bool>,
 }
 
 impl Pacer {
@@ -57,14 +59,22 @@ impl Pacer {
         Self {
             pace,
             since: OnceCell::new(),
+            is_over: Cell::new(false),
         }
     }
 
-    /// Waits until this moment of the run is due. What is late is not waited for.
+    /// Waits until this event is due. What is late is not waited for, nor is the audit: there
+    /// is nothing to see of it.
     #[allow(clippy::disallowed_methods)] // the thread that simulates is to stop
-    pub(super) fn wait_for(&self, at_us: u64) {
+    pub(super) fn wait_for(&self, event: &Event) {
+        if let EventKind::Phase { phase } = event.kind {
+            self.is_over.set(phase >= Phase::Audit);
+        }
+        if self.is_over.get() {
+            return;
+        }
         let since = self.since.get_or_init(Stopwatch::start);
-        let due = Duration::from_micros(at_us.saturating_mul(ONE) / self.pace.0);
+        let due = Duration::from_micros(event.at_us.saturating_mul(ONE) / self.pace.0);
         if let Some(early) = due.checked_sub(since.elapsed()) {
             std::thread::sleep(early);
         }

@@ -140,7 +140,7 @@ fn a_command_reads_json_and_variables() {
     std::fs::remove_dir_all(&dir).expect("it is ours");
     let (json, variables) = told.split_once("} ").expect("both");
     assert_eq!(variables, "begun 12 %\n");
-    assert!(json.contains("\"at_ms\":3000.000,"), "{json}");
+    assert!(json.contains("\"at_ms\":3000.0,"), "{json}");
     let notice: Value = serde_json::from_str(&format!("{json}}}")).expect("it is JSON");
     assert_eq!(notice["condition"], "error_rate above 5 %");
     assert_eq!(notice["severity"], "critical");
