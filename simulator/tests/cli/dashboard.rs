@@ -1,5 +1,7 @@
 //! `--dashboard` and `--pace` as programs meet them: who is let in, what the metrics are.
 
+#![allow(clippy::disallowed_methods)] // real processes, waited for in the machine's time
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -206,7 +208,6 @@ fn off_the_loopback_a_token_is_needed() {
 
 /// A real server scrapes it, and counts what the report counts.
 #[test]
-#[allow(clippy::disallowed_methods)] // a server scrapes in the machine's time
 fn prometheus_counts_what_the_report_counts() {
     if Command::new("prometheus")
         .arg("--version")
@@ -290,7 +291,6 @@ fn prometheus(dir: &Path, target: SocketAddr, port: u16) -> Ended {
 
 /// Where nobody can scrape, metrics are pushed to a real server.
 #[test]
-#[allow(clippy::disallowed_methods)] // a server stores in the machine's time
 fn metrics_are_pushed_to_a_server_that_takes_remote_writes() {
     if Command::new("prometheus")
         .arg("--version")

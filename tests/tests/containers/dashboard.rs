@@ -26,9 +26,11 @@ struct Run(Child);
 
 impl Drop for Run {
     fn drop(&mut self) {
-        // In its own words, so that it removes its containers.
-        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
-        let _ = self.0.wait();
+        if let Ok(None) = self.0.try_wait() {
+            // In its own words, so that it removes its containers.
+            let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+            let _ = self.0.wait();
+        }
     }
 }
 

@@ -13,7 +13,7 @@
     return made;
   };
   const group = (digits) => digits.replace(/\B(?=(\d{3})+$)/g, ",");
-  const count = (value) => group(String(Math.round(value)));
+  const count = (value) => Number.isInteger(value) || value >= 10 ? group(String(Math.round(value))) : value.toFixed(1);
   const digits = (value) => value >= 100 ? count(value) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
   const duration = (us) => us >= 60e6 ? `${digits(us / 60e6)} min` : us >= 1e6 ? `${digits(us / 1e6)} s` : us >= 1e3 ? `${digits(us / 1e3)} ms` : `${Math.round(us)} µs`;
   const bytes = (value) => value >= 1e9 ? `${digits(value / 1e9)} GB` : value >= 1e6 ? `${digits(value / 1e6)} MB` : value >= 1e3 ? `${digits(value / 1e3)} KB` : `${value} B`;

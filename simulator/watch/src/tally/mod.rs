@@ -324,6 +324,9 @@ impl Tally {
 
     /// Draws what has begun and ended, and keeps it for whoever acts.
     fn note_alerts(&mut self) {
+        if self.alerts.is_empty() {
+            return;
+        }
         let names: Vec<(String, &'static str, u64)> = (self.alerts.on())
             .map(|(alert, from_us)| (alert.name.clone(), alert.severity.name(), from_us))
             .collect();
