@@ -29,7 +29,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
     };
     args.machines.write(&heading, &[suite])?;
     if let Some(dashboard) = &dashboard {
-        dashboard.end(page(&judged)?);
+        dashboard.end(|| page(&judged))?;
     }
     match is_repeatable {
         true => Ok(judged.report.verdict.exit_code()),

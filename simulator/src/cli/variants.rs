@@ -60,7 +60,7 @@ pub(super) fn run(
         Format::Json => variants.to_json(),
     });
     if let Some(dashboard) = dashboard {
-        dashboard.end(html::scalability_page(scenario.name.get_ref(), &runs));
+        dashboard.end(|| Ok(html::scalability_page(scenario.name.get_ref(), &runs)))?;
     }
     match is_repeatable {
         true => Ok(variants.verdict.exit_code()),

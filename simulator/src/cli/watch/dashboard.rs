@@ -56,22 +56,31 @@ impl Dashboard {
         })
     }
 
-    /// All runs are over, and this is their page.
+    /// All runs are over, and this makes their page; it is not made if nobody is there to see it.
+    ///
+    /// # Errors
+    /// The page's own.
     #[allow(clippy::disallowed_methods)] // people and Prometheus come in the machine's time
-    pub(in crate::cli) fn end(&self, report: String) {
+    pub(in crate::cli) fn end(
+        &self,
+        report: impl FnOnce() -> Result<String, Failure>,
+    ) -> Result<(), Failure> {
         if let Some(remote_write) = self.remote_write.take()
             && let Err(why) = remote_write.finish()
         {
             tell(&format!("warning: the last remote write failed: {why}"));
         }
         let Some(server) = &self.server else {
-            return;
+            return Ok(());
         };
-        self.board.end(report);
+        if self.linger.is_some() || server.is_watched() {
+            self.board.end(report()?);
+        }
         match self.linger {
             None => server.see_out(PATIENCE),
             Some(linger) => std::thread::sleep(linger),
         }
+        Ok(())
     }
 }
 

@@ -158,6 +158,11 @@ impl Server {
         }
     }
 
+    /// Whether a page is open.
+    pub fn is_watched(&self) -> bool {
+        self.readers.streams.load(Ordering::SeqCst) > 0
+    }
+
     /// Once the board has its report: waits until every page that was open has read it, for
     /// `patience` at most.
     #[allow(clippy::disallowed_methods)] // people read in the machine's time
