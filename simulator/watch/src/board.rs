@@ -172,7 +172,7 @@ impl State {
             objectives: tally.standings.iter().map(ObjectiveNow::of).collect(),
             nodes: nodes.collect(),
             per_second: tally.per_second(),
-            latency_us: [500, 950, 990].map(|per_mille| tally.recent_us(per_mille)),
+            latency_us: tally.recent_us([500, 950, 990]),
         }
     }
 }

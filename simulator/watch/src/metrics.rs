@@ -40,6 +40,46 @@ pub struct Family {
     pub kind: &'static str,
     pub help: &'static str,
     pub samples: Vec<Sample>,
+    /// Latencies with their labels, which are many samples once they are written.
+    pub histograms: Vec<(Labels, Latencies)>,
+}
+
+impl Family {
+    fn is_empty(&self) -> bool {
+        self.samples.is_empty() && self.histograms.is_empty()
+    }
+
+    /// Everything as samples.
+    pub fn written(&self) -> impl Iterator<Item = Sample> + '_ {
+        let histograms = self.histograms.iter();
+        let histograms = histograms.flat_map(|(labels, latencies)| histogram(labels, latencies));
+        self.samples.iter().cloned().chain(histograms)
+    }
+}
+
+fn histogram(labels: &Labels, latencies: &Latencies) -> Vec<Sample> {
+    let sample = |suffix, bound: Option<String>, value| {
+        let bound = bound.map(|bound| ("le", bound));
+        let labels = labels.iter().cloned().chain(bound).collect();
+        Sample {
+            suffix,
+            labels,
+            value,
+        }
+    };
+    let mut sum = 0;
+    let buckets = BUCKETS_US.iter().zip(latencies.buckets);
+    let buckets = buckets.map(|(bound_us, count)| {
+        sum += count;
+        let bound = seconds(*bound_us).to_string();
+        sample("_bucket", Some(bound), sum as f64)
+    });
+    let mut samples: Vec<Sample> = buckets.collect();
+    let count = latencies.count as f64;
+    samples.push(sample("_bucket", Some("+Inf".into()), count));
+    samples.push(sample("_sum", None, seconds(latencies.sum_us)));
+    samples.push(sample("_count", None, count));
+    samples
 }
 
 /// All families, in order of their names; `run` are labels of every sample.
@@ -53,7 +93,7 @@ pub fn families(tally: &Tally, run: &Labels) -> Vec<Family> {
     all.services(tally);
     all.judged(tally);
     all.nodes(tally);
-    all.families.retain(|family| !family.samples.is_empty());
+    all.families.retain(|family| !family.is_empty());
     all.families.sort_by_key(|family| family.name);
     all.families
 }
@@ -89,7 +129,7 @@ pub fn text(families: &[Family]) -> String {
             name, kind, help, ..
         } = family;
         let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
-        for sample in &family.samples {
+        for sample in family.written() {
             let _ = write!(text, "{name}{}", sample.suffix);
             let labels = sample.labels.iter();
             let labels: Vec<String> = labels
@@ -127,6 +167,7 @@ impl Families {
             kind,
             help,
             samples: Vec::new(),
+            histograms: Vec::new(),
         });
     }
 
@@ -208,18 +249,13 @@ impl Families {
         );
     }
 
-    fn histogram(&mut self, labels: &[(&'static str, &str)], latencies: &Latencies) {
-        let mut sum = 0;
-        for (bound_us, count) in BUCKETS_US.iter().zip(latencies.buckets) {
-            sum += count;
-            let bound = seconds(*bound_us).to_string();
-            let labels = [labels, &[("le", bound.as_str())]].concat();
-            self.sample("_bucket", &labels, sum as f64);
-        }
-        let all = [labels, &[("le", "+Inf")]].concat();
-        self.sample("_bucket", &all, latencies.count as f64);
-        self.sample("_sum", labels, seconds(latencies.sum_us));
-        self.sample("_count", labels, latencies.count as f64);
+    fn histogram(&mut self, more: &[(&'static str, &str)], latencies: &Latencies) {
+        let more = more
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()));
+        let labels = self.run.iter().cloned().chain(more).collect();
+        let family = self.families.last_mut().expect("a family was begun");
+        family.histograms.push((labels, latencies.clone()));
     }
 
     fn cluster(&mut self, tally: &Tally) {

@@ -89,8 +89,8 @@ fn push(address: &str, families: &[Family]) -> Result<(), String> {
 fn message(families: &[Family], at_ms: u64) -> Vec<u8> {
     let mut message = Vec::new();
     for family in families {
-        for sample in &family.samples {
-            let mut labels: Vec<(&str, String)> = sample.labels.clone();
+        for sample in family.written() {
+            let mut labels = sample.labels;
             labels.push(("__name__", format!("{}{}", family.name, sample.suffix)));
             // The specification wants them in order.
             labels.sort_by_key(|(name, _)| *name);
@@ -159,6 +159,7 @@ mod tests {
                 labels: vec![("x", "y".into()), ("A", "z".into())],
                 value: 1.0,
             }],
+            histograms: Vec::new(),
         };
         let mut expected = vec![0x0a, 0x32];
         for (name, value) in [("A", "z"), ("__name__", "a_total"), ("x", "y")] {

@@ -74,7 +74,7 @@ impl Progress {
                 .collect(),
             at_risk: at_risk(tally, limits),
             per_second: tally.per_second(),
-            p99_us: tally.recent_us(990),
+            p99_us: tally.recent_us([990])[0],
         }
     }
 }

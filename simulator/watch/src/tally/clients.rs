@@ -41,10 +41,11 @@ impl Client {
     }
 }
 
-/// All clients that asked, by name.
+/// All clients that asked, in the order of their first question.
 #[derive(Debug, Default)]
 pub struct Clients {
-    clients: BTreeMap<String, Client>,
+    places: BTreeMap<String, usize>,
+    clients: Vec<Client>,
     longest_us: u64,
 }
 
@@ -58,32 +59,38 @@ pub struct ClientsNow {
 }
 
 impl Clients {
-    pub(super) fn asked(&mut self, name: &str, now_us: u64, action: &Action) {
-        let patience_us = action.wait_ms().saturating_mul(1_000);
-        let client = match self.clients.get_mut(name) {
-            Some(client) => client,
-            None => self.clients.entry(name.to_owned()).or_default(),
+    /// A client asks; its place among them.
+    pub(super) fn asked(&mut self, name: &str, now_us: u64, action: &Action) -> usize {
+        let place = match self.places.get(name) {
+            Some(place) => *place,
+            None => {
+                let place = self.clients.len();
+                self.places.insert(name.to_owned(), place);
+                self.clients.push(Client::default());
+                place
+            }
         };
+        let client = &mut self.clients[place];
         if client.since_us(now_us).is_none() {
             client.without_us = None;
         }
         client.sent_us = now_us;
+        let patience_us = action.wait_ms().saturating_mul(1_000);
         client.waits_us = Some(now_us.saturating_add(patience_us));
         client.active_us = now_us;
+        place
     }
 
     /// An attempt is over, and another follows if `goes_on`. Of an attempt in vain the client
     /// is without service since it was sent; what it did not listen for says nothing.
     pub(super) fn heard(
         &mut self,
-        name: &str,
+        place: usize,
         now_us: u64,
         outcome: Option<&Outcome>,
         goes_on: bool,
     ) {
-        let Some(client) = self.clients.get_mut(name) else {
-            return;
-        };
+        let client = &mut self.clients[place];
         match outcome {
             Some(outcome) if outcome.is_answer() => {
                 if let Some(since_us) = client.since_us(now_us) {
@@ -103,15 +110,15 @@ impl Clients {
 
     /// A client is gone for good, and misses nothing.
     pub(super) fn vanished(&mut self, name: &str) {
-        if let Some(client) = self.clients.get_mut(name) {
+        if let Some(place) = self.places.get(name) {
+            let client = &mut self.clients[*place];
             (client.waits_us, client.without_us) = (None, None);
         }
     }
 
     /// Whether this one is without service now.
-    pub(super) fn is_without(&self, name: &str, now_us: u64) -> bool {
-        let client = self.clients.get(name);
-        client.is_some_and(|client| client.since_us(now_us).is_some())
+    pub(super) fn is_without(&self, place: usize, now_us: u64) -> bool {
+        self.clients[place].since_us(now_us).is_some()
     }
 
     /// What happened before counts no longer; who waits goes on to.
@@ -124,7 +131,7 @@ impl Clients {
             asked: self.clients.len() as u64,
             ..ClientsNow::default()
         };
-        for since_us in self.clients.values().filter_map(|c| c.since_us(now_us)) {
+        for since_us in self.clients.iter().filter_map(|c| c.since_us(now_us)) {
             now.without += 1;
             now.for_us = now.for_us.max(now_us.saturating_sub(since_us));
         }
@@ -154,14 +161,14 @@ mod tests {
         let failed = Outcome::Failed {
             why: "no leader".into(),
         };
-        clients.asked("a", 1_000, &READ());
+        let a = clients.asked("a", 1_000, &READ());
         assert_eq!(now(&clients, 2_000), (0, 0));
-        clients.heard("a", 3_000, Some(&failed), true);
-        clients.heard("a", 5_000, Some(&failed), false);
+        clients.heard(a, 3_000, Some(&failed), true);
+        clients.heard(a, 5_000, Some(&failed), false);
         assert_eq!(now(&clients, 6_000), (1, 5_000));
         clients.asked("a", 7_000, &READ());
         assert_eq!(now(&clients, 8_000), (1, 7_000));
-        clients.heard("a", 9_000, Some(&Outcome::Stored { version: 1 }), false);
+        clients.heard(a, 9_000, Some(&Outcome::Stored { version: 1 }), false);
         assert_eq!(now(&clients, 9_000), (0, 0));
         assert_eq!(clients.longest_us(9_000), 8_000);
     }
@@ -169,13 +176,13 @@ mod tests {
     #[test]
     fn whoever_waits_for_long_is_without_service_and_whoever_is_idle_is_not() {
         let mut clients = Clients::default();
-        clients.asked("a", 0, &READ());
+        let a = clients.asked("a", 0, &READ());
         assert_eq!(now(&clients, SLOW_US), (0, 0));
         assert_eq!(now(&clients, SLOW_US + 1), (1, SLOW_US + 1));
         let unknown = Outcome::Unknown {
             why: "timed out".into(),
         };
-        clients.heard("a", 600_000, Some(&unknown), false);
+        clients.heard(a, 600_000, Some(&unknown), false);
         assert_eq!(now(&clients, 700_000), (1, 700_000));
         assert_eq!(now(&clients, 600_001 + PAUSE_US), (0, 0));
         clients.asked("a", 2_000_000, &READ());

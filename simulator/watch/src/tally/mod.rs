@@ -46,14 +46,13 @@ const RECENT_US: u64 = 1_000_000;
 /// An operation that waits for its answer.
 #[derive(Debug)]
 struct Asked {
-    client: String,
     service: Service,
     operation: &'static str,
     start_us: u64,
     /// The client did not ask to be kept waiting, so its latency tells of the service.
     is_prompt: bool,
-    /// Of a workload: probes are the harness's own.
-    is_load: bool,
+    /// Place of the client, of a workload: probes are the harness's own.
+    client: Option<usize>,
 }
 
 /// What one service has answered.
@@ -355,12 +354,12 @@ impl Tally {
         let is_load = !client.starts_with(PROBE);
         let (service, operation) = (action.service(), action.operation());
         self.operations.started(service, operation);
-        if is_load {
+        let place = is_load.then(|| {
             self.load_outstanding += 1;
             self.second.asked();
             self.whole.asked();
-            self.clients.asked(client, self.at_us, action);
-        }
+            self.clients.asked(client, self.at_us, action)
+        });
         let answering = self.services.entry(service).or_default();
         if answering.outstanding == 0 {
             // Silence while nobody asks is no outage.
@@ -368,19 +367,18 @@ impl Tally {
         }
         answering.outstanding += 1;
         let asked = Asked {
-            client: client.to_owned(),
             service,
             operation,
             start_us: start_us(intended_us, self.at_us),
             is_prompt: action.wait_ms() == 0,
-            is_load,
+            client: place,
         };
         self.outstanding.insert(op, asked);
     }
 
     fn retried(&mut self, op: u64, before: Option<&Outcome>) {
-        if let Some(asked) = self.outstanding.get(&op).filter(|asked| asked.is_load) {
-            self.clients.heard(&asked.client, self.at_us, before, true);
+        if let Some(client) = self.outstanding.get(&op).and_then(|asked| asked.client) {
+            self.clients.heard(client, self.at_us, before, true);
         }
     }
 
@@ -396,13 +394,12 @@ impl Tally {
             latency_us,
             is_acknowledged: outcome.is_acknowledged(),
         };
-        if asked.is_load {
+        if let Some(client) = asked.client {
             self.load_outstanding = self.load_outstanding.saturating_sub(1);
-            if outcome.is_answer() && self.clients.is_without(&asked.client, self.at_us) {
+            if outcome.is_answer() && self.clients.is_without(client, self.at_us) {
                 self.look();
             }
-            self.clients
-                .heard(&asked.client, self.at_us, Some(outcome), false);
+            self.clients.heard(client, self.at_us, Some(outcome), false);
             self.second.ended(&ended);
             self.whole.ended(&ended);
         }
@@ -424,7 +421,7 @@ impl Tally {
                 self.series.acknowledged(service.name(), latency_us);
                 self.recent.push_back((self.at_us, latency_us));
                 self.forget();
-                self.answered(outcome, asked.is_load);
+                self.answered(outcome, asked.client.is_some());
             }
         }
     }
@@ -565,13 +562,15 @@ impl Tally {
         self.recent.len() as u64 * 1_000_000 / RECENT_US
     }
 
-    /// By nearest rank, of the last second; `per_mille` is 1 to 1,000.
-    pub fn recent_us(&mut self, per_mille: usize) -> Option<u64> {
+    /// By nearest rank, of the last second; each of `per_mille` is 1 to 1,000.
+    pub fn recent_us<const N: usize>(&mut self, per_mille: [usize; N]) -> [Option<u64>; N] {
         self.forget();
         let mut latencies: Vec<u64> = self.recent.iter().filter_map(|(_, us)| *us).collect();
         latencies.sort_unstable();
-        let rank = (latencies.len() * per_mille).div_ceil(1_000);
-        rank.checked_sub(1).map(|index| latencies[index])
+        per_mille.map(|share| {
+            let rank = (latencies.len() * share).div_ceil(1_000);
+            rank.checked_sub(1).map(|index| latencies[index])
+        })
     }
 
     /// Services that are asked and have answered nobody: for how long.

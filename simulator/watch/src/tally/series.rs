@@ -6,15 +6,11 @@
 
 use serde::{Serialize, Serializer};
 
-use hdrhistogram::Histogram;
-
 /// Distance of points in a run of up to ten minutes.
 pub const STEP_US: u64 = 250_000;
 const MOST_POINTS: usize = 2_400;
 /// What was in force before the last so many is forgotten.
 const MOST_BARS: usize = 1_000;
-/// Longer latencies count as this.
-const LONGEST_US: u64 = 3_600_000_000;
 
 /// What happened in a step.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -110,7 +106,8 @@ pub struct Series {
     pub points: Vec<Point>,
     /// What is under way.
     open: Point,
-    latencies: Histogram<u32>,
+    /// Of what is under way; a step is short.
+    latencies: Vec<u64>,
     pub bars: Vec<Bar>,
     /// Changes with every bar that begins or ends.
     pub bars_version: u64,
@@ -120,13 +117,12 @@ pub struct Series {
 
 impl Default for Series {
     fn default() -> Self {
-        let latencies = Histogram::new_with_bounds(1, LONGEST_US, 2);
         Self {
             step_us: STEP_US,
             services: Vec::new(),
             points: Vec::new(),
             open: Point::default(),
-            latencies: latencies.expect("the bounds are apart, and two digits are supported"),
+            latencies: Vec::new(),
             bars: Vec::new(),
             bars_version: 0,
             generation: 0,
@@ -151,7 +147,7 @@ impl Series {
         }
         self.open.acked[place] += 1;
         if let Some(latency_us) = latency_us {
-            self.latencies.saturating_record(latency_us);
+            self.latencies.push(latency_us);
         }
     }
 
@@ -181,11 +177,13 @@ impl Series {
     /// The step that is under way is over, at which it stood so.
     pub(super) fn close(&mut self, depth: Option<u64>, outstanding: u64) {
         let mut point = std::mem::take(&mut self.open);
-        point.latency_us = (!self.latencies.is_empty()).then(|| {
-            let at = |share| self.latencies.value_at_quantile(share);
-            [at(0.5), at(0.95), at(0.99), self.latencies.max()]
+        self.latencies.sort_unstable();
+        point.latency_us = self.latencies.last().map(|longest_us| {
+            let rank = |per_mille: usize| (self.latencies.len() * per_mille).div_ceil(1_000);
+            let at = |per_mille| self.latencies[rank(per_mille) - 1];
+            [at(500), at(950), at(990), *longest_us]
         });
-        self.latencies.reset();
+        self.latencies.clear();
         (point.depth, point.outstanding) = (depth, outstanding);
         self.points.push(point);
         if self.points.len() == MOST_POINTS {

@@ -72,7 +72,7 @@ fn rate_and_percentile_are_those_of_the_last_second() {
     events.push((2_000_000, returned(11, unknown())));
     feed(&mut tally, events);
     assert_eq!(
-        (tally.per_second(), tally.recent_us(990)),
+        (tally.per_second(), tally.recent_us([990])[0]),
         (10, Some(1_000))
     );
     assert_eq!(tally.operations.totals(), [11, 0, 1]);
