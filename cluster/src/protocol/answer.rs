@@ -12,8 +12,8 @@ use super::push::Push;
 use super::refusal;
 use super::reply::{ABSENT, FOREVER, HOLD_MODES, OK, WAITING};
 use crate::state::command::{
-    CacheCommand, Command, Delivery, Lifetime, LockCommand, LockInfo, Query, QueueCommand,
-    QueueInfo, Refusal, Reply, SessionCommand, SessionId, Token, Versioned,
+    CacheCommand, Command, Delivery, Lifetime, ListCommand, LockCommand, LockInfo, Popped, Query,
+    QueueCommand, QueueInfo, Refusal, Reply, SessionCommand, SessionId, Token, Versioned,
 };
 
 /// How much of a frame that fits nothing an error shows.
@@ -136,7 +136,8 @@ fn command_reply(command: &Command, frame: &Frame) -> Option<Reply> {
         Command::Lock(command) => lock_reply(command, frame),
         Command::Queue(command) => queue_reply(command, frame),
         Command::Cache(command) => cache_reply(command, frame),
-        Command::String(_) | Command::Transaction { .. } | Command::List(_) => None,
+        Command::List(command) => list_reply(command, frame),
+        Command::String(_) | Command::Transaction { .. } => None,
     }
 }
 
@@ -213,6 +214,31 @@ fn cache_reply(command: &CacheCommand, frame: &Frame) -> Option<Reply> {
     }
 }
 
+fn list_reply(command: &ListCommand, frame: &Frame) -> Option<Reply> {
+    match (command, frame) {
+        (ListCommand::Push { .. } | ListCommand::Remove { .. }, _) => {
+            Some(Reply::Size(unsigned(frame)?))
+        }
+        (ListCommand::Pop { .. } | ListCommand::Move { .. }, Frame::Null) => {
+            Some(Reply::Popped(None))
+        }
+        (ListCommand::Pop { .. }, _) => {
+            let [key, values] = elements(frame)?;
+            Some(Reply::Popped(Some(Popped {
+                key: bulk(key)?.clone(),
+                values: list(values, |value| bulk(value).cloned())?,
+            })))
+        }
+        (ListCommand::Move { from, .. }, _) => Some(Reply::Popped(Some(Popped {
+            key: from.clone(),
+            values: vec![bulk(frame)?.clone()],
+        }))),
+        (ListCommand::Insert { .. } | ListCommand::Set { .. } | ListCommand::Trim { .. }, _) => {
+            None
+        }
+    }
+}
+
 /// `None`: the frame does not fit the query.
 fn query_reply(query: &Query, frame: &Frame) -> Option<Reply> {
     match query {
@@ -238,14 +264,16 @@ fn query_reply(query: &Query, frame: &Frame) -> Option<Reply> {
                 ttl => Some(u64::try_from(ttl).ok()?),
             },
         }),
+        Query::ListLength { .. } => Some(Reply::Size(unsigned(frame)?)),
+        Query::ListRange { .. } => {
+            Some(Reply::Elements(list(frame, |value| bulk(value).cloned())?))
+        }
         Query::ExpireTime { .. }
         | Query::Keys { .. }
         | Query::Scan { .. }
         | Query::RandomKey { .. }
         | Query::List { .. }
         | Query::ScanOf { .. }
-        | Query::ListLength { .. }
-        | Query::ListRange { .. }
         | Query::ListIndex { .. }
         | Query::ListFind { .. } => None,
     }

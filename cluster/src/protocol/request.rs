@@ -6,11 +6,11 @@
 
 use bytes::BytesMut;
 
-use super::call::ReadMode;
+use super::call::{FOREVER_MS, ReadMode};
 use super::wire::CallWriter;
 use crate::state::command::{
-    CacheCommand, Command, LockCommand, LockMode, NewMessage, Once, Query, QueueCommand,
-    QueueSettings, SessionCommand, SetCondition,
+    CacheCommand, Command, End, ListCommand, LockCommand, LockMode, NewMessage, Once, Query,
+    QueueCommand, QueueSettings, SessionCommand, SetCondition,
 };
 
 /// Appends any command, its name first.
@@ -22,21 +22,18 @@ pub fn encode_call(out: &mut BytesMut, args: &[&[u8]]) {
     call.finish();
 }
 
-/// Appends a write. `receive_wait_ms` is how long a [`QueueCommand::Receive`] waits for
-/// a message, and ignored by all others. An empty list, which is no command (a batch of
-/// no messages, a deletion of no keys), is written all the same and refused by the node.
+/// Appends a write. `poll_ms` is how long a [`QueueCommand::Receive`] waits for a message, and a
+/// [`ListCommand::Pop`] or [`ListCommand::Move`] for a value; ignored by all others. An empty
+/// list, which is no command (a batch of no messages, a deletion of no keys), is written all the
+/// same and refused by the node.
 ///
 /// # Panics
 ///
 /// On [`Command::NewLeader`], [`Command::Expire`] and [`CacheCommand::Touch`], which
-/// only leaders propose; on [`Command::String`], [`Command::List`] and
-/// [`Command::Transaction`], which are for clients of Redis.
-pub fn write_command(
-    out: &mut BytesMut,
-    once: Option<Once>,
-    command: &Command,
-    receive_wait_ms: u64,
-) {
+/// only leaders propose; on [`Command::String`], [`Command::Transaction`],
+/// [`ListCommand::Insert`], [`ListCommand::Set`] and [`ListCommand::Trim`], which are for
+/// clients of Redis.
+pub fn write_command(out: &mut BytesMut, once: Option<Once>, command: &Command, poll_ms: u64) {
     let mut writer = CallWriter::new(out);
     let call = &mut writer;
     if let Some(Once { session, sequence }) = once {
@@ -45,12 +42,13 @@ pub fn write_command(
     match command {
         Command::Session(command) => write_session(call, command),
         Command::Lock(command) => write_lock(call, command),
-        Command::Queue(command) => write_queue(call, command, receive_wait_ms),
+        Command::Queue(command) => write_queue(call, command, poll_ms),
         Command::Cache(command) => write_cache(call, command),
+        Command::List(command) => write_list(call, command, poll_ms),
         Command::NewLeader | Command::Expire { .. } | Command::Raise { .. } => {
             unreachable!("only leaders propose NewLeader, Expire and Raise")
         }
-        Command::String(_) | Command::Transaction { .. } | Command::List(_) => {
+        Command::String(_) | Command::Transaction { .. } => {
             unreachable!("clients of this crate have no use for them")
         }
     }
@@ -77,14 +75,18 @@ pub fn read_query(out: &mut BytesMut, mode: Option<ReadMode>, query: &Query) {
         Query::Lock { name } => call.text("LOCK.INFO").text(name),
         Query::Queue { queue } => call.text("QUEUE.INFO").text(queue),
         Query::Session { session } => call.option("SESSION.TTL", *session),
+        Query::ListLength { key } => call.text("LLEN").bytes(key),
+        Query::ListRange { key, first, last } => call
+            .text("LRANGE")
+            .bytes(key)
+            .integer(*first)
+            .integer(*last),
         Query::ExpireTime { .. }
         | Query::Keys { .. }
         | Query::Scan { .. }
         | Query::RandomKey { .. }
         | Query::List { .. }
         | Query::ScanOf { .. }
-        | Query::ListLength { .. }
-        | Query::ListRange { .. }
         | Query::ListIndex { .. }
         | Query::ListFind { .. } => {
             unreachable!("clients of this crate have no use for them")
@@ -286,4 +288,70 @@ fn write_cache(call: &mut CallWriter, command: &CacheCommand) {
         CacheCommand::Flush => call.text("FLUSHALL"),
         CacheCommand::Touch { .. } => unreachable!("only leaders propose Touch"),
     };
+}
+
+/// A pop is of several lists, whose answer names the one that was popped.
+fn write_list(call: &mut CallWriter, command: &ListCommand, poll_ms: u64) {
+    match command {
+        ListCommand::Push {
+            key,
+            values,
+            end,
+            if_present,
+        } => {
+            let name = match (end, if_present) {
+                (End::Left, false) => "LPUSH",
+                (End::Right, false) => "RPUSH",
+                (End::Left, true) => "LPUSHX",
+                (End::Right, true) => "RPUSHX",
+            };
+            call.text(name).bytes(key).list(values);
+        }
+        ListCommand::Pop { keys, end, count } => {
+            match poll_ms {
+                0 => call.text("LMPOP"),
+                poll_ms => call.text("BLMPOP").text(&seconds(poll_ms)),
+            };
+            call.number(keys.len() as u64).list(keys);
+            call.text(end_name(*end)).option("COUNT", *count);
+        }
+        ListCommand::Move {
+            from,
+            to,
+            take,
+            put,
+        } => {
+            call.text(if poll_ms > 0 { "BLMOVE" } else { "LMOVE" });
+            call.bytes(from).bytes(to);
+            call.text(end_name(*take)).text(end_name(*put));
+            if poll_ms > 0 {
+                call.text(&seconds(poll_ms));
+            }
+        }
+        ListCommand::Remove { key, count, value } => {
+            call.text("LREM").bytes(key).integer(*count).bytes(value);
+        }
+        ListCommand::Insert { .. } | ListCommand::Set { .. } | ListCommand::Trim { .. } => {
+            unreachable!("clients of this crate have no use for them")
+        }
+    }
+}
+
+fn end_name(end: End) -> &'static str {
+    match end {
+        End::Left => "LEFT",
+        End::Right => "RIGHT",
+    }
+}
+
+/// How long to wait, as Redis has it: a decimal of seconds, which is rounded up to a millisecond.
+/// Half a millisecond less, so that no rounding of a decimal makes it one more.
+fn seconds(wait_ms: u64) -> String {
+    match wait_ms {
+        FOREVER_MS => "0".into(),
+        wait_ms => {
+            let less_ms = wait_ms - 1;
+            format!("{}.{:03}5", less_ms / 1_000, less_ms % 1_000)
+        }
+    }
 }

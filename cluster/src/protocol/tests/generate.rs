@@ -198,12 +198,43 @@ fn cache_command() -> impl Strategy<Value = CacheCommand> {
     ]
 }
 
+fn end() -> impl Strategy<Value = End> {
+    prop_oneof![Just(End::Left), Just(End::Right)]
+}
+
+fn list_command() -> impl Strategy<Value = ListCommand> {
+    prop_oneof![
+        (bytes(), vec(bytes(), 1..14), end(), any::<bool>()).prop_map(
+            |(key, values, end, if_present)| ListCommand::Push {
+                key,
+                values,
+                end,
+                if_present,
+            }
+        ),
+        (vec(bytes(), 1..14), end(), 1..=i64::MAX as u64)
+            .prop_map(|(keys, end, count)| ListCommand::Pop { keys, end, count }),
+        (bytes(), bytes(), end(), end()).prop_map(|(from, to, take, put)| ListCommand::Move {
+            from,
+            to,
+            take,
+            put,
+        }),
+        (bytes(), any::<i64>(), bytes()).prop_map(|(key, count, value)| ListCommand::Remove {
+            key,
+            count,
+            value
+        }),
+    ]
+}
+
 pub(super) fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         session_command().prop_map(Command::Session),
         lock_command().prop_map(Command::Lock),
         queue_command().prop_map(Command::Queue),
         cache_command().prop_map(Command::Cache),
+        list_command().prop_map(Command::List),
     ]
 }
 
@@ -215,6 +246,12 @@ pub(super) fn query() -> impl Strategy<Value = Query> {
         name().prop_map(|name| Query::Lock { name }),
         name().prop_map(|queue| Query::Queue { queue }),
         any::<u64>().prop_map(|session| Query::Session { session }),
+        bytes().prop_map(|key| Query::ListLength { key }),
+        (bytes(), any::<i64>(), any::<i64>()).prop_map(|(key, first, last)| Query::ListRange {
+            key,
+            first,
+            last
+        }),
     ]
 }
 
@@ -291,6 +328,24 @@ pub(super) fn reply_to(command: &Command) -> BoxedStrategy<Reply> {
         Command::Cache(CacheCommand::Expire { .. }) => {
             any::<bool>().prop_map(Reply::LifetimeSet).boxed()
         }
+        Command::List(ListCommand::Push { .. } | ListCommand::Remove { .. }) => {
+            figure().prop_map(Reply::Size).boxed()
+        }
+        Command::List(ListCommand::Pop { .. }) => of((bytes(), vec(bytes(), 1..5)))
+            .prop_map(|popped| Reply::Popped(popped.map(|(key, values)| Popped { key, values })))
+            .boxed(),
+        Command::List(ListCommand::Move { from, .. }) => {
+            let key = from.clone();
+            of(bytes())
+                .prop_map(move |value| {
+                    let key = key.clone();
+                    Reply::Popped(value.map(|value| Popped {
+                        key,
+                        values: vec![value],
+                    }))
+                })
+                .boxed()
+        }
         _ => Just(Reply::Done).boxed(),
     }
 }
@@ -355,6 +410,8 @@ pub(super) fn answer_to(query: &Query) -> BoxedStrategy<Reply> {
         Query::Session { .. } => of(figure())
             .prop_map(|ttl_ms| Reply::SessionInfo { ttl_ms })
             .boxed(),
+        Query::ListLength { .. } => figure().prop_map(Reply::Size).boxed(),
+        Query::ListRange { .. } => vec(bytes(), 0..5).prop_map(Reply::Elements).boxed(),
         other => unreachable!("this crate's client does not ask {other:?}"),
     }
 }

@@ -9,7 +9,7 @@ use crate::protocol::{
     next_frame, parse, read_query, write_command,
 };
 use crate::state::LONGEST_MS;
-use crate::state::command::{Command, Query, QueueCommand, Reply};
+use crate::state::command::{Command, ListCommand, Query, QueueCommand, Reply};
 
 /// The call that a client's bytes are understood as; nothing may be left over.
 fn understood(stream: &mut BytesMut) -> Call {
@@ -50,6 +50,10 @@ fn query_and_answer() -> impl Strategy<Value = (Query, Reply)> {
     })
 }
 
+fn poll_ms() -> impl Strategy<Value = u64> {
+    prop_oneof![0..10_000_u64, 0..=LONGEST_MS]
+}
+
 fn any_frame() -> impl Strategy<Value = BytesFrame> {
     let leaf = prop_oneof![
         Just(BytesFrame::Null),
@@ -67,11 +71,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1024))]
 
     #[test]
-    fn commands(command in command(), once in once(), receive_wait_ms in 0..=LONGEST_MS) {
+    fn commands(command in command(), once in once(), poll_ms in poll_ms()) {
         let mut stream = BytesMut::new();
-        write_command(&mut stream, once, &command, receive_wait_ms);
-        let receives = matches!(command, Command::Queue(QueueCommand::Receive { .. }));
-        let wait_ms = if receives { receive_wait_ms } else { 0 };
+        write_command(&mut stream, once, &command, poll_ms);
+        let wait_ms = match command {
+            Command::Queue(QueueCommand::Receive { .. })
+            | Command::List(ListCommand::Pop { .. } | ListCommand::Move { .. }) => poll_ms,
+            _ => 0,
+        };
         let call = understood(&mut stream);
         let Call::Write { style, .. } = call else { panic!("{call:?} is no write") };
         prop_assert_eq!(call, Call::Write { once, command, style, wait_ms });
@@ -120,7 +127,9 @@ proptest! {
         let outcome = decode_reply(&command, frame.clone());
         prop_assert!(!(is_error && outcome.is_ok()));
         if let Ok(reply) = outcome {
-            prop_assert_eq!(answered(&command, ReplyStyle::Full, &reply), Ok(reply));
+            let moves = matches!(&command, Command::List(ListCommand::Move { .. }));
+            let style = if moves { ReplyStyle::Bulk } else { ReplyStyle::Full };
+            prop_assert_eq!(answered(&command, style, &reply), Ok(reply));
         }
         if let Ok(reply) = decode_reply(&query, frame) {
             let single = matches!(&query, Query::Get { keys } if keys.len() == 1);
