@@ -4,7 +4,7 @@
 //! the serve phase is enough, if only by a refusal that the service's rules demand (a queue is
 //! full): how fast it is, `services_served` judges of all clients together.
 //!
-//! Not checked: a client that asks once and gives up within [`PATIENCE_US`], perhaps on a dead
+//! Not checked: operations whose client hung up on purpose; a client that asks once and gives up within [`PATIENCE_US`], perhaps on a dead
 //! connection, and clients that vanished before they were answered.
 
 use std::collections::BTreeMap;
@@ -23,7 +23,9 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
         // One that never returned is of a client that vanished, as some are meant to.
         // Probes give up so early that a slow answer is none to them.
         let is_asked = operation.action.is_remote()
-            && operation.outcome.is_some()
+            && operation
+                .outcome
+                .is_some_and(|outcome| !outcome.is_unheard())
             && !operation.client.starts_with(PROBE);
         if is_asked && view.in_phase(operation, Phase::Serve) {
             let key = (operation.client, operation.action.service());
@@ -114,6 +116,18 @@ mod tests {
         run.call("queue-2", receive("q"), nothing());
         run.call("lock-1", acquire("a", 1), granted(10));
         run.invoke("lock-2", acquire_waiting("a", 2, 500));
+        run.phase(Phase::Audit);
+        passes(check, &run.end());
+    }
+
+    /// A worker that hangs up while it waits was not denied anything.
+    #[test]
+    fn a_client_that_hangs_up_is_not_unserved() {
+        let mut run = healed();
+        run.call("cache-1", get("k"), absent());
+        let waiting = run.invoke("cache-worker-1", list_wait("l", 5_000));
+        run.at(4_000)
+            .returns(waiting, squall_history::Outcome::not_awaited());
         run.phase(Phase::Audit);
         passes(check, &run.end());
     }

@@ -6,7 +6,7 @@
 //! Source: Gray & Cheriton, "Leases" (1989). A session that was renewed last at t must be
 //! gone by t + TTL + [`GRACE_US`]. Time without a leader counts for nobody, and a new leader
 //! gives every session its TTL again, so the bound counts from the last change of leader or
-//! fault at the earliest. Evidence is a look at the lock that shows the session as holder or
+//! fault at the earliest, if only one during a look that was on its way. Evidence is a look at the lock that shows the session as holder or
 //! waiter after that.
 //!
 //! Judged are sessions that may have left a lock held or waited for, if there is evidence
@@ -68,7 +68,8 @@ fn gone_before(
 ) -> Option<u64> {
     let session = view.locks.sessions.get(&number)?;
     let (ttl_us, renewed_us) = renewals.last(session, number)?;
-    let from_us = renewed_us.max(view.calm_since_us(operation.invoked_us));
+    let answered_us = operation.returned_us.unwrap_or(operation.invoked_us);
+    let from_us = renewed_us.max(view.calm_since_us(answered_us));
     let lives_us = view.longest_us(from_us, operation.invoked_us, ttl_us);
     let gone_us = from_us.saturating_add(lives_us).saturating_add(GRACE_US);
     (operation.invoked_us > gone_us).then_some(gone_us)
@@ -206,8 +207,14 @@ mod tests {
                 .call("lock-1", KeepAlive { session: 5 }, Alive)
                 .at(3200),
         );
-        let commit = FirstCommit { term: 2, index: 50 };
-        look(vanished().at(2500).node("node-2", commit).at(5000));
+        let commit = || FirstCommit { term: 2, index: 50 };
+        look(vanished().at(2500).node("node-2", commit()).at(5000));
+        let mut run = vanished();
+        let waiting = run.at(5000).invoke("w", inspect("a"));
+        run.at(5500).node("node-2", commit());
+        run.at(5510)
+            .returns(waiting, line(&[holder(5, 10, false)], &[]));
+        not_judged(check, &run.end(), "no locks that dead sessions left");
     }
 
     #[test]

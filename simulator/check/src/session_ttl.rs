@@ -119,6 +119,16 @@ impl Pause {
             Pause::Leadership(_) => until_us,
             Pause::QuorumLoss { spell, lease_us } => {
                 let over_us = spell.until_us.min(now_us);
+                let lease_ends_us = spell.from_us.saturating_add(view.longest_us(
+                    spell.from_us,
+                    over_us,
+                    *lease_us,
+                ));
+                if until_us <= lease_ends_us {
+                    // Its time may have been over before log time stood, and the leader may have
+                    // had that in its log, which the next one then commits.
+                    return until_us;
+                }
                 // For a lease at its beginning, and from when the first call was sent that was
                 // answered: it may have been on its way for nearly as long.
                 let ran_us = view.longest_us(spell.from_us, over_us, 2 * lease_us);
@@ -361,6 +371,22 @@ mod tests {
         // It had not come to a stand, or nobody knows.
         passes(check, &gone_at(5510, Some(6000)));
         passes(check, &gone_at(5510, None));
+    }
+
+    /// Log time went on for a lease, and the session ended before it stood.
+    #[test]
+    fn a_session_that_ends_within_the_lease_of_a_leader_without_a_quorum() {
+        let gone = |lost_ms| {
+            let mut run = Run::new();
+            run.setup(Some(600), &[]);
+            run.members(&["node-1", "node-2", "node-3"]);
+            let opening = Action::OpenSession { ttl_ms: 2000 };
+            run.at(100).call("lock-1", opening, Session { session: 5 });
+            run.at(lost_ms).stopped("node-2").stopped("node-3");
+            gone_at(run, 5500, 5500, 5510)
+        };
+        passes(check, &gone(1600));
+        fails(check, &gone(500), "too early");
     }
 
     /// The leader goes with the quorum, and the next one gives sessions their TTL again.
