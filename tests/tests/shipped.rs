@@ -51,6 +51,7 @@ mod without_planted_bugs {
         flapping_link: "flapping-link";
         leader_kill: "leader-kill";
         leader_pause: "leader-pause";
+        lists: "lists";
         lossy_network: "lossy-network";
         membership_churn: "membership-churn";
         minority_partition: "minority-partition";

@@ -74,7 +74,8 @@ fn moment_of(kind: &EventKind) -> Option<Trigger> {
                 | Outcome::Published { .. }
                 | Outcome::Settled { valid: true }
                 | Outcome::Stored { .. }
-                | Outcome::Counted { .. },
+                | Outcome::Counted { .. }
+                | Outcome::Popped { value: Some(_) },
             ..
         } => Some(Trigger::Acknowledgement),
         _ => None,

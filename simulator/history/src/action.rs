@@ -10,6 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::action_table::operations;
 use super::{Name, Outcome, Service};
 
 /// What an operation does to the state of its service.
@@ -33,6 +34,23 @@ pub struct OperationInfo {
     pub by_share: bool,
 }
 
+/// An end of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ListEnd {
+    Left,
+    Right,
+}
+
+impl fmt::Display for ListEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ListEnd::Left => "left",
+            ListEnd::Right => "right",
+        })
+    }
+}
+
 /// An operation of a service that does not ship with Squall.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Call {
@@ -44,91 +62,6 @@ pub struct Call {
     pub key: Option<String>,
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub arguments: Value,
-}
-
-macro_rules! operations {
-    ($(
-        $(#[$doc:meta])*
-        $service:ident $class:ident $name:literal $(of $key:ident)? $(by $share:ident)? => $variant:ident {
-            $( $(#[$attribute:meta])* $field:ident: $type:ty ),* $(,)?
-        }
-        answered by $answer:pat $(if $guard:expr)?,
-        says $words:expr;
-    )*) => {
-        /// What a client asks. Every written value is unique within a run.
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-        #[serde(tag = "f")]
-        pub enum Action {
-            $(
-                $(#[$doc])*
-                #[serde(rename = $name)]
-                $variant { $( $(#[$attribute])* $field: $type ),* },
-            )*
-            /// Of a service from outside.
-            #[serde(rename = "call")]
-            Call(Call),
-        }
-
-        /// The operations of the services that ship.
-        pub const OPERATIONS: &[OperationInfo] = &[$(
-            OperationInfo {
-                service: Service::$service,
-                name: $name,
-                class: OperationClass::$class,
-                by_share: !<[&str]>::is_empty(&[$(stringify!($share))?]),
-            }
-        ),*];
-
-        impl Action {
-            /// Its row of the table.
-            pub fn info(&self) -> OperationInfo {
-                match self {
-                    $(Action::$variant { .. } => OperationInfo {
-                        service: Service::$service,
-                        name: $name,
-                        class: OperationClass::$class,
-                        by_share: !<[&str]>::is_empty(&[$(stringify!($share))?]),
-                    },)*
-                    Action::Call(call) => OperationInfo {
-                        service: call.service,
-                        name: call.operation.text(),
-                        class: call.class,
-                        by_share: false,
-                    },
-                }
-            }
-
-            /// The lock, queue or key that it is about, if it is about one.
-            pub fn key(&self) -> Option<&str> {
-                match self {
-                    $($(Action::$variant { $key, .. } => Some($key),)?)*
-                    Action::Call(call) => call.key.as_deref(),
-                    _ => None,
-                }
-            }
-
-            /// Whether `outcome`, which is no failure, can answer it.
-            #[allow(unused_variables)]
-            fn takes(&self, outcome: &Outcome) -> bool {
-                match self {
-                    $(Action::$variant { $($field),* } => matches!(outcome, $answer $(if $guard)?),)*
-                    Action::Call(_) => matches!(outcome, Outcome::Answered { .. }),
-                }
-            }
-        }
-
-        /// For a reader who knows neither the history file nor the code.
-        impl fmt::Display for Action {
-            #[allow(unused_variables)]
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let words = match self {
-                    $(Action::$variant { $($field),* } => $words,)*
-                    Action::Call(call) => call.to_string(),
-                };
-                f.write_str(&words)
-            }
-        }
-    };
 }
 
 operations! {
@@ -320,6 +253,61 @@ operations! {
     Cache Write "increment" of key => Increment { key: String, by: i64 }
     answered by Outcome::Counted { .. },
     says format!("add {by} to {key}");
+
+    /// Adds a value at an end of a list.
+    Cache Write "list_push" of list => ListPush { list: String, value: String, end: ListEnd }
+    answered by Outcome::Length { .. },
+    says format!("push {value} at the {end} of {list}");
+
+    Cache Write "list_pop" of list => ListPop { list: String, end: ListEnd }
+    answered by Outcome::Popped { .. },
+    says format!("pop at the {end} of {list}");
+
+    /// Pops, and waits for a value if there is none.
+    Cache Write "list_blocking_pop" of list => ListBlockingPop {
+        list: String,
+        end: ListEnd,
+        wait_ms: u64,
+    }
+    answered by Outcome::Popped { .. },
+    says format!("pop at the {end} of {list}, waiting for up to {wait_ms} ms");
+
+    /// Takes a value from one list, and adds it to another or the same.
+    Cache Write "list_move" of from => ListMove {
+        from: String,
+        take: ListEnd,
+        to: String,
+        put: ListEnd,
+    }
+    answered by Outcome::Popped { .. },
+    says format!("move from the {take} of {from} to the {put} of {to}");
+
+    /// Moves, and waits for a value if there is none.
+    Cache Write "list_blocking_move" of from => ListBlockingMove {
+        from: String,
+        take: ListEnd,
+        to: String,
+        put: ListEnd,
+        wait_ms: u64,
+    }
+    answered by Outcome::Popped { .. },
+    says format!(
+        "move from the {take} of {from} to the {put} of {to}, waiting for up to {wait_ms} ms"
+    );
+
+    /// Takes a value out of a list, wherever it is in it; answered with how many there were.
+    Cache Write "list_remove" of list => ListRemove { list: String, value: String }
+    answered by Outcome::Length { .. },
+    says format!("remove {value} from {list}");
+
+    Cache Read "list_length" of list => ListLength { list: String }
+    answered by Outcome::Length { .. },
+    says format!("ask how many values {list} has");
+
+    /// Reads a whole list.
+    Cache Read "list_range" of list => ListRange { list: String }
+    answered by Outcome::Elements { .. },
+    says format!("read {list} from left to right");
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -381,9 +369,27 @@ impl Action {
     /// How long the client asks to be kept waiting for what is not there yet.
     pub fn wait_ms(&self) -> u64 {
         match self {
-            Action::Acquire { wait_ms, .. } | Action::Receive { wait_ms, .. } => *wait_ms,
+            Action::Acquire { wait_ms, .. }
+            | Action::Receive { wait_ms, .. }
+            | Action::ListBlockingPop { wait_ms, .. }
+            | Action::ListBlockingMove { wait_ms, .. } => *wait_ms,
             _ => 0,
         }
+    }
+
+    /// Whether it is about lists, which are judged by themselves.
+    pub fn is_of_list(&self) -> bool {
+        matches!(
+            self,
+            Action::ListPush { .. }
+                | Action::ListPop { .. }
+                | Action::ListBlockingPop { .. }
+                | Action::ListMove { .. }
+                | Action::ListBlockingMove { .. }
+                | Action::ListRemove { .. }
+                | Action::ListLength { .. }
+                | Action::ListRange { .. }
+        )
     }
 
     /// Whether the cluster is asked at all: what a client answers itself says nothing about

@@ -10,6 +10,7 @@
 //! "Linearizability" (1990).
 
 mod action;
+mod action_table;
 mod backend_info;
 pub mod event;
 pub mod jsonl;
@@ -21,7 +22,9 @@ pub mod resources;
 mod service;
 pub mod window;
 
-pub use action::{Action, Call, OPERATIONS, OperationClass, OperationInfo, operation_names};
+pub use action::{
+    Action, Call, ListEnd, OPERATIONS, OperationClass, OperationInfo, operation_names,
+};
 pub use backend_info::BackendInfo;
 pub use event::{
     Event, EventKind, FaultEvent, FaultStatus, HarnessEvent, LoadEvent, LoadUnit, NodeEvent, Phase,

@@ -76,6 +76,19 @@ pub enum Outcome {
     Size {
         entries: u64,
     },
+    /// How many values a list has, after a push; of a removal, how many it took out.
+    Length {
+        values: u64,
+    },
+    /// What was taken from a list; nothing if it was empty, or a wait was over.
+    Popped {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        value: Option<String>,
+    },
+    /// A list, from left to right.
+    Elements {
+        values: Vec<String>,
+    },
     /// What an operation of a service from outside was answered.
     Answered {
         value: Value,

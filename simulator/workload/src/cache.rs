@@ -1,5 +1,7 @@
 //! The cache: clients get, set, and now and then compare and set.
 //!
+//! Lists, which are values of the cache as well, are in [`lists`].
+//!
 //! As the workload's mix says, some writes count on keys of their own, exactly once; some
 //! operations are on keys with a lifetime; keys may be evicted; and reads are served by
 //! lease, or by one node that may be behind. The audit reads every key that lasts.
@@ -18,7 +20,10 @@ use super::driver::Extras;
 use super::keys::{counter_name, get, key_name, volatile_name};
 use super::reader::Reader;
 use super::service::{Probe, Role, Service};
-use super::{Audit, Client, LocalFuture, Over, chance, near, random_duration, records, sometimes};
+use super::{
+    Audit, Client, LocalFuture, Over, cache_audit, chance, lists, near, random_duration, records,
+    sometimes,
+};
 use squall_history::{self as history, Action, Found, Outcome};
 use squall_plan::plan::{CacheMix, WorkloadKind, WorkloadPlan};
 
@@ -33,7 +38,13 @@ impl Service for Cache {
         let WorkloadKind::Cache { clients, mix, .. } = &workload.kind else {
             unreachable!("a cache client has a cache workload")
         };
-        vec![Role::of_load("", *clients), Role::beside("near", mix.near)]
+        let workers = mix.lists.map_or(0, |lists| lists.workers);
+        let workers = Role {
+            rests: false,
+            ..Role::beside("worker", workers)
+        };
+        let near = Role::beside("near", mix.near);
+        vec![Role::of_load("", *clients), near, workers]
     }
 
     fn run(&self, role: &'static str, client: Client) -> LocalFuture<'static, ()> {
@@ -42,6 +53,8 @@ impl Service for Cache {
         };
         match role {
             "near" => Box::pin(near::run(client)),
+            "worker" => Box::pin(lists::run_worker(client)),
+            _ if mix.lists.is_some() => Box::pin(lists::run(client)),
             _ if mix.records.is_some() => Box::pin(records::run(client)),
             _ => Box::pin(run(client, mix)),
         }
@@ -53,9 +66,11 @@ impl Service for Cache {
 
     fn audit<'a>(&'a self, audit: &'a mut Audit) -> LocalFuture<'a, ()> {
         Box::pin(async {
-            let reads = keys(audit).into_iter().map(get).collect();
-            audit.read_all(reads).await;
-            if let Some(capacity) = capacity(audit) {
+            let reads = cache_audit::keys(audit).into_iter().map(get);
+            let ranges = cache_audit::lists(audit).into_iter();
+            let ranges = ranges.map(|list| Action::ListRange { list });
+            audit.read_all(reads.chain(ranges).collect()).await;
+            if let Some(capacity) = cache_audit::capacity(audit) {
                 audit.ask(Action::CacheSize { capacity }).await;
             }
         })
@@ -64,6 +79,9 @@ impl Service for Cache {
 
 /// What a node is asked; `bytes` is the size of a value whose action does not hold it.
 pub(super) fn asked(action: &Action, bytes: u64) -> Asked {
+    if action.is_of_list() {
+        return lists::asked(action);
+    }
     let set =
         |key: &str, value: &str, bytes: u64, ttl_ms: Option<u64>, condition| CacheCommand::Set {
             key: name(key),
@@ -126,6 +144,9 @@ fn name(key: &str) -> Bytes {
 
 /// What a reply says in the terms of the history; back if it answers something else.
 pub(super) fn answer(action: &Action, reply: Reply) -> Result<Outcome, Reply> {
+    if action.is_of_list() {
+        return lists::answer(reply);
+    }
     Ok(match (reply, action) {
         (Reply::Values(values), Action::GetMany { .. }) => Outcome::Values {
             values: values.iter().map(|value| found(value.as_ref())).collect(),
@@ -411,39 +432,4 @@ impl Probe for CacheProbe {
         };
         Box::pin(client.ask(None, set))
     }
-}
-
-/// The keys that do not vanish by themselves.
-fn keys(audit: &Audit) -> Vec<String> {
-    let mut names = Vec::new();
-    for workload in audit.workloads(history::Service::Cache) {
-        if let WorkloadKind::Cache { keys, mix, .. } = &workload.kind {
-            let numbers = || 0..(*keys).max(1);
-            if mix.records.is_some() {
-                let used = &audit.client.context.records;
-                let used = used.borrow().get(&workload.name).copied();
-                let numbers = 0..used.unwrap_or(0);
-                names.extend(numbers.map(|number| key_name(&workload.name, number)));
-                continue;
-            }
-            let lasts = mix.fill_us.is_none() || mix.fill_ttl_ms.is_none();
-            if !mix.evicted && lasts && mix.rounds == 0 {
-                names.extend(numbers().map(|number| key_name(&workload.name, number)));
-            }
-            if mix.increments_ppm > 0 || mix.rounds > 0 {
-                names.extend(numbers().map(|number| counter_name(&workload.name, number)));
-            }
-        }
-    }
-    names.extend(audit.probes(history::Service::Cache));
-    names
-}
-
-/// How many keys the cache may hold, where a workload tries it.
-fn capacity(audit: &Audit) -> Option<u64> {
-    let mut workloads = audit.workloads(history::Service::Cache);
-    workloads.find_map(|workload| match &workload.kind {
-        WorkloadKind::Cache { mix, .. } if mix.evicted => Some(mix.capacity),
-        _ => None,
-    })
 }

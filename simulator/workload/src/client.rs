@@ -18,7 +18,7 @@ use squall_plan::plan::{OwnWorkload, Pacing, Payload, Seed, WorkloadKind, Worklo
 /// Even an impatient client takes a moment, or an idle service would be asked without end.
 const STORM_REST: Duration = Duration::from_millis(1);
 /// A client that does not wait for an answer goes on after this long: enough to have sent.
-const UNHEARD: Duration = Duration::from_millis(1);
+pub(super) const UNHEARD: Duration = Duration::from_millis(1);
 
 /// The workload is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -311,13 +311,8 @@ impl Client {
         self.connection.send(request).await
     }
 
-    /// Sends an operation, and does not wait for the answer.
-    pub(super) async fn send_unheard(&mut self, action: &Action, extras: Extras<'_>) -> Outcome {
-        self.send_briefly(action, extras, UNHEARD).await
-    }
-
     /// Sends an operation, and waits for the answer no longer than `patience`.
-    async fn send_briefly(
+    pub(super) async fn send_briefly(
         &mut self,
         action: &Action,
         extras: Extras<'_>,

@@ -17,7 +17,7 @@ use std::time::Duration;
 use squall_cluster::state::command::Once;
 
 use super::asked::NO_SESSION;
-use super::client::Session;
+use super::client::{Session, UNHEARD};
 use super::driver::Extras;
 use super::{Client, random_duration, sometimes};
 use squall_history::{Action, Outcome};
@@ -27,6 +27,8 @@ use squall_plan::plan::Retries;
 const GIVE_UP: Duration = Duration::from_secs(20);
 /// Rest between attempts.
 const REST: Duration = Duration::from_millis(20);
+/// By then, who waits for a list may have been given something that he does not hear of.
+const LONGEST_PATIENCE: Duration = Duration::from_millis(200);
 /// Of sessions that outlive any run.
 const TTL_MS: u64 = 600_000;
 
@@ -50,6 +52,14 @@ impl Client {
         })
     }
 
+    /// How long an answer is waited for that is to be lost.
+    fn patience(&mut self, action: &Action) -> Duration {
+        if !action.is_of_list() || action.wait_ms() == 0 {
+            return UNHEARD;
+        }
+        random_duration(&mut self.rng, UNHEARD, LONGEST_PATIENCE)
+    }
+
     /// Sends a write until its outcome is known, and records it as one operation. The extras
     /// say what it repeats.
     pub(super) async fn ask_until_known(
@@ -64,7 +74,8 @@ impl Client {
         let mut uncertain = false;
         if sometimes(&mut self.rng, retries.ppm) {
             // Whatever came back, it was not heard.
-            self.send_unheard(&action, extras).await;
+            let patience = self.patience(&action);
+            self.send_briefly(&action, extras, patience).await;
             uncertain = true;
             let (min, max) = (retries.after_min_us, retries.after_max_us);
             let [min, max] = [min, max].map(Duration::from_micros);

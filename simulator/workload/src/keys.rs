@@ -15,6 +15,10 @@ pub(super) fn counter_name(workload: &str, number: u64) -> String {
     format!("{workload}-count-{number}")
 }
 
+pub(super) fn list_name(workload: &str, number: u64) -> String {
+    format!("{workload}-list-{number}")
+}
+
 pub(super) fn get(key: String) -> Action {
     Action::Get { key, lease: false }
 }

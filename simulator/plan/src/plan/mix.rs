@@ -6,6 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Access;
+use super::list_mix::ListMix;
+use super::parts::joined;
 use squall_fault::text::{duration_text, share_text};
 
 /// Operations of which the client loses the answer, and which it sends again.
@@ -116,6 +118,9 @@ pub struct CacheMix {
     /// Each client counts on every key so many times; 0: clients do as the rest says.
     #[serde(default)]
     pub rounds: u64,
+    /// Lists instead of keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lists: Option<ListMix>,
 }
 
 /// What is done with records, which add up to one million; all are new when inserted, and
@@ -152,12 +157,6 @@ fn is_none(share_ppm: &u32) -> bool {
 
 fn is_one(number: &u64) -> bool {
     *number == 1
-}
-
-/// `, what` for each that is so.
-fn joined(parts: &[(bool, String)]) -> String {
-    let joined = parts.iter().filter(|(is_so, _)| *is_so);
-    joined.map(|(_, what)| format!(", {what}")).collect()
 }
 
 impl Retries {
@@ -288,7 +287,8 @@ impl CacheMix {
                 format!("each counts {} times on every key", self.rounds),
             ),
         ];
-        joined(&parts) + &self.records_text() + &self.access.text()
+        let lists = self.lists.as_ref().map(ListMix::text);
+        joined(&parts) + &self.records_text() + &lists.unwrap_or_default() + &self.access.text()
     }
 
     fn fill_text(&self) -> String {

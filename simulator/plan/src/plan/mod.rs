@@ -10,8 +10,10 @@
 mod chaos;
 mod generator;
 mod hardware;
+mod list_mix;
 pub mod load;
 mod mix;
+mod parts;
 mod region;
 mod resolve;
 pub mod seed;
@@ -26,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::scenario::{Scenario, ScenarioError};
 pub use hardware::{Costs, ProcessorPlan, Quantiles};
+pub use list_mix::ListMix;
 pub use load::{LoadPlan, LoadStepPlan, LoadUnit, StressPlan};
 pub use mix::{CacheMix, ExactlyOnce, LockMix, QueueMix, ReadMode, Records, Retries};
 pub use region::{RegionLink, RegionPlan};

@@ -7,9 +7,9 @@ use super::generator::ChaosOptions;
 use super::load::load;
 use super::region::regions;
 use super::{
-    Access, BaselinePlan, Budget, CacheMix, ClockPlan, ClusterPlan, DiskPlan, LoadPlan, LoadUnit,
-    LockMix, NetworkPlan, OwnWorkload, Pacing, Payload, PhasePlan, Plan, PlannedFault, ProbePlan,
-    ProcessorPlan, Quantiles, QueueMix, ReadMode, Records, Retries, Seed, WorkloadKind,
+    Access, BaselinePlan, Budget, CacheMix, ClockPlan, ClusterPlan, DiskPlan, ListMix, LoadPlan,
+    LoadUnit, LockMix, NetworkPlan, OwnWorkload, Pacing, Payload, PhasePlan, Plan, PlannedFault,
+    ProbePlan, ProcessorPlan, Quantiles, QueueMix, ReadMode, Records, Retries, Seed, WorkloadKind,
     WorkloadPlan,
 };
 use crate::scenario::hardware::{self, Hardware};
@@ -307,7 +307,29 @@ fn cache_mix(workload: &Workload, capacity: u64) -> CacheMix {
             }
         }),
         rounds: written(&workload.rounds, 0),
+        lists: list_mix(workload),
     }
+}
+
+fn list_mix(workload: &Workload) -> Option<ListMix> {
+    let lists = workload.lists.as_ref()?.get_ref();
+    let (work_min, work_max) = workload.work();
+    let share = |share| written(share, Share(0)).0;
+    Some(ListMix {
+        push_ppm: lists.push.0,
+        pop_ppm: lists.pop.0,
+        move_ppm: lists.moves.0,
+        length_ppm: lists.length.0,
+        range_ppm: lists.range.0,
+        workers: written(&workload.workers, 0),
+        wait_ms: workload.wait().ms(),
+        moved_ppm: share(&workload.moved),
+        cancel_ppm: share(&workload.cancel),
+        reversed_ppm: share(&workload.reversed),
+        numbered: workload.exactly_once.is_some(),
+        work_min_us: work_min.us(),
+        work_max_us: work_max.us(),
+    })
 }
 
 fn access(workload: &Workload) -> Access {

@@ -20,6 +20,11 @@ pub(super) fn problem(place: Place, message: impl Into<String>) -> Checked {
     })
 }
 
+/// Where a key was written, if it was.
+pub(super) fn place<T>(value: &Option<Spanned<T>>) -> Option<Place> {
+    value.as_ref().map(Spanned::span)
+}
+
 /// The first of the places that the author wrote.
 pub(super) fn written_place(places: &[Place]) -> Place {
     let written = places.iter().find(|place| place.end > 0);

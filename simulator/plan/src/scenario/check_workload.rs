@@ -3,13 +3,13 @@
 use toml::Spanned;
 
 use super::bounds::{
-    Checked, Place, check_bounds, check_count, check_least, check_most, check_whole_ms, problem,
-    time, written_place,
+    Checked, Place, check_bounds, check_count, check_least, check_most, check_whole_ms, place,
+    problem, time, written_place,
 };
-use super::limits;
 use super::spread::Payload;
-use super::unit::{Duration, Share, Size, share_text};
+use super::unit::{Duration, Size};
 use super::workload::{ReadMode, Workload};
+use super::{check_cache, limits};
 use crate::plan::ExactlyOnce;
 use squall_history::{OPERATIONS, Service};
 
@@ -22,6 +22,7 @@ pub(super) fn check(workload: &Workload) -> Checked {
         ("operations", &workload.operations, u64::MAX),
         ("keys", &workload.keys, 1_000_000),
         ("watchers", &workload.watchers, 10_000),
+        ("workers", &workload.workers, 10_000),
         ("near", &workload.near, 10_000),
         ("batch", &workload.batch, limits::LARGEST_BATCH),
         ("priorities", &workload.priorities, 256),
@@ -81,7 +82,7 @@ pub(super) fn check(workload: &Workload) -> Checked {
     check_batch(workload)?;
     check_payload(workload)?;
     check_access(workload)?;
-    check_records(workload)?;
+    check_cache::check(workload)?;
     check_times(workload)
 }
 
@@ -138,7 +139,7 @@ fn check_times(workload: &Workload) -> Checked {
 /// Refuses keys that the workload's service has no use for: they would do nothing.
 fn check_known_keys(workload: &Workload) -> Checked {
     use Service::{Cache, Lock, Queue};
-    let keys: [(&str, Option<Place>, &[Service]); 44] = [
+    let keys: [(&str, Option<Place>, &[Service]); 48] = [
         ("clients", place(&workload.clients), &[Lock, Cache]),
         ("producers", place(&workload.producers), &[Queue]),
         ("consumers", place(&workload.consumers), &[Queue]),
@@ -147,18 +148,18 @@ fn check_known_keys(workload: &Workload) -> Checked {
         ("reads", place(&workload.reads), &[Cache]),
         ("shared", place(&workload.shared), &[Lock]),
         ("ttl", place(&workload.ttl), &[Lock, Cache]),
-        ("wait", place(&workload.wait), &[Lock]),
+        ("wait", place(&workload.wait), &[Lock, Cache]),
         ("hold", place(&workload.hold), &[Lock]),
         ("visibility", place(&workload.visibility), &[Queue]),
         ("renew", place(&workload.renew), &[Lock]),
         ("watchers", place(&workload.watchers), &[Lock]),
         ("crash", place(&workload.crash), &[Lock, Queue]),
-        ("cancel", place(&workload.cancel), &[Lock]),
+        ("cancel", place(&workload.cancel), &[Lock, Cache]),
         ("wait_die", place(&workload.wait_die), &[Lock]),
         (
             "exactly_once",
             place(&workload.exactly_once),
-            &[Lock, Queue],
+            &[Lock, Queue, Cache],
         ),
         ("session_ttl", place(&workload.session_ttl), &[Queue, Cache]),
         ("batch", place(&workload.batch), &[Queue]),
@@ -167,7 +168,7 @@ fn check_known_keys(workload: &Workload) -> Checked {
         ("priorities", place(&workload.priorities), &[Queue]),
         ("groups", place(&workload.groups), &[Queue]),
         ("prefetch", place(&workload.prefetch), &[Queue]),
-        ("work", place(&workload.work), &[Queue]),
+        ("work", place(&workload.work), &[Queue, Cache]),
         ("nack", place(&workload.nack), &[Queue]),
         ("max_depth", place(&workload.max_depth), &[Queue]),
         ("max_deliveries", place(&workload.max_deliveries), &[Queue]),
@@ -185,6 +186,10 @@ fn check_known_keys(workload: &Workload) -> Checked {
         ("mix", place(&workload.mix), &[Cache]),
         ("inserts", place(&workload.inserts), &[Cache]),
         ("rounds", place(&workload.rounds), &[Cache]),
+        ("lists", place(&workload.lists), &[Cache]),
+        ("workers", place(&workload.workers), &[Cache]),
+        ("moved", place(&workload.moved), &[Cache]),
+        ("reversed", place(&workload.reversed), &[Cache]),
         ("also", place(&workload.also), &[Lock, Queue, Cache]),
         ("options", place(&workload.options), &[]),
     ];
@@ -237,6 +242,7 @@ pub(super) fn check_offer(workload: &Workload, services: &[Service], is_foreign:
         ("rounds", place(&workload.rounds)),
         ("mode", behind.map(Spanned::span)),
         ("near", place(&workload.near)),
+        ("lists", place(&workload.lists)),
         ("also", place(&workload.also)),
     ] {
         if let Some(place) = place {
@@ -248,11 +254,6 @@ pub(super) fn check_offer(workload: &Workload, services: &[Service], is_foreign:
         }
     }
     Ok(())
-}
-
-/// Where a key was written, if it was.
-fn place<T>(value: &Option<Spanned<T>>) -> Option<Place> {
-    value.as_ref().map(Spanned::span)
 }
 
 /// Names of `also` are those of operations that clients send by share.
@@ -357,71 +358,6 @@ fn check_access(workload: &Workload) -> Checked {
         .is_some_and(|shift| shift < Duration(1_000_000))
     {
         return refuse("access: shift must be at least 1s");
-    }
-    Ok(())
-}
-
-/// `mix`, `fill` and `rounds` are ways of their own to use the cache: keys of the others
-/// would do nothing.
-fn check_records(workload: &Workload) -> Checked {
-    if let Some(mix) = &workload.mix {
-        let parts = mix.get_ref();
-        let shares = [parts.insert, parts.select, parts.update, parts.delete];
-        let total: u64 = shares.iter().map(|share| u64::from(share.0)).sum();
-        if total != 1_000_000 {
-            let total = share_text(u32::try_from(total).unwrap_or(u32::MAX));
-            let message = format!("mix: the shares make {total} together, not 100%");
-            return problem(mix.span(), message);
-        }
-        if parts.insert == Share(0) && workload.inserts.is_none() {
-            let message = "mix: nothing is ever inserted; write `insert` or `inserts`";
-            return problem(mix.span(), message);
-        }
-    } else if let Some(inserts) = place(&workload.inserts) {
-        return problem(inserts, "`inserts` need `mix`");
-    }
-    if let (Some(rounds), Some(_)) = (place(&workload.rounds), &workload.operations) {
-        let message = "`rounds` say how many operations there are; leave `operations` out";
-        return problem(rounds, message);
-    }
-    let ways = [
-        ("mix", workload.mix.is_some()),
-        ("fill", workload.fill.is_some()),
-        ("rounds", workload.rounds.is_some()),
-    ];
-    let mut ways = ways.iter().filter(|(_, is_used)| *is_used);
-    let Some((way, _)) = ways.next() else {
-        return Ok(());
-    };
-    // What each of them does use.
-    let used: &[&str] = match *way {
-        "mix" => &["mix"],
-        "fill" => &["keys", "access", "reads", "preload", "fill"],
-        _ => &["keys", "rounds", "retries"],
-    };
-    let keys = [
-        ("mix", place(&workload.mix)),
-        ("fill", place(&workload.fill)),
-        ("rounds", place(&workload.rounds)),
-        ("keys", place(&workload.keys)),
-        ("access", place(&workload.access)),
-        ("reads", place(&workload.reads)),
-        ("preload", place(&workload.preload)),
-        ("retries", place(&workload.retries)),
-        ("mode", place(&workload.mode).filter(|_| *way == "rounds")),
-        ("cas", place(&workload.cas)),
-        ("increments", place(&workload.increments)),
-        ("expiring", place(&workload.expiring)),
-        ("multi_get", place(&workload.multi_get)),
-        ("evicted", place(&workload.evicted)),
-        ("near", place(&workload.near)),
-    ];
-    for (key, place) in keys {
-        if let Some(place) = place
-            && !used.contains(&key)
-        {
-            return problem(place, format!("`{key}` means nothing beside `{way}`"));
-        }
     }
     Ok(())
 }

@@ -77,6 +77,31 @@ fn mistakes_in_distributions() {
             "rounds = 1\noperations = 5",
             "t.toml:4:10: `rounds` say how many operations there are; leave `operations` out",
         ),
+        (
+            "lists = { push = \"60%\", pop = \"30%\" }",
+            "t.toml:4:9: lists: the shares make 90% together, not 100%",
+        ),
+        (
+            "lists = { pop = \"100%\" }",
+            "t.toml:4:9: lists: nothing is ever pushed; write `push`",
+        ),
+        (
+            "lists = { push = \"100%\" }\nevicted = true",
+            "t.toml:5:11: `evicted` means nothing beside `lists`",
+        ),
+        (
+            "lists = { push = \"100%\" }\nretries = \"1%\"",
+            "t.toml:5:11: `retries` of lists need `exactly_once`: without it nothing is sent again",
+        ),
+        (
+            "lists = { push = \"100%\" }\nexactly_once = \"dedup\"",
+            "t.toml:5:16: `exactly_once` of lists is \"session\": only producers of a queue are known \
+             by name",
+        ),
+        (
+            "workers = 2",
+            "t.toml:4:11: `workers` of a cache workload needs `lists`",
+        ),
     ] {
         assert_eq!(error(&cache(keys)), message, "{keys}");
     }

@@ -13,6 +13,7 @@
 pub mod alert;
 mod bounds;
 mod check;
+mod check_cache;
 mod check_fault;
 mod check_load;
 mod check_region;

@@ -50,7 +50,8 @@ pub struct Workload {
     pub timeout: Option<Spanned<Duration>>,
     /// Lock: session time to live, default 10 s. Cache: lifetime of expiring keys, default 1 s.
     pub ttl: Option<Spanned<Duration>>,
-    /// Lock: how long an acquire waits in line. Default 500 ms, below `timeout`.
+    /// Lock: how long an acquire waits in line. Default 500 ms, below `timeout`. Cache, with
+    /// `lists`: how long a worker waits for a value. Default 500 ms.
     pub wait: Option<Spanned<Duration>>,
     /// Lock: how long a lock is held. Default 5 ms.
     pub hold: Option<Spanned<Duration>>,
@@ -58,8 +59,8 @@ pub struct Workload {
     pub visibility: Option<Spanned<Duration>>,
 
     /// Share of operations of which the client loses the answer, and which it sends again:
-    /// acquires and releases of locks, publishes and increments under `exactly_once`.
-    /// Default 0%.
+    /// acquires and releases of locks, publishes, increments and writes to lists under
+    /// `exactly_once`. Default 0%.
     pub retries: Option<Spanned<Share>>,
     /// How long after. Default 100 ms to 1 s.
     pub retry_after: Option<Spanned<Bounds<Duration>>>,
@@ -70,12 +71,14 @@ pub struct Workload {
     /// Lock: share of acquires after which the client is gone, its session left to expire.
     /// Queue: share of received messages that the consumer forgets. Default 0%.
     pub crash: Option<Spanned<Share>>,
-    /// Lock: share of acquires that are cancelled while they wait. Default 0%.
+    /// Lock: share of acquires that are cancelled while they wait. Cache, with `lists`: share
+    /// of a worker's waits during which it hangs up. Default 0%.
     pub cancel: Option<Spanned<Share>>,
     /// Lock: share of acquires that die rather than wait for an older session. Default 0%.
     pub wait_die: Option<Spanned<Share>>,
     /// Queue: how publishes without an answer are sent again. Default not at all.
-    /// Lock: acquires carry a sequence of their session.
+    /// Lock: acquires carry a sequence of their session. Cache, with `lists`: so do all that
+    /// changes lists.
     pub exactly_once: Option<Spanned<ExactlyOnce>>,
     /// Queue, cache: time to live of the sessions under which operations are done exactly
     /// once. Default 10 minutes.
@@ -91,7 +94,8 @@ pub struct Workload {
     pub groups: Option<Spanned<u64>>,
     /// Queue: messages that a receive asks for. Default 10.
     pub prefetch: Option<Spanned<u64>>,
-    /// Queue: how long a consumer works on a message. Default not at all.
+    /// Queue: how long a consumer works on a message; cache, with `lists`: a worker on a value.
+    /// Default not at all.
     pub work: Option<Spanned<Bounds<Duration>>>,
     /// Queue: share of deliveries that are given back at once. Default 0%.
     pub nack: Option<Spanned<Share>>,
@@ -127,6 +131,17 @@ pub struct Workload {
     pub inserts: Option<Spanned<u64>>,
     /// Cache: each client counts on every key so many times, and ends.
     pub rounds: Option<Spanned<u64>>,
+    /// Cache: `keys` lists instead of keys; shares of what clients do with them.
+    pub lists: Option<Spanned<ListShares>>,
+    /// Cache, with `lists`: further clients that take values, and wait for them for up to
+    /// `wait`. Default 0.
+    pub workers: Option<Spanned<u64>>,
+    /// Cache, with `lists`: share of the values taken by workers that they move to another list,
+    /// and remove from there when they are done. Default 0%.
+    pub moved: Option<Spanned<Share>>,
+    /// Cache, with `lists`: share of operations at the other end. Default 0%: values are pushed
+    /// at the right and taken at the left.
+    pub reversed: Option<Spanned<Share>>,
     /// Shares of operations that clients send beside what they do, by name.
     pub also: Option<Spanned<BTreeMap<String, Share>>>,
     /// A service of one's own: whatever it understands.
@@ -145,6 +160,22 @@ pub struct RecordMix {
     pub update: Share,
     #[serde(default)]
     pub delete: Share,
+}
+
+/// Shares of what is done with lists, that make 100% together.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListShares {
+    #[serde(default)]
+    pub push: Share,
+    #[serde(default)]
+    pub pop: Share,
+    #[serde(default, rename = "move")]
+    pub moves: Share,
+    #[serde(default)]
+    pub length: Share,
+    #[serde(default)]
+    pub range: Share,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
