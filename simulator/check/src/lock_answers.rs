@@ -12,14 +12,12 @@
 //!
 //! Not checked: acquires whose client did not listen, or gave up before.
 
-use std::collections::BTreeSet;
-
+use super::calm::{in_force, is_calm};
 use super::quorum_loss::{QuorumLoss, quorum_losses};
 use super::result::Judge;
 use super::view::View;
 use super::words;
-use squall_fault::kind::Ends;
-use squall_history::{Action, FaultEvent, FaultStatus, Operation, Outcome};
+use squall_history::{Action, Operation, Outcome};
 
 /// Far more than an answer takes, where the longest election timeout does not say that more is
 /// usual.
@@ -75,40 +73,6 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
 fn is_grant_or_refusal(operation: &Operation) -> bool {
     let is_acquire = matches!(operation.action, Action::Acquire { .. });
     is_acquire && operation.outcome.is_some_and(Outcome::is_answer)
-}
-
-/// From when to when some fault was in force; the largest number if it never healed.
-fn in_force(view: &View) -> Vec<(u64, u64)> {
-    let mut spans = Vec::new();
-    let (mut open, mut since_us) = (BTreeSet::new(), 0);
-    let lasts = |fault: &FaultEvent| fault.kind.info().ends != Ends::AtOnce;
-    for (_, at_us, fault) in view.faults().filter(|(_, _, fault)| lasts(fault)) {
-        match fault.status {
-            FaultStatus::Installed | FaultStatus::Uncertain { .. } => {
-                if open.is_empty() {
-                    since_us = at_us;
-                }
-                open.insert(fault.fault);
-            }
-            FaultStatus::Healed => {
-                if open.remove(&fault.fault) && open.is_empty() {
-                    spans.push((since_us, at_us));
-                }
-            }
-            FaultStatus::Skipped { .. } => {}
-        }
-    }
-    if !open.is_empty() {
-        spans.push((since_us, u64::MAX));
-    }
-    spans
-}
-
-fn is_calm(view: &View, in_force: &[(u64, u64)], (from_us, until_us): (u64, u64)) -> bool {
-    let is_faulty = in_force
-        .iter()
-        .any(|&(begun, ended)| begun <= until_us && ended >= from_us);
-    !is_faulty && view.calm_since_us(until_us) < from_us
 }
 
 #[cfg(test)]

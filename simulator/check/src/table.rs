@@ -84,7 +84,7 @@ pub fn is_called(name: &str, property: &str, id: &str) -> bool {
 }
 
 /// All checks; the first is the gate for the others.
-pub const CHECKS: [Check; 54] = [
+pub const CHECKS: [Check; 58] = [
     Check {
         name: "well_formed",
         property: "harness",
@@ -484,6 +484,46 @@ pub const CHECKS: [Check; 54] = [
         counted: "reports of nodes",
         is_expected: false,
         judge: cache_statistics::check,
+    },
+    Check {
+        name: "list_values",
+        property: "C10",
+        promise: "A value of a list is taken at most once, and only if it was pushed.",
+        source: "Jepsen's total-queue checker",
+        services: CACHE,
+        counted: "values of lists",
+        is_expected: false,
+        judge: list_values::check,
+    },
+    Check {
+        name: "list_conservation",
+        property: "C11",
+        promise: "No acknowledged value of a list is lost, and a move neither loses nor doubles one.",
+        source: "Jepsen's total-queue checker",
+        services: CACHE,
+        counted: "acknowledged pushes",
+        is_expected: false,
+        judge: list_conservation::check,
+    },
+    Check {
+        name: "list_linearizable",
+        property: "C12",
+        promise: "Lists are linearizable: first in, first out, and a move is one step.",
+        source: "Herlihy & Wing, \"Linearizability\" (1990)",
+        services: CACHE,
+        counted: "operations on lists",
+        is_expected: false,
+        judge: list_linearizable::check,
+    },
+    Check {
+        name: "list_wakeups",
+        property: "C13",
+        promise: "No lost wake-up: who waits for a list is given what is there within a moment.",
+        source: "Birrell, \"An introduction to programming with threads\" (1989)",
+        services: CACHE,
+        counted: "waits for lists",
+        is_expected: false,
+        judge: list_wakeups::check,
     },
     Check {
         name: "exactly_once",

@@ -8,7 +8,7 @@ use super::view::View;
 use super::{CHECKS, CheckResult, Verdict};
 use squall_history::{
     Action, Delivered, Event, EventKind, FaultEvent, FaultStatus, HarnessEvent, History, Holder,
-    NodeEvent, Outcome, Phase, StreamEvent,
+    ListEnd, NodeEvent, Outcome, Phase, StreamEvent,
 };
 
 /// A run being told. Starts in the chaos phase at 1 ms.
@@ -480,6 +480,73 @@ pub(super) fn increment(key: &str, by: i64) -> Action {
 
 pub(super) fn counted(value: i64, version: u64) -> Outcome {
     Outcome::Counted { value, version }
+}
+
+/// At the right.
+pub(super) fn list_push(list: &str, value: &str) -> Action {
+    Action::ListPush {
+        list: list.into(),
+        value: value.into(),
+        end: ListEnd::Right,
+    }
+}
+
+/// At the left.
+pub(super) fn list_pop(list: &str) -> Action {
+    Action::ListPop {
+        list: list.into(),
+        end: ListEnd::Left,
+    }
+}
+
+/// Pops at the left, and waits.
+pub(super) fn list_wait(list: &str, wait_ms: u64) -> Action {
+    Action::ListBlockingPop {
+        list: list.into(),
+        end: ListEnd::Left,
+        wait_ms,
+    }
+}
+
+/// From the left of one to the right of the other.
+pub(super) fn list_move(from: &str, to: &str) -> Action {
+    Action::ListMove {
+        from: from.into(),
+        take: ListEnd::Left,
+        to: to.into(),
+        put: ListEnd::Right,
+    }
+}
+
+pub(super) fn list_remove(list: &str, value: &str) -> Action {
+    Action::ListRemove {
+        list: list.into(),
+        value: value.into(),
+    }
+}
+
+pub(super) fn list_range(list: &str) -> Action {
+    Action::ListRange { list: list.into() }
+}
+
+pub(super) fn length(values: u64) -> Outcome {
+    Outcome::Length { values }
+}
+
+pub(super) fn popped(value: &str) -> Outcome {
+    Outcome::Popped {
+        value: Some(value.into()),
+    }
+}
+
+pub(super) fn none_popped() -> Outcome {
+    Outcome::Popped { value: None }
+}
+
+pub(super) fn elements(values: &[&str]) -> Outcome {
+    Outcome::Elements {
+        values: values.iter().map(|value| (*value).into()).collect(),
+    }
 }
 
 /// Key k of the cache: `a` at version 5, and `b` at version 6 a second later.

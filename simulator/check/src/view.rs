@@ -11,6 +11,7 @@ use indexmap::{IndexMap, IndexSet};
 
 pub(super) use super::certainty::{certain, end, may_have_effect};
 use super::clocks::Clocks;
+use super::lists::Lists;
 use super::locks::Locks;
 use super::messages::Messages;
 use squall_history::{
@@ -29,6 +30,7 @@ pub(super) struct View<'a> {
     pub(super) phases: Vec<PhaseStart>,
     pub(super) locks: Locks<'a>,
     pub(super) messages: Messages<'a>,
+    pub(super) lists: Lists<'a>,
     /// Operations of each cache key that keeps its value, as positions in `operations`.
     pub(super) keys: IndexMap<&'a str, Vec<usize>>,
     /// Operations of each cache key that may vanish by itself.
@@ -56,6 +58,7 @@ impl<'a> View<'a> {
             phases: phases(history),
             locks: Locks::new(&operations),
             messages: Messages::new(&operations),
+            lists: Lists::new(&operations),
             keys,
             volatile_keys,
             node_reads: node_reads(&operations),
@@ -181,7 +184,8 @@ fn keys<'a>(operations: &[Operation<'a>]) -> (Keys<'a>, Keys<'a>) {
             volatile.insert(key);
         }
         let is_behind = matches!(action, GetFrom { .. } | GetNear { .. });
-        if let (Service::Cache, false, Some(key)) = (action.service(), is_behind, action.key()) {
+        let is_left_out = is_behind || action.is_of_list();
+        if let (Service::Cache, false, Some(key)) = (action.service(), is_left_out, action.key()) {
             keys.entry(key).or_default().push(index);
         }
     }

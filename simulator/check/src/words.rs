@@ -95,6 +95,11 @@ pub fn outcome(outcome: &Outcome) -> String {
         Stored { version } => format!("stored as version {version}"),
         Mismatch => "version did not match".into(),
         Counted { value, version } => format!("{value} at version {version}"),
+        Length { values } => format!("{values} values"),
+        Popped { value: Some(value) } => value.clone(),
+        Popped { value: None } => "nothing there".into(),
+        Elements { values } if values.is_empty() => "nothing there".into(),
+        Elements { values } => elements(values),
         Answered { value } => value.to_string(),
         Failed { why } => format!("failed, no effect ({why})"),
         Unknown { why } => format!("unknown ({why})"),
@@ -113,6 +118,18 @@ fn received(messages: &[Delivered]) -> String {
         0 => format!("received {}", named.join(", ")),
         more => format!("received {} and {more} more", named.join(", ")),
     }
+}
+
+/// Names both ends of a list.
+fn elements(values: &[String]) -> String {
+    const NAMED: usize = 8;
+    if values.len() <= 2 * NAMED {
+        return values.join(", ");
+    }
+    let (left, right) = (&values[..NAMED], &values[values.len() - NAMED..]);
+    let between = values.len() - 2 * NAMED;
+    let (left, right) = (left.join(", "), right.join(", "));
+    format!("{left}, {between} more, {right}")
 }
 
 #[cfg(test)]
