@@ -189,11 +189,12 @@ node-1 (cut off)        |       applied what was committed
         field: "`data_loss.lost`, `.duplicated`, `.phantom`, `.unaudited`",
         objectives: "`lost`",
         begins: "a write is acknowledged.",
-        ends: "the audit has read its queue to the end, or its key.",
+        ends: "the audit has read its queue to the end, or its key or list.",
         clipped: "writes that the audit did not come to are unaudited, and an objective is then \
                   missed.",
-        counts: "acknowledged publishes and writes to the cache, of the whole run and of probes \
-                 too. A message among dead letters is not lost.",
+        counts: "acknowledged publishes, writes to the cache and pushes to lists, of the whole run \
+                 and of probes too. A message among dead letters is not lost, nor as many values \
+                 of lists as pops without an answer may have taken.",
         drawing: "\
 publish a  ok                          audit: a
 publish b  ok                          audit: -      b is lost

@@ -19,6 +19,7 @@ pub mod errors;
 pub mod faults;
 pub mod latency;
 pub mod levels;
+mod list_loss;
 pub mod loss;
 pub mod marks;
 pub mod misses;
@@ -30,6 +31,7 @@ pub mod shapes;
 pub mod sizes;
 pub mod slowest;
 pub mod steps;
+mod tally;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod throughput;

@@ -1,6 +1,7 @@
 //! Data loss: acknowledged writes whose effect is missing when all is over.
 //!
-//! Writes are acknowledged publishes and acknowledged cache writes, of all phases.
+//! Writes are acknowledged publishes, acknowledged cache writes, and acknowledged pushes to lists
+//! ([`list_loss`](super::list_loss)), of all phases.
 //!
 //! *Queue*: a published value is lost if no receive ever brought it, the audit's draining
 //! ones included. Unless the queue's last answered receive of the audit came back empty,
@@ -26,74 +27,24 @@
 //! Figures for the report, not a verdict: the checks judge every property by itself.
 
 use indexmap::{IndexMap, IndexSet};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use squall_history::{Action, Operation, Outcome, Phase, dead_lettered_from, dead_letters_of};
 
 use squall_objective::fixed::Ms;
 
+use super::list_loss::list_loss;
+pub use super::tally::Loss;
+use super::tally::Tally;
 use super::timeline::{Class, Timeline};
-
-/// Writes are publishes and writes to the cache, of the whole run. Counts are of operations,
-/// or of messages where they exist twice.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Loss {
-    /// Acknowledged writes.
-    pub acked: u64,
-    /// Acknowledged writes whose effect the audit missed.
-    pub lost: u64,
-    /// Payload of the lost writes, bytes.
-    pub lost_bytes: u64,
-    /// The first of the lost writes is sent → the last of them is acknowledged: the recovery
-    /// point objective (RPO) that the run would have needed; 0 if none is lost.
-    pub window_ms: Ms,
-    /// Messages stored twice, or delivered after their acknowledgement was confirmed, and
-    /// increments that count more than once.
-    pub duplicated: u64,
-    /// Values that clients were given though nobody wrote them, or only a write that failed
-    /// for certain.
-    pub phantom: u64,
-    /// Acknowledged writes of which nobody can say whether they are lost: the audit did not
-    /// come to their key or to the end of their queue.
-    pub unaudited: u64,
-}
 
 pub fn loss(timeline: &Timeline<'_>) -> Loss {
     let mut tally = Tally::default();
     queue_loss(timeline, &mut tally);
     cache_loss(timeline, &mut tally);
+    list_loss(timeline, &mut tally);
     let window_us = tally.window.map_or(0, |(from_us, to_us)| to_us - from_us);
     Loss {
         window_ms: Ms::of(window_us),
         ..tally.loss
-    }
-}
-
-#[derive(Default)]
-struct Tally {
-    loss: Loss,
-    window: Option<(u64, u64)>,
-}
-
-impl Tally {
-    fn lose(&mut self, operation: &Operation<'_>) {
-        self.loss.lost += 1;
-        self.loss.lost_bytes += written_bytes(operation.action);
-        let (from_us, to_us) = self.window.unwrap_or((u64::MAX, 0));
-        let returned_us = operation.returned_us.unwrap_or(operation.invoked_us);
-        self.window = Some((from_us.min(operation.invoked_us), to_us.max(returned_us)));
-    }
-}
-
-/// An increment moves one 64-bit number.
-const COUNTER_BYTES: u64 = 8;
-
-fn written_bytes(action: &Action) -> u64 {
-    match action {
-        Action::CompareAndSet { value, .. } => value.len() as u64,
-        Action::Increment { .. } => COUNTER_BYTES,
-        _ => action.payload_bytes().unwrap_or(0),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::testing::{Script, failed, get, unknown, value};
-use squall_history::History;
+use squall_history::{History, ListEnd};
 
 fn measured(history: &History) -> Loss {
     loss(&Timeline::of(history))
@@ -288,4 +288,65 @@ fn a_counter_tells_lost_and_doubled_increments() {
             "{total}"
         );
     }
+}
+
+fn push(value: &str) -> Action {
+    Action::ListPush {
+        list: "l".into(),
+        value: value.into(),
+        end: ListEnd::Right,
+    }
+}
+
+fn pop() -> Action {
+    Action::ListPop {
+        list: "l".into(),
+        end: ListEnd::Left,
+    }
+}
+
+fn popped(value: &str) -> Outcome {
+    Outcome::Popped {
+        value: Some(value.into()),
+    }
+}
+
+/// Four pushes, what two pops are answered, and what the audit finds.
+fn of_list(pops: [Outcome; 2], left: &[&str]) -> Loss {
+    let mut script = script();
+    for (at_us, value) in (10..).step_by(10).zip(["a", "b", "c", "d"]) {
+        let answer = Outcome::Length { values: 1 };
+        script.op(at_us, push(value), Some((at_us + 5, answer)));
+    }
+    for (at_us, outcome) in (60..).step_by(10).zip(pops) {
+        script.op(at_us, pop(), Some((at_us + 5, outcome)));
+    }
+    let values = left.iter().map(|value| (*value).into()).collect();
+    let range = Action::ListRange { list: "l".into() };
+    script.op(1_100, range, Some((1_200, Outcome::Elements { values })));
+    measured(&script.end(2_000))
+}
+
+#[test]
+fn values_of_a_list_are_lost_doubled_or_not_known() {
+    let found = |loss: Loss| {
+        let Loss {
+            acked,
+            lost,
+            duplicated,
+            phantom,
+            unaudited,
+            ..
+        } = loss;
+        (acked, lost, duplicated, phantom, unaudited)
+    };
+    let all_there = of_list([popped("a"), popped("b")], &["c", "d"]);
+    assert_eq!(found(all_there), (4, 0, 0, 0, 0));
+    let lost = of_list([popped("a"), popped("b")], &["d"]);
+    assert_eq!(found(lost), (4, 1, 0, 0, 0));
+    assert_eq!(lost.lost_bytes, 1);
+    let one_may_be_taken = of_list([popped("a"), unknown()], &["d"]);
+    assert_eq!(found(one_may_be_taken), (4, 1, 0, 0, 0));
+    let twice = of_list([popped("a"), popped("a")], &["b", "c", "d", "x"]);
+    assert_eq!(found(twice), (4, 0, 1, 1, 0));
 }
