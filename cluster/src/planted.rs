@@ -137,6 +137,15 @@ bugs! {
         "several keys are read at different indexes", ["C1"];
     EvictedBeforeInsert: "MC-23",
         "the capacity is checked before the insert", ["C6"];
+    PopUnconfirmed: "MC-24",
+        "a blocking pop is answered from the leader's memory, and its entry proposed afterwards",
+        ["C10"];
+    NextNotCalled: "MC-25",
+        "who leaves the line of a list does not call the next in it", ["C13"];
+    MoveInTwo: "MC-26",
+        "a value is moved from list to list by two entries", ["C12", "C11"];
+    SequenceDropped: "MC-27",
+        "a blocking pop is proposed without its sequence, so who asks again pops again", ["C11"];
     FlushUnsynced: "MR-01",
         "\"flushed\" is reported after the write, not after the sync", ["R1"];
     AppliedIndexApart: "MR-03",

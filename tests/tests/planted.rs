@@ -90,6 +90,10 @@ must_be_caught! {
     mc_21_a_lifetime_ends_unheard: ExpiryNotTold;
     mc_22_keys_are_read_apart: KeysReadApart;
     mc_23_one_key_too_many: EvictedBeforeInsert;
+    mc_24_a_value_is_given_before_it_is_popped: PopUnconfirmed;
+    mc_25_the_next_in_line_is_not_called: NextNotCalled;
+    mc_26_a_move_is_two_steps: MoveInTwo;
+    mc_27_who_asks_again_pops_again: SequenceDropped;
     mr_01_flushed_is_not_synced: FlushUnsynced;
     mr_03_a_snapshot_claims_more_than_it_holds: AppliedIndexApart;
     mr_04_a_snapshot_forgets_replies: SessionsNotInSnapshot;

@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use super::work::Stages;
 use super::write::Proposed;
 use super::{Node, NodeError};
+use crate::planted::{self, Bug};
 use crate::protocol::FOREVER_MS;
 use crate::raft::RaftWorld;
 use crate::raft::lines::Place;
@@ -35,6 +36,9 @@ impl<W: RaftWorld> Drop for InLine<'_, W> {
     fn drop(&mut self) {
         let machine = &self.node.inner.machine;
         machine.lines().leave(&self.place);
+        if planted::active(Bug::NextNotCalled) {
+            return;
+        }
         // Whoever was behind it may be the first now.
         for key in self.place.keys() {
             let length = machine.state().list_length(key);
@@ -149,11 +153,16 @@ impl<W: RaftWorld> Node<W> {
 
     /// Proposes a pop, to its end whatever becomes of the client.
     async fn take(&self, once: Option<Once>, command: ListCommand) -> Result<Proposed, NodeError> {
+        #[cfg(feature = "planted")]
+        if let Some(proposed) = self.pop_unconfirmed(once, &command) {
+            return Ok(proposed);
+        }
         let (tell, told) = oneshot::channel();
         let node = self.clone();
         W::spawn(async move {
+            let sequence = once.filter(|_| !planted::active(Bug::SequenceDropped));
             let proposed = node
-                .propose_timed(once, Command::List(command.clone()))
+                .propose_timed(sequence, Command::List(command.clone()))
                 .await;
             // Under a sequence the client can ask for it again.
             if let Err(Ok(proposed)) = tell.send(proposed)

@@ -8,14 +8,18 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use openraft::LinearizerOption;
 
+use super::work::Stages;
+use super::write::Proposed;
 use super::{Node, NodeError};
 use crate::planted::{self, Bug};
 use crate::protocol::ReadMode;
 use crate::raft::RaftWorld;
 use crate::state::command::{
-    CacheCommand, Command, NewMessage, Once, Query, QueueCommand, Reply, SetCondition,
+    CacheCommand, Command, End, ListCommand, NewMessage, Once, Popped, Query, QueueCommand, Reply,
+    SetCondition,
 };
 use crate::world::Instant;
 
@@ -34,6 +38,8 @@ pub(super) struct Memory {
     under_way: RefCell<BTreeMap<String, u64>>,
     /// MQ-08: what was published, and its id once that is known.
     published: RefCell<BTreeMap<Published, Option<u64>>>,
+    /// MC-24: values of lists that were given to clients, and whose pops are not applied.
+    given: RefCell<Vec<(Bytes, Bytes)>>,
 }
 
 impl<W: RaftWorld> Node<W> {
@@ -121,6 +127,96 @@ impl<W: RaftWorld> Node<W> {
             *ttl_ms = ends_ms.saturating_sub(self.log_time_ms()).max(1);
         }
         command
+    }
+
+    /// MC-24: the next value that this node has in the list, which it proposes to pop.
+    pub(super) fn pop_unconfirmed(
+        &self,
+        once: Option<Once>,
+        command: &ListCommand,
+    ) -> Option<Proposed> {
+        let ListCommand::Pop { keys, end, .. } = command else {
+            return None;
+        };
+        let key = keys
+            .first()
+            .filter(|_| planted::active(Bug::PopUnconfirmed));
+        let key = key?.clone();
+        let (first, last) = (0, -1);
+        let whole = Query::ListRange {
+            key: key.clone(),
+            first,
+            last,
+        };
+        let Reply::Elements(mut values) = self.inner.machine.state().read(&whole) else {
+            return None;
+        };
+        if *end == End::Right {
+            values.reverse();
+        }
+        let given = &self.inner.mistakes.given;
+        let is_left = |value: &Bytes| !given.borrow().contains(&(key.clone(), value.clone()));
+        let value = values.into_iter().find(is_left)?;
+        given.borrow_mut().push((key.clone(), value.clone()));
+        let (node, command) = (self.clone(), command.clone());
+        let reply = Reply::Popped(Some(Popped {
+            key: key.clone(),
+            values: vec![value.clone()],
+        }));
+        W::spawn(async move {
+            // A failure goes unnoticed: the client has its value.
+            let _ = node.propose(once, Command::List(command)).await;
+            let mut given = node.inner.mistakes.given.borrow_mut();
+            given.retain(|one| *one != (key.clone(), value.clone()));
+        });
+        Some(Proposed {
+            index: 0,
+            reply,
+            stages: Stages::default(),
+        })
+    }
+
+    /// MC-26: a move is a pop, and then a push of what that took.
+    pub(super) async fn move_in_two(
+        &self,
+        once: Option<Once>,
+        command: &Command,
+    ) -> Option<Result<Proposed, NodeError>> {
+        let Command::List(ListCommand::Move {
+            from,
+            to,
+            take,
+            put,
+        }) = command
+        else {
+            return None;
+        };
+        if !planted::active(Bug::MoveInTwo) {
+            return None;
+        }
+        let pop = ListCommand::Pop {
+            keys: vec![from.clone()],
+            end: *take,
+            count: 1,
+        };
+        let popped = Box::pin(self.propose_timed(once, Command::List(pop))).await;
+        let Ok(Proposed {
+            reply: Reply::Popped(Some(Popped { values, .. })),
+            ..
+        }) = &popped
+        else {
+            return Some(popped);
+        };
+        let push = ListCommand::Push {
+            key: to.clone(),
+            values: values.clone(),
+            end: *put,
+            if_present: false,
+        };
+        match Box::pin(self.propose(None, Command::List(push))).await {
+            Ok(_) => Some(popped),
+            Err(e) => Some(Err(e)),
+        }
     }
 
     /// The answer of a bug that thinks it knows better than the log.

@@ -24,7 +24,7 @@ const READY_LIMIT: Duration = Duration::from_secs(2);
 /// What became of a proposal.
 pub(super) struct Proposed {
     /// Of its entry.
-    index: u64,
+    pub(super) index: u64,
     pub(super) reply: Reply,
     pub(super) stages: Stages,
 }
@@ -161,6 +161,10 @@ impl<W: RaftWorld> Node<W> {
     ) -> Result<Proposed, NodeError> {
         #[cfg(feature = "planted")]
         let command = self.mistaken_lifetime(command);
+        #[cfg(feature = "planted")]
+        if let Some(moved) = self.move_in_two(once, &command).await {
+            return moved;
+        }
         let request = Request {
             time_ms: self.log_time_ms(),
             once,
