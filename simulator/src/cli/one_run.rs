@@ -6,7 +6,7 @@ use super::args::{Format, RunArgs};
 use super::exit::{Exit, Failure};
 use super::interrupt::Interrupt;
 use super::watch::{Dashboard, Watching};
-use super::{page, print, progress, style, tell, verify};
+use super::{page, player, print, progress, style, tell, verify};
 use crate::backends::{Backend, LogFilter, LogLine, Logs, Options};
 use crate::environment::Environment;
 use crate::plan::Plan;
@@ -102,7 +102,9 @@ fn options(args: &RunArgs) -> Options {
 pub(super) fn page(judged: &Judged) -> Result<String, Failure> {
     let samples = &judged.resources;
     let samples = (!samples.is_empty()).then(|| resources::to_csv(samples));
-    let page = report::html::run_page(&judged.report, &judged.history, samples.as_deref());
+    let played = player::without_messages(judged);
+    let (judged_report, history) = (&judged.report, &judged.history);
+    let page = report::html::run_page(judged_report, history, samples.as_deref(), Some(&played));
     page.map_err(Failure::harness)
 }
 

@@ -158,6 +158,21 @@ impl Stored<'_> {
     }
 }
 
+/// What the player of a run plays that has just ended, which recorded no messages.
+pub(super) fn without_messages(judged: &Judged) -> Player {
+    let (none, no_logs) = (Traced::default(), Logs::default());
+    let title = format!("{} seed {}", judged.report.scenario, judged.report.seed);
+    let trace = Trace::new(title, &judged.history, &no_logs, &none, None, None);
+    let recording = Recording {
+        trace: &trace,
+        report: &judged.report,
+        plan: Some(&judged.plan),
+        has_messages: false,
+        story: None,
+    };
+    player(&recording, Shown::Notable, MOST_BYTES)
+}
+
 fn is_broken(report: &Report) -> bool {
     let mut checks = report.checks.iter();
     checks.any(|check| check.verdict == Verdict::Fail)
