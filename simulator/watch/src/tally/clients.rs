@@ -19,8 +19,8 @@ struct Client {
     /// When the attempt that is under way began to cost patience, later than it was sent by
     /// what the client asked to be kept waiting.
     waits_us: Option<u64>,
-    /// When the attempt that is under way was sent.
-    sent_us: u64,
+    /// How long it asked to be kept waiting.
+    patience_us: u64,
     /// The first attempt in vain since it was answered.
     without_us: Option<u64>,
     /// When it last heard or sent anything.
@@ -74,15 +74,15 @@ impl Clients {
         if client.since_us(now_us).is_none() {
             client.without_us = None;
         }
-        client.sent_us = now_us;
-        let patience_us = action.wait_ms().saturating_mul(1_000);
-        client.waits_us = Some(now_us.saturating_add(patience_us));
+        client.patience_us = action.wait_ms().saturating_mul(1_000);
+        client.waits_us = Some(now_us.saturating_add(client.patience_us));
         client.active_us = now_us;
         place
     }
 
     /// An attempt is over, and another follows if `goes_on`. Of an attempt in vain the client
-    /// is without service since it was sent; what it did not listen for says nothing.
+    /// is without service since it began to cost patience; what it did not listen for says
+    /// nothing.
     pub(super) fn heard(
         &mut self,
         place: usize,
@@ -99,13 +99,13 @@ impl Clients {
                 client.without_us = None;
             }
             Some(outcome) if !outcome.is_unheard() => {
-                client.without_us.get_or_insert(client.sent_us);
+                let since_us = client.waits_us.unwrap_or(now_us).min(now_us);
+                client.without_us.get_or_insert(since_us);
             }
             _ => {}
         }
         client.active_us = now_us;
-        client.sent_us = now_us;
-        client.waits_us = goes_on.then_some(now_us);
+        client.waits_us = goes_on.then(|| now_us.saturating_add(client.patience_us));
     }
 
     /// A client is gone for good, and misses nothing.
@@ -171,6 +171,29 @@ mod tests {
         clients.heard(a, 9_000, Some(&Outcome::Stored { version: 1 }), false);
         assert_eq!(now(&clients, 9_000), (0, 0));
         assert_eq!(clients.longest_us(9_000), 8_000);
+    }
+
+    /// A long poll that fails early cost nothing, and one that fails late what came after it.
+    #[test]
+    fn what_a_client_asked_to_wait_is_no_time_without_service() {
+        let poll = Action::Acquire {
+            name: "l".into(),
+            session: 1,
+            shared: false,
+            wait_ms: 100,
+        };
+        let failed = Outcome::Failed {
+            why: "no leader".into(),
+        };
+        let mut clients = Clients::default();
+        let a = clients.asked("a", 0, &poll);
+        clients.heard(a, 30_000, Some(&failed), true);
+        assert_eq!(now(&clients, 40_000), (1, 10_000));
+        let b = clients.asked("b", 0, &poll);
+        clients.heard(b, 250_000, Some(&failed), false);
+        // The second attempt of the one costs patience from 130 ms on, the first is what counts.
+        assert_eq!(now(&clients, 250_000), (2, 220_000));
+        assert_eq!(clients.now(250_000).asked, 2);
     }
 
     #[test]
