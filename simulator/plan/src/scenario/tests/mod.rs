@@ -227,7 +227,7 @@ fn shipped_scenarios_are_valid_and_listed() {
         let asked: BTreeSet<Service> = plan.workloads.iter().map(|w| w.kind.service()).collect();
         assert_eq!(asked, BTreeSet::from(Service::SHIPPED), "{name}");
     }
-    assert_eq!(count, 43);
+    assert_eq!(count, 47);
     let missing = Scenario::load("nowhere.toml").unwrap_err().to_string();
     assert!(
         missing.starts_with("nowhere.toml: cannot be read: "),
