@@ -36,6 +36,8 @@ pub struct Registered {
     pub info: BackendInfo,
     /// A sentence for `--help`.
     pub summary: &'static str,
+    /// Whether it can record messages and states ([`Options::trace`]).
+    pub records_messages: bool,
     open: fn(Options) -> Result<Box<dyn Backend>, String>,
 }
 
@@ -54,6 +56,7 @@ pub const ALL: &[Registered] = &[
     Registered {
         info: squall_sim::INFO,
         summary: "Deterministic simulation in virtual time",
+        records_messages: true,
         open: |options| {
             let Options {
                 system, log, trace, ..
@@ -64,6 +67,7 @@ pub const ALL: &[Registered] = &[
     Registered {
         info: squall_docker::INFO,
         summary: "Real nodes in containers on this machine's Docker engine, in real time",
+        records_messages: false,
         open: |options| {
             let options = own_cluster(
                 untraced(options, &squall_docker::INFO)?,
@@ -81,6 +85,7 @@ pub const ALL: &[Registered] = &[
     Registered {
         info: squall_turmoil::INFO,
         summary: "The same nodes in virtual time on the classic turmoil engine",
+        records_messages: false,
         open: |options| {
             let options = untraced(no_node_binary(options)?, &squall_turmoil::INFO)?;
             own_cluster(options, &squall_turmoil::INFO)?;
@@ -137,6 +142,19 @@ mod tests {
             assert_eq!(named(name).map(|found| found.info), Some(backend.info));
         }
         assert!(named("nowhere").is_none());
+    }
+
+    #[test]
+    fn messages_are_recorded_where_that_can_be_asked_for() {
+        for registered in ALL {
+            let options = Options {
+                trace: Some(TraceFilter::default()),
+                ..Options::default()
+            };
+            let is_opened = registered.open(options).is_ok();
+            let name = registered.info.name;
+            assert_eq!(is_opened, registered.records_messages, "{name}");
+        }
     }
 
     #[test]

@@ -79,6 +79,14 @@ pub struct Traced {
     pub dropped: u64,
 }
 
+impl Traced {
+    /// Since when messages are missing, microseconds; `None`: none are.
+    pub fn kept_until_us(&self) -> Option<i64> {
+        let last = self.messages.last();
+        (self.dropped > 0).then(|| last.map_or(0, |last| last.sent_us))
+    }
+}
+
 /// An end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Party {

@@ -7,7 +7,7 @@ use super::exit::Failure;
 use super::replayed::StoredRun;
 use super::tell;
 use crate::backends::trace::Traced;
-use crate::backends::{Logs, Options, TraceFilter};
+use crate::backends::{self, Logs, Options, TraceFilter};
 use crate::explain;
 use crate::history::History;
 use crate::plan::Plan;
@@ -17,10 +17,12 @@ use crate::report::{Report, Verdict};
 use crate::run::Judged;
 use crate::run_dir::{Manifest, RunDir, shell_word};
 use crate::trace::around::Around;
-use crate::trace::{Trace, end_us};
+use crate::trace::{Trace, Window, end_us};
 
 /// How much is shown before and after what was asked for, microseconds.
 const MARGIN_US: i64 = 1_000_000;
+/// How much before that is recorded where not everything can be, for the explanation.
+const LEAD_US: i64 = 5_000_000;
 
 /// Which messages the player shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,13 +70,19 @@ impl Stored<'_> {
     /// # Errors
     /// What was asked for cannot be had.
     pub(super) fn player(&self, messages: Option<Messages>) -> Result<Player, Failure> {
+        // Before anything is made again: it may be a mistake.
+        let shown = match messages {
+            Some(Messages::All) => Shown::All,
+            Some(Messages::Around(around)) => Shown::Window(self.window(around)?),
+            Some(Messages::None | Messages::Notable) | None => Shown::Notable,
+        };
         let is_wanted = match messages {
             Some(messages) => messages != Messages::None,
-            None => is_broken(self.report) && self.manifest.is_repeatable(),
+            None => is_broken(self.report) && self.can_record(),
         };
-        let recorded = is_wanted.then(|| self.record()).transpose();
-        let (judged, note) = match (recorded, messages) {
-            (Ok(judged), _) => (judged, None),
+        let recorded = is_wanted.then(|| self.recorded(shown)).transpose();
+        let (recorded, note) = match (recorded, messages) {
+            (Ok(recorded), _) => (recorded, None),
             (Err(failure), Some(_)) => return Err(failure),
             (Err(failure), None) => {
                 let note = format!("no messages could be recorded: {}", failure.message);
@@ -82,21 +90,19 @@ impl Stored<'_> {
                 (None, Some(format!("Of this run {note}.")))
             }
         };
-        let shown = match messages {
-            Some(Messages::All) => Shown::All,
-            Some(Messages::Around(around)) => {
-                let window = around.window(self.history, &self.report.checks, MARGIN_US);
-                Shown::Window(window.map_err(Failure::usage)?)
-            }
-            Some(Messages::None | Messages::Notable) | None => Shown::Notable,
-        };
-        let mut player = self.played(judged.as_ref(), shown);
-        let note = note.or_else(|| self.note(&player, judged.is_some()));
+        let mut player = self.played(recorded.as_ref(), shown);
+        let note = note.or_else(|| self.note(&player, recorded.as_ref()));
         player.notes.extend(note);
         Ok(player)
     }
 
-    fn played(&self, judged: Option<&Judged>, shown: Shown) -> Player {
+    fn window(&self, around: Around) -> Result<Window, Failure> {
+        let window = around.window(self.history, &self.report.checks, MARGIN_US);
+        window.map_err(Failure::usage)
+    }
+
+    fn played(&self, recorded: Option<&(Judged, Window)>, shown: Shown) -> Player {
+        let judged = recorded.map(|(judged, _)| judged);
         let (none, no_logs) = (Traced::default(), Logs::default());
         let traced = judged.map_or(&none, |judged| &judged.traced);
         let title = format!("{} seed {}", self.report.scenario, self.report.seed);
@@ -108,26 +114,70 @@ impl Stored<'_> {
             trace: &trace,
             report: self.report,
             plan: plan.as_ref(),
-            has_messages: judged.is_some(),
+            messages: recorded.map(|(_, window)| *window),
             story: story.as_ref(),
         };
         player(&recording, shown, MOST_BYTES)
     }
 
-    /// Makes the run again, and records its messages.
-    fn record(&self) -> Result<Judged, Failure> {
+    /// Makes the run again, and records its messages; also of which stretch. Of a run that has
+    /// more of them than are kept, those of what is to be shown, or from shortly before what
+    /// broke, if they are not among the first ones.
+    fn recorded(&self, shown: Shown) -> Result<(Judged, Window), Failure> {
+        let whole = Window {
+            from_us: 0,
+            to_us: end_us(self.history),
+        };
+        let judged = self.record(None)?;
+        let Some(kept_until_us) = judged.traced.kept_until_us() else {
+            return Ok((judged, whole));
+        };
+        // What is looked at, and until when messages are wanted.
+        let wanted = match shown {
+            Shown::All => None,
+            Shown::Window(window) => Some((window, window.to_us.min(whole.to_us))),
+            Shown::Notable => {
+                let broken = self.window(Around::Violation).ok();
+                broken.map(|broken| (broken, whole.to_us))
+            }
+        };
+        let wanted = wanted.filter(|(wanted, _)| {
+            let is_missed = wanted.to_us.min(whole.to_us) > kept_until_us;
+            is_missed && wanted.from_us > LEAD_US
+        });
+        let Some((wanted, to_us)) = wanted else {
+            return Ok((judged, whole));
+        };
+        drop(judged);
+        let window = Window {
+            from_us: (wanted.from_us - LEAD_US).max(0),
+            to_us,
+        };
+        Ok((self.record(Some(window))?, window))
+    }
+
+    /// Makes the run again, and records its messages, or those of a stretch.
+    fn record(&self, window: Option<Window>) -> Result<Judged, Failure> {
         let stored = StoredRun::open(self.path)?;
         stored.dir.must_have_verdict()?;
         let options = Options {
             trace: Some(TraceFilter {
                 // Only an explanation asks what entries did.
                 applied: is_broken(self.report),
-                states_at_us: moments(end_us(self.history)),
+                states_at_us: moments(end_us(self.history), self.report.cluster.nodes),
+                from_us: window.map(|window| window.from_us),
+                to_us: window.map(|window| window.to_us),
                 ..TraceFilter::default()
             }),
             ..Options::default()
         };
         stored.run_alike(self.path, options)
+    }
+
+    /// Whether its backend can record messages when it makes the run again.
+    fn can_record(&self) -> bool {
+        let backend = backends::named(&self.manifest.backend);
+        backend.is_some_and(|backend| backend.records_messages)
     }
 
     /// `None` if the scenario cannot be read any more: then some links are not known to be cut.
@@ -138,11 +188,11 @@ impl Stored<'_> {
     }
 
     /// How there would be more.
-    fn note(&self, player: &Player, has_messages: bool) -> Option<String> {
+    fn note(&self, player: &Player, recorded: Option<&(Judged, Window)>) -> Option<String> {
         let path = self.path.display().to_string();
         let command = format!("squall report {} --html --messages", shell_word(&path));
-        if !has_messages {
-            return Some(match self.manifest.is_repeatable() {
+        let Some((judged, window)) = recorded else {
+            return Some(match self.can_record() {
                 true => format!(
                     "Messages are not shown, since a run records none: `{command} notable` makes \
                      it again with them."
@@ -152,6 +202,12 @@ impl Stored<'_> {
                     self.manifest.backend
                 ),
             });
+        };
+        if judged.traced.dropped > 0 || window.from_us > 0 {
+            return Some(format!(
+                "The run has more messages than are recorded at once: `{command} 12.3s` shows \
+                 those around that time."
+            ));
         }
         let is_whole = player.windows.as_slice() == [(0, player.end)];
         (!is_whole).then(|| format!("`{command} all` shows everything."))
@@ -173,7 +229,8 @@ pub(super) fn without_messages(judged: &Judged) -> Player {
     player(&recording, Shown::Notable, MOST_BYTES)
 }
 
-fn is_broken(report: &Report) -> bool {
+/// Whether a check is broken, so that messages are worth another run.
+pub(super) fn is_broken(report: &Report) -> bool {
     let mut checks = report.checks.iter();
     checks.any(|check| check.verdict == Verdict::Fail)
 }

@@ -6,37 +6,39 @@ use super::parties::Parties;
 use super::texts::Texts;
 use super::windows::{self, Chosen};
 use super::{Recording, Shown};
-use crate::backends::trace::{Fate, Message};
+use crate::backends::trace::{Fate, Message, time};
 use crate::check::words::outcome;
 use crate::history::{Operation, Outcome};
 use crate::report::duration;
 use crate::report::html::player::Player;
 use crate::trace::words::holds;
 
-/// Adds the rows, their texts, and what is left out.
+/// What the rows of each slice take in the page.
+pub(super) fn costs(base: &Player, seen: &Recording, parties: &Parties) -> Vec<usize> {
+    let end = base.end;
+    let mut all = Rows::new(seen, parties, Texts::of(&base.texts));
+    let mut costs = vec![0; windows::count(end)];
+    for operation in seen.trace.operations() {
+        let row = all.operation(operation);
+        costs[windows::slice_of(operation.invoked_us as i64, end)] += size(&row);
+    }
+    for message in messages(seen) {
+        let row = all.message(message);
+        costs[windows::slice_of(message.sent_us, end)] += row.as_deref().map_or(0, size);
+    }
+    costs
+}
+
+/// Adds the rows of the chosen stretches, their texts, and what is left out.
 pub(super) fn add(
     player: &mut Player,
     seen: &Recording,
     parties: &Parties,
     shown: Shown,
-    room: usize,
+    chosen: &Chosen,
 ) {
     let end = player.end;
-    let texts = Texts::of(&player.texts);
-    let chosen = {
-        let mut all = Rows::new(seen, parties, texts.clone());
-        let mut cost = vec![0; windows::count(end)];
-        for operation in seen.trace.operations() {
-            let row = all.operation(operation);
-            cost[windows::slice_of(operation.invoked_us as i64, end)] += size(&row);
-        }
-        for message in messages(seen) {
-            let row = all.message(message);
-            cost[windows::slice_of(message.sent_us, end)] += row.as_deref().map_or(0, size);
-        }
-        windows::choose(seen, player, shown, &cost, room)
-    };
-    let mut rows = Rows::new(seen, parties, texts);
+    let mut rows = Rows::new(seen, parties, Texts::of(&player.texts));
     let operations = seen.trace.operations().filter(|operation| {
         let returned_us = operation.returned_us.map_or(end, |at_us| at_us as i64);
         chosen.has(operation.invoked_us as i64, returned_us)
@@ -50,8 +52,9 @@ pub(super) fn add(
         .filter_map(|message| rows.message(message))
         .collect();
     player.texts = rows.texts.all;
-    player.windows = chosen.windows();
-    player.notes.extend(left_out(seen, &chosen, shown, end));
+    player.windows = chosen.windows(seen.known(end));
+    let left_out = left_out(seen, &player.windows, shown, end);
+    player.notes.extend(left_out);
 }
 
 /// Those of the run itself: before it, the cluster is being formed.
@@ -61,11 +64,10 @@ fn messages<'a>(seen: &Recording<'_, 'a>) -> impl Iterator<Item = &'a Message> +
 }
 
 /// What is not shown, for the reader of the page.
-fn left_out(seen: &Recording, chosen: &Chosen, shown: Shown, end: i64) -> Vec<String> {
+fn left_out(seen: &Recording, windows: &[(i64, i64)], shown: Shown, end: i64) -> Vec<String> {
     let mut notes = Vec::new();
-    let windows = chosen.windows();
     let covered: i64 = windows.iter().map(|(from, to)| to - from).sum();
-    let what = match seen.has_messages {
+    let what = match seen.messages.is_some() {
         true => "Messages and operations",
         false => "Operations",
     };
@@ -82,10 +84,11 @@ fn left_out(seen: &Recording, chosen: &Chosen, shown: Shown, end: i64) -> Vec<St
             duration(end as u64)
         ));
     }
-    if seen.trace.traced.dropped > 0 {
+    if let Some(kept_until_us) = seen.trace.traced.kept_until_us() {
         notes.push(format!(
-            "{} messages were too many to be recorded.",
-            seen.trace.traced.dropped
+            "{} messages after {} were too many to be recorded.",
+            seen.trace.traced.dropped,
+            time(kept_until_us)
         ));
     }
     notes

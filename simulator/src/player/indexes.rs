@@ -7,19 +7,23 @@ use super::parties::Parties;
 use crate::history::{EventKind, NodeEvent};
 use crate::trace::end_us;
 
-/// Moments at which nodes are looked into.
-const MOST_MOMENTS: i64 = 3_000;
+/// Moments at which nodes are looked into,
+const MOST_MOMENTS: u64 = 3_000;
+/// and how often any of them is: of large clusters each more seldom, since every look may take
+/// a row of the page.
+const MOST_LOOKS: u64 = 30_000;
 /// Oftener than so is of no use to anybody, microseconds.
 const SHORTEST_US: i64 = 5_000;
 
-/// When to look where nodes stand, in a run that takes so long.
-pub fn moments(end_us: i64) -> Vec<i64> {
-    let every_us = every_us(end_us);
+/// When to look where nodes stand, in a run that takes so long (microseconds) of so many nodes.
+pub fn moments(end_us: i64, nodes: u64) -> Vec<i64> {
+    let every_us = every_us(end_us, nodes);
     (0..=end_us / every_us).map(|nth| nth * every_us).collect()
 }
 
-fn every_us(end_us: i64) -> i64 {
-    (end_us / MOST_MOMENTS).max(SHORTEST_US)
+fn every_us(end_us: i64, nodes: u64) -> i64 {
+    let most = (MOST_LOOKS / nodes.max(1)).clamp(1, MOST_MOMENTS);
+    (end_us / most as i64).max(SHORTEST_US)
 }
 
 /// Of each node, rows as the player has them: counted from the row before.
@@ -44,7 +48,7 @@ fn looked_up(rows: &mut [Vec<[i64; 4]>], seen: &Recording, parties: &Parties) {
 }
 
 fn reported(rows: &mut [Vec<[i64; 4]>], seen: &Recording, parties: &Parties) {
-    let apart_us = every_us(end_us(seen.trace.history));
+    let apart_us = every_us(end_us(seen.trace.history), seen.report.cluster.nodes);
     for event in &seen.trace.history.events {
         let EventKind::Node { node, event: said } = &event.kind else {
             continue;
@@ -95,4 +99,24 @@ fn differences(rows: Vec<[i64; 4]>) -> Vec<[i64; 4]> {
         difference
     });
     rows.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_clusters_are_looked_into_more_seldom() {
+        const MINUTE_US: i64 = 60_000_000;
+        for nodes in [0, 1, 5, 10] {
+            assert_eq!(moments(MINUTE_US, nodes).len(), 3_001, "{nodes}");
+        }
+        for nodes in [11, 45, 100, 1_000_000] {
+            let most = (MOST_LOOKS / nodes).max(1) as usize;
+            let looks = moments(MINUTE_US, nodes).len();
+            // One at each end, and what division leaves over.
+            assert!((most..=most + 2).contains(&looks), "{nodes}: {looks}");
+        }
+        assert_eq!(moments(12_000, 3), [0, 5_000, 10_000]);
+    }
 }

@@ -21,6 +21,7 @@ use crate::report::Report;
 use crate::report::html::player::Player;
 use crate::trace::{Trace, Window};
 use parties::Parties;
+use windows::Cost;
 
 pub use indexes::moments;
 
@@ -35,8 +36,8 @@ pub struct Recording<'t, 'a> {
     pub report: &'t Report,
     /// Says which sides partitions have.
     pub plan: Option<&'t Plan>,
-    /// Whether the run was made again, so that the trace has its messages.
-    pub has_messages: bool,
+    /// Of which stretch messages were recorded, where the run was made again for them.
+    pub messages: Option<Window>,
     /// Why it failed, of a run that did and was made again.
     pub story: Option<&'t Story>,
 }
@@ -53,8 +54,22 @@ pub enum Shown {
     All,
 }
 
+impl Recording<'_, '_> {
+    /// The stretch of which everything is known that is to be known at all: without messages,
+    /// the whole run; otherwise what they were recorded of, less those that were too many.
+    fn known(&self, end: i64) -> (i64, i64) {
+        let Some(window) = self.messages else {
+            return (0, end);
+        };
+        let kept_until = self.trace.traced.kept_until_us();
+        let to = window.to_us.min(end);
+        (window.from_us, kept_until.map_or(to, |until| until.min(to)))
+    }
+}
+
 /// Everything that the player needs. Where `shown` leaves a choice, it takes at most
-/// `most_bytes` in the page, or what is of the whole run in any case if that is more.
+/// `most_bytes` in the page, or, if that is more, what is of the whole run in any case and the
+/// two seconds around what broke first.
 pub fn player(seen: &Recording, shown: Shown, most_bytes: usize) -> Player {
     let parties = Parties::of(seen.trace, seen.report);
     let base = base::base(seen, &parties);
@@ -62,11 +77,13 @@ pub fn player(seen: &Recording, shown: Shown, most_bytes: usize) -> Player {
         Shown::Notable => most_bytes.saturating_sub(base.json().len()),
         Shown::Window(_) | Shown::All => usize::MAX,
     };
+    let cost = Cost::of(&base, details::costs(&base, seen, &parties));
     loop {
         let mut player = base.clone();
-        details::add(&mut player, seen, &parties, shown, room);
+        let chosen = windows::choose(seen, &player, shown, &cost, room);
+        details::add(&mut player, seen, &parties, shown, &chosen);
         // What a row takes is estimated, so it may take more.
-        if room == usize::MAX || room == 0 || player.json().len() <= most_bytes {
+        if room == usize::MAX || room <= cost.least || player.json().len() <= most_bytes {
             return player;
         }
         room = room / 10 * 9;

@@ -24,30 +24,59 @@ pub(super) struct Chosen {
     end: i64,
 }
 
-/// Chooses slices that together cost no more than `room`. `cost` is that of each slice.
+/// What slices take in the page.
+pub(super) struct Cost {
+    /// Each of them.
+    slices: Vec<usize>,
+    /// Those around what broke first, if anything did: they are shown in any case.
+    always: Option<RangeInclusive<usize>>,
+    /// What those take together.
+    pub(super) least: usize,
+}
+
+impl Cost {
+    /// `slices` is what each one takes.
+    pub(super) fn of(base: &Player, slices: Vec<usize>) -> Self {
+        let first = base.violations.first();
+        let always = first.map(|broken| {
+            let of = |at: i64| slice_of(at, base.end);
+            of(broken.at - BROKEN_US)..=of(broken.at + BROKEN_US)
+        });
+        let least = always
+            .clone()
+            .map_or(0, |always| slices[always].iter().sum());
+        Self {
+            slices,
+            always,
+            least,
+        }
+    }
+}
+
+/// Chooses slices that together cost no more than `room`, or those that are shown in any case.
 pub(super) fn choose(
     seen: &Recording,
     player: &Player,
     shown: Shown,
-    cost: &[usize],
+    cost: &Cost,
     room: usize,
 ) -> Chosen {
-    let last = cost.len() - 1;
-    let slices = |from: i64, to: i64| -> RangeInclusive<usize> {
-        let of = |at: i64| ((at.max(0) / SLICE_US) as usize).min(last);
-        of(from)..=of(to)
-    };
-    let mut is_chosen = vec![false; cost.len()];
+    let end = player.end;
+    let slices = |from: i64, to: i64| slice_of(from, end)..=slice_of(to, end);
+    let mut is_chosen = vec![false; cost.slices.len()];
     match shown {
         Shown::All => is_chosen.fill(true),
         Shown::Window(window) => is_chosen[slices(window.from_us, window.to_us)].fill(true),
         Shown::Notable => {
-            let mut left = room;
+            if let Some(always) = cost.always.clone() {
+                is_chosen[always].fill(true);
+            }
+            let mut left = room.saturating_sub(cost.least);
             let mut take = |slice: usize| {
-                let is_taken = !is_chosen[slice] && cost[slice] <= left;
+                let is_taken = !is_chosen[slice] && cost.slices[slice] <= left;
                 if is_taken {
                     is_chosen[slice] = true;
-                    left -= cost[slice];
+                    left -= cost.slices[slice];
                 }
                 is_chosen[slice]
             };
@@ -58,7 +87,9 @@ pub(super) fn choose(
                 take(slice);
             }
             // The rest in one piece, as far as it goes.
-            (0..cost.len()).take_while(|slice| take(*slice)).count();
+            (0..cost.slices.len())
+                .take_while(|slice| take(*slice))
+                .count();
         }
     }
     let mut count = 0;
@@ -68,7 +99,7 @@ pub(super) fn choose(
     });
     Chosen {
         before: [0].into_iter().chain(before).collect(),
-        end: player.end,
+        end,
     }
 }
 
@@ -111,15 +142,21 @@ impl Chosen {
         self.before[of(to) + 1] > self.before[of(from)]
     }
 
-    /// The chosen stretches, in order.
-    pub(super) fn windows(&self) -> Vec<(i64, i64)> {
+    /// The chosen stretches, in order, as far as everything is known of them.
+    pub(super) fn windows(&self, (since, until): (i64, i64)) -> Vec<(i64, i64)> {
         let mut windows: Vec<(i64, i64)> = Vec::new();
         for (slice, pair) in self.before.windows(2).enumerate() {
             if pair[0] == pair[1] {
                 continue;
             }
-            let from = slice as i64 * SLICE_US;
-            let to = (from + SLICE_US).min(self.end);
+            let begin = slice as i64 * SLICE_US;
+            let (from, to) = (
+                begin.max(since),
+                (begin + SLICE_US).min(self.end).min(until),
+            );
+            if from > to {
+                continue;
+            }
             match windows.last_mut() {
                 Some(before) if before.1 == from => before.1 = to,
                 _ => windows.push((from, to)),

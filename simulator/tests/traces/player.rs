@@ -6,10 +6,11 @@ use squall::backends::TraceFilter;
 use squall::backends::trace::{Message, Party, Traced};
 use squall::history::{EventKind, NodeEvent, operations};
 use squall::player::{MOST_BYTES, Recording, Shown, moments, player};
+use squall::report::Verdict;
 use squall::report::html;
 use squall::report::html::player::Player;
 use squall::run::Judged;
-use squall::trace::{Trace, end_us};
+use squall::trace::{Trace, Window, end_us};
 
 use super::{scenario, traced};
 
@@ -17,19 +18,34 @@ use super::{scenario, traced};
 fn recorded(name: &str, seconds: i64) -> Judged {
     let filter = TraceFilter {
         applied: false,
-        states_at_us: moments(seconds * 1_000_000),
+        states_at_us: moments(seconds * 1_000_000, 5),
         ..TraceFilter::default()
     };
     traced(&scenario(name, &[]), 1, Some(filter), None)
 }
 
 fn played(run: &Judged, traced: &Traced, shown: Shown, most_bytes: usize) -> Player {
+    let whole = Window {
+        from_us: 0,
+        to_us: end_us(&run.history),
+    };
+    let messages = (!traced.messages.is_empty()).then_some(whole);
+    played_of(run, traced, messages, (shown, most_bytes))
+}
+
+/// As one whose messages were recorded of this stretch.
+fn played_of(
+    run: &Judged,
+    traced: &Traced,
+    messages: Option<Window>,
+    (shown, most_bytes): (Shown, usize),
+) -> Player {
     let trace = Trace::new(String::new(), &run.history, &run.logs, traced, None, None);
     let recording = Recording {
         trace: &trace,
         report: &run.report,
         plan: Some(&run.plan),
-        has_messages: !traced.messages.is_empty(),
+        messages,
         story: None,
     };
     player(&recording, shown, most_bytes)
@@ -94,7 +110,7 @@ fn asked(player: &Player) -> Vec<(i64, String, i64, Option<i64>, String)> {
 
 #[test]
 fn everything_of_a_run_is_played_as_it_was() {
-    let run = recorded("planted/mc-01.toml", 8);
+    let mut run = recorded("planted/mc-01.toml", 8);
     let player = played(&run, &run.traced, Shown::All, 0);
     assert_eq!(player.windows, [(0, end_us(&run.history))]);
 
@@ -166,6 +182,61 @@ fn everything_of_a_run_is_played_as_it_was() {
     assert!(without.messages.is_empty());
     assert_eq!(asked(&without), asked(&player));
     indexes_are_those_that_nodes_had(&run, &player);
+    what_was_not_recorded_is_not_said_to_be(&run);
+    what_broke_is_shown_in_any_case(&mut run);
+}
+
+/// Messages beyond the limit are dropped, and a stretch may be all that was recorded.
+fn what_was_not_recorded_is_not_said_to_be(run: &Judged) {
+    const KEPT: usize = 3_000;
+    let end = end_us(&run.history);
+    let kept = Traced {
+        messages: run.traced.messages[..KEPT].to_vec(),
+        dropped: (run.traced.messages.len() - KEPT) as u64,
+        ..Traced::default()
+    };
+    let last = kept.messages[KEPT - 1].sent_us;
+    assert!(last > 1_000_000 && last < end - 1_000_000, "{last}");
+    let player = played(run, &kept, Shown::All, 0);
+    assert_eq!(player.windows, [(0, last)]);
+    let note = format!("{} messages after ", kept.dropped);
+    assert!(
+        player.notes.iter().any(|said| said.starts_with(&note)),
+        "{:?}",
+        player.notes
+    );
+    // Operations come from the history, and are there all the same.
+    assert!(asked(&player).iter().any(|asked| asked.2 > last));
+
+    let stretch = Window {
+        from_us: 1_234_567,
+        to_us: 2_345_678,
+    };
+    let traced = Traced {
+        messages: run.traced.messages.clone(),
+        ..Traced::default()
+    };
+    let player = played_of(run, &traced, Some(stretch), (Shown::All, 0));
+    assert_eq!(player.windows, [(stretch.from_us, stretch.to_us)]);
+}
+
+/// However little room there is.
+fn what_broke_is_shown_in_any_case(run: &mut Judged) {
+    let without = played(run, &run.traced, Shown::Notable, 0);
+    let covered = without.windows.iter().map(|(from, to)| to - from);
+    assert!(covered.sum::<i64>() < 500_000, "{:?}", without.windows);
+    // A check that names no moment is shown where it was judged, at the end.
+    run.report.checks[0].verdict = Verdict::Fail;
+    run.report.checks[0].evidence.clear();
+    let player = played(run, &run.traced, Shown::Notable, 0);
+    let end = end_us(&run.history);
+    assert_eq!(player.violations[0].at, end);
+    let (from, to) = *player.windows.last().expect("what broke is shown");
+    assert!(to == end && from <= end - 1_000_000 && from > end - 1_200_000);
+    let number = |m: &Message| (m.sent_us >= from).then_some(m.number as i64);
+    let expected: BTreeSet<i64> = run.traced.messages.iter().filter_map(number).collect();
+    let shown: BTreeSet<i64> = messages(&player).iter().map(|sent| sent.1).collect();
+    assert!(expected.len() > 100 && expected.is_subset(&shown));
 }
 
 fn indexes_are_those_that_nodes_had(run: &Judged, player: &Player) {
