@@ -1,16 +1,18 @@
 //! Plays one scenario with one seed, and writes and shows what happened.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use super::args::{Format, RunArgs};
 use super::exit::{Exit, Failure};
 use super::interrupt::Interrupt;
+use super::player::{self, is_broken};
 use super::watch::{Dashboard, Watching};
-use super::{page, player, print, progress, style, tell, verify};
+use super::{page, print, progress, style, tell, verify};
 use crate::backends::{Backend, LogFilter, LogLine, Logs, Options};
 use crate::environment::Environment;
 use crate::plan::Plan;
-use crate::report::{self, RunVerdict};
+use crate::report::{self, Report};
 use crate::run::{self, Judged, resources};
 use crate::run_dir::{Manifest, RunDir, log_name};
 use crate::scenario::Scenario;
@@ -58,10 +60,6 @@ pub(super) fn run_one(
         show_last_lines(&judged.logs, dir.path());
     }
     let is_repeatable = !args.verify || verify::verify(args, dir.path())?;
-    let is_broken = judged.report.verdict == RunVerdict::Violation;
-    if is_broken && is_repeatable && !args.no_page {
-        leave_page(args, dir.path());
-    }
     Ok((judged, is_repeatable))
 }
 
@@ -118,15 +116,26 @@ fn show(format: Format, judged: &Judged, dir: &Path) {
     }
 }
 
-/// Leaves a page with the messages around what broke. A run that has been judged is none the
-/// worse for a page that cannot be made.
-fn leave_page(args: &RunArgs, dir: &Path) {
-    if !args.backend.info.simulated {
-        return;
-    }
-    match page::write(dir, None, None) {
+/// Whether a run that was judged gets a page with the messages around what broke.
+pub(super) fn wants_page(args: &RunArgs, report: &Report, is_repeatable: bool) -> bool {
+    let is_asked = !args.no_page && args.backend.records_messages;
+    is_asked && is_repeatable && is_broken(report)
+}
+
+/// Leaves that page. It takes another run, so it comes last, when all that the run itself is to
+/// leave is written: nothing that goes wrong here, not even a panic, takes any of that back.
+pub(super) fn leave_page(dir: &Path) {
+    match unharmed(|| page::write(dir, None, None)) {
         Ok(page) => tell(&format!("page with a player: {}", page.display())),
-        Err(failure) => tell(&format!("warning: no page: {}", failure.message)),
+        Err(why) => tell(&format!("warning: no page: {why}")),
+    }
+}
+
+/// What is made, or why it is not.
+fn unharmed<T>(make: impl FnOnce() -> Result<T, Failure>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(make)) {
+        Ok(made) => made.map_err(|failure| failure.message),
+        Err(_) => Err("squall panicked while it made it, as said above; the verdict stands".into()),
     }
 }
 
@@ -160,5 +169,20 @@ fn manifest(args: &RunArgs) -> Manifest {
         version: env!("CARGO_PKG_VERSION").into(),
         started: None,
         environment: Some(Environment::current()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_cannot_be_made_is_a_warning_and_no_more() {
+        let failed = unharmed(|| Err::<(), _>(Failure::usage("no room")));
+        assert_eq!(failed, Err("no room".to_owned()));
+        let panicked = unharmed::<()>(|| panic!("the replay broke"));
+        let why = panicked.expect_err("it panicked");
+        assert!(why.contains("the verdict stands"), "{why}");
+        assert_eq!(unharmed(|| Ok(7)), Ok(7));
     }
 }

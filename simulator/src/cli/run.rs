@@ -2,7 +2,7 @@
 
 use super::args::RunArgs;
 use super::exit::{Exit, Failure};
-use super::one_run::{check_backend, differs, page, run_one};
+use super::one_run::{check_backend, differs, leave_page, out_dir, page, run_one, wants_page};
 use super::plant::plant;
 use super::variants;
 use crate::ci::Heading;
@@ -28,6 +28,9 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
         commands: vec![report.reproduce.clone()],
     };
     args.machines.write(&heading, &[suite])?;
+    if wants_page(args, report, is_repeatable) {
+        leave_page(&out_dir(args, &scenario));
+    }
     if let Some(dashboard) = &dashboard {
         dashboard.end(|| page(&judged))?;
     }

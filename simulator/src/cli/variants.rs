@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::args::{Format, RunArgs};
 use super::exit::{Exit, Failure};
-use super::one_run::{check_backend, differs, out_dir, run_one};
+use super::one_run::{check_backend, differs, leave_page, out_dir, run_one, wants_page};
 use super::watch::Dashboard;
 use super::{print, style};
 use crate::ci::Heading;
@@ -29,6 +29,7 @@ pub(super) fn run(
     create(&out)?;
     let mut runs: Vec<(String, Report)> = Vec::new();
     let (mut suites, mut commands) = (Vec::new(), Vec::new());
+    let mut pages = Vec::new();
     let mut is_repeatable = true;
     for (name, scenario) in names.iter().zip(&chosen) {
         let mut args = args.clone();
@@ -39,6 +40,9 @@ pub(super) fn run(
         let report = &judged.report;
         suites.push(Suite::of_run(name, report, differs(&args, repeats)));
         commands.push(report.reproduce.clone());
+        if wants_page(&args, report, repeats) {
+            pages.push(out.join(name));
+        }
         runs.push((name.clone(), judged.report));
     }
     let variants = Variants::of(&runs);
@@ -59,6 +63,7 @@ pub(super) fn run(
         Format::Text => variants.to_text(style()),
         Format::Json => variants.to_json(),
     });
+    pages.iter().for_each(|dir| leave_page(dir));
     if let Some(dashboard) = dashboard {
         dashboard.end(|| Ok(html::scalability_page(scenario.name.get_ref(), &runs)))?;
     }
