@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde_json::Value;
+use squall::report::html::player::{PlayedFault, Player, section};
 
 use super::browser::Browser;
 use super::command::{SmallRun, squall_with};
@@ -62,7 +63,10 @@ fn a_stale_answer_is_found_on_the_page() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/planted/mc-01.toml");
     let out = dir.path().join("run");
-    let ran = command::squall_run(&scenario, &out, &["--planted", "MC-01"]);
+    let cases = dir.path().join("cases.xml");
+    let junit = cases.to_str().expect("a plain path");
+    let more = ["--planted", "MC-01", "--junit", junit];
+    let ran = command::squall_run(&scenario, &out, &more);
     assert_eq!(ran.code, 1, "{}{}", ran.stdout, ran.stderr);
     // The run has left its page, with the messages around what broke.
     let page = out.join("report.html");
@@ -72,6 +76,10 @@ fn a_stale_answer_is_found_on_the_page() {
         "{}",
         ran.stderr
     );
+    // It comes last: whatever becomes of it, CI has its cases.
+    let written = [&cases, &page].map(|file| std::fs::metadata(file).expect("it was written"));
+    let [cases, paged] = written.map(|file| file.modified().expect("files have times"));
+    assert!(cases < paged, "{cases:?} {paged:?}");
     let Some(mut browser) = Browser::start(dir.path()) else {
         return;
     };
@@ -126,6 +134,13 @@ fn a_stale_answer_is_found_on_the_page() {
     assert_eq!(number(&mut browser, AT), end);
     press(&mut browser, "violation");
     assert_eq!(number(&mut browser, AT), violation);
+    // What is read out of an answer are its words, and not those of its button.
+    browser.eval(&format!("{stale}.querySelector('button').click()"));
+    let read_out = text(&mut browser, ".player .said");
+    assert!(
+        said.starts_with(&read_out) && read_out.ends_with('.'),
+        "{read_out}"
+    );
     assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
     it_says_why_there_are_no_messages(&out);
 }
@@ -160,6 +175,10 @@ fn it_says_why_there_are_no_messages(run_dir: &Path) {
     let words = ["--html", "--messages", "all"].map(std::ffi::OsStr::new);
     let refused = squall_with(&[&["report".as_ref(), run_dir.as_os_str()], &words[..]].concat());
     assert_eq!(refused.code, 1, "{}", refused.stderr);
+    // A mistake is found before anything is made again, which would fail as well.
+    let words = ["--html", "--messages", "99999999"].map(std::ffi::OsStr::new);
+    let refused = squall_with(&[&["report".as_ref(), run_dir.as_os_str()], &words[..]].concat());
+    assert_eq!(refused.code, 64, "{}", refused.stderr);
 }
 
 /// What the player of a page plays.
@@ -265,5 +284,64 @@ fn a_run_that_passes_is_played_with_messages_on_request() {
     wait_above(&mut browser, AT, 0.0);
     let at = text(&mut browser, ".player .where");
     assert!(at.contains("leads term"), "{at}");
+    keys_are_left_to_what_uses_them(&mut browser);
     assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
+}
+
+/// A fold is opened and a table scrolled, and nothing is played.
+fn keys_are_left_to_what_uses_them(browser: &mut Browser) {
+    browser.eval("document.querySelector('.player .scrubber').focus()");
+    browser.key("Home");
+    assert_eq!(number(browser, AT), 0.0);
+    let pressed = "document.querySelector('.player button[data-does=play]').ariaLabel";
+    for (place, key) in [("summary", " "), (".scroll", "End"), (".scroll", " ")] {
+        browser.eval(&format!(
+            "document.querySelector('.player {place}').focus()"
+        ));
+        browser.key(key);
+        assert_eq!(number(browser, AT), 0.0, "{key:?} on {place}");
+        assert_eq!(browser.eval(pressed), "Play", "{key:?} on {place}");
+    }
+}
+
+/// A system without services, say: a node, and no client that ever asked anything. Its fault
+/// was not healed when the run ended.
+#[test]
+fn a_run_without_operations_is_played() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let Some(mut browser) = Browser::start(dir.path()) else {
+        return;
+    };
+    let end = 2_000_000;
+    let player = Player {
+        end,
+        nodes: vec!["node-1".into()],
+        roles: vec![vec![(1_000, "leader", 1)]],
+        indexes: vec![Vec::new()],
+        faults: vec![PlayedFault {
+            words: "pause node-1".into(),
+            kind: "pause",
+            group: "process",
+            status: "installed",
+            from: 500_000,
+            to: end,
+            nodes: vec![0],
+            ..PlayedFault::default()
+        }],
+        ..Player::default()
+    };
+    let page = dir.path().join("page.html");
+    let html = format!(
+        "<!doctype html><meta charset=utf-8><main>{}",
+        section(&player).into_string()
+    );
+    std::fs::write(&page, html).expect("the directory is ours");
+    browser.open(&page, 1_600, "light");
+    assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
+    let ready = browser.eval("document.querySelector('.player').dataset.ready");
+    assert_eq!(ready, "yes");
+    press(&mut browser, "end");
+    assert_eq!(number(&mut browser, AT), end as f64);
+    assert_eq!(part(&mut browser, "node-1"), ("leader".into(), "1".into()));
+    assert_eq!(text(&mut browser, ".player .inforce"), "pause node-1");
 }

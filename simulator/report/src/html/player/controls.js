@@ -7,7 +7,7 @@ const part = (name) => root.querySelector(`.${name}`);
 const button = (name) => root.querySelector(`button[data-does=${name}]`);
 const stage = new Stage(root.querySelector("svg.stage"));
 const isCalm = matchMedia("(prefers-reduced-motion: reduce)");
-const rows = { node: part("nodes").tBodies[0], client: part("clients").tBodies[0] };
+const rows = { node: part("nodes").tBodies[0], client: part("clients")?.tBodies[0] };
 const scrubber = part("scrubber"), speed = root.querySelector("select"), minor = root.querySelector("input[type=checkbox]");
 const state = { at: 0, isPlaying: false, chosen: -1, view: [0, Math.max(1, played.end)], tables: 0 };
 
@@ -18,7 +18,8 @@ const cells = (body, names, count) => names.map((name) => {
   return [...row.cells].slice(1);
 });
 const nodeCells = cells(rows.node, played.nodes, 4);
-const clientCells = cells(rows.client, played.clients, 2);
+// Where nobody asked anything, the page has no table of clients.
+const clientCells = rows.client ? cells(rows.client, played.clients, 2) : [];
 const put = (cell, text) => { if (cell.textContent !== text) cell.textContent = text; };
 
 const showTables = () => {
@@ -269,7 +270,7 @@ const does = {
 for (const [name, act] of Object.entries(does)) button(name)?.addEventListener("click", act);
 for (const link of root.querySelectorAll("[data-to]")) {
   link.addEventListener("click", () => {
-    jump({ at: Number(link.dataset.to), message: Number(link.dataset.message), words: link.parentElement.textContent });
+    jump({ at: Number(link.dataset.to), message: Number(link.dataset.message), words: link.previousSibling.textContent.trim() });
     part("stage").scrollIntoView({ block: "center", behavior: isCalm.matches ? "auto" : "smooth" });
   });
 }
@@ -278,8 +279,9 @@ const keys = {
   Home: does.home, End: does.end, j: violation, J: violation, v: violation, "+": does.closer, "=": does.closer, "-": does.wider, 0: does.whole,
 };
 root.addEventListener("keydown", (event) => {
-  const isTyped = event.target.matches("select, input") || (event.key === " " && event.target.matches("button"));
-  if (isTyped || event.ctrlKey || event.altKey || event.metaKey) return;
+  // What uses the key itself keeps it: fields, what scrolls, what is pressed or folds.
+  const isTheirs = event.target.closest("select, input, .scroll") || (event.key === " " && event.target.closest("button, summary"));
+  if (isTheirs || event.ctrlKey || event.altKey || event.metaKey) return;
   let act = keys[event.key];
   if (event.shiftKey && event.key === "ArrowRight") act = () => { pause(); go(state.at + 1e3); };
   if (event.shiftKey && event.key === "ArrowLeft") act = () => { pause(); go(state.at - 1e3); };

@@ -98,8 +98,9 @@ const indexAt = (node, at) => {
   const row = indexes[node][lastAt(indexTimes[node], at)];
   return row ? { last: row[1], commit: row[2], applied: row[3] } : null;
 };
+// What was not healed is in force at the very end as well.
 const faultsAt = (at) => played.faults.filter((fault) => fault.status === "installed"
-  && fault.from <= at && (at < fault.to || fault.from === fault.to && at - fault.from < 50e3));
+  && fault.from <= at && (at < fault.to || fault.to === played.end || fault.from === fault.to && at - fault.from < 50e3));
 const phaseAt = (at) => {
   const place = lastAt(played.phases.map((phase) => phase[0]), at);
   return place < 0 ? "" : played.phases[place][1];
