@@ -2,7 +2,10 @@
 //!
 //! Percentile intervals of Efron (1979), from [`RESAMPLES`] samples drawn with a seed. Not
 //! BCa: its acceleration comes from the jackknife, which fails for medians (Efron and
-//! Tibshirani 1993, §10.6).
+//! Tibshirani 1993).
+//!
+//! The certainty is about kept: of few values intervals are too narrow, and at three of them
+//! nine in ten hold the true value where 95 % were asked for.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -11,7 +14,7 @@ use crate::sample::{Interval, are_finite, median, quantile_of_sorted};
 
 const RESAMPLES: usize = 2_000;
 
-/// Median of `b` less median of `a`, and its interval; `certainty` is 0 to 1.
+/// Median of `b` less median of `a`, and its interval; `certainty` is 0 to 1, and about kept.
 ///
 /// `None` of an empty sample, or of values that are not finite.
 pub fn difference_of_medians(
@@ -31,7 +34,7 @@ pub fn difference_of_medians(
     Some((difference, percentiles(resampled.collect(), certainty)))
 }
 
-/// Median of the differences of pairs, and its interval.
+/// Median of the differences of pairs, and its interval, of about this certainty.
 ///
 /// `None` without differences, or of values that are not finite.
 pub fn median_of_differences(

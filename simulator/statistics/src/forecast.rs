@@ -3,9 +3,10 @@
 //!
 //! The line's prediction interval is that of least squares (Draper and Smith 1998, §1.4).
 //! Smoothing is Holt's (1957), its interval that of Hyndman and others (2008, table 6.1, the
-//! model A,A,N).
+//! model A,A,N), with Student's t in place of the normal, since weights, level and trend are
+//! all taken from the same values.
 
-use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::sample::{Interval, are_finite, mean};
 
@@ -113,6 +114,11 @@ pub struct Holt {
 }
 
 impl Holt {
+    /// Values below which [`Holt::ahead`] has no interval that holds as often as it says.
+    pub const LEAST_CERTAIN: usize = 8;
+    /// Weights, level and trend.
+    const PARAMETERS: f64 = 4.0;
+
     /// With the weights, of hundredths apart by five, that foretell each value from those
     /// before it best.
     ///
@@ -159,14 +165,17 @@ impl Holt {
         }
     }
 
-    /// So many values after the last; parts of a value lie between.
+    /// So many values after the last; parts of a value lie between. Of fewer than
+    /// [`Holt::LEAST_CERTAIN`] values the interval means nothing.
     pub fn ahead(&self, steps: f64, certainty: f64) -> Forecast {
-        let z = Normal::standard().inverse_cdf(0.5 + certainty.clamp(0.0, 0.999_999) / 2.0);
+        let freedom = (self.count - Self::PARAMETERS).max(1.0);
+        let student = StudentsT::new(0.0, 1.0, freedom).expect("a positive freedom");
+        let t = student.inverse_cdf(0.5 + certainty.clamp(0.0, 0.999_999) / 2.0);
         let (alpha, beta) = (self.alpha, self.alpha * self.beta);
         let h = steps.max(1.0);
         let growth = alpha * alpha + alpha * beta * h + beta * beta * h * (2.0 * h - 1.0) / 6.0;
         let deviation = self.deviation * (1.0 + (h - 1.0) * growth).sqrt();
-        around(self.level + self.trend * steps, z * deviation)
+        around(self.level + self.trend * steps, t * deviation)
     }
 
     /// As [`Line::reaches`], in numbers of values.
@@ -340,6 +349,20 @@ mod tests {
             }
         }
         assert!(held.iter().all(|held| *held >= 170), "{held:?} of 200");
+    }
+
+    /// The same of the fewest values there may be: nine in ten of 95 %, give or take.
+    #[test]
+    fn eight_values_are_enough_to_smooth_by() {
+        let mut noise = Noise::of(41);
+        let held = (0..300).filter(|_| {
+            let noise = noise.normal(9);
+            let y: Vec<f64> = x(9).iter().zip(noise).map(|(x, e)| 0.5 * x + e).collect();
+            let smooth = Holt::fit(&y[..Holt::LEAST_CERTAIN]).expect("points");
+            smooth.ahead(1.0, 0.95).interval.holds(y[8])
+        });
+        let held = held.count();
+        assert!(held >= 267, "{held} of 300");
     }
 
     #[test]

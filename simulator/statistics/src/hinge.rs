@@ -30,8 +30,8 @@ pub struct Hinge {
 /// lies below these two lines, and near them (Denning and Buzen 1978). Intervals are from
 /// points drawn anew (Efron 1979).
 ///
-/// `None` of fewer than six points, of values that are not finite or negative, or where fewer
-/// than two points lie beyond the knee.
+/// `None` of fewer than six points, of values that are not finite or negative, where a line
+/// without a knee leaves nothing to explain, or where fewer than two points lie beyond the knee.
 pub fn hinge(points: &[(f64, f64)], certainty: f64, seed: u64) -> Option<Hinge> {
     let is_fit =
         |point: &(f64, f64)| are_finite(&[point.0, point.1]) && point.0 >= 0.0 && point.1 >= 0.0;
@@ -45,6 +45,10 @@ pub fn hinge(points: &[(f64, f64)], certainty: f64, seed: u64) -> Option<Hinge> 
     }
     let count = points.len();
     let (_, straight) = with_knee(points, f64::INFINITY)?;
+    // Nothing is answered at any load, say.
+    if straight <= 0.0 {
+        return None;
+    }
     let freedom = count as f64 - 2.0;
     let p = match rest > straight * 1e-12 {
         true => {
@@ -138,7 +142,8 @@ mod tests {
     fn a_straight_line_has_no_knee() {
         let straight = hinge(&curve(4.0, |x| 5.0 * x), 0.95, 1);
         assert!(straight.is_none_or(|found| found.p > 0.001), "{straight:?}");
-        assert_eq!(hinge(&curve(0.0, |_| 0.0)[..5], 0.95, 1), None);
+        assert_eq!(hinge(&curve(0.0, |_| 0.0), 0.95, 1), None);
+        assert_eq!(hinge(&curve(0.0, |x| x.min(2.0))[..5], 0.95, 1), None);
         assert_eq!(hinge(&[(1.0, f64::NAN); 9], 0.95, 1), None);
         assert_eq!(hinge(&[(0.0, 1.0); 9], 0.95, 1), None);
     }

@@ -6,6 +6,8 @@
 //! counted by dynamic programming (Streitberg and Röhmel 1986). Larger ones by the normal
 //! approximation with corrections for ties and continuity (Lehmann 1975).
 
+use std::cmp::Ordering;
+
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use crate::sample::{are_finite, midranks};
@@ -19,6 +21,9 @@ const MOST_EXACT: usize = 60;
 pub struct Test {
     /// U of the second sample, or the sum of the ranks of positive differences.
     pub statistic: f64,
+    /// Whether the second sample lies higher (`Greater`) or lower, or the differences above zero
+    /// or below. It may where the medians are the same.
+    pub leans: Ordering,
     /// Chance of a result at least as extreme if nothing differs.
     pub p: f64,
     pub is_exact: bool,
@@ -55,6 +60,7 @@ pub fn rank_sum(a: &[f64], b: &[f64]) -> Option<Test> {
     let statistic = sum - m * (m + 1.0) / 2.0;
     Some(Test {
         statistic,
+        leans: statistic.total_cmp(&(m * (n - m) / 2.0)),
         p,
         is_exact,
     })
@@ -83,6 +89,7 @@ pub fn signed_rank(differences: &[f64]) -> Option<Test> {
     };
     Some(Test {
         statistic: sum,
+        leans: sum.total_cmp(&(n * (n + 1.0) / 4.0)),
         p,
         is_exact,
     })
@@ -253,6 +260,23 @@ mod tests {
             signed_rank(&high).expect("differences").p,
             least_p_signed_rank(10),
         );
+    }
+
+    /// All medians are alike: thirty hundreds against seventeen and thirteen below.
+    #[test]
+    fn the_way_is_known_where_medians_are_the_same() {
+        let always = [100.0; 30];
+        let mut often = [100.0; 30];
+        often[..13].fill(90.0);
+        let test = rank_sum(&always, &often).expect("samples");
+        assert!(test.p < 1e-4 && test.leans == Ordering::Less, "{test:?}");
+        let back = rank_sum(&often, &always).expect("samples");
+        assert_eq!((back.p, back.leans), (test.p, Ordering::Greater));
+        let differences: Vec<f64> = often.iter().map(|value| value - 100.0).collect();
+        let pairs = signed_rank(&differences).expect("differences");
+        assert!(pairs.p < 1e-3 && pairs.leans == Ordering::Less, "{pairs:?}");
+        let even = signed_rank(&[1.0, -1.0]).expect("differences");
+        assert_eq!(even.leans, Ordering::Equal);
     }
 
     #[test]

@@ -20,7 +20,10 @@ pub const LEAST_VALUES: usize = 8;
 /// Values on each side of a step: one run that went wrong is none.
 const LEAST_SIDE: usize = 3;
 const MOST_STEPS: usize = 8;
+/// Shuffles that make a chance exact enough, and those that are made where a rare one is asked
+/// for, which fewer cannot tell.
 const MOST_SHUFFLES: f64 = 50_000.0;
+const MOST_OF_RARE: f64 = 200_000.0;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Changes {
@@ -44,8 +47,19 @@ pub struct Step {
     pub p: f64,
 }
 
+/// Whether [`changes`] can tell a step with this chance: it shuffles so often that one of
+/// 1 in 200,000 shows, and names none where less is asked for.
+pub fn can_tell_steps(alpha: f64) -> bool {
+    1.0 / (shuffles(alpha) + 1.0) <= alpha
+}
+
+fn shuffles(alpha: f64) -> f64 {
+    let exact = (20.0 / alpha).clamp(999.0, MOST_SHUFFLES);
+    exact.max((1.0 / alpha).ceil().min(MOST_OF_RARE))
+}
+
 /// The steps of a series whose chance is at most `alpha` each; intervals are of `certainty`.
-/// x must rise or stand still.
+/// x must rise or stand still. None are told where [`can_tell_steps`] says so.
 ///
 /// `None` of fewer than eight values, of values that are not finite, or where x stands still.
 pub fn changes(x: &[f64], y: &[f64], alpha: f64, certainty: f64, seed: u64) -> Option<Changes> {
@@ -103,7 +117,10 @@ fn next(
     }
     let places = places(basis, y.len(), found);
     let (at, observed) = best(&places, &rests)?;
-    let most = (20.0 / alpha).clamp(999.0, MOST_SHUFFLES);
+    if !can_tell_steps(alpha) {
+        return None;
+    }
+    let most = shuffles(alpha);
     let allowed = alpha * (most + 1.0);
     let mut shuffled = rests.clone();
     let (mut as_good, mut done) = (1.0, 1.0);
@@ -120,7 +137,8 @@ fn next(
             }
         }
     }
-    Some((at, as_good / done))
+    let p = as_good / done;
+    (p <= alpha).then_some((at, p))
 }
 
 /// Where a step may be, and how much of its indicator the basis leaves.
@@ -287,6 +305,18 @@ mod tests {
                 "{found:?}"
             );
         }
+    }
+
+    /// What no shuffle reaches is no step if fewer shuffles were made than would show it.
+    #[test]
+    fn a_chance_that_shuffles_cannot_show_is_none() {
+        let clear: Vec<f64> = series(&mut Noise::of(3), 20, |x| if x < 10.0 { 0.0 } else { 90.0 });
+        let found = |alpha| changes(&x(20), &clear, alpha, 0.95, 1).expect("enough values");
+        let rare = found(1e-5).steps;
+        assert!(can_tell_steps(1e-5) && rare.len() == 1, "{rare:?}");
+        assert!(rare[0].p <= 1e-5, "{rare:?}");
+        assert!(!can_tell_steps(1e-6));
+        assert_eq!(found(1e-6).steps, []);
     }
 
     #[test]
