@@ -58,7 +58,7 @@ const PROFILE: &str = "hardware.toml";
 /// What nodes used, of runs on real machines.
 pub const RESOURCES: &str = "resources.csv";
 /// Stands in the place of history and report when there is none.
-const CRASH: &str = "crash.txt";
+pub const CRASH: &str = "crash.txt";
 /// What must not be taken for the outcome of a run that is about to be made. What it will be
 /// made of stays: someone may run a scenario from the directory that it has left.
 const OUTCOMES: [&str; 9] = [

@@ -27,7 +27,8 @@ which certainty, over seeds. Give it a sweep of each, of ten seeds at least:
   squall sweep scenarios/load.toml --seeds 1..10 --out after      (the build of tomorrow)
   squall compare --ab before after --html ab.html
 Its exit codes: 0 B is no worse, 1 runs of B broke a promise or came to no verdict and none of
-A did, 2 B is worse in a figure, 3 too few runs to tell. docs/trends.md has the methods.";
+A did, 2 B is worse in a figure or ends badly more often, 3 too few runs to tell, or a figure
+that only one side shows. docs/trends.md has the methods.";
 
 #[derive(Debug, ClapArgs)]
 pub struct CompareArgs {

@@ -2,11 +2,13 @@
 //!
 //! Sides are read as [`super::compare`] reads them, and the figures are those of baselines
 //! ([`crate::baseline::Figures`]), one value a run. Each is judged by a rank test and given a
-//! bootstrap interval; chances are corrected for how many figures are looked at in all.
+//! bootstrap interval; endings, and figures that not every run shows, are counted (`counts`).
+//! Chances are corrected for how many figures and counts are looked at in all.
 //! Methods and their sources are in `docs/trends.md`.
 //!
 //! A broken promise needs no statistics: if runs of B broke one and none of A did, B is worse.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
@@ -16,6 +18,8 @@ use squall_statistics::{
     median_of_differences, rank_sum, signed_rank,
 };
 
+use super::counts::{self, Tested as TestedCount};
+pub use super::counts::{Count, Counted};
 use super::side::Part;
 use super::{Head, Side, head, pairs, warnings};
 use crate::baseline::{Figure, Tolerance};
@@ -61,13 +65,15 @@ impl Certainty {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Nothing is worse, as far as these runs could tell.
+    /// Nothing is worse, and no figure missing, as far as these runs could tell.
     NoWorse,
-    /// At least one figure is worse, with the certainty that was asked for.
+    /// At least one figure is worse, or runs of B miss objectives or break promises more often,
+    /// with the certainty that was asked for.
     Worse,
     /// Runs of B broke a promise or had no verdict, and none of A did.
     Broken,
-    /// Too few runs to tell anything apart, or no figure in common.
+    /// Too few runs to tell anything apart, or no figure in common; or one side shows a figure,
+    /// or B is inconclusive, more often than the other by more than chance.
     Inconclusive,
 }
 
@@ -81,8 +87,9 @@ pub struct Ab {
     pub certainty_percent: Percent,
     /// What is not minded, as a share of A's median.
     pub margin_percent: Percent,
-    /// Figures of all scenarios that were looked at together.
+    /// Figures of all scenarios that were looked at together, and counts.
     pub figures: u64,
+    pub counts: u64,
     pub scenarios: Vec<Scenario>,
 }
 
@@ -96,6 +103,9 @@ pub struct Scenario {
     /// How many runs of each ended how.
     pub endings_a: BTreeMap<Ending, u64>,
     pub endings_b: BTreeMap<Ending, u64>,
+    /// Endings, and figures that not every run shows; those that could not differ by more than
+    /// chance are left out.
+    pub counts: Vec<Count>,
     /// What is worse first, then what is better, then by name.
     pub rows: Vec<Row>,
 }
@@ -122,8 +132,8 @@ pub struct Found {
     pub test: Test,
     /// Median of B less that of A; of pairs, the median of their differences.
     pub difference: SignedNumber,
-    /// Where the true difference lies, with the certainty that was asked for, of this figure
-    /// alone.
+    /// Where the true difference lies, with about the certainty that was asked for, of this
+    /// figure alone; of few runs with less.
     pub low: SignedNumber,
     pub high: SignedNumber,
     /// Of A's median; `null` if that is zero.
@@ -139,7 +149,8 @@ pub struct Found {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
-    /// Different, and in the direction in which the figure gets worse.
+    /// Different, and in the direction in which the figure gets worse: by its ranks, which can
+    /// differ where the medians are the same.
     Worse,
     /// Different, and worse by no more than the margin.
     WithinMargin,
@@ -169,6 +180,12 @@ impl Ab {
         rows.filter(move |(_, row)| row.standing == standing)
     }
 
+    /// Counts that differ, of all scenarios.
+    pub fn different(&self) -> impl Iterator<Item = &Count> {
+        let counts = self.scenarios.iter().flat_map(|of_it| &of_it.counts);
+        counts.filter(|count| count.is_different)
+    }
+
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("plain data") + "\n"
     }
@@ -185,7 +202,13 @@ pub fn judge(a: &Side, b: &Side, asked: Certainty) -> Result<Ab, String> {
         .iter()
         .flatten()
         .filter(|values| values.is_enough());
-    let count = all.count();
+    let figures = all.count();
+    let counted: Vec<Vec<TestedCount>> = pairs
+        .iter()
+        .map(|(a, b)| counts::tested(a, b, asked.alpha()))
+        .collect();
+    let counts = counted.iter().flatten().count();
+    let count = figures + counts;
     let mut tested: Vec<Vec<Option<Tested>>> = collected
         .iter()
         .map(|of_it| {
@@ -195,9 +218,10 @@ pub fn judge(a: &Side, b: &Side, asked: Certainty) -> Result<Ab, String> {
                 .collect()
         })
         .collect();
-    correct(&mut tested);
+    let counted = correct(&mut tested, counted, asked.alpha());
     let mut scenarios = Vec::new();
-    for (((part_a, part_b), of_it), tested) in pairs.iter().zip(&collected).zip(&tested) {
+    let judged = collected.iter().zip(&tested).zip(counted);
+    for ((part_a, part_b), ((of_it, tested), counts)) in pairs.iter().zip(judged) {
         let rows = of_it.iter().zip(tested);
         let mut rows: Vec<Row> = rows
             .map(|(values, tested)| row(values, tested, asked))
@@ -209,6 +233,7 @@ pub fn judge(a: &Side, b: &Side, asked: Certainty) -> Result<Ab, String> {
             warnings: warnings(part_a, part_b),
             endings_a: endings(part_a),
             endings_b: endings(part_b),
+            counts,
             rows,
         });
     }
@@ -221,7 +246,8 @@ pub fn judge(a: &Side, b: &Side, asked: Certainty) -> Result<Ab, String> {
         reason: String::new(),
         certainty_percent: Percent::of(asked.certainty_ppm.into()),
         margin_percent: Percent::of(asked.margin_ppm.into()),
-        figures: count as u64,
+        figures: figures as u64,
+        counts: counts as u64,
         scenarios,
     };
     (ab.verdict, ab.reason) = verdict(&ab, could_tell);
@@ -238,6 +264,8 @@ struct Values<'a> {
 
 struct Tested {
     test: Test,
+    /// Whether B lies higher, by its ranks.
+    leans: Ordering,
     difference: f64,
     interval: Interval,
     p: f64,
@@ -259,17 +287,18 @@ fn collect<'a>(a: &Part<'a>, b: &Part<'a>) -> Vec<Values<'a>> {
     {
         kinds.entry(name).or_insert(*figure);
     }
-    let of = |runs: &[(u64, &crate::baseline::Figures)], name: &str| -> Vec<(u64, Number)> {
+    // A name that has changed its unit is another figure.
+    let of = |runs: &[(u64, &crate::baseline::Figures)], name: &str, unit| -> Vec<(u64, Number)> {
         let values = runs.iter();
-        values
-            .filter_map(|(seed, figures)| Some((*seed, figures.get(name)?.value)))
-            .collect()
+        let shown = values.filter_map(|(seed, figures)| Some((*seed, figures.get(name)?)));
+        let alike = shown.filter(|(_, figure)| figure.unit == unit);
+        alike.map(|(seed, figure)| (seed, figure.value)).collect()
     };
     let values = kinds.into_iter().map(|(figure, kind)| Values {
         figure,
         kind,
-        a: of(&runs_a, figure),
-        b: of(&runs_b, figure),
+        a: of(&runs_a, figure, kind.unit),
+        b: of(&runs_b, figure, kind.unit),
     });
     values.collect()
 }
@@ -294,11 +323,11 @@ impl Values<'_> {
     }
 
     /// Pairs tell more, if there are enough of them to tell anything: the choice depends on
-    /// how many runs and figures there are, and on no value.
-    fn choose(&self, figures: usize, asked: Certainty) -> (Test, Option<Vec<f64>>) {
+    /// how many runs and questions there are, and on no value.
+    fn choose(&self, questions: usize, asked: Certainty) -> (Test, Option<Vec<f64>>) {
         let differences = self
             .differences()
-            .filter(|pairs| least_p_signed_rank(pairs.len()) * figures as f64 <= asked.alpha());
+            .filter(|pairs| least_p_signed_rank(pairs.len()) * questions as f64 <= asked.alpha());
         match differences {
             Some(pairs) => (Test::SignedRank, Some(pairs)),
             None => (Test::RankSum, None),
@@ -306,36 +335,41 @@ impl Values<'_> {
     }
 
     /// Whether there are runs enough that a difference could show, however large.
-    fn could_tell(&self, figures: usize, asked: Certainty) -> bool {
-        let least = match self.choose(figures, asked) {
+    fn could_tell(&self, questions: usize, asked: Certainty) -> bool {
+        let least = match self.choose(questions, asked) {
             (Test::SignedRank, _) => return self.is_enough(),
             (Test::RankSum, _) => least_p_rank_sum(self.a.len(), self.b.len()),
         };
-        self.is_enough() && least * figures as f64 <= asked.alpha()
+        self.is_enough() && least * questions as f64 <= asked.alpha()
     }
 
-    fn test(&self, figures: usize, asked: Certainty) -> Option<Tested> {
+    fn test(&self, questions: usize, asked: Certainty) -> Option<Tested> {
         if !self.is_enough() {
             return None;
         }
         let floats = |values: &[(u64, Number)]| -> Vec<f64> {
             values.iter().map(|(_, value)| float(*value)).collect()
         };
-        let (test, pairs) = self.choose(figures, asked);
-        let (p, (difference, interval)) = match pairs {
+        let (test, pairs) = self.choose(questions, asked);
+        let ((p, leans), (difference, interval)) = match pairs {
             Some(pairs) => {
                 // Pairs that are all equal leave nothing to rank.
-                let p = signed_rank(&pairs).map_or(1.0, |test| test.p);
-                (p, median_of_differences(&pairs, asked.share(), SEED)?)
+                let told = signed_rank(&pairs);
+                let told = told.map_or((1.0, Ordering::Equal), |test| (test.p, test.leans));
+                (told, median_of_differences(&pairs, asked.share(), SEED)?)
             }
             None => {
                 let (a, b) = (floats(&self.a), floats(&self.b));
-                let p = rank_sum(&a, &b)?.p;
-                (p, difference_of_medians(&a, &b, asked.share(), SEED)?)
+                let told = rank_sum(&a, &b)?;
+                (
+                    (told.p, told.leans),
+                    difference_of_medians(&a, &b, asked.share(), SEED)?,
+                )
             }
         };
         Some(Tested {
             test,
+            leans,
             difference,
             interval,
             p,
@@ -349,13 +383,23 @@ fn float(number: Number) -> f64 {
     number.get() as f64
 }
 
-/// Over all figures of all scenarios.
-fn correct(tested: &mut [Vec<Option<Tested>>]) {
-    let all = || tested.iter().flatten().flatten();
-    let adjusted = holm(&all().map(|tested| tested.p).collect::<Vec<f64>>());
-    for (tested, adjusted) in tested.iter_mut().flatten().flatten().zip(adjusted) {
+/// Over all figures and counts of all scenarios.
+fn correct(
+    tested: &mut [Vec<Option<Tested>>],
+    counted: Vec<Vec<TestedCount>>,
+    alpha: f64,
+) -> Vec<Vec<Count>> {
+    let figures = tested.iter().flatten().flatten().map(|tested| tested.p);
+    let counts = counted.iter().flatten().map(TestedCount::p);
+    let mut adjusted = holm(&figures.chain(counts).collect::<Vec<f64>>()).into_iter();
+    for (tested, adjusted) in tested.iter_mut().flatten().flatten().zip(adjusted.by_ref()) {
         tested.adjusted_p = adjusted;
     }
+    let mut judged = |count: TestedCount| Some(count.judged(adjusted.next()?, alpha));
+    let scenarios = counted.into_iter();
+    scenarios
+        .map(|of_it| of_it.into_iter().filter_map(&mut judged).collect())
+        .collect()
 }
 
 fn row(values: &Values<'_>, tested: &Option<Tested>, asked: Certainty) -> Row {
@@ -366,7 +410,7 @@ fn row(values: &Values<'_>, tested: &Option<Tested>, asked: Certainty) -> Row {
     let (median_a, median_b) = (middle(&values.a), middle(&values.b));
     let found = tested.as_ref().and_then(|tested| found(tested, median_a?));
     let standing = match (&found, tested) {
-        (Some(found), Some(tested)) => standing(values, found, tested, median_a, asked),
+        (Some(_), Some(tested)) => standing(values, tested, median_a, asked),
         _ => Standing::TooFew,
     };
     Row {
@@ -399,21 +443,21 @@ fn found(tested: &Tested, median_a: Number) -> Option<Found> {
 
 fn standing(
     values: &Values<'_>,
-    found: &Found,
     tested: &Tested,
     median_a: Option<Number>,
     asked: Certainty,
 ) -> Standing {
-    let is_larger = found.difference.0 > 0;
-    // A rank test can tell apart what has the same median.
-    if tested.adjusted_p > asked.alpha() || found.difference.0 == 0 {
+    // What has the same median may differ: the ranks say which way.
+    if tested.adjusted_p > asked.alpha() || tested.leans == Ordering::Equal {
         return Standing::NotShown;
     }
+    let is_larger = tested.leans == Ordering::Greater;
     if is_larger != (values.kind.bound == Bound::AtMost) {
         return Standing::Better;
     }
     let base = median_a.unwrap_or_default();
-    let moved = base.get().saturating_add_signed(found.difference.0);
+    let difference = SignedNumber::nearest(tested.difference).unwrap_or_default();
+    let moved = base.get().saturating_add_signed(difference.0);
     let (kind, bound) = (values.kind.kind, values.kind.bound);
     let limit = Tolerance::uniform(asked.margin_ppm).limit(kind, bound, base);
     match asked.margin_ppm > 0 && bound.is_kept(Number::of(moved), limit) {
@@ -430,7 +474,7 @@ fn endings(part: &Part<'_>) -> BTreeMap<Ending, u64> {
     endings
 }
 
-/// Endings that no version may have and that need no statistics.
+/// Endings that no version may have and that need no statistics where A has none.
 const BROKEN: [Ending; 5] = [
     Ending::Violation,
     Ending::NotDeterministic,
@@ -455,9 +499,32 @@ fn verdict(ab: &Ab, could_tell: bool) -> (Verdict, String) {
             }
         }
     }
-    let worse: Vec<_> = ab.rows(Standing::Worse).collect();
+    let worse: Vec<String> = more_often(ab, Ending::Inconclusive, false)
+        .map(Count::said)
+        .chain(ab.rows(Standing::Worse).map(|(_, row)| said(row)))
+        .collect();
+    let untold: Vec<String> = ab
+        .different()
+        .filter(|count| matches!(count.what, Counted::Figure(_)))
+        .chain(more_often(ab, Ending::Inconclusive, true))
+        .map(Count::said)
+        .collect();
     let certainty = format!("{:.1} %", ab.certainty_percent);
+    let first_of = |found: &[String]| {
+        let more = match found.len() - 1 {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        format!("{}{more}, with a certainty of {certainty}", found[0])
+    };
     match worse.as_slice() {
+        [] if !untold.is_empty() => {
+            let reason = format!(
+                "what is not there cannot be compared: {}",
+                first_of(&untold)
+            );
+            (Verdict::Inconclusive, reason)
+        }
         [] if !could_tell => {
             let reason = match ab.figures {
                 0 => "no figure has three runs or more on both sides".to_owned(),
@@ -474,22 +541,29 @@ fn verdict(ab: &Ab, could_tell: bool) -> (Verdict, String) {
                 format!("none of {figures} figures is worse with a certainty of {certainty}");
             (Verdict::NoWorse, reason)
         }
-        [(_, first), rest @ ..] => {
-            let more = match rest.len() {
-                0 => String::new(),
-                more => format!(", and {more} more"),
-            };
-            let reason = format!("{}{more}, with a certainty of {certainty}", said(first));
-            (Verdict::Worse, reason)
-        }
+        found => (Verdict::Worse, first_of(found)),
     }
 }
 
-/// `latency.lock.acquire.p50 +5.1 ms (+42.0 %)`.
+/// Endings that B has more often than A: only this one, or all but this one.
+fn more_often(ab: &Ab, ending: Ending, is_this: bool) -> impl Iterator<Item = &Count> {
+    ab.different().filter(move |count| match count.what {
+        Counted::Ending(of) => (of == ending) == is_this && count.is_more_often_in_b(),
+        Counted::Figure(_) => false,
+    })
+}
+
+/// `latency.lock.acquire.p50 +5.1 ms (+42.0 %)`; of a figure that is worse.
 fn said(row: &Row) -> String {
     let Some(found) = &row.found else {
         return row.figure.clone();
     };
+    let is_larger_worse = row.bound == Bound::AtMost;
+    // The ranks say that it is worse, and the median does not.
+    if found.difference.0 == 0 || (found.difference.0 > 0) != is_larger_worse {
+        let way = if is_larger_worse { "higher" } else { "lower" };
+        return format!("{} is {way} by its ranks, if not at its median", row.figure);
+    }
     let difference = row.unit.signed_text(found.difference);
     let change = found.change_percent.map(|change| format!(" ({change})"));
     format!("{} {difference}{}", row.figure, change.unwrap_or_default())

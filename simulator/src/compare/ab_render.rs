@@ -1,6 +1,6 @@
 //! Writes the comparison of two versions: for a terminal, as Markdown, and as a page.
 
-use super::ab::{Ab, Found, Row, Scenario, Standing, Verdict};
+use super::ab::{Ab, Count, Found, Row, Scenario, Standing, Verdict};
 use super::render::head;
 use crate::report::document::{Block, Document, Section, Severity, Table, Value, plain, strong};
 use crate::report::html::document::{Header, document_page};
@@ -56,6 +56,9 @@ pub fn text(ab: &Ab, style: Style) -> String {
         if !shown.is_empty() {
             out += &write::text::table(&shown, style, "  ");
         }
+        for count in of_it.counts.iter().filter(|count| count.is_different) {
+            out += &format!("  {}\n", count.said());
+        }
         for line in rest(of_it) {
             out += &format!("  {line}\n");
         }
@@ -99,16 +102,16 @@ fn document(ab: &Ab) -> Document {
         let warnings = of_it.warnings.iter();
         let warnings = warnings.map(|why| vec![strong("Warning:"), plain(format!(" {why}."))]);
         let lines = heads(of_it).map(|line| vec![plain(line)]);
-        let blocks = [
+        let mut blocks = vec![
             Block::List(lines.into_iter().chain(warnings).collect()),
             drawn(ab, of_it),
             Block::table_or(table(of_it, |_| true), "No run shows any figure."),
         ];
-        Section::new(
-            format!("scenario-{number}"),
-            &of_it.b.scenario,
-            blocks.into(),
-        )
+        if !of_it.counts.is_empty() {
+            blocks.push(Block::Heading("How often".into()));
+            blocks.push(Block::Table(counts_table(of_it)));
+        }
+        Section::new(format!("scenario-{number}"), &of_it.b.scenario, blocks)
     });
     Document {
         title: title.into(),
@@ -135,9 +138,10 @@ fn how(ab: &Ab) -> String {
     };
     format!(
         "{} figures were looked at, a value a run. The difference is that of the medians, its \
-         interval holds the true one with a certainty of {certainty}, and p is the chance of a \
-         difference at least as clear if there is none; corrected, it takes into account how many \
-         figures were looked at, and what counts as different is so by that.{margin} That no \
+         interval holds the true one with a certainty of about {certainty}, with less where runs \
+         are few, and p is the chance of ranks at least as far apart if there is no difference; \
+         corrected, it takes into account how many figures were looked at, and how many counts of \
+         endings and of runs that show a figure, and what counts as different is so by that.{margin} That no \
          difference is shown does not say that there is none: the interval says how large it may \
          be.",
         count(ab.figures)
@@ -207,6 +211,26 @@ fn table(of_it: &Scenario, is_shown: fn(Standing) -> bool) -> Table {
     })
 }
 
+/// Endings, and figures that not every run shows.
+fn counts_table(of_it: &Scenario) -> Table {
+    let columns = columns! { row: Count;
+        text "what" "" row.what.label();
+        number "A: runs" "" row.a;
+        number "of" "" row.of_a;
+        number "B: runs" "" row.b;
+        number "of" "" row.of_b;
+        number "p" "" Value::Chance(row.p);
+        number "corrected" "" Value::Chance(row.adjusted_p);
+        text "differs" "" if row.is_different { "yes" } else { "none shown" };
+    };
+    Table::with_severity("how often", &columns, &of_it.counts, |row| {
+        match row.is_different {
+            true => Severity::Warning,
+            false => Severity::Plain,
+        }
+    })
+}
+
 fn of(row: &Row, pick: fn(&Found) -> SignedNumber) -> Option<String> {
     let found = row.found.as_ref()?;
     Some(row.unit.signed_text(pick(found)))
@@ -240,7 +264,7 @@ fn drawn(ab: &Ab, of_it: &Scenario) -> Block {
         })
     });
     let note = format!(
-        "Change from A to B with its interval of {}, as a share of A's median.",
+        "Change from A to B with its interval of about {}, as a share of A's median.",
         percent(ab.certainty_percent)
     );
     Block::Drawn(intervals(&shown.collect::<Vec<_>>(), &note))

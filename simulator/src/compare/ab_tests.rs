@@ -155,6 +155,20 @@ fn too_few_runs_are_inconclusive_and_missing_figures_are_said() {
     let ab = judged(&runs("a", 1..11, 10_000, 500_000), &b);
     assert_eq!((ab.figures, standing(&ab, RATE)), (1, Standing::TooFew));
     assert!(text(&ab, Style::default()).contains("1 figure in fewer than three runs"));
+    // Ten of ten against none of ten is not by chance, and nothing that can be compared.
+    assert_eq!(ab.verdict, Verdict::Inconclusive);
+    let gone = "throughput.sustained shown in 10 of 10 runs of A, in 0 of 10 of B";
+    assert!(ab.reason.contains(gone), "{}", ab.reason);
+    for form in [text(&ab, Style::default()), html(&ab)] {
+        assert!(form.contains("throughput.sustained shown"), "{form}");
+    }
+    // One of ten may be.
+    let b = (1..11).map(|seed| match seed {
+        1 => without(seed),
+        _ => run(seed, Ending::Pass, figures(10_000 + seed, 500_000)),
+    });
+    let ab = judged(&runs("a", 1..11, 10_000, 500_000), &side("b", b));
+    assert!(ab.different().next().is_none(), "{}", ab.reason);
     let other = side(
         "c",
         [SeedResult {
@@ -195,6 +209,67 @@ fn a_broken_promise_needs_no_statistics() {
     b[4].ending = Ending::TimedOut;
     b[4].run = None;
     assert_eq!(judged(&a, &side("b", b)).verdict, Verdict::Broken);
+}
+
+/// Half of all runs answer nothing wrong in either version, and in B the others do.
+#[test]
+fn what_is_worse_at_the_same_median_is_worse() {
+    let share = |seed, is_low: bool| {
+        let mut figures = figures(10_000, 500_000);
+        let value = if is_low { 970_000 } else { 1_000_000 };
+        let share = figure(Kind::Share, Unit::Percent, Bound::AtLeast, value);
+        figures.insert("success_rate".into(), share);
+        run(seed, Ending::Pass, figures)
+    };
+    let whole = || side("whole", (1..31).map(|seed| share(seed, false)));
+    for first in [1, 101] {
+        let part = side("part", (0..30).map(|n| share(first + n, n % 7 < 3)));
+        let ab = judged(&whole(), &part);
+        assert_eq!(ab.verdict, Verdict::Worse, "{}", ab.reason);
+        assert_eq!(standing(&ab, "success_rate"), Standing::Worse);
+        let said = "success_rate is lower by its ranks, if not at its median";
+        assert!(ab.reason.starts_with(said), "{}", ab.reason);
+        let back = judged(&part, &whole());
+        assert_eq!(back.verdict, Verdict::NoWorse, "{}", back.reason);
+        assert_eq!(standing(&back, "success_rate"), Standing::Better);
+    }
+}
+
+#[test]
+fn endings_that_are_more_frequent_are_told() {
+    let ended = |path, ending: Ending, often: u64| {
+        let runs = (1..13).map(|seed| {
+            let ending = if seed <= often { ending } else { Ending::Pass };
+            run(seed, ending, figures(10_000 + seed, 500_000))
+        });
+        side(path, runs)
+    };
+    for (ending, verdict) in [
+        (Ending::ObjectiveMissed, Verdict::Worse),
+        (Ending::Crashed, Verdict::Worse),
+        (Ending::Inconclusive, Verdict::Inconclusive),
+    ] {
+        let ab = judged(&ended("a", ending, 1), &ended("b", ending, 11));
+        assert_eq!(ab.verdict, verdict, "{}", ab.reason);
+        let said = format!("{} in 1 of 12 runs of A, in 11 of 12 of B", ending.label());
+        assert!(ab.reason.contains(&said), "{}", ab.reason);
+        let back = judged(&ended("a", ending, 11), &ended("b", ending, 1));
+        assert_eq!(back.verdict, Verdict::NoWorse, "{}", back.reason);
+        let few = judged(&ended("a", ending, 1), &ended("b", ending, 4));
+        assert_eq!(few.verdict, Verdict::NoWorse, "{}", few.reason);
+    }
+}
+
+#[test]
+fn figures_of_another_unit_are_not_compared() {
+    let b = (1..11).map(|seed| {
+        let mut figures = figures(10_000, 500_000);
+        let bytes = figure(Kind::Throughput, Unit::Bytes, Bound::AtLeast, 1);
+        figures.insert(RATE.into(), bytes);
+        run(seed, Ending::Pass, figures)
+    });
+    let ab = judged(&runs("a", 1..11, 10_000, 500_000), &side("b", b));
+    assert_eq!(standing(&ab, RATE), Standing::TooFew);
 }
 
 #[test]

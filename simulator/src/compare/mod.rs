@@ -11,6 +11,7 @@ pub mod ab;
 pub mod ab_render;
 #[cfg(test)]
 mod ab_tests;
+mod counts;
 mod figure;
 mod render;
 mod side;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::run_dir::{RunDir, RunDirError, run_name};
-use crate::sweep::{SeedResult, StoreError, store};
+use crate::run_dir::{CRASH, RunDir, RunDirError, run_name};
+use crate::sweep::{Ending, SeedResult, StoreError, store};
 
 /// Mentioned where runs of several backends lie together.
 const MIXED: &str = "mixed";
@@ -68,7 +68,9 @@ pub struct Made {
 }
 
 impl Side {
-    /// Reads a run directory, a directory of run directories, or a sweep.
+    /// Reads a run directory, a directory of run directories, or a sweep. In a directory, a run
+    /// that came to no verdict counts as crashed, and one that is met again through a link
+    /// counts once.
     ///
     /// # Errors
     /// It is none of these, is damaged, or holds nothing to compare.
@@ -76,6 +78,7 @@ impl Side {
         let side = if path.join("sweep.json").is_file() {
             Side::of_sweep(path)?
         } else if RunDir::is_at(path) {
+            RunDir::open(path)?.0.must_have_verdict()?;
             Side::of_runs(path, &[path.to_owned()])?
         } else {
             let runs = run_dirs(path)?;
@@ -119,14 +122,25 @@ impl Side {
         let mut backends = BTreeSet::new();
         for dir in dirs {
             let (dir, manifest) = RunDir::open(dir)?;
-            let report = dir.report()?;
-            backends.insert(report.backend.clone());
+            let text = dir.scenario_text()?;
+            let result = match dir.crash() {
+                Some(why) => {
+                    backends.insert(manifest.backend);
+                    let name = name_in(&text).unwrap_or(manifest.scenario);
+                    SeedResult::without_run(&name, manifest.seed, Ending::Crashed, why)
+                }
+                None => {
+                    let report = dir.report()?;
+                    backends.insert(report.backend.clone());
+                    SeedResult::of(&report)
+                }
+            };
             let made = Made {
-                text: dir.scenario_text()?,
+                text,
                 settings: manifest.settings,
                 profile: manifest.profile,
             };
-            side.add(SeedResult::of(&report), made);
+            side.add(result, made);
         }
         side.backend = match backends.len() {
             1 => backends.pop_first().expect("there is one"),
@@ -174,7 +188,14 @@ impl<'a> Part<'a> {
     }
 }
 
-/// The run directories right below a directory that came to a report, by name.
+/// What the scenario calls itself.
+fn name_in(text: &str) -> Option<String> {
+    let document = toml::from_str::<toml::Table>(text).ok()?;
+    Some(document.get("name")?.as_str()?.to_owned())
+}
+
+/// The run directories right below a directory that came to a report, or to none for a reason
+/// that they tell, by name; each once.
 fn run_dirs(path: &Path) -> Result<Vec<PathBuf>, SideError> {
     let io = |source| SideError::Io {
         path: path.display().to_string(),
@@ -183,10 +204,14 @@ fn run_dirs(path: &Path) -> Result<Vec<PathBuf>, SideError> {
     let mut dirs = Vec::new();
     for entry in fs::read_dir(path).map_err(io)? {
         let dir = entry.map_err(io)?.path();
-        if RunDir::is_at(&dir) && dir.join("report.json").is_file() {
+        let is_over = || ["report.json", CRASH].map(|name| dir.join(name).is_file());
+        if RunDir::is_at(&dir) && is_over().contains(&true) {
             dirs.push(dir);
         }
     }
     dirs.sort();
+    let mut seen = BTreeSet::new();
+    // What cannot be resolved is read all the same, and says why.
+    dirs.retain(|dir| fs::canonicalize(dir).map_or(true, |dir| seen.insert(dir)));
     Ok(dirs)
 }
