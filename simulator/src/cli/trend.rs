@@ -20,10 +20,10 @@ Examples:
 
 Takes run directories, sweeps, directories that hold such, and files of baselines, and shows
 each figure over time: its spread, change points, its slope, and forecasts of when a limit is
-reached. Limits are those of --limit, of the objectives, or of a baseline with its tolerance. A
-baseline says not when it was made, so it is a point of its own only with --by given. Change
-points take eight points, slopes four, forecasts five. What cannot be read is listed with the
-reason.
+reached. Limits are those of --limit, of the objectives, or of a baseline with the default
+tolerance. A baseline says not when it was made, so it is a point of its own only with --by
+given. Change points take eight points, slopes and forecasts five. What cannot be read is listed
+with the reason.
 
 The exit code says whether there was anything to look at, not what it says: 0 or 64; with
 --check 2 if a figure got worse, 3 if there were too few points to tell. Methods and sources
@@ -43,7 +43,7 @@ pub struct TrendArgs {
     /// How certain changes must be, all figures together.
     #[arg(long, value_name = "SHARE", default_value = "95%")]
     pub certainty: Share,
-    /// Directories and files that are read at most.
+    /// Directories and files that are read at most, the newest.
     #[arg(long, value_name = "NUMBER", default_value_t = read::MOST)]
     pub most: usize,
     /// As JSON, for machines.
@@ -94,7 +94,7 @@ pub(super) fn trend(args: &TrendArgs) -> Result<u8, Failure> {
         certainty_ppm: super::compare::certain(args.certainty)?,
         limits: args.limit.clone(),
     };
-    let found = trend::judge(&read::read(&args.paths, args.most), &asked);
+    let found = trend::judge(&read::read(&args.paths, args.most, asked.by), &asked);
     if found.groups.is_empty() {
         let left = found.left_out.iter();
         let left: Vec<String> = left

@@ -1,7 +1,8 @@
 //! Looks at every figure of every group.
 
 use squall_statistics::{
-    Backtest, Changes, Forecast as Foretold, Holt, Line, backtest, changes, theil_sen,
+    Backtest, Changes, Forecast as Foretold, Holt, Line, backtest, can_tell_steps, changes,
+    theil_sen,
 };
 
 use super::order::{Ordered, Series, date, order};
@@ -78,6 +79,16 @@ fn judged(group: &Ordered, asked: &Asked, level: Level) -> Group {
             group.points.len()
         ));
     }
+    let has_enough = figures
+        .iter()
+        .any(|figure| figure.values.iter().flatten().count() >= LEAST_VALUES);
+    if has_enough && !can_tell_steps(level.alpha) {
+        warnings.push(
+            "with so many figures and such a certainty no step can be told; a lower --certainty \
+             or fewer scenarios at once would do"
+                .into(),
+        );
+    }
     Group {
         scenario: group.scenario.clone(),
         backend: group.backend.clone(),
@@ -117,7 +128,9 @@ fn figure(
         .as_ref()
         .filter(|_| leads_there)
         .map(|limit| limit.value);
+    let ends = group.places.last().zip(x.last());
     let ahead = Ahead {
+        since: ends.map_or(0.0, |(last, own)| (last - own).max(0.0)),
         group,
         bound: series.bound,
         limit: towards,
@@ -216,6 +229,8 @@ fn limit(group: &Ordered, name: &str, series: &Series, asked: &Asked) -> Option<
 
 struct Ahead<'a> {
     group: &'a Ordered,
+    /// How long ago the figure's last value is, seen from the group's last point.
+    since: f64,
     bound: Bound,
     /// Towards which the slope leads.
     limit: Option<Number>,
@@ -242,11 +257,11 @@ fn forecasts(x: &[f64], y: &[f64], ahead: &Ahead<'_>) -> Option<Forecasts> {
             reached: by_line.map(|by| reached(&by, 1.0, ahead)),
             ..foretold(line.at(last + apart, ahead.certainty))
         },
-        smoothing: Forecast {
+        smoothing: (y.len() >= Holt::LEAST_CERTAIN).then(|| Forecast {
             error: error(|errors| errors.smoothing),
             reached: by_smoothing.map(|by| reached(&by, apart, ahead)),
             ..foretold(smooth.ahead(1.0, ahead.certainty))
-        },
+        }),
     })
 }
 
@@ -260,9 +275,11 @@ fn foretold(next: Foretold) -> Forecast {
     }
 }
 
-/// From units of the forecast into those of the group.
+/// From units of the forecast into those of the group, and from the figure's last value to the
+/// group's last point.
 fn reached(by: &squall_statistics::Reached, unit: f64, ahead: &Ahead<'_>) -> Reached {
-    let number = |at: Option<f64>| Some(signed(at? * unit * 10_000.0).size());
+    let from_last = |at: f64| (at * unit - ahead.since).max(0.0);
+    let number = |at: Option<f64>| Some(signed(from_last(at?) * 10_000.0).size());
     let last = ahead
         .group
         .points
@@ -271,7 +288,7 @@ fn reached(by: &squall_statistics::Reached, unit: f64, ahead: &Ahead<'_>) -> Rea
     let last = last.and_then(|at| humantime::parse_rfc3339_weak(at).ok());
     let last = last.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
     let day = |at: f64| {
-        let seconds = last?.as_secs_f64() + at * unit * DAY_SECONDS;
+        let seconds = last?.as_secs_f64() + from_last(at) * DAY_SECONDS;
         Some(date(seconds as u64).chars().take(10).collect::<String>())
     };
     Reached {

@@ -117,7 +117,8 @@ pub struct FigureTrend {
     pub values: Vec<Option<Spread>>,
     /// Change points, in order; empty also where there are fewer than eight values.
     pub steps: Vec<Step>,
-    /// `null` of fewer than four values.
+    /// `null` of fewer than four values, or of so few that no interval is as certain as was asked
+    /// for: four, at 95 %.
     pub slope: Option<Slope>,
     pub limit: Option<Limit>,
     /// Of the values since the last step; `null` of fewer than five.
@@ -190,9 +191,9 @@ pub struct Limit {
 pub enum LimitFrom {
     /// `--limit`.
     Given,
-    /// An objective of the last run.
+    /// An objective of the last point.
     Objective,
-    /// Worst value of a baseline, with its tolerance.
+    /// Worst value of a baseline, with the default tolerance.
     Baseline,
 }
 
@@ -201,8 +202,9 @@ pub enum LimitFrom {
 pub struct Forecasts {
     /// The straight line through the values.
     pub linear: Forecast,
-    /// Exponential smoothing of level and trend.
-    pub smoothing: Forecast,
+    /// Exponential smoothing of level and trend; `null` of fewer than eight values, of which it
+    /// would not be as certain as it says.
+    pub smoothing: Option<Forecast>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -27,7 +27,7 @@ pub(super) struct Ordered {
     pub places: Vec<f64>,
     /// By name, in the order of the points.
     pub figures: BTreeMap<String, Series>,
-    /// Of objectives, the last ones.
+    /// Of objectives, those of the last point.
     pub objectives: BTreeMap<String, Number>,
     /// Of baselines that are no points themselves.
     pub baselines: BTreeMap<String, Number>,
@@ -84,7 +84,23 @@ fn group(
             }),
         }
     }
-    if placed.is_empty() {
+    let (pooled, timeless): (Vec<Pooled<'_>>, Vec<Pooled<'_>>) = pool(&placed, by)
+        .into_iter()
+        .partition(|point| by == By::Given || point.at.is_some());
+    left_out.extend(
+        timeless
+            .iter()
+            .flat_map(|point| &point.entries)
+            .map(|entry| {
+                LeftOut {
+            path: entry.path.clone(),
+            why: "nothing of its commit says when it was made, so the commit has no place in the \
+                  order; --by given takes it in the order of the command line"
+                .into(),
+        }
+            }),
+    );
+    let Some(last) = pooled.last() else {
         left_out.extend(references.iter().map(|entry| {
             LeftOut {
                 path: entry.path.clone(),
@@ -95,18 +111,17 @@ fn group(
             }
         }));
         return None;
-    }
-    let pooled = pool(&placed, by);
+    };
     let (per, places) = places(&pooled, by);
     Some(Ordered {
         scenario: scenario.into(),
         backend: backend.into(),
-        warnings: warnings(&placed),
+        warnings: warnings(pooled.iter().flat_map(|point| &point.entries)),
         points: pooled.iter().map(point).collect(),
         per,
         places,
         figures: series(&pooled),
-        objectives: (pooled.iter().flat_map(|point| &point.entries))
+        objectives: (last.entries.iter())
             .flat_map(|entry| entry.limits.clone())
             .collect(),
         baselines: references.iter().flat_map(|entry| limits(entry)).collect(),
@@ -262,7 +277,8 @@ fn spreads(point: &Pooled<'_>) -> BTreeMap<String, (Figure, Spread)> {
     spreads
 }
 
-/// What a run may be before it is a regression against the baseline.
+/// What a run may be before it is a regression against the baseline, with the default
+/// tolerance: that of each scenario is not known here.
 fn limits(entry: &Entry) -> Vec<(String, Number)> {
     let Values::Kept { figures, .. } = &entry.values else {
         return Vec::new();
@@ -280,10 +296,10 @@ fn limits(entry: &Entry) -> Vec<(String, Number)> {
 }
 
 /// Why the points may not be comparable.
-fn warnings(entries: &[&Entry]) -> Vec<String> {
+fn warnings<'a>(entries: impl Iterator<Item = &'a &'a Entry>) -> Vec<String> {
     // A baseline does not say how its runs were made.
     let runs = entries
-        .iter()
+        .copied()
         .filter(|entry| matches!(entry.values, Values::Runs(_)));
     let made: BTreeSet<&Made> = runs.map(|entry| &entry.made).collect();
     let ways = |of: &dyn Fn(&Made) -> Made| -> usize {

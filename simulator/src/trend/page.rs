@@ -88,10 +88,10 @@ fn grid(number: usize, group: &Group) -> Grid {
 
 /// Month and day of a date; the end of a path.
 fn short(label: &str) -> String {
-    let is_date = label.len() == 20 && label.ends_with('Z');
+    let is_date = humantime::parse_rfc3339(label).is_ok();
+    let date = label.get(5..10).filter(|_| is_date);
     let name = label.rsplit('/').next().unwrap_or(label);
-    let name = if is_date { &label[5..10] } else { name };
-    name.chars().take(MOST_LABEL).collect()
+    date.unwrap_or(name).chars().take(MOST_LABEL).collect()
 }
 
 /// What changed first, then what has a limit, then the others as far as there is room.
@@ -138,11 +138,12 @@ fn plot(id: &str, group: &Group, figure: &FigureTrend) -> Plot {
             values
         };
         let text = |next| unit(figure.unit).text(small(shown(next)));
-        let (linear, smoothing) = (forecast.linear.next, forecast.smoothing.next);
+        let smoothing = forecast.smoothing.as_ref();
         for (name, class, next) in [
-            ("next, by line", "n3", linear),
-            ("by smoothing", "n4", smoothing),
+            ("next, by line", "n3", Some(forecast.linear.next)),
+            ("by smoothing", "n4", smoothing.map(|by| by.next)),
         ] {
+            let Some(next) = next else { continue };
             lines.push(Line {
                 dotted: true,
                 ..Line::new(name, class, ahead(next), text(next))
@@ -203,5 +204,20 @@ fn in_small_unit(unit: Unit, number: Number) -> u64 {
         Unit::Ms | Unit::PerSecond => number.get() / 10,
         Unit::Percent => number.get(),
         Unit::Count | Unit::Bytes => number.get() / 10_000,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn labels_are_short_whatever_they_are() {
+        assert_eq!(short("2026-01-31T23:59:59Z"), "01-31");
+        assert_eq!(short("runs/nightly-01"), "nightly-01");
+        // As long as a date, and cut in the middle of a letter.
+        let path = "läuföäüföäü1Z";
+        assert_eq!(path.len(), 20);
+        assert_eq!(short(path), "läuföäüföäü1");
     }
 }

@@ -1,12 +1,12 @@
 //! Finds runs, sweeps and baselines, and reads what is needed of them. Whatever cannot be
 //! read is left out, with the reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use super::LeftOut;
+use super::{By, LeftOut};
 use crate::baseline::{Figures, File, Kept};
 use crate::compare::Made;
 use crate::report::Number;
@@ -61,31 +61,86 @@ pub struct Found {
 }
 
 /// Reads run directories, sweeps, directories that hold such, and files of baselines; at most
-/// so many of them.
-pub fn read(paths: &[PathBuf], most: usize) -> Found {
+/// so many of them, the newest or those given last. What is met twice is read once; whoever
+/// gives an order may name it again.
+pub fn read(paths: &[PathBuf], most: usize, by: By) -> Found {
     let mut found = Found::default();
     let mut places = Vec::new();
+    let mut seen = BTreeSet::new();
     for path in paths {
-        match places_in(path) {
-            Ok(more) => places.extend(more),
-            Err(why) => found.leave_out(path, why),
+        let more = places_in(path).unwrap_or_else(|why| {
+            found.leave_out(path, why);
+            Vec::new()
+        });
+        if by == By::Given {
+            seen.clear();
+        }
+        for place in more {
+            // What cannot be resolved is read all the same, and says why.
+            match fs::canonicalize(&place).map_or(true, |place| seen.insert(place)) {
+                true => places.push(place),
+                false => found.leave_out(&place, "is the same as another, by a link or twice"),
+            }
         }
     }
-    let beyond = places.len().saturating_sub(most);
-    for path in places.iter().take(most) {
+    let (places, beyond) = newest(places, most, by);
+    for path in &places {
         match entries_at(path) {
             Ok(entries) => found.entries.extend(entries),
             Err(why) => found.leave_out(path, why),
         }
     }
-    if let (Some(first), 1..) = (places.get(most), beyond) {
+    if let Some((first, others)) = beyond.split_first() {
         let why = format!(
-            "and {} more: only {most} are read, --most raises that",
-            beyond - 1
+            "and {} more: only {most} are read, the last ones; --most raises that",
+            others.len()
         );
         found.leave_out(first, why);
     }
     found
+}
+
+/// So many at most, and the others; each in the order in which they are given.
+fn newest(places: Vec<PathBuf>, most: usize, by: By) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let beyond = places.len().saturating_sub(most);
+    let mut by_age: Vec<usize> = (0..places.len()).collect();
+    if beyond > 0 && by != By::Given {
+        by_age.sort_by_cached_key(|place| age(&places[*place]));
+    }
+    let left_out: BTreeSet<usize> = by_age.into_iter().take(beyond).collect();
+    let numbered = places.into_iter().enumerate();
+    let (others, kept): (Vec<_>, Vec<_>) = numbered.partition(|(at, _)| left_out.contains(at));
+    let paths = |numbered: Vec<(usize, PathBuf)>| numbered.into_iter().map(|(_, path)| path);
+    (paths(kept).collect(), paths(others).collect())
+}
+
+/// What goes before what, if there is too much: what has no date would have no place anyway,
+/// and a file of baselines is a limit for all that come.
+fn age(path: &Path) -> u64 {
+    if path.is_file() {
+        return u64::MAX;
+    }
+    let at = match store::is_sweep(path) {
+        true => finished(path).ok().flatten(),
+        false => started(path).ok().flatten(),
+    };
+    at.unwrap_or(0)
+}
+
+fn started(path: &Path) -> Result<Option<u64>, String> {
+    must_be_small(&path.join("run.json"), MOST_MANIFEST_BYTES)?;
+    let (_, manifest) = RunDir::open(path).map_err(|e| e.to_string())?;
+    Ok(manifest.started.as_deref().and_then(seconds))
+}
+
+/// When a sweep was finished, if it is.
+fn finished(path: &Path) -> Result<Option<u64>, String> {
+    if !path.join("summary.json").exists() {
+        return Ok(None);
+    }
+    must_be_small(&path.join("summary.json"), MOST_REPORT_BYTES)?;
+    let summary = store::summary(path).map_err(|e| e.to_string())?;
+    Ok(summary.and_then(|summary| seconds(&summary.wall.finished)))
 }
 
 impl Found {
@@ -187,14 +242,7 @@ fn of_sweep(path: &Path) -> Result<Vec<Entry>, String> {
         must_be_small(&path.join("results.jsonl"), MOST_RESULTS_BYTES)?;
     }
     let (spec, results) = store::read(path).map_err(|e| e.to_string())?;
-    let finished = match path.join("summary.json").exists() {
-        true => {
-            must_be_small(&path.join("summary.json"), MOST_REPORT_BYTES)?;
-            store::summary(path).map_err(|e| e.to_string())?
-        }
-        false => None,
-    };
-    let at = finished.and_then(|summary| seconds(&summary.wall.finished));
+    let at = finished(path)?;
     let mut entries = Vec::new();
     for swept in &spec.scenarios {
         let of_it = results

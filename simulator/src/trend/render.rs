@@ -204,10 +204,10 @@ fn slope_text(group: &Group, figure: &FigureTrend, slope: &Slope) -> String {
 
 fn reached_text(group: &Group, figure: &FigureTrend) -> Option<String> {
     let forecast = figure.forecast.as_ref()?;
-    let (line, smooth) = (
-        forecast.linear.reached.as_ref()?,
-        forecast.smoothing.reached.as_ref()?,
-    );
+    let line = forecast.linear.reached.as_ref()?;
+    let smoothing = forecast.smoothing.as_ref();
+    let smoothing = smoothing.and_then(|by| by.reached.as_ref());
+    let smoothing = smoothing.map(|by| format!("; by smoothing {}", when(group, by)));
     let limit = figure.limit.as_ref()?;
     let from = match limit.from {
         LimitFrom::Given => "given",
@@ -215,10 +215,10 @@ fn reached_text(group: &Group, figure: &FigureTrend) -> Option<String> {
         LimitFrom::Baseline => "from the baseline",
     };
     Some(format!(
-        "reaches {} ({from}): by the line {}; by smoothing {}",
+        "reaches {} ({from}): by the line {}{}",
         figure.unit.text(limit.value),
         when(group, line),
-        when(group, smooth)
+        smoothing.unwrap_or_default()
     ))
 }
 
@@ -308,10 +308,11 @@ fn forecasts_table(group: &Group) -> Table {
         .iter()
         .filter_map(|figure| Some((figure, figure.forecast.as_ref()?)))
         .flat_map(|(figure, forecast)| {
-            [
-                (group, figure, "line", &forecast.linear),
-                (group, figure, "smoothing", &forecast.smoothing),
-            ]
+            let smoothing = forecast.smoothing.as_ref();
+            let smoothing = smoothing.map(|by| (group, figure, "smoothing", by));
+            [(group, figure, "line", &forecast.linear)]
+                .into_iter()
+                .chain(smoothing)
         })
         .collect();
     Table::of("forecasts", &columns, &rows)

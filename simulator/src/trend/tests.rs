@@ -168,7 +168,8 @@ fn forecasts_are_off_by_no_more_than_they_say() {
         let foretold = of(&trend, LATENCY).forecast.clone().expect("twenty values");
         let comes = 24_000.0 + 1_000.0 * (spread(seed * 10_000 + 201) - 0.5);
         let comes = (comes * 10.0) as i64;
-        for (held, forecast) in held.iter_mut().zip([&foretold.linear, &foretold.smoothing]) {
+        let smoothing = foretold.smoothing.as_ref().expect("twenty values");
+        for (held, forecast) in held.iter_mut().zip([&foretold.linear, smoothing]) {
             *held += usize::from((forecast.low.0..=forecast.high.0).contains(&comes));
             let error = forecast.error.expect("twenty values").get();
             assert!((500..8_000).contains(&error), "seed {seed}: {forecast:?}");
@@ -190,7 +191,8 @@ fn a_limit_is_reached_when_the_slope_gets_there() {
         LimitFrom::Given
     );
     let forecast = leak.forecast.as_ref().expect("twenty values");
-    for forecast in [&forecast.linear, &forecast.smoothing] {
+    let smoothing = forecast.smoothing.as_ref().expect("twenty values");
+    for forecast in [&forecast.linear, smoothing] {
         let reached = forecast.reached.as_ref().expect("it rises towards it");
         // From 23.8 ms on day 19 to 30 ms at 0.2 ms a day: 31 days.
         let days = reached.expected.expect("within ten times the length").get();
@@ -201,6 +203,21 @@ fn a_limit_is_reached_when_the_slope_gets_there() {
         );
     }
     assert!(text(&trend, Style::default()).contains("reaches 30 ms (given): by the line in"));
+    // Of a figure that was last shown four days ago it is as many days less.
+    let last_day = |trend: &Trend| {
+        let forecast = of(trend, LATENCY).forecast.clone().expect("enough values");
+        let reached = forecast.linear.reached.expect("it rises towards it");
+        (reached.expected.expect("it gets there").get(), reached.date)
+    };
+    let mut gone = planted(1);
+    for entry in &mut gone[16..] {
+        if let Values::Runs(runs) = &mut entry.values {
+            runs[0].remove(LATENCY);
+        }
+    }
+    let (days, date) = last_day(&judged(gone.clone(), &with_limit(30_000)));
+    let (alone, on) = last_day(&judged(gone[..16].to_vec(), &with_limit(30_000)));
+    assert_eq!((days + 40_000, date), (alone, on));
     // Objectives and baselines are limits as well; what is given counts most.
     let mut entries = planted(1);
     entries[19]
@@ -236,6 +253,11 @@ fn three_runs_are_shown_and_nothing_is_claimed_of_them() {
         assert!(figure.steps.is_empty() && figure.slope.is_none() && figure.forecast.is_none());
     }
     assert!(text(&trend, Style::default()).contains("Too few points to tell a change."));
+    // Six points are foretold by the line alone.
+    let six = judged(planted(3).drain(..6).collect(), &asked(By::Time));
+    let forecast = of(&six, STEADY).forecast.as_ref().expect("six values");
+    assert_eq!(forecast.smoothing, None);
+    html(&six);
     let one = judged(planted(3).drain(..1).collect(), &asked(By::Time));
     assert_eq!(one.groups[0].points.len(), 1);
     html(&one);
@@ -260,6 +282,24 @@ fn runs_of_a_commit_are_one_point_and_commits_are_in_order() {
         "{value:?}"
     );
     assert_eq!(of(&trend, RATE).steps[0].label, "c05");
+    // A commit of which nothing has a date has no place; of one that has some, they count.
+    let mut entries = planted(2);
+    for undated in [6, 18, 19] {
+        entries[undated].at = None;
+    }
+    let trend = judged(entries, &asked(By::Commit));
+    let group = &trend.groups[0];
+    assert_eq!(
+        (group.points.len(), group.points[0].label.as_str()),
+        (9, "c00")
+    );
+    assert_eq!(group.points[3].runs, 2);
+    let left: Vec<&str> = trend
+        .left_out
+        .iter()
+        .map(|left| left.path.as_str())
+        .collect();
+    assert_eq!(left, ["runs/demo-18", "runs/demo-19"]);
 }
 
 #[test]

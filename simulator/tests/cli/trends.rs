@@ -177,13 +177,24 @@ fn what_cannot_be_read_is_left_out_with_its_reason() {
     ] {
         assert_eq!(trend(&[&nights], &more).code, 64, "{more:?}");
     }
+    // The newest is kept, whatever could not be read before it.
     let bounded = trend(&[&nights], &["--most", "1"]);
-    assert_eq!(bounded.code, 64, "the one that may be read cannot be");
-    assert!(
-        bounded.stderr.contains("only 1 are read"),
-        "{}",
-        bounded.stderr
-    );
+    assert_eq!(bounded.code, 0, "{}", bounded.stderr);
+    for said in ["only 1 are read", "2026-01-04", "and 2 more"] {
+        assert!(bounded.stdout.contains(said), "{}", bounded.stdout);
+    }
+    // What a link leads to as well is one run.
+    std::os::unix::fs::symlink("03", nights.join("latest")).expect("a link of the test's own");
+    let paths = [nights.as_path(), &nights.join("03")];
+    let points = |more: &[&str]| {
+        let shown = trend(&paths, &[&["--json"], more].concat());
+        let json: Value = serde_json::from_str(&shown.stdout).expect("it is JSON");
+        json["groups"][0]["points"]
+            .as_array()
+            .expect("a list")
+            .len()
+    };
+    assert_eq!((points(&[]), points(&["--by", "given"])), (1, 2));
 }
 
 #[test]
@@ -239,6 +250,15 @@ fn two_versions_end_with_codes_that_a_script_can_read() {
         json["scenarios"][0]["rows"][0]["found"]["test"],
         "signed_rank"
     );
+    // A run that came to no verdict is one that crashed, and a link is no eleventh run.
+    let crashed = nightly(&run, "crashed", &values(10.0));
+    fs::remove_file(crashed.join("03/report.json")).expect("the file is ours");
+    fs::write(crashed.join("03/crash.txt"), "out of luck\n").expect("the file is ours");
+    std::os::unix::fs::symlink("09", crashed.join("latest")).expect("a link of the test's own");
+    let broken = ab(&before, &crashed, &[]);
+    assert_eq!(broken.code, 1, "{}", broken.stdout);
+    let said = "BROKEN: crashed in 1 of 10 runs of B";
+    assert!(broken.stdout.contains(said), "{}", broken.stdout);
     // A run of B that broke a promise, and none of A.
     edit(
         &after.join("03"),
