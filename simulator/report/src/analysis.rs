@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use squall_history::LoadUnit;
 use squall_history::resources::ResourceSample;
+use squall_history::{LoadUnit, Phase};
 use squall_measure::series::{NodeResources, Windows, resources_of};
 use squall_measure::{Measures, Resources, ResponseWindow};
 use squall_objective::fixed::{
@@ -108,7 +108,8 @@ pub struct Knee {
     pub p95_beyond_us: Option<u64>,
     /// Windows that it rests on.
     pub windows: u64,
-    /// What is left at the median load of the run, as a share of the knee.
+    /// What is left at the median load of the run, of all windows under load, as a share of the
+    /// knee.
     pub left: Percent,
 }
 
@@ -117,7 +118,7 @@ pub struct Knee {
 pub struct Headroom {
     /// The busiest.
     pub node: String,
-    /// Mean over the run, of the one processor that a node can use.
+    /// Mean over the chaos phase, of the one processor that a node can use.
     pub busy: Percent,
     /// Of the chaos phase.
     pub per_second: PerSecond,
@@ -178,7 +179,7 @@ pub struct Leak {
     /// Where it lies with a certainty of 95 %.
     pub low: u64,
     pub high: u64,
-    /// Over the run, of what the node had at first.
+    /// Over the longest stretch in which the node was not started again, of what it had at first.
     pub growth: SignedPercent,
     pub samples: u64,
     /// In one line.
@@ -209,8 +210,8 @@ const MOST_ROWS: usize = 40;
 /// Of windows in which a load was in force and no fault was, on the way up: what has piled up
 /// under a higher load is worked off under a lower one, and would seem to be carried by it.
 fn capacity(windows: &[ResponseWindow]) -> Option<Capacity> {
-    let quiet = windows.iter().filter(|window| !window.is_disturbed);
-    let loaded: Vec<(LoadUnit, u64, &ResponseWindow)> = quiet
+    let loaded: Vec<(LoadUnit, u64, &ResponseWindow)> = windows
+        .iter()
         .filter_map(|window| Some((window.load?.0, window.load?.1, window)))
         .collect();
     let unit = loaded.first()?.0;
@@ -219,10 +220,13 @@ fn capacity(windows: &[ResponseWindow]) -> Option<Capacity> {
         .filter(|(of, ..)| *of == unit)
         .map(|(_, load, window)| (load, window))
         .collect();
+    let loads: Vec<f64> = loaded.iter().map(|(load, _)| *load as f64).collect();
+    let usual = median(&loads)?;
     let mut highest = 0;
-    loaded.retain(|(load, _)| {
+    loaded.retain(|(load, window)| {
+        // What piled up under a fault is worked off as well.
         highest = highest.max(*load);
-        *load == highest
+        *load == highest && !window.is_disturbed
     });
     // Windows of the same load stay in order of time.
     loaded.sort_by_key(|(load, _)| *load);
@@ -236,7 +240,7 @@ fn capacity(windows: &[ResponseWindow]) -> Option<Capacity> {
         .map(|(load, window)| (*load as f64, window.per_second() as f64))
         .collect();
     let bent = hinge(&points, CERTAINTY, SEED).filter(|bent| bent.p <= KNEE_P);
-    let knee = bent.map(|bent| knee(&bent, &loaded));
+    let knee = bent.map(|bent| knee(&bent, &loaded, usual));
     let load = match unit {
         LoadUnit::Users => LoadKind::Users,
         LoadUnit::PerHour => LoadKind::Rate,
@@ -257,14 +261,14 @@ fn thousandths(value: f64) -> u64 {
     value.max(0.0).round() as u64
 }
 
-fn knee(bent: &Hinge, loaded: &[(u64, &ResponseWindow)]) -> Knee {
+/// `usual` is the median load of the run, down again included.
+fn knee(bent: &Hinge, loaded: &[(u64, &ResponseWindow)], usual: f64) -> Knee {
     let p95 = |is_in: &dyn Fn(f64) -> bool| {
         let inside = loaded.iter().filter(|(load, _)| is_in(*load as f64));
         let times = inside.filter_map(|(_, window)| window.p95_us);
         let times: Vec<f64> = times.map(|us| us as f64).collect();
         Some(median(&times)?.round() as u64)
     };
-    let middle = loaded[loaded.len() / 2].0 as f64;
     let rate = |value| PerSecond::of(thousandths(value));
     Knee {
         load: Number::of(thousandths(bent.knee) * 10),
@@ -274,7 +278,7 @@ fn knee(bent: &Hinge, loaded: &[(u64, &ResponseWindow)]) -> Knee {
         p95_below_us: p95(&|load| load < bent.knee / 2.0),
         p95_beyond_us: p95(&|load| load > bent.knee),
         windows: bent.count as u64,
-        left: Percent::of(thousandths((1.0 - middle / bent.knee) * 1e6)),
+        left: Percent::of(thousandths((1.0 - usual / bent.knee) * 1e6)),
     }
 }
 
@@ -331,8 +335,8 @@ impl Capacity {
         let Some(knee) = &self.knee else {
             let highest = self.load.text(Number::of(highest * 10));
             return format!(
-                "throughput rises with the load up to {highest}; the knee was not reached, {} can \
-                 be sustained at least",
+                "throughput rises with the load up to {highest}; the knee was not reached, {} was \
+                 the most in a window",
                 rate(self.most)
             );
         };
@@ -412,9 +416,14 @@ impl With {
     }
 }
 
-/// A node works on one thread, so each operation costs so much of one processor.
+/// A node works on one thread, so each operation costs so much of one processor. Both are of the
+/// chaos phase: before and after it clients do something else.
 fn headroom(measures: &Measures, resources: &Resources) -> Option<Headroom> {
-    let nodes = resources.nodes.iter();
+    let chaos = measures.levels.phase(Phase::Chaos)?;
+    let within = |sample: &&ResourceSample| (chaos.from_us..chaos.to_us).contains(&sample.at_us);
+    let within: Vec<ResourceSample> = resources.samples.iter().filter(within).cloned().collect();
+    let used = Resources::of(&within);
+    let nodes = used.nodes.iter();
     let busiest = nodes
         .filter_map(|(node, used)| Some((used.cpu?, node)))
         .max()?;
@@ -528,26 +537,41 @@ fn correlations(windows: &[ResponseWindow], samples: &[ResourceSample]) -> Vec<C
     stated
 }
 
-/// Of each node from the start of chaos to the end of serve, while it lived at a stretch.
+/// Of each node from the start of chaos to the end of serve, the longest stretch in which it
+/// lived and was not started again.
 fn leaks(measures: &Measures, samples: &[ResourceSample]) -> Vec<Leak> {
     let Some(measured) = measures.levels.measured else {
         return Vec::new();
     };
-    let mut nodes: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
+    let mut nodes: BTreeMap<&str, Vec<&ResourceSample>> = BTreeMap::new();
     for sample in samples {
-        let is_measured = (measured.from_us..measured.to_us).contains(&sample.at_us);
-        if let (true, Some(bytes)) = (is_measured, sample.memory_bytes) {
-            let at = (sample.at_us - measured.from_us) as f64;
-            nodes
-                .entry(&sample.node)
-                .or_default()
-                .push((at, bytes as f64));
+        if (measured.from_us..measured.to_us).contains(&sample.at_us) {
+            nodes.entry(&sample.node).or_default().push(sample);
         }
     }
     nodes
         .into_iter()
-        .filter_map(|(node, points)| leak(node, &points))
+        .filter_map(|(node, samples)| leak(node, &longest_life(&samples, measured.from_us)))
         .collect()
+}
+
+/// Times from `from_us` on, and memory, of the longest stretch in which the node was there. One
+/// that starts again counts its processor time from zero.
+fn longest_life(samples: &[&ResourceSample], from_us: u64) -> Vec<(f64, f64)> {
+    let is_same_life = |a: &&ResourceSample, b: &&ResourceSample| {
+        let is_there = a.memory_bytes.is_some() && b.memory_bytes.is_some();
+        let is_older = a.cpu_us.zip(b.cpu_us).is_none_or(|(a, b)| a <= b);
+        is_there && is_older
+    };
+    let lives = samples.chunk_by(is_same_life);
+    // Of equally long ones the first.
+    let longest = lives.rev().max_by_key(|life| life.len());
+    let life = longest.unwrap_or_default().iter();
+    life.filter_map(|sample| {
+        let at = sample.at_us.saturating_sub(from_us);
+        Some((at as f64, sample.memory_bytes? as f64))
+    })
+    .collect()
 }
 
 fn leak(node: &str, points: &[(f64, f64)]) -> Option<Leak> {
@@ -577,10 +601,11 @@ fn leak(node: &str, points: &[(f64, f64)]) -> Option<Leak> {
         growth,
         samples: points.len() as u64,
         evidence: format!(
-            "memory of {node} grows by {} an hour ({} to {}), {growth} over the run, {} samples",
+            "memory of {node} grows by {} an hour ({} to {}), {growth} in {}, {} samples",
             bytes(at),
             bytes(low),
             bytes(high),
+            duration(length as u64),
             count(points.len() as u64)
         ),
     })

@@ -69,7 +69,24 @@ fn the_knee_is_where_throughput_stops_rising() {
     // On the way down, what has piled up is worked off.
     let mut back = ramp(1, 500);
     back.extend((61..90).map(|n| window(n, Some((LoadUnit::Users, 2_000)), 480, 90_000)));
-    assert_eq!(capacity(&back).and_then(|found| found.knee), found.knee);
+    let back_again = capacity(&back)
+        .and_then(|found| found.knee)
+        .expect("a knee");
+    assert!(
+        (300_000..450_000).contains(&back_again.left.get()),
+        "16 users are usual, of 25: {back_again:?}"
+    );
+    let as_before = Knee {
+        left: knee.left,
+        ..back_again
+    };
+    assert_eq!(as_before, *knee);
+    // A load that was highest under a fault counts as having been there.
+    let mut spike = ramp(1, 500);
+    spike[2].load = Some((LoadUnit::Users, 90_000));
+    spike[2].is_disturbed = true;
+    let before = capacity(&spike).expect("two windows of two loads");
+    assert_eq!((before.curve.len(), before.knee), (2, None));
     // As far as it rises there is none, and it is said how far that was.
     let straight = capacity(&ramp(2, 10_000)).expect("a load that changes");
     assert_eq!(straight.knee, None);
@@ -78,6 +95,11 @@ fn the_knee_is_where_throughput_stops_rising() {
         "{}",
         straight.summary
     );
+    // Nothing is answered, whatever the load: there is no knee.
+    let mut dead = ramp(1, 500);
+    dead.iter_mut().for_each(|window| window.acknowledged = 0);
+    let dead = capacity(&dead).expect("a load that changes");
+    assert_eq!((dead.knee, dead.most.get()), (None, 0));
     // No load, a load that never changes, windows in a fault: nothing to say.
     let quiet: Vec<ResponseWindow> = (0..20).map(|n| window(n, None, 100, 5_000)).collect();
     assert_eq!(capacity(&quiet), None);
@@ -154,6 +176,28 @@ fn a_processor_hog_is_found_and_clean_runs_show_nothing() {
     assert_eq!(correlations(&windows, &samples), []);
     assert_eq!(correlations(&[], &samples), []);
     assert_eq!(correlations(&windows, &[]), []);
+}
+
+/// A node that is started again takes its memory anew, which is no growth.
+#[test]
+fn only_one_life_of_a_node_is_looked_at() {
+    let sample = |tenth: u64, of: Option<(u64, u64)>| ResourceSample {
+        at_us: 7_000 + tenth * 100_000,
+        node: "node-1".into(),
+        cpu_us: of.map(|(cpu_us, _)| cpu_us),
+        memory_bytes: of.map(|(_, bytes)| bytes),
+        ..ResourceSample::default()
+    };
+    let mut samples = Vec::new();
+    samples.extend((0..5).map(|tenth| sample(tenth, Some((tenth * 10, 1)))));
+    // At once there again, and only its time tells.
+    samples.extend((5..15).map(|tenth| sample(tenth, Some((tenth * 10 - 45, 2)))));
+    samples.push(sample(15, None));
+    samples.extend((16..20).map(|tenth| sample(tenth, Some((tenth * 10, 3)))));
+    let samples: Vec<&ResourceSample> = samples.iter().collect();
+    let life = longest_life(&samples, 7_000);
+    assert_eq!((life.len(), life[0]), (10, (500_000.0, 2.0)));
+    assert_eq!(longest_life(&[], 0), []);
 }
 
 fn memory(seconds: u64, of: impl Fn(f64) -> f64) -> Vec<(f64, f64)> {
