@@ -223,7 +223,7 @@ pub(super) fn without_messages(judged: &Judged) -> Player {
         trace: &trace,
         report: &judged.report,
         plan: Some(&judged.plan),
-        has_messages: false,
+        messages: None,
         story: None,
     };
     player(&recording, Shown::Notable, MOST_BYTES)
