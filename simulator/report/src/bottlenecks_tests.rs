@@ -97,6 +97,29 @@ fn what_is_found_quotes_what_was_measured() {
     );
 }
 
+/// A processor that idles before chaos and after leaves no more of it.
+#[test]
+fn what_a_processor_leaves_is_that_of_the_chaos_phase() {
+    let mut script = Script::new();
+    script
+        .phase(0, Phase::Warmup)
+        .phase(5_000_000, Phase::Chaos);
+    script.gets(5_000_000, 10_000_000, 100_000, 30_000);
+    script.phase(10_000_000, Phase::Heal);
+    let measures = measure(&script.end(20_000_000));
+    let samples = (0..200_u64).map(|sample| {
+        let at_us = sample * 100_000;
+        let busy_us = at_us.clamp(5_000_000, 10_000_000) * 8 / 10;
+        format!("{at_us},node-1,{busy_us},1000,,,,\n")
+    });
+    let samples: String = samples.collect();
+    let head = squall_history::resources::HEADER;
+    let resources = Resources::parse(&format!("{head}\n{samples}")).expect("it is well-formed");
+    let analysis = crate::analysis::Analysis::of(&measures, Some(&resources));
+    let headroom = analysis.headroom.expect("node-1 is busy");
+    assert_eq!(headroom.busy.get(), 800_000);
+}
+
 #[test]
 fn nodes_that_are_busy_or_grow_are_found_where_that_is_known() {
     let csv = (0..=100_u64).map(|sample| {
