@@ -69,7 +69,7 @@ for = "1s"
         let power = format!("operation_across_failover x{}", 1 << across.ilog2());
         assert!(has(&power), "{power}: {met:?}");
         assert!(has("operation_across_failover with kill"), "{met:?}");
-        assert!(has("F F L") && has("- F L; kill"), "{met:?}");
+        assert!(has("F F L") && has("-' F L; kill"), "{met:?}");
         let unmet = judged.report.marks.iter().find(|mark| *mark.1 == 0);
         let (unmet, _) = unmet.expect("a short run does not meet everything");
         assert!(
