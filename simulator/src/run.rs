@@ -131,8 +131,8 @@ pub fn run_on(
     run_watched(backend, scenario, seed, reproduce, context, || None)
 }
 
-/// The same of a run that somebody watches: `ended` is called when it is over, and gives what
-/// alerts showed.
+/// The same of a run that somebody watches: `ended` is called when it is over, also when it
+/// failed or was interrupted, and gives what alerts showed.
 ///
 /// # Errors
 /// As [`run_on`].
@@ -146,9 +146,12 @@ pub fn run_watched(
 ) -> Result<Judged, RunError> {
     let plan = plan_for(backend, scenario, seed)?;
     let began = Began::now();
-    let run = backend.run(&plan)?;
+    let run = backend.run(&plan);
     let wall = began.wall();
-    if let Some(log) = ended() {
+    // Whoever was told that an alert began is told that it ended, whatever ended the run.
+    let log = ended();
+    let run = run?;
+    if let Some(log) = log {
         context.alerts = Some(log);
     }
     if backend.info().knows_resources {
@@ -419,4 +422,49 @@ fn machine() -> Option<Machine> {
         memory_bytes: memory_kib * 1_024,
         platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backends::{Lacks, RunOutput};
+    use crate::fault::Capability;
+
+    /// Every run on it is interrupted.
+    struct Interrupted;
+
+    impl Backend for Interrupted {
+        fn info(&self) -> BackendInfo {
+            SimBackend::default().info()
+        }
+
+        fn lacks(&self) -> Lacks {
+            Lacks::default()
+        }
+
+        fn missing(&self, _: Capability) -> Option<&'static str> {
+            None
+        }
+
+        fn run(&self, _: &Plan) -> Result<RunOutput, BackendError> {
+            Err(BackendError::Interrupted)
+        }
+    }
+
+    #[test]
+    fn whoever_watches_hears_of_the_end_of_a_run_that_is_interrupted() {
+        let text = "name = \"t\"\n[[workload]]\nservice = \"cache\"\n";
+        let scenario = Scenario::parse(text, "t.toml").expect("a scenario");
+        let heard = std::cell::Cell::new(0);
+        let ended = || {
+            heard.set(heard.get() + 1);
+            None
+        };
+        let run = run_watched(&Interrupted, &scenario, 1, "", Context::default(), ended);
+        assert!(matches!(
+            run.err(),
+            Some(RunError::Backend(BackendError::Interrupted))
+        ));
+        assert_eq!(heard.get(), 1);
+    }
 }
