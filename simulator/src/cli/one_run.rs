@@ -40,7 +40,8 @@ pub(super) fn run_one(
         let backend = backend(args)?;
         let plan = Plan::resolve(scenario, args.seed)?;
         let info = backend.info();
-        let watching = Watching::begin(&args.watch, &plan, info, args.quiet, dashboard)?;
+        let name = scenario.run_name();
+        let watching = Watching::begin(&args.watch, &name, &plan, info, args.quiet, dashboard)?;
         let ended = || watching.as_ref().and_then(Watching::end);
         run::run_watched(
             &*backend,
@@ -132,7 +133,7 @@ pub(super) fn leave_page(dir: &Path) {
 }
 
 /// What is made, or why it is not.
-fn unharmed<T>(make: impl FnOnce() -> Result<T, Failure>) -> Result<T, String> {
+pub(super) fn unharmed<T>(make: impl FnOnce() -> Result<T, Failure>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(make)) {
         Ok(made) => made.map_err(|failure| failure.message),
         Err(_) => Err("squall panicked while it made it, as said above; the verdict stands".into()),

@@ -32,7 +32,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
         leave_page(&out_dir(args, &scenario));
     }
     if let Some(dashboard) = &dashboard {
-        dashboard.end(|| page(&judged))?;
+        dashboard.end(|| page(&judged));
     }
     match is_repeatable {
         true => Ok(judged.report.verdict.exit_code()),

@@ -94,7 +94,7 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<u8, Failure> {
     for_machines(&args.machines, &summary, &results, is_whole)?;
     show(args.format, &summary, &out);
     if let Some(dashboard) = &dashboard {
-        dashboard.end(|| Ok(sweep::html(&summary, &results)))?;
+        dashboard.end(|| Ok(sweep::html(&summary, &results)));
     }
     if interrupt.is_asked() {
         tell("interrupted; the same command goes on where this one stopped");

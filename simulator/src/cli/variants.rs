@@ -65,7 +65,7 @@ pub(super) fn run(
     });
     pages.iter().for_each(|dir| leave_page(dir));
     if let Some(dashboard) = dashboard {
-        dashboard.end(|| Ok(html::scalability_page(scenario.name.get_ref(), &runs)))?;
+        dashboard.end(|| Ok(html::scalability_page(scenario.name.get_ref(), &runs)));
     }
     match is_repeatable {
         true => Ok(variants.verdict.exit_code()),

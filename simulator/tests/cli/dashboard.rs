@@ -25,7 +25,7 @@ impl Drop for Ended {
 /// A run whose dashboard is there until this is dropped.
 struct Dashboard {
     scenario: ScenarioFile,
-    _run: Ended,
+    run: Ended,
     /// Where it listens, and the token, if there is one.
     address: SocketAddr,
     token: Option<String>,
@@ -75,7 +75,7 @@ impl Dashboard {
         }
         let dashboard = Self {
             scenario,
-            _run: run,
+            run,
             address,
             token,
         };
@@ -204,6 +204,26 @@ fn off_the_loopback_a_token_is_needed() {
     );
     let bearer = format!("Authorization: Bearer {token}\r\n");
     assert_eq!(status(&dashboard.get("/metrics", &bearer)), "200");
+}
+
+/// A first Ctrl-C ends the wait, and the verdict stands.
+#[test]
+fn a_dashboard_that_lingers_ends_when_it_is_asked_to() {
+    let mut dashboard = Dashboard::of_a_finished_run("127.0.0.1:0");
+    let process = &mut dashboard.run.0;
+    let sent = Command::new("kill")
+        .args(["-INT", &process.id().to_string()])
+        .status();
+    assert!(sent.is_ok_and(|status| status.success()));
+    let begun = Instant::now();
+    let ended = loop {
+        if let Some(ended) = process.try_wait().expect("it is ours") {
+            break ended;
+        }
+        assert!(begun.elapsed().as_secs() < 30, "it goes on lingering");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(ended.code(), Some(0));
 }
 
 /// A real server scrapes it, and counts what the report counts.
@@ -402,6 +422,16 @@ fn what_cannot_be_is_refused() {
     assert!(refused(&["--pace", "fast"]).contains("`fast` is no pace"));
     assert!(refused(&["--dashboard=nowhere"]).contains("nowhere"));
     assert!(refused(&["--linger", "1s"]).contains("--dashboard"));
+    // Before a server is started or a run begins.
+    for address in ["localhost:9090", "http:///write", "http://host/ write"] {
+        let error = refused(&["--dashboard=127.0.0.1:0", "--remote-write", address]);
+        assert!(
+            error.starts_with("error: --remote-write takes an address"),
+            "{error}"
+        );
+    }
+    let error = refused(&["--remote-write", "https://host/write"]);
+    assert!(error.contains("--remote-write is plain http"), "{error}");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("it has one");
     let error = refused(&[&format!("--dashboard={address}")]);

@@ -221,21 +221,38 @@ fn check_command(command: &Spanned<Vec<String>>) -> Checked {
 }
 
 fn check_webhook(webhook: &Spanned<String>) -> Checked {
-    let address = webhook.get_ref();
+    let why = match check_http(webhook.get_ref()) {
+        Ok(()) => return Ok(()),
+        Err(NoHttp::Secure) => {
+            "webhook is plain http, for a receiver nearby; let `command` call curl for https"
+        }
+        Err(NoHttp::NoAddress) => "webhook is an address such as \"http://127.0.0.1:9000/alert\"",
+    };
+    problem(webhook.span(), why)
+}
+
+/// Why nothing can be posted to an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoHttp {
+    /// It wants TLS, which is not spoken here.
+    Secure,
+    /// It is no `http://` address with a host, of at most 1,000 bytes of ASCII without spaces.
+    NoAddress,
+}
+
+/// That something can be posted to this address over plain HTTP.
+///
+/// # Errors
+/// Why not.
+pub fn check_http(address: &str) -> Result<(), NoHttp> {
     if address.starts_with("https://") {
-        return problem(
-            webhook.span(),
-            "webhook is plain http, for a receiver nearby; let `command` call curl for https",
-        );
+        return Err(NoHttp::Secure);
     }
     let rest = address.strip_prefix("http://").unwrap_or_default();
     let host = rest.split(['/', '?']).next().unwrap_or_default();
     let is_fit = !host.is_empty() && address.len() <= LONGEST && address.is_ascii();
     match is_fit && !address.contains(|c: char| c.is_ascii_whitespace() || c.is_control()) {
         true => Ok(()),
-        false => problem(
-            webhook.span(),
-            "webhook is an address such as \"http://127.0.0.1:9000/alert\"",
-        ),
+        false => Err(NoHttp::NoAddress),
     }
 }

@@ -11,11 +11,16 @@ use squall_watch::serve::Server;
 use squall_world::{RealWorld, World};
 
 use crate::cli::exit::Failure;
+use crate::cli::interrupt::Interrupt;
+use crate::cli::one_run::unharmed;
 use crate::cli::tell;
+use crate::stopwatch::Stopwatch;
 
 const DEFAULT_PORT: u16 = 7_665;
 /// For pages that are open to read their report.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is looked whether somebody wants it to end.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Where to listen.
 #[derive(Debug, Clone, Copy)]
@@ -42,45 +47,53 @@ impl Dashboard {
     ) -> Result<Self, Failure> {
         let board = Board::default();
         let server = listen.map(|listen| serve(listen, &board)).transpose()?;
-        let pushed = remote_write.map(|address| match address.starts_with("http://") {
-            true => RemoteWrite::start(address, &board).map_err(Failure::harness),
-            false => Err(Failure::usage(format!(
-                "--remote-write takes an http:// address, not `{address}`"
-            ))),
-        });
+        let pushed = remote_write.map(|address| RemoteWrite::start(address, &board));
         Ok(Self {
             board,
             server,
             linger,
-            remote_write: RefCell::new(pushed.transpose()?),
+            remote_write: RefCell::new(pushed.transpose().map_err(Failure::harness)?),
         })
     }
 
     /// All runs are over, and this makes their page; it is not made if nobody is there to see it.
-    ///
-    /// # Errors
-    /// The page's own.
-    #[allow(clippy::disallowed_methods)] // people and Prometheus come in the machine's time
-    pub(in crate::cli) fn end(
-        &self,
-        report: impl FnOnce() -> Result<String, Failure>,
-    ) -> Result<(), Failure> {
+    /// Nothing that goes wrong here changes the verdict: it is a warning.
+    pub(in crate::cli) fn end(&self, report: impl FnOnce() -> Result<String, Failure>) {
         if let Some(remote_write) = self.remote_write.take()
             && let Err(why) = remote_write.finish()
         {
             tell(&format!("warning: the last remote write failed: {why}"));
         }
         let Some(server) = &self.server else {
-            return Ok(());
+            return;
         };
-        if self.linger.is_some() || server.is_watched() {
-            self.board.end(report()?);
+        // Before the report is there, which says to whoever waits for it that it lingers.
+        let interrupt = self.linger.map(|time| (time, Interrupt::listen()));
+        if interrupt.is_some() || server.is_watched() {
+            match unharmed(report) {
+                Ok(report) => self.board.end(report),
+                Err(why) => tell(&format!("warning: no report for the dashboard: {why}")),
+            }
         }
-        match self.linger {
-            None => server.see_out(PATIENCE),
-            Some(linger) => std::thread::sleep(linger),
+        match interrupt {
+            None if self.board.report().is_some() => server.see_out(PATIENCE),
+            None => {}
+            Some((time, Ok(interrupt))) => linger(time, &interrupt),
+            Some((_, Err(failure))) => {
+                tell(&format!("warning: no --linger: {}", failure.message));
+            }
         }
-        Ok(())
+    }
+}
+
+/// Waits for so long, or until somebody wants it to end.
+#[allow(clippy::disallowed_methods)] // people and Prometheus come in the machine's time
+fn linger(time: Duration, interrupt: &Interrupt) {
+    let watch = Stopwatch::start();
+    while let Some(left) = time.checked_sub(watch.elapsed())
+        && !interrupt.is_asked()
+    {
+        std::thread::sleep(left.min(LOOK));
     }
 }
 

@@ -23,6 +23,7 @@ use crate::fault::unit;
 use crate::history::{Observed, Seen};
 use crate::plan::Plan;
 use crate::run::AlertLog;
+use crate::scenario::alert::{NoHttp, check_http};
 use crate::stopwatch::Stopwatch;
 pub(super) use dashboard::Dashboard;
 use dashboard::Listen;
@@ -69,8 +70,21 @@ impl WatchArgs {
         Dashboard::open(listen, linger, self.remote_write.clone()).map(Some)
     }
 
-    /// Refuses what the backend cannot do.
+    /// Refuses what the backend cannot do, and addresses to which nothing can be pushed.
     pub(super) fn check(&self, info: BackendInfo) -> Result<(), Failure> {
+        if let Some(address) = &self.remote_write {
+            check_http(address).map_err(|why| {
+                Failure::usage(match why {
+                    NoHttp::Secure => "--remote-write is plain http, for a server nearby; put a \
+                                       proxy that speaks TLS between for https"
+                        .to_owned(),
+                    NoHttp::NoAddress => format!(
+                        "--remote-write takes an address such as \
+                         http://127.0.0.1:9090/api/v1/write, not `{address}`"
+                    ),
+                })
+            })?;
+        }
         match self.pace {
             Some(_) if !info.simulated => Err(Failure::usage(format!(
                 "--pace is for simulation: {} take the time that they take",
@@ -88,9 +102,10 @@ pub(super) struct Watching {
 }
 
 impl Watching {
-    /// Begins to watch; `None`: nobody wants to.
+    /// Begins to watch a run of this name; `None`: nobody wants to.
     pub(super) fn begin(
         args: &WatchArgs,
+        name: &str,
         plan: &Plan,
         info: BackendInfo,
         quiet: bool,
@@ -104,11 +119,11 @@ impl Watching {
         let planned_us = phases.warmup_us + phases.chaos_us + phases.serve_us;
         let board = dashboard.map(|dashboard| dashboard.board.clone());
         if let Some(board) = &board {
-            board.begin(run_info(args, plan, info, planned_us));
+            board.begin(run_info(args, name, plan, info, planned_us));
         }
         let watcher = Watcher {
             tally: Tally::of(plan),
-            actions: actions(args, plan, info)?,
+            actions: actions(args, name, plan, info)?,
             has_alerts: !plan.alerts.is_empty(),
             display: (!quiet).then(|| Display::of(plan, planned_us)),
             board,
@@ -142,9 +157,15 @@ impl Watching {
     }
 }
 
-fn run_info(args: &WatchArgs, plan: &Plan, info: BackendInfo, planned_us: u64) -> RunInfo {
+fn run_info(
+    args: &WatchArgs,
+    name: &str,
+    plan: &Plan,
+    info: BackendInfo,
+    planned_us: u64,
+) -> RunInfo {
     RunInfo {
-        scenario: plan.scenario.clone(),
+        scenario: name.to_owned(),
         seed: plan.seed,
         backend: info.name.into(),
         backend_title: info.title.into(),
@@ -154,13 +175,18 @@ fn run_info(args: &WatchArgs, plan: &Plan, info: BackendInfo, planned_us: u64) -
     }
 }
 
-fn actions(args: &WatchArgs, plan: &Plan, info: BackendInfo) -> Result<Option<Actions>, Failure> {
+fn actions(
+    args: &WatchArgs,
+    name: &str,
+    plan: &Plan,
+    info: BackendInfo,
+) -> Result<Option<Actions>, Failure> {
     let is_anything = plan.alerts.iter().any(|alert| !alert.actions.is_empty());
     if args.no_actions || !is_anything {
         return Ok(None);
     }
     let source = Source {
-        scenario: plan.scenario.clone(),
+        scenario: name.to_owned(),
         seed: plan.seed,
         backend: info.name.into(),
     };
