@@ -26,7 +26,7 @@ pub(crate) fn post(
         .enable_all()
         .build()
         .map_err(|e| format!("no event loop: {e}"))?;
-    runtime.block_on(async {
+    let posted = runtime.block_on(async {
         let sent = send(address, body, content_type, more);
         match tokio::time::timeout(deadline, sent).await {
             Ok(Ok(status)) if status.is_success() => Ok(()),
@@ -34,7 +34,10 @@ pub(crate) fn post(
             Ok(Err(why)) => Err(why),
             Err(_) => Err(format!("no answer within {deadline:?}")),
         }
-    })
+    });
+    // A name that is still looked up, on a thread of its own, is not waited for.
+    runtime.shutdown_background();
+    posted
 }
 
 async fn send(
