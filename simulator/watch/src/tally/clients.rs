@@ -108,12 +108,12 @@ impl Clients {
         client.waits_us = goes_on.then(|| now_us.saturating_add(client.patience_us));
     }
 
-    /// A client is gone for good, and misses nothing.
-    pub(super) fn vanished(&mut self, name: &str) {
-        if let Some(place) = self.places.get(name) {
-            let client = &mut self.clients[*place];
-            (client.waits_us, client.without_us) = (None, None);
-        }
+    /// A client is gone for good, and misses nothing; its place, if it ever asked.
+    pub(super) fn vanished(&mut self, name: &str) -> Option<usize> {
+        let place = *self.places.get(name)?;
+        let client = &mut self.clients[place];
+        (client.waits_us, client.without_us) = (None, None);
+        Some(place)
     }
 
     /// Whether this one is without service now.

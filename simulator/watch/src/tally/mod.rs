@@ -177,9 +177,9 @@ impl Tally {
 
     /// The run is over.
     pub fn finish(&mut self) {
-        self.operations
-            .finish(self.outstanding.values().map(|a| (a.service, a.operation)));
-        self.outstanding.clear();
+        for asked in std::mem::take(&mut self.outstanding).into_values() {
+            self.operations.unanswered(asked.service, asked.operation);
+        }
         self.standings.finish();
         self.alerts.finish(self.at_us);
         self.end_bars();
@@ -471,10 +471,7 @@ impl Tally {
                     self.faults.insert(fault.fault, what);
                 }
                 if fault.kind == FaultKind::ClientCrash {
-                    fault
-                        .targets
-                        .iter()
-                        .for_each(|name| self.clients.vanished(name));
+                    fault.targets.iter().for_each(|name| self.vanished(name));
                 }
             }
             _ => {
@@ -485,6 +482,23 @@ impl Tally {
                         .end(BarKind::Fault, Some((&lane, &label)), self.at_us);
                 }
             }
+        }
+    }
+
+    /// A client is gone for good, and what it asked will never be answered.
+    fn vanished(&mut self, name: &str) {
+        let Some(place) = self.clients.vanished(name) else {
+            return;
+        };
+        let outstanding = std::mem::take(&mut self.outstanding).into_iter();
+        let (gone, others): (BTreeMap<_, _>, _) =
+            outstanding.partition(|(_, asked)| asked.client == Some(place));
+        self.outstanding = others;
+        for asked in gone.into_values() {
+            self.load_outstanding = self.load_outstanding.saturating_sub(1);
+            let answering = self.services.entry(asked.service).or_default();
+            answering.outstanding = answering.outstanding.saturating_sub(1);
+            self.operations.unanswered(asked.service, asked.operation);
         }
     }
 

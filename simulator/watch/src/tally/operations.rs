@@ -37,7 +37,7 @@ pub struct Counted {
     pub acknowledged: Latencies,
     pub failed: Latencies,
     pub unknown: Latencies,
-    /// Outstanding when the run ended: unknown, and without a latency.
+    /// Outstanding when the run or the client ended: unknown, and without a latency.
     pub unanswered: u64,
 }
 
@@ -66,10 +66,9 @@ impl Operations {
         self.of(service, operation).unknown.add(us);
     }
 
-    pub(super) fn finish(&mut self, left: impl Iterator<Item = (Service, &'static str)>) {
-        for (service, operation) in left {
-            self.of(service, operation).unanswered += 1;
-        }
+    /// Nobody waits for the answer any more.
+    pub(super) fn unanswered(&mut self, service: Service, operation: &'static str) {
+        self.of(service, operation).unanswered += 1;
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (Service, &'static str, &Counted)> {

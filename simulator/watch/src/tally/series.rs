@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 /// Distance of points in a run of up to ten minutes.
 pub const STEP_US: u64 = 250_000;
 const MOST_POINTS: usize = 2_400;
-/// What was in force before the last so many is forgotten.
+/// Beyond so many, what has been over longest is forgotten.
 const MOST_BARS: usize = 1_000;
 
 /// What happened in a step.
@@ -111,7 +111,7 @@ pub struct Series {
     pub bars: Vec<Bar>,
     /// Changes with every bar that begins or ends.
     pub bars_version: u64,
-    /// Changes when points or bars that were there become others.
+    /// Changes when points that were there become others.
     pub generation: u64,
 }
 
@@ -205,8 +205,9 @@ impl Series {
 
     pub(super) fn begin(&mut self, kind: BarKind, lane: String, label: String, from_us: u64) {
         if self.bars.len() == MOST_BARS {
-            self.bars.remove(0);
-            self.generation += 1;
+            // What goes on stays, if anything is over.
+            let over = self.bars.iter().position(|bar| bar.to_us.is_some());
+            self.bars.remove(over.unwrap_or(0));
         }
         self.bars.push(Bar {
             kind,
@@ -254,17 +255,25 @@ mod tests {
     }
 
     #[test]
-    fn what_was_in_force_is_bounded() {
+    fn what_was_in_force_is_bounded_and_what_goes_on_is_kept() {
         let mut series = Series::default();
-        for at_us in 0..MOST_BARS as u64 + 5 {
-            series.begin(BarKind::Fault, "kill".into(), at_us.to_string(), at_us);
+        series.begin(BarKind::Phase, "phase".into(), "chaos".into(), 0);
+        for at_us in 1..MOST_BARS as u64 + 5 {
+            let label = at_us.to_string();
+            series.begin(BarKind::Fault, "kill".into(), label.clone(), at_us);
+            if at_us < 10 {
+                series.end(BarKind::Fault, Some(("kill", &label)), at_us);
+            }
         }
-        assert_eq!((series.bars.len(), series.bars[0].from_us), (MOST_BARS, 5));
-        assert_eq!(series.generation, 5);
-        series.end(BarKind::Fault, Some(("kill", "7")), 2_000);
+        let begins: Vec<u64> = series.bars.iter().map(|bar| bar.from_us).collect();
+        assert_eq!((begins.len(), &begins[..3]), (MOST_BARS, &[0, 6, 7][..]));
+        assert_eq!(series.generation, 0, "points stay as they were");
+        assert_eq!(series.bars_version, MOST_BARS as u64 + 5 + 9);
+        series.end(BarKind::Fault, Some(("kill", "70")), 2_000);
         let ended = series.bars.iter().filter(|bar| bar.to_us.is_some());
-        assert_eq!(ended.count(), 1);
+        assert_eq!(ended.count(), 5);
         series.end(BarKind::Fault, None, 3_000);
-        assert!(series.bars.iter().all(|bar| bar.to_us.is_some()));
+        let open = series.bars.iter().filter(|bar| bar.to_us.is_none());
+        assert!(open.map(|bar| bar.kind).eq([BarKind::Phase]));
     }
 }

@@ -271,6 +271,28 @@ fn messages_wait_from_their_publish_to_their_ack_and_reads_hit_or_miss() {
     assert_eq!((tally.depth, tally.hits, tally.reads), (Some(2), 1, 2));
 }
 
+/// Nothing waits for what a client asked that is gone.
+#[test]
+fn what_a_crashed_client_asked_is_outstanding_no_longer() {
+    let mut tally = tally("");
+    let crash = EventKind::Fault(FaultEvent {
+        fault: 1,
+        kind: FaultKind::ClientCrash,
+        targets: vec!["cache-1".into()],
+        cut_off: Vec::new(),
+        drift_ppm: None,
+        status: FaultStatus::Installed,
+    });
+    feed(&mut tally, vec![(0, invoke(1)), (5, invoke(2))]);
+    assert_eq!((tally.outstanding(), tally.silent().count()), (2, 1));
+    feed(&mut tally, vec![(9, returned(1, stored())), (10, crash)]);
+    assert_eq!((tally.outstanding(), tally.silent().count()), (0, 0));
+    assert_eq!(tally.load_outstanding, 0);
+    assert_eq!(tally.operations.totals(), [1, 0, 1]);
+    tally.finish();
+    assert_eq!(tally.operations.totals(), [1, 0, 1], "none counts twice");
+}
+
 /// What was asked and not answered is unknown when the run is over, as in the report.
 #[test]
 fn the_end_counts_what_is_outstanding() {
