@@ -39,13 +39,15 @@ impl Guard {
                      Prometheus brings it as a bearer token\n",
                 )),
             },
-            None => match is_of_this_machine(headers) {
-                true => Ok(()),
-                false => Err((
-                    StatusCode::FORBIDDEN,
-                    "ask for it by its address or as localhost, not by another name\n",
-                )),
-            },
+            None if !is_of_this_machine(headers) => Err((
+                StatusCode::FORBIDDEN,
+                "ask for it by its address or as localhost, not by another name\n",
+            )),
+            None if is_of_another_page(headers) => Err((
+                StatusCode::FORBIDDEN,
+                "another page asks for this; open it by itself\n",
+            )),
+            None => Ok(()),
         }
     }
 }
@@ -79,6 +81,15 @@ fn is_of_this_machine(headers: &HeaderMap) -> bool {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok()
     })
+}
+
+/// Whether the browser says that a page from elsewhere has it loaded, if only to use up the
+/// streams: it could not read them. A link that somebody follows is none.
+fn is_of_another_page(headers: &HeaderMap) -> bool {
+    let is = |name: &str, value: &str| headers.get(name).is_some_and(|given| given == value);
+    let is_ours = is("sec-fetch-site", "same-origin") || is("sec-fetch-site", "none");
+    let is_link = is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document");
+    headers.contains_key("sec-fetch-site") && !is_ours && !is_link
 }
 
 #[cfg(test)]
@@ -118,6 +129,29 @@ mod tests {
         assert_eq!(check(None, "/", &[]), Some(StatusCode::FORBIDDEN));
         let two = [("host", "localhost"), ("host", "evil")];
         assert_eq!(check(None, "/", &two), Some(StatusCode::FORBIDDEN));
+    }
+
+    #[test]
+    fn on_the_loopback_other_pages_load_nothing() {
+        let fetched = |site, mode, dest| {
+            let headers = [
+                ("host", "localhost:7665"),
+                ("sec-fetch-site", site),
+                ("sec-fetch-mode", mode),
+                ("sec-fetch-dest", dest),
+            ];
+            check(None, "/events", &headers)
+        };
+        for site in ["same-origin", "none"] {
+            assert_eq!(fetched(site, "cors", "empty"), None, "{site}");
+        }
+        for site in ["cross-site", "same-site", ""] {
+            for (mode, dest) in [("no-cors", "image"), ("navigate", "iframe")] {
+                let refused = Some(StatusCode::FORBIDDEN);
+                assert_eq!(fetched(site, mode, dest), refused, "{site} {mode} {dest}");
+            }
+            assert_eq!(fetched(site, "navigate", "document"), None, "a link");
+        }
     }
 
     #[test]

@@ -9,9 +9,10 @@
 //!
 //! Strangers are kept out: off the loopback every request needs a token. On it, a `Host` that
 //! is a name other than `localhost` is refused, which a page from elsewhere would have to use
-//! to read this one by DNS rebinding. Connections, headers and the time for them are bounded.
+//! to read this one by DNS rebinding, and so is what a browser says that such a page has it
+//! load. Connections, headers and the time for them are bounded.
 //!
-//! Source: "Server-sent events" in the HTML standard.
+//! Sources: "Server-sent events" in the HTML standard; "Fetch Metadata Request Headers" (W3C).
 
 mod guard;
 

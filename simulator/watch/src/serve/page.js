@@ -234,10 +234,20 @@
     }
   }
 
-  const stream = new EventSource(`/events${location.search}`);
-  stream.onopen = () => linked("live", "live");
-  stream.onerror = () => linked("the connection is lost; trying again", "lost");
-  stream.onmessage = (event) => {
+  let stream;
+  function listen() {
+    stream = new EventSource(`/events${location.search}`);
+    stream.onopen = () => linked("live", "live");
+    stream.onerror = () => {
+      if (stream.readyState !== EventSource.CLOSED) { linked("the connection is lost; trying again", "lost"); return; }
+      // It was refused, which a browser does not try again by itself.
+      linked("too many pages watch already; trying again every 5 s", "lost");
+      setTimeout(listen, 5000);
+    };
+    stream.onmessage = hear;
+  }
+
+  function hear(event) {
     const news = JSON.parse(event.data);
     if (news.run) { run = news.run; bars = []; }
     step = news.step_us;
@@ -250,5 +260,7 @@
     if (isSweep()) points = sweep.runs;
     if (news.is_over) { stream.close(); report(); return; }
     if (isDrawn) { isDrawn = false; requestAnimationFrame(redraw); }
-  };
+  }
+
+  listen();
 })();
