@@ -10,7 +10,8 @@ use crate::browser::Browser;
 use crate::command::{ScenarioFile, squall};
 
 /// A failover with an objective that is at risk two seconds into the chaos, and missed after
-/// three; some clients fail on the way.
+/// three; some clients fail on the way. After that it goes on for long enough to open the page
+/// twice more on a busy machine.
 const WATCHED: &str = r#"name = "watched"
 
 [cluster]
@@ -19,7 +20,7 @@ nodes = 3
 [phases]
 warmup = "1s"
 chaos = "4500ms"
-serve = "500ms"
+serve = "5s"
 
 [probe]
 enabled = false
