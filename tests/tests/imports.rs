@@ -129,7 +129,16 @@ const SIMULATOR_HOMES: &[Home] = &[
     ("maud", &["sweep/html.rs", "trace/svg.rs"]),
     ("rustix", &["calibrate/processor.rs", "sweep/pool.rs"]),
     ("signal_hook", &["cli/interrupt.rs"]),
-    ("toml", &["explore", "run_dir.rs", "shrink", "testing"]),
+    (
+        "toml",
+        &[
+            "compare/side.rs",
+            "explore",
+            "run_dir.rs",
+            "shrink",
+            "testing",
+        ],
+    ),
 ];
 
 #[test]
