@@ -6,7 +6,8 @@
 //! Source: Jepsen's total-queue checker. The audit reads every list, so a value whose push was
 //! acknowledged and that no answer took must be in one of those between which values are moved.
 //! A pop of unknown outcome may have taken one value and no more; which one is not known, so as
-//! many may be missing as there are such pops on these lists. A removal of unknown outcome excuses
+//! many may be missing as there are such pops on these lists that were not over when the value was
+//! pushed. A removal of unknown outcome excuses
 //! its own value. A move of unknown outcome excuses nothing: its value is here or there.
 //!
 //! Not checked: lists that the audit did not read are `Unknown`; so is what is missing or double
@@ -14,15 +15,11 @@
 
 use std::collections::BTreeMap;
 
-use super::lists::{Group, taking};
 use super::result::Judge;
 use super::view::{View, certain, may_have_effect};
 use super::words;
+use squall_history::lists::{ListGroup as Group, is_move_in_doubt, may_be_popped};
 use squall_history::{Action, Operation, Outcome, Phase};
-
-/// A node gives up on a request after 10 s; what was sent that long before the audit, and again,
-/// is over.
-const IN_DOUBT_US: u64 = 20_000_000;
 
 pub(super) fn check(view: &View, judge: &mut Judge) {
     for group in &view.lists.groups {
@@ -65,13 +62,7 @@ fn judge_group(view: &View, judge: &mut Judge, group: &Group) {
         }
     }
     let first_us = reads.iter().map(|read| read.invoked_us).min().unwrap_or(0);
-    let is_in_doubt = |o: &&Operation| {
-        let returned_us = o.returned_us.unwrap_or(u64::MAX);
-        let wait_us = o.action.wait_ms().saturating_mul(1_000);
-        let is_move = taking(o.action).is_some_and(|taking| taking.to.is_some());
-        is_move && !certain(o) && returned_us.saturating_add(wait_us + IN_DOUBT_US) > first_us
-    };
-    let in_doubt = operations().find(is_in_doubt);
+    let in_doubt = operations().find(|o| is_move_in_doubt(o, first_us));
     let evidence = |push: &Operation| {
         let reads = reads.iter().map(|read| words::operation(read));
         let lines: Vec<String> = [words::operation(push)].into_iter().chain(reads).collect();
@@ -92,7 +83,8 @@ fn judge_group(view: &View, judge: &mut Judge, group: &Group) {
             ),
         }
     }
-    let excused = operations().filter(|o| may_have_popped(o)).count();
+    let sent_us = missing.iter().map(|(_, push)| push.invoked_us).collect();
+    let excused = may_be_popped(sent_us, operations());
     if missing.len() <= excused {
         return;
     }
@@ -137,12 +129,6 @@ fn audited<'v, 'a>(
         read.ok_or(list)
     };
     group.lists.iter().map(|list| read_of(list)).collect()
-}
-
-/// Whether a pop may have taken a value that nobody heard of.
-fn may_have_popped(operation: &Operation) -> bool {
-    let is_pop = taking(operation.action).is_some_and(|taking| taking.to.is_none());
-    is_pop && !certain(operation)
 }
 
 fn may_be_removed(view: &View, group: &Group, value: &str) -> bool {
@@ -198,6 +184,33 @@ mod tests {
         run.call("cache-2", list_pop("l"), unknown());
         audit(&mut run, &[("l", &[])]);
         fails(check, &run.end(), "is lost, as are 1 more; one pop without");
+    }
+
+    /// A pop takes what was pushed while it may still be executed, and nothing later.
+    #[test]
+    fn a_pop_that_was_over_takes_nothing() {
+        let late = |ms: u64| {
+            let mut run = Run::new();
+            run.call("cache-2", list_wait("l", 5_000), unknown());
+            run.at(ms).call("cache-1", list_push("l", "a"), length(1));
+            audit(&mut run, &[("l", &[])]);
+            run.end()
+        };
+        passes(check, &late(24_000));
+        fails(check, &late(30_000), "value a, whose push was acknowledged");
+        // Two pops, of which only one lasts until the second value is there.
+        let two = |ms: u64| {
+            let mut run = Run::new();
+            run.call("cache-2", list_pop("l"), unknown());
+            run.at(ms).call("cache-3", list_pop("l"), unknown());
+            run.at(30_000);
+            run.call("cache-1", list_push("l", "a"), length(1));
+            run.call("cache-1", list_push("l", "b"), length(2));
+            audit(&mut run, &[("l", &["b"])]);
+            run.end()
+        };
+        passes(check, &two(15_000));
+        fails(check, &two(5_000), "value a, whose push was acknowledged");
     }
 
     #[test]

@@ -10,26 +10,28 @@
 //! unknown outcome whose value somebody was shown took effect before that answer.
 //!
 //! A wait that ends without a value says only that its time was up, and orders nothing. What a
-//! waiting pop took whose client has gone, the leader tries to put back; where no order is found
-//! without that, the search is made again with it.
+//! waiting pop took whose client has gone, the leader tries to put back, unless it carries a
+//! sequence; where no order is found without that, the search is made again with it. Both are over
+//! when the cluster has given up on the pop.
 //!
-//! Not checked: in which order more than two values are put back that were in hand at a time, if
-//! it is neither the order of taking nor its reverse; whether who waits is given what is there (`list_wakeups`), and who comes first of
-//! those who wait.
+//! Not checked: in which order more than two values are put back that were in hand at a time, if it
+//! is neither the order of taking nor its reverse; whether who waits is given what is there
+//! (`list_wakeups`), and who comes first of those who wait.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexSet;
 
 use super::linearizability::models::Symbol;
-use super::linearizability::models::deques::{DequeCall, Deques, Lost, Place};
-use super::linearizability::{Bounds, Call, Verdict, search};
-use super::lists::{Group, taken, taking};
+use super::linearizability::models::deques::{DequeCall, Deques, Place};
+use super::linearizability::{Bounds, Call, Verdict, search_within};
 use super::log_order::{Answer, call_of, explained, in_operations};
 use super::result::Judge;
 use super::view::{View, certain, may_have_effect};
 use super::words;
-use squall_history::{Action, ListEnd, Operation, Outcome, Phase};
+use squall_history::lists::{ListGroup as Group, latest_us, taken, taking};
+use squall_history::{Action, EventKind, ListEnd, Operation, Outcome, Phase};
 
 /// Steps of the search that every group of lists may take, and more for each call on it.
 const STEPS: u64 = 200_000;
@@ -60,12 +62,12 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
 /// `NotApplicable`: the search took too much.
 fn judged(view: &View, group: &Group) -> Answer {
     let mut calls = Calls::new(view, group);
-    let found = calls.search(Lost::Only(calls.gone()));
+    let found = calls.search();
     let lost = calls.lost_waits();
     let found = match found {
         Verdict::Violation(_) | Verdict::Unknown(_) if !lost.is_empty() => {
             calls.put_back(&lost);
-            calls.search(Lost::PutBack)
+            calls.search()
         }
         found => found,
     };
@@ -84,6 +86,9 @@ struct Calls<'v, 'a> {
     calls: Vec<Call<DequeCall>>,
     /// The operation of each call.
     operations: Vec<usize>,
+    /// By call, before which position it takes effect if its outcome is unknown; empty as long as
+    /// there is no such bound.
+    latest: Vec<Option<usize>>,
 }
 
 impl<'v, 'a> Calls<'v, 'a> {
@@ -94,6 +99,7 @@ impl<'v, 'a> Calls<'v, 'a> {
             values: IndexSet::new(),
             calls: Vec::new(),
             operations: Vec::new(),
+            latest: Vec::new(),
         };
         for &index in &group.operations {
             let operation = &view.operations[index];
@@ -109,27 +115,36 @@ impl<'v, 'a> Calls<'v, 'a> {
         calls
     }
 
-    fn search(&self, lost: Lost) -> Verdict {
-        let lists = self.lists.len();
+    fn search(&self) -> Verdict {
         let bounds = Bounds {
             steps: STEPS + STEPS_PER_CALL * self.calls.len() as u64,
             bytes: BYTES,
         };
-        search(&Deques { lists, lost }, &self.calls, bounds)
+        let deques = Deques {
+            lists: self.lists.len(),
+            gone: self.gone(),
+        };
+        search_within(&deques, &self.calls, &self.latest, bounds, &|| false)
     }
 
-    /// Waiting pops without an answer: how many at which place, and the first of them.
-    fn lost_waits(&self) -> IndexMap<Place, (usize, usize)> {
-        let mut lost: IndexMap<Place, (usize, usize)> = IndexMap::new();
-        for (number, call) in self.calls.iter().enumerate() {
+    /// Waiting pops without an answer whose value would be put back, by number of their calls, and
+    /// their places. What carries a sequence is kept for who asks again.
+    fn lost_waits(&self) -> Vec<(usize, Place)> {
+        let numbered = numbered(self.view);
+        let calls = self.calls.iter().enumerate();
+        let lost = calls.filter_map(|(number, call)| {
             let operation = &self.view.operations[self.operations[number]];
-            if let DequeCall::LostPop { at } = call.operation
-                && operation.action.wait_ms() > 0
-            {
-                lost.entry(at).or_insert((0, number)).0 += 1;
+            let is_waiting = operation.action.wait_ms() > 0;
+            match call.operation {
+                DequeCall::LostPop { at, .. }
+                    if is_waiting && !numbered.contains(operation.client) =>
+                {
+                    Some((number, at))
+                }
+                _ => None,
             }
-        }
-        lost
+        });
+        lost.collect()
     }
 
     /// Whether no answer tells where a value is in the end, by symbol.
@@ -145,17 +160,29 @@ impl<'v, 'a> Calls<'v, 'a> {
         self.values.iter().map(is_gone).collect()
     }
 
-    /// Lets what these took be put back.
-    fn put_back(&mut self, lost: &IndexMap<Place, (usize, usize)>) {
-        for (at, (count, first)) in lost {
-            let invoked = self.calls[*first].invoked;
-            for is_last in [true, false].repeat(*count) {
+    /// Lets what these took be put back, as long as the cluster may still be at it.
+    fn put_back(&mut self, lost: &[(usize, Place)]) {
+        self.latest = vec![None; self.calls.len()];
+        let events = &self.view.history.events;
+        for &(number, at) in lost {
+            let index = self.operations[number];
+            let latest_us = latest_us(&self.view.operations[index]);
+            let latest = Some(events.partition_point(|event| event.at_us <= latest_us));
+            let wait = &mut self.calls[number];
+            wait.operation = DequeCall::LostPop {
+                at,
+                is_put_back: true,
+            };
+            let invoked = wait.invoked;
+            self.latest[number] = latest;
+            for is_last in [true, false] {
                 self.calls.push(Call {
-                    operation: DequeCall::PutBack { at: *at, is_last },
+                    operation: DequeCall::PutBack { at, is_last },
                     invoked,
                     returned: None,
                 });
-                self.operations.push(self.operations[*first]);
+                self.operations.push(index);
+                self.latest.push(latest);
             }
         }
     }
@@ -173,7 +200,10 @@ impl<'v, 'a> Calls<'v, 'a> {
             return match (taking.to, value, is_answered) {
                 (_, None, true) if taking.wait_ms > 0 => None,
                 (_, None, true) => Some(DequeCall::Pop { at, value: None }),
-                (None, None, false) => Some(DequeCall::LostPop { at }),
+                (None, None, false) => Some(DequeCall::LostPop {
+                    at,
+                    is_put_back: false,
+                }),
                 (None, value, _) => Some(DequeCall::Pop { at, value }),
                 (Some((to, put)), value, _) => Some(DequeCall::Move {
                     from: at,
@@ -231,6 +261,20 @@ impl<'v, 'a> Calls<'v, 'a> {
         let (number, _) = self.values.insert_full(value);
         Symbol::try_from(number).expect("a run has fewer values")
     }
+}
+
+/// The clients whose operations on lists carry a sequence: those that sent one again.
+fn numbered<'a>(view: &View<'a>) -> BTreeSet<&'a str> {
+    let events = view.history.events.iter();
+    let again: BTreeSet<u64> = events
+        .filter_map(|event| match event.kind {
+            EventKind::Retry { op, .. } => Some(op),
+            _ => None,
+        })
+        .collect();
+    let operations = view.operations.iter();
+    let again = operations.filter(|o| o.action.is_of_list() && again.contains(&o.op));
+    again.map(|operation| operation.client).collect()
 }
 
 /// Where the first answer stands that shows a value.

@@ -2,7 +2,7 @@
 
 use super::check;
 use crate::testing::*;
-use squall_history::{Action, ListEnd, Outcome};
+use squall_history::{Action, EventKind, ListEnd, Outcome};
 
 fn pushed() -> Run {
     let mut run = Run::new();
@@ -138,4 +138,38 @@ fn what_nobody_takes_is_put_back() {
     run.call("cache-3", list_range("l"), elements(&["b", "c"]));
     run.call("cache-3", list_range("l"), elements(&["b", "c", "a"]));
     fails(check, &run.end(), "no order explains");
+}
+
+/// A wait that is long over takes nothing and puts nothing back.
+#[test]
+fn putting_back_is_over_when_the_wait_is() {
+    let taken = |ms: u64| {
+        let mut run = pushed();
+        run.at(1_000)
+            .call("cache-2", list_wait("l", 1_000), unknown());
+        run.at(ms);
+        run.call("cache-3", list_pop("l"), popped("b"));
+        run.call("cache-3", list_pop("l"), popped("a"));
+        run.end()
+    };
+    passes(check, &taken(5_000));
+    fails(check, &taken(100_000), "no order explains");
+}
+
+/// Under a sequence the answer is kept, and nothing is put back.
+#[test]
+fn nothing_is_put_back_under_a_sequence() {
+    let wait = |client: &str| {
+        let mut run = Run::new();
+        let push = run.invoke("cache-4", list_push("l", "a"));
+        run.push(EventKind::retry(push, unknown()));
+        run.returns(push, length(1));
+        run.call("cache-1", list_push("l", "b"), length(2));
+        run.call(client, list_wait("l", 1_000), unknown());
+        run.call("cache-3", list_pop("l"), popped("b"));
+        run.call("cache-3", list_pop("l"), popped("a"));
+        run.end()
+    };
+    passes(check, &wait("cache-2"));
+    fails(check, &wait("cache-4"), "no order explains");
 }

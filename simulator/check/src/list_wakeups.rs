@@ -10,17 +10,18 @@
 //! So that a cluster which is merely slow is not accused, somebody else must have written
 //! meanwhile, and have been answered.
 //!
-//! Not checked: in which order those who wait are served, and values of which no later answer
-//! tells what became of them.
+//! Not checked: in which order those who wait are served; values of which no later answer tells what
+//! became of them; and those that moves of unknown outcome may have taken away for a while.
 
 use std::collections::BTreeMap;
 
 use super::calm::{in_force, is_calm};
-use super::lists::{Value, taking};
+use super::lists::Value;
 use super::quorum_loss::{QuorumLoss, quorum_losses};
 use super::result::Judge;
-use super::view::{View, may_have_effect};
+use super::view::{View, certain, may_have_effect};
 use super::words::{self, seconds};
+use squall_history::lists::{latest_us, taking};
 use squall_history::{Action, EventKind, Operation, OperationClass, Outcome, Phase};
 
 /// Far more than a round trip takes, and a lost packet or three, where the longest election
@@ -128,12 +129,39 @@ fn asked_again(view: &View) -> BTreeMap<u64, u64> {
 /// By list, when which value was there.
 fn there<'a>(view: &View<'a>) -> BTreeMap<&'a str, Vec<There>> {
     let mut all: BTreeMap<&str, Vec<There>> = BTreeMap::new();
+    let unheard = unheard_moves(view);
     for (number, value) in view.lists.values.values().enumerate() {
         for (list, there) in stays(view, number, value) {
+            if may_be_away(&unheard, list, &there) {
+                continue;
+            }
             all.entry(list).or_default().push(there);
         }
     }
     all
+}
+
+/// Moves of unknown outcome that may have taken a value from one list to another.
+fn unheard_moves<'v, 'a>(view: &'v View<'a>) -> Vec<(&'v Operation<'a>, &'a str, &'a str)> {
+    let operations = view.operations.iter();
+    let unheard = operations.filter(|o| !certain(o) && may_have_effect(o));
+    let moves = unheard.filter_map(|o| {
+        let taking = taking(o.action)?;
+        let (to, _) = taking.to?;
+        (taking.list != to).then_some((o, taking.list, to))
+    });
+    moves.collect()
+}
+
+/// Whether a value may have been taken away meanwhile and brought back, and nobody heard of it.
+fn may_be_away(unheard: &[(&Operation, &str, &str)], list: &str, there: &There) -> bool {
+    let away = unheard.iter().any(|(o, from, _)| {
+        *from == list && o.invoked_us < there.until_us && latest_us(o) >= there.from_us
+    });
+    let back = unheard
+        .iter()
+        .any(|(o, _, to)| *to == list && latest_us(o) >= there.from_us);
+    away && back
 }
 
 /// The lists that a value was in, one after the other, as far as answers tell.
@@ -252,6 +280,43 @@ mod tests {
         run.push(EventKind::retry(wait, unknown()));
         run.at(6_000).returns(wait, popped("a"));
         passes(check, &run.end());
+    }
+
+    /// It may have been in another list all the time that somebody waited.
+    #[test]
+    fn a_value_that_moves_without_an_answer_may_have_taken_away_and_back() {
+        let moved = |moves: &[(u64, &str, &str)]| {
+            let mut run = Run::new();
+            run.at(1_000)
+                .call("cache-1", list_push("l", "a"), length(1));
+            let mut moves = moves.to_vec();
+            moves.sort_unstable();
+            let early = moves.iter().filter(|(ms, ..)| *ms < 2_000);
+            for (ms, from, to) in early {
+                run.at(*ms).call("cache-3", list_move(from, to), unknown());
+            }
+            run.at(2_000);
+            let wait = run.invoke("cache-worker-1", list_wait("l", 4_000));
+            run.at(2_600).call("cache-2", set("k", "v"), stored(9));
+            run.at(6_000).returns(wait, none_popped());
+            for (ms, from, to) in moves.iter().filter(|(ms, ..)| *ms > 2_000) {
+                run.at(*ms).call("cache-3", list_move(from, to), unknown());
+            }
+            run.at(60_000).audit();
+            run.call("audit", list_range("l"), elements(&["a"]));
+            run.call("audit", list_range("m"), elements(&[]));
+            run.end()
+        };
+        passes(check, &moved(&[(1_500, "l", "m"), (7_000, "m", "l")]));
+        // None brings it back, or none takes it away in time.
+        for moves in [
+            &[(1_500, "l", "m")][..],
+            &[(7_000, "m", "l")],
+            &[(1_500, "m", "l")],
+            &[(1_500, "l", "l")],
+        ] {
+            fails(check, &moved(moves), "was given none");
+        }
     }
 
     /// A leader may have died meanwhile, or nobody else was served either.

@@ -15,6 +15,7 @@ mod backend_info;
 pub mod event;
 pub mod jsonl;
 mod line;
+pub mod lists;
 pub mod operation;
 mod outcome;
 pub mod recorder;

@@ -194,7 +194,8 @@ node-1 (cut off)        |       applied what was committed
                   missed.",
         counts: "acknowledged publishes, writes to the cache and pushes to lists, of the whole run \
                  and of probes too. A message among dead letters is not lost, nor as many values \
-                 of lists as pops without an answer may have taken.",
+                 of lists as pops of these lists without an answer may have taken; what a move \
+                 without an answer may hide from the audit is unaudited.",
         drawing: "\
 publish a  ok                          audit: a
 publish b  ok                          audit: -      b is lost

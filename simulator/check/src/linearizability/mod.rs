@@ -21,7 +21,7 @@ mod search;
 pub mod zones;
 
 pub use given_order::{Contradiction, GivenOrder};
-pub use search::{search, search_until};
+pub use search::{search, search_until, search_within};
 
 use std::fmt::Debug;
 use std::hash::Hash;

@@ -40,7 +40,19 @@ pub fn search_until<S: Specification>(
     bounds: Bounds,
     interrupted: &dyn Fn() -> bool,
 ) -> Verdict {
-    let mut search = Search::new(specification, calls);
+    search_within(specification, calls, &[], bounds, interrupted)
+}
+
+/// As [`search_until`], where a call of unknown outcome takes effect, if ever, before the position
+/// in the history that `latest` has for it; at any time if it has none.
+pub fn search_within<S: Specification>(
+    specification: &S,
+    calls: &[Call<S::Operation>],
+    latest: &[Option<usize>],
+    bounds: Bounds,
+    interrupted: &dyn Fn() -> bool,
+) -> Verdict {
+    let mut search = Search::new(specification, calls, latest);
     let mut rounds = 0u64;
     while let Some(way) = search.ways.pop() {
         rounds += 1;
@@ -116,12 +128,14 @@ struct Way {
 struct Search<'a, S: Specification> {
     specification: &'a S,
     calls: &'a [Call<S::Operation>],
+    /// By call, before which position it takes effect if its outcome is unknown.
+    latest: &'a [Option<usize>],
     /// Answered calls and unknown calls, each in order of invocation.
     answered: Vec<usize>,
     unknown: Vec<usize>,
     /// From each answered call on: the one that returned first.
     first_return: Vec<usize>,
-    /// The last unknown call before each that equals it.
+    /// The last unknown call before each that equals it and may not take effect later than it.
     equal_before: Vec<Option<usize>>,
     /// With each configuration, the sets of unknown calls with which it was reached, none
     /// of which contains another.
@@ -137,7 +151,11 @@ struct Search<'a, S: Specification> {
 }
 
 impl<'a, S: Specification> Search<'a, S> {
-    fn new(specification: &'a S, calls: &'a [Call<S::Operation>]) -> Self {
+    fn new(
+        specification: &'a S,
+        calls: &'a [Call<S::Operation>],
+        latest: &'a [Option<usize>],
+    ) -> Self {
         let mut order: Vec<usize> = (0..calls.len()).collect();
         order.sort_by_key(|&call| calls[call].invoked);
         let (answered, unknown): (Vec<usize>, Vec<usize>) = order
@@ -146,8 +164,9 @@ impl<'a, S: Specification> Search<'a, S> {
         let mut search = Self {
             specification,
             calls,
+            latest,
             first_return: first_returns(calls, &answered),
-            equal_before: equals_before(calls, &unknown),
+            equal_before: equals_before(calls, latest, &unknown),
             answered,
             unknown,
             seen: IndexMap::new(),
@@ -200,8 +219,9 @@ impl<'a, S: Specification> Search<'a, S> {
                 continue;
             }
             // A state that becomes better known by a read is a choice too, and not forced.
-            let forced = changes_nothing && self.specification.is_read(operation);
+            let is_read = self.specification.is_read(operation);
             let (end, missing, used) = with(&here, &used, candidate);
+            let forced = changes_nothing && is_read && !self.is_over(here.end, end, &used);
             let there = Configuration {
                 end,
                 missing,
@@ -260,12 +280,37 @@ impl<'a, S: Specification> Search<'a, S> {
             Candidate::Unknown(start) => start,
         };
         let is_used = |p: usize| used.binary_search(&number(p)).is_ok();
+        let reached = self.reached(here.end);
+        let is_over = |p: usize| latest_of(self.latest, self.unknown[p]) <= reached;
         let position = (from..self.unknown.len())
             .take_while(|&p| self.calls[self.unknown[p]].invoked < deadline)
-            .find(|&p| !is_used(p) && self.equal_before[p].is_none_or(is_used));
+            .find(|&p| {
+                let is_left = !is_used(p) && !is_over(p);
+                is_left && self.equal_before[p].is_none_or(|p| is_used(p) || is_over(p))
+            });
         let passed = position.unwrap_or(self.unknown.len()) - from;
         self.steps += (passed / NUMBERS_PER_STEP) as u64;
         position.map(Candidate::Unknown)
+    }
+
+    /// The invocation of the last answered call before `end`: nothing that comes next takes effect
+    /// before it.
+    fn reached(&self, end: usize) -> usize {
+        let last = end.checked_sub(1).map(|last| self.answered[last]);
+        last.map_or(0, |call| self.calls[call].invoked)
+    }
+
+    /// Whether the time of an unused call passes between these ends.
+    fn is_over(&self, from: usize, to: usize, used: &[u32]) -> bool {
+        if self.latest.is_empty() || from == to {
+            return false;
+        }
+        let passed = self.reached(from) + 1..=self.reached(to);
+        let mut unknown = self.unknown.iter().enumerate();
+        unknown.any(|(position, &call)| {
+            passed.contains(&latest_of(self.latest, call))
+                && used.binary_search(&number(position)).is_err()
+        })
     }
 
     fn call(&self, candidate: Candidate) -> usize {
@@ -391,13 +436,25 @@ fn first_returns<O>(calls: &[Call<O>], answered: &[usize]) -> Vec<usize> {
 /// How far back an equal call is looked for. Not finding one costs time, not truth.
 const EQUALS_WINDOW: usize = 1_000;
 
-fn equals_before<O: PartialEq>(calls: &[Call<O>], unknown: &[usize]) -> Vec<Option<usize>> {
+fn equals_before<O: PartialEq>(
+    calls: &[Call<O>],
+    latest: &[Option<usize>],
+    unknown: &[usize],
+) -> Vec<Option<usize>> {
     let operation = |position: usize| &calls[unknown[position]].operation;
+    let latest = |position: usize| latest_of(latest, unknown[position]);
     let equal_before = |position: usize| {
         let window = position.saturating_sub(EQUALS_WINDOW)..position;
-        window.rev().find(|&p| operation(p) == operation(position))
+        let equals =
+            |p: &usize| operation(*p) == operation(position) && latest(*p) <= latest(position);
+        window.rev().find(equals)
     };
     (0..unknown.len()).map(equal_before).collect()
+}
+
+/// Before which position a call of unknown outcome takes effect.
+fn latest_of(latest: &[Option<usize>], call: usize) -> usize {
+    latest.get(call).copied().flatten().unwrap_or(usize::MAX)
 }
 
 fn after(candidate: Candidate) -> Candidate {

@@ -136,3 +136,20 @@ fn many_unknown_calls_stay_cheap() {
     };
     assert_eq!(stuck.call, calls.len() - 1);
 }
+
+#[test]
+fn an_unknown_write_within_its_time_is_not_put_off_by_a_read() {
+    // The last read fits at once, and the time of the write ends before it.
+    let calls = [
+        unknown(Op::Write(1), 1),
+        call(Op::Read(0), 2, 3),
+        call(Op::Swap { old: 1, new: 0 }, 4, 9),
+        call(Op::Read(0), 6, 7),
+    ];
+    let judge = |latest| {
+        let register = Register { initial: 0 };
+        search_within(&register, &calls, &[Some(latest)], BOUNDS, &|| false)
+    };
+    assert_eq!(judge(5), Verdict::Linearizable);
+    assert!(matches!(judge(2), Verdict::Violation(_)));
+}

@@ -16,17 +16,9 @@ use super::Symbol;
 pub struct Deques {
     /// How many.
     pub lists: usize,
-    pub lost: Lost,
-}
-
-/// What pops of unknown outcome may take.
-#[derive(Debug, Clone)]
-pub enum Lost {
-    /// For good, and so nothing but these: the values, by symbol, of which no answer tells where
-    /// they are when all is over.
-    Only(Box<[bool]>),
-    /// Anything, and it may be put back.
-    PutBack,
+    /// By symbol, whether no answer tells where a value is when all is over: what a pop of unknown
+    /// outcome took for good is one of these.
+    pub gone: Box<[bool]>,
 }
 
 /// A place at an end of a list.
@@ -55,6 +47,8 @@ pub enum DequeCall {
     /// A pop whose answer never came.
     LostPop {
         at: Place,
+        /// Whether what it took may be put back, so that it may have been anything.
+        is_put_back: bool,
     },
     /// What a pop without an answer took is back where it was: of several that were taken there
     /// and are not back, the last one taken or the first.
@@ -170,11 +164,11 @@ impl Specification for Deques {
                     return None;
                 }
             }
-            DequeCall::LostPop { at } => match (after.pop(*at), &self.lost) {
-                (None, _) => {}
-                (Some(value), Lost::PutBack) => after.hold(*at, value),
-                (Some(value), Lost::Only(lost)) if lost[value as usize] => {}
-                (Some(_), Lost::Only(_)) => return None,
+            DequeCall::LostPop { at, is_put_back } => match after.pop(*at) {
+                None => {}
+                Some(value) if *is_put_back => after.hold(*at, value),
+                Some(value) if self.gone[value as usize] => {}
+                Some(_) => return None,
             },
             DequeCall::PutBack { at, is_last } => {
                 let value = after.let_go(*at, *is_last)?;

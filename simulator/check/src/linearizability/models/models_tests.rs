@@ -11,7 +11,7 @@ use super::kv::{Kv, KvCall};
 use super::lock::{Lock, LockCall};
 use super::queue::{Queue, QueueCall};
 use super::register::{Register, RegisterCall};
-use crate::linearizability::brute_force::agree;
+use crate::linearizability::brute_force::{agree, agree_within};
 use crate::linearizability::{Call, Specification};
 
 /// One random call: when, what, and how its answer is bent.
@@ -158,6 +158,24 @@ proptest! {
             write => Some(write),
         });
         agree(&register, &calls)?;
+    }
+
+    /// What nobody answered takes effect within its time, or at any time, or never.
+    #[test]
+    fn calls_without_an_answer_within_their_time(
+        draws in draws(),
+        times in prop::collection::vec(prop::option::of(0_usize..60), 8),
+    ) {
+        let register = Register { initial: 0 };
+        let forget = |call| Some(call).filter(|call| !matches!(call, RegisterCall::Read(_)));
+        let calls = played(&register, &draws, register_call, forget);
+        let calls = calls.iter().zip(times);
+        let latest: Vec<Option<usize>> = calls
+            .clone()
+            .map(|(call, time)| time.map(|time| call.invoked + time))
+            .collect();
+        let calls: Vec<_> = calls.map(|(call, _)| call.clone()).collect();
+        agree_within(&register, &calls, &latest)?;
     }
 
     #[test]
