@@ -1,6 +1,7 @@
 //! Exit codes, documented once and the same for every command.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use crate::backends::BackendError;
@@ -105,6 +106,14 @@ impl From<RunError> for Failure {
     }
 }
 
+/// What is made beside a verdict, or why it is not: a failure or a panic is none of the run's.
+pub(super) fn unharmed<T>(make: impl FnOnce() -> Result<T, Failure>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(make)) {
+        Ok(made) => made.map_err(|failure| failure.message),
+        Err(_) => Err("squall panicked while it made it, as said above; the verdict stands".into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,5 +144,15 @@ mod tests {
         assert_eq!(exit(read), Exit::Harness);
         assert_eq!(exit(HistoryError::Empty), Exit::Usage);
         assert_eq!(exit(HistoryError::Truncated { line: 7 }), Exit::Usage);
+    }
+
+    #[test]
+    fn a_page_that_cannot_be_made_is_a_warning_and_no_more() {
+        let failed = unharmed(|| Err::<(), _>(Failure::usage("no room")));
+        assert_eq!(failed, Err("no room".to_owned()));
+        let panicked = unharmed::<()>(|| panic!("the replay broke"));
+        let why = panicked.expect_err("it panicked");
+        assert!(why.contains("the verdict stands"), "{why}");
+        assert_eq!(unharmed(|| Ok(7)), Ok(7));
     }
 }

@@ -1,10 +1,9 @@
 //! Plays one scenario with one seed, and writes and shows what happened.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use super::args::{Format, RunArgs};
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, Failure, unharmed};
 use super::interrupt::Interrupt;
 use super::player::{self, is_broken};
 use super::watch::{Dashboard, Watching};
@@ -132,14 +131,6 @@ pub(super) fn leave_page(dir: &Path) {
     }
 }
 
-/// What is made, or why it is not.
-pub(super) fn unharmed<T>(make: impl FnOnce() -> Result<T, Failure>) -> Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(make)) {
-        Ok(made) => made.map_err(|failure| failure.message),
-        Err(_) => Err("squall panicked while it made it, as said above; the verdict stands".into()),
-    }
-}
-
 /// Shows the last warnings and errors that each node logged, and where the others are.
 fn show_last_lines(logs: &Logs, dir: &Path) {
     const SHOWN: usize = 5;
@@ -170,20 +161,5 @@ fn manifest(args: &RunArgs) -> Manifest {
         version: env!("CARGO_PKG_VERSION").into(),
         started: None,
         environment: Some(Environment::current()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_that_cannot_be_made_is_a_warning_and_no_more() {
-        let failed = unharmed(|| Err::<(), _>(Failure::usage("no room")));
-        assert_eq!(failed, Err("no room".to_owned()));
-        let panicked = unharmed::<()>(|| panic!("the replay broke"));
-        let why = panicked.expect_err("it panicked");
-        assert!(why.contains("the verdict stands"), "{why}");
-        assert_eq!(unharmed(|| Ok(7)), Ok(7));
     }
 }

@@ -10,9 +10,8 @@ use squall_watch::remote_write::RemoteWrite;
 use squall_watch::serve::Server;
 use squall_world::{RealWorld, World};
 
-use crate::cli::exit::Failure;
+use crate::cli::exit::{Failure, unharmed};
 use crate::cli::interrupt::Interrupt;
-use crate::cli::one_run::unharmed;
 use crate::cli::tell;
 use crate::stopwatch::Stopwatch;
 
