@@ -78,6 +78,7 @@ fn nodes_do_what_the_log_implies_in_a_healthy_run() {
     let scenarios = [
         ("chaos.toml", &[("phases.chaos", "10s")][..]),
         ("all-features.toml", &[]),
+        ("lists.toml", &[]),
         ("planted/mc-12.toml", &[]),
         ("planted/mc-17.toml", &[]),
         ("planted/ml-18.toml", &[]),

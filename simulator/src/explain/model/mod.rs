@@ -121,7 +121,13 @@ impl Model {
                     None => {
                         let reply = self.execute(now, &request.command, said, &mut implied);
                         let kept = reply.clone().unwrap_or_else(|| said.clone());
-                        if !matches!(&kept, Reply::Messages(messages) if messages.is_empty()) {
+                        // What found nothing is proposed again under the same sequence.
+                        let found_nothing = match &kept {
+                            Reply::Messages(messages) => messages.is_empty(),
+                            Reply::Popped(popped) => popped.is_none(),
+                            _ => false,
+                        };
+                        if !found_nothing {
                             let last = Last {
                                 sequence: once.sequence,
                                 index,
