@@ -97,7 +97,7 @@ fn brute_force<S: Specification>(
             let is_late = latest.is_some_and(|latest| before.invoked >= latest);
             is_late && before.returned.is_some() && next.returned.is_none()
         };
-        if ordered.iter().any(|before| is_over(before)) {
+        if ordered.iter().any(is_over) {
             return false;
         }
         let Some(state) = specification.apply(state, &calls[next].operation) else {
