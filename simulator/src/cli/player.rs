@@ -90,7 +90,9 @@ impl Stored<'_> {
                 (None, Some(format!("Of this run {note}.")))
             }
         };
-        let mut player = self.played(recorded.as_ref(), shown);
+        let plan = self.plan();
+        let (report, history) = (self.report, self.history);
+        let mut player = played(report, history, plan.as_ref(), recorded.as_ref(), shown);
         let note = note.or_else(|| self.note(&player, recorded.as_ref()));
         player.notes.extend(note);
         Ok(player)
@@ -99,25 +101,6 @@ impl Stored<'_> {
     fn window(&self, around: Around) -> Result<Window, Failure> {
         let window = around.window(self.history, &self.report.checks, MARGIN_US);
         window.map_err(Failure::usage)
-    }
-
-    fn played(&self, recorded: Option<&(Judged, Window)>, shown: Shown) -> Player {
-        let judged = recorded.map(|(judged, _)| judged);
-        let (none, no_logs) = (Traced::default(), Logs::default());
-        let traced = judged.map_or(&none, |judged| &judged.traced);
-        let title = format!("{} seed {}", self.report.scenario, self.report.seed);
-        let trace = Trace::new(title, self.history, &no_logs, traced, None, None);
-        let plan = self.plan();
-        let story = judged.filter(|judged| is_broken(&judged.report));
-        let story = story.map(explain::story);
-        let recording = Recording {
-            trace: &trace,
-            report: self.report,
-            plan: plan.as_ref(),
-            messages: recorded.map(|(_, window)| *window),
-            story: story.as_ref(),
-        };
-        player(&recording, shown, MOST_BYTES)
     }
 
     /// Makes the run again, and records its messages; also of which stretch. Of a run that has
@@ -216,17 +199,34 @@ impl Stored<'_> {
 
 /// What the player of a run plays that has just ended, which recorded no messages.
 pub(super) fn without_messages(judged: &Judged) -> Player {
+    let plan = Some(&judged.plan);
+    played(&judged.report, &judged.history, plan, None, Shown::Notable)
+}
+
+/// What the player of a run plays; `recorded` is the run made again with its messages, and of
+/// which stretch they are.
+fn played(
+    report: &Report,
+    history: &History,
+    plan: Option<&Plan>,
+    recorded: Option<&(Judged, Window)>,
+    shown: Shown,
+) -> Player {
+    let judged = recorded.map(|(judged, _)| judged);
     let (none, no_logs) = (Traced::default(), Logs::default());
-    let title = format!("{} seed {}", judged.report.scenario, judged.report.seed);
-    let trace = Trace::new(title, &judged.history, &no_logs, &none, None, None);
+    let traced = judged.map_or(&none, |judged| &judged.traced);
+    let title = format!("{} seed {}", report.scenario, report.seed);
+    let trace = Trace::new(title, history, &no_logs, traced, None, None);
+    let story = judged.filter(|judged| is_broken(&judged.report));
+    let story = story.map(explain::story);
     let recording = Recording {
         trace: &trace,
-        report: &judged.report,
-        plan: Some(&judged.plan),
-        messages: None,
-        story: None,
+        report,
+        plan,
+        messages: recorded.map(|(_, window)| *window),
+        story: story.as_ref(),
     };
-    player(&recording, Shown::Notable, MOST_BYTES)
+    player(&recording, shown, MOST_BYTES)
 }
 
 /// Whether a check is broken, so that messages are worth another run.

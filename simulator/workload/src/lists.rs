@@ -17,22 +17,27 @@ use super::client::UNHEARD;
 use super::driver::Extras;
 use super::keys::list_name;
 use super::{Client, Over, Pace, random_duration, sometimes};
+use squall_history::lists::taking;
 use squall_history::{Action, ListEnd, OperationClass, Outcome};
 use squall_plan::plan::{CacheMix, ListMix, Pacing, Retries, WorkloadKind};
 
 /// What a node is asked.
 pub(super) fn asked(action: &Action) -> Asked {
-    let pop = |list: &str, at: ListEnd| ListCommand::Pop {
-        keys: vec![bytes(list)],
-        end: end(at),
-        count: 1,
-    };
-    let moving = |from: &str, take: ListEnd, to: &str, put: ListEnd| ListCommand::Move {
-        from: bytes(from),
-        to: bytes(to),
-        take: end(take),
-        put: end(put),
-    };
+    if let Some(taking) = taking(action) {
+        return Asked::Write(Command::List(match taking.to {
+            None => ListCommand::Pop {
+                keys: vec![bytes(taking.list)],
+                end: end(taking.end),
+                count: 1,
+            },
+            Some((to, put)) => ListCommand::Move {
+                from: bytes(taking.list),
+                to: bytes(to),
+                take: end(taking.end),
+                put: end(put),
+            },
+        }));
+    }
     Asked::Write(Command::List(match action {
         Action::ListPush {
             list,
@@ -44,22 +49,6 @@ pub(super) fn asked(action: &Action) -> Asked {
             end: end(*at),
             if_present: false,
         },
-        Action::ListPop { list, end } | Action::ListBlockingPop { list, end, .. } => {
-            pop(list, *end)
-        }
-        Action::ListMove {
-            from,
-            take,
-            to,
-            put,
-        }
-        | Action::ListBlockingMove {
-            from,
-            take,
-            to,
-            put,
-            ..
-        } => moving(from, *take, to, *put),
         Action::ListRemove { list, value } => ListCommand::Remove {
             key: bytes(list),
             count: 0,
