@@ -5,22 +5,12 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::command::{SMALL, ScenarioFile, skip, squall, squall_run};
-
-/// A process that is ended with the test.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use crate::command::{Ended, SMALL, ScenarioFile, skip, squall, squall_run};
 
 /// A run whose dashboard is there until this is dropped.
 struct Dashboard {
@@ -50,17 +40,10 @@ impl Dashboard {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
-        let stderr = process.stderr.take().expect("it is piped");
         let stdout = process.stdout.take().expect("it is piped");
-        let run = Ended(process);
-        let line = BufReader::new(stderr)
-            .lines()
-            .next()
-            .expect("a line")
-            .expect("text");
-        let url = line
-            .strip_prefix("dashboard: http://")
-            .unwrap_or_else(|| panic!("{line}"));
+        let mut run = Ended(process);
+        let url = run.dashboard();
+        let url = url.strip_prefix("http://").expect("plain http");
         let (address, query) = url.split_once('/').expect("a path");
         let token = query.strip_prefix("?token=").map(str::to_owned);
         // The report is printed when the run is over.
@@ -364,7 +347,7 @@ fn a_pace_and_a_dashboard_change_no_history() {
 fn a_sweep_has_a_dashboard_that_becomes_its_page() {
     let scenario = ScenarioFile::new(SMALL);
     let out = scenario.beside("sweep");
-    let mut process = squall()
+    let process = squall()
         .arg("sweep")
         .arg(&scenario.path)
         .args(["--seeds", "1..3", "--jobs", "1", "--dashboard=127.0.0.1:0"])
@@ -374,16 +357,9 @@ fn a_sweep_has_a_dashboard_that_becomes_its_page() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program starts");
-    let stderr = process.stderr.take().expect("it is piped");
     let mut run = Ended(process);
-    let line = BufReader::new(stderr)
-        .lines()
-        .next()
-        .expect("a line")
-        .expect("text");
-    let url = line
-        .strip_prefix("dashboard: http://")
-        .unwrap_or_else(|| panic!("{line}"));
+    let url = run.dashboard();
+    let url = url.strip_prefix("http://").expect("plain http");
     let address: SocketAddr = url.trim_end_matches('/').parse().expect("an address");
     let ask = |path: &str| {
         let mut stream = TcpStream::connect(address).expect("it listens");

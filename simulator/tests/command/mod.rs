@@ -2,8 +2,9 @@
 
 #![allow(dead_code)] // every test program uses its own part of this
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 /// What a finished process left behind.
 pub struct Finished {
@@ -30,6 +31,27 @@ pub fn finished(output: Output) -> Finished {
         code: output.status.code().expect("not ended by a signal"),
         stdout: text(output.stdout),
         stderr: text(output.stderr),
+    }
+}
+
+/// A process that is ended with the test.
+pub struct Ended(pub Child);
+
+impl Ended {
+    /// Where its dashboard is: what it says first on its standard error, which is piped.
+    pub fn dashboard(&mut self) -> String {
+        let stderr = self.0.stderr.take().expect("it is piped");
+        let line = BufReader::new(stderr).lines().next().expect("a line");
+        let line = line.expect("it is text");
+        let url = line.strip_prefix("dashboard: ");
+        url.unwrap_or_else(|| panic!("{line}")).to_owned()
+    }
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -1,13 +1,12 @@
 //! The dashboard of a paced simulation, opened in a browser while it runs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
 
 use crate::browser::Browser;
-use crate::command::{ScenarioFile, squall};
+use crate::command::{Ended, ScenarioFile, squall};
 
 /// A failover with an objective that is at risk two seconds into the chaos, and missed after
 /// three; some clients fail on the way. After that it goes on for long enough to open the page
@@ -91,16 +90,6 @@ const SEEN: &str = r##"(() => {
   };
 })()"##;
 
-/// A process that is ended with the test.
-struct Run(Child);
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// What was seen of the page while it changed.
 #[derive(Default)]
 struct Watched {
@@ -155,13 +144,9 @@ fn a_failover_is_watched_and_its_page_becomes_the_report() {
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn();
-    let mut run = Run(process.expect("the program starts"));
-    let stderr = run.0.stderr.take().expect("it is piped");
-    let line = BufReader::new(stderr).lines().next().expect("a line");
-    let line = line.expect("it is text");
-    let url = line
-        .strip_prefix("dashboard: ")
-        .unwrap_or_else(|| panic!("{line}"));
+    let mut run = Ended(process.expect("the program starts"));
+    let url = run.dashboard();
+    let url = url.as_str();
 
     let begun = std::time::Instant::now();
     let mut watched = Watched::default();
