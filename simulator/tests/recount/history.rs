@@ -101,6 +101,7 @@ pub fn service(f: &str) -> &'static str {
         "get" | "get_from" | "get_many" | "set" | "set_volatile" | "cache_size" | "ttl"
         | "compare_and_set" | "delete" | "increment" => "cache",
         "get_near" => "near",
+        f if f.starts_with("list_") => "cache",
         _ => "lock",
     }
 }
