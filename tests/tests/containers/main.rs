@@ -12,6 +12,7 @@
 mod browser;
 mod calibration;
 mod dashboard;
+mod harness;
 mod links;
 mod node;
 mod owner;

@@ -32,9 +32,9 @@ pub(super) async fn ensure(engine: &Engine, given: Option<&Path>) -> Result<Stri
     let path = find(given)?;
     let binary =
         std::fs::read(&path).map_err(|e| DockerError::Image(format!("{}: {e}", path.display())))?;
-    let libraries = match needs_libraries(&path, &binary)? {
-        true => libraries(&path)?,
-        false => Vec::new(),
+    let libraries = match loader(&path, &binary)? {
+        Some(loader) => libraries(&loader, &path)?,
+        None => Vec::new(),
     };
     let name = name(&binary, &libraries);
     if !engine.has_image(&name).await? {
@@ -60,26 +60,32 @@ fn find(given: Option<&Path>) -> Result<PathBuf, DockerError> {
     })
 }
 
-/// Whether a binary asks for a loader; without one, the engine's error would only say that a
-/// file is missing.
-fn needs_libraries(path: &Path, binary: &[u8]) -> Result<bool, DockerError> {
+/// The loader that a binary asks for, if it does; without one in the image, the engine's error
+/// would only say that a file is missing.
+fn loader(path: &Path, binary: &[u8]) -> Result<Option<String>, DockerError> {
     if !binary.starts_with(b"\x7fELF") {
         let path = path.display();
         return Err(DockerError::Image(format!(
             "{path} is no Linux program; build one with `cargo static-node`"
         )));
     }
-    let asks_for_loader = |piece: &[u8]| piece == b"/ld-linux" || piece == b"/ld-musl-";
-    // The path of the loader stands near the beginning.
+    // Its path stands near the beginning, and ends in a zero.
     let head = &binary[..binary.len().min(4_096)];
-    Ok(head.windows(9).any(asks_for_loader))
+    let mut texts = head.split(|byte| *byte == 0);
+    let is_loader = |text: &&[u8]| {
+        let names: [&[u8]; 2] = [b"/ld-linux", b"/ld-musl-"];
+        text.starts_with(b"/") && text.windows(9).any(|piece| names.contains(&piece))
+    };
+    let loader = texts.find(is_loader);
+    Ok(loader.map(|text| String::from_utf8_lossy(text).into_owned()))
 }
 
 /// A shared library: where a loader looks for it, and what it is.
 type Library = (String, Vec<u8>);
 
-/// The loader and the libraries that the binary needs, as this machine has them (ldd(1)).
-fn libraries(path: &Path) -> Result<Vec<Library>, DockerError> {
+/// The loader and the libraries that the binary needs, as this machine has them. The loader
+/// lists them itself (ld.so(8)), so that no shell is needed, as `ldd` does.
+fn libraries(loader: &str, path: &Path) -> Result<Vec<Library>, DockerError> {
     let failed = |why: String| {
         DockerError::Image(format!(
             "the shared libraries of {} are not known: {why}; `cargo static-node` builds one \
@@ -87,8 +93,9 @@ fn libraries(path: &Path) -> Result<Vec<Library>, DockerError> {
             path.display()
         ))
     };
-    let listed = std::process::Command::new("ldd").arg(path).output();
-    let listed = listed.map_err(|e| failed(format!("ldd: {e}")))?;
+    let mut list = std::process::Command::new(loader);
+    let listed = list.arg("--list").arg(path).output();
+    let listed = listed.map_err(|e| failed(format!("{loader}: {e}")))?;
     if !listed.status.success() {
         let said = String::from_utf8_lossy(&listed.stderr);
         return Err(failed(said.trim().to_owned()));
@@ -110,7 +117,7 @@ fn libraries(path: &Path) -> Result<Vec<Library>, DockerError> {
         .collect()
 }
 
-/// The files that `ldd` lists. What the kernel provides has no file.
+/// The files that a loader lists. What the kernel provides has no file.
 fn paths(listed: &str) -> Result<Vec<&str>, String> {
     let mut paths = Vec::new();
     for line in listed.lines() {
@@ -188,7 +195,7 @@ fn entry(tar: &mut Vec<u8>, name: &str, kind: u8, mode: u64, content: &[u8]) {
 mod tests {
     use std::path::Path;
 
-    use super::{BLOCK, context, name, needs_libraries, paths};
+    use super::{BLOCK, context, loader, name, paths};
 
     #[test]
     fn the_context_is_whole_blocks_and_holds_what_the_dockerfile_copies() {
@@ -224,15 +231,16 @@ mod tests {
 
     #[test]
     fn a_binary_that_asks_for_a_loader_needs_libraries() {
-        let needs = |binary: &[u8]| needs_libraries(Path::new("squall-node"), binary);
-        assert!(needs(b"\x7fELF....../lib64/ld-linux-x86-64.so.2").expect("a program"));
-        assert!(!needs(b"\x7fELF.....").expect("a program"));
-        let refused = needs(b"#!/bin/sh").expect_err("no program").to_string();
+        let loader = |binary: &[u8]| loader(Path::new("squall-node"), binary);
+        let asked = loader(b"\x7fELF\0..\0/lib64/ld-linux-x86-64.so.2\0...").expect("a program");
+        assert_eq!(asked.as_deref(), Some("/lib64/ld-linux-x86-64.so.2"));
+        assert_eq!(loader(b"\x7fELF\0....").expect("a program"), None);
+        let refused = loader(b"#!/bin/sh").expect_err("no program").to_string();
         assert!(refused.contains("cargo static-node"), "{refused}");
     }
 
     #[test]
-    fn what_ldd_lists_is_read() {
+    fn what_a_loader_lists_is_read() {
         let listed = "\tlinux-vdso.so.1 (0x00007fbde8152000)\n\
             \tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007fbde721e000)\n\
             \t/lib64/ld-linux-x86-64.so.2 (0x00007fbde8154000)\n";
