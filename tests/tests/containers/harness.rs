@@ -9,13 +9,20 @@ use serde_json::Value;
 use super::node;
 use super::setting::{alone, left_of, links_can_be_broken};
 
-/// A container that is removed with the test.
-struct Container(String);
+/// A container and its image, which are removed with the test.
+struct Container {
+    name: String,
+    image: String,
+}
 
 impl Drop for Container {
     fn drop(&mut self) {
-        let mut remove = Command::new("docker");
-        let _ = remove.args(["rm", "--force", &self.0]).output();
+        for remove in [
+            ["rm", "--force", &self.name],
+            ["rmi", "--force", &self.image],
+        ] {
+            let _ = Command::new("docker").args(remove).output();
+        }
     }
 }
 
@@ -26,28 +33,30 @@ fn harness_in_a_container_breaks_links_of_others_and_leaves_its_run_on_a_volume(
     };
     let repository = squall_tests::repository();
     let node = node::binary();
-    let image = format!("squall-harness-test:{}", std::process::id());
+    let container = Container {
+        name: format!("squall-harness-{}", std::process::id()),
+        image: format!("squall-harness-test:{}", std::process::id()),
+    };
     let built = Command::new(repository.join("docker/build-harness"))
         .arg(node.with_file_name("squall"))
         .arg(&node)
-        .arg(&image)
+        .arg(&container.image)
         .output()
         .expect("a shell");
     assert!(built.status.success(), "{built:?}");
 
     let runs = tempfile::tempdir().expect("a temporary directory");
-    let container = Container(format!("squall-harness-{}", std::process::id()));
     // As docker/compose.yaml has it.
     let mut command = Command::new("docker");
     command
-        .args(["run", "--name", &container.0, "--network", "host"])
+        .args(["run", "--name", &container.name, "--network", "host"])
         .args(["--pid", "host", "--cap-add", "SYS_ADMIN"])
         .args(["--cap-add", "NET_ADMIN", "--cap-add", "SYS_PTRACE"])
         .args(["--security-opt", "apparmor:unconfined"])
         .args(["--volume", "/var/run/docker.sock:/var/run/docker.sock"])
         .arg("--volume")
         .arg(format!("{}:/squall/runs", runs.path().display()))
-        .arg(&image)
+        .arg(&container.image)
         .args(["run", "scenarios/minority-partition.toml", "--quiet"])
         .args(["--backend", "docker", "--out", "runs/cut"]);
     for setting in [
@@ -69,9 +78,8 @@ fn harness_in_a_container_breaks_links_of_others_and_leaves_its_run_on_a_volume(
         .stderr(Stdio::piped())
         .spawn()
         .expect("docker");
-    let pid = pid_of(&container.0);
+    let pid = pid_of(&container.name);
     let ended = run.wait_with_output().expect("docker ends");
-    let _ = Command::new("docker").args(["rmi", &image]).output();
     let said = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(0), "{said}");
     let report = std::fs::read(runs.path().join("cut/report.json")).expect("it left a report");
