@@ -102,9 +102,9 @@ impl<W: RaftWorld> Connection<W> {
             poll_fn(begin).await;
             let answered = poll_fn(|cx| {
                 let version = self.version;
-                let polled = self
-                    .pipeline
-                    .poll_answers(cx, version, &mut output, FLUSH_BYTES);
+                let stats = &self.node.inner.counters.by_command;
+                let pipeline = &mut self.pipeline;
+                let polled = pipeline.poll_answers(cx, version, stats, &mut output, FLUSH_BYTES);
                 Poll::Ready(polled.is_ready())
             });
             let answered = answered.await;
@@ -185,11 +185,12 @@ impl<W: RaftWorld> Connection<W> {
         let is_idle = self.pipeline.is_empty();
         let idle_timeout = self.node.inner.settings.idle_timeout();
         let (pipeline, version, client) = (&mut self.pipeline, self.version, &self.client);
+        let stats = &self.node.inner.counters.by_command;
         let answers = poll_fn(|cx| {
             if client.poll_killed(cx).is_ready() {
                 return Poll::Ready(Woken::Ended);
             }
-            let polled = pipeline.poll_answers(cx, version, output, FLUSH_BYTES);
+            let polled = pipeline.poll_answers(cx, version, stats, output, FLUSH_BYTES);
             polled.map(|()| Woken::Answers)
         });
         if !reads {
@@ -270,7 +271,9 @@ impl<W: RaftWorld> Connection<W> {
                 Err(e) => {
                     self.propose(cx, &mut writes);
                     self.look_up(cx, &mut reads);
-                    let write = |out: &mut BytesMut| wire::error(out, &e.to_string());
+                    let text = e.to_string();
+                    self.stats().note_error(&text);
+                    let write = |out: &mut BytesMut| wire::error(out, &text);
                     self.pipeline.answer(output, write);
                     self.then = Then::Close;
                 }

@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use super::Node;
 use super::access::User;
 use super::clients::Client;
+use super::command_stats::{CommandStats, Number};
 use super::gathered::Transaction;
 use super::near_cache::NearCache;
 use super::pipeline::{Asked, Gathered, Kind, Outcome, Pipeline};
@@ -63,6 +64,7 @@ pub(super) struct Connection<W: RaftWorld> {
 
 /// A command that has arrived.
 pub(super) struct Arrived {
+    pub(super) command: Number,
     pub(super) args: Vec<Bytes>,
     pub(super) call: Result<Call, String>,
 }
@@ -102,7 +104,8 @@ impl<W: RaftWorld> Connection<W> {
     pub(super) fn arrive(&self, args: Vec<Bytes>) -> Arrived {
         let counters = &self.node.inner.counters;
         counters.note_command();
-        let call = self.allow(&args).and_then(|()| {
+        let command = args.first().and_then(|name| Spec::find_at(name));
+        let call = self.allow(command, &args).and_then(|()| {
             let call = match protocol::parse(&args).map_err(|e| e.to_string())? {
                 Call::Connection(ConnectionCall::Script(ScriptCall::Evaluate { digest, args })) => {
                     let script = self.node.inner.scripts.find(&digest);
@@ -124,12 +127,16 @@ impl<W: RaftWorld> Connection<W> {
             };
             Ok(call)
         });
-        Arrived { args, call }
+        Arrived {
+            command,
+            args,
+            call,
+        }
     }
 
     /// An error for what this client may not do; what is no command is for the parser to say.
-    fn allow(&self, args: &[Bytes]) -> Result<(), String> {
-        let Some(spec) = args.first().and_then(|name| Spec::find(name)) else {
+    fn allow(&self, command: Number, args: &[Bytes]) -> Result<(), String> {
+        let Some(spec) = command.map(|at| Spec::all()[at]) else {
             return Ok(());
         };
         self.client.last.set((W::now(), spec.name));
@@ -198,7 +205,9 @@ impl<W: RaftWorld> Connection<W> {
         if self.replies == ReplyMode::Skip {
             self.replies = ReplyMode::On;
         }
+        let command = arrived.command;
         let asked = |style| Asked {
+            command,
             args: arrived.args,
             style,
             is_silent,
@@ -208,7 +217,10 @@ impl<W: RaftWorld> Connection<W> {
             return self.gather(arrived.call, asked, output);
         }
         match arrived.call {
-            Err(text) => self.say(is_silent, output, |out| wire::error(out, &text)),
+            Err(text) => {
+                self.stats().note_rejected(command, &text);
+                self.say(is_silent, output, |out| wire::error(out, &text));
+            }
             Ok(Call::Write {
                 once,
                 command,
@@ -247,7 +259,10 @@ impl<W: RaftWorld> Connection<W> {
                 reads.queries.push(query);
                 reads.asked.push(asked(style));
             }
-            Ok(Call::Admin(AdminCall::Backup)) => self.then = Then::Backup,
+            Ok(Call::Admin(AdminCall::Backup)) => {
+                self.stats().note_ok(command);
+                self.then = Then::Backup;
+            }
             Ok(Call::Admin(call)) => {
                 let node = self.node.clone();
                 let work = async move {
@@ -270,6 +285,7 @@ impl<W: RaftWorld> Connection<W> {
                     let turns = matches!(call, ConnectionCall::Client(ClientCall::Reply(_)));
                     let mut answer = BytesMut::new();
                     self.answer(call, &mut answer);
+                    self.stats().note_answer(command, &answer);
                     let is_silent = if turns {
                         self.replies != ReplyMode::On
                     } else {
@@ -278,8 +294,15 @@ impl<W: RaftWorld> Connection<W> {
                     self.say(is_silent, output, |out| out.unsplit(answer));
                 }
             },
-            Ok(Call::Track { from }) => self.then = Then::Track { from },
+            Ok(Call::Track { from }) => {
+                self.stats().note_ok(command);
+                self.then = Then::Track { from };
+            }
         }
+    }
+
+    pub(super) fn stats(&self) -> &CommandStats {
+        &self.node.inner.counters.by_command
     }
 
     /// Answers in turn, whatever else is on its way.

@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use openraft::async_runtime::watch::WatchReceiver;
 
 use super::Node;
+use super::command_stats::CommandStats;
 use crate::event::NodeEvent;
 use crate::protocol::{REDIS_VERSION, wire};
 use crate::raft::RaftWorld;
@@ -17,6 +18,7 @@ pub(super) struct Counters {
     started: Instant,
     connections: Cell<u64>,
     commands: Cell<u64>,
+    pub(super) by_command: CommandStats,
     gets: Cell<u64>,
     hits: Cell<u64>,
     misses: Cell<u64>,
@@ -30,6 +32,7 @@ impl Counters {
             started,
             connections: Cell::default(),
             commands: Cell::default(),
+            by_command: CommandStats::default(),
             gets: Cell::default(),
             hits: Cell::default(),
             misses: Cell::default(),
@@ -139,10 +142,12 @@ pub(super) fn host_port(address: &str) -> (&str, u16) {
 impl<W: RaftWorld> Node<W> {
     /// The text of `INFO`; no sections named means all.
     pub(super) fn info(&self, sections: &[String]) -> String {
+        let is_named = |name: &str| sections.iter().any(|section| section == name);
+        let wants_all = is_named("all") || is_named("everything");
+        let wants_default = sections.is_empty() || is_named("default");
         let wanted = |name: &str| {
-            let is_wanted =
-                |s: &String| s == name || s == "all" || s == "everything" || s == "default";
-            sections.is_empty() || sections.iter().any(is_wanted)
+            let is_extra = matches!(name, "commandstats" | "errorstats" if !wants_all);
+            is_named(name) || wants_all || wants_default && !is_extra
         };
         let mut text = String::new();
         for (name, lines) in [
@@ -152,6 +157,11 @@ impl<W: RaftWorld> Node<W> {
             ("Persistence", self.info_persistence()),
             ("Stats", self.info_stats()),
             ("Replication", self.info_replication()),
+            (
+                "Commandstats",
+                self.inner.counters.by_command.command_lines(),
+            ),
+            ("Errorstats", self.inner.counters.by_command.error_lines()),
             ("Cluster", vec!["cluster_enabled:1".into()]),
             ("Keyspace", self.info_keyspace()),
         ] {

@@ -145,11 +145,28 @@ impl<W: RaftWorld> Node<W> {
             "Connections of clients.",
             self.inner.clients.count(),
         );
-        figures.counter(
+        figures.kind(
             "commands_total",
-            "Commands of clients.",
-            counters.commands(),
+            "counter",
+            "Commands of clients by result: ok, failed, or rejected before they began.",
         );
+        for (command, result, count) in counters.by_command.by_result() {
+            let _ = writeln!(
+                figures.0,
+                "squall_commands_total{{command=\"{command}\",result=\"{result}\"}} {count}"
+            );
+        }
+        figures.kind(
+            "command_errors_total",
+            "counter",
+            "Errors that clients got, by code.",
+        );
+        for (code, count) in counters.by_command.errors() {
+            let _ = writeln!(
+                figures.0,
+                "squall_command_errors_total{{code=\"{code}\"}} {count}"
+            );
+        }
         for (name, help, value) in counters.totals() {
             figures.counter(name, help, value);
         }

@@ -31,6 +31,7 @@ mod backup;
 mod client_server;
 mod clients;
 mod cluster_info;
+mod command_stats;
 mod compaction;
 mod connection;
 mod describe;

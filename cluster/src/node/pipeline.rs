@@ -15,6 +15,7 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 
 use super::NodeError;
+use super::command_stats::{CommandStats, Number};
 use crate::protocol::{self, ReplyStyle, RespVersion, wire};
 use crate::state::command::{
     CacheCommand, Command, ListCommand, QueueCommand, Reply, SetCondition, Step, StringCommand,
@@ -48,6 +49,7 @@ impl Kind {
 
 /// A command, as much of it as its answer needs.
 pub(super) struct Asked {
+    pub(super) command: Number,
     /// The name first.
     pub(super) args: Vec<Bytes>,
     pub(super) style: ReplyStyle,
@@ -88,7 +90,7 @@ enum Slot {
     Answered(BytesMut),
     Running(Job),
     /// What is left to write of a job's answers.
-    Replies(std::vec::IntoIter<(ReplyStyle, Reply)>),
+    Replies(std::vec::IntoIter<(Number, ReplyStyle, Reply)>),
 }
 
 /// Everything that was begun and not yet answered.
@@ -168,6 +170,7 @@ impl Pipeline {
         &mut self,
         cx: &mut Context<'_>,
         version: RespVersion,
+        stats: &CommandStats,
         out: &mut BytesMut,
         enough: usize,
     ) -> Poll<()> {
@@ -182,14 +185,18 @@ impl Pipeline {
                     self.slots.pop_front();
                 }
                 Some(Slot::Replies(replies)) => match replies.next() {
-                    Some((style, reply)) => protocol::encode(out, version, style, &reply),
+                    Some((command, style, reply)) => {
+                        let at = out.len();
+                        protocol::encode(out, version, style, &reply);
+                        stats.note_answer(command, &out[at..]);
+                    }
                     None => drop(self.slots.pop_front()),
                 },
                 Some(Slot::Running(job)) => {
                     let Poll::Ready(outcome) = job.work.as_mut().poll(cx) else {
                         break;
                     };
-                    self.end_first(out, outcome);
+                    self.end_first(stats, out, outcome);
                 }
             }
             progress = Poll::Ready(());
@@ -198,7 +205,12 @@ impl Pipeline {
     }
 
     /// The job that is first in line has come to this.
-    fn end_first(&mut self, out: &mut BytesMut, outcome: Result<Outcome, NodeError>) {
+    fn end_first(
+        &mut self,
+        stats: &CommandStats,
+        out: &mut BytesMut,
+        outcome: Result<Outcome, NodeError>,
+    ) {
         let Some(Slot::Running(job)) = self.slots.pop_front() else {
             unreachable!("a job was just polled there");
         };
@@ -209,24 +221,45 @@ impl Pipeline {
             self.kind = None;
         }
         let is_silent = job.asked.iter().any(|asked| asked.is_silent);
-        let replies: Vec<(ReplyStyle, Reply)> = match outcome {
+        let first = job.asked.first().and_then(|asked| asked.command);
+        let replies: Vec<(Number, ReplyStyle, Reply)> = match outcome {
             Ok(Outcome::Replies(replies)) => {
                 let all = job.asked.iter().zip(replies);
-                let answered = all.filter(|(asked, _)| !asked.is_silent);
+                let (silent, answered): (Vec<_>, Vec<_>) =
+                    all.partition(|(asked, _)| asked.is_silent);
+                for (asked, reply) in silent {
+                    match reply {
+                        Reply::Refused(_) => stats.note_failed(asked.command, "ERR"),
+                        _ => stats.note_ok(asked.command),
+                    }
+                }
+                let answered = answered.into_iter();
                 answered
-                    .map(|(asked, reply)| (asked.style, reply))
+                    .map(|(asked, reply)| (asked.command, asked.style, reply))
                     .collect()
             }
             // What is more than one reply, or none, has a job to itself.
-            Ok(Outcome::Array(_) | Outcome::Written(_)) if is_silent => return,
-            Ok(Outcome::Array(replies)) => {
-                wire::array(out, replies.len());
-                replies
+            Ok(Outcome::Array(_) | Outcome::Written(_)) if is_silent => {
+                return stats.note_ok(first);
             }
-            Ok(Outcome::Written(answer)) => return out.unsplit(answer),
+            Ok(Outcome::Array(replies)) => {
+                stats.note_ok(first);
+                wire::array(out, replies.len());
+                // The steps were counted when they were queued.
+                let replies = replies.into_iter();
+                replies.map(|(style, reply)| (None, style, reply)).collect()
+            }
+            Ok(Outcome::Written(answer)) => {
+                stats.note_answer(first, &answer);
+                return out.unsplit(answer);
+            }
             Err(e) => {
-                for asked in job.asked.iter().filter(|asked| !asked.is_silent) {
-                    wire::error(out, &e.to_resp(asked.slot()));
+                for asked in &job.asked {
+                    let text = e.to_resp(asked.slot());
+                    stats.note_failed(asked.command, &text);
+                    if !asked.is_silent {
+                        wire::error(out, &text);
+                    }
                 }
                 return;
             }

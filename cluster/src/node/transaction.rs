@@ -23,7 +23,7 @@ impl<W: RaftWorld> Connection<W> {
         asked: Asked,
         output: &mut BytesMut,
     ) {
-        let is_silent = asked.is_silent;
+        let (command, is_silent) = (asked.command, asked.is_silent);
         let step = call.and_then(|call| {
             if self.node.leading_term() == 0 {
                 // As nodes of a Redis Cluster answer for what is not theirs.
@@ -53,6 +53,10 @@ impl<W: RaftWorld> Connection<W> {
         };
         let count = transaction.steps.len();
         self.client.gathered.set(Some(count));
+        match &error {
+            None => self.stats().note_ok(command),
+            Some(text) => self.stats().note_rejected(command, text),
+        }
         self.say(is_silent, output, |out| match error {
             None => wire::simple(out, "QUEUED"),
             Some(text) => wire::error(out, &text),

@@ -377,6 +377,30 @@ fn prometheus_reads_the_metrics_of_a_node() {
         let mut wire = Wire::connect(&cluster.addresses[0]).await;
         wire.send(&["SET a 1", "GET a", "GET b"]).await;
         wire.expect("+OK,$1,1,$-1").await;
+        // One that is refused by the state, one that is wrong, and one that is none.
+        wire.send(&["SET w word", "INCR w", "SET a", "NOSUCH"])
+            .await;
+        assert_eq!(wire.line().await, "+OK");
+        for _ in 0..3 {
+            assert!(wire.line().await.starts_with("-ERR "));
+        }
+        wire.send(&["MULTI", "INCR w", "EXEC"]).await;
+        wire.expect("+OK,+QUEUED,*1").await;
+        assert!(wire.line().await.starts_with("-ERR "));
+        wire.send(&["CLIENT REPLY SKIP", "INCR w", "INFO commandstats"])
+            .await;
+        let stats = wire.bulk().await;
+        for line in [
+            "cmdstat_get:calls=2,rejected_calls=0,failed_calls=0",
+            "cmdstat_set:calls=2,rejected_calls=1,failed_calls=0",
+            "cmdstat_incr:calls=3,rejected_calls=0,failed_calls=2",
+            "cmdstat_exec:calls=1,rejected_calls=0,failed_calls=0",
+        ] {
+            assert!(stats.lines().any(|found| found == line), "{line}: {stats}");
+        }
+        wire.send(&["INFO errorstats"]).await;
+        let stats = wire.bulk().await;
+        assert!(stats.contains("errorstat_ERR:count=5\r\n"), "{stats}");
         let deadline = soon();
         loop {
             let mut page = Wire::connect(&metrics).await;
@@ -391,6 +415,10 @@ fn prometheus_reads_the_metrics_of_a_node() {
                 "squall_memory_limit_bytes 0",
                 "squall_oom_total 0",
                 "squall_level 1",
+                "squall_commands_total{command=\"set\",result=\"ok\"} 2",
+                "squall_commands_total{command=\"set\",result=\"rejected\"} 1",
+                "squall_commands_total{command=\"incr\",result=\"failed\"} 2",
+                "squall_command_errors_total{code=\"ERR\"} 5",
             ];
             if expected
                 .iter()

@@ -184,6 +184,19 @@ impl Wire {
         String::from_utf8_lossy(&line).trim_end().to_owned()
     }
 
+    /// The text of a bulk string.
+    pub async fn bulk(&mut self) -> String {
+        let head = self.line().await;
+        let length = head
+            .strip_prefix('$')
+            .and_then(|length| length.parse().ok());
+        let length: usize = length.unwrap_or_else(|| panic!("no bulk string: {head}"));
+        let mut text = vec![0; length + 2];
+        let read = self.0.read_exact(&mut text).await;
+        read.expect("the node answers");
+        String::from_utf8_lossy(&text[..length]).into_owned()
+    }
+
     /// Everything until the node closes the connection.
     pub async fn rest(mut self) -> String {
         let mut rest = Vec::new();

@@ -306,12 +306,22 @@ static BY_NAME: LazyLock<Vec<&'static Spec>> = LazyLock::new(|| {
 impl Spec {
     /// The command of this name, in any case.
     pub fn find(name: &[u8]) -> Option<&'static Self> {
+        Self::find_at(name).map(|at| BY_NAME[at])
+    }
+
+    /// All commands, by name.
+    pub fn all() -> &'static [&'static Self] {
+        &BY_NAME
+    }
+
+    /// The place of the command of this name, in any case, among [`Self::all`].
+    pub fn find_at(name: &[u8]) -> Option<usize> {
         let mut lower = [0; LONGEST_NAME];
         let lower = lower.get_mut(..name.len())?;
         lower.copy_from_slice(name);
         lower.make_ascii_lowercase();
         let at = BY_NAME.binary_search_by(|spec| spec.name.as_bytes().cmp(lower));
-        at.ok().map(|at| BY_NAME[at])
+        at.ok()
     }
 
     pub fn takes(&self, arguments: usize) -> bool {
