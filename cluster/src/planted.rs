@@ -68,7 +68,7 @@ bugs! {
     SharedOvertakes: "ML-20",
         "a shared request is admitted while an exclusive one waits", ["L4"];
     EndNotRecorded: "ML-21",
-        "the end of a wait is told to who is connected, and not recorded for a retry", ["L8", "L7"];
+        "the end of a wait is sent to the connected client, not recorded for a retry", ["L8", "L7"];
     VictimDrawn: "ML-22",
         "wait-die draws its victim", ["R2"];
     HoldersUnconfirmed: "ML-23",
@@ -131,7 +131,7 @@ bugs! {
         "a value is read before leadership is confirmed", ["C1"];
     DeadlineFromWallClock: "MC-20",
         "the deadline of a key is stamped with the leader's wall clock", ["C5"];
-    ExpiryNotTold: "MC-21",
+    ExpiryNotPushed: "MC-21",
         "the end of a lifetime emits no invalidation", ["C8"];
     KeysReadApart: "MC-22",
         "several keys are read at different indexes", ["C1"];
@@ -165,7 +165,7 @@ bugs! {
     StampFromMachineClock: "DET-01",
         "the leader stamps entries with the machine's clock, not the world's", ["determinism"];
     HashOrderAnswers: "DET-02",
-        "those whose wait one entry ends are told in hash order", ["determinism"];
+        "clients whose wait one entry ends are answered in hash order", ["determinism"];
     SlowWrites: "MP-01",
         "every write is held back for 5 ms before it is proposed", ["performance"];
 }

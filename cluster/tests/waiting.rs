@@ -77,7 +77,7 @@ fn a_herd_of_consumers_costs_no_more_entries_than_it_gets_messages() {
         ask(port, &format!("QUEUE.PUBLISH busy letter-{n}"));
     }
     let after = applied(&cluster);
-    // The clock is told now and then.
+    // Log time is committed now and then.
     assert!(after - before <= 50 + 5, "{} entries", after - before);
 
     for n in 0..CONSUMERS {

@@ -1,7 +1,7 @@
 //! A stream of invalidations, from the client's end.
 //!
 //! It says what the node says, in order, and judges nothing: when copies are too old, where
-//! to resume and what to forget is for whoever keeps the copies. The promises are told in
+//! to resume and what to forget is for whoever keeps the copies. The promises are stated in
 //! `node/tracking.rs`.
 
 use bytes::BytesMut;
@@ -44,7 +44,7 @@ impl<W: World> Client<W> {
             Err(_) => Ended::Lost("timed out".into()),
         };
         Err(match ended {
-            Ended::Told(error) => self.turn_after(error),
+            Ended::Refused(error) => self.turn_after(error),
             Ended::Lost(why) => {
                 self.turn_to_next();
                 CallError::Definite(why)
@@ -55,7 +55,7 @@ impl<W: World> Client<W> {
 
 /// Why there is no next message.
 enum Ended {
-    Told(ReplyError),
+    Refused(ReplyError),
     Lost(String),
 }
 
@@ -69,7 +69,7 @@ impl<W: World> Tracking<W> {
             return Ok(push);
         }
         self.receive().await.map_err(|ended| match ended {
-            Ended::Told(error) => error.to_string(),
+            Ended::Refused(error) => error.to_string(),
             Ended::Lost(why) => why,
         })
     }
@@ -93,7 +93,7 @@ impl<W: World> Tracking<W> {
             let frame = protocol::next_frame(&mut self.input);
             match frame.map_err(|e| Ended::Lost(e.to_string()))? {
                 Some(frame) => {
-                    return protocol::decode_push(&frame).map_err(Ended::Told);
+                    return protocol::decode_push(&frame).map_err(Ended::Refused);
                 }
                 None => {
                     self.input.reserve(READ_BYTES.max(self.input.len()));

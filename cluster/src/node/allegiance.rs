@@ -107,7 +107,7 @@ impl<W: RaftWorld> Node<W> {
         request: VoteRequest<TypeConfig<W>>,
         pre_vote: bool,
     ) -> Result<VoteResponse<TypeConfig<W>>, String> {
-        // The leader itself has told a successor to stand, and serves nothing any more.
+        // The leader itself has asked a successor to stand, and serves nothing any more.
         let is_transfer = request.leadership_transfer;
         if pre_vote && self.keeps_vote() {
             // The candidate may know already.

@@ -83,8 +83,8 @@ pub(super) async fn accept<W: RaftWorld>(listener: &mut W::Listener) -> W::Strea
 /// What ended a wait.
 enum Woken {
     Answers,
-    /// The client may have to be told of changes.
-    News,
+    /// There may be changes to push to the client.
+    Changes,
     Read(io::Result<usize>),
     /// Somebody ended the connection, or it was idle for too long.
     Ended,
@@ -114,7 +114,7 @@ impl<W: RaftWorld> Connection<W> {
             if self.pipeline.is_empty()
                 && let Some(near_cache) = &mut self.near_cache
             {
-                near_cache.tell(&self.node, &mut output);
+                near_cache.push(&self.node, &mut output);
             }
             if answered && output.len() < FLUSH_BYTES {
                 continue;
@@ -148,7 +148,7 @@ impl<W: RaftWorld> Connection<W> {
             self.note_buffers(&input, &output);
             match self.wait(&mut stream, &mut input, &mut output).await {
                 Woken::Answers | Woken::Read(Ok(1..)) => self.idle_since = W::now(),
-                Woken::News => {}
+                Woken::Changes => {}
                 Woken::Ended => return Ok(()),
                 // Whoever waited for others is gone; what was begun is answered, for a client
                 // that has only ended its own side.
@@ -205,8 +205,8 @@ impl<W: RaftWorld> Connection<W> {
         // Listens before it looks, so that nothing applied in between goes unnoticed.
         let applied = self.node.inner.machine.applied_some();
         let near_cache = self.near_cache.as_ref().filter(|_| is_idle);
-        if near_cache.is_some_and(|near_cache| near_cache.has_news(&self.node)) {
-            return Woken::News;
+        if near_cache.is_some_and(|near_cache| near_cache.has_changes(&self.node)) {
+            return Woken::Changes;
         }
         let woken = async {
             if near_cache.is_none() {
@@ -214,7 +214,7 @@ impl<W: RaftWorld> Connection<W> {
             }
             match select(pin!(both), pin!(applied)).await {
                 Either::Left((woken, _)) => woken,
-                Either::Right(_) => Woken::News,
+                Either::Right(_) => Woken::Changes,
             }
         };
         match idle_timeout.filter(|_| is_idle) {

@@ -38,7 +38,7 @@ pub(super) fn describe(call: &CommandCall, version: RespVersion, out: &mut Bytes
     }
 }
 
-/// Name, arity, flags, positions of keys, categories; and three lists of what is not told.
+/// Name, arity, flags, positions of keys, categories; and three lists that stay empty.
 fn info(out: &mut BytesMut, version: RespVersion, spec: &Spec) {
     wire::array(out, 10);
     wire::bulk(out, spec.name.as_bytes());

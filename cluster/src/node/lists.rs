@@ -60,7 +60,7 @@ impl<W: RaftWorld> InLine<'_, W> {
     }
 
     /// Whether the first of the keys that is there holds something else than a list: as in Redis,
-    /// that is an error for who comes, and nothing to whom it happens while he waits.
+    /// that is an error for a client that comes, and not for one that waits already.
     fn is_mistaken(&self) -> bool {
         let state = self.node.inner.machine.state();
         let mut kinds = self.place.keys().iter().map(|key| state.kind_of(key));
@@ -157,7 +157,7 @@ impl<W: RaftWorld> Node<W> {
         if let Some(proposed) = self.pop_unconfirmed(once, &command) {
             return Ok(proposed);
         }
-        let (tell, told) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let node = self.clone();
         W::spawn(async move {
             let sequence = once.filter(|_| !planted::active(Bug::SequenceDropped));
@@ -165,14 +165,14 @@ impl<W: RaftWorld> Node<W> {
                 .propose_timed(sequence, Command::List(command.clone()))
                 .await;
             // Under a sequence the client can ask for it again.
-            if let Err(Ok(proposed)) = tell.send(proposed)
+            if let Err(Ok(proposed)) = sender.send(proposed)
                 && once.is_none()
             {
                 node.put_back(command, proposed.reply).await;
             }
         });
         let stopped = |_| Err(NodeError::Unknown("the node stops".into()));
-        told.await.unwrap_or_else(stopped)
+        receiver.await.unwrap_or_else(stopped)
     }
 
     /// Puts back what a client does not get that has gone away.

@@ -1,13 +1,13 @@
 //! `CLIENT TRACKING`: tells a client of Redis, on the connection that it asks on, which of its
 //! copies are old.
 //!
-//! As in Redis: a key that was read is remembered, and once it has changed the client is told,
+//! As in Redis: a key that was read is remembered, and once it has changed the client is notified,
 //! and the key forgotten until it is read again. With `BCAST` nothing is remembered, and every
-//! change of a key with one of the prefixes is told. What has changed comes from the ring that
+//! change of a key with one of the prefixes is pushed. What has changed comes from the ring that
 //! [`super::tracking`] serves its streams from. Where the node cannot say what has changed, or
-//! does not lead any more, the client is told to forget every copy.
+//! does not lead any more, the client must forget every copy.
 //!
-//! A client must hear of a change after the value that it makes old. So changes are told only
+//! A client must hear of a change after the value that it makes old. So changes are pushed only
 //! when nothing of the connection is on its way, and while something is, nothing else begins.
 //!
 //! It proves less than [`super::tracking`]: nothing is said while a node is cut off from its
@@ -25,7 +25,7 @@ use crate::raft::RaftWorld;
 use crate::state::command::Query;
 
 /// Most keys that are remembered for a connection, and most bytes of them. Beyond that the
-/// client is told to forget every copy.
+/// client must forget every copy.
 const MOST_KEYS: usize = 100_000;
 const MOST_BYTES: usize = 16 << 20;
 /// What a remembered key takes beside its bytes.
@@ -44,11 +44,11 @@ enum Wanted {
     Prefixes(Vec<Bytes>),
 }
 
-/// What a connection has asked to be told.
+/// The invalidations that a connection has asked for.
 pub(super) struct NearCache {
     wanted: Wanted,
-    /// Everything up to this entry was told.
-    told: u64,
+    /// Changes up to this entry were pushed.
+    pushed: u64,
     /// The term that this node led then; 0: none.
     term: u64,
     /// More was read than is remembered.
@@ -71,7 +71,7 @@ impl NearCache {
         };
         Some(Self {
             wanted,
-            told: node.applied_index(),
+            pushed: node.applied_index(),
             term: node.leading_term(),
             is_full: false,
             next: None,
@@ -141,17 +141,17 @@ impl NearCache {
         }
     }
 
-    /// Whether there may be something to tell.
-    pub(super) fn has_news<W: RaftWorld>(&self, node: &Node<W>) -> bool {
-        self.told < node.applied_index() || self.term != node.leading_term() || self.is_full
+    /// Whether there may be something to push.
+    pub(super) fn has_changes<W: RaftWorld>(&self, node: &Node<W>) -> bool {
+        self.pushed < node.applied_index() || self.term != node.leading_term() || self.is_full
     }
 
     /// Writes what has changed since the last time.
-    pub(super) fn tell<W: RaftWorld>(&mut self, node: &Node<W>, out: &mut BytesMut) {
+    pub(super) fn push<W: RaftWorld>(&mut self, node: &Node<W>, out: &mut BytesMut) {
         let (applied, term) = (node.applied_index(), node.leading_term());
         let is_known = self.term == term && !std::mem::take(&mut self.is_full);
         let ring = node.inner.machine.invalidations();
-        let changes = ring.since(self.told).filter(|_| is_known);
+        let changes = ring.since(self.pushed).filter(|_| is_known);
         let changed = changes.and_then(|mut changes| {
             let mut changed = Vec::new();
             let all_named = changes.all(|(_, entry)| {
@@ -161,7 +161,7 @@ impl NearCache {
             });
             all_named.then_some(changed)
         });
-        (self.told, self.term) = (applied, term);
+        (self.pushed, self.term) = (applied, term);
         match changed {
             Some(keys) if keys.is_empty() => {}
             Some(keys) => {

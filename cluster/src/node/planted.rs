@@ -115,7 +115,7 @@ impl<W: RaftWorld> Node<W> {
         Ok(obtained.read_log_id().index())
     }
 
-    /// MC-20: when a lifetime ends is told by this node's wall clock.
+    /// MC-20: the end of a lifetime is read from this node's wall clock.
     pub(super) fn mistaken_lifetime(&self, mut command: Command) -> Command {
         if let Command::Cache(CacheCommand::Set {
             ttl_ms: Some(ttl_ms),

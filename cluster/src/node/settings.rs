@@ -50,7 +50,7 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
 /// What a node allows its clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientOptions {
-    /// Most connections at a time; the next one is told so and closed.
+    /// Most connections at a time; the next one gets an error and is closed.
     pub max_clients: u64,
     /// Connections that ask nothing for so many seconds are closed; 0: never.
     pub idle_timeout_s: u64,

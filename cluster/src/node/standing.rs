@@ -15,7 +15,7 @@ pub struct Standing {
     /// `leader`, `follower`, `candidate`, `learner` or `shutdown`.
     pub role: &'static str,
     pub term: u64,
-    /// For whom it has voted in its term, or whom it follows there.
+    /// The node that it has voted for in its term, or follows there.
     pub vote: String,
     /// Whether a quorum is known to have given the same vote.
     pub is_vote_committed: bool,

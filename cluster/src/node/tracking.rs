@@ -12,11 +12,11 @@
 //! What a client may rely on: a copy with version v is current as of that `PING`, as long as
 //! no invalidation of its key with an index above v has arrived. A copy must not be kept if
 //! such an invalidation arrived while it was being fetched. After a broken stream the client
-//! asks for its last index, and goes on with the copies it has unless told to flush. Index 0
+//! asks for its last index, and keeps its copies unless it gets a `flush`. Index 0
 //! begins from now, for clients without copies.
 //!
 //! A node that stops leading ends its streams with an error. It keeps nothing for a client:
-//! one that reads too slowly for the ring of [`crate::raft::invalidations`] is told to flush.
+//! one that reads too slowly for the ring of [`crate::raft::invalidations`] gets a `flush`.
 
 use std::io;
 use std::pin::pin;
@@ -116,7 +116,7 @@ impl<W: RaftWorld> Tracking<W> {
             sent: if begins_now { applied } else { from },
         };
         if tracking.sent > applied {
-            // No leader has told the client of an index that this one has not applied.
+            // No leader has shown the client an index that this one has not applied.
             Push::Flush(applied).write(out);
             tracking.sent = applied;
         }

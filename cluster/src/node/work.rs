@@ -1,7 +1,7 @@
 //! Sums up the time that this node spends, and reports it about once a second of work.
 //!
 //! Sums and not single spans, so that watching costs a few additions a command and a history
-//! stays small. Told with work and not by a timer, so that watching changes nothing of when
+//! stays small. Reported with work and not by a timer, so that watching changes nothing of when
 //! anything else happens.
 
 use std::cell::{Cell, RefCell};

@@ -158,7 +158,7 @@ pub enum ClientCall {
     Caching(bool),
 }
 
-/// What `CLIENT TRACKING` asks to be told of.
+/// The changes that `CLIENT TRACKING` asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TrackingCall {
     Off,

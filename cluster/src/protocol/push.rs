@@ -8,7 +8,7 @@
 //! ```
 //!
 //! RESP3's push type is not used, since a stream has its connection to itself. What the
-//! messages promise is told in `node/tracking.rs`.
+//! messages promise is stated in `node/tracking.rs`.
 
 use bytes::{Bytes, BytesMut};
 use redis_protocol::resp2::types::BytesFrame as Frame;

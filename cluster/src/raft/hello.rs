@@ -38,7 +38,7 @@ pub struct Hello {
     pub oldest_version: u16,
     pub newest_version: u16,
     pub from: NodeId,
-    /// Whom it takes the other for.
+    /// The node that it takes the other for.
     pub to: NodeId,
     /// 0 while it belongs to none.
     pub cluster: u64,

@@ -2,7 +2,7 @@
 //! stream of invalidations broke off.
 //!
 //! A bounded ring, filled as entries are applied. It knows from which index on it is
-//! complete; whoever asks for more is told so, and must forget every copy. It is no part of
+//! complete; a client that asks for more must forget every copy. It is no part of
 //! the replicated state: a node that restarts or installs a snapshot begins again at the
 //! snapshot's index. Who listens, and whether this node may speak for the cluster, is the
 //! business of `node/tracking.rs`.

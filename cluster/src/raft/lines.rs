@@ -19,14 +19,14 @@ pub struct Lines {
     last: Cell<u64>,
 }
 
-/// The bells of those who wait, by their numbers, which are in the order of coming.
+/// The wake-ups of waiting clients, by their numbers, which are in the order of coming.
 type Line = BTreeMap<u64, Rc<Notify>>;
 
 /// A place in the lines of some keys, until it is given up with [`Lines::leave`].
 pub struct Place {
     number: u64,
     keys: Vec<Bytes>,
-    bell: Rc<Notify>,
+    wake: Rc<Notify>,
 }
 
 impl Place {
@@ -37,7 +37,7 @@ impl Place {
     /// Resolves when there may be something to take, or to wait for no longer; also if that was
     /// so since the last time.
     pub async fn called(&self) {
-        self.bell.notified().await;
+        self.wake.notified().await;
     }
 }
 
@@ -46,16 +46,16 @@ impl Lines {
     pub fn join(&self, keys: &[Bytes]) -> Place {
         let number = self.last.get() + 1;
         self.last.set(number);
-        let bell = Rc::new(Notify::new());
+        let wake = Rc::new(Notify::new());
         let mut joined = BTreeSet::new();
         let each_once = keys.iter().filter(|key| joined.insert(*key));
         let keys: Vec<Bytes> = each_once.cloned().collect();
         let mut lines = self.lines.borrow_mut();
         for key in &keys {
             let line = lines.entry(key.clone()).or_default();
-            line.insert(number, bell.clone());
+            line.insert(number, wake.clone());
         }
-        Place { number, keys, bell }
+        Place { number, keys, wake }
     }
 
     pub fn leave(&self, place: &Place) {
@@ -89,14 +89,14 @@ impl Lines {
     pub fn call(&self, key: &Bytes, count: usize) {
         let lines = self.lines.borrow();
         let line = lines.get(key).into_iter().flat_map(Line::values);
-        line.take(count).for_each(|bell| bell.notify_one());
+        line.take(count).for_each(|wake| wake.notify_one());
     }
 
     /// Calls everybody.
     pub fn call_all(&self) {
         let lines = self.lines.borrow();
         let all = lines.values().flat_map(Line::values);
-        all.for_each(|bell| bell.notify_one());
+        all.for_each(|wake| wake.notify_one());
     }
 }
 

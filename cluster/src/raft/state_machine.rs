@@ -84,13 +84,13 @@ struct Shared<W: RaftWorld> {
     leader_ready_term: Cell<u64>,
     /// When that was.
     leader_ready_at: Cell<Instant>,
-    /// The term that this node leads, told by the log store; 0 when it does not.
+    /// The term that this node leads, set by the log store; 0 when it does not.
     leading_term: Cell<u64>,
     /// Wakes whoever watches the state's deadlines.
     applied_some: Notify,
 }
 
-/// Clients of this node that were told to wait for one answer.
+/// Clients of this node that wait for one answer.
 #[derive(Default)]
 struct Waiting {
     senders: Vec<oneshot::Sender<Reply>>,

@@ -8,15 +8,15 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use super::*;
 
-/// Notes its name when it is woken.
-struct Bell {
+/// Records its name when it is woken.
+struct NamedWaker {
     name: u32,
-    rung: Arc<Mutex<Vec<u32>>>,
+    woken: Arc<Mutex<Vec<u32>>>,
 }
 
-impl Wake for Bell {
+impl Wake for NamedWaker {
     fn wake(self: Arc<Self>) {
-        self.rung
+        self.woken
             .lock()
             .expect("no test panics in here")
             .push(self.name);
@@ -35,7 +35,7 @@ fn changed_now<T>(receiver: &mut Receiver<T>) -> Poll<Result<(), RecvError>> {
 fn receivers_wake_in_the_order_in_which_they_began_to_wait() {
     let (sender, receiver) = LocalWatch::channel(0);
     let mut receivers: Vec<_> = (0..20).map(|_| receiver.clone()).collect();
-    let rung = Arc::new(Mutex::new(Vec::new()));
+    let woken = Arc::new(Mutex::new(Vec::new()));
     // Every third first, so that the order of waiting is not that of cloning.
     let order: Vec<u32> = (0..3).flat_map(|rest| (rest..20).step_by(3)).collect();
     let mut waits: Vec<_> = receivers
@@ -43,30 +43,30 @@ fn receivers_wake_in_the_order_in_which_they_began_to_wait() {
         .map(|r| Box::pin(r.changed()))
         .collect();
     for &name in &order {
-        let rung = rung.clone();
-        let waker = Waker::from(Arc::new(Bell { name, rung }));
+        let woken = woken.clone();
+        let waker = Waker::from(Arc::new(NamedWaker { name, woken }));
         let wait = waits[name as usize].as_mut();
         assert!(poll(wait, &waker).is_pending());
     }
     sender.send(1).expect("there are receivers");
-    assert_eq!(*rung.lock().expect("no bell panicked"), order);
+    assert_eq!(*woken.lock().expect("no waker panicked"), order);
 }
 
 #[test]
-fn polling_again_keeps_the_place_and_rings_the_newest_waker() {
+fn polling_again_keeps_the_place_and_wakes_the_newest_waker() {
     let (sender, receiver) = LocalWatch::channel(0);
     let (mut first, mut second) = (receiver.clone(), receiver.clone());
-    let rung = Arc::new(Mutex::new(Vec::new()));
-    let bell = |name| {
-        let rung = rung.clone();
-        Waker::from(Arc::new(Bell { name, rung }))
+    let woken = Arc::new(Mutex::new(Vec::new()));
+    let named_waker = |name| {
+        let woken = woken.clone();
+        Waker::from(Arc::new(NamedWaker { name, woken }))
     };
     let (mut first, mut second) = (pin!(first.changed()), pin!(second.changed()));
-    assert!(poll(first.as_mut(), &bell(1)).is_pending());
-    assert!(poll(second.as_mut(), &bell(2)).is_pending());
-    assert!(poll(first.as_mut(), &bell(3)).is_pending());
+    assert!(poll(first.as_mut(), &named_waker(1)).is_pending());
+    assert!(poll(second.as_mut(), &named_waker(2)).is_pending());
+    assert!(poll(first.as_mut(), &named_waker(3)).is_pending());
     sender.send(1).expect("there are receivers");
-    assert_eq!(*rung.lock().expect("no bell panicked"), [3, 2]);
+    assert_eq!(*woken.lock().expect("no waker panicked"), [3, 2]);
 }
 
 #[test]
@@ -106,10 +106,10 @@ fn the_last_sender_wakes_everyone_and_leaves_its_last_value() {
     let (sender, mut receiver) = LocalWatch::channel(0);
     let second = sender.clone();
     let mut late = receiver.clone();
-    let rung = Arc::new(Mutex::new(Vec::new()));
-    let waker = Waker::from(Arc::new(Bell {
+    let woken = Arc::new(Mutex::new(Vec::new()));
+    let waker = Waker::from(Arc::new(NamedWaker {
         name: 7,
-        rung: rung.clone(),
+        woken: woken.clone(),
     }));
     let mut wait = Box::pin(receiver.changed());
     assert!(poll(wait.as_mut(), &waker).is_pending());
@@ -120,7 +120,7 @@ fn the_last_sender_wakes_everyone_and_leaves_its_last_value() {
         true
     });
     drop(second);
-    assert_eq!(*rung.lock().expect("no bell panicked"), [7]);
+    assert_eq!(*woken.lock().expect("no waker panicked"), [7]);
     // The change comes before the end.
     assert_eq!(poll(wait.as_mut(), &waker), Poll::Ready(Ok(())));
     drop(wait);
@@ -130,18 +130,18 @@ fn the_last_sender_wakes_everyone_and_leaves_its_last_value() {
 }
 
 #[test]
-fn a_wait_that_was_given_up_rings_nobody() {
+fn an_abandoned_wait_wakes_nobody() {
     let (sender, mut receiver) = LocalWatch::channel(0);
     let other = sender.subscribe();
-    let rung = Arc::new(Mutex::new(Vec::new()));
-    let waker = Waker::from(Arc::new(Bell {
+    let woken = Arc::new(Mutex::new(Vec::new()));
+    let waker = Waker::from(Arc::new(NamedWaker {
         name: 1,
-        rung: rung.clone(),
+        woken: woken.clone(),
     }));
     assert!(poll(pin!(receiver.changed()), &waker).is_pending());
     drop(receiver);
     sender.send(1).expect("there is a receiver");
-    assert!(rung.lock().expect("no bell panicked").is_empty());
+    assert!(woken.lock().expect("no waker panicked").is_empty());
     drop(other);
     assert_eq!(sender.send(2), Err(SendError(2)));
 }

@@ -129,7 +129,7 @@ impl Cache {
             }
             self.deadlines.pop_first();
             let ended = self.entries.remove_at(order);
-            let ended = ended.filter(|_| !planted::active(Bug::ExpiryNotTold));
+            let ended = ended.filter(|_| !planted::active(Bug::ExpiryNotPushed));
             effects.changed.keys.extend(ended.map(|entry| entry.key));
             self.expired += 1;
         }

@@ -1,7 +1,7 @@
 //! Classes of commands: what makes the state grow, and which level of the rules a command is of.
 //!
 //! Both are asked by a leader before it proposes anything, never while an entry is applied:
-//! whether there is room is a node's own affair, and an entry that some member does not know must
+//! whether there is room is for each node to say, and an entry that some member does not know must
 //! not come into the log.
 
 use super::command::{

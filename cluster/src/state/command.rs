@@ -441,10 +441,9 @@ pub enum Query {
     ListFind {
         key: Bytes,
         value: Bytes,
-        /// Which of several is the first to be told: 1 is the first from the left, -1 from the
-        /// right.
+        /// Which of several is returned first: 1 is the first from the left, -1 from the right.
         rank: i64,
-        /// How many are told; 0: all.
+        /// How many are returned; 0: all.
         count: u64,
         /// How many values are looked at; 0: all.
         most: u64,

@@ -119,7 +119,7 @@ impl Locks {
         }
     }
 
-    /// Frees all that the `ended` sessions held or waited for. Their waiters are told
+    /// Frees all that the `ended` sessions held or waited for. Their waiters are answered
     /// [`Refusal::NoSession`].
     pub(super) fn end(
         &mut self,

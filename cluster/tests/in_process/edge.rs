@@ -331,7 +331,7 @@ fn a_node_that_knows_no_leader_names_itself_and_cannot_serve() {
                 wire.expect(owner.trim_start_matches("*1,")).await;
                 break;
             }
-            assert!(MemoryWorld::now() < deadline, "no slots are told of");
+            assert!(MemoryWorld::now() < deadline, "no slots are listed");
             MemoryWorld::sleep(Duration::from_millis(20)).await;
         }
         let mut other = Wire::connect(&cluster.addresses[0]).await;

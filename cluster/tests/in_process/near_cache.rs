@@ -24,7 +24,7 @@ async fn expect_silence(wire: &mut Wire) {
 }
 
 #[test]
-fn a_key_that_was_read_is_told_of_once_when_it_changes() {
+fn a_changed_key_that_was_read_is_invalidated_once() {
     run(async {
         let cluster = Cluster::start(3).await;
         let mut near = version_three(&cluster).await;
@@ -40,7 +40,7 @@ fn a_key_that_was_read_is_told_of_once_when_it_changes() {
         other.send(&["SET a 3", "APPEND b x"]).await;
         other.expect("+OK,:1").await;
         near.expect(">2,$10,invalidate,*1,$1,b").await;
-        // Not read again, not told of again.
+        // Not read again, so not invalidated again.
         other.send(&["SET a 4"]).await;
         other.expect("+OK").await;
         expect_silence(&mut near).await;
@@ -58,7 +58,7 @@ fn a_key_that_was_read_is_told_of_once_when_it_changes() {
 }
 
 #[test]
-fn expiry_and_flushing_are_told_of_as_well() {
+fn expiry_and_flush_invalidate_too() {
     run(async {
         let cluster = Cluster::start(1).await;
         let mut near = version_three(&cluster).await;
@@ -73,7 +73,7 @@ fn expiry_and_flushing_are_told_of_as_well() {
 
 /// As clients do that ask for the copies they keep: rueidis, say.
 #[test]
-fn a_client_may_choose_what_it_is_told_of() {
+fn a_client_may_choose_what_is_invalidated() {
     run(async {
         let cluster = Cluster::start(1).await;
         let mut near = version_three(&cluster).await;
@@ -112,7 +112,7 @@ fn a_client_may_choose_what_it_is_told_of() {
 }
 
 #[test]
-fn prefixes_are_told_of_without_being_read() {
+fn broadcast_prefixes_need_no_read() {
     run(async {
         let cluster = Cluster::start(1).await;
         let mut near = version_three(&cluster).await;
@@ -138,21 +138,21 @@ fn no_value_is_left_behind_the_news_of_its_end() {
         near.send(&["SET n 0", "CLIENT TRACKING ON"]).await;
         near.expect("+OK,+OK").await;
         let mut other = version_three(&cluster).await;
-        let (mut copy, mut told) = (None, 0);
+        let (mut copy, mut invalidations) = (None, 0);
         for round in 1..=200 {
             near.send(&["GET n", "GET n", "GET n"]).await;
             other.send(&["INCR n"]).await;
             other.expect(&format!(":{round}")).await;
             for _ in 0..3 {
-                told += skip_news(&mut near, "$").await;
+                invalidations += skip_news(&mut near, "$").await;
                 copy = Some(near.line().await);
             }
         }
         near.send(&["PING"]).await;
         let last = skip_news(&mut near, "+PONG").await;
-        // A copy of which nothing was told since is the last value.
+        // A copy that was not invalidated since is the last value.
         assert!(last > 0 || copy.as_deref() == Some("200"), "{copy:?}");
-        assert!(told + last > 10, "{told}");
+        assert!(invalidations + last > 10, "{invalidations}");
     });
 }
 

@@ -115,7 +115,7 @@ impl Cluster {
     }
 }
 
-/// A connection that says exactly what it is told to.
+/// A connection that sends exactly what a test gives it.
 pub struct Wire(TcpStream);
 
 impl Wire {

@@ -239,7 +239,7 @@ def near_cache(ports):
     cache = near.get_cache()
     for n in range(20):
         other.set("near", n)
-        # The change is told within a moment; a copy of before must not outlive it.
+        # The change is pushed within a moment; a copy of before must not outlive it.
         deadline = time.monotonic() + 5
         while near.get("near") != str(n):
             assert time.monotonic() < deadline, f"still {near.get('near')}, not {n}"
@@ -257,7 +257,7 @@ def near_cache(ports):
 
 
 def survive(ports):
-    """Writes until it is told to stop by the end of its input, then reads everything back."""
+    """Writes until its input ends, then reads everything back."""
     stop = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
     client = cluster_of(ports, 3)

@@ -114,8 +114,8 @@ pub enum NodeEvent {
         /// Those that found none.
         misses: u64,
     },
-    /// What the node's time has gone into since its process began. Told with the first work
-    /// after a second has passed since it was told last, so an idle node is silent.
+    /// What the node's time has gone into since its process began. Reported with the first work
+    /// a second or more after the last report, so an idle node is silent.
     Work(Box<Work>),
     /// The storage refused, or something else the node cannot mend.
     Damaged {

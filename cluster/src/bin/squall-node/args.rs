@@ -109,7 +109,7 @@ struct Args {
     /// deletions and acknowledgements are served. 0: no limit. The same on every node
     #[arg(long, value_name = "BYTES", default_value = "0", value_parser = parse_bytes)]
     max_memory: u64,
-    /// Most connections of clients at a time; the next one is told so and closed
+    /// Most connections of clients at a time; the next one gets an error and is closed
     #[arg(long, value_name = "N", default_value_t = ClientOptions::default().max_clients, value_parser = clap::value_parser!(u64).range(1..))]
     max_clients: u64,
     /// Close connections that ask nothing for so many seconds; 0: never

@@ -137,7 +137,7 @@ impl<W: RaftWorld> Log<W> {
 
     /// Refuses a log that has lost what it must have held. A node votes in a term before it
     /// has entries of that term or a snapshot with such, so a log without the vote was cut
-    /// off or replaced, and may have forgotten whom it voted for. And what was purged is in
+    /// off or replaced, and may have forgotten its vote. And what was purged is in
     /// the snapshot.
     pub fn check_against(&self, applied: Option<LogId<W>>) -> Result<(), OpenError> {
         let damaged = |detail: String| OpenError::Damaged {

@@ -50,7 +50,7 @@ struct Shared<W: RaftWorld> {
     log: RefCell<Log<W>>,
     work: Notify,
     closed: Cell<bool>,
-    /// Told about every durable vote: the term this node leads, or 0.
+    /// Called at every durable vote with the term this node leads, or 0.
     on_leading: Box<dyn Fn(u64)>,
     syncs: Cell<Timed>,
 }
@@ -59,7 +59,7 @@ impl<W: RaftWorld> LogStore<W> {
     /// Recovers the log from `disk` and starts its writer task. `applied` is the last entry in
     /// the snapshot beside it, which the log must know of.
     ///
-    /// `on_leading` is told the term that this node leads, or 0, at every durable vote.
+    /// `on_leading` is called with the term that this node leads, or 0, at every durable vote.
     pub async fn open(
         disk: W::Disk,
         node: NodeId,

@@ -1,4 +1,4 @@
-//! Queues: priority, groups, the order of redelivery, and who is told of ready messages.
+//! Queues: priority, groups, the order of redelivery, and which waiters ready messages wake.
 
 use super::*;
 
