@@ -5,7 +5,7 @@
 //! feature, at most one is active at a time on a thread, chosen by `activate`.
 //!
 //! A bug is made in the code that does the right thing otherwise, never for a test's sake.
-//! What some of them need beyond that code, because a correct cluster has no use for it, is
+//! Code that only bugs need, because a correct cluster has no use for it, is
 //! here ([`clock_ms`], [`random`]) and in `node/planted.rs`, both absent from normal builds.
 
 /// Declares the bugs: name, id in the catalogue, mistake, and the properties it breaks.

@@ -1,4 +1,4 @@
-//! What clients of real processes see when the leader ends.
+//! Ends the leader of real processes, and tests what their clients see.
 
 #![allow(clippy::disallowed_methods)] // real processes, waited for in real time
 

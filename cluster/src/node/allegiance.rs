@@ -1,11 +1,11 @@
-//! Whose lead this node follows, and for how long it helps nobody else to lead.
+//! Decides which leader this node follows, and how long it refuses its vote to others.
 //!
 //! A voter that has heard from a leader refuses its vote to others for [`RaftOptions::promise`],
 //! which is less than the shortest election timeout: one election timeout of silence, and a
 //! majority that has heard nothing either, make an election. openraft's own lease would come
 //! before the timeout; it is ended as soon as a follower has met its leader.
 //!
-//! When the leader's process is gone, nobody waits: a follower whose connection from the leader
+//! A leader's process that is gone is noticed at once: a follower whose connection from the leader
 //! ends asks the leader's machine for another, and if that refuses, stands at once. So does a
 //! voter that is asked for its vote. That suspicion may be wrong, if something else refuses the
 //! connection; so it never breaks a promise that the leader has asked for. It asks while

@@ -5,8 +5,8 @@
 //! since the last one has half its bytes. And a log of large entries is cut off by bytes,
 //! however few they are.
 //!
-//! Where memory is limited ([`super::memory`]), less of the log is kept, and when it is used up a
-//! snapshot is taken so that the log can be cut off.
+//! With a limit on memory ([`super::memory`]), less of the log is kept, and when the limit is
+//! reached a snapshot is taken so that the log can be cut off.
 //!
 //! A disk that is nearly full is noticed before it is: the node then lets the state grow no
 //! more, because a log that cannot be written ends it.

@@ -1,9 +1,9 @@
-//! What a connection has gathered since `MULTI`.
+//! Holds the commands that a connection has gathered since `MULTI`.
 
 use crate::protocol::ReplyStyle;
 use crate::state::command::Step;
 
-/// What was gathered since `MULTI`.
+/// The commands since `MULTI`.
 #[derive(Default)]
 pub(super) struct Transaction {
     pub(super) steps: Vec<(Step, ReplyStyle)>,

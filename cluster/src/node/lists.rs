@@ -1,6 +1,6 @@
 //! Takes values from lists for clients that wait for them: in the order in which they came.
 //!
-//! Who waits is known to the leader alone, and costs the log nothing: a pop is proposed when there
+//! Waits are known to the leader alone, and cost the log nothing: a pop is proposed when there
 //! is something to pop for whoever is first in line, as this node knows it, and the log decides.
 //! The end of a wait is answered once the node has proved that it still leads.
 //!

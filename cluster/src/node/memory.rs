@@ -1,4 +1,4 @@
-//! How much memory the node uses, by its own account, and whether that is too much.
+//! Estimates how much memory the node uses, and refuses growth above the limit.
 //!
 //! Counted is what grows with what clients send: the state (keys, values, payloads, names, and
 //! an estimate of what a thing of each kind takes beside them), the log in memory, and the

@@ -9,7 +9,7 @@
 //! So a client knows how old its copies may be by its own clock alone: as old as the last
 //! `PING` that was answered, whatever links and leaders did meanwhile.
 //!
-//! What a client may rely on: a copy with version v is current as of that `PING`, as long as
+//! A client may rely on this: a copy with version v is current as of that `PING`, as long as
 //! no invalidation of its key with an index above v has arrived. A copy must not be kept if
 //! such an invalidation arrived while it was being fetched. After a broken stream the client
 //! asks for its last index, and keeps its copies unless it gets a `flush`. Index 0

@@ -2,7 +2,7 @@
 //!
 //! A [`Call`] says which part of the node it concerns: the replicated state by way of
 //! the log, the state by way of a read, the connection, or the cluster's operation.
-//! How it is spelled is [`super::parse`]'s business, how it is answered the node's.
+//! [`super::parse`] reads it from the wire, and the node answers it.
 
 use bytes::Bytes;
 

@@ -1,6 +1,6 @@
-//! Redis's commands for lists, on keys that hold lists.
+//! Applies Redis's commands for lists, on keys that hold lists.
 //!
-//! Who waits for a list is the node's business: it proposes a pop when there is something to pop.
+//! Waiting for a list is done by the node: it proposes a pop when there is something to pop.
 //!
 //! Source: Redis 7, `t_list.c`.
 

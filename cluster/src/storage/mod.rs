@@ -7,9 +7,9 @@
 //! Order matters to the layer above: save a snapshot first, and write [`Record::Purged`] for
 //! the entries it covers only afterwards; otherwise a crash in between loses them.
 //!
-//! What this module does not do: it does not know what the bytes mean (votes, log ids,
-//! entries and snapshots are opaque), it caches nothing, and it shares nothing between
-//! tasks. One owner holds the [`Wal`], one the [`SnapshotStore`].
+//! Deliberately not here: the meaning of the bytes (votes, log ids, entries and snapshots
+//! are opaque), caches, and sharing between tasks. One owner
+//! holds the [`Wal`], one the [`SnapshotStore`].
 
 mod error;
 mod extent;

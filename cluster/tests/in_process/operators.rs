@@ -1,4 +1,4 @@
-//! What operators see and do over the client port: memory, listings, queues that go away.
+//! Tests the commands of operators over the client port: memory, listings, deleted queues.
 
 use std::time::Duration;
 

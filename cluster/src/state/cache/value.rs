@@ -1,4 +1,4 @@
-//! What a key holds: a string, or a list of strings.
+//! Defines the value of a key: a string, or a list of strings.
 //!
 //! An entry is written to a snapshot as it was before there were lists, with the string in its
 //! place; a list is empty there, and its values stand behind all the rest

@@ -1,4 +1,4 @@
-//! What lists may take: memory of copies and replies, and the time that an entry takes.
+//! Tests the bounds of lists: memory of copies and replies, and the time that an entry takes.
 
 use super::*;
 use crate::state::LONGEST_LIST;

@@ -1,4 +1,4 @@
-//! What operators do: deleting queues, re-driving messages, listing what there is.
+//! Tests the commands of operators: deleting queues, re-driving messages, listings.
 
 use super::*;
 
