@@ -1,13 +1,13 @@
 //! C8: no copy is served that its client had to forget.
 //!
-//! In plain words: a client that drops the copies that it is told to drop never serves an old
-//! one. A copy is served rightly if its client read it before, and was told neither to flush nor
-//! of a newer change of the key since it sent that read (the last is the stale fill: the change
-//! was announced before the older value arrived).
+//! A client that drops the copies that its stream invalidates never serves an old one. A copy
+//! is served rightly if its client read it before, and received neither a flush nor an
+//! invalidation by a newer change since it sent that read (the last is the stale fill: the
+//! invalidation arrived before the older value).
 //!
 //! Source: Nishtala et al., "Scaling Memcache at Facebook" (2013), §3.2.1, on stale sets.
 //!
-//! Not checked: whether the client was told everything (`cache_invalidation`), and how old
+//! Not checked: whether the client received every invalidation (`cache_invalidation`), and how old
 //! copies may be at most (`cache_staleness`).
 
 use std::collections::BTreeMap;
@@ -43,7 +43,7 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
     }
 }
 
-/// What one client was told to forget, over all its streams.
+/// The invalidations and flushes that one client received, over all its streams.
 #[derive(Debug, Default)]
 struct Notices<'a> {
     /// Positions in the history, and indexes, at which each key was invalidated.
@@ -57,13 +57,13 @@ impl Notices<'_> {
     fn forbids(&self, key: &str, version: u64, fill: usize, read: usize) -> Option<String> {
         let flushed = self.flushed.partition_point(|pos| *pos < read);
         if flushed > 0 && self.flushed[flushed - 1] > fill {
-            return Some("the client was told to forget everything".into());
+            return Some("the client received a flush".into());
         }
         let of_key = self.invalidated.get(key)?;
         let newest = of_key[..of_key.partition_point(|(pos, _)| *pos < read)].last()?;
         let (pos, index) = *newest;
         let is_stale = pos > fill && index > version;
-        is_stale.then(|| format!("the client was told of a change at {index}"))
+        is_stale.then(|| format!("the client received an invalidation at {index}"))
     }
 }
 
@@ -113,9 +113,9 @@ mod tests {
         run
     }
 
-    /// Told late, of its own version, and read again after a change.
+    /// Invalidated late, at its own version, and read again after a change.
     #[test]
-    fn old_but_not_told_of() {
+    fn an_old_copy_before_its_invalidation_passes() {
         let mut run = copied();
         run.call("cache-1", set("k", "b"), stored(6));
         run.call("cache-near-1", near("k"), value("a", 5));
@@ -147,7 +147,7 @@ mod tests {
         fails(
             check,
             &run.end(),
-            "a stale copy of version 4 was served: the client was told of a change at 9",
+            "a stale copy of version 4 was served: the client received an invalidation at 9",
         );
     }
 
@@ -156,11 +156,11 @@ mod tests {
         let mut run = copied();
         invalidated(&mut run, 6, "k");
         run.call("cache-near-1", near("k"), value("a", 5));
-        fails(check, &run.end(), "was told of a change at 6");
+        fails(check, &run.end(), "received an invalidation at 6");
         let mut run = copied();
         says(&mut run, StreamEvent::Flushed { index: 9 });
         run.call("cache-near-1", near("k"), value("a", 5));
-        fails(check, &run.end(), "told to forget everything");
+        fails(check, &run.end(), "received a flush");
         let mut run = copied();
         run.call("cache-near-1", near("k"), value("b", 6));
         fails(check, &run.end(), "a copy was served that it never read");

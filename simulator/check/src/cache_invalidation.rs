@@ -1,18 +1,18 @@
 //! C8: invalidations come without a gap, and resume exactly.
 //!
-//! In plain words: a client that keeps copies of what it read is told of every change; also
+//! A client that keeps copies of what it read receives every change; also
 //! when its connection broke, or the leader died, between two messages. Either the stream goes
-//! on exactly where it was, or the client is told to forget everything. What the client then
+//! on exactly where it was, or the client receives a flush. What the client then
 //! does with its copies is `cache_copies`.
 //!
-//! Versions are log indexes, so every write whose version some client was told is a known
+//! Versions are log indexes, so every write whose version some client received is a known
 //! change of its key at that index. A stream that says anything of index i has passed all
 //! known changes before i; one it did not name, and that no flush covers, is a gap.
 //!
 //! A key that is deleted, expires or is evicted leaves no version. But if version v of it was
 //! known, and a linearizable read that was sent afterwards finds nothing, it went at an index
 //! after v, and before the version u of any write that was sent after that read. A stream
-//! that passed from v to u must have named the key in between, or told to forget everything.
+//! that passed from v to u must have named the key in between, or sent a flush.
 //!
 //! Source: Redis's client-side caching, whose protocol leaves the lost connection to the
 //! client, and etcd's watch, which is resumed by revision.
@@ -55,7 +55,7 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
     }
 }
 
-/// Known changes: by index, the key and an operation that was told the version.
+/// Known changes: by index, the key and an operation that returned the version.
 type Changes<'a> = BTreeMap<u64, (&'a str, usize)>;
 
 fn changes<'a>(view: &View<'a>) -> Changes<'a> {
@@ -173,7 +173,7 @@ fn judge_removals(
     }
 }
 
-/// What one client was told, over all its streams.
+/// What one client received, over all its streams.
 #[derive(Debug, Default)]
 struct Listener<'a> {
     /// From which index to which everything was said, one after the other.
@@ -386,8 +386,8 @@ mod tests {
         fails(check, &run.end(), "was at 5 and resumed from 6");
     }
 
-    /// Told late, told of its own version, told to flush instead of everything, read again
-    /// after a change, and begun anew from now on by a cache that is empty.
+    /// Invalidations late or at the copy's own version, a flush instead of all of them, a read
+    /// after a change, and a stream that an empty cache begins anew.
     #[test]
     fn late_but_complete() {
         let mut run = copied();

@@ -3,7 +3,7 @@
 //! In plain words: an old answer is an old truth, never an invention.
 //!
 //! Source: the consistency levels of Azure Cosmos DB, the weakest of which still returns a
-//! prefix of the writes. A value that was read with a version is that of the write that was told
+//! prefix of the writes. A value that was read with a version is that of the write that returned
 //! this version, or of one without an answer, sent before the read returned.
 //!
 //! Not checked: reads that found nothing, keys that may vanish by themselves, and keys whose

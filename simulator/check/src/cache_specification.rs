@@ -34,7 +34,7 @@ pub(super) enum KeyCall<'a> {
         value: &'a str,
         version: Option<u64>,
     },
-    /// Compare-and-set that was told of a mismatch.
+    /// Compare-and-set that was answered with a mismatch.
     Mismatch {
         expected: u64,
     },

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_whose_end_is_not_told() {
+    fn a_wait_that_ended_without_an_answer_fails() {
         let mut run = Run::new();
         left_standing(&mut run, unknown());
         fails(check, &run.end(), "its client was not answered");
@@ -104,7 +104,7 @@ mod tests {
         passes(check, &run.end());
     }
 
-    /// A leader may have died, and who does not listen is not told.
+    /// A leader may have died, and a client that does not listen gets no answer.
     #[test]
     fn no_answer_for_a_reason() {
         let mut run = Run::new();

@@ -8,7 +8,7 @@
 //! holds; Kleppmann, "How to do distributed locking" (2016), for why only log order, not
 //! wall-clock belief, can be promised. A token is the log index of its grant, so tokens
 //! give the order. An acknowledged release proves that the hold lasted until the release
-//! took effect, since an expired session would have been told "not held". So if token t2
+//! took effect, since an expired session would have got "not held". So if token t2
 //! was in a client's hands before the release of an older t1 was even sent, both held at
 //! once. The reverse (two windows, each from grant to the sending of its release, that
 //! overlap) is the same fact and needs no second rule.
@@ -87,7 +87,7 @@ struct Window {
     /// The grant whose return came first, and the position of that return.
     grant: usize,
     granted: usize,
-    /// Position until which it was surely held; `None` when that cannot be told.
+    /// Position until which it was surely held; `None` when that is unknown.
     held_until: Option<usize>,
     hold: usize,
 }

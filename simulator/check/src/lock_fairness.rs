@@ -5,8 +5,8 @@
 //!
 //! Source: the fair (queued) locks of Mellor-Crummey & Scott, "Scalable reader-writer
 //! synchronization" (1991); Burrows, "The Chubby lock service" (2006), for why a lock service
-//! wants them. When a request joined the line cannot be told from outside, but two things
-//! can: a look at the lock shows who is ahead of whom, and a wait of W that ran out at r began
+//! wants them. When a request joined the line cannot be seen from outside, but two things
+//! can: a look at the lock shows the order of the line, and a wait of W that ran out at r began
 //! before r - W. From the first follows which tokens may come before a waiter's own; from
 //! the second, that a request made after r - W and granted before the wait can have ended
 //! has overtaken it. Both times rest on the wait's being a lower bound, which a clock

@@ -1,11 +1,11 @@
 //! L9: a look at a lock shows every grant, release and end of a session that was acknowledged
 //! before it was asked for.
 //!
-//! In plain words: who holds a lock is not told from an old memory.
+//! In plain words: an answer that names the holder of a lock is never out of date.
 //!
 //! Source: linearizability (Herlihy & Wing, 1990) of a read, of which no order need be searched:
 //! tokens rise, sessions never come back, and a token that was given back is not given again.
-//! So a look shows a last token no smaller than any that a client had been told, and neither
+//! So a look shows a last token no smaller than any that a client had received, and neither
 //! holds that were given back nor sessions that were closed.
 //!
 //! Not checked: what ended by itself, which `dead_sessions` judges.
@@ -24,7 +24,7 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
         let tokens = view.locks.tokens(name);
         let granted = tokens.iter().map(|(&token, &index)| {
             let returned = view.operations[index].return_pos;
-            (returned.expect("its token was told"), token, index)
+            (returned.expect("its token was received"), token, index)
         });
         let granted = RunningMax::new(granted.collect());
         for line in lines {

@@ -83,7 +83,7 @@ mod tests {
         fails(check, &run.end(), "session 1 has two places");
     }
 
-    /// The second release is told so; and two sessions of one client are two sessions.
+    /// The second release is refused; and two sessions of one client are two sessions.
     #[test]
     fn a_refused_repeat_and_two_waiters() {
         let mut run = Run::new();

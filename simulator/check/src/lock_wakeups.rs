@@ -1,5 +1,5 @@
 //! L8: no lost wake-up. A lock that nobody holds has nobody waiting; whoever waits when the
-//! last holder lets go is granted it; and whoever was told that its wait is over neither
+//! last holder lets go is granted it; and a session that got the end of its wait neither
 //! waits nor holds.
 //!
 //! In plain words: the line moves whenever it can, and nobody stands in it who has gone home.
@@ -108,7 +108,7 @@ fn judge_waits(view: &View, judge: &mut Judge, name: &str) {
         let taken = later.any(|grant| Some(grant.invoke_pos) < ended);
         if returned_us > wait.from_us && !taken {
             judge.violation(
-                format!("lock {name} was given back, and one who waited was not told"),
+                format!("lock {name} was given back, and a waiter was not answered"),
                 [release, wait.operation].map(words::operation),
             );
         }
@@ -152,7 +152,7 @@ mod tests {
         let wait = run.invoke("lock-2", acquire_waiting("a", 2, 500));
         run.at(200).call("lock-1", release("a", 1, 10), Released);
         run.at(515).returns(wait, NotGranted);
-        fails(check, &run.end(), "one who waited was not told");
+        fails(check, &run.end(), "a waiter was not answered");
     }
 
     #[test]
@@ -163,7 +163,7 @@ mod tests {
         let wait = run.invoke("lock-2", acquire_waiting("a", 2, 500));
         run.at(200).call("lock-1", release("a", 1, 10), Released);
         run.at(515).returns(wait, NotGranted);
-        fails(check, &run.end(), "one who waited was not told");
+        fails(check, &run.end(), "a waiter was not answered");
     }
 
     /// Another may have had it, asked again, or had asked without an answer.

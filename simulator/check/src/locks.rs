@@ -16,7 +16,7 @@ pub(super) struct Locks<'a> {
     pub(super) checks: IndexMap<&'a str, Vec<usize>>,
     pub(super) sessions: IndexMap<u64, Session>,
     /// The first acquire without an answer, by lock name and session. It may have been
-    /// granted, at any later time, the token that a later acquire is told.
+    /// granted, at any later time, the token that a later acquire receives.
     pub(super) unanswered: BTreeMap<(&'a str, u64), usize>,
     /// Every acquire, by lock name and session.
     pub(super) acquires: BTreeMap<(&'a str, u64), Vec<usize>>,
@@ -58,7 +58,7 @@ pub(super) struct Session {
     pub(super) proofs: u64,
     /// The first close that may have taken effect.
     pub(super) close: Option<usize>,
-    /// Operations that were told that the session, or its hold, is gone.
+    /// Operations that were answered that the session, or its hold, is gone.
     pub(super) refusals: Vec<usize>,
 }
 

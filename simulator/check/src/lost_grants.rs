@@ -2,7 +2,7 @@
 //! until it gives it up.
 //!
 //! Source: Raft §5.4 (committed entries survive), read for locks. Two answers show a lost
-//! hold: its release is told "not held" although nothing released it and the session is
+//! hold: its release is answered "not held" although nothing released it and the session is
 //! answered as alive afterwards; or the holder asks again and gets a new token. Sessions
 //! never come back, so a session that is alive later was alive in between.
 //!

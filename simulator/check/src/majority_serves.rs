@@ -112,7 +112,7 @@ impl<'a> Standing<'a> {
             let silenced = match fault.kind.info().silence {
                 _ if fault.kind == FaultKind::Bridge => return false,
                 Silence::None => return false,
-                // Which links it cuts is not told, so neither is who is left alone.
+                // Which links it cuts is not recorded, so neither is which nodes are left alone.
                 Silence::Minority if fault.cut_off.is_empty() => return false,
                 Silence::Process | Silence::CutOff => &fault.targets,
                 Silence::Minority => &fault.cut_off,

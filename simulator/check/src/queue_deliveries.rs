@@ -1,9 +1,9 @@
-//! Q5: each delivery tells how often its message was delivered so far, and tells it exactly.
+//! Q5: each delivery reports exactly how often its message was delivered so far.
 //!
 //! In plain words: what the limit counts are deliveries, and nothing else.
 //!
 //! Source: `ApproximateReceiveCount` of Amazon SQS, which is exact here, since every delivery is
-//! an entry of the log. Of a message that is told to be delivered for the nth time, n deliveries
+//! an entry of the log. Of a message that is reported as delivery n, n deliveries
 //! have been made: to receives that showed it, or to ones without an answer, of which each may
 //! have been handed it once. And those that were over before this one was asked for count.
 //!
@@ -39,7 +39,7 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
     }
 }
 
-/// The deliveries of one message, each with what it was told.
+/// Compares the count that each delivery of a message reported with the counts that it can have.
 fn judge_counts(
     view: &View,
     judge: &mut Judge,
@@ -59,11 +59,11 @@ fn judge_counts(
         let most = others().filter(|o| o.invoke_pos < returned);
         let unheard = in_doubt.partition_point(|sent| *sent < returned);
         let (least, most) = (1 + least.count(), 1 + most.count() + unheard);
-        let told = delivered.deliveries as usize;
-        if !(least..=most).contains(&told) {
+        let reported = delivered.deliveries as usize;
+        if !(least..=most).contains(&reported) {
             judge.violation(
                 format!(
-                    "queue {queue} told of {value} that this was delivery {told}, and it was \
+                    "queue {queue} reported delivery {reported} of {value}, and it was \
                      delivery {least} to {most}"
                 ),
                 [words::operation(this)],
@@ -92,7 +92,7 @@ mod tests {
         fails(
             check,
             &run.end(),
-            "told of m1 that this was delivery 3, and it was delivery 2 to 2",
+            "reported delivery 3 of m1, and it was delivery 2 to 2",
         );
         let mut run = delivered_once();
         run.call("queue-2", receive("q"), received(1, 2, 1));

@@ -1,7 +1,7 @@
 //! Finds when the processes that ran were too few for a majority of the voters.
 //!
-//! What a partition, a pause or a disk does to a quorum is left out: it takes a model of who
-//! reached whom, and a wrong one would accuse the cluster.
+//! What a partition, a pause or a disk does to a quorum is left out: it takes a model of which
+//! nodes reached each other, and a wrong one would accuse the cluster.
 
 use std::collections::BTreeSet;
 
@@ -16,11 +16,12 @@ pub(super) struct QuorumLoss {
     pub(super) until_us: u64,
 }
 
-/// Which processes run, and who votes, as nodes have told so far.
+/// Which processes run, and which nodes vote, as nodes have reported so far.
 #[derive(Debug, Default)]
 pub(super) struct Members<'a> {
     pub(super) running: BTreeSet<&'a str>,
-    /// Of the newest configuration; none while there are two, since who is in which is not told.
+    /// Of the newest configuration; none while there are two, since nodes do not report which
+    /// voter is in which.
     pub(super) voters: &'a [String],
     newest: Option<u64>,
 }

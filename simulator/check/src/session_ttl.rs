@@ -2,7 +2,7 @@
 //!
 //! Source: Gray & Cheriton, "Leases" (1989): a TTL is a promise of the server, counted
 //! here from when the client sent the renewal, the earliest moment at which the server
-//! can have granted it. A client that is told "not held" or "no such session" before then
+//! can have granted it. A client that gets "not held" or "no such session" before then
 //! was cheated, unless the session was closed, or the refused release named a hold that
 //! was already given up or never granted. The millisecond resolution of log time is allowed
 //! for, and a clock that runs faster than the cluster bears.

@@ -11,7 +11,7 @@ use squall_history::{
     ListEnd, NodeEvent, Outcome, Phase, StreamEvent,
 };
 
-/// A run being told. Starts in the chaos phase at 1 ms.
+/// A history being written. Starts in the chaos phase at 1 ms.
 #[derive(Debug)]
 pub(super) struct Run {
     events: Vec<Event>,

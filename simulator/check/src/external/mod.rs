@@ -158,7 +158,7 @@ impl Limits<'_> {
 /// Why a file could not be judged. Lines count from 1.
 #[derive(Debug, Error)]
 pub enum InputError {
-    #[error("the format cannot be told from the first line; say --format")]
+    #[error("the format is not clear from the first line; say --format")]
     UnknownFormat,
     #[error("it holds no operations of this model")]
     Empty,

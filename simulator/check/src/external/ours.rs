@@ -1,8 +1,8 @@
 //! Our own histories: the operations of one service, judged as its model has them.
 //!
 //! Cache keys for the models register, kv and counter (a key is all three: it has versions,
-//! strings and increments), locks by session for lock, and queues for queue. Judged by what
-//! the log told first, and by search where that does not decide; the search also finds the
+//! strings and increments), locks by session for lock, and queues for queue. Judged by
+//! log indexes first, and by search where these do not decide; the search also finds the
 //! best order of what is wrong.
 
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! A violation told: in words, and as the scene of a picture.
+//! Describes a violation: in words, and as the scene of a picture.
 //!
 //! Shows the end of the shortest wrong prefix of one object: what could be ordered, what
 //! then had to come and does not fit, and the faults in force meanwhile. Drawing is for
@@ -39,7 +39,7 @@ pub(super) struct Shade {
     pub(super) until: Option<usize>,
 }
 
-/// Most operations of an order that are told.
+/// Most operations of an order that are shown.
 const MOST_SHOWN: usize = 8;
 
 /// The violation in words.

@@ -2,9 +2,9 @@
 //!
 //! Source: `total-queue` of Jepsen (`jepsen.checker`), whose definitions these are, over
 //! multisets of elements: *attempted* are all that a client asked to enqueue, *acknowledged*
-//! those that it was told are in. Of what was dequeued, *ok* is what had been attempted,
+//! those whose enqueue was answered. Of what was dequeued, *ok* is what had been attempted,
 //! *unexpected* what nobody ever enqueued, *duplicated* what came out more often than it was
-//! attempted, *recovered* what came out although nobody had been told that it was in. What
+//! attempted, *recovered* what came out although its enqueue was not answered. What
 //! was acknowledged and never came out is *lost*. A queue that lost something or gave out
 //! something unexpected is wrong; duplicates are counted only, since a queue that delivers at
 //! least once may make them.

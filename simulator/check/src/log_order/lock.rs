@@ -2,7 +2,7 @@
 //!
 //! Tokens are log indexes of grants, so grants took effect in the order of their tokens.
 //! A release that was acknowledged took effect after its grant and before the next grant
-//! that its hold excludes. An operation that was told that a hold is gone comes after the
+//! that its hold excludes. An operation that was answered that a hold is gone comes after the
 //! release, if there was one. Accepted checks of the fenced resource come in the order of
 //! their tokens. A hold may also end by itself, with its session.
 //!
@@ -118,7 +118,7 @@ struct Hold {
     /// The grant, and further answers to asking again.
     grants: Vec<usize>,
     release: Option<usize>,
-    /// Operations that were told that the hold is gone.
+    /// Operations that were answered that the hold is gone.
     ends: Vec<usize>,
 }
 
@@ -164,7 +164,7 @@ impl Story {
                 _ => {}
             }
         }
-        // What was not answered may have been granted the token that was told later.
+        // What was not answered may have been granted the token that was received later.
         let confirms = |hold: &Hold| {
             let asked = self.unanswered.get(&hold.owner);
             let last = hold.grants.iter().map(|&grant| end(&operations[grant]));
@@ -246,7 +246,7 @@ impl Story {
         }
     }
 
-    /// The operation was told that the hold is gone, or was not there yet.
+    /// The operation was answered that the hold is gone, or was not there yet.
     fn note_end(
         &mut self,
         operations: &[Operation],
@@ -276,7 +276,7 @@ impl Story {
         // A session has a lock once.
         let mut next_own: BTreeMap<u64, usize> = BTreeMap::new();
         for hold in self.holds.values().rev() {
-            // The first to ask got it; the others were told again.
+            // The first to ask got it; the others got the same answer.
             let first = hold.grants.iter().copied();
             let first = first.min_by_key(|&grant| operations[grant].invoke_pos);
             let first = first.expect("a hold has a grant");

@@ -270,8 +270,8 @@ proptest! {
     }
 }
 
-/// A session lost its hold without a word and got the lock again, which it was not told; it
-/// asks once more and hears of a token older than the newest.
+/// A session lost its hold and got the lock again, and received neither answer; it asks once
+/// more and receives a token older than the newest.
 #[test]
 fn a_token_that_was_heard_of_late_may_be_older_than_the_newest() {
     let steps = [

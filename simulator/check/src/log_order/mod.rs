@@ -1,5 +1,5 @@
-//! Linearizability of our own services by what the log has told the clients: versions,
-//! fencing tokens, message ids and receipts.
+//! Judges linearizability of our own services by the log indexes that clients received:
+//! versions, fencing tokens, message ids and receipts.
 //!
 //! A log index that an answer carries says where in the order of all writes the operation
 //! took effect, so nothing has to be searched: the order is given and only has to be

@@ -1,7 +1,7 @@
 //! A queue with receipts as a sequential object, for the search.
 //!
 //! Ids and receipts only rise. A receipt is good from its delivery until it is settled, the
-//! message is delivered again, or someone is told that it is void; when exactly a message
+//! message is delivered again, or a client is answered that it is void; when exactly a message
 //! becomes visible again, no history shows. The rules are those of [`super::queue`].
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! A counter: add, and read. An add may be told the sum.
+//! A counter: add, and read. An add may return the sum.
 //!
 //! Source: the fetch-and-add object of Herlihy, "Wait-free synchronization" (1991), §3.2.
 //! Sums are kept in 128 bits, so that no history of 64-bit amounts overflows; wrapping
@@ -13,7 +13,7 @@ pub struct Counter;
 pub enum CounterCall {
     Add {
         by: i64,
-        /// `None` where the client was not told.
+        /// `None` where the client did not receive it.
         sum: Option<i64>,
     },
     Read(i64),

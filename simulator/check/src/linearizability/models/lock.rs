@@ -24,14 +24,14 @@ pub enum LockCall {
     Grant {
         owner: u64,
         shared: bool,
-        /// `None` where there are no tokens, or the client was not told.
+        /// `None` where there are no tokens, or the client did not receive it.
         token: Option<u64>,
     },
     Release {
         owner: u64,
         token: Option<u64>,
     },
-    /// The owner was told that it does not hold the lock.
+    /// The owner was answered that it does not hold the lock.
     NotHeld {
         owner: u64,
         token: Option<u64>,
@@ -84,7 +84,7 @@ impl Lock {
         shared: bool,
         token: Option<u64>,
     ) -> Option<LockState> {
-        // With leases, only a grant that was not answered has no token. Being told again of
+        // With leases, only a grant that was not answered has no token. Granting again
         // what one holds would change nothing, so if it did anything, the hold had ended and
         // this is a new one.
         let is_new = self.leases && token.is_none();
