@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_the_run_is_told_once_and_leaves_the_spell_open() {
+    fn the_end_of_the_run_notifies_once_and_leaves_the_spell_open() {
         let mut alerts = Alerts::of(&[alert("error_rate", 50, 50, 0)]);
         assert_eq!(changes(&mut alerts, &[Ok(Some(60))]), [(Begun, 1)]);
         alerts.finish(3 * SECOND);

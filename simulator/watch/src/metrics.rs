@@ -1,4 +1,4 @@
-//! Figures of the harness for Prometheus: what clients asked and were told, who leads, which
+//! Figures of the harness for Prometheus: what clients asked and received, who leads, which
 //! faults are in force, how objectives and alerts stand.
 //!
 //! Families are data, written as text for a scrape and as a message for a remote write; the

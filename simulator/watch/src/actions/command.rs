@@ -1,4 +1,4 @@
-//! A program that is told of an alert: JSON on its standard input, and variables.
+//! Runs a program for an alert, with JSON on its standard input, and variables.
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -33,7 +33,7 @@ pub(super) fn run(
         .spawn()
         .map_err(|e| format!("cannot be started: {e}"))?;
     if let Some(mut input) = child.stdin.take() {
-        // Less than a pipe holds. A program that does not read it has still been told.
+        // Less than a pipe holds. A program that does not read it has still been notified.
         let _ = input.write_all(&notice.json());
     }
     wait(&mut child, deadline, is_over)

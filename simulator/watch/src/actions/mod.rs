@@ -1,7 +1,7 @@
 //! What is done when an alert begins or ends: commands and webhooks.
 //!
 //! Each action of each alert has a thread and a bounded queue of its own, so that the run waits
-//! for none of them and a slow receiver holds up no other. What is told of a begin or an end is
+//! for none of them and a slow receiver holds up no other. A notice of a begin or an end is
 //! tried once: something that may have arrived is not sent again, and what failed is reported.
 
 mod command;
@@ -43,9 +43,9 @@ impl Default for Limits {
     }
 }
 
-/// What became of what was told, in the order in which it was.
+/// What became of notices, in the order in which they were sent.
 #[derive(Debug, Default)]
-struct Told {
+struct Notices {
     done: BTreeMap<u64, ActionOutcome>,
     /// Under way, or waiting.
     pending: BTreeMap<u64, ActionOutcome>,
@@ -53,7 +53,7 @@ struct Told {
 
 #[derive(Debug, Default)]
 struct Shared {
-    told: Mutex<Told>,
+    notices: Mutex<Notices>,
     /// Something is no longer pending.
     ended: Condvar,
     /// Nothing more is to be begun, and what runs is to end.
@@ -61,18 +61,19 @@ struct Shared {
 }
 
 impl Shared {
-    fn told(&self) -> MutexGuard<'_, Told> {
+    fn notices(&self) -> MutexGuard<'_, Notices> {
         // What a thread that panicked has left is complete: it changes one entry at a time.
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn end(&self, number: u64, failed: Option<String>) {
-        let mut told = self.told();
-        if let Some(outcome) = told.pending.remove(&number) {
-            told.done
+        let mut notices = self.notices();
+        if let Some(outcome) = notices.pending.remove(&number) {
+            notices
+                .done
                 .insert(number, ActionOutcome { failed, ..outcome });
         }
-        drop(told);
+        drop(notices);
         self.ended.notify_all();
     }
 }
@@ -139,7 +140,7 @@ impl Actions {
                 action: action.to_string(),
                 failed: None,
             };
-            self.shared.told().pending.insert(number, outcome);
+            self.shared.notices().pending.insert(number, outcome);
             let errand = Errand {
                 number,
                 notice: notice.clone(),
@@ -158,24 +159,25 @@ impl Actions {
         }
     }
 
-    /// What became of everything, in the order in which it was told. Waits for what is under
+    /// What became of everything, in the order in which notices were sent. Waits for what is under
     /// way, as long as the limits say.
     pub fn finish(self) -> Vec<ActionOutcome> {
         let patience = self.limits.patience;
         // Threads end when nothing waits any more.
         drop(self.queues);
-        let told = self.shared.told();
-        let waited =
-            (self.shared.ended).wait_timeout_while(told, patience, |told| !told.pending.is_empty());
-        let (mut told, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let notices = self.shared.notices();
+        let waited = (self.shared.ended)
+            .wait_timeout_while(notices, patience, |notices| !notices.pending.is_empty());
+        let (mut notices, _) = waited.unwrap_or_else(PoisonError::into_inner);
         self.shared.is_over.store(true, Ordering::SeqCst);
-        let left = std::mem::take(&mut told.pending);
+        let left = std::mem::take(&mut notices.pending);
         for (number, outcome) in left {
             let failed = Some(format!("not done {patience:?} after the end of the run"));
-            told.done
+            notices
+                .done
                 .insert(number, ActionOutcome { failed, ..outcome });
         }
-        std::mem::take(&mut told.done).into_values().collect()
+        std::mem::take(&mut notices.done).into_values().collect()
     }
 }
 

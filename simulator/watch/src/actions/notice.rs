@@ -1,4 +1,4 @@
-//! What an action is told.
+//! Describes the notice that an action receives.
 
 use serde::Serialize;
 use squall_objective::alert::{Alert, AlertStatus, Severity};
@@ -7,7 +7,7 @@ use squall_objective::objective::Unit;
 
 use crate::alerts::Change;
 
-/// Of which run alerts are told.
+/// The run that notices are of.
 #[derive(Debug, Clone)]
 pub struct Source {
     pub scenario: String,
@@ -15,10 +15,10 @@ pub struct Source {
     pub backend: String,
 }
 
-/// What an action is told, as JSON.
+/// What an action receives, as JSON.
 #[derive(Debug, Clone, Serialize)]
 pub struct Notice {
-    /// The same for one begin or end whoever tells it: `SCENARIO-SEED/ALERT/SPELL/STATUS`.
+    /// The same for one begin or end in every notice of it: `SCENARIO-SEED/ALERT/SPELL/STATUS`.
     pub id: String,
     pub scenario: String,
     pub seed: u64,

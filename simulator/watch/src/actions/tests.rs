@@ -59,7 +59,7 @@ fn change(spell: u64, status: AlertStatus) -> Change {
 
 use AlertStatus::{Begun, Ended};
 
-/// Why each failed, in the order in which they were told.
+/// Why each failed, in the order in which they were notified.
 fn failures(outcomes: &[ActionOutcome]) -> Vec<Option<&str>> {
     outcomes
         .iter()
@@ -118,7 +118,7 @@ fn command(script: &str) -> AlertAction {
 }
 
 #[test]
-fn each_begin_and_end_is_told_once() {
+fn each_begin_and_end_notifies_once() {
     let (address, received) = receiver(Some("204 No Content"));
     let mut actions = start(vec![AlertAction::Webhook(address)]);
     for spell in [1, 2] {
@@ -139,7 +139,7 @@ fn each_begin_and_end_is_told_once() {
 fn a_command_reads_json_and_variables() {
     let dir = std::env::temp_dir().join(format!("squall-actions-{}", std::process::id()));
     std::fs::create_dir_all(&dir).expect("a directory");
-    let file = dir.join("told");
+    let file = dir.join("notice");
     let script = format!(
         "cat > {file}; echo \" $SQUALL_ALERT_STATUS $SQUALL_ALERT_VALUE\" >> {file}",
         file = file.display()
@@ -147,9 +147,9 @@ fn a_command_reads_json_and_variables() {
     let mut actions = start(vec![command(&script)]);
     actions.tell(&change(1, Begun));
     assert_eq!(failures(&actions.finish()), [None]);
-    let told = std::fs::read_to_string(&file).expect("it was written");
+    let written = std::fs::read_to_string(&file).expect("it was written");
     std::fs::remove_dir_all(&dir).expect("it is ours");
-    let (json, variables) = told.split_once("} ").expect("both");
+    let (json, variables) = written.split_once("} ").expect("both");
     assert_eq!(variables, "begun 12 %\n");
     assert!(json.contains("\"at_ms\":3000.0,"), "{json}");
     let notice: Value = serde_json::from_str(&format!("{json}}}")).expect("it is JSON");
@@ -193,22 +193,22 @@ fn what_fails_is_said_and_tried_no_second_time() {
 fn a_slow_receiver_holds_up_nobody_and_has_an_end() {
     let (slow, received) = receiver(None);
     let (fast, quickly) = receiver(Some("200 OK"));
-    let told = vec![
+    let actions = vec![
         AlertAction::Webhook(slow),
         AlertAction::Webhook(fast),
         command("sleep 60"),
     ];
-    let mut actions = start_with(SHORT, told);
+    let mut actions = start_with(SHORT, actions);
     let mut telling = Duration::ZERO;
     for spell in 1..=4 {
         let begun = std::time::Instant::now();
         actions.tell(&change(spell, Begun));
         actions.tell(&change(spell, Ended));
         telling += begun.elapsed();
-        // Each must have come before more are told, or the queue of the fast one may be full.
+        // Each must have come before more are sent, or the queue of the fast one may be full.
         for _ in 0..2 {
             let notice = quickly.recv_timeout(Duration::from_secs(10));
-            notice.expect("the fast receiver is told at once");
+            notice.expect("the fast receiver is notified at once");
         }
     }
     assert!(telling < SHORT.deadline, "the run waited for an action");

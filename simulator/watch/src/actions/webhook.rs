@@ -1,4 +1,4 @@
-//! A receiver that is told of an alert by a POST of JSON over plain HTTP.
+//! Notifies a receiver of an alert by a POST of JSON over plain HTTP.
 
 use std::time::Duration;
 

@@ -47,7 +47,7 @@ pub use guard::Guard;
 
 /// Connections at a time; more are closed at once.
 const MOST_CONNECTIONS: usize = 64;
-/// Streams at a time; more are told to come later.
+/// Streams at a time; more are refused.
 const MOST_STREAMS: usize = 32;
 /// For the head of a request.
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
@@ -95,8 +95,8 @@ type Answer = Response<Either<Full<Bytes>, StreamBody<Events>>>;
 #[derive(Debug, Default)]
 struct Readers {
     streams: AtomicUsize,
-    /// Streams that were told that the report can be read.
-    told: AtomicU64,
+    /// Streams that announced the report to their readers.
+    announced: AtomicU64,
     /// Reports that were read.
     read: AtomicU64,
 }
@@ -170,9 +170,9 @@ impl Server {
     pub fn see_out(&self, patience: Duration) {
         let begun = Instant::now();
         let is_done = || {
-            let told = self.readers.told.load(Ordering::SeqCst);
+            let announced = self.readers.announced.load(Ordering::SeqCst);
             let open = self.readers.streams.load(Ordering::SeqCst);
-            open == 0 && self.readers.read.load(Ordering::SeqCst) >= told
+            open == 0 && self.readers.read.load(Ordering::SeqCst) >= announced
         };
         while !is_done() && begun.elapsed() < patience {
             thread::sleep(LOOK);
@@ -330,7 +330,7 @@ impl News {
         let (message, is_over) = self.board.news(&mut self.cursor);
         if is_over {
             self.is_over = true;
-            self.reader.0.told.fetch_add(1, Ordering::SeqCst);
+            self.reader.0.announced.fetch_add(1, Ordering::SeqCst);
         }
         let event = Bytes::from(format!("data: {message}\n\n"));
         Some((Ok(Frame::data(event)), self))

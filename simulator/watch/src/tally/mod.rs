@@ -1,4 +1,4 @@
-//! How a run stands, event by event: the one source of what is shown and told of it.
+//! Tallies a run event by event: the one source of what is shown and sent of it.
 //!
 //! It knows no clock but that of the run, and its memory is bounded: counters, histograms,
 //! points that are taken together as a run grows ([`series`]), and what is under way. A figure
@@ -196,8 +196,8 @@ impl Tally {
         }
     }
 
-    /// Nothing happened until then but what was told. What is told late, as nodes in containers
-    /// are, counts where the run is.
+    /// Nothing happened until then but what was reported. What is reported late, as nodes in
+    /// containers are, counts where the run is.
     fn move_to(&mut self, at_us: u64) {
         loop {
             let second_us = self
