@@ -106,16 +106,16 @@ mod tests {
             });
             values.collect::<Vec<f64>>()
         };
-        let told = (0..300).filter(|_| {
+        let found_related = (0..300).filter(|_| {
             let found = spearman(&slow(), &slow(), 0.95);
             found.is_some_and(|found| found.p <= 0.05)
         });
-        let told = told.count();
-        assert!(told <= 30, "{told} of 300");
+        let found_related = found_related.count();
+        assert!(found_related <= 30, "{found_related} of 300");
     }
 
     #[test]
-    fn what_goes_together_is_told() {
+    fn related_series_are_found() {
         let mut noise = Noise::of(6);
         let (x, e) = (noise.normal(100), noise.normal(100));
         let y: Vec<f64> = x.iter().zip(e).map(|(x, e)| -2.0 * x + e).collect();

@@ -75,7 +75,7 @@ mod tests {
 
     /// By hand: one split of C(20, 10), and the other way round.
     #[test]
-    fn what_always_and_never_happens_is_told_apart() {
+    fn always_and_never_are_distinguished() {
         let found = of((0, 10), (10, 10)).expect("shares");
         assert!((found.p - 2.0 / 184_756.0).abs() < 1e-12, "{found:?}");
         assert_eq!((found.leans, found.least_p), (Ordering::Greater, found.p));

@@ -288,16 +288,16 @@ mod tests {
         close(rank_sum(&[1.0; 5], &[1.0; 5]).expect("samples").p, 1.0);
     }
 
-    /// Of a thousand equal pairs of samples at most one in twenty is told apart; a discrete
+    /// Of a thousand equal pairs of samples at most one in twenty is called different; a discrete
     /// test stays below. The bound is three standard deviations above.
     #[test]
-    fn equal_samples_are_told_apart_as_rarely_as_stated() {
+    fn equal_samples_are_called_different_as_rarely_as_stated() {
         let mut noise = Noise::of(11);
-        let told = |test: Option<Test>| test.expect("a sample").p <= 0.05;
-        let sums = (0..1_000).filter(|_| told(rank_sum(&noise.normal(8), &noise.normal(8))));
+        let differs = |test: Option<Test>| test.expect("a sample").p <= 0.05;
+        let sums = (0..1_000).filter(|_| differs(rank_sum(&noise.normal(8), &noise.normal(8))));
         let sums = sums.count();
         let signs = (0..1_000)
-            .filter(|_| told(signed_rank(&noise.normal(12))))
+            .filter(|_| differs(signed_rank(&noise.normal(12))))
             .count();
         for (what, count) in [("rank sum", sums), ("signed rank", signs)] {
             assert!((20..=71).contains(&count), "{what}: {count} of 1,000");

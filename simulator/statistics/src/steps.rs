@@ -59,7 +59,7 @@ fn shuffles(alpha: f64) -> f64 {
 }
 
 /// The steps of a series whose chance is at most `alpha` each; intervals are of `certainty`.
-/// x must rise or stand still. None are told where [`can_tell_steps`] says so.
+/// x must rise or stand still. None are found where [`can_tell_steps`] says so.
 ///
 /// `None` of fewer than eight values, of values that are not finite, or where x stands still.
 pub fn changes(x: &[f64], y: &[f64], alpha: f64, certainty: f64, seed: u64) -> Option<Changes> {
@@ -240,7 +240,7 @@ mod tests {
             .collect()
     }
 
-    /// One hundred series of twenty equal values; five are wrongly told at most, give or take
+    /// One hundred series of twenty equal values; five are wrongly found at most, give or take
     /// three standard deviations.
     #[test]
     fn equal_values_change_as_rarely_as_stated() {
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_and_a_slow_rise_are_told_apart() {
+    fn a_step_and_a_slow_rise_are_distinguished() {
         let mut noise = Noise::of(4);
         for seed in 0..10 {
             let both = |x: f64| 100.0 + 0.8 * x + if x >= 13.0 { 12.0 } else { 0.0 };
