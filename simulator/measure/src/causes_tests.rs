@@ -80,7 +80,7 @@ fn a_removed_leader_was_taken_away() {
 }
 
 #[test]
-fn a_partition_takes_away_whom_it_cuts_off_and_troubles_the_others() {
+fn a_partition_takes_leaders_only_from_the_side_it_cuts_off() {
     let all = ["node-1", "node-2", "node-3", "node-4", "node-5"];
     let partition = |cut_off: &[&str]| {
         let mut script = led_anew(3 * SECOND);

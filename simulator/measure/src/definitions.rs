@@ -178,7 +178,7 @@ node-3               |      applied 41
         ends: "each of them has reported the highest index that any node had committed by then.",
         clipped: "nothing; an upper bound as for members.",
         counts: "every healing of a fault of processes, of an isolation, and of a partition for \
-                 those whom it cut off.",
+                 the nodes that it cut off.",
         drawing: "\
 partition ========== healed
 node-1 (cut off)        |       applied what was committed

@@ -1,4 +1,4 @@
-//! Errors by kind: what clients were told when an operation was not acknowledged.
+//! Counts errors by kind: the answers to operations that were not acknowledged.
 
 use std::collections::BTreeMap;
 

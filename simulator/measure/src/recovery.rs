@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn those_whom_a_partition_cuts_off_are_none_of_the_members_and_rejoin() {
+    fn nodes_that_a_partition_cut_off_rejoin() {
         let mut script = Script::new();
         script
             .phase(0, Phase::Warmup)

@@ -148,7 +148,7 @@ fn set_loads(history: &History, windows: &mut [ResponseWindow]) {
         let within = |step: &&Step| step.at_us <= from_us && to_us <= step.until_us;
         window.load = steps.iter().find(within).map(|step| {
             let mean = step.level(from_us).midpoint(step.level(to_us));
-            // Rates are told by the hour.
+            // Rates are recorded by the hour.
             let mean = match step.unit {
                 LoadUnit::Users => mean,
                 LoadUnit::PerHour => mean / 3_600,

@@ -46,7 +46,7 @@ fn in_force(spans: &[FaultSpan], at_us: u64) -> String {
     kinds.into_iter().collect::<Vec<_>>().join(", ")
 }
 
-/// A node as far as it has told.
+/// A node as far as it has reported.
 #[derive(Debug)]
 struct Node {
     /// `-` down, `F` follower, `P` asks for a pre-vote, `C` candidate, `L` leader, `S` is given a

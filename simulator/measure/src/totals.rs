@@ -1,6 +1,6 @@
 //! Totals of the services' own: messages, reads, invalidations.
 //!
-//! As clients were told, so a recount from the history gives the same.
+//! As clients received them, so a recount from the history gives the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -176,7 +176,7 @@ fn cache(history: &History, timeline: &Timeline<'_>, misses: &Misses) -> Option<
     (totals.reads > 0).then_some(totals)
 }
 
-/// The key that a write changed under the version that it was told.
+/// The key that a write changed under the version that it returned.
 fn written_key(action: &Action) -> Option<&str> {
     match action {
         Action::Set { key, .. }

@@ -1,7 +1,7 @@
 //! Divides the time of operations among its causes, from what nodes report of their work and
 //! what clients saw of it.
 //!
-//! A node tells sums since its process began, so of every process the last telling counts.
+//! A node reports sums since its process began, so of every process the last report counts.
 //! All is as means over operations, since a process that dies takes its last second with it:
 //!
 //! - *travel*: client's latency less the node's time, that is the way there and back, and
@@ -25,7 +25,7 @@ use super::timeline::{Class, Timeline};
 /// Means over the operations of one service, microseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stages {
-    /// Operations that nodes answered, and told of.
+    /// Operations that nodes answered, and reported.
     pub operations: u64,
     /// Mean latency that clients saw.
     pub total_us: u64,
@@ -55,7 +55,7 @@ impl Stages {
     }
 }
 
-/// Where time went. Empty if no node told of its work.
+/// Where time went. Empty if no node reported its work.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Breakdown {
     pub services: BTreeMap<Service, Stages>,
@@ -103,7 +103,7 @@ pub fn breakdown(timeline: &Timeline<'_>) -> Breakdown {
     }
 }
 
-/// The last telling of every process, added up.
+/// The last report of every process, added up.
 fn total(timeline: &Timeline<'_>) -> Work {
     let mut last: BTreeMap<&str, &Work> = BTreeMap::new();
     let mut total = Work::default();
@@ -187,7 +187,7 @@ impl Shares {
     fn stages(&self, served: &Served, total_us: u64) -> Stages {
         let writes = served.writes.count;
         let operations = writes + served.reads.count;
-        // Means over writes for what is shared out, over all operations for what is told.
+        // Means over writes for what is shared out, over all operations for what is reported.
         let per_write = |us: u64| us.checked_div(writes).unwrap_or(0);
         let over_all = |us: u64| us / operations;
         let committed_us = per_write(served.committed_us);
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_telling_of_each_process_counts_and_stages_add_up() {
+    fn the_last_report_of_each_process_counts_and_stages_add_up() {
         let mut script = Script::new();
         script.phase(0, Phase::Warmup);
         script.gets(0, 1_000_000, 100_000, 14_000);

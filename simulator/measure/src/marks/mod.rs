@@ -6,7 +6,7 @@
 //! say what its seeds exercised and, more important, what they did not.
 //!
 //! A mark is no verdict: meeting one is neither good nor bad. Situations that a history does
-//! not show have no mark; dead-lettering is one, since clients are not told of it.
+//! not show have no mark; dead-lettering is one, since clients do not see it.
 //!
 //! Source: the `sometimes` assertions of deterministic simulation testing, and the coverage
 //! marks (`cov-mark`) of rust-analyzer.

@@ -1,4 +1,4 @@
-//! Queue depth over time, recounted from what clients were told.
+//! Recounts queue depth over time from the answers that clients received.
 //!
 //! A message is in its queue from the answer to its publish until the answer to the ack that
 //! removed it. Where an answer is missing, the rest of the history decides: a publish without
