@@ -47,7 +47,7 @@ pub(crate) fn table(report: &Report) -> Table {
 const FAILED: &[Column<ActionOutcome>] = &columns! { outcome: ActionOutcome;
     text "alert" "alert" &outcome.alert;
     number "spell" "spell" outcome.spell;
-    text "told of" "status" outcome.status.name();
+    text "change" "status" outcome.status.name();
     text "action" "action" &outcome.action;
     text "what failed" "failed" outcome.failed.as_ref();
 };

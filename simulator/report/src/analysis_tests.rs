@@ -32,7 +32,7 @@ fn window(
     }
 }
 
-/// Users from 1 to 60, of whom 25 and more get 500 a second together.
+/// Users from 1 to 60; 25 and more get 500 a second together.
 fn ramp(seed: u64, most: u64) -> Vec<ResponseWindow> {
     let windows = (1..=60).map(|users| {
         let rate = (users * 20).min(most) as f64 * (0.97 + 0.06 * chance_of(seed, users));

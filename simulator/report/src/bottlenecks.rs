@@ -297,7 +297,7 @@ fn backlog(totals: &QueueReport) -> Option<Bottleneck> {
         impact: "messages wait the longer the longer the load lasts".into(),
         cause: "producers publish faster than consumers acknowledge".into(),
         recommendation: "more consumers, larger receives, shorter work on a message; a depth \
-                         limit, if producers can be told to wait"
+                         limit, if producers can wait"
             .into(),
     })
 }

@@ -3,7 +3,7 @@ use squall_history::{NodeEvent, Phase, Served, Timed, Work};
 use squall_measure::measure;
 use squall_measure::testing::Script;
 
-/// A hundred writes of 30 ms each, of which a node told where their time went.
+/// A hundred writes of 30 ms each, for which a node reported where their time went.
 fn run(work: Work) -> Measures {
     let mut script = Script::new();
     script.phase(0, Phase::Warmup).phase(1_000, Phase::Chaos);

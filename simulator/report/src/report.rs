@@ -165,7 +165,7 @@ pub struct Sim {
     pub alert_actions: Vec<ActionOutcome>,
 }
 
-/// The machine that the program ran on, as far as it told.
+/// The machine that the program ran on, as far as it is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Machine {
     pub processor: String,

@@ -72,7 +72,7 @@ pub struct Plot {
     pub choice: Option<(&'static str, String)>,
 }
 
-/// What the script is told of a graph.
+/// The data of a graph for the script.
 #[derive(Debug, Serialize)]
 pub struct PlotData<'a> {
     id: &'a str,

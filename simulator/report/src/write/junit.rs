@@ -1,7 +1,7 @@
 //! Cases as JUnit XML, which CI servers read.
 //!
 //! A violation, a missed objective, a regression and a seed with two histories are `failure`s
-//! of a type of their own; what could not be told is an `error`; what was not judged is
+//! of a type of their own; what is inconclusive is an `error`; what was not judged is
 //! `skipped`, with its reason. No times and no ids, so that a seed's file is the same
 //! wherever it is made. Elements and attributes are those of Jenkins' `junit-10.xsd`, which
 //! other servers read as well.
@@ -95,7 +95,7 @@ fn write_found(xml: &mut Xml, found: &Finding) -> io::Result<()> {
     Ok(())
 }
 
-/// How many cases there are, and how many failed, could not be told, or were not judged.
+/// How many cases there are, and how many failed, were inconclusive, or were not judged.
 fn counts<'a>(cases: impl IntoIterator<Item = &'a Case>) -> [usize; 4] {
     let mut counts = [0; 4];
     for case in cases {
