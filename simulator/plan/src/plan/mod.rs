@@ -67,7 +67,7 @@ pub struct Plan {
     pub faults: Vec<PlannedFault>,
     /// What the run must achieve.
     pub objectives: Vec<Objective>,
-    /// What somebody is told of meanwhile.
+    /// The conditions that notify somebody meanwhile.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alerts: Vec<Alert>,
     /// Properties or checks that the run must have judged to count.
@@ -232,7 +232,7 @@ pub enum WorkloadKind {
     Own(OwnWorkload),
 }
 
-/// Clients of a service that does not ship with Squall, and what they are told.
+/// Clients of a service that does not ship with Squall, and their parameters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OwnWorkload {
     pub name: Service,

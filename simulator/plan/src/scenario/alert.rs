@@ -1,4 +1,4 @@
-//! `[[alert]]`: what somebody is told of while a run works.
+//! Parses `[[alert]]`: conditions that notify somebody while a run works.
 //!
 //! A figure by its name in reports, a limit in the figure's own unit, for how long it must be
 //! broken, and what is done at each begin and end. An alert changes no verdict.
@@ -161,7 +161,7 @@ impl AlertTable {
     }
 }
 
-/// That every alert can begin, and be told from the others.
+/// Checks that every alert can begin, and has a name of its own.
 pub(super) fn check(alerts: &[Spanned<AlertTable>], asked: &[Service]) -> Checked {
     if let Some(extra) = alerts.get(MOST_ALERTS) {
         return problem(extra.span(), format!("more than {MOST_ALERTS} alerts"));
