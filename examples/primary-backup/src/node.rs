@@ -246,7 +246,7 @@ impl Node {
         let version = self.store.borrow().last + 1;
         let copy = format!("copy {} {version} {key} {value}", self.view.get());
         if self.early_ack {
-            // The mistake: whoever asked is told before anybody else knows.
+            // The mistake: the client is answered before any backup has the value.
             let node = self.clone();
             SimWorld::spawn(async move { node.replicate(copy).await });
         } else {

@@ -120,9 +120,9 @@ impl fmt::Display for Party {
 pub struct Message {
     /// In order of sending, from 1; unique in the run.
     pub number: u64,
-    /// Who sent it.
+    /// Its sender.
     pub from: Party,
-    /// Whom it was sent to.
+    /// Its receiver.
     pub to: Party,
     /// When its last byte left.
     pub sent_us: i64,

@@ -1,9 +1,9 @@
-//! What the event loop does, step by step, for whoever compares two runs of a seed: which task
-//! is polled, whom it wakes, what it draws and writes, and what others note in between.
+//! Reports each step of the event loop, so that two runs of a seed can be compared: which task
+//! is polled, which it wakes, what it draws and writes, and what others note in between.
 //!
 //! Two runs of a seed make the same steps. Where they do not, the first step that differs is at
 //! most a poll away from what is not deterministic, while the first event of the history that
-//! differs may come seconds later. Telling changes nothing in a run; without a listener each step
+//! differs may come seconds later. Reporting changes nothing in a run; without a listener each step
 //! costs a look at a flag.
 
 use std::cell::{Cell, RefCell};
@@ -66,14 +66,14 @@ thread_local! {
     static LISTENER: RefCell<Option<Listener>> = const { RefCell::new(None) };
 }
 
-/// Has `listener` told of every step of the simulations of this thread from now on; `None`:
-/// nobody is.
+/// Calls `listener` with every step of the simulations of this thread from now on; `None`:
+/// ends that.
 pub fn listen(listener: Option<Listener>) {
     IS_ON.set(listener.is_some());
     LISTENER.set(listener);
 }
 
-/// Whether anybody is told.
+/// Whether there is a listener.
 #[inline]
 pub fn is_on() -> bool {
     IS_ON.get()

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Whom a fault is for. In a list every target stands for nodes of its own: `follower`
+/// The node that a fault acts on. In a list every target stands for nodes of its own: `follower`
 /// twice is two different followers. Written `node-3`, `leader`, and so on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

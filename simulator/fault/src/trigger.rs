@@ -14,7 +14,7 @@ pub enum Trigger {
     Snapshot,
     /// A configuration comes into force, the joint one of a change included.
     Membership,
-    /// A client has just been told that its write is done.
+    /// A write of a client has just been acknowledged.
     Acknowledgement,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A history is a sequence of [`Event`]s in the order of the clock of record (virtual time
 //! in a simulation, the controller's clock on containers). It holds what clients asked and
-//! were told, what was done to the cluster, and what the nodes said about themselves. It
+//! received, what was done to the cluster, and what the nodes said about themselves. It
 //! knows no backend, so both worlds are judged by the same code, and a stored history can
 //! be judged again. Stored as JSON lines, one event a line ([`jsonl`]).
 //!

@@ -134,7 +134,7 @@ const REFUSALS: [&str; 18] = [
 ];
 
 impl Outcome {
-    /// Whether the client was told that the operation took effect or was answered.
+    /// Whether the operation was acknowledged, or answered.
     pub fn is_acknowledged(&self) -> bool {
         !matches!(self, Outcome::Failed { .. } | Outcome::Unknown { .. })
     }
@@ -148,7 +148,7 @@ impl Outcome {
         }
     }
 
-    /// Of an operation of several attempts none of which told what became of it, the last of
+    /// Of an operation of several attempts none of which showed what became of it, the last of
     /// which ended with `last`.
     pub fn given_up(last: &Outcome) -> Self {
         let why = match last {

@@ -15,10 +15,10 @@ pub struct Recorder {
     observers: Vec<Observer>,
 }
 
-/// Told about every event as it is recorded.
+/// Receives every event as it is recorded.
 pub type Watcher = Rc<dyn Fn(&EventKind)>;
 
-/// What observers are told.
+/// What observers receive.
 #[derive(Debug, Clone, Copy)]
 pub enum Seen<'a> {
     /// What goes into the history, with its time.
@@ -27,7 +27,7 @@ pub enum Seen<'a> {
     Sample(&'a ResourceSample),
 }
 
-/// Told about every event, and every look at a node, from outside of the run: whoever shows a
+/// Receives every event, and every look at a node, from outside of the run, to show a
 /// run while it works. Nothing flows back, so that a run that is looked at is the run that is
 /// not.
 pub type Observer = Rc<dyn Fn(Seen<'_>)>;
@@ -78,7 +78,7 @@ impl Recorder {
         (self.now_us)()
     }
 
-    /// Sets who is told about events from now on; the watcher must not record any itself.
+    /// Sets what receives events from now on; the watcher must not record any itself.
     pub fn watch(&self, watcher: Option<Watcher>) {
         *self.watcher.borrow_mut() = watcher;
     }

@@ -1,4 +1,4 @@
-//! Alerts: what somebody wants to be told of while a run works.
+//! Alerts: conditions that somebody wants to be notified of while a run works.
 //!
 //! An alert watches a figure of the one vocabulary ([`Metric`]). It begins when the figure has
 //! been beyond its limit for long enough, and ends when it is back within a limit that may be
@@ -137,7 +137,7 @@ pub enum AlertStatus {
 }
 
 impl AlertStatus {
-    /// As actions are told.
+    /// As notices to actions name it.
     pub fn name(self) -> &'static str {
         match self {
             AlertStatus::Begun => "begun",

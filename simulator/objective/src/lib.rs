@@ -1,4 +1,4 @@
-//! Limits that a run must keep ([`objective`]), limits that somebody is told of as a run works
+//! Limits that a run must keep ([`objective`]), limits that notify somebody as a run works
 //! ([`alert`]), numbers that print alike everywhere ([`fixed`]), and figures of earlier runs to
 //! compare with ([`baseline`]).
 

@@ -114,7 +114,7 @@ impl Near {
         self.filling = Some(Fill {
             key: key.into(),
             invalidated: 0,
-            // What changed before the first stream began will not be told.
+            // What changed before the first stream began will not be pushed.
             is_flushed: self.position == 0,
         });
     }

@@ -114,7 +114,7 @@ impl Cluster {
         let failed = async {
             self.common.failed.notified().await;
             let failure = self.common.failure.borrow_mut().take();
-            failure.expect("a failure is told before it rings")
+            failure.expect("a failure is stored before it notifies")
         };
         match select(pin!(work), pin!(failed)).await {
             Either::Left((result, _)) => result,

@@ -152,7 +152,7 @@ mod tests {
             joint: true,
         });
         node.forget_life();
-        let (index, now) = node.configuration().expect("it was told");
+        let (index, now) = node.configuration().expect("it was reported");
         assert_eq!(index, 7);
         assert_eq!(now.voters, [0, 2].into());
         assert_eq!(now.learners, [5].into());

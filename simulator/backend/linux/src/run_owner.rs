@@ -25,7 +25,7 @@ pub enum Life {
     Alive,
     /// It has ended.
     Dead,
-    /// It cannot be told from here.
+    /// It cannot be known from here.
     Unknown,
 }
 

@@ -425,7 +425,7 @@ impl Cluster {
                 return;
             }
             if done.get() {
-                // It said so itself; what is left of it goes quietly.
+                // It said so itself; what is left of it ends without a report.
                 self.end_process(node);
             }
         }

@@ -13,14 +13,14 @@ use super::disk::SimDisk;
 use super::stream::SimStream;
 use squall_engine::executor::{self, HostId, Sleep};
 
-/// Who is told about events of nodes.
+/// Receives events of nodes.
 pub type EventSink = Rc<dyn Fn(HostId, NodeEvent)>;
 
 thread_local! {
     static SINK: RefCell<Option<EventSink>> = const { RefCell::new(None) };
 }
 
-/// Sets who is told about events of nodes on this thread.
+/// Sets what receives events of nodes on this thread.
 pub fn set_event_sink(sink: Option<EventSink>) {
     SINK.with_borrow_mut(|slot| *slot = sink);
 }
