@@ -72,7 +72,7 @@ pub struct Context {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct AlertLog {
     pub alerts: Vec<AlertReport>,
-    /// What became of their actions, in the order in which they were told.
+    /// What became of their actions, in the order in which they were notified.
     pub actions: Vec<ActionOutcome>,
 }
 
@@ -148,7 +148,7 @@ pub fn run_watched(
     let began = Began::now();
     let run = backend.run(&plan);
     let wall = began.wall();
-    // Whoever was told that an alert began is told that it ended, whatever ended the run.
+    // Every notice that an alert began is followed by one that it ended, whatever ended the run.
     let log = ended();
     let run = run?;
     if let Some(log) = log {

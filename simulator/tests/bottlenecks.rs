@@ -35,7 +35,7 @@ think = "20ms"
     let report = judged.report;
     assert!(
         report.stages_us.contains_key("cache"),
-        "nodes told of their work"
+        "nodes reported their work"
     );
     report
 }

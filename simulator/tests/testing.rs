@@ -293,7 +293,7 @@ fn a_red_test_names_the_step_that_a_planted_bug_leaves_out() {
         assert!(output.contains(step), "{output}");
         let again = format!("reproduce: SQUALL_PLANTED={id} SQUALL_SEED=1 cargo test {test}");
         assert!(output.contains(&again), "{output}");
-        // The commands know of the bug without being told.
+        // The commands know of the bug by themselves.
         let explained = Command::new(env!("CARGO_BIN_EXE_squall"))
             .arg("explain")
             .arg(runs.path().join(format!("{test}-1")))

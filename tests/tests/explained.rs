@@ -54,7 +54,7 @@ const SESSIONS_AND_LOCKS: Steps = &[
         &[&[
             "`expire sessions 8, 9`",
             "it ends session 8, and with that its place in the line of lock-0",
-            "node-1, node-2 and node-3 told the waiter",
+            "node-1, node-2 and node-3 answered the waiter",
             "granted with token",
         ]],
     ),

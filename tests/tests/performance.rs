@@ -1,4 +1,4 @@
-//! A build that got slower is told from one that did not.
+//! Distinguishes a build that got slower from one that did not.
 //!
 //! The planted bug MP-01 breaks no promise; it holds every write back for five milliseconds.
 //! Checks cannot see that. A baseline of an unchanged build must: by the figures that grew, by
@@ -201,7 +201,7 @@ static CLEAN: LazyLock<Vec<SeedResult>> =
     LazyLock::new(|| (11..=34).map(|seed| short_run(seed, None)).collect());
 
 #[test]
-fn a_slower_build_is_told_apart_over_ten_seeds_and_by_how_much() {
+fn a_slower_build_is_found_over_ten_seeds_and_by_how_much() {
     let clean = &CLEAN[..10];
     let slow = (41..=50).map(|seed| short_run(seed, Some(Bug::SlowWrites)));
     let slow: Vec<SeedResult> = slow.collect();
@@ -248,11 +248,11 @@ fn a_slower_build_is_told_apart_over_ten_seeds_and_by_how_much() {
     assert!(better.contains(&"latency.cache.set.p50"), "{better:?}");
 }
 
-/// With a certainty of 95 %, one pair of equal builds in twenty may be told apart; Holm's
+/// With a certainty of 95 %, one pair of equal builds in twenty may be called different; Holm's
 /// correction takes figures for strangers to each other, so fewer are. Ten seeds a side, of two
 /// dozen. `SQUALL_AB_PAIRS=50` plays twenty seeds for each pair, which takes minutes.
 #[test]
-fn a_build_against_itself_is_told_apart_as_rarely_as_stated() {
+fn a_build_against_itself_is_called_different_as_rarely_as_stated() {
     let asked = std::env::var("SQUALL_AB_PAIRS").ok();
     let asked: Option<u64> = asked.map(|text| text.parse().expect("a number of pairs"));
     let pairs: Vec<Vec<SeedResult>> = match asked {
@@ -287,7 +287,7 @@ fn a_build_against_itself_is_told_apart_as_rarely_as_stated() {
             orders.into_iter().map(split).collect()
         }
     };
-    let told: Vec<String> = pairs
+    let different: Vec<String> = pairs
         .iter()
         .map(|runs| two_versions(&runs[..10], &runs[10..]))
         .filter(|ab| {
@@ -299,16 +299,16 @@ fn a_build_against_itself_is_told_apart_as_rarely_as_stated() {
         .map(|ab| ab.reason)
         .collect();
     println!(
-        "{} of {} pairs told apart: {told:?}",
-        told.len(),
+        "{} of {} pairs called different: {different:?}",
+        different.len(),
         pairs.len()
     );
-    // Of a dozen, one; the chance of more is one in ten even if one in twenty is told apart.
+    // Of a dozen, one; the chance of more is one in ten even if one in twenty is called different.
     let most = (pairs.len() / 20).max(1);
     assert!(
-        told.len() <= most,
-        "{} of {}: {told:?}",
-        told.len(),
+        different.len() <= most,
+        "{} of {}: {different:?}",
+        different.len(),
         pairs.len()
     );
 }

@@ -87,7 +87,7 @@ must_be_caught! {
     mc_18_a_read_index_is_not_awaited: ReadIndexNotAwaited;
     mc_19_a_value_is_read_before_its_leader_is_sure: ReadBeforeConfirmed;
     mc_20_a_deadline_follows_a_wall_clock: DeadlineFromWallClock;
-    mc_21_a_lifetime_ends_unheard: ExpiryNotTold;
+    mc_21_a_lifetime_ends_unheard: ExpiryNotPushed;
     mc_22_keys_are_read_apart: KeysReadApart;
     mc_23_one_key_too_many: EvictedBeforeInsert;
     mc_24_a_value_is_given_before_it_is_popped: PopUnconfirmed;

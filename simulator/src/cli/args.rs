@@ -194,7 +194,7 @@ Examples:
   squall check runs/leader-kill-7 --model lock
 
 With --model, only that model is judged: exit code 0 if the history is right, 1 if it is not,
-3 if that cannot be told (the search reached a bound), 64 if the file is no history.
+3 if that is unknown (the search reached a bound), 64 if the file is no history.
 Formats and models are described in docs/checks.md.";
 
 #[derive(Debug, ClapArgs)]

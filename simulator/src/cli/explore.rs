@@ -131,7 +131,7 @@ pub(super) fn explore(args: &ExploreArgs) -> Result<u8, Failure> {
         ended = search.round();
     }
     search.progress_bar.finish();
-    // What was found is told, whatever ended the search.
+    // What was found is printed, whatever ended the search.
     if search.runs > 0 {
         print(&search.summary());
     }

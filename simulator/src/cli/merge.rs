@@ -126,7 +126,7 @@ fn make_room(out: &Path) -> Result<(), Failure> {
 fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
     let at = |e| Failure::at(from, &e);
     if !from.is_dir() {
-        // Its shard was told to keep fewer.
+        // Its shard kept fewer, as its options say.
         return Ok(());
     }
     fs::create_dir_all(to).map_err(at)?;

@@ -377,7 +377,7 @@ fn is_failing_so(result: &SeedResult, wanted: &Option<(Ending, Cause)>) -> bool 
 }
 
 fn operations(result: &SeedResult) -> u64 {
-    // A crash leaves nothing to count, so its candidates are told apart by their text only.
+    // A crash leaves nothing to count, so its candidates differ by their text only.
     result.run.as_ref().map_or(0, |run| run.operations.invoked)
 }
 

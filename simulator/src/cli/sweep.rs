@@ -254,7 +254,7 @@ struct Sweep<'a> {
     spec: &'a Spec,
     store: Store,
     progress_bar: WorkBar,
-    /// Causes that were told already.
+    /// Causes that were printed already.
     announced: BTreeSet<Cause>,
     /// With `--verify`, the run of a seed whose other run is still out.
     halves: BTreeMap<Task, SeedResult>,

@@ -1,4 +1,4 @@
-//! What the dashboard is told of a sweep.
+//! Sends the progress of a sweep to the dashboard.
 
 use std::time::Duration;
 

@@ -15,7 +15,7 @@ Examples:
   squall trace runs/failure-recovery-1 --from 5s --to 6s --node node-3 | grep vote
   squall trace runs/failure-recovery-1 --format perfetto --out trace.json
 
-The run is made again and must turn out as it did; then the whole of it can be told. Without
+The run is made again and must turn out as it did; then the whole of it can be shown. Without
 --around, --from and --to that is the whole run. Perfetto is at https://ui.perfetto.dev.
 docs/traces.md describes every form.";
 

@@ -55,7 +55,7 @@ pub struct TrendArgs {
     /// Write a web page with graphs to this file as well.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
-    /// End with 2 if a figure got worse, and with 3 if that cannot be told.
+    /// End with 2 if a figure got worse, and with 3 if that is unknown.
     #[arg(long)]
     pub check: bool,
 }

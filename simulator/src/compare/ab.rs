@@ -354,15 +354,15 @@ impl Values<'_> {
         let ((p, leans), (difference, interval)) = match pairs {
             Some(pairs) => {
                 // Pairs that are all equal leave nothing to rank.
-                let told = signed_rank(&pairs);
-                let told = told.map_or((1.0, Ordering::Equal), |test| (test.p, test.leans));
-                (told, median_of_differences(&pairs, asked.share(), SEED)?)
+                let rank = signed_rank(&pairs);
+                let rank = rank.map_or((1.0, Ordering::Equal), |test| (test.p, test.leans));
+                (rank, median_of_differences(&pairs, asked.share(), SEED)?)
             }
             None => {
                 let (a, b) = (floats(&self.a), floats(&self.b));
-                let told = rank_sum(&a, &b)?;
+                let rank = rank_sum(&a, &b)?;
                 (
-                    (told.p, told.leans),
+                    (rank.p, rank.leans),
                     difference_of_medians(&a, &b, asked.share(), SEED)?,
                 )
             }
@@ -503,7 +503,7 @@ fn verdict(ab: &Ab, could_tell: bool) -> (Verdict, String) {
         .map(Count::said)
         .chain(ab.rows(Standing::Worse).map(|(_, row)| said(row)))
         .collect();
-    let untold: Vec<String> = ab
+    let inconclusive: Vec<String> = ab
         .different()
         .filter(|count| matches!(count.what, Counted::Figure(_)))
         .chain(more_often(ab, Ending::Inconclusive, true))
@@ -518,10 +518,10 @@ fn verdict(ab: &Ab, could_tell: bool) -> (Verdict, String) {
         format!("{}{more}, with a certainty of {certainty}", found[0])
     };
     match worse.as_slice() {
-        [] if !untold.is_empty() => {
+        [] if !inconclusive.is_empty() => {
             let reason = format!(
                 "what is not there cannot be compared: {}",
-                first_of(&untold)
+                first_of(&inconclusive)
             );
             (Verdict::Inconclusive, reason)
         }
@@ -530,7 +530,7 @@ fn verdict(ab: &Ab, could_tell: bool) -> (Verdict, String) {
                 0 => "no figure has three runs or more on both sides".to_owned(),
                 figures => format!(
                     "too few runs: with {figures} figures, no difference between so few could be \
-                     told from chance with a certainty of {certainty}"
+                     distinguished from chance with a certainty of {certainty}"
                 ),
             };
             (Verdict::Inconclusive, reason)

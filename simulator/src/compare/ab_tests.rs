@@ -1,4 +1,4 @@
-//! Two versions made by hand: what is told apart, what is not, and what cannot be told.
+//! Tests the comparison of two versions made by hand: different, equal, and inconclusive.
 
 use super::ab::{Ab, Certainty, Standing, Test, Verdict, judge};
 use super::ab_render::{html, markdown, text};
@@ -236,7 +236,7 @@ fn what_is_worse_at_the_same_median_is_worse() {
 }
 
 #[test]
-fn endings_that_are_more_frequent_are_told() {
+fn more_frequent_endings_are_reported() {
     let ended = |path, ending: Ending, often: u64| {
         let runs = (1..13).map(|seed| {
             let ending = if seed <= often { ending } else { Ending::Pass };

@@ -2,7 +2,7 @@
 //! it implies.
 //!
 //! What it implies, a small model says that is written from what commands promise ([`model`]).
-//! Of a node only the first such entry is told of: whatever comes after may follow from it. A
+//! Of a node only the first such entry is shown: whatever comes after may follow from it. A
 //! node that holds another entry at an index than the rest is not compared from there on.
 //!
 //! [`model`]: super::model
@@ -20,7 +20,7 @@ use super::otherwise::{Deviation, reply_words};
 use super::sentence::Sentence;
 use crate::backends::trace::{AppliedEntry, time};
 
-/// Entries that are told of.
+/// Entries that are shown.
 const MOST: usize = 2;
 /// Entries of the log that a sentence refers to and that are shown beneath it.
 const MOST_SHOWN: usize = 8;
@@ -51,12 +51,15 @@ pub(super) fn sentences(case: &Case) -> Vec<Sentence> {
         wrong.all(|found| found.life.is_from_snapshot)
     };
     let mut seen = false;
-    let told = found.iter().filter(|found| {
+    let shown = found.iter().filter(|found| {
         let is_again = seen && is_from_snapshot(found);
         seen |= is_from_snapshot(found);
         !is_again
     });
-    told.take(MOST).map(|found| sentence(case, found)).collect()
+    shown
+        .take(MOST)
+        .map(|found| sentence(case, found))
+        .collect()
 }
 
 /// By index, what nodes made of the entries at which one of them went wrong first.

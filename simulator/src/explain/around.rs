@@ -6,7 +6,7 @@ use crate::backends::Role;
 use crate::backends::trace::time;
 use crate::trace::RoleSpan;
 
-/// Changes of leadership and faults that are told of.
+/// Changes of leadership and faults that are shown.
 const MOST: usize = 8;
 
 pub(super) fn sentences(case: &Case) -> Vec<Sentence> {

@@ -16,7 +16,7 @@ use crate::report::Report;
 use crate::trace::around::cited_operations;
 use crate::trace::{FaultSpan, RoleSpan, Trace, faults, lines, roles, words};
 
-/// Operations that are told of, of those that a check shows.
+/// Operations that are explained, of those that a check shows.
 const MOST_OPERATIONS: usize = 4;
 
 /// What the plan says of the cluster.

@@ -88,7 +88,7 @@ fn no_entry_of_its_own(
             _ => None,
         });
     let first = commits.min();
-    // In the same instant, who was first cannot be told.
+    // In the same instant, which was first is unknown.
     let is_late = first.is_none_or(|at_us| at_us > answer.sent_us);
     is_late.then(|| {
         let when = match first {
@@ -187,7 +187,7 @@ fn unconfirmed_write(
                 vec![case.line_of(call), case.line_of(answer)],
             )
         });
-        // Of what has no value of its own, it cannot be told which entry it is.
+        // A write without a value of its own cannot be matched to an entry.
         let again = unsent
             .as_ref()
             .and_then(|_| asked_before(case, node, operation, call));
@@ -199,7 +199,7 @@ fn unconfirmed_write(
     let confirmed = case.confirmed_by(node, (case.first_sent_us(entry), answer.sent_us), has_it);
     let needed = case.others_needed();
     let mut sentences = Vec::new();
-    if confirmed.len() < needed && !was_told(case, node, entry, answer.sent_us) {
+    if confirmed.len() < needed && !knew_committed(case, node, entry, answer.sent_us) {
         sentences.push(Sentence::new(
             format!(
                 "When {node} acknowledged op {}, {} of the {needed} other nodes that make a \
@@ -246,8 +246,8 @@ fn asked_before(
     })
 }
 
-/// Whether another node, which led by then, had told it that the entry is committed.
-fn was_told(case: &Case, node: &str, entry: u64, until_us: i64) -> bool {
+/// Whether another node, which led by then, had sent it that the entry is committed.
+fn knew_committed(case: &Case, node: &str, entry: u64, until_us: i64) -> bool {
     let mut messages = case.messages_since(entry, until_us);
     messages.any(|message| {
         commit(message).is_some_and(|commit| commit >= entry)

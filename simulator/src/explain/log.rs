@@ -10,7 +10,7 @@ use crate::backends::trace::{Message, time};
 use crate::history::{Action, Operation, Outcome};
 use crate::report;
 
-/// Keys and sessions that are told of.
+/// Keys and sessions that are shown.
 const MOST_SUBJECTS: usize = 4;
 /// Entries of each that are shown: the last ones.
 const MOST_ENTRIES: usize = 8;
@@ -25,8 +25,8 @@ pub(super) fn sentences(case: &Case) -> Vec<Sentence> {
     let mut sentences = overwritten(case, &sent);
     sentences.extend(expired(case, &sent));
     let subjects = subjects(&case.operations);
-    let told = subjects.iter().take(MOST_SUBJECTS);
-    sentences.extend(told.filter_map(|subject| entries_about(case, &sent, subject)));
+    let shown = subjects.iter().take(MOST_SUBJECTS);
+    sentences.extend(shown.filter_map(|subject| entries_about(case, &sent, subject)));
     sentences
 }
 
@@ -244,8 +244,9 @@ fn expired(case: &Case, sent: &FirstSent) -> Vec<Sentence> {
         .collect();
     sessions.sort_unstable();
     sessions.dedup();
-    let told = sessions.into_iter().take(MOST_SUBJECTS);
-    told.filter_map(|session| expired_early(case, sent, session))
+    let shown = sessions.into_iter().take(MOST_SUBJECTS);
+    shown
+        .filter_map(|session| expired_early(case, sent, session))
         .collect()
 }
 

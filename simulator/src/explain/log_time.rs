@@ -22,14 +22,14 @@ pub(super) fn sentences(case: &Case) -> Vec<Sentence> {
         .map(|span| (span.node, span.term))
         .collect();
     leaders.dedup();
-    let told = leaders.iter().find_map(|(node, term)| {
+    let sentence = leaders.iter().find_map(|(node, term)| {
         let gap = longest_gap(case, node, *term)?;
         if gap.to_us - gap.from_us < 2 * lease_us {
             return None;
         }
         went_on(case, node, *term, &gap, lease_us)
     });
-    told.into_iter().collect()
+    sentence.into_iter().collect()
 }
 
 /// A stretch in which nothing was sent that a majority answered.

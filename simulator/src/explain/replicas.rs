@@ -49,7 +49,7 @@ pub(super) fn sentences(case: &Case) -> Vec<Sentence> {
     if let Some(states) = &states {
         let before = match states.agreed {
             Some(index) => {
-                format!("; up to entry {index} their states were the same whenever both were told")
+                format!("; up to entry {index} their states were the same whenever both were seen")
             }
             None => String::new(),
         };

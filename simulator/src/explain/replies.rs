@@ -310,7 +310,7 @@ fn publish(
     ))
 }
 
-/// What those are told who wait.
+/// Compares the answers to waiters.
 pub(super) fn wake_deviation(model: &Model, implied: &[Wake], entry: &AppliedEntry) -> Deviation {
     let missing = implied.iter().find(|wake| !entry.wakes.contains(wake));
     let extra = entry.wakes.iter().find(|wake| !implied.contains(wake));
@@ -331,16 +331,16 @@ pub(super) fn wake_deviation(model: &Model, implied: &[Wake], entry: &AppliedEnt
             Left::Granted => format!("with it session {session} is granted {name}, as the next"),
             Left::Cancelled => format!("with it session {session} waits for {name} no more"),
         };
-        let told = match extra {
+        let actual = match extra {
             Some(extra) => format!(
-                "told the waiter of entry {}: {}",
+                "answered the waiter of entry {}: {}",
                 extra.waiter,
                 reply_words(&extra.reply)
             ),
             None => "did nothing of that".into(),
         };
-        let told = told + &dead_head(model, name, entry);
-        return Deviation::new(implied, told, [wake.waiter].into_iter().chain(ended));
+        let actual = actual + &dead_head(model, name, entry);
+        return Deviation::new(implied, actual, [wake.waiter].into_iter().chain(ended));
     }
     match extra {
         Some(extra) => Deviation::new(
@@ -348,7 +348,7 @@ pub(super) fn wake_deviation(model: &Model, implied: &[Wake], entry: &AppliedEnt
                 "nothing ends the wait that began with entry {}",
                 extra.waiter
             ),
-            format!("told its session: {}", reply_words(&extra.reply)),
+            format!("answered its session: {}", reply_words(&extra.reply)),
             [extra.waiter],
         ),
         None => Deviation::new(

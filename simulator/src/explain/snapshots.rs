@@ -21,7 +21,7 @@ pub(super) fn sentences(case: &Case) -> Vec<Sentence> {
     let copies = &case.trace.traced.copies;
     let restored = copies.iter().filter(|copy| copy.restored_upto.is_some());
     let mut sentences: Vec<Sentence> = Vec::new();
-    let mut told: Vec<Vec<Lacking>> = Vec::new();
+    let mut shown: Vec<Vec<Lacking>> = Vec::new();
     for copy in restored {
         if sentences.len() == MOST {
             break;
@@ -31,10 +31,10 @@ pub(super) fn sentences(case: &Case) -> Vec<Sentence> {
             continue;
         }
         if let Some((written, lacking)) = lacking(case, copy)
-            && !told.contains(&lacking)
+            && !shown.contains(&lacking)
         {
             sentences.push(lacks(copy, written, &lacking));
-            told.push(lacking);
+            shown.push(lacking);
         }
     }
     sentences

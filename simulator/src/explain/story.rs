@@ -11,7 +11,7 @@ use crate::check::words::outcome;
 use crate::history::Operation;
 use crate::trace::{FaultSpan, RoleSpan, words};
 
-/// Attempts of an operation that are told of.
+/// Attempts of an operation that are shown.
 const MOST_ATTEMPTS: usize = 6;
 
 pub(super) fn sentences(case: &Case) -> Vec<Sentence> {
@@ -21,8 +21,9 @@ pub(super) fn sentences(case: &Case) -> Vec<Sentence> {
             Vec::new(),
         )];
     }
-    let told = case.operations.iter();
-    told.flat_map(|operation| of_operation(case, operation))
+    let operations = case.operations.iter();
+    operations
+        .flat_map(|operation| of_operation(case, operation))
         .collect()
 }
 
@@ -128,14 +129,14 @@ fn superseded(
         return None;
     }
     let since_us = answer.sent_us - latest.from_us as i64;
-    let told = match role.map(|role| role.role) {
+    let unaware = match role.map(|role| role.role) {
         Some(Role::Leader) => "and took itself for the leader all the same",
         _ => "and did not know of it",
     };
     Some(Sentence::new(
         format!(
             "When {node} answered, {} had led the later term {} for {}; {node} was in term \
-             {own_term}, {told}.",
+             {own_term}, {unaware}.",
             latest.node,
             latest.term,
             crate::report::duration(since_us.max(0) as u64)

@@ -6,7 +6,7 @@ use super::case::Case;
 use super::sentence::Sentence;
 use crate::backends::trace::{Content, Message, Party, time};
 
-/// Streams that are told of, and entries beneath each.
+/// Streams that are shown, and entries beneath each.
 const MOST: usize = 2;
 const MOST_ENTRIES: usize = 8;
 
@@ -98,9 +98,9 @@ fn gap(case: &Case, call: &Message, from: u64) -> Option<Sentence> {
     let lines = lines.map(|(index, keys)| format!("entry {index} changed {keys}"));
     Some(Sentence::new(
         format!(
-            "{} asked {} at {} for all that had changed since entry {from}, and was told at {} that \
+            "{} asked {} at {} for all that had changed since entry {from}, and heard at {} that \
              it has everything up to entry {upto}; of entry {first}, which changed {keys},{others} \
-             nothing was said, nor was it told to forget its copies.",
+             it received nothing, nor did it receive a flush.",
             client(case, call),
             call.to,
             time(call.sent_us),

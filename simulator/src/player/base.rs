@@ -8,7 +8,7 @@ use crate::report::html::player::Player;
 use crate::report::{Ms, duration};
 use crate::trace::{end_us, roles, words};
 
-/// Events of nodes that are told; how many more there were is said.
+/// Events of nodes that are shown; how many more there were is said.
 const MOST_EVENTS: usize = 10_000;
 
 /// The player without operations and messages.

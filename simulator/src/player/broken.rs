@@ -11,9 +11,9 @@ use crate::report::html::player::{Answer, Violation};
 use crate::report::{CheckResult, Verdict};
 use crate::trace::around::{cited, cited_operations};
 
-/// Operations of a check that are told of: as many as are explained.
+/// Operations of a check that are shown: as many as are explained.
 const MOST_OPERATIONS: usize = 4;
-/// Sentences of an explanation that are told.
+/// Sentences of an explanation that are shown.
 const MOST_STEPS: usize = 6;
 
 pub(super) fn violations(seen: &Recording) -> Vec<Violation> {

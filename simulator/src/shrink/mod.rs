@@ -45,7 +45,7 @@ pub trait Oracle {
     /// [`Over`] to end the search with the best so far.
     fn first_failing(&mut self, scenario: &str, seeds: &[u64]) -> Result<Option<Failing>, Over>;
 
-    /// Is told of every step forward.
+    /// Receives every step forward.
     fn found(&mut self, best: &Shrunk);
 }
 

@@ -1,6 +1,6 @@
 //! Causes: what makes two failures the same.
 //!
-//! A thousand failing seeds are rarely a thousand bugs. A failure is told apart by the
+//! A thousand failing seeds are rarely a thousand bugs. A failure is identified by the
 //! property that was broken and by the kind of evidence: the check's own sentence without
 //! its names and numbers, which belong to the seed. Grouping, keeping of run directories and
 //! shrinking all ask this one question.

@@ -68,7 +68,7 @@ pub struct Limits {
 
 /// Runs `work`, `jobs` processes at a time, each within its limits.
 ///
-/// `go` is asked many times a second; `done` is told of every process as it ends, on the
+/// `go` is asked many times a second; `done` is called for every process as it ends, on the
 /// calling thread.
 pub fn run<T: Send>(
     jobs: usize,
@@ -269,7 +269,7 @@ pub fn limit_this_process(memory_bytes: u64) -> std::io::Result<()> {
     let reserve_bytes = 4 << 30;
     let space_bytes = memory_bytes.saturating_mul(2).saturating_add(reserve_bytes);
     setrlimit(Resource::As, only(space_bytes))?;
-    // A crash is told by the parent; a core file would only fill the disk.
+    // A crash is reported by the parent; a core file would only fill the disk.
     setrlimit(Resource::Core, only(0))?;
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;

@@ -256,7 +256,7 @@ impl SeedResult {
         serde_json::to_string(self).expect("a result is plain data")
     }
 
-    /// What failures are told apart by; `None` for a pass.
+    /// What identifies the failure; `None` for a pass.
     pub fn cause(&self) -> Option<&Cause> {
         self.causes.first()
     }

@@ -131,7 +131,7 @@ pub struct CheckCount {
 /// How often an objective was met.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ObjectiveCount {
-    /// Runs in which it was met, missed, or could not be told.
+    /// Runs in which it was met, missed, or unknown.
     pub met: u64,
     pub missed: u64,
     pub unknown: u64,

@@ -66,7 +66,7 @@ pub fn figures<'a>(scenarios: impl IntoIterator<Item = &'a ScenarioSummary>) -> 
     Table::of("figures", &columns, &rows.collect::<Vec<_>>())
 }
 
-/// Every objective, or those that were missed or could not be told.
+/// Every objective, or those that were missed or unknown.
 pub fn objectives<'a>(
     scenarios: impl IntoIterator<Item = &'a ScenarioSummary>,
     all: bool,

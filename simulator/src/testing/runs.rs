@@ -312,7 +312,7 @@ fn explanation(simulation: &Simulation, scenario: &Scenario, failed: &Failed) ->
     if failed.judged.is_none() {
         return String::new();
     }
-    // A node that panics this time has told so before.
+    // A node that panics this time has reported it before.
     let again = catch_unwind(AssertUnwindSafe(|| {
         simulation.traced_run(scenario, failed.seed)
     }));

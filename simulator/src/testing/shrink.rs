@@ -73,7 +73,7 @@ impl Failed {
 
 /// Lets panics of this thread go unprinted: hundreds of candidates fail as they should, and
 /// only the last is news.
-fn quietly() {
+fn silence_panics() {
     thread_local! {
         static QUIET: Cell<bool> = const { Cell::new(false) };
     }
@@ -103,7 +103,7 @@ impl<F: Fn(&RunReport) + Sync> Search<'_, F> {
         let (simulation, check) = (self.simulation, self.check);
         let failed = std::thread::scope(|scope| {
             let run = || {
-                quietly();
+                silence_panics();
                 one_seed(simulation, scenario, seed, check)
             };
             scope.spawn(run).join()

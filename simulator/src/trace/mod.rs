@@ -3,7 +3,7 @@
 //!
 //! A [`Trace`] is made of a run that was played with a trace filter ([`crate::backends`]); it
 //! judges nothing. [`around`] says which stretch of the run to look at, [`lines`] prints
-//! lines one can grep, [`diagram`] and [`svg`] draw who said what to whom, [`perfetto`] and
+//! lines one can grep, [`diagram`] and [`svg`] draw who sent what to which party, [`perfetto`] and
 //! [`otlp`] are for viewers.
 
 pub mod around;

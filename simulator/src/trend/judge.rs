@@ -84,7 +84,7 @@ fn judged(group: &Ordered, asked: &Asked, level: Level) -> Group {
         .any(|figure| figure.values.iter().flatten().count() >= LEAST_VALUES);
     if has_enough && !can_tell_steps(level.alpha) {
         warnings.push(
-            "with so many figures and such a certainty no step can be told; a lower --certainty \
+            "with so many figures and such a certainty no step can be shown; a lower --certainty \
              or fewer scenarios at once would do"
                 .into(),
         );

@@ -1,4 +1,4 @@
-//! Alerts of a scenario: what is told of them, and what the report says.
+//! Tests alerts of a scenario: the notices of them, and what the report says.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -60,10 +60,10 @@ fn report(dir: &std::path::Path) -> Value {
 }
 
 #[test]
-fn each_spell_is_told_once_when_it_begins_and_once_when_it_ends() {
+fn each_spell_notifies_once_when_it_begins_and_once_when_it_ends() {
     let (address, received) = receiver();
-    let told = tempfile::NamedTempFile::new().expect("a file");
-    let file = told.path().display();
+    let notices = tempfile::NamedTempFile::new().expect("a file");
+    let file = notices.path().display();
     let scenario = scenario(&format!(
         "webhook = \"{address}\"\ncommand = [\"sh\", \"-c\", \"cat >> {file}; echo >> {file}\"]"
     ));
@@ -89,7 +89,7 @@ fn each_spell_is_told_once_when_it_begins_and_once_when_it_ends() {
     let id = |notice: &Value| notice["id"].as_str().expect("an id").to_owned();
     let posted: Vec<String> = received.try_iter().map(|notice| id(&notice)).collect();
     assert_eq!(posted, expected);
-    let lines = std::fs::read_to_string(told.path()).expect("it is there");
+    let lines = std::fs::read_to_string(notices.path()).expect("it is there");
     let lines = lines
         .lines()
         .map(|line| id(&serde_json::from_str(line).expect("JSON")));
@@ -123,7 +123,7 @@ fn each_spell_is_told_once_when_it_begins_and_once_when_it_ends() {
     let silent = report(&silent);
     assert_eq!(silent["alerts"], alerted["alerts"]);
     assert_eq!(silent["sim"].get("alert_actions"), None);
-    assert_eq!(received.try_iter().count(), 0, "it was told nothing");
+    assert_eq!(received.try_iter().count(), 0, "it received nothing");
 }
 
 /// Seeds of a sweep are many: their alerts are in their reports, and nobody is called.

@@ -130,7 +130,7 @@ fn what_is_not_there_is_refused_with_what_is() {
 }
 
 #[test]
-fn a_run_that_goes_another_way_now_is_not_told_of() {
+fn a_run_that_goes_another_way_now_is_not_shown() {
     let run = SmallRun::new();
     let report = run.read("report.json");
     let hash = report

@@ -171,7 +171,7 @@ fn it_says_why_there_are_no_messages(run_dir: &Path) {
     );
     assert_eq!(count(&data, "messages"), 0);
     assert_eq!(count(&data, "violations"), 1);
-    // Who asks for them is told that there are none.
+    // A request for them is answered that there are none.
     let words = ["--html", "--messages", "all"].map(std::ffi::OsStr::new);
     let refused = squall_with(&[&["report".as_ref(), run_dir.as_os_str()], &words[..]].concat());
     assert_eq!(refused.code, 1, "{}", refused.stderr);

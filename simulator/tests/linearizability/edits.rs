@@ -16,10 +16,10 @@
 //!   question moved past events of others with which it stays possible.
 //! - Another count of deliveries for a message that was delivered once: it may have been
 //!   received by someone who was never answered.
-//! - An acknowledgement of a message told that its receipt was void, if its visibility had
+//! - An acknowledgement of a message answered that its receipt was void, if its visibility had
 //!   passed by then: the message may be in the hands of someone who was never answered.
 //! - A check of a fenced resource refused instead of accepted: a refusal harms nobody.
-//! - A release or a keep-alive told "not held": the session may have ended by itself.
+//! - A release or a keep-alive answered "not held": the session may have ended by itself.
 //! - Another number for a session that did nothing else.
 //! - The answers of two operations exchanged if they overlapped.
 //!

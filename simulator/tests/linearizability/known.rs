@@ -60,7 +60,7 @@ fn the_prefix_that_is_shown_is_the_shortest() {
         assert!(violation.is_shortest);
         assert_eq!(verdict(lines), Verdict::Fail, "{number}");
         assert_eq!(verdict(lines - 1), Verdict::Pass, "{number}");
-        let last = violation.story.last().expect("a violation is told");
+        let last = violation.story.last().expect("a violation is described");
         assert!(last.contains(&format!(" to {lines})")), "{last}");
     }
 }

@@ -1,4 +1,4 @@
-//! A history as lines of JSON, and what was done with whom in it.
+//! Reads a history as lines of JSON, and finds which faults acted on which nodes.
 
 use std::collections::BTreeMap;
 

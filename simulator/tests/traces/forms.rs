@@ -322,7 +322,7 @@ fn spans_are_of_the_documented_form_and_hang_together() {
                 assert!(times[0] <= times[1], "{span}");
                 must_be_attributes(&span["attributes"]);
                 if let Some(status) = span.get("status") {
-                    assert_eq!(number(status, "code"), 2, "only errors are told");
+                    assert_eq!(number(status, "code"), 2, "only errors are written");
                     text(status, "message");
                 }
                 let has = |key: &str| {

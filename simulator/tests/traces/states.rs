@@ -21,7 +21,7 @@ fn nodes_stand_where_they_said_last_that_they_do() {
     assert!(run.traced.messages.is_empty(), "they were not asked for");
     let states = &run.traced.states;
     assert!(states.len() >= 5 * times.len() / 2, "{}", states.len());
-    let told = |node: &str| -> Vec<(i64, Option<u64>)> {
+    let reported = |node: &str| -> Vec<(i64, Option<u64>)> {
         let events = run
             .history
             .events
@@ -43,15 +43,15 @@ fn nodes_stand_where_they_said_last_that_they_do() {
             });
         events.collect()
     };
-    let told: BTreeMap<&str, Vec<(i64, Option<u64>)>> = states
+    let reported: BTreeMap<&str, Vec<(i64, Option<u64>)>> = states
         .iter()
-        .map(|state| (state.node.as_str(), told(&state.node)))
+        .map(|state| (state.node.as_str(), reported(&state.node)))
         .collect();
     let (mut down, mut compared) = (0, 0);
     for state in states {
-        let told = &told[state.node.as_str()];
-        let next = told.partition_point(|(at_us, _)| *at_us <= state.at_us);
-        let before = told[..next].last().and_then(|(_, applied)| *applied);
+        let reported = &reported[state.node.as_str()];
+        let next = reported.partition_point(|(at_us, _)| *at_us <= state.at_us);
+        let before = reported[..next].last().and_then(|(_, applied)| *applied);
         let Some(least) = before else {
             assert_eq!(state.process, ProcessState::Down, "{state:?}");
             assert_eq!(state.standing, None);
@@ -61,9 +61,9 @@ fn nodes_stand_where_they_said_last_that_they_do() {
         let Some(standing) = &state.standing else {
             continue;
         };
-        // Nodes tell now and then, so it lies between what they told before and after.
+        // Nodes report now and then, so it lies between what they reported before and after.
         assert!(standing.applied >= least, "{least} before: {state:?}");
-        if let Some((_, Some(most))) = told.get(next) {
+        if let Some((_, Some(most))) = reported.get(next) {
             assert!(standing.applied <= *most, "{most} after: {state:?}");
             compared += 1;
         }

@@ -56,7 +56,7 @@ pub(in crate::explain) struct Locks {
     locks: BTreeMap<String, Lock>,
     /// By the entry that put them into the line.
     pub(in crate::explain) departed: BTreeMap<u64, Departed>,
-    /// By name and token, the entry with which a hold was given up, and by whom it was held.
+    /// By name and token, the entry with which a hold was given up, and the session that held it.
     pub(in crate::explain) released: BTreeMap<(String, u64), (u64, u64)>,
 }
 

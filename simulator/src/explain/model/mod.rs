@@ -176,7 +176,7 @@ impl Model {
         leaders.find(|index| (after + 1..before).contains(index))
     }
 
-    /// Whoever asks again after a wait has ended is told how it ended.
+    /// A session that asks again after a wait has ended is answered how it ended.
     fn settle(&mut self, wakes: &[Wake]) {
         for wake in wakes {
             for last in self.last.values_mut() {
