@@ -4,7 +4,7 @@
 //! In plain words: what was stored for a minute is there for a minute, not for less because
 //! of an earlier, shorter promise, and not for much more.
 //!
-//! What a key says of its remaining lifetime (`TTL`) is no more than its last set gave.
+//! The remaining lifetime of a key (`TTL`) is no more than its last set gave.
 //!
 //! Source: `EXPIRE`, `TTL` and `SET … EX` of Redis. A lifetime that began when the set was sent,
 //! the earliest moment, cannot end earlier than that plus its length. It ends late by the time without a leader and a moment, so the

@@ -5,7 +5,7 @@
 //! every queue at the end and compares. The audit drains: it receives until a receive
 //! comes back empty. Without that proof of emptiness the answer is `Unknown`, never a pass.
 //!
-//! What may hide a message from the drain is reckoned with: a receive without an answer
+//! Allowed for is whatever may hide a message from the drain: a receive without an answer
 //! may have taken messages along, and an unacked delivery or a nack hides its message for
 //! a while. Hiding times are log time, which stands still without a leader, so they count
 //! from the last change of leader at the earliest; a clock that runs slow lengthens them.

@@ -1,7 +1,7 @@
 //! Finds when the processes that ran were too few for a majority of the voters.
 //!
-//! What a partition, a pause or a disk does to a quorum is left out: it takes a model of which
-//! nodes reached each other, and a wrong one would accuse the cluster.
+//! Left out are the effects of partitions, pauses and disks on a quorum: that takes a model of
+//! which nodes reached each other, and a wrong one would accuse the cluster.
 
 use std::collections::BTreeSet;
 

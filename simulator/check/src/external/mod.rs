@@ -1,10 +1,10 @@
-//! Linearizability of one history file, ours or another tool's, on a named model.
+//! Judges linearizability of one history file, ours or another tool's, on a named model.
 //!
 //! ```text
 //! file ──read──▶ objects (register, key, lock, queue, counter, set, total queue) ──judge each──▶ Judgement
 //! ```
 //!
-//! What is wrong is shown by the shortest prefix of the history that is already wrong, in
+//! A violation is shown by the shortest prefix of the history that is already wrong, in
 //! words, and as a [`Scene`] that can be drawn. Whatever the input, the end is an error or a
 //! verdict: lines, nesting and searches are bounded, and a search at its bound says that it
 //! cannot tell.

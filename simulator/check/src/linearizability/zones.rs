@@ -1,6 +1,6 @@
-//! A register whose written values are unique, decided in nearly linear time.
+//! Decides in nearly linear time a register whose written values are unique.
 //!
-//! Where no value is written twice, every read names the write that it saw, so the calls
+//! Since no value is written twice, every read names the write that it saw, so the calls
 //! fall into blocks: a write with its reads. A compare-and-set that succeeded reads one value
 //! and writes the next, so it joins the blocks of both, in this order, with nothing between.
 //! A block's zone lies between its first return f and its last invocation s. Block A must
