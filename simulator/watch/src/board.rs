@@ -1,7 +1,7 @@
-//! What is published of a run: what the page and the metrics are made of.
+//! Publishes a run: the data of the page and the metrics.
 //!
-//! The thread of the run writes it, a few times a second; others read it when they like. Who
-//! comes late gets all points that there are, and from then on what is new ([`Cursor`]).
+//! The thread of the run writes it, a few times a second; others read it when they like. A late
+//! reader gets all points that there are, and from then on what is new ([`Cursor`]).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

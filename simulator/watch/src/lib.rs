@@ -1,4 +1,4 @@
-//! What a run is doing while it works, for people and for programs.
+//! Shows what a run is doing while it works, to people and to programs.
 //!
 //! A [`Tally`] takes in the events of a run as they are recorded and knows how it stands; it is
 //! the one source of the live display, the page, the metrics and the alerts. Nothing flows

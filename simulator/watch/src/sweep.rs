@@ -1,4 +1,4 @@
-//! What is published of a sweep, whose runs are processes of their own.
+//! Publishes a sweep, whose runs are processes of their own.
 
 use serde::Serialize;
 

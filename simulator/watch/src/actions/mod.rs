@@ -1,4 +1,4 @@
-//! What is done when an alert begins or ends: commands and webhooks.
+//! Runs the actions of an alert when it begins or ends: commands and webhooks.
 //!
 //! Each action of each alert has a thread and a bounded queue of its own, so that the run waits
 //! for none of them and a slow receiver holds up no other. A notice of a begin or an end is

@@ -1,4 +1,4 @@
-//! Who may ask.
+//! Decides which requests are allowed: those with the token, or without one those for this machine.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! How long each client of the workloads has been without an answer that it could have had.
+//! Tracks how long each client of the workloads has been without service.
 //!
 //! The rules are those of the report's downtime, as far as they can be known at the moment: a
 //! client is without service from the first of its attempts in vain, and one that has waited

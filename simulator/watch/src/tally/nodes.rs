@@ -1,4 +1,4 @@
-//! What nodes use of their machines, where that is known: now, and of the one with the most.
+//! Tracks the resource use of nodes, where it is known: now, and of the one with the most.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What was counted in a second of a run, for figures that are looked at second by second.
+//! Counts within a second of a run, for figures that are looked at second by second.
 
 use std::collections::BTreeMap;
 

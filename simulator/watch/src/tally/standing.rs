@@ -1,6 +1,6 @@
-//! How objectives stand while a run works.
+//! Estimates how objectives stand while a run works.
 //!
-//! What is said here is no verdict; the report judges when all is known. An objective is
+//! An estimate is no verdict; the report judges when all is known. An objective is
 //! *missed* when nothing that may still come could mend it, and *at risk* when more than half
 //! of what may be missed is used up, or when it would be missed if the run ended now.
 
