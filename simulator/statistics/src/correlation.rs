@@ -1,4 +1,4 @@
-//! Whether two series go together.
+//! Tests whether two series are related.
 
 use statrs::distribution::{ContinuousCDF, Normal};
 

@@ -1,4 +1,4 @@
-//! Whether something happens more often in one sample than in another.
+//! Tests whether something happens more often in one sample than in another.
 
 use std::cmp::Ordering;
 

@@ -1,4 +1,4 @@
-//! What comes next, and when a limit is reached: by a straight line, and by exponential
+//! Forecasts the next value, and when a limit is reached: by a straight line, and by exponential
 //! smoothing with a trend.
 //!
 //! The line's prediction interval is that of least squares (Draper and Smith 1998, §1.4).

@@ -1,4 +1,4 @@
-//! Where a curve that rises from nothing stops rising.
+//! Finds where a curve that rises from nothing stops rising.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -1,7 +1,7 @@
-//! What samples and series say: differences, changes, trends and relations, each with its
+//! Finds differences, changes, trends and relations in samples and series, each with its
 //! certainty.
 //!
-//! Plain functions over numbers. What draws at random takes a seed, so the same input gives
+//! Plain functions over numbers. Random draws come from a seed, so the same input gives
 //! the same answer. Values must be finite: a function that is given others, or too few, says
 //! `None` and nothing else. Every method and its source are in `docs/trends.md`.
 //!
