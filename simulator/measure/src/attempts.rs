@@ -1,4 +1,4 @@
-//! What each client asked of each service, attempt by attempt, and how each attempt ended.
+//! Lists each client's requests to each service, attempt by attempt, and how each attempt ended.
 //!
 //! An operation that is sent again until its outcome is known is one operation of the history
 //! and several attempts here. An attempt says something about a service only as far as its

@@ -1,4 +1,4 @@
-//! What every figure means, said once: when its time begins and ends, what is cut off, and
+//! Defines every figure in one place: when its time begins and ends, what is cut off, and
 //! which operations count. `docs/measures.md` is written from this table.
 
 /// A figure, or figures that differ only in a quantile.

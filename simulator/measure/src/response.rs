@@ -1,5 +1,5 @@
-//! What clients saw second by second, beside the load that was asked for: what response time
-//! and throughput are set against.
+//! Measures response time and throughput second by second, beside the load that was asked
+//! for.
 //!
 //! Only of the stretch in which clients are promised service, only of workloads, and only
 //! whole windows, each of so many whole seconds that there are at most 600.
