@@ -1,4 +1,4 @@
-//! What a report says of alerts: how often each began, and what could not be done about it.
+//! Makes the tables of alerts: when each began and ended, and which of its actions failed.
 
 use crate::columns;
 use crate::document::{Block, Column, Severity as Shown, Table, Value};

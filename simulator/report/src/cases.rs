@@ -1,5 +1,5 @@
-//! What a run or a sweep was asked to show, case by case, for machines: every check, every
-//! objective, and that the runs count at all. Written as JUnit XML ([`crate::write::junit`])
+//! Turns a run or a sweep into test cases for machines: one for every check, every
+//! objective, and whether the runs count at all. Written as JUnit XML ([`crate::write::junit`])
 //! and as a Markdown summary ([`crate::write::summary`]).
 
 use crate::objectives::{ObjectiveResult, Status};

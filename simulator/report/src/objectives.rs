@@ -1,6 +1,6 @@
-//! Objectives against what was measured.
+//! Judges objectives by what was measured.
 //!
-//! What should be there and could not be measured is missed: an election that never ended
+//! A figure that should be there and could not be measured is missed: an election that never ended
 //! was too long. Nothing to measure keeps a limit that asks how long (no election in a run
 //! with a limit on elections), and leaves one that asks how well *unknown* (no acquisition in
 //! a run with a limit on their latency): the run is then inconclusive, never a pass. What the

@@ -1,4 +1,4 @@
-//! What the player of a page plays: plain data, written small.
+//! Defines the data that the player of a page plays, in a compact form.
 //!
 //! Times are microseconds of the run's clock. Nodes and clients are named by their places in
 //! [`Player::nodes`] and [`Player::clients`]; in a row of messages a client at place `n` is
