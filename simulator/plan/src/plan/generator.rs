@@ -1,6 +1,6 @@
 //! Draws one fault: its targets and how bad it is, as the row of its kind says.
 //!
-//! What is drawn here stays within what a cluster with the default timing can bear for a
+//! Sizes stay within what a cluster with the default timing can bear for a
 //! while: links slow but not dead, clocks that drift no more than leases allow for.
 
 use rand::RngExt;
