@@ -1,5 +1,5 @@
-//! What checks and measures of lists both need to know: which lists belong together, what takes
-//! from them, and how much what nobody answered may have taken. Judges nothing.
+//! Helps checks and measures of lists: finds which lists belong together, which operations take
+//! from them, and how much unanswered ones may have taken. Judges nothing.
 
 use std::collections::BTreeMap;
 
