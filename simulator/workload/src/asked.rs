@@ -1,4 +1,4 @@
-//! What a node of Squall's own cluster is sent, and how values travel in payloads.
+//! Defines requests to Squall's own cluster, and encodes values in payloads.
 
 use squall_cluster::protocol::ReadMode;
 use squall_cluster::state::command::{Command, Query};

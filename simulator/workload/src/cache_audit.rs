@@ -1,4 +1,4 @@
-//! What the audit of the cache looks at.
+//! Lists the keys and lists of the cache that the audit reads back.
 
 use super::Audit;
 use super::keys::{counter_name, key_name, list_name};

@@ -4,7 +4,7 @@
 //! from memory as long as its stream is alive; what the stream invalidates it drops. It sends
 //! `PING` on the stream every [`PING_EVERY`] and trusts its copies for [`BOUND`] from the
 //! sending of the last one that was answered: that is how old they may be, by its own clock.
-//! When the stream breaks, or is silent for that long, it keeps its copies but serves none
+//! If the stream breaks, or is silent for that long, it keeps its copies but serves none
 //! of them, asks for a stream from its last index, and goes on. Only a `flush` empties it.
 //!
 //! All that the stream says goes into the history, for the check of C8.
