@@ -2,7 +2,7 @@
 //!
 //! A fault of a process or a link is seen at once. A fault of a client is seen when it met a
 //! request. One that nothing met within its time was not there, and is reported as skipped.
-//! How machines, links and clocks are broken is the backend's matter ([`super::site`]).
+//! The backend breaks machines, links and clocks ([`super::site`]).
 
 use futures_util::future::join_all;
 use rand::RngExt;

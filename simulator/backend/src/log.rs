@@ -1,7 +1,7 @@
 //! Filters and stamps the log lines of nodes: with the run's clock, the node, and the role and
 //! term that it reported last.
 //!
-//! How lines are captured is a backend's matter.
+//! Each backend captures the lines.
 
 use std::collections::BTreeMap;
 use std::fmt;

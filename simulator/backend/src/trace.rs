@@ -1,7 +1,7 @@
-//! What a trace holds beside the history and the logs: messages with what became of them, syncs
+//! Defines what a trace holds beside the history and the logs: messages and their fates, syncs
 //! of disks, entries of the log by name, and where nodes stood at moments.
 //!
-//! How it is recorded is a backend's matter. Times are microseconds on the run's clock, negative
+//! Each backend records it. Times are microseconds on the run's clock, negative
 //! while the cluster is being formed.
 
 use std::collections::BTreeMap;

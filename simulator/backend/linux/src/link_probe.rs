@@ -1,4 +1,4 @@
-//! Whether links are as they should be: judged by probes, not by what was asked for.
+//! Judges by probes whether links are as they should be, not by what was asked for.
 //!
 //! The tolerances allow for a busy machine, which delays packets, and never for a fault that
 //! is not there: an added latency must be seen nearly whole in the quickest of several

@@ -1,5 +1,5 @@
-//! What each entry of the log did at each node, and the states that nodes wrote to snapshots and
-//! took from them.
+//! Records the effects of each entry of the log at each node, and the states that nodes wrote to
+//! snapshots and took from them.
 
 use std::sync::Arc;
 

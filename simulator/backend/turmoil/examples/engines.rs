@@ -6,7 +6,7 @@
 //! cargo run --profile node -p squall-turmoil --example engines -- catalogue
 //! ```
 //!
-//! What was played is kept in `runs/engines.jsonl`, so a run that was interrupted goes on where
+//! Finished runs are kept in `runs/engines.jsonl`, so a run that was interrupted goes on where
 //! it stopped; the table is made of what is there. `catalogue` plays seed 1 of every scenario but
 //! the long load shapes on `turmoil` instead, or of those that are named behind it, and prints
 //! what its checks say or why it is refused.
