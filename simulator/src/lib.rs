@@ -1,7 +1,7 @@
 //! Squall: chaos and failure-recovery testing of replicated services.
 //!
-//! When a part of a cluster fails, how long are clients down, and what do they lose? Squall
-//! runs a real Raft cluster, breaks it on purpose, and measures what its clients saw: in
+//! It answers how long clients are down, and what they lose, when a part of a cluster fails.
+//! Squall runs a real Raft cluster, breaks it on purpose, and measures what its clients saw: in
 //! deterministic virtual time (one seed, one history, to the byte) or in containers.
 //!
 //! The way of a run is in [`run`], on one screen. The modules behind it, each importing only

@@ -1,4 +1,4 @@
-//! What CI servers get of runs and sweeps: JUnit XML that keeps to the common schema, that of
+//! Tests the files of runs and sweeps for CI servers: JUnit XML that keeps to the schema of
 //! Jenkins (`junit-10.xsd`), with every broken check and missed objective in it, and a summary
 //! in Markdown that names the same.
 

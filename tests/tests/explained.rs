@@ -1,4 +1,4 @@
-//! What `squall explain` says of planted bugs: the node, the moment, and the step left out.
+//! Tests that `squall explain` names the node, the moment and the missing step of planted bugs.
 
 use std::collections::BTreeSet;
 use std::path::Path;

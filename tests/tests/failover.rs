@@ -1,4 +1,4 @@
-//! How soon another node leads, by how the leader was lost.
+//! Tests how soon another node leads, by how the leader was lost.
 
 use squall::report::{Report, RunVerdict};
 use squall::run;

@@ -5,7 +5,7 @@
 //! Target ──▶ disk, wire, load ──▶ Measurements ──▶ fit (the same load, simulated) ──▶ profile
 //! ```
 //!
-//! How long a sync and a message take is measured directly. What a message costs a
+//! The times of a sync and of a message are measured directly. The cost of a message to a
 //! processor is not: of each process only its whole processor time is known, at several
 //! loads. So the same loads are simulated, which counts what every process did, and the
 //! costs are those that explain the measured times by these counts (`fit`).

@@ -1,4 +1,4 @@
-//! What the player of a run's page plays, and the replay that its messages come from.
+//! Collects the data for the player of a run's page, and replays the run for its messages.
 
 use std::path::Path;
 use std::str::FromStr;

@@ -1,9 +1,9 @@
-//! Where two runs of a seed part: the first step of the event loop that differs, and the task and
-//! node that it belongs to.
+//! Finds where two runs of a seed diverge: the first step of the event loop that differs, and the
+//! task and node that it belongs to.
 //!
-//! Two fresh processes make the run again side by side and tell of each step as a line; the
+//! Two fresh processes make the run again side by side and print each step as a line; the
 //! lines are compared as they come, so that nothing is kept but the last ones, and both are ended
-//! at the first that differs. Only the simulation tells of its steps.
+//! at the first that differs. Only the simulation reports its steps.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Write};

@@ -1,7 +1,6 @@
-//! What nodes made of the log: the first entry whose effect at a node is not what the log up to
-//! it implies.
+//! Finds the first entry whose effect at a node is not what the log up to it implies.
 //!
-//! What it implies, a small model says that is written from what commands promise ([`model`]).
+//! A small model computes what the log implies, from what commands promise ([`model`]).
 //! Of a node only the first such entry is shown: whatever comes after may follow from it. A
 //! node that holds another entry at an index than the rest is not compared from there on.
 //!

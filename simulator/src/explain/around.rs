@@ -1,4 +1,4 @@
-//! Who led while it happened, how leadership changed, and which faults were in force.
+//! Describes the surroundings of a violation: leaders, changes of leadership, faults in force.
 
 use super::case::Case;
 use super::sentence::Sentence;

@@ -1,4 +1,4 @@
-//! What the rules ask of a run.
+//! Prepares a run for the rules: the operations in question, the log, roles and faults.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

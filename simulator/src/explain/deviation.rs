@@ -1,5 +1,5 @@
-//! Whether what a node did with an entry is what the log implies, and the first thing that is
-//! not: its answer, its answers to waiters, the keys it changed, or what it then held.
+//! Compares what a node did with an entry with what the log implies, and reports the first
+//! difference: its answer, its answers to waiters, the keys it changed, or what it then held.
 
 use squall_cluster::state::command::{Changed, Request};
 

@@ -1,4 +1,4 @@
-//! What a node held after an entry, where that is not what the log implies.
+//! Finds what a node held after an entry that is not what the log implies.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! What a node had left out when it answered: to make sure that it still led, to commit an entry
-//! of its own, to have a write confirmed by a majority and made durable there.
+//! Finds the steps that a node left out before it answered: making sure that it still led,
+//! committing an entry of its own, having a write confirmed by a majority and made durable there.
 //!
 //! Each rule is one that a correct cluster always keeps, so that it says nothing of a healthy
 //! run; a test holds them to that.

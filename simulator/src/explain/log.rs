@@ -1,5 +1,5 @@
-//! What the log has of the keys and sessions in question: the entries that touch them, in order;
-//! entries that were replaced, and sessions that were ended too early.
+//! Lists what the log has of the keys and sessions in question: the entries that touch them, in
+//! order; entries that were replaced, and sessions that were ended too early.
 
 use std::collections::BTreeMap;
 

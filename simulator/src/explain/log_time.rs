@@ -1,5 +1,5 @@
-//! How log time went on while no majority answered the leader: it must stand still, since nobody
-//! could have renewed anything.
+//! Finds log time that went on while no majority answered the leader: it must stand still, since
+//! nobody could have renewed anything.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Where replicas parted: the first entry after which two of them differ, and what it does.
+//! Finds where replicas diverged: the first entry after which two of them differ.
 
 use std::collections::BTreeMap;
 

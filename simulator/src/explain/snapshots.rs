@@ -1,4 +1,4 @@
-//! What nodes took from snapshots, compared with what was to be written there.
+//! Compares what nodes took from snapshots with what was to be written there.
 //!
 //! Replicas hold the same after the same entry, so what any of them held when it wrote a
 //! snapshot up to an entry is what whoever takes a snapshot up to that entry must get.

@@ -1,4 +1,4 @@
-//! What a run met: marks, marks with the kinds of faults that took effect, and shapes.
+//! Collects what a run met: marks, marks with the kinds of faults that took effect, and shapes.
 //!
 //! Marks count by powers of two, as edges do in AFL: to meet a thing four times is another
 //! experience than once, five times is not.

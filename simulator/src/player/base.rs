@@ -1,4 +1,4 @@
-//! What is known of the whole run: phases, roles, what nodes said, faults, outages, what broke.
+//! Collects what is known of the whole run: phases, roles, events of nodes, faults, outages.
 
 use super::parties::Parties;
 use super::texts::Texts;

@@ -1,5 +1,5 @@
-//! What broke: which moment to look at, who answered the operations that a check shows, and what
-//! was left out.
+//! Describes each violation: the moment to look at, the nodes that answered its operations, and
+//! the explanation.
 
 use super::Recording;
 use crate::backends::trace::time;

@@ -1,4 +1,4 @@
-//! When each fault was in force, on which nodes, and which links it cut or slowed.
+//! Lists when each fault was in force, on which nodes, and which links it cut or slowed.
 //!
 //! A history names the nodes of a partition but not its sides: those come from the plan, as far
 //! as it says how many nodes each side has. What was held up on a link shows it too, where

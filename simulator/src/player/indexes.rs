@@ -1,4 +1,4 @@
-//! How far the log of each node goes, is committed and applied, over time: looked up in the
+//! Follows the last, committed and applied index of each node over time: looked up in the
 //! nodes where the run was made again, or else as they reported it themselves, which they do
 //! only now and then.
 

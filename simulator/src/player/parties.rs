@@ -1,4 +1,4 @@
-//! Who takes part: nodes and clients by their places.
+//! Numbers the nodes and clients that take part.
 
 use std::collections::BTreeMap;
 

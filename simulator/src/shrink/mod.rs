@@ -12,7 +12,7 @@
 //! tried with a few seeds, and one that fails is enough, since all that is asked for is a
 //! scenario and a seed that show the failure.
 //!
-//! How a candidate is run is the [`Oracle`]'s business: `squall shrink` runs worker
+//! The [`Oracle`] runs candidates: `squall shrink` runs worker
 //! processes, a test may run them in its own.
 
 mod ddmin;

@@ -1,4 +1,4 @@
-//! When each fault was in force.
+//! Lists when each fault was in force.
 
 use std::collections::BTreeMap;
 

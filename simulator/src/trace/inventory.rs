@@ -1,4 +1,4 @@
-//! What a node holds at a moment as tables: sessions, locks, queues and keys.
+//! Makes tables of what a node holds at a moment: sessions, locks, queues and keys.
 
 use squall_cluster::raft::overhear::first_word;
 use squall_cluster::state::State;

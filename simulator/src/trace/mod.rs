@@ -1,4 +1,4 @@
-//! What happened in a run, moment by moment: history, messages, logs and syncs of disks on one
+//! Shows a run moment by moment: history, messages, logs and syncs of disks on one
 //! clock, in the forms that people and viewers read.
 //!
 //! A [`Trace`] is made of a run that was played with a trace filter ([`crate::backends`]); it

@@ -1,5 +1,5 @@
-//! What a sequence diagram shows, whether it is drawn in text or as SVG: who takes part, and
-//! what happens in which order.
+//! Prepares a sequence diagram, to be drawn in text or as SVG: the parties, and the order of
+//! what happens.
 
 use super::{Trace, words};
 use crate::backends::trace::{Fate, Message, Party};

@@ -1,4 +1,4 @@
-//! Where nodes stood, as a table: at one moment, or some values over time.
+//! Makes tables of the states of nodes: at one moment, or some values over time.
 
 use crate::backends::trace::{NodeState, ProcessState, time};
 use crate::report::Style;

@@ -1,4 +1,4 @@
-//! What the player of a page plays, against counts of its own of history and messages.
+//! Tests the data of a page's player against separate counts of history and messages.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What is recorded of messages, and what it costs: nothing.
+//! Tests the recording of messages, and that it changes nothing in a run.
 
 use std::collections::BTreeMap;
 

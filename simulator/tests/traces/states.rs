@@ -1,4 +1,4 @@
-//! Where nodes stood, looked at from within and as they said it themselves.
+//! Compares the states of nodes seen from within with those that nodes reported.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What `squall calibrate` measures on containers is a profile that simulations run with.
+//! Tests that `squall calibrate` on containers writes a profile that simulations run with.
 
 use std::io::ErrorKind;
 use std::time::Duration;

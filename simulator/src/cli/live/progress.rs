@@ -1,4 +1,4 @@
-//! What the live display says of a run, taken from its tally.
+//! Renders a run's tally for the live display.
 
 use squall_watch::Tally;
 
