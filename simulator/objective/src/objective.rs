@@ -1,4 +1,4 @@
-//! Objectives: what a scenario's author wants of a run, figure by figure.
+//! Defines objectives: what a scenario's author wants of a run, figure by figure.
 //!
 //! One vocabulary for everybody: a scenario states objectives, a plan holds them, a report
 //! compares them with what was measured, and a baseline knows from them in which direction
@@ -6,13 +6,12 @@
 //!
 //! Not here: how anything is measured, and what a miss means for the verdict.
 
-use std::fmt;
-use std::str::FromStr;
+mod names;
+mod unit;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::fixed::{Number, SignedNumber};
+pub use self::unit::{Bound, Unit};
 pub use squall_history::{Phase, Service};
 
 /// A limit of a figure.
@@ -170,86 +169,6 @@ impl Rate {
     }
 }
 
-/// How a figure is counted and printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Unit {
-    /// Small unit: microseconds.
-    Ms,
-    Count,
-    /// Small unit: parts per million.
-    Percent,
-    /// Small unit: thousandths.
-    PerSecond,
-    Bytes,
-}
-
-/// On which side of the limit a figure should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Bound {
-    AtMost,
-    AtLeast,
-}
-
-impl Bound {
-    /// Whether the value keeps the limit; the limit itself does.
-    pub fn is_kept<T: PartialOrd>(self, value: T, limit: T) -> bool {
-        match self {
-            Bound::AtMost => value <= limit,
-            Bound::AtLeast => value >= limit,
-        }
-    }
-
-    pub fn sign(self) -> &'static str {
-        match self {
-            Bound::AtMost => "≤",
-            Bound::AtLeast => "≥",
-        }
-    }
-}
-
-impl Unit {
-    /// From the small unit.
-    pub fn number(self, value: u64) -> Number {
-        Number::of(match self {
-            Unit::Ms | Unit::PerSecond => value.saturating_mul(10),
-            Unit::Count | Unit::Bytes => value.saturating_mul(10_000),
-            Unit::Percent => value,
-        })
-    }
-
-    /// Number and unit, without needless decimals.
-    pub fn text(self, number: Number) -> String {
-        let digits = number.to_string();
-        let digits = digits.trim_end_matches('0').trim_end_matches('.');
-        match self {
-            Unit::Ms => format!("{digits} ms"),
-            Unit::Count => digits.to_owned(),
-            Unit::Percent => format!("{digits} %"),
-            Unit::PerSecond => format!("{digits}/s"),
-            Unit::Bytes => bytes(number.get() / 10_000),
-        }
-    }
-}
-
-impl Unit {
-    /// A difference, with its sign: `+1.2 ms`.
-    pub fn signed_text(self, difference: SignedNumber) -> String {
-        let sign = if difference.0 < 0 { '-' } else { '+' };
-        format!("{sign}{}", self.text(difference.size()))
-    }
-}
-
-/// In the largest decimal unit of which there is at least one, with one decimal, cut off.
-fn bytes(bytes: u64) -> String {
-    let units = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "KB")];
-    let unit = units.into_iter().find(|(size, _)| bytes >= *size);
-    unit.map_or(format!("{bytes} B"), |(size, name)| {
-        format!("{}.{} {name}", bytes / size, bytes % size * 10 / size)
-    })
-}
-
 /// How a figure can be looked at while a run works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Looked {
@@ -351,122 +270,9 @@ impl Metric {
     }
 }
 
-/// Figures without anything to choose.
-const PLAIN: [Metric; 20] = [
-    Metric::DetectionMax,
-    Metric::DowntimeMax,
-    Metric::DowntimeTotal,
-    Metric::DowntimePerDay,
-    Metric::DowntimePerMonth,
-    Metric::RecoveryMax,
-    Metric::RecoveryTime,
-    Metric::Lost,
-    Metric::RecoveryPoint,
-    Metric::Availability,
-    Metric::SuccessRate,
-    Metric::HitRate,
-    Metric::HitRateChange,
-    Metric::ErrorRateChange,
-    Metric::BacklogEnd,
-    Metric::BacklogDrained,
-    Metric::MissPenalty,
-    Metric::Memory,
-    Metric::MemoryGrowth,
-    Metric::Cpu,
-];
-
-/// By the name that [`Metric`] prints, as it stands in reports.
-impl FromStr for Metric {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let words: Vec<&str> = text.split('.').collect();
-        let operation = || words[2].to_owned();
-        let found = match words[..] {
-            ["latency", service, _, quantile] => {
-                let service = Service::named(service)?;
-                Quantile::named(quantile).map(|quantile| Metric::Latency {
-                    service,
-                    operation: operation(),
-                    quantile,
-                })
-            }
-            ["throughput", rate] => Rate::named(rate).map(|rate| Metric::Throughput {
-                service: None,
-                rate,
-            }),
-            ["throughput", service, rate] => {
-                let service = Some(Service::named(service)?);
-                Rate::named(rate).map(|rate| Metric::Throughput { service, rate })
-            }
-            ["rate", service, _] => Some(Metric::OperationRate {
-                service: Service::named(service)?,
-                operation: operation(),
-            }),
-            ["error_rate"] => Some(Metric::ErrorRate { phase: None }),
-            ["error_rate", phase] => {
-                let mut phases = [Phase::Warmup, Phase::Chaos, Phase::Serve].into_iter();
-                let phase = phases.find(|known| known.name() == phase);
-                phase.map(|phase| Metric::ErrorRate { phase: Some(phase) })
-            }
-            [name] => match name.strip_prefix("election_") {
-                Some(quantile) => {
-                    Quantile::named(quantile).map(|quantile| Metric::Election { quantile })
-                }
-                None => PLAIN.into_iter().find(|figure| figure.to_string() == name),
-            },
-            _ => None,
-        };
-        found.ok_or_else(|| format!("there is no figure `{text}`"))
-    }
-}
-
-/// `election_p99`, `latency.lock.acquire.p95`, `throughput.queue.sustained` …
-impl fmt::Display for Metric {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.info().name)?;
-        match self {
-            Metric::Election { quantile } => write!(f, "_{}", quantile.name()),
-            Metric::Latency {
-                service,
-                operation,
-                quantile,
-            } => write!(f, ".{}.{operation}.{}", service.name(), quantile.name()),
-            Metric::Throughput { service, rate } => {
-                if let Some(service) = service {
-                    write!(f, ".{}", service.name())?;
-                }
-                write!(f, ".{}", rate.name())
-            }
-            Metric::OperationRate { service, operation } => {
-                write!(f, ".{}.{operation}", service.name())
-            }
-            Metric::ErrorRate { phase: Some(phase) } => write!(f, ".{}", phase.name()),
-            _ => Ok(()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_have_their_unit_and_no_needless_decimals() {
-        let text = |unit: Unit, value| unit.text(unit.number(value));
-        assert_eq!(text(Unit::Ms, 1_203_400), "1203.4 ms");
-        assert_eq!(text(Unit::Percent, 999_000), "99.9 %");
-        assert_eq!(text(Unit::PerSecond, 1_500), "1.5/s");
-        assert_eq!(text(Unit::Count, 30), "30");
-        assert_eq!(text(Unit::Bytes, 536_870_912), "536.8 MB");
-        assert_eq!(text(Unit::Bytes, 12), "12 B");
-    }
-
-    #[test]
-    fn a_limit_is_kept_by_itself() {
-        assert!(Bound::AtMost.is_kept(5, 5) && !Bound::AtMost.is_kept(6, 5));
-        assert!(Bound::AtLeast.is_kept(5, 5) && !Bound::AtLeast.is_kept(4, 5));
-    }
 
     #[test]
     fn figures_read_back_from_a_plan() {
@@ -483,33 +289,5 @@ mod tests {
         let back: Objective = serde_json::from_str(&json).expect("it was just written");
         assert_eq!(back, objective);
         assert_eq!(back.figure.to_string(), "latency.lock.acquire.p95");
-    }
-
-    #[test]
-    fn every_figure_is_found_by_its_name() {
-        let quantiled = Quantile::ALL.map(|quantile| Metric::Election { quantile });
-        let rest = [
-            "latency.lock.acquire.p95",
-            "throughput.minimum",
-            "throughput.queue.sustained",
-            "rate.cache.get",
-            "error_rate",
-            "error_rate.chaos",
-        ];
-        let names = PLAIN.iter().chain(&quantiled).map(Metric::to_string);
-        for name in names.chain(rest.map(str::to_owned)) {
-            let figure: Result<Metric, _> = name.parse();
-            assert_eq!(figure.map(|figure| figure.to_string()), Ok(name));
-        }
-        for wrong in [
-            "",
-            "latency",
-            "latency.lock.acquire",
-            "election_p98",
-            "error_rate.heal",
-        ] {
-            let expected = format!("there is no figure `{wrong}`");
-            assert_eq!(wrong.parse::<Metric>(), Err(expected));
-        }
     }
 }
