@@ -1,5 +1,11 @@
-use super::*;
-use squall_measure::Span;
+use squall_history::LoadUnit;
+use squall_history::resources::ResourceSample;
+use squall_measure::{ResponseWindow, Span};
+
+use super::capacity::capacity;
+use super::correlation::correlations;
+use super::leak::{leak, longest_life};
+use super::{Knee, Resource, With};
 
 const SECOND_US: u64 = 1_000_000;
 
