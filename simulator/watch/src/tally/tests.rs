@@ -1,4 +1,5 @@
 use super::*;
+use squall_history::{Action, FaultEvent, FaultStatus, NodeEvent, Outcome};
 use squall_objective::alert::{Alert, AlertStatus, Severity};
 use squall_objective::objective::Objective;
 use squall_plan::scenario::Scenario;
