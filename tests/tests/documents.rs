@@ -1,7 +1,7 @@
 //! Numbers and lists in documents agree with the code.
 
-use squall::fault::FaultKind;
 use squall::fault::kind::{Cost, Ends, Loss};
+use squall::fault::{FaultKind, Point};
 use squall_cluster::protocol::{
     COMMANDS, MAX_ARGUMENTS, MAX_BULK_BYTES, MAX_INLINE_BYTES, MAX_KEY_BYTES, MAX_NAME_BYTES,
     MAX_REQUEST_BYTES, MAX_VALUE_BYTES,
@@ -117,4 +117,16 @@ fn every_kind_of_fault_is_in_the_table_of_the_scenarios() {
     let text = std::fs::read_to_string(path).expect("the document is there");
     let table = table_of_kinds();
     assert!(text.contains(&table), "scenarios/README.md lacks\n{table}");
+}
+
+#[test]
+fn every_point_of_a_node_is_in_the_table_of_points() {
+    let path = squall_tests::repository().join("docs/points.md");
+    let text = std::fs::read_to_string(path).expect("the document is there");
+    let mut table = "| name | passed by | when |\n|---|---|---|\n".to_owned();
+    for point in Point::ALL {
+        let by = format!("{:?}", point.passed_by()).to_lowercase();
+        table += &format!("| `{point}` | {by} | {} |\n", point.about());
+    }
+    assert!(text.contains(&table), "docs/points.md lacks\n{table}");
 }

@@ -41,6 +41,7 @@ mod without_planted_bugs {
         chaos_disks: "chaos-disks";
         chaos_evictions: "chaos-evictions";
         chaos_leaders: "chaos-leaders";
+        chaos_points: "chaos-points";
         chaos_wide: "chaos-wide";
         client_crash: "client-crash";
         clock_skew: "clock-skew";

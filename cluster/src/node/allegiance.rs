@@ -27,6 +27,7 @@ use super::Node;
 use crate::planted::{self, Bug};
 use crate::raft::{NodeId, RaftWorld, TypeConfig, Vote};
 use crate::world::Instant;
+use crate::world::point::Point;
 
 /// How often a voter that finds the leader gone stands before it leaves that to openraft's
 /// timer: others may keep a promise longer, or have looked later.
@@ -123,6 +124,7 @@ impl<W: RaftWorld> Node<W> {
         } else {
             raft.vote(request).await
         };
+        W::pass(Point::VoteBeforeAnswer).await;
         let mut answer = answer.map_err(|e| e.to_string())?;
         if !is_transfer && self.inner.allegiance.heard_at() != heard_at {
             // A leader has called meanwhile, and may have been answered.

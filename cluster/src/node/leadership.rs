@@ -13,6 +13,7 @@ use super::log_clock::LogClock;
 use crate::raft::RaftWorld;
 use crate::state::command::Command;
 use crate::world;
+use crate::world::point::Point;
 
 /// Commits `NewLeader` at the start of every term this node leads, and sends waiting clients
 /// away when it no longer does.
@@ -31,6 +32,7 @@ pub(super) async fn announce<W: RaftWorld>(node: Node<W>) {
         }
         let clock = LogClock::start::<W>(inner.machine.state().clock_ms());
         inner.log_clock.set(clock);
+        W::pass(Point::LeaderElected).await;
         if node.propose(None, Command::NewLeader).await.is_err() {
             // Without a quorum's acknowledgement yet, or about to learn of a newer leader.
             let heard = world::timeout::<W, _>(retry, answers.changed()).await;
@@ -70,6 +72,7 @@ pub(super) async fn expire<W: RaftWorld>(node: Node<W>) {
         let now_ms = node.log_time_ms();
         let due = inner.machine.state().due(now_ms);
         if let Some(command) = due {
+            W::pass(Point::ExpiryDue).await;
             if node.propose(None, command).await.is_err() {
                 W::sleep(MIN_RETRY).await;
             }

@@ -25,6 +25,7 @@ use crate::raft::RaftWorld;
 use crate::raft::lines::Place;
 use crate::state::command::{Command, End, Kind, ListCommand, Once, Popped, Reply};
 use crate::world;
+use crate::world::point::Point;
 
 /// A client in line, until it has what it waits for, or gives up.
 struct InLine<'a, W: RaftWorld> {
@@ -98,6 +99,7 @@ impl<W: RaftWorld> Node<W> {
         loop {
             let turns = line.turns();
             if !turns.is_empty() {
+                W::pass(Point::ListBeforeTake).await;
                 let proposed = self.take(once, only_from(command, turns)).await?;
                 stages.add(proposed.stages);
                 if proposed.reply != Reply::Popped(None) {
@@ -164,6 +166,7 @@ impl<W: RaftWorld> Node<W> {
             let proposed = node
                 .propose_timed(sequence, Command::List(command.clone()))
                 .await;
+            W::pass(Point::ListTaken).await;
             // Under a sequence the client can ask for it again.
             if let Err(Ok(proposed)) = sender.send(proposed)
                 && once.is_none()

@@ -22,6 +22,7 @@ use crate::raft::state_machine::StateMachine;
 use crate::raft::{Members, NodeId, Raft, RaftOptions, RaftWorld, peer_address};
 use crate::state::Limits;
 use crate::storage::OpenError;
+use crate::world::point::Point;
 
 mod access;
 mod admin;
@@ -174,6 +175,7 @@ impl<W: RaftWorld> Node<W> {
             has_data,
             options.raft.promise().as_millis() as u64,
         ));
+        W::pass(Point::StartRecovered).await;
         W::emit(NodeEvent::Started {
             last_log: log.last_index(),
             applied: machine.applied_index(),

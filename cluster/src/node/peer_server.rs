@@ -12,6 +12,7 @@ use crate::raft::hello::Greeting;
 use crate::raft::snapshot::{Arriving, Payload, SnapshotData, SnapshotPiece};
 use crate::raft::wire::{Connection, First, PeerRequest, PeerResponse};
 use crate::raft::{NodeId, RaftWorld, Snapshot, TypeConfig, node_name, reason};
+use crate::world::point::Point;
 
 pub(super) async fn serve<W: RaftWorld>(node: Node<W>, mut listener: W::Listener) {
     loop {
@@ -171,6 +172,7 @@ impl<W: RaftWorld> Node<W> {
             self.meet_leader(vote).await;
         }
         if carries_entries {
+            W::pass(Point::FollowerBeforeAnswer).await;
             self.inner.work.note_handled(W::now() - begun);
             self.tell_work();
         }
@@ -202,6 +204,7 @@ impl<W: RaftWorld> Node<W> {
         W::emit(NodeEvent::SnapshotArrived {
             index: piece.meta.last_log_id.map_or(0, |id| id.index),
         });
+        W::pass(Point::SnapshotArrived).await;
         let decoding = W::compute(move || {
             Payload::decode(&arrived).map(|payload| (arrived, Box::new(payload)))
         });

@@ -19,6 +19,7 @@ use crate::raft::wire::{PeerRequest, PeerResponse};
 use crate::raft::{NodeId, RaftWorld, peer_address};
 use crate::state::LARGEST_REPLY;
 use crate::state::command::{CacheCommand, Command, Query, Refusal, Reply};
+use crate::world::point::Point;
 use crate::world::{self, Instant};
 
 /// A leader or follower gives up on a read after this long.
@@ -55,6 +56,7 @@ impl<W: RaftWorld> Node<W> {
         if !is_unconfirmed {
             self.make_recent(mode).await?;
         }
+        W::pass(Point::ReadConfirmed).await;
         Ok(early.unwrap_or_else(|| self.answer_now(queries, arrived)))
     }
 
@@ -151,6 +153,7 @@ impl<W: RaftWorld> Node<W> {
             Some(point) => point,
             None => self.ask_read_point().await?,
         };
+        W::pass(Point::ReadPointKnown).await;
         let deadline = W::now() + READ_LIMIT;
         while self.inner.machine.applied_index() < point.index {
             let applied = self.inner.machine.applied_some();

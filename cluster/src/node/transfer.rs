@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use super::{Node, NodeError};
 use crate::raft::{NodeId, RaftWorld, node_name};
 use crate::world;
+use crate::world::point::Point;
 
 /// A successor may be this many entries behind: it fetches them before it takes over.
 const LARGEST_LAG: u64 = 1_000;
@@ -98,6 +99,7 @@ impl<W: RaftWorld> Node<W> {
         hand_over.set_under_way(true);
         let idle = self.await_hand_over(|hand_over| hand_over.proposed.get() == 0);
         let _ = world::timeout_at::<W, _>(deadline, idle).await;
+        W::pass(Point::TransferBefore).await;
         if self.begin_transfer(successor).await.is_ok() {
             while self.new_leader().is_none() && W::now() < deadline {
                 W::sleep(LOOK).await;

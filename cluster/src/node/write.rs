@@ -14,6 +14,7 @@ use crate::protocol::{CLUSTER_DOWN, FOREVER_MS, moved, out_of_memory, try_again,
 use crate::raft::{Proposal, RaftWorld};
 use crate::state::LONGEST_MS;
 use crate::state::command::{Command, LockCommand, Once, QueueCommand, Refusal, Reply, Request};
+use crate::world::point::Point;
 use crate::world::{self, Instant};
 
 /// A node gives up on a write after this long; the outcome is then unknown.
@@ -100,6 +101,7 @@ impl<W: RaftWorld> Node<W> {
             }
             _ => (self.execute(once, &command, poll_ms, &mut stages)).await?,
         };
+        W::pass(Point::WriteBeforeAnswer).await;
         self.inner
             .work
             .note_write(&command, W::now() - arrived, stages);

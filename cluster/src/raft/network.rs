@@ -31,6 +31,7 @@ use super::wire::{Connection, PeerRequest, PeerResponse};
 use super::{LogEntry, NodeId, RaftWorld, Snapshot, SnapshotMeta, TypeConfig, Vote, reason};
 use crate::event::{NodeEvent, Timed};
 use crate::storage::{Disk, SnapshotFile};
+use crate::world::point::Point;
 use crate::world::{self, Instant};
 
 /// How long a peer may take for a piece of a snapshot, beyond what its bytes need.
@@ -298,6 +299,7 @@ impl<W: RaftWorld> PeerClient<W> {
                     .map_err(|e| RPCError::Network(NetworkError::new(&e)))?
                     .into(),
             };
+            W::pass(Point::SnapshotBeforeSend).await;
             // The last piece is answered when all of it is decoded, saved and installed.
             let is_last = offset + bytes == total;
             let limit = PIECE_LIMIT + transfer_time(if is_last { total } else { bytes });

@@ -34,6 +34,7 @@ use crate::state::command::{Applied, Command, Reply, Request, Stamp, Wake};
 use crate::state::{LEVEL, Limits, State};
 use crate::storage::{Disk, OpenError, SnapshotFile, SnapshotReader, SnapshotStore};
 use crate::world::Instant;
+use crate::world::point::Point;
 
 /// An [`NodeEvent::Applied`] is emitted at every multiple of this index …
 const DIGEST_EVERY: u64 = 256;
@@ -522,8 +523,11 @@ impl<W: RaftWorld> RaftStateMachine<TypeConfig<W>> for StateMachine<W> {
     where
         Strm: Stream<Item = io::Result<EntryResponder<TypeConfig<W>>>> + Unpin,
     {
+        let mut point = Point::ApplyBefore;
         while let Some(next) = entries.next().await {
             let (entry, responder) = next?;
+            W::pass(point).await;
+            point = Point::ApplyBetween;
             let reply =
                 self.shared
                     .apply_entry(&entry.log_id, entry.payload, responder.is_some())?;
@@ -531,6 +535,7 @@ impl<W: RaftWorld> RaftStateMachine<TypeConfig<W>> for StateMachine<W> {
                 responder.send(Response(reply));
             }
         }
+        W::pass(Point::ApplyDone).await;
         self.shared.applied_some.notify_waiters();
         Ok(())
     }
@@ -548,6 +553,7 @@ impl<W: RaftWorld> RaftStateMachine<TypeConfig<W>> for StateMachine<W> {
         // that does.
         let (bytes, payload) = data.load().await?;
         self.save(meta, &bytes).await?;
+        W::pass(Point::SnapshotBeforeInstall).await;
         let mut machine = self.shared.machine.borrow_mut();
         machine.restore(meta, payload, bytes.len() as u64);
         if let Some(id) = &meta.last_log_id {
@@ -645,6 +651,7 @@ impl<W: RaftWorld> RaftSnapshotBuilder<TypeConfig<W>> for StateMachine<W> {
             machine.note_snapshot(bytes);
             (meta, payload, bytes + bytes / 8)
         };
+        W::pass(Point::SnapshotBegun).await;
         #[cfg(feature = "planted")]
         let bug = planted::current();
         let encoded = W::compute(move || {

@@ -24,6 +24,7 @@ use super::fuse::Fuse;
 use super::wal::read_all;
 use super::{Disk, DiskFile};
 use crate::planted::{self, Bug};
+use crate::world::point::Point;
 
 const MAGIC: &[u8; 8] = b"SQUALLSN";
 const VERSION: u32 = 1;
@@ -197,6 +198,7 @@ impl<D: Disk> SnapshotStore<D> {
         self.fuse.arm()?;
         self.write(index, meta, data).await?;
         self.newest.set(Some(index));
+        self.disk.pass(Point::SnapshotBeforeRemoval).await;
         for saved in std::mem::replace(&mut self.saved, vec![index]) {
             if saved != index {
                 self.disk.remove(&name_of(saved)).await?;
@@ -240,9 +242,12 @@ impl<D: Disk> SnapshotStore<D> {
         if planted::active(Bug::SnapshotUnsynced) {
             return self.disk.rename(&unfinished, &name).await;
         }
+        self.disk.pass(Point::SnapshotBeforeSync).await;
         file.sync().await?;
         drop(file);
+        self.disk.pass(Point::SnapshotBeforeRename).await;
         self.disk.rename(&unfinished, &name).await?;
+        self.disk.pass(Point::SnapshotRenamed).await;
         self.disk.sync_dir().await
     }
 }

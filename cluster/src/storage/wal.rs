@@ -16,6 +16,7 @@ use super::fuse::Fuse;
 use super::record::Record;
 use super::recovery::{self, Recovered, Replay};
 use super::{Disk, DiskFile};
+use crate::world::point::Point;
 
 pub(super) const LOG: &str = "wal";
 pub(super) const NEW_LOG: &str = "wal.new";
@@ -203,6 +204,7 @@ async fn settle<D: Disk>(
         file.write_at(unsynced.start as u64, &bytes[unsynced])
             .await?;
     }
+    disk.pass(Point::StartBeforeSync).await;
     file.sync().await?;
     disk.sync_dir().await
 }
@@ -242,7 +244,9 @@ async fn replace_log<D: Disk>(
 
     file.sync().await?;
     drop(file);
+    disk.pass(Point::LogBeforeRename).await;
     disk.rename(NEW_LOG, LOG).await?;
+    disk.pass(Point::LogRenamed).await;
     disk.sync_dir().await?;
     Ok((disk.open(LOG, false).await?, tail))
 }

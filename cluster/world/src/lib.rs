@@ -21,9 +21,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::disk::Disk;
 use crate::event::NodeEvent;
+use crate::point::Point;
 
 pub mod disk;
 pub mod event;
+pub mod point;
 mod real;
 
 pub use real::{RealWorld, machine_clock_us};
@@ -106,6 +108,10 @@ pub trait World: Copy + Default + Debug + Eq + Ord + 'static {
     async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
         work()
     }
+
+    /// The node passes a point at which a simulated world may make something happen. In a real
+    /// one this is nothing: it never waits, and costs nothing.
+    async fn pass(_: Point) {}
 
     /// Resolves after `duration`.
     fn sleep(duration: Duration) -> Self::Sleep {

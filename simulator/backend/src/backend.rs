@@ -115,6 +115,11 @@ pub struct Lacks {
     pub loss: Option<&'static str>,
     /// Links of a limited bandwidth (`bandwidth` in `[network]`).
     pub bandwidth: Option<&'static str>,
+    /// Something that happens at points of the nodes' code (`[[point]]`, a fault whose `when` is
+    /// one).
+    pub points: Option<&'static str>,
+    /// Who goes first at one instant (`order` in `[schedule]`).
+    pub order: Option<&'static str>,
 }
 
 impl Lacks {
@@ -133,6 +138,8 @@ impl Lacks {
             (network.regions.is_some(), self.regions),
             (network.loss_ppm > 0, self.loss),
             (network.bandwidth_bytes_per_s.is_some(), self.bandwidth),
+            (plan.uses_points(), self.points),
+            (!plan.order.is_fifo(), self.order),
         ];
         let mut lacking = asked.into_iter().filter(|(is_asked, _)| *is_asked);
         lacking.find_map(|(_, why)| why)

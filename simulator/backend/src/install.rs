@@ -36,11 +36,22 @@ impl<S: Site> Nemesis<S> {
                 NodeFault::Stop => {
                     // It takes effect when it is asked for: leaders hand over first.
                     let at_us = self.recorder().now_us();
+                    let mut restarted = Vec::new();
                     for node in nodes {
+                        let starts = self.site.starts(*node);
                         self.site.stop(*node).await;
-                        // Another fault that ends may start it again before the last has
-                        // stopped.
-                        all_down(&*self.site, &[*node])?;
+                        // Another fault may have ended it first, and started it again when it
+                        // healed: what was asked to stop is gone then as well.
+                        match self.site.starts(*node) == starts {
+                            true => all_down(&*self.site, &[*node])?,
+                            false => restarted.push(node_name(*node)),
+                        }
+                    }
+                    if restarted.len() == nodes.len() {
+                        let names = restarted.join(", ");
+                        return Err(InstallError::Skipped(format!(
+                            "another fault ended {names} first, and started it again"
+                        )));
                     }
                     return Ok(Installed { at_us });
                 }

@@ -12,6 +12,7 @@ pub mod log;
 pub mod nemesis;
 pub mod operator;
 pub mod phases;
+pub mod points;
 pub mod resources;
 pub mod site;
 pub mod trace;

@@ -17,11 +17,12 @@ use squall_world::World;
 use tokio::sync::Notify;
 
 use super::operator::Operator;
+use super::points::{Points, Standing};
 use super::site::{InstallError, Installed, Site};
 use super::triggers::Triggers;
 use super::wait;
 use squall_fault::kind::Silence;
-use squall_fault::{Action, FaultKind, NodeFault, Roles, Target, node_name, resolve};
+use squall_fault::{Action, FaultKind, NodeFault, Point, Roles, Target, node_name, resolve};
 use squall_history::{EventKind, FaultEvent, FaultStatus, HarnessEvent, Recorder};
 use squall_plan::plan::{Budget, Plan, PlannedFault};
 use squall_workload::{ClientHandle, RunContext};
@@ -30,6 +31,9 @@ use squall_workload::{ClientHandle, RunContext};
 pub const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// An instant fault waits this long for its target.
 pub(super) const INSTANT_PATIENCE_US: u64 = 5_000_000;
+
+/// A fault with its nodes, one of which may stand at a point.
+type Found = (Action<usize>, Option<Standing>);
 
 /// A fault whose time is over.
 struct EndedFault {
@@ -46,6 +50,7 @@ pub struct Nemesis<S: Site> {
     pub(super) context: Rc<RunContext>,
     pub(super) operator: Rc<Operator<S>>,
     triggers: Rc<Triggers>,
+    points: Option<Rc<Points>>,
     pub(super) rng: RefCell<ChaCha8Rng>,
     /// Nodes that each fault in force impairs.
     unavailable: RefCell<BTreeMap<usize, BTreeSet<usize>>>,
@@ -69,7 +74,8 @@ impl<S: Site> Nemesis<S> {
     /// For the faults of this plan; nothing is done before [`Self::start`].
     pub fn new(site: Rc<S>, context: Rc<RunContext>, plan: &Plan) -> Rc<Self> {
         let triggers: Rc<Triggers> = Rc::default();
-        if plan.faults.iter().any(|fault| fault.when.is_some()) {
+        let is_aimed = |fault: &PlannedFault| fault.when.is_some() && fault.point().is_none();
+        if plan.faults.iter().any(is_aimed) {
             let triggers = triggers.clone();
             let watcher = Rc::new(move |kind: &EventKind| triggers.observe(kind));
             context.recorder.watch(Some(watcher));
@@ -80,6 +86,7 @@ impl<S: Site> Nemesis<S> {
             context,
             operator,
             triggers,
+            points: Points::of(plan).map(Rc::new),
             rng: RefCell::new(plan.stream("nemesis").rng()),
             unavailable: RefCell::default(),
             storms: RefCell::default(),
@@ -98,6 +105,33 @@ impl<S: Site> Nemesis<S> {
             active: Cell::new(0),
             all_done: Notify::new(),
         })
+    }
+
+    /// What is to happen at points of the nodes' code, if anything.
+    pub fn points(&self) -> Option<&Rc<Points>> {
+        self.points.as_ref()
+    }
+
+    /// The machines.
+    pub fn site(&self) -> &S {
+        &self.site
+    }
+
+    /// Since the start of the run, microseconds.
+    pub fn now_us(&self) -> u64 {
+        self.recorder().now_us()
+    }
+
+    /// Whether `node` is who `target`, which means one node, means now.
+    pub fn is_meant(&self, node: usize, target: Target) -> bool {
+        let is_voter = || self.site.voters()[node];
+        match target {
+            Target::Node(named) => named == node,
+            Target::Leader => self.site.leader() == Some(node),
+            Target::Follower => self.site.leader() != Some(node) && is_voter(),
+            Target::Any => is_voter(),
+            Target::Minority | Target::Majority | Target::All => false,
+        }
     }
 
     /// Sets every fault of the plan on its way.
@@ -154,12 +188,12 @@ impl<S: Site> Nemesis<S> {
     /// One fault from its beginning to its end.
     async fn run_fault(&self, fault: &PlannedFault) {
         self.sleep_until_us(fault.at_us).await;
-        if let Err(why) = self.await_moment(fault).await {
-            self.report(fault, Vec::new(), FaultStatus::Skipped { why });
-            return;
-        }
-        let action = match self.await_targets(fault).await {
-            Ok(action) => action,
+        let found = match fault.point() {
+            Some(point) => self.await_point(fault, point).await,
+            None => self.await_moment_and_targets(fault).await,
+        };
+        let (action, standing) = match found {
+            Ok(found) => found,
             Err(why) => {
                 self.report(fault, Vec::new(), FaultStatus::Skipped { why });
                 return;
@@ -176,6 +210,10 @@ impl<S: Site> Nemesis<S> {
         }
         let unavailable = action.unavailable();
         self.unavailable.borrow_mut().insert(fault.id, unavailable);
+        // Who stands at a point goes on when others have had their turn, and is struck before.
+        if let Some(standing) = standing {
+            self.site.go_on(standing.node);
+        }
         let installed = self.install(fault.id, &action, ends_us).await;
         let targets = match self.storms.borrow().get(&fault.id) {
             Some(clients) => clients.iter().map(|client| client.name()).collect(),
@@ -272,6 +310,50 @@ impl<S: Site> Nemesis<S> {
             cut_off: Vec::new(),
             drift_ppm: None,
             status,
+        }
+    }
+
+    /// Waits for the moment that the fault is aimed at, if it is, and then for its targets.
+    async fn await_moment_and_targets(&self, fault: &PlannedFault) -> Result<Found, String> {
+        self.await_moment(fault).await?;
+        let action = self.await_targets(fault).await?;
+        Ok((action, None))
+    }
+
+    /// Waits until the fault's target stands at the point, and may be struck.
+    async fn await_point(&self, fault: &PlannedFault, point: Point) -> Result<Found, String> {
+        let points = self.points.as_ref().expect("the plan has something there");
+        let target = *fault.action.groups()[0].first().expect("one target");
+        let mut why = format!("{target} did not come to {point} in time");
+        let mut nth = fault.nth.max(1);
+        loop {
+            let rest_us = self.chaos_ends_us.saturating_sub(self.recorder().now_us());
+            let comes = points.wait_for(point, target, nth);
+            let limit = Duration::from_micros(rest_us);
+            let Ok(standing) = squall_world::timeout::<S::World, _>(limit, comes).await else {
+                return Err(why);
+            };
+            nth = 1;
+            let node = standing.node;
+            if !standing.is_there() {
+                continue;
+            }
+            let action = fault.action.with_groups(vec![vec![node]]);
+            let allowed = match fault.drawn {
+                true => self.check_budget(action.kind(), &action.unavailable()),
+                false => Ok(()),
+            };
+            if let Err(refused) = allowed {
+                why = refused;
+                self.site.go_on(node);
+                continue;
+            }
+            points.note_struck(point);
+            let (id, kind, name) = (fault.id, action.kind(), node_name(node));
+            let pass = standing.pass;
+            let text = format!("fault {id} ({kind}) fires as {name} is at {point}, pass {pass}");
+            self.recorder().note(text);
+            return Ok((action, Some(standing)));
         }
     }
 

@@ -85,6 +85,10 @@ impl<S: Site> Stage<S> {
             self.enter(Phase::Audit);
             self.audit().await;
         }
+        if let Some(points) = self.nemesis.points() {
+            let points = points.counts();
+            self.context.recorder.record(EventKind::Points { points });
+        }
         self.enter(Phase::End);
     }
 

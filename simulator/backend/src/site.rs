@@ -99,6 +99,11 @@ pub trait Processes {
     async fn kill(&self, nodes: &[usize]) -> Installed;
     /// SIGTERM, then SIGKILL if that takes long; awaited.
     async fn stop(&self, node: usize);
+    /// How many processes have been started on the machine so far.
+    fn starts(&self, node: usize) -> u64;
+    /// Lets a process go on that stands at a point of its code because a fault waited for that;
+    /// a world that refuses such faults has none.
+    fn go_on(&self, _node: usize) {}
     /// Stops the processes where they stand, or lets them go on; seen to have happened.
     ///
     /// # Errors

@@ -11,13 +11,13 @@ use std::time::Duration;
 use squall_world::World;
 use tokio::sync::Notify;
 
-use squall_fault::Trigger;
+use squall_fault::{TRIGGERS, Trigger};
 use squall_history::{EventKind, NodeEvent, Outcome};
 
 /// Who waits for which moment.
 #[derive(Default)]
 pub struct Triggers {
-    waiting: [Waiters; 4],
+    waiting: [Waiters; TRIGGERS.len()],
 }
 
 #[derive(Default)]
@@ -30,7 +30,8 @@ struct Waiters {
 
 impl Triggers {
     fn waiters(&self, moment: Trigger) -> &Waiters {
-        &self.waiting[moment as usize]
+        let index = TRIGGERS.iter().position(|trigger| *trigger == moment);
+        &self.waiting[index.expect("points are waited for elsewhere")]
     }
 
     /// Looks at an event that is being recorded.

@@ -63,6 +63,7 @@ impl<'a> Reader<'a> {
             | EventKind::Harness { .. }
             | EventKind::Setup { .. }
             | EventKind::Majority { .. }
+            | EventKind::Points { .. }
             | EventKind::Note { .. } => Ok(()),
         }
     }

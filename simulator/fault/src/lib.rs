@@ -22,5 +22,6 @@ pub use action::Action;
 pub use detail::*;
 pub use kind::{Capability, FaultKind};
 pub use resolve::{Roles, resolve};
+pub use squall_world::point::{PassedBy, Point};
 pub use target::{Target, node_name};
 pub use trigger::{TRIGGERS, Trigger};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use squall_fault::FaultKind;
+use squall_fault::{FaultKind, Point};
 
 /// What a node says about itself, in the words of whoever emits it.
 pub use squall_world::event::{NodeEvent, Served, Timed, Work};
@@ -96,6 +96,11 @@ pub enum EventKind {
         #[serde(flatten)]
         event: HarnessEvent,
     },
+    /// What happened at named points of the nodes' code, of those that nodes have passed; once,
+    /// at the end of a run that has something happen at points.
+    Points {
+        points: BTreeMap<Point, PointCounts>,
+    },
     /// The harness notes something that a reader of the history should know. No check reads
     /// it.
     Note {
@@ -113,6 +118,27 @@ impl EventKind {
             before: (!unheard).then_some(before),
         }
     }
+}
+
+/// How often something happened at a point.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PointCounts {
+    /// A node passed it.
+    pub met: u64,
+    /// It waited there.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub waited: u64,
+    /// It let others go first.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub yielded: u64,
+    /// A fault struck it there.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub struck: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What the harness could not do, or see through within its time. Checks read these: a run

@@ -279,6 +279,17 @@ mod tests {
                     why: "no leader".into(),
                 },
             },
+            EventKind::Points {
+                points: [(
+                    squall_fault::Point::LogBeforeSync,
+                    PointCounts {
+                        met: 3,
+                        struck: 1,
+                        ..PointCounts::default()
+                    },
+                )]
+                .into(),
+            },
             EventKind::Harness {
                 event: HarnessEvent::ClientsDone,
             },

@@ -29,7 +29,7 @@ pub use action::{
 pub use backend_info::BackendInfo;
 pub use event::{
     Event, EventKind, FaultEvent, FaultStatus, HarnessEvent, LoadEvent, LoadUnit, NodeEvent, Phase,
-    Served, StreamEvent, StressLimit, Timed, Work,
+    PointCounts, Served, StreamEvent, StressLimit, Timed, Work,
 };
 pub use operation::{Operation, PROBE, dead_lettered_from, dead_letters_of, operations, start_us};
 pub use outcome::{Delivered, Found, Holder, Outcome};

@@ -158,7 +158,7 @@ pub fn measure(history: &History) -> Measures {
         recovery_rejoin: seen(&recoveries.rejoin),
     };
     Measures {
-        marks: marks::count(&timeline, &spans, &causes, &outages.gaps),
+        marks: marks::count(history, &timeline, &spans, &causes, &outages.gaps),
         detection: Times::of(&samples.detection),
         election: Times::of(&samples.election),
         outages,

@@ -7,9 +7,10 @@
 
 use toml::{Table, Value};
 
+use crate::fault::Target;
 use crate::fault::kind::Ends;
 use crate::fault::text::duration_text;
-use crate::plan::{Budget, Plan, PlannedFault};
+use crate::plan::{Budget, Delay, Plan, PlannedFault, PlannedPoint};
 use crate::scenario::Scenario;
 use crate::scenario::fault::written;
 use crate::scenario::unit::Duration;
@@ -41,6 +42,11 @@ pub fn explicit(scenario: &Scenario, plan: &Plan) -> Table {
         .iter()
         .map(|fault| Value::Table(table(fault, plan)));
     set_tables(&mut document, "fault", faults.collect());
+    let points = plan
+        .points
+        .iter()
+        .map(|point| Value::Table(point_table(point)));
+    set_tables(&mut document, "point", points.collect());
     document
 }
 
@@ -161,11 +167,46 @@ fn table(fault: &PlannedFault, plan: &Plan) -> Table {
     if let Some(trigger) = fault.when {
         table.insert("when".into(), trigger.to_string().into());
     }
+    if fault.nth > 1 {
+        let nth = i64::try_from(fault.nth).unwrap_or(i64::MAX);
+        table.insert("nth".into(), nth.into());
+    }
     if fault.action.kind().info().ends == Ends::Healed {
         table.insert("for".into(), time(fault.until_us - fault.at_us));
     }
     if fault.drawn {
         table.insert("within_budget".into(), true.into());
+    }
+    table
+}
+
+fn point_table(planned: &PlannedPoint) -> Table {
+    let number = |number: u64| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
+    let range = |min: Value, max: Value| match min == max {
+        true => min,
+        false => {
+            let bounds = [("min".to_owned(), min), ("max".to_owned(), max)];
+            Value::Table(Table::from_iter(bounds))
+        }
+    };
+    let mut table = Table::new();
+    table.insert("name".into(), planned.point.name().into());
+    match planned.does {
+        Delay::Wait { min_us, max_us } => {
+            let time = |us: u64| Value::String(duration_text(us));
+            table.insert("wait".into(), range(time(min_us), time(max_us)));
+        }
+        Delay::Yield { turns } => drop(table.insert("yield".into(), number(turns))),
+    }
+    if planned.node != Target::Any {
+        table.insert("node".into(), planned.node.to_string().into());
+    }
+    if (planned.every_min, planned.every_max) != (1, 1) {
+        let every = range(number(planned.every_min), number(planned.every_max));
+        table.insert("every".into(), every);
+    }
+    if let Some(times) = planned.times {
+        table.insert("times".into(), number(times));
     }
     table
 }

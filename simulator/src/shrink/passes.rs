@@ -34,6 +34,7 @@ pub(super) fn all(search: &mut Search) -> Result<(), Over> {
     loop {
         let before = search.best.document.clone();
         list(search, "fault")?;
+        list(search, "point")?;
         list(search, "workload")?;
         idle_time(search)?;
         phases(search)?;
@@ -42,6 +43,7 @@ pub(super) fn all(search: &mut Search) -> Result<(), Over> {
         fault_targets(search)?;
         idle_time(search)?;
         phases(search)?;
+        passes_of_points(search)?;
         pauses(search)?;
         operations(search)?;
         defaults(search)?;
@@ -51,7 +53,7 @@ pub(super) fn all(search: &mut Search) -> Result<(), Over> {
     }
 }
 
-/// Faults or workloads, by delta debugging.
+/// Faults, points or workloads, by delta debugging.
 fn list(search: &mut Search, key: &str) -> Result<(), Over> {
     let try_list = |search: &mut Search, list: &[Value]| {
         let mut document = search.best.document.clone();
@@ -63,11 +65,15 @@ fn list(search: &mut Search, key: &str) -> Result<(), Over> {
     Ok(())
 }
 
-/// Perhaps no fault is needed at all.
+/// Perhaps no fault is needed at all, or nothing that happens at points.
 fn no_faults(search: &mut Search) -> Result<(), Over> {
     let mut document = search.best.document.clone();
     set_tables(&mut document, "fault", Vec::new());
     search.try_with(SEEDS_FOR_MUCH, document, Work::MayGrow)?;
+    let mut document = search.best.document.clone();
+    if document.remove("point").is_some() {
+        search.try_with(SEEDS_FOR_MUCH, document, Work::MayGrow)?;
+    }
     Ok(())
 }
 
@@ -197,6 +203,19 @@ fn fault_times(search: &mut Search) -> Result<(), Over> {
         for key in ["at", "for"] {
             smaller_time(search, &["fault", &index, key], Work::MayGrow)?;
         }
+    }
+    Ok(())
+}
+
+/// Faults that strike at an earlier pass of their point, and points at which something happens
+/// only once, at as early a pass as can be.
+fn passes_of_points(search: &mut Search) -> Result<(), Over> {
+    for index in indexes(search, "fault") {
+        smaller_count(search, &["fault", &index, "nth"], 1)?;
+    }
+    for index in indexes(search, "point") {
+        smaller_count(search, &["point", &index, "times"], i64::MAX)?;
+        smaller_count(search, &["point", &index, "yield"], 1)?;
     }
     Ok(())
 }

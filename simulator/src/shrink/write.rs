@@ -6,7 +6,7 @@
 use toml::{Table, Value};
 
 /// Keys in their order; the others follow by name.
-const TOP: [&str; 13] = [
+const TOP: [&str; 15] = [
     "name",
     "summary",
     "cluster",
@@ -18,7 +18,9 @@ const TOP: [&str; 13] = [
     "probe",
     "workload",
     "chaos",
+    "schedule",
     "fault",
+    "point",
     "objectives",
 ];
 const INNER: [&str; 14] = [

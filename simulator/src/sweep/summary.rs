@@ -412,21 +412,28 @@ fn check_counts(results: &Results) -> Vec<CheckCount> {
 }
 
 fn mark_counts(results: &Results) -> Vec<MarkCount> {
-    let count = |mark: &marks::CoverageMark| {
+    let count = |(name, about): (String, String)| {
         let met = results.values().filter_map(|result| {
-            let times = *result.run.as_ref()?.marks.get(mark.name)?;
+            let times = *result.run.as_ref()?.marks.get(&name)?;
             Some((result, times))
         });
         let first = met.clone().min_by_key(|(result, _)| result.seed);
         MarkCount {
-            mark: mark.name.into(),
-            about: mark.about.into(),
+            mark: name.clone(),
+            about,
             runs: met.clone().count() as u64,
             times: met.map(|(_, times)| times).sum(),
             first: first.map(|(r, _)| super::failures::dir_name(&r.scenario, r.seed)),
         }
     };
-    marks::all().map(count).collect()
+    let named = marks::all().map(|mark| (mark.name.to_owned(), mark.about.to_owned()));
+    let mut counted: Vec<MarkCount> = named.map(count).collect();
+    let of_points: Vec<MarkCount> = marks::points::all().map(count).collect();
+    // Of runs that have something happen at points, those that they missed are told as well.
+    if of_points.iter().any(|mark| mark.runs > 0) {
+        counted.extend(of_points);
+    }
+    counted
 }
 
 fn totals<'a>(results: impl Iterator<Item = &'a SeedResult>) -> Totals {

@@ -24,6 +24,7 @@ use super::{LogEntry, LogId, NodeId, RaftWorld, TypeConfig, Vote, node_name};
 use crate::event::{NodeEvent, Timed};
 use crate::planted::{self, Bug};
 use crate::storage::{OpenError, Record, Wal};
+use crate::world::point::Point;
 use memory::{Log, OnFlush, encoded, position};
 
 pub use force::force_membership;
@@ -197,7 +198,9 @@ impl<W: RaftWorld> RaftLogStorage<TypeConfig<W>> for LogStore<W> {
             self.shared.log.borrow_mut().pending.push(record);
             self.shared.work.notify_one();
         } else {
+            W::pass(Point::VoteBeforeWrite).await;
             self.durable(Record::Vote(encoded(vote))).await?;
+            W::pass(Point::VoteSynced).await;
         }
         let leads = vote.is_committed() && *vote.leader_id().node_id() == self.shared.node;
         (self.shared.on_leading)(if leads { vote.leader_id().term() } else { 0 });
@@ -257,6 +260,7 @@ impl<W: RaftWorld> RaftLogStorage<TypeConfig<W>> for LogStore<W> {
             }
         }
         self.shared.work.notify_one();
+        W::pass(Point::LogAppended).await;
         Ok(())
     }
 
@@ -270,11 +274,13 @@ impl<W: RaftWorld> RaftLogStorage<TypeConfig<W>> for LogStore<W> {
                 log.live_bytes -= cut.bytes;
             }
         }
+        W::pass(Point::LogBeforeTruncate).await;
         let index = last.map_or(0, |id| position(id.index));
         self.durable(Record::TruncateAfter { index }).await
     }
 
     async fn purge(&mut self, upto: LogId<W>) -> io::Result<()> {
+        W::pass(Point::LogBeforePurge).await;
         {
             let mut log = self.shared.log.borrow_mut();
             log.check()?;

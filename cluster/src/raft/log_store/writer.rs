@@ -9,6 +9,7 @@ use crate::event::NodeEvent;
 use crate::planted::{self, Bug};
 use crate::raft::RaftWorld;
 use crate::storage::{Record, Wal};
+use crate::world::point::Point;
 
 /// The log file is rewritten when it is this many times larger than what is still needed.
 const REWRITE_FACTOR: u64 = 4;
@@ -83,6 +84,7 @@ async fn write_one<W: RaftWorld>(
     on_flush: Vec<OnFlush<W>>,
 ) -> io::Result<()> {
     let mut on_flush = on_flush;
+    W::pass(Point::LogBeforeWrite).await;
     let mut result = wal.write_all(batch).await;
     if planted::active(Bug::FlushUnsynced) {
         for waiting in on_flush.drain(..) {
@@ -93,7 +95,9 @@ async fn write_one<W: RaftWorld>(
             result = wal.sync().await;
         }
     } else if result.is_ok() {
+        W::pass(Point::LogBeforeSync).await;
         result = timed_sync(shared, wal).await;
+        W::pass(Point::LogSynced).await;
     }
     complete_all(shared, on_flush, &result);
     result?;

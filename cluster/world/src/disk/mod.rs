@@ -9,6 +9,8 @@
 
 use std::io;
 
+use crate::point::Point;
+
 pub mod contract;
 mod memory;
 mod real;
@@ -35,6 +37,8 @@ pub trait Disk: Clone + 'static {
     async fn free_bytes(&self) -> io::Result<Option<u64>> {
         Ok(None)
     }
+    /// What [`crate::World::pass`] is, for those who know only their disk.
+    async fn pass(&self, _: Point) {}
 }
 
 /// One open file.

@@ -54,6 +54,11 @@ impl Backend for DockerBackend {
                  `link`",
             ),
             bandwidth: None,
+            points: Some(
+                "runs nodes as they are: nothing can be made to happen at points of their code; \
+                 leave out [[point]], `points` and `at_points`, and faults whose `when` is a point",
+            ),
+            order: Some("leaves to this machine what goes first; leave `order` in [schedule] out"),
         }
     }
 

@@ -60,6 +60,8 @@ pub(super) struct Machine {
     process: RefCell<Option<Rc<Process>>>,
     /// From the moment it is to be started until it has ended.
     is_up: Cell<bool>,
+    /// How often it was started.
+    starts: Cell<u64>,
     is_paused: Cell<bool>,
     /// Whether the harness has ended the process, and how.
     ended_by_us: Cell<Option<&'static str>>,
@@ -98,6 +100,7 @@ impl Machine {
             container: RefCell::default(),
             process: RefCell::default(),
             is_up: Cell::new(false),
+            starts: Cell::default(),
             is_paused: Cell::new(false),
             ended_by_us: Cell::default(),
             killed_at_us: Cell::default(),
@@ -120,6 +123,10 @@ impl Machine {
 
     pub(super) fn name(&self) -> String {
         node_name(self.index)
+    }
+
+    pub(super) fn starts(&self) -> u64 {
+        self.starts.get()
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -165,6 +172,7 @@ impl Machine {
         if self.is_up.replace(true) {
             return;
         }
+        self.starts.set(self.starts.get() + 1);
         if let Err(error) = self.start_process().await {
             self.common.fail(error);
         }

@@ -128,6 +128,10 @@ impl Processes for DockerSite {
         self.machines[node].stop().await;
     }
 
+    fn starts(&self, node: usize) -> u64 {
+        self.machines[node].starts()
+    }
+
     async fn set_paused(&self, nodes: &[usize], paused: bool) -> Result<(), InstallError> {
         let running = nodes.iter().filter(|node| paused || self.is_up(**node));
         let done = running.map(|node| self.machines[*node].set_paused(paused));

@@ -52,6 +52,10 @@ struct Machine {
     replaced: Cell<u64>,
     /// How many processes have been started on it.
     started: Cell<u64>,
+    /// Stopped by a fault.
+    is_paused: Cell<bool>,
+    /// Stands at a point, and waits for a fault.
+    is_held: Cell<bool>,
     /// Set once the node serves.
     node: RefCell<Option<Handle>>,
 }
@@ -98,6 +102,8 @@ impl Cluster {
                 is_newcomer: Cell::new(node >= members),
                 replaced: Cell::new(0),
                 started: Cell::new(0),
+                is_paused: Cell::default(),
+                is_held: Cell::default(),
                 node: RefCell::default(),
             })
             .collect();
@@ -140,6 +146,11 @@ impl Cluster {
     /// Whether the node's process runs, be it paused.
     pub fn is_up(&self, node: usize) -> bool {
         self.machines[node].process.get() == Process::Running
+    }
+
+    /// How many processes have been started on the machine.
+    pub fn starts(&self, node: usize) -> u64 {
+        self.machines[node].started.get()
     }
 
     /// The node that leads and serves writes, as far as nodes know themselves: where two
@@ -389,6 +400,8 @@ impl Cluster {
         let machine = &self.machines[node];
         machine.process.set(Process::Down);
         self.exited.borrow_mut().retain(|exited| *exited != node);
+        machine.is_paused.set(false);
+        machine.is_held.set(false);
         self.executor.set_paused(HostId(node), false);
         let handle = machine.node.borrow_mut().take();
         self.executor.kill(HostId(node));
@@ -434,7 +447,20 @@ impl Cluster {
 
     /// SIGSTOP and SIGCONT: the process is not scheduled; its kernel still answers.
     pub fn set_paused(&self, node: usize, paused: bool) {
-        self.executor.set_paused(HostId(node), paused);
+        self.machines[node].is_paused.set(paused);
+        self.set_scheduled(node);
+    }
+
+    /// Nothing of the process goes on while it is held at a point of its code.
+    pub fn set_held(&self, node: usize, held: bool) {
+        self.machines[node].is_held.set(held);
+        self.set_scheduled(node);
+    }
+
+    fn set_scheduled(&self, node: usize) {
+        let machine = &self.machines[node];
+        let stands = machine.is_paused.get() || machine.is_held.get();
+        self.executor.set_paused(HostId(node), stands);
     }
 
     /// The leader, if there is one, transfers leadership to `to`.

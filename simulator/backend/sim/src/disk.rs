@@ -19,8 +19,10 @@ use turmoil_fs::Fs;
 use turmoil_fs::shim::std::fs::{self, File, OpenOptions};
 
 use super::disk_fault::Faults;
+use super::points;
 use super::trace;
 use squall_engine::executor::{self, Nanos};
+use squall_fault::Point;
 use squall_plan::plan::{DiskPlan, Quantiles};
 
 /// Where a node keeps its log.
@@ -185,6 +187,10 @@ impl Disk for SimDisk {
         self.sync_cost().await;
         self.shared.faults.at_sync()?;
         self.with(|| fs::sync_dir("/"))
+    }
+
+    async fn pass(&self, point: Point) {
+        points::pass(point).await;
     }
 }
 

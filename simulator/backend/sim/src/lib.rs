@@ -22,6 +22,7 @@ mod disk_fault;
 pub mod log;
 mod machines;
 pub mod network;
+mod points;
 mod process;
 mod site;
 mod stream;
@@ -43,7 +44,7 @@ use squall_engine::executor::scheduler::{Scheduler, Usage};
 use squall_engine::executor::{Executor, HostId, Nanos};
 use squall_engine::processor::Processors;
 use squall_history::{EventKind, History, Recorder};
-use squall_plan::plan::{Costs, Plan, ProcessorPlan};
+use squall_plan::plan::{Costs, Order, Plan, ProcessorPlan};
 use squall_workload::{Drivers, RunContext};
 
 /// More task switches than this at one instant mean that time will never move again.
@@ -149,6 +150,11 @@ fn run_with(
         (network.borrow_mut()).mind_processors(executor.clone());
     }
     add_hosts(&executor, &plan);
+    if plan.order == Order::Random {
+        executor.draw_order(plan.stream("order of tasks").rng());
+        let rng = plan.stream("order of packets").rng();
+        network.borrow_mut().draw_order(rng);
+    }
 
     let start_ns = Rc::new(Cell::new(0));
     let recorder = {
@@ -184,6 +190,7 @@ fn run_with(
         services,
         plan: plan.clone(),
     };
+    points::ask(Some(stage.nemesis.clone()));
     let outcome = Rc::new(RefCell::new(None));
     executor.spawn_on(controller, {
         let (executor, outcome) = (executor.clone(), outcome.clone());
@@ -209,6 +216,7 @@ fn run_with(
         cluster.discard(HostId(host));
     }
     world::set_event_sink(None);
+    points::ask(None);
     context.recorder.watch(None);
     drop(entered);
     driven?;

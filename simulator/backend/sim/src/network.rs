@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use turmoil_net::{
     EnterGuard, HostId as NetHost, KernelConfig, Net, NetstatState, Packet, TcpFlags, TcpSegment,
@@ -127,6 +128,8 @@ pub struct Network {
     flows: BTreeMap<FlowKey, Flow>,
     schedule: BinaryHeap<Reverse<(Nanos, u64, FlowKey)>>,
     next_sequence: u64,
+    /// Draws who is first of what arrives at one instant; `None`: what was sent first.
+    order: Option<ChaCha8Rng>,
     rng: ChaCha8Rng,
     /// Hosts without power: nothing goes in or out.
     dark: Vec<bool>,
@@ -160,6 +163,7 @@ impl Network {
             flows: BTreeMap::new(),
             schedule: BinaryHeap::new(),
             next_sequence: 0,
+            order: None,
             rng,
             dark: vec![false; hosts],
             handshakes: BTreeMap::new(),
@@ -172,6 +176,12 @@ impl Network {
     /// From now on, what a busy host sends leaves when `executor` says that it is done.
     pub(super) fn mind_processors(&mut self, executor: Rc<Executor>) {
         self.processors = Some(executor);
+    }
+
+    /// From now on, it is drawn in which order packets of several connections arrive at one
+    /// instant.
+    pub fn draw_order(&mut self, rng: ChaCha8Rng) {
+        self.order = Some(rng);
     }
 
     /// Which of `turmoil-net`'s hosts is which.
@@ -279,7 +289,10 @@ impl Network {
     }
 
     fn schedule_flow(&mut self, at: Nanos, key: FlowKey) {
-        let sequence = self.next_sequence;
+        let sequence = match &mut self.order {
+            None => self.next_sequence,
+            Some(rng) => rng.next_u64(),
+        };
         self.next_sequence += 1;
         self.schedule.push(Reverse((at, sequence, key)));
     }

@@ -74,6 +74,14 @@ impl Processes for SimSite {
         self.cluster.stop(node, STOP_LIMIT).await;
     }
 
+    fn starts(&self, node: usize) -> u64 {
+        self.cluster.starts(node)
+    }
+
+    fn go_on(&self, node: usize) {
+        self.cluster.set_held(node, false);
+    }
+
     async fn set_paused(&self, nodes: &[usize], paused: bool) -> Result<(), InstallError> {
         for node in nodes {
             self.cluster.set_paused(*node, paused);

@@ -6,10 +6,12 @@ use std::io;
 use std::rc::Rc;
 
 use squall_world::event::NodeEvent;
+use squall_world::point::Point;
 use squall_world::{Instant, World};
 use turmoil_net::shim::tokio::net::TcpListener;
 
 use super::disk::SimDisk;
+use super::points;
 use super::stream::SimStream;
 use squall_engine::executor::{self, HostId, Sleep};
 
@@ -66,6 +68,10 @@ impl World for SimWorld {
 
     async fn connect(address: &str) -> io::Result<SimStream> {
         SimStream::connect(address).await
+    }
+
+    async fn pass(point: Point) {
+        points::pass(point).await;
     }
 
     fn emit(event: NodeEvent) {

@@ -36,6 +36,11 @@ impl Backend for TurmoilBackend {
             clock_skew: Some("has one clock for all hosts; leave [clock] out"),
             hardware: Some("models no hardware; leave --profile and [hardware] out"),
             bandwidth: Some("models no bandwidth; leave `bandwidth` in [network] out"),
+            points: Some(
+                "makes nothing happen at points of the nodes' code; leave out [[point]], `points` \
+                 and `at_points`, and faults whose `when` is a point",
+            ),
+            order: Some("decides itself what goes first; leave `order` in [schedule] out"),
             ..Lacks::default()
         }
     }

@@ -38,6 +38,8 @@ type Job = Pin<Box<dyn Future<Output = ()>>>;
 struct Machine {
     disk: RefCell<TurmoilDisk>,
     is_up: Cell<bool>,
+    /// How many processes have been started on it.
+    starts: Cell<u64>,
     /// Why what the node had stored is gone: it must not start again before it is replaced.
     lost: RefCell<Option<String>>,
     /// Waits to be added instead of forming a cluster.
@@ -84,6 +86,7 @@ impl Cluster {
         let machine = |node| Machine {
             disk: RefCell::new(TurmoilDisk::new(&plan.disk)),
             is_up: Cell::new(false),
+            starts: Cell::default(),
             lost: RefCell::default(),
             is_newcomer: Cell::new(node >= members),
             node: RefCell::default(),
@@ -137,6 +140,10 @@ impl Cluster {
         self.machines[node].is_up.get()
     }
 
+    pub(super) fn starts(&self, node: usize) -> u64 {
+        self.machines[node].starts.get()
+    }
+
     /// A handle to the node, while it serves.
     pub(super) fn node(&self, node: usize) -> Option<Node<TurmoilWorld>> {
         self.machines[node].node.borrow().clone()
@@ -186,7 +193,9 @@ impl Cluster {
     pub(super) async fn order(&self, orders: Vec<Order>) {
         for order in &orders {
             if let Order::Start(node) = order {
-                self.machines[*node].is_up.set(true);
+                let machine = &self.machines[*node];
+                machine.is_up.set(true);
+                machine.starts.set(machine.starts.get() + 1);
             }
         }
         let (done, is_done) = oneshot::channel();

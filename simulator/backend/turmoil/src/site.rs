@@ -80,6 +80,10 @@ impl Processes for TurmoilSite {
         self.cluster.order(vec![Order::Kill(node)]).await;
     }
 
+    fn starts(&self, node: usize) -> u64 {
+        self.cluster.starts(node)
+    }
+
     async fn set_paused(&self, _nodes: &[usize], _paused: bool) -> Result<(), InstallError> {
         unreachable!("a plan that pauses is refused")
     }

@@ -2,7 +2,8 @@
 //!
 //! Time jumps to the next timer or packet when no task can run, so idle time costs nothing.
 //! Whatever happens at one instant happens in a fixed order: runnable tasks first in, first
-//! out; then packets; then timers, by deadline and creation. A host is a set of tasks, a
+//! out; then packets; then timers, by deadline and creation. Or which task runs next is drawn
+//! ([`Executor::draw_order`]), since no machine keeps such an order. A host is a set of tasks, a
 //! clock that may run fast, slow or offset, and a stream of random numbers; killing it drops
 //! its tasks, pausing it leaves them unpolled.
 //!
@@ -101,6 +102,8 @@ pub struct Executor {
     timers: RefCell<Timers>,
     /// `None`: work costs no time.
     scheduler: Option<RefCell<Box<dyn Scheduler>>>,
+    /// Draws who goes first of those who can go on; `None`: who could first.
+    order: RefCell<Option<ChaCha8Rng>>,
     polls: Cell<u64>,
     on_switch: Cell<fn(HostId)>,
     /// Hosts of which a task has panicked, and what it said.
@@ -146,6 +149,7 @@ impl Executor {
             hosts: RefCell::default(),
             timers: RefCell::default(),
             scheduler: scheduler.map(RefCell::new),
+            order: RefCell::default(),
             polls: Cell::new(0),
             on_switch: Cell::new(on_switch),
             panics: RefCell::default(),
@@ -155,6 +159,12 @@ impl Executor {
             *current = Some(executor.clone());
         });
         (executor, Entered)
+    }
+
+    /// From now on, it is drawn which task runs next of those that can. Timers that are due at
+    /// one instant fire in an order of no consequence then. A task's own steps stay in order.
+    pub fn draw_order(&self, rng: ChaCha8Rng) {
+        self.order.replace(Some(rng));
     }
 
     /// Adds a host with its clock (offset in microseconds, drift in parts per million) and stream.

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
+use rand::RngExt;
+
 use super::scheduler::{Scheduler, Usage, Work};
 use super::{Executor, HostId, Nanos, READY, TaskWaker};
 use crate::steps::{self, Step};
@@ -17,7 +19,7 @@ impl Executor {
     pub fn run_ready(&self) -> bool {
         let mut ran = false;
         loop {
-            while let Some(waker) = READY.with_borrow_mut(VecDeque::pop_front) {
+            while let Some(waker) = READY.with_borrow_mut(|ready| self.next_of(ready)) {
                 ran |= self.run_task(waker);
             }
             let Some(scheduler) = &self.scheduler else {
@@ -28,6 +30,16 @@ impl Executor {
             };
             ran |= self.go_on(scheduler, host);
         }
+    }
+
+    /// Takes out the task that runs next.
+    fn next_of(&self, ready: &mut VecDeque<Arc<TaskWaker>>) -> Option<Arc<TaskWaker>> {
+        let mut order = self.order.borrow_mut();
+        let Some(rng) = order.as_mut().filter(|_| ready.len() > 1) else {
+            return ready.pop_front();
+        };
+        let next = rng.random_range(0..ready.len() as u64) as usize;
+        ready.swap_remove_front(next)
     }
 
     /// Runs the next task of a process that has a core and is done with the last one.
@@ -44,11 +56,14 @@ impl Executor {
                     while machine.backlog.front().is_some_and(is_dead) {
                         machine.backlog.pop_front();
                     }
+                    if self.order.borrow().is_some() {
+                        machine.backlog.retain(|waker| !is_dead(waker));
+                    }
                     let mut scheduler = scheduler.borrow_mut();
                     if !machine.backlog.is_empty() && scheduler.must_yield(now, host) {
                         return false;
                     }
-                    next = machine.backlog.pop_front();
+                    next = self.next_of(&mut machine.backlog);
                 }
             }
         }

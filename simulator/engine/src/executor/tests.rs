@@ -1,4 +1,4 @@
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::*;
@@ -41,4 +41,32 @@ fn a_panic_of_the_harness_is_none_of_a_host() {
     let (executor, _entered, [_, harness]) = two_hosts();
     executor.spawn_on(harness, async { panic!("the harness is wrong") });
     while executor.run_ready() {}
+}
+
+/// In which order eight tasks run that can all go on at once.
+fn order(seed: Option<u64>) -> Vec<u64> {
+    let (executor, _entered, [host, _]) = two_hosts();
+    if let Some(seed) = seed {
+        executor.draw_order(Seed(seed).rng());
+    }
+    let ran = Rc::new(RefCell::new(Vec::new()));
+    for task in 0..8 {
+        let ran = ran.clone();
+        executor.spawn_on(host, async move { ran.borrow_mut().push(task) });
+    }
+    while executor.run_ready() {}
+    ran.take()
+}
+
+#[test]
+fn who_goes_first_is_drawn_if_that_is_asked_for() {
+    let spawned: Vec<u64> = (0..8).collect();
+    assert_eq!(order(None), spawned);
+    let drawn = order(Some(1));
+    assert_ne!(drawn, spawned);
+    assert_eq!(drawn, order(Some(1)), "the same seed, the same order");
+    assert_ne!(drawn, order(Some(2)));
+    let mut all = drawn;
+    all.sort_unstable();
+    assert_eq!(all, spawned, "everybody had a turn");
 }

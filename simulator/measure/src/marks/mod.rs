@@ -12,6 +12,7 @@
 //! marks (`cov-mark`) of rust-analyzer.
 
 mod clients;
+pub mod points;
 mod raft;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use super::causes::Cause;
 use super::downtime::Gap;
 use super::faults::FaultSpan;
 use super::timeline::{Span, Timeline};
+use squall_history::History;
 
 /// A situation worth meeting.
 pub struct CoverageMark {
@@ -35,8 +37,9 @@ pub fn all() -> impl Iterator<Item = &'static CoverageMark> {
     raft::MARKS.iter().chain(&clients::MARKS)
 }
 
-/// How often the run met each mark, by name.
+/// How often the run met each mark, by name; those of points only if it counted any.
 pub fn count(
+    history: &History,
     timeline: &Timeline,
     spans: &[FaultSpan],
     causes: &[Option<Cause>],
@@ -49,9 +52,8 @@ pub fn count(
         gaps,
         leaderless: leaderless(timeline),
     };
-    all()
-        .map(|mark| (mark.name.to_owned(), (mark.count)(&input)))
-        .collect()
+    let counted = all().map(|mark| (mark.name.to_owned(), (mark.count)(&input)));
+    counted.chain(points::count(history)).collect()
 }
 
 /// What marks look at.

@@ -180,6 +180,7 @@ impl Faults {
             until_us,
             action,
             when,
+            nth: 0,
             drawn: true,
         });
     }

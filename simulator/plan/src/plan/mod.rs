@@ -14,6 +14,7 @@ mod list_mix;
 pub mod load;
 mod mix;
 mod parts;
+pub mod points;
 mod region;
 mod resolve;
 pub mod seed;
@@ -31,10 +32,11 @@ pub use hardware::{Costs, ProcessorPlan, Quantiles};
 pub use list_mix::ListMix;
 pub use load::{LoadPlan, LoadStepPlan, LoadUnit, StressPlan};
 pub use mix::{CacheMix, ExactlyOnce, LockMix, QueueMix, ReadMode, Records, Retries};
+pub use points::{Delay, Order, PlannedPoint, can_wait_for_point};
 pub use region::{RegionLink, RegionPlan};
 pub use seed::Seed;
 pub use spread::{Access, KeyDraw, Payload, Popularity};
-use squall_fault::{Action, FaultKind, Target, Trigger};
+use squall_fault::{Action, FaultKind, Point, Target, Trigger};
 use squall_history::Service;
 use squall_objective::alert::Alert;
 use squall_objective::baseline::Tolerance;
@@ -65,6 +67,12 @@ pub struct Plan {
     pub chaos: Option<ChaosPlan>,
     /// In order of `at_us`; `id` is the position.
     pub faults: Vec<PlannedFault>,
+    /// Where tasks of nodes wait, or let others go first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub points: Vec<PlannedPoint>,
+    /// Who goes first at one instant.
+    #[serde(default, skip_serializing_if = "Order::is_fifo")]
+    pub order: Order,
     /// What the run must achieve.
     pub objectives: Vec<Objective>,
     /// The conditions that notify somebody meanwhile.
@@ -307,9 +315,24 @@ pub struct PlannedFault {
     /// It waits from `at_us` on for such a moment, and lasts as long from then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<Trigger>,
+    /// It fires when its target passes the point of `when` for the so-manieth time; 0 and 1 are
+    /// the first.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub nth: u64,
     /// Drawn for the chaos, or written as if: it keeps to the budget, and may be skipped.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub drawn: bool,
+}
+
+fn is_first(nth: &u64) -> bool {
+    *nth <= 1
+}
+
+impl PlannedFault {
+    /// The point at which it strikes, if it waits for one.
+    pub fn point(&self) -> Option<Point> {
+        self.when.and_then(Trigger::point)
+    }
 }
 
 /// What was drawn for `[chaos]`, beside the faults themselves.
@@ -378,6 +401,11 @@ impl Plan {
     /// The stream `name` of this plan.
     pub fn stream(&self, name: &str) -> Seed {
         Seed(self.seed).fork(name)
+    }
+
+    /// Whether anything is to happen at a named point of the nodes' code.
+    pub fn uses_points(&self) -> bool {
+        !self.points.is_empty() || self.faults.iter().any(|fault| fault.point().is_some())
     }
 
     /// Whether the chaos phase may be over before its time: when all that was to be done is

@@ -5,6 +5,7 @@ use rand::RngExt;
 use super::chaos;
 use super::generator::ChaosOptions;
 use super::load::load;
+use super::points::{self, Delay, PlannedPoint, PointOptions};
 use super::region::regions;
 use super::{
     Access, BaselinePlan, Budget, CacheMix, ClockPlan, ClusterPlan, DiskPlan, ListMix, LoadPlan,
@@ -16,10 +17,11 @@ use crate::scenario::hardware::{self, Hardware};
 use crate::scenario::section;
 use crate::scenario::unit::{Duration, Share};
 use crate::scenario::workload::{self, Workload, written};
-use crate::scenario::{Chaos, Phases, Scenario};
+use crate::scenario::{Chaos, Phases, PointTable, Scenario};
 use squall_fault::kind::Drawn;
 use squall_fault::{FaultKind, Target};
 use squall_history::Service;
+use toml::Spanned;
 
 pub(super) fn resolve(scenario: &Scenario, seed: Seed) -> Plan {
     let (sync_min, sync_max) = scenario.disk.sync();
@@ -27,10 +29,17 @@ pub(super) fn resolve(scenario: &Scenario, seed: Seed) -> Plan {
     let named = scenario.named_workloads();
     let load = load(scenario, &named);
     let cluster = cluster(scenario);
+    let mut points = points(scenario, &phases);
     let (chaos, drawn) = match &scenario.chaos {
         Some(chaos) => {
             let options = chaos_options(chaos.get_ref(), &cluster);
-            let drawn = chaos::draw(&options, &phases, seed.fork("chaos"));
+            let mut drawn = chaos::draw(&options, &phases, seed.fork("chaos"));
+            let at_points = PointOptions {
+                on_ppm: chaos.get_ref().points.0,
+                at_points_ppm: chaos.get_ref().at_points.0,
+            };
+            points::aim(at_points, &mut drawn.faults, seed.fork("faults at points"));
+            points.extend(points::draw(at_points, &phases, seed.fork("points")));
             (Some(options.plan(&drawn.kinds)), drawn.faults)
         }
         None => (None, Vec::new()),
@@ -58,6 +67,8 @@ pub(super) fn resolve(scenario: &Scenario, seed: Seed) -> Plan {
         workloads: workloads(scenario, &named, load.as_ref(), seed),
         load,
         faults: numbered(faults(scenario, &phases), drawn),
+        points,
+        order: scenario.schedule.order,
         chaos,
         phases,
         objectives: scenario.objectives.list(),
@@ -400,11 +411,39 @@ fn faults(scenario: &Scenario, phases: &PhasePlan) -> Vec<PlannedFault> {
                 until_us,
                 action: action.clone(),
                 when: fault.when.as_ref().map(|when| *when.get_ref()),
+                nth: fault.nth.as_ref().map_or(0, |nth| *nth.get_ref()),
                 drawn: fault.within_budget,
             });
         }
     }
     planned
+}
+
+/// Those that are written out: for all of the chaos phase.
+fn points(scenario: &Scenario, phases: &PhasePlan) -> Vec<PlannedPoint> {
+    let plan = |point: &Spanned<PointTable>| {
+        let point = point.get_ref();
+        let (every_min, every_max) = point.every.get_ref().bounds();
+        PlannedPoint {
+            point: *point.name.get_ref(),
+            does: match (point.wait(), &point.turns) {
+                (Some((min, max)), _) => Delay::Wait {
+                    min_us: min.us(),
+                    max_us: max.us(),
+                },
+                (None, turns) => Delay::Yield {
+                    turns: turns.as_ref().map_or(1, |turns| *turns.get_ref()),
+                },
+            },
+            node: *point.node.get_ref(),
+            every_min,
+            every_max,
+            times: point.times.as_ref().map(|times| *times.get_ref()),
+            from_us: phases.warmup_us,
+            until_us: phases.warmup_us + phases.chaos_us,
+        }
+    };
+    scenario.points.iter().map(plan).collect()
 }
 
 fn chaos_options(chaos: &Chaos, cluster: &ClusterPlan) -> ChaosOptions {

@@ -4,10 +4,10 @@ use rand::Rng;
 
 use std::collections::BTreeSet;
 
-use super::{Pacing, Plan, Seed};
+use super::{Delay, Pacing, Plan, PlannedFault, Seed, can_wait_for_point};
 use crate::scenario::Scenario;
 use squall_fault::kind::Drawn;
-use squall_fault::{Action, FaultKind, NodeFault};
+use squall_fault::{Action, FaultKind, NodeFault, Point};
 
 fn shipped(name: &str) -> Scenario {
     let path = format!("{}/../../scenarios/{name}.toml", env!("CARGO_MANIFEST_DIR"));
@@ -293,4 +293,57 @@ retries = "5%"
     assert!(plan.contains(lock), "{plan}");
     let cache = "reads at most 500ms old, 20% increments, 5% sent again after 100ms..1s";
     assert!(plan.contains(cache), "{plan}");
+}
+
+/// What happens at points is drawn beside everything else, and changes nothing of it.
+#[test]
+fn points_are_drawn_beside_the_faults() {
+    let plan = |keys: &str, seed| Plan::resolve(&chaos(keys), seed).unwrap();
+    let mut used = BTreeSet::new();
+    let mut struck = BTreeSet::new();
+    for seed in 0..60 {
+        let plain = plan("", seed);
+        assert!(!plain.uses_points());
+        let drawn = plan("points = \"30%\"\nat_points = \"50%\"", seed);
+        assert_eq!(drawn, plan("points = \"30%\"\nat_points = \"50%\"", seed));
+        let times = |plan: &Plan| -> Vec<(u64, u64, FaultKind)> {
+            let faults = plan.faults.iter();
+            let time = |f: &PlannedFault| (f.at_us, f.until_us, f.action.kind());
+            faults.map(time).collect()
+        };
+        assert_eq!(times(&plain), times(&drawn));
+        for fault in &drawn.faults {
+            let Some(point) = fault.point() else { continue };
+            struck.insert(point);
+            assert!(can_wait_for_point(&fault.action), "{}", fault.action);
+            let [[target]] = fault.action.groups()[..] else {
+                panic!("{} is not of one node", fault.action);
+            };
+            assert!(target.is_single());
+        }
+        for point in &drawn.points {
+            used.insert(point.point);
+            let most = point.every_max;
+            match point.does {
+                Delay::Wait {
+                    max_us: 1_001.., ..
+                } => assert!((9..=99).contains(&most)),
+                _ => assert!((1..=39).contains(&most)),
+            }
+        }
+        assert!(
+            drawn.points.len() < Point::ALL.len(),
+            "seed {seed} uses every point"
+        );
+    }
+    assert_eq!(
+        used.len(),
+        Point::ALL.len(),
+        "every point is switched on by some seed"
+    );
+    assert_eq!(
+        struck.len(),
+        Point::ALL.len(),
+        "at every point some fault strikes"
+    );
 }

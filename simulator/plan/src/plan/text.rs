@@ -3,11 +3,11 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::{
-    BaselinePlan, Budget, ChaosPlan, ClockPlan, ClusterPlan, NetworkPlan, Pacing, PhasePlan, Plan,
-    PlannedFault, ProbePlan, ProcessorPlan, WorkloadKind, WorkloadPlan,
+    BaselinePlan, Budget, ChaosPlan, ClockPlan, ClusterPlan, NetworkPlan, Order, Pacing, PhasePlan,
+    Plan, PlannedFault, PlannedPoint, ProbePlan, ProcessorPlan, WorkloadKind, WorkloadPlan,
 };
-use squall_fault::node_name;
 use squall_fault::text::{duration_text, share_text};
+use squall_fault::{Trigger, node_name};
 use squall_objective::alert::{Alert, beyond};
 use squall_objective::objective::{Bound, Metric, Objective, Unit};
 
@@ -64,6 +64,9 @@ impl Plan {
             section(f, "load", load.lines())?;
         }
         section(f, "faults", faults(&self.faults))?;
+        if !self.points.is_empty() {
+            section(f, "points", self.points.iter().map(PlannedPoint::text))?;
+        }
         let limits = self.objectives.iter().map(objective);
         section(
             f,
@@ -97,7 +100,15 @@ impl Plan {
                 }
             }
         }
-        line(f, "clocks", clocks(&self.clocks))
+        line(f, "clocks", clocks(&self.clocks))?;
+        match self.order {
+            Order::Fifo => Ok(()),
+            Order::Random => line(
+                f,
+                "order",
+                "drawn, of what can happen at one instant".into(),
+            ),
+        }
     }
 }
 
@@ -310,6 +321,10 @@ fn faults(faults: &[PlannedFault]) -> Vec<String> {
     let [id_width, at_width, lasts_width] = [0, 1, 2].map(width);
     let lines = rows.iter().zip(faults).map(|([id, at, lasts], fault)| {
         let action = match fault.when {
+            Some(Trigger::Point(point)) => match fault.nth {
+                0 | 1 => format!("{} (at {point})", fault.action),
+                nth => format!("{} (at {point}, pass {nth})", fault.action),
+            },
             Some(moment) => format!("{} (at the next {moment})", fault.action),
             None => fault.action.to_string(),
         };

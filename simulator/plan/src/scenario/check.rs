@@ -15,7 +15,7 @@ use super::unit::{Duration, Share};
 use super::workload::Workload;
 use super::{
     Scenario, alert, check_fault, check_load, check_region, check_workload, hardware, limits,
-    objectives,
+    objectives, point,
 };
 use squall_check::CHECKS;
 use squall_fault::FaultKind;
@@ -74,6 +74,9 @@ pub(super) fn check(scenario: &Scenario) -> Checked {
         check_fault::check(fault, scenario)?;
     }
     check_chaos(scenario)?;
+    for point in &scenario.points {
+        point::check(point, *scenario.cluster.nodes.get_ref() as usize)?;
+    }
     let services = scenario.workloads.iter().map(|w| w.get_ref().service());
     let services: Vec<_> = services.collect();
     objectives::check(&scenario.objectives, &services)?;

@@ -1,5 +1,6 @@
 //! Checks of one fault: inside the chaos phase, on targets that can exist.
 
+use crate::plan::can_wait_for_point;
 use squall_fault::{Action, ClockFault, DiskFault, MemberChange, NodeFault, Target, node_name};
 use toml::Spanned;
 
@@ -21,6 +22,7 @@ pub(super) fn check(fault: &Spanned<Fault>, scenario: &Scenario) -> Checked {
     check_times(fault, scenario.chaos_length().us(), nodes)?;
     let (action, place) = (fault.action.get_ref(), fault.action.span());
     check_shape(action, &place, nodes)?;
+    check_point(fault, nodes)?;
     match action {
         Action::Member(MemberChange::Add(spare)) => check_spare(spare, nodes, spares),
         Action::Link { .. } => check_group(&action.groups(), &place, nodes, Ends::MayMeet),
@@ -85,6 +87,38 @@ fn check_shape(action: &Written, place: &Place, nodes: usize) -> Checked {
         }
         Action::Transfer(target) => check_single(target),
         Action::Member(change) => check_single(change.target()),
+    }
+}
+
+/// A fault at a point strikes the one node that passes it.
+fn check_point(fault: &Fault, nodes: usize) -> Checked {
+    let Some(point) = fault
+        .when
+        .as_ref()
+        .filter(|when| when.get_ref().point().is_some())
+    else {
+        return match &fault.nth {
+            Some(nth) => problem(nth.span(), "`nth` needs `when` with the name of a point"),
+            None => Ok(()),
+        };
+    };
+    if let Some(nth) = &fault.nth {
+        check_count("nth", nth, 1, 1_000_000)?;
+    }
+    let action = fault.action.get_ref();
+    match action.groups()[..] {
+        _ if !can_wait_for_point(&action.map(|target| *target.get_ref())) => {
+            let message = format!(
+                "`{}` strikes no single node at once, so it cannot wait for a point",
+                action.kind()
+            );
+            problem(point.span(), message)
+        }
+        [[node]] => super::point::check_node(node, nodes),
+        _ => {
+            let message = "who passes a point is one node: name one target";
+            problem(fault.action.span(), message)
+        }
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Fault {
     pub action: Spanned<Action<Spanned<Target>>>,
     /// Fires at the first such event from `at` on, instead of at `at`.
     pub when: Option<Spanned<Trigger>>,
+    /// Fires when its target passes the point of `when` for the so-manieth time. Default 1.
+    pub nth: Option<Spanned<u64>>,
     /// As if drawn by `[chaos]`: while the budget is spent it waits, within its own time; if
     /// there is never room for it, or no node that it could hit, that is no failure. It ends
     /// with the chaos phase at the latest.
@@ -44,7 +46,7 @@ pub struct Repeat {
 }
 
 /// Keys that every fault may have, whatever its action.
-const COMMON: [&str; 5] = ["at", "for", "repeat", "when", "within_budget"];
+const COMMON: [&str; 6] = ["at", "for", "repeat", "when", "nth", "within_budget"];
 
 /// The detail of a disk whose value is the name of a fault.
 const DAMAGE: &str = "damage";

@@ -7,7 +7,7 @@
 //! without a unit, targets that cannot exist, faults that reach beyond the chaos phase.
 //!
 //! Modules: the tables of a file ([`section`], [`workload`], [`load`], [`region`], [`fault`],
-//! [`hardware`], [`objectives`], [`alert`]), quantities ([`mod@unit`], [`spread`]), overrides (`setting`,
+//! [`hardware`], [`objectives`], [`alert`], [`point`]), quantities ([`mod@unit`], [`spread`]), overrides (`setting`,
 //! [`variant`], `swarm`), checks (`check` and the files named so, with `bounds`), places (`source`).
 
 pub mod alert;
@@ -28,6 +28,7 @@ mod load_tests;
 mod objective_list;
 mod objective_text;
 pub mod objectives;
+pub mod point;
 mod profile;
 pub mod region;
 pub mod section;
@@ -53,6 +54,7 @@ pub use fault::Fault;
 pub use hardware::Hardware;
 pub use load::{LoadStep, Stress};
 pub use objectives::Objectives;
+pub use point::{PointTable, Schedule};
 pub use profile::Profile;
 pub use region::Region;
 pub use section::{Chaos, Clock, Cluster, Disk, Network, Phases, Probe};
@@ -103,6 +105,10 @@ pub struct Scenario {
     pub chaos: Option<Spanned<Chaos>>,
     #[serde(default, rename = "fault")]
     pub faults: Vec<Spanned<Fault>>,
+    #[serde(default, rename = "point")]
+    pub points: Vec<Spanned<PointTable>>,
+    #[serde(default)]
+    pub schedule: Schedule,
     #[serde(default)]
     pub objectives: Objectives,
     #[serde(default, rename = "alert")]

@@ -212,6 +212,11 @@ pub struct Chaos {
     pub budget: Budget,
     /// Share of faults that wait for a moment that matters. Default 20%.
     pub aimed: Share,
+    /// Share of the faults of single nodes that wait until their target passes a point. Default
+    /// none.
+    pub at_points: Share,
+    /// Share of the points at which something waits or lets others go first. Default none.
+    pub points: Share,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -246,6 +251,8 @@ impl Default for Chaos {
             lasts: unwritten(Bounds::default()),
             budget: Budget::Minority,
             aimed: Share(200_000),
+            at_points: Share(0),
+            points: Share(0),
         }
     }
 }

@@ -11,7 +11,7 @@ fn mistakes_of_form() {
         ),
         (
             "colour = 3",
-            "t.toml:2:1: unknown field `colour`, expected one of `name`, `summary`, `must_judge`, `cluster`, `network`, `region`, `disk`, `clock`, `hardware`, `phases`, `probe`, `workload`, `load`, `stress`, `chaos`, `fault`, `objectives`, `alert`",
+            "t.toml:2:1: unknown field `colour`, expected one of `name`, `summary`, `must_judge`, `cluster`, `network`, `region`, `disk`, `clock`, `hardware`, `phases`, `probe`, `workload`, `load`, `stress`, `chaos`, `fault`, `point`, `schedule`, `objectives`, `alert`",
         ),
         (
             "[cluster]\nnodes = \"5\"",
@@ -62,7 +62,7 @@ fn mistakes_of_form() {
         ),
         (
             "[[fault]]\nat = \"1s\"\nburn = [\"leader\"]",
-            "t.toml:4:1: unknown field `burn`, expected one of `at`, `for`, `repeat`, `when`, `within_budget`, `kill`, `stop`, `pause`, `power_loss`, `isolate`, `wipe`, `reset`, `with`, `crash_loop`, `up`, `down`, `rolling_restart`, `disk`, `slow_sync`, `damage`, `clock`, `offset`, `drift`, `jump`, `partition`, `one_way`, `bridge`, `link`, `transfer`, `member`, `client`",
+            "t.toml:4:1: unknown field `burn`, expected one of `at`, `for`, `repeat`, `when`, `nth`, `within_budget`, `kill`, `stop`, `pause`, `power_loss`, `isolate`, `wipe`, `reset`, `with`, `crash_loop`, `up`, `down`, `rolling_restart`, `disk`, `slow_sync`, `damage`, `clock`, `offset`, `drift`, `jump`, `partition`, `one_way`, `bridge`, `link`, `transfer`, `member`, `client`",
         ),
         (
             "[[fault]]\nat = \"1s\"\nkill = [\"leader\", \"boss\"]",
@@ -78,7 +78,7 @@ fn mistakes_of_form() {
         ),
         (
             "[[fault]]\nat = \"1s\"\nkill = [\"leader\"]\nwhen = \"full-moon\"",
-            "t.toml:5:8: unknown variant `full-moon`, expected one of `election`, `snapshot`, `membership`, `acknowledgement`",
+            "t.toml:5:8: unknown trigger `full-moon`, expected one of election, snapshot, membership, acknowledgement, POINTS",
         ),
     ]);
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use super::unit::{Bandwidth, Drift, Duration, Offset, Rate, Share, Size};
 use super::{Scenario, ScenarioError};
 use crate::plan::Plan;
-use squall_fault::FaultKind;
+use squall_fault::{FaultKind, Point};
 use squall_history::Service;
 use squall_objective::objective::Metric;
 
@@ -36,7 +36,11 @@ fn parse_with(body: &str, settings: &[(&str, &str)]) -> Result<Scenario, Scenari
 
 fn check_errors(cases: &[(&str, &str)]) {
     let kinds: Vec<&str> = FaultKind::ALL.iter().map(|kind| kind.name()).collect();
-    let error = |body: &str| error(body).replace(&kinds.join(", "), "KINDS");
+    let points: Vec<&str> = Point::ALL.iter().map(|point| point.name()).collect();
+    let error = |body: &str| {
+        let error = error(body).replace(&kinds.join(", "), "KINDS");
+        error.replace(&points.join(", "), "POINTS")
+    };
     let found: Vec<(&str, String)> = cases.iter().map(|(body, _)| (*body, error(body))).collect();
     let found: Vec<(&str, &str)> = found.iter().map(|(b, e)| (*b, e.as_str())).collect();
     assert_eq!(found, cases, "{found:#?}");
