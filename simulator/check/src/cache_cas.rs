@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use super::result::Judge;
 use super::view::View;
 use super::words;
+use squall_history::unordered::is_ordered;
 use squall_history::{Action, Outcome};
 
 pub(super) fn check(view: &View, judge: &mut Judge) {
@@ -22,6 +23,8 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
             continue;
         }
         let seen = versions(view, operations);
+        // Of versions that tell no order: who replaced each.
+        let mut replaced: BTreeMap<u64, usize> = BTreeMap::new();
         for &index in operations.iter().filter(is_swap) {
             let operation = &view.operations[index];
             let (
@@ -34,14 +37,18 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
                 continue;
             };
             judge.count_checked();
-            let other = if expected < new {
+            let other = if !is_ordered(*new) {
+                // Values are unique, so no version comes back; nothing at all may.
+                let first = *replaced.entry(*expected).or_insert(index);
+                (*expected > 0 && first != index).then_some((expected, first))
+            } else if expected < new {
                 // Absent (version 0) may mean deleted, with older versions before.
                 let from = if *expected == 0 { *new } else { expected + 1 };
-                seen.range(from..*new).next_back()
+                seen.range(from..*new).next_back().map(|(v, &i)| (v, i))
             } else {
-                seen.get_key_value(expected)
+                seen.get_key_value(expected).map(|(v, &i)| (v, i))
             };
-            if let Some((other, &witness)) = other {
+            if let Some((other, witness)) = other {
                 judge.violation(
                     format!(
                         "key {key}: a compare-and-set of version {expected} succeeded \
@@ -73,6 +80,7 @@ mod tests {
     use super::check;
     use crate::testing::*;
     use squall_history::Outcome::Mismatch;
+    use squall_history::unordered::name_of;
 
     #[test]
     fn two_succeed_on_the_same_version() {
@@ -85,6 +93,17 @@ mod tests {
             &run.end(),
             "version 5 succeeded as version 7, past version 6",
         );
+    }
+
+    #[test]
+    fn two_replace_the_same_value_of_a_system_without_versions() {
+        let name = |value: &str| name_of(value.as_bytes());
+        let mut run = Run::new();
+        run.call("cache-1", set("k", "a"), stored(name("a")));
+        run.call("cache-1", set_if("k", name("a"), "b"), stored(name("b")));
+        passes(check, &run.end());
+        run.call("cache-2", set_if("k", name("a"), "c"), stored(name("c")));
+        fails(check, &run.end(), "a compare-and-set of version");
     }
 
     #[test]

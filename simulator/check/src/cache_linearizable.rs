@@ -3,7 +3,8 @@
 //! Source: Herlihy & Wing, "Linearizability" (1990); per key because linearizability is
 //! local. Most keys are decided by their versions (`cache_versions`), the others (deletes,
 //! increments, compare-and-sets that only an unseen write could explain) by search. A
-//! search that exceeds its bound is `Unknown`. Read-your-writes and monotonic reads (C3)
+//! search that exceeds its bound is `Unknown`. Where versions only name values, zones decide
+//! (`cache_named`). Read-your-writes and monotonic reads (C3)
 //! follow from linearizability.
 //!
 //! Not checked: reads from one node or a client's own copies (`cache_staleness`,
@@ -11,7 +12,7 @@
 //! (`cache_lifetime`). Reads on a leader's lease are judged like all others.
 
 use super::cache_specification::{CacheKey, KeyCall};
-use super::cache_versions;
+use super::{cache_named, cache_versions};
 use super::linearizability::{Bounds, Call, Verdict, search_until};
 use super::log_order::{Answer, call_of, explained, in_operations};
 use super::result::Judge;
@@ -30,9 +31,13 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
         for _ in operations {
             judge.count_checked();
         }
-        let answer = match cache_versions::judge(&view.operations, operations) {
-            Answer::NotApplicable => by_search(view, operations),
-            answer => Some(answer),
+        let answer = if cache_named::is_named(&view.operations, operations) {
+            cache_named::judge(&view.operations, operations, bounds(operations))
+        } else {
+            match cache_versions::judge(&view.operations, operations) {
+                Answer::NotApplicable => by_search(view, operations),
+                answer => Some(answer),
+            }
         };
         match answer {
             Some(Answer::Violation(what, lines)) => judge.violation(
@@ -50,13 +55,17 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
     }
 }
 
-/// Decides by search; `None` if it took too much.
-fn by_search(view: &View, operations: &[usize]) -> Option<Answer> {
-    let bounds = Bounds {
+/// What the search of one key may take.
+fn bounds(operations: &[usize]) -> Bounds {
+    Bounds {
         steps: STEPS + STEPS_PER_CALL * operations.len() as u64,
         bytes: BYTES,
-    };
-    match search(&view.operations, operations, bounds, &|| false) {
+    }
+}
+
+/// Decides by search; `None` if it took too much.
+fn by_search(view: &View, operations: &[usize]) -> Option<Answer> {
+    match search(&view.operations, operations, bounds(operations), &|| false) {
         Verdict::Linearizable => Some(Answer::Linearizable),
         Verdict::Unknown(_) => None,
         Verdict::Violation(stuck) => Some(explained(&stuck)),

@@ -19,6 +19,7 @@ mod cache_invalidation;
 mod cache_lifetime;
 mod cache_linearizable;
 mod cache_multi_get;
+mod cache_named;
 mod cache_phantom;
 mod cache_session;
 mod cache_specification;
@@ -65,6 +66,7 @@ mod monotonic;
 mod own;
 #[cfg(test)]
 mod own_mistakes;
+mod promises;
 mod queue_conservation;
 mod queue_dead_letters;
 mod queue_delay;
@@ -90,6 +92,7 @@ mod view;
 mod well_formed;
 pub mod words;
 
+pub use promises::Promises;
 pub use own::{Findings, OwnCheck, check_own, linearizable};
 pub use result::{CheckResult, EVIDENCE_LIMIT, Verdict, overall};
 pub use table::{CHECKS, Check, is_called, markdown};

@@ -25,6 +25,7 @@ use super::result::Judge;
 use super::view::View;
 use super::words;
 use squall_history::Outcome;
+use squall_history::unordered::is_ordered;
 
 pub(super) fn check(view: &View, judge: &mut Judge) {
     for (name, holds) in &view.locks.names {
@@ -94,6 +95,9 @@ struct Window {
 
 fn judge_overlaps(view: &View, judge: &mut Judge, name: &str, holds: &IndexMap<u64, Hold>) {
     let windows = windows(view, holds);
+    if windows.iter().any(|window| !is_ordered(window.token)) {
+        return judge_named(view, judge, name, holds, windows);
+    }
     // From the newest token down: the earliest return among newer holds, of any kind and
     // of exclusive ones, as an index into `windows`.
     let mut newer: Option<usize> = None;
@@ -128,6 +132,42 @@ fn judge_overlaps(view: &View, judge: &mut Judge, name: &str, holds: &IndexMap<u
         newer = earlier(newer, i);
         if !window.shared {
             newer_exclusive = earlier(newer_exclusive, i);
+        }
+    }
+}
+
+/// The same where tokens tell no order. Somebody surely held the lock from when the answer was
+/// there until the release was sent; within that, nobody else can have been granted it.
+fn judge_named(
+    view: &View,
+    judge: &mut Judge,
+    name: &str,
+    holds: &IndexMap<u64, Hold>,
+    mut windows: Vec<Window>,
+) {
+    windows.sort_unstable_by_key(|window| window.granted);
+    // Of those granted so far, the one that was surely held for longest.
+    let mut longest: Option<(usize, &Window)> = None;
+    for window in &windows {
+        judge.count_checked();
+        let asked = view.operations[window.grant].invoke_pos;
+        let is_certain = |held: &Window| window.held_until.is_some() || asked > held.granted;
+        if let Some((until, held)) = longest
+            && window.granted < until
+            && is_certain(held)
+            && !(window.shared && held.shared)
+        {
+            let lines = [held.grant, window.grant].into_iter();
+            let lines = lines.chain(holds[held.hold].releases.iter().copied());
+            judge.violation(
+                format!("lock {name} was granted while it was still held"),
+                lines.map(|index| words::operation(&view.operations[index])),
+            );
+        }
+        if let Some(until) = window.held_until
+            && longest.is_none_or(|(longest, _)| until > longest)
+        {
+            longest = Some((until, window));
         }
     }
 }
@@ -173,6 +213,30 @@ mod tests {
             &run.end(),
             "token 20 was granted while token 10 was still held",
         );
+    }
+
+    #[test]
+    fn without_an_order_of_tokens_what_clients_saw_decides() {
+        let [first, second] = [20, 10].map(squall_history::unordered::name_of_number);
+        let mut run = Run::new();
+        run.call("lock-1", acquire("a", 1), granted(first));
+        run.call("lock-2", acquire("a", 2), granted(second));
+        run.call("lock-1", release("a", 1, first), Released);
+        fails(check, &run.end(), "granted while it was still held");
+        // It was gone by itself before the other was granted, as far as anybody knows.
+        let mut run = Run::new();
+        run.call("lock-1", acquire("a", 1), granted(first));
+        run.call("lock-2", acquire("a", 2), granted(second));
+        run.call("lock-1", release("a", 1, first), NotHeld);
+        run.call("lock-2", release("a", 2, second), Released);
+        passes(check, &run.end());
+        // The second was granted first, and its answer was slow.
+        let mut run = Run::new();
+        let op = run.invoke("lock-2", acquire("a", 2));
+        run.call("lock-1", acquire("a", 1), granted(first));
+        run.returns(op, granted(second));
+        run.call("lock-1", release("a", 1, first), Released);
+        passes(check, &run.end());
     }
 
     #[test]

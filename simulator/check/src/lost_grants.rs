@@ -17,6 +17,7 @@ use super::result::Judge;
 use super::session_ttl::hold_was_given_up;
 use super::view::{View, may_have_effect};
 use super::words;
+use squall_history::unordered::is_ordered;
 use squall_history::{Action, Outcome};
 
 pub(super) fn check(view: &View, judge: &mut Judge) {
@@ -24,7 +25,11 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
         // The hold that each session was granted last, in order of tokens.
         let mut last: BTreeMap<u64, (u64, &Hold)> = BTreeMap::new();
         let mut by_token: Vec<(u64, &Hold)> = holds.iter().map(|(&t, hold)| (t, hold)).collect();
-        by_token.sort_unstable_by_key(|&(token, _)| token);
+        by_token.sort_unstable_by_key(|&(token, hold)| match is_ordered(token) {
+            true => (0, token),
+            // A session asks for one thing after the other.
+            false => (1, hold.grants.first().map_or(0, |&grant| grant as u64)),
+        });
         for (token, hold) in by_token {
             let Some((session, _)) = hold.holder(&view.operations) else {
                 continue;

@@ -13,6 +13,7 @@
 use super::result::Judge;
 use super::view::{View, end, may_have_effect};
 use super::words;
+use squall_history::unordered::{is_ordered, name_of};
 use squall_history::{Action, Operation, Outcome, Phase};
 
 pub(super) fn check(view: &View, judge: &mut Judge) {
@@ -29,6 +30,10 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
             }
             _ => None,
         });
+        if !is_ordered(newest) {
+            judge_named(view, judge, key, indexes, audited);
+            continue;
+        }
         let lost = match audited {
             None => {
                 judge.unknown(format!("key {key} was written but not read in the audit"));
@@ -55,6 +60,55 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
     }
 }
 
+/// Judges a key whose versions name values and tell no order: a write is lost if the audit read
+/// a value whose write had returned before that one was sent, or nothing.
+fn judge_named(
+    view: &View,
+    judge: &mut Judge,
+    key: &str,
+    indexes: &[usize],
+    audited: Option<(&Operation, Option<u64>)>,
+) {
+    let operations = || indexes.iter().map(|&index| &view.operations[index]);
+    let Some((read, name)) = audited else {
+        judge.unknown(format!("key {key} was written but not read in the audit"));
+        return;
+    };
+    let written = || operations().filter(|o| version(o).is_some());
+    if written().any(|write| end(write) > read.invoke_pos) {
+        judge.unknown(format!(
+            "key {key} was still being written when the audit read it"
+        ));
+        return;
+    }
+    let seen = name.map(|name| operations().find(|o| wrote(o) == Some(name)));
+    let is_lost = |write: &&Operation| match seen {
+        None => !operations().any(|o| may_have_deleted(o, write)),
+        // Nobody wrote it, which is C1's to judge.
+        Some(None) => false,
+        Some(Some(seen)) => end(seen) < write.invoke_pos,
+    };
+    let lost: Vec<&Operation> = written().filter(is_lost).collect();
+    if let Some(last) = lost.last() {
+        judge.violation(
+            format!("key {key}: {} acknowledged writes are lost", lost.len()),
+            [*last, read].map(words::operation),
+        );
+    }
+}
+
+/// The name of the value that an operation wrote, or may have written.
+fn wrote(operation: &Operation) -> Option<u64> {
+    match operation.action {
+        Action::Set { value, .. } | Action::CompareAndSet { value, .. }
+            if may_have_effect(operation) =>
+        {
+            Some(name_of(value.as_bytes()))
+        }
+        _ => None,
+    }
+}
+
 /// The version of an acknowledged write.
 fn version(operation: &Operation) -> Option<u64> {
     match operation.outcome {
@@ -75,6 +129,7 @@ fn may_have_deleted(operation: &Operation, write: &Operation) -> bool {
 mod tests {
     use super::check;
     use crate::testing::*;
+    use squall_history::unordered::name_of;
 
     fn written() -> Run {
         let mut run = Run::new();
@@ -116,6 +171,33 @@ mod tests {
         let mut run = written();
         run.call("cache-1", delete("k"), unknown());
         run.audit().call("audit", get("k"), absent());
+        passes(check, &run.end());
+    }
+
+    #[test]
+    fn without_an_order_of_versions_what_came_after_the_value_read_is_lost() {
+        let name = |value: &str| name_of(value.as_bytes());
+        let written = || {
+            let mut run = Run::new();
+            for value in ["a", "b", "c"] {
+                run.call("cache-1", set("k", value), stored(name(value)));
+            }
+            run
+        };
+        let mut run = written();
+        run.audit().call("audit", get("k"), value("c", name("c")));
+        passes(check, &run.end());
+        let mut run = written();
+        run.audit().call("audit", get("k"), value("a", name("a")));
+        fails(check, &run.end(), "key k: 2 acknowledged writes are lost");
+        let mut run = written();
+        run.audit().call("audit", get("k"), absent());
+        fails(check, &run.end(), "key k: 3 acknowledged writes are lost");
+        // It may have taken effect last.
+        let mut run = Run::new();
+        run.call("cache-2", set("k", "x"), unknown());
+        run.call("cache-1", set("k", "a"), stored(name("a")));
+        run.audit().call("audit", get("k"), value("x", name("x")));
         passes(check, &run.end());
     }
 

@@ -21,6 +21,9 @@ pub enum Verdict {
     Unknown,
     /// There was nothing to judge; the detail says why. Never to be read as a pass.
     NotJudged,
+    /// Something was judged, and the property is broken or unknown; but the system does not
+    /// promise it. Counts for nothing, and is shown.
+    NotPromised,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -40,7 +43,8 @@ pub struct CheckResult {
 }
 
 /// The verdict of all checks together: `Fail` beats `Unknown` beats `Pass`. Checks that had
-/// nothing to judge count for nothing; if no other is there, nothing is known.
+/// nothing to judge, or judged what nobody promised, count for nothing; if no other is there,
+/// nothing is known.
 pub fn overall(results: &[CheckResult]) -> Verdict {
     let any = |verdict| results.iter().any(|result| result.verdict == verdict);
     if any(Verdict::Fail) {

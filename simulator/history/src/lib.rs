@@ -21,6 +21,7 @@ mod outcome;
 pub mod recorder;
 pub mod resources;
 mod service;
+pub mod unordered;
 pub mod window;
 
 pub use action::{

@@ -12,7 +12,8 @@
 //! *Cache*: versions are log indexes, so an audit read that returns version v shows that
 //! every acknowledged write with a version above v is gone. If it returns nothing, all
 //! writes are, but for those that a delete not known to have failed may have erased. Keys
-//! that the audit did not read are unaudited. Histories know no time to live and no
+//! that the audit did not read are unaudited. Where versions only name values, writes are gone
+//! that were sent after the write of the value had returned. Histories know no time to live and no
 //! eviction; keys subject to either do not belong into an audit.
 //!
 //! *Counters*: a key that was only ever incremented, always by the same positive amount,
@@ -27,6 +28,7 @@
 //! Figures for the report, not a verdict: the checks judge every property by itself.
 
 use indexmap::{IndexMap, IndexSet};
+use squall_history::unordered::{is_ordered, name_of};
 use squall_history::{Action, Operation, Outcome, Phase, dead_lettered_from, dead_letters_of};
 
 use squall_objective::fixed::Ms;
@@ -154,6 +156,9 @@ struct Key<'a> {
     /// Return of each delete that may have taken effect; the end of time if outstanding.
     deleted_us: Vec<u64>,
     increments: Vec<(i64, Class)>,
+    /// When each write returned that may have taken effect, by the name of its value; `None` if
+    /// nobody knows what became of it.
+    written_us: IndexMap<u64, Option<u64>>,
     /// Whether anything but increments may have changed it.
     is_mixed: bool,
     /// Value and version of the last answered read of the audit.
@@ -187,12 +192,21 @@ fn cache_loss<'a>(timeline: &'a Timeline<'a>, tally: &mut Tally) {
                     .any(|at_us| *at_us >= operation.invoked_us)
         };
         for (operation, written) in &key.acked {
-            let is_gone = value.is_none() || *written > version;
+            let is_gone = value.is_none() || is_later(key, operation, *written, version);
             if is_gone && !erased(operation) {
                 tally.lose(operation);
             }
         }
     }
+}
+
+/// Whether the write of a version came after that of another.
+fn is_later(key: &Key<'_>, operation: &Operation<'_>, written: u64, version: u64) -> bool {
+    if is_ordered(written) && is_ordered(version) {
+        return written > version;
+    }
+    let seen_us = key.written_us.get(&version).copied().flatten();
+    seen_us.is_some_and(|seen_us| seen_us < operation.invoked_us)
 }
 
 fn keys<'a>(timeline: &'a Timeline<'a>) -> IndexMap<&'a str, Key<'a>> {
@@ -216,6 +230,8 @@ fn keys<'a>(timeline: &'a Timeline<'a>) -> IndexMap<&'a str, Key<'a>> {
                 let key = keys.entry(key).or_default();
                 key.is_mixed = true;
                 key.issued.insert(value);
+                let returned_us = operation.returned_us.filter(|_| sample.class == Class::Ok);
+                (key.written_us).insert(name_of(value.as_bytes()), returned_us);
                 if let Some(Outcome::Stored { version }) = operation.outcome {
                     key.acked.push((operation, *version));
                 }

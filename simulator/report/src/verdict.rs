@@ -104,6 +104,7 @@ pub fn check_counts(checks: &[CheckResult]) -> String {
     let others = [
         (Verdict::Fail, "broken"),
         (Verdict::Unknown, "unknown"),
+        (Verdict::NotPromised, "broken or unknown, and not promised"),
         (Verdict::NotJudged, "had nothing to judge"),
     ];
     let others = others.map(|(verdict, how)| (ended(verdict), how));

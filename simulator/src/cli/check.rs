@@ -142,7 +142,7 @@ fn history(args: &CheckArgs, model: Model) -> Result<u8, Failure> {
     Ok(match judged.verdict {
         Verdict::Pass => Exit::Pass as u8,
         Verdict::Fail => Exit::Violation as u8,
-        Verdict::Unknown | Verdict::NotJudged => Exit::Inconclusive as u8,
+        Verdict::Unknown | Verdict::NotJudged | Verdict::NotPromised => Exit::Inconclusive as u8,
     })
 }
 
@@ -218,7 +218,7 @@ fn summary(judged: &Judgement, path: &Path, took: Duration) -> String {
     }
     let (verdict, more) = match (judged.verdict, &judged.violation) {
         (Verdict::Pass, _) => ("PASS", String::new()),
-        (Verdict::Unknown | Verdict::NotJudged, _) => ("INCONCLUSIVE", String::new()),
+        (Verdict::Unknown | Verdict::NotJudged | Verdict::NotPromised, _) => ("INCONCLUSIVE", String::new()),
         (Verdict::Fail, None) => ("VIOLATION", String::new()),
         (Verdict::Fail, Some(violation)) => {
             let shorter = match violation.is_shortest {

@@ -94,7 +94,7 @@ impl RunReport {
         {
             Verdict::Pass => Some(true),
             Verdict::Fail => Some(false),
-            Verdict::Unknown | Verdict::NotJudged => None,
+            Verdict::Unknown | Verdict::NotJudged | Verdict::NotPromised => None,
         }
     }
 

@@ -14,7 +14,7 @@ pub(super) enum Asked {
 pub(super) const NO_SESSION: &str = "NoSession";
 
 /// A payload of `bytes` that begins with `value`.
-pub(super) fn payload(value: &str, bytes: u64) -> bytes::Bytes {
+pub fn payload(value: &str, bytes: u64) -> bytes::Bytes {
     let mut payload = Vec::with_capacity(value.len().max(bytes as usize));
     payload.extend_from_slice(value.as_bytes());
     payload.push(b' ');
@@ -23,7 +23,7 @@ pub(super) fn payload(value: &str, bytes: u64) -> bytes::Bytes {
 }
 
 /// The value that a payload begins with.
-pub(super) fn value_of(payload: &[u8]) -> String {
+pub fn value_of(payload: &[u8]) -> String {
     let end = payload.iter().position(|byte| *byte == b' ');
     String::from_utf8_lossy(&payload[..end.unwrap_or(payload.len())]).into_owned()
 }

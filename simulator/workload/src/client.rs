@@ -358,6 +358,11 @@ impl Client {
         outcome
     }
 
+    /// Whether the system has the operation of this name at all.
+    pub fn offers(&self, operation: &str) -> bool {
+        self.connection.offers(operation)
+    }
+
     /// Unique among the clients of the run.
     pub fn name(&self) -> &str {
         &self.name

@@ -22,6 +22,13 @@ pub trait ClientDriver {
     /// [`Outcome::Unknown`] if it may or may not have taken effect, [`Outcome::Failed`] only
     /// if it certainly has not: a check believes it.
     fn issue<'a>(&'a mut self, action: &'a Action, deadline: Instant) -> LocalFuture<'a, Outcome>;
+
+    /// Whether the system has the operation of this name at all. What it has not is not asked
+    /// where a workload can do without. Unless said otherwise, it has all but `depth`: few can
+    /// tell how many messages are in the hands of consumers.
+    fn offers(&self, operation: &str) -> bool {
+        operation != "depth"
+    }
 }
 
 /// Makes the driver of a client; clients are numbered.
@@ -49,6 +56,11 @@ pub(super) struct Extras<'a> {
 
 /// What a client sends its operations on.
 pub(super) trait Connection {
+    /// Whether the system has the operation of this name.
+    fn offers(&self, _operation: &str) -> bool {
+        true
+    }
+
     fn send<'a>(&'a mut self, request: Request<'a>) -> LocalFuture<'a, Outcome>;
 
     /// Asks once for the invalidations of cached keys after `index`; `None` if that did not
@@ -76,6 +88,10 @@ pub(super) type Connect = Box<dyn Fn(&[String], usize) -> Box<dyn Connection>>;
 pub(super) struct Foreign(pub(super) Box<dyn ClientDriver>);
 
 impl Connection for Foreign {
+    fn offers(&self, operation: &str) -> bool {
+        self.0.offers(operation)
+    }
+
     fn send<'a>(&'a mut self, request: Request<'a>) -> LocalFuture<'a, Outcome> {
         self.0.issue(request.action, request.deadline)
     }

@@ -49,6 +49,7 @@ pub mod service;
 mod shared;
 mod shipped;
 
+pub use asked::{payload, value_of};
 pub use audit::Audit;
 pub use client::{Client, Over};
 pub use client_handle::ClientHandle;

@@ -233,7 +233,7 @@ async fn round(client: &mut Client, session: &mut Option<Session>) -> Result<(),
         }
     };
     client.sleep(Duration::from_micros(hold_us)).await;
-    if !shared {
+    if !shared && client.offers("check") {
         let name = name.clone();
         client.ask(None, Action::Check { name, token }).await;
     }
@@ -396,7 +396,10 @@ fn locks(audit: &Audit) -> BTreeMap<String, u64> {
 /// Takes a lock and gives it back, after a look at who has it and who waits.
 async fn take(audit: &mut Audit, name: &str, patience_ms: u64) {
     let inspect = || Action::Inspect { name: name.into() };
-    audit.ask(inspect()).await;
+    let is_shown = audit.client.offers("inspect");
+    if is_shown {
+        audit.ask(inspect()).await;
+    }
     while !audit.is_over() {
         let Some(session) = open(&mut audit.client, LONG_TTL_MS).await else {
             continue;
@@ -413,7 +416,10 @@ async fn take(audit: &mut Audit, name: &str, patience_ms: u64) {
         match outcome {
             Outcome::Granted { .. } => return,
             Outcome::NotGranted => {
-                let found = audit.ask(inspect()).await;
+                let found = match is_shown {
+                    true => audit.ask(inspect()).await,
+                    false => None,
+                };
                 let found = found.map_or_else(|| "nobody knows".into(), |line| holders(&line));
                 audit.leave_unfinished(format!(
                     "lock {name} was not free within {patience_ms} ms: {found}"

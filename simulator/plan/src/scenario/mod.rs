@@ -38,6 +38,7 @@ pub mod spread;
 mod swarm;
 #[cfg(test)]
 mod tests;
+mod toml_file;
 pub mod variant;
 pub mod workload;
 
@@ -59,6 +60,7 @@ pub use profile::Profile;
 pub use region::Region;
 pub use section::{Chaos, Clock, Cluster, Disk, Network, Phases, Probe};
 pub use source::ScenarioError;
+pub use toml_file::TomlFile;
 pub use workload::Workload;
 
 use source::Source;

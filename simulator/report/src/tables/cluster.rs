@@ -168,6 +168,7 @@ fn label(verdict: Verdict) -> &'static str {
         Verdict::Fail => "broken",
         Verdict::Unknown => "unknown",
         Verdict::NotJudged => "nothing to judge",
+        Verdict::NotPromised => "not promised",
     }
 }
 
@@ -179,7 +180,7 @@ pub(crate) fn checks(report: &Report, all: bool) -> Table {
     Table::with_severity("checks", CHECKS, checks, |check| match check.verdict {
         Verdict::Pass | Verdict::NotJudged => Severity::Plain,
         Verdict::Fail => Severity::Bad,
-        Verdict::Unknown => Severity::Warning,
+        Verdict::Unknown | Verdict::NotPromised => Severity::Warning,
     })
 }
 

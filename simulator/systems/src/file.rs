@@ -1,0 +1,359 @@
+//! What stands in a system file, read strictly: unknown keys, unknown places of templates and
+//! promises that contradict each other are refused with line and column.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use squall_plan::scenario::{ScenarioError, TomlFile};
+use toml::Spanned;
+
+use crate::offer::Services;
+use crate::on::On;
+use crate::shipped;
+use crate::template::{Argument, Template};
+
+/// A system under test, as its file has it.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Table {
+    /// Lower-case letters, digits and hyphens.
+    #[schemars(with = "String")]
+    pub name: Spanned<String>,
+    /// One line for the catalogue.
+    pub summary: String,
+    /// What its clients speak.
+    #[schemars(with = "Protocol")]
+    pub protocol: Spanned<Protocol>,
+    /// How many nodes it can have; without it, any number. A scenario with another number gets
+    /// the next smaller one, or the smallest.
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<u64>>")]
+    pub nodes: Option<Spanned<Vec<u64>>>,
+    /// Programs that must be installed.
+    #[serde(default)]
+    pub packages: Vec<Package>,
+    /// Ports of every node by name. `client` is there clients connect.
+    #[schemars(with = "BTreeMap<String, u16>")]
+    pub ports: Spanned<BTreeMap<String, u16>>,
+    /// The main process of each node: the first entry whose `on` fits.
+    pub node: Vec<NodeTable>,
+    /// Further processes beside it, which live and die with their node.
+    #[serde(default)]
+    pub side: Vec<SideTable>,
+    /// Files that are written below a node's directory before it starts for the first time.
+    #[serde(default)]
+    pub file: Vec<FileTable>,
+    /// Commands that are run once when every node is up, in order.
+    #[serde(default)]
+    pub after: Vec<AfterTable>,
+    /// When a node is up.
+    #[serde(default)]
+    pub ready: Ready,
+    /// The client program, for the protocol `program`.
+    pub client: Option<ClientTable>,
+    /// How one tells who leads, where the protocol does not tell: a command whose output is
+    /// JSON.
+    pub status: Option<StatusTable>,
+    /// For the Redis protocols.
+    #[serde(default)]
+    pub redis: RedisTable,
+    /// What it can be asked, and what it promises.
+    pub service: Services,
+}
+
+/// What clients of a system speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// Squall's own, of its own cluster.
+    Squall,
+    /// Redis: one master, found by asking the nodes.
+    Redis,
+    /// Redis: the master is found by asking Sentinels, on the port `sentinel` of every node.
+    RedisSentinel,
+    /// Redis Cluster: nodes redirect to who has the key.
+    RedisCluster,
+    /// etcd 3, by its JSON gateway.
+    Etcd,
+    /// A program that reads operations as lines of JSON and answers each with a line.
+    Program,
+}
+
+/// A program that must be installed.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Package {
+    /// Name of the Debian package.
+    pub package: String,
+    /// What is looked for in `PATH`.
+    pub binary: String,
+}
+
+/// The main process of some nodes.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NodeTable {
+    #[serde(default)]
+    pub on: On,
+    /// Program and arguments, as templates.
+    #[schemars(with = "Vec<String>")]
+    pub command: Spanned<Vec<Spanned<String>>>,
+}
+
+/// A process beside the main one.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SideTable {
+    /// For logs.
+    pub name: String,
+    #[serde(default)]
+    pub on: On,
+    #[schemars(with = "Vec<String>")]
+    pub command: Spanned<Vec<Spanned<String>>>,
+}
+
+/// A file of a node.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileTable {
+    /// Below the node's directory.
+    #[schemars(with = "String")]
+    pub path: Spanned<String>,
+    #[serde(default)]
+    pub on: On,
+    /// A template.
+    #[schemars(with = "String")]
+    pub content: Spanned<String>,
+}
+
+/// A command for when every node is up.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AfterTable {
+    /// Number of the node on whose machine it runs, from 1.
+    #[serde(default = "first")]
+    pub on: usize,
+    #[schemars(with = "Vec<String>")]
+    pub command: Spanned<Vec<Spanned<String>>>,
+}
+
+fn first() -> usize {
+    1
+}
+
+/// When a node is up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ready {
+    #[serde(default)]
+    pub by: ReadyBy,
+    /// Milliseconds until a node that is not up has failed to start. Default 20,000.
+    pub within_ms: Option<u64>,
+}
+
+/// How one sees that a node is up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReadyBy {
+    /// It takes connections on its port `client`.
+    #[default]
+    Tcp,
+    /// It tells its status.
+    Protocol,
+}
+
+/// The client program.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClientTable {
+    /// Program and arguments; of the places in braces only `{here}` and those of all nodes
+    /// (`{peers:…}`) mean anything to a client, and the rest are those of node 1.
+    #[schemars(with = "Vec<String>")]
+    pub command: Spanned<Vec<Spanned<String>>>,
+    /// The operations that it knows, by their names in histories: `get`, `set`, `acquire`.
+    pub offers: Vec<Spanned<String>>,
+}
+
+/// Who leads, by a command.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StatusTable {
+    /// Prints JSON about the node.
+    #[schemars(with = "Vec<String>")]
+    pub command: Spanned<Vec<Spanned<String>>>,
+    /// JSON pointer (RFC 6901) of the role: `/role`.
+    pub role: String,
+    /// What stands there at a leader.
+    pub leader: serde_json::Value,
+    /// JSON pointer of the term, view or epoch, a number that rises with every leader.
+    pub term: Option<String>,
+    /// JSON pointer of the position of what the node has applied.
+    pub applied: Option<String>,
+}
+
+/// Settings of the Redis protocols.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RedisTable {
+    /// What Sentinels call the master. Default `squall`.
+    pub master: Option<String>,
+}
+
+/// A system file that passed every check.
+#[derive(Debug, Clone)]
+pub struct SystemFile {
+    pub(crate) table: Table,
+    pub(crate) commands: Commands,
+    /// The directory of the file.
+    pub(crate) here: PathBuf,
+    text: String,
+}
+
+/// The templates of a file, read.
+#[derive(Debug, Clone)]
+pub(crate) struct Commands {
+    pub(crate) nodes: Vec<(On, Vec<Argument>)>,
+    pub(crate) sides: Vec<(On, String, Vec<Argument>)>,
+    pub(crate) files: Vec<(On, PathBuf, Template)>,
+    pub(crate) after: Vec<(usize, Vec<Argument>)>,
+    pub(crate) client: Option<Vec<Argument>>,
+    pub(crate) status: Option<Vec<Argument>>,
+}
+
+/// The port that clients connect to.
+pub const CLIENT_PORT: &str = "client";
+
+impl SystemFile {
+    /// A system that ships, by its name, or a file.
+    ///
+    /// # Errors
+    /// There is no such system, or the file makes none: with line and column.
+    pub fn load(name_or_path: &str) -> Result<Self, ScenarioError> {
+        let path = Path::new(name_or_path);
+        let is_path = name_or_path.ends_with(".toml") || path.components().count() > 1;
+        if let Some(text) = shipped::text(name_or_path).filter(|_| !is_path) {
+            return Self::parse(text, &format!("{name_or_path} (ships with squall)"), Path::new("."));
+        }
+        if !is_path {
+            return Err(ScenarioError::Unreadable {
+                path: name_or_path.to_owned(),
+                why: format!(
+                    "no system of this name ships, expected one of {}, or the path of a file \
+                     that ends with .toml",
+                    shipped::names().join(", ")
+                ),
+            });
+        }
+        let file = TomlFile::load(path)?;
+        let here = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let here = here.unwrap_or(Path::new("."));
+        let here = here.canonicalize().unwrap_or_else(|_| here.to_owned());
+        Self::of(&file, &here)
+    }
+
+    /// Reads a text; `origin` is what errors call it, and `here` is what `{here}` stands for.
+    ///
+    /// # Errors
+    /// The text makes no system.
+    pub fn parse(text: &str, origin: &str, here: &Path) -> Result<Self, ScenarioError> {
+        Self::of(&TomlFile::new(text, origin), here)
+    }
+
+    fn of(file: &TomlFile, here: &Path) -> Result<Self, ScenarioError> {
+        let table: Table = file.read()?;
+        let commands = Commands::read(&table, file)?;
+        crate::check::check(&table, file)?;
+        Ok(Self {
+            table,
+            commands,
+            here: here.to_owned(),
+            text: file.text().to_owned(),
+        })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.table.name.get_ref()
+    }
+
+    /// One line about it.
+    pub fn summary(&self) -> &str {
+        &self.table.summary
+    }
+
+    /// What its clients speak.
+    pub fn protocol(&self) -> Protocol {
+        *self.table.protocol.get_ref()
+    }
+
+    /// As it was read, to be kept with a run.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The ports of a node that has an address of its own.
+    pub fn ports(&self) -> &BTreeMap<String, u16> {
+        self.table.ports.get_ref()
+    }
+
+    /// Of a scenario that wants so many nodes, how many there are.
+    pub fn node_count(&self, wanted: u64) -> u64 {
+        let Some(counts) = &self.table.nodes else {
+            return wanted;
+        };
+        let counts = counts.get_ref().iter().copied();
+        let fitting = counts.clone().filter(|count| *count <= wanted).max();
+        fitting.or(counts.min()).unwrap_or(wanted)
+    }
+}
+
+impl Commands {
+    fn read(table: &Table, file: &TomlFile) -> Result<Self, ScenarioError> {
+        let ports = table.ports.get_ref();
+        let command = |command: &Spanned<Vec<Spanned<String>>>| {
+            if command.get_ref().is_empty() {
+                return Err(file.error(command.span(), "command is empty: expected a program"));
+            }
+            let read = |argument: &Spanned<String>| {
+                let read = Argument::parse(argument.get_ref(), ports);
+                read.map_err(|why| file.error(argument.span(), why))
+            };
+            command.get_ref().iter().map(read).collect::<Result<Vec<_>, _>>()
+        };
+        let template = |text: &Spanned<String>| {
+            let read = Template::parse(text.get_ref(), ports);
+            read.map_err(|why| file.error(text.span(), why))
+        };
+        let path = |path: &Spanned<String>| {
+            let relative = PathBuf::from(path.get_ref());
+            let is_below = (relative.components())
+                .all(|part| matches!(part, std::path::Component::Normal(_)));
+            match is_below && !path.get_ref().is_empty() {
+                true => Ok(relative),
+                false => Err(file.error(path.span(), "path must stay below the node's directory")),
+            }
+        };
+        Ok(Self {
+            nodes: (table.node.iter())
+                .map(|node| Ok((node.on.clone(), command(&node.command)?)))
+                .collect::<Result<_, _>>()?,
+            sides: (table.side.iter())
+                .map(|side| Ok((side.on.clone(), side.name.clone(), command(&side.command)?)))
+                .collect::<Result<_, _>>()?,
+            files: (table.file.iter())
+                .map(|of| Ok((of.on.clone(), path(&of.path)?, template(&of.content)?)))
+                .collect::<Result<_, _>>()?,
+            after: (table.after.iter())
+                .map(|after| Ok((after.on, command(&after.command)?)))
+                .collect::<Result<_, _>>()?,
+            client: (table.client.as_ref())
+                .map(|client| command(&client.command))
+                .transpose()?,
+            status: (table.status.as_ref())
+                .map(|status| command(&status.command))
+                .transpose()?,
+        })
+    }
+}
