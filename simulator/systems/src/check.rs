@@ -53,7 +53,10 @@ fn check_nodes(table: &Table, file: &TomlFile) -> Checked {
             (0..from - 1).all(|index| table.node.iter().any(|node| node.on.has(index)))
         })
     };
-    let most = table.nodes.as_ref().and_then(|nodes| nodes.get_ref().iter().max());
+    let most = table
+        .nodes
+        .as_ref()
+        .and_then(|nodes| nodes.get_ref().iter().max());
     let has_each = most.is_some_and(|most| {
         (0..*most as usize).all(|index| table.node.iter().any(|node| node.on.has(index)))
     });

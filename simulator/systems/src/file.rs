@@ -173,6 +173,7 @@ pub struct ClientTable {
     #[schemars(with = "Vec<String>")]
     pub command: Spanned<Vec<Spanned<String>>>,
     /// The operations that it knows, by their names in histories: `get`, `set`, `acquire`.
+    #[schemars(with = "Vec<String>")]
     pub offers: Vec<Spanned<String>>,
 }
 
@@ -234,7 +235,11 @@ impl SystemFile {
         let path = Path::new(name_or_path);
         let is_path = name_or_path.ends_with(".toml") || path.components().count() > 1;
         if let Some(text) = shipped::text(name_or_path).filter(|_| !is_path) {
-            return Self::parse(text, &format!("{name_or_path} (ships with squall)"), Path::new("."));
+            return Self::parse(
+                text,
+                &format!("{name_or_path} (ships with squall)"),
+                Path::new("."),
+            );
         }
         if !is_path {
             return Err(ScenarioError::Unreadable {
@@ -247,7 +252,9 @@ impl SystemFile {
             });
         }
         let file = TomlFile::load(path)?;
-        let here = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let here = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
         let here = here.unwrap_or(Path::new("."));
         let here = here.canonicalize().unwrap_or_else(|_| here.to_owned());
         Self::of(&file, &here)
@@ -320,7 +327,11 @@ impl Commands {
                 let read = Argument::parse(argument.get_ref(), ports);
                 read.map_err(|why| file.error(argument.span(), why))
             };
-            command.get_ref().iter().map(read).collect::<Result<Vec<_>, _>>()
+            command
+                .get_ref()
+                .iter()
+                .map(read)
+                .collect::<Result<Vec<_>, _>>()
         };
         let template = |text: &Spanned<String>| {
             let read = Template::parse(text.get_ref(), ports);
@@ -328,8 +339,8 @@ impl Commands {
         };
         let path = |path: &Spanned<String>| {
             let relative = PathBuf::from(path.get_ref());
-            let is_below = (relative.components())
-                .all(|part| matches!(part, std::path::Component::Normal(_)));
+            let is_below =
+                (relative.components()).all(|part| matches!(part, std::path::Component::Normal(_)));
             match is_below && !path.get_ref().is_empty() {
                 true => Ok(relative),
                 false => Err(file.error(path.span(), "path must stay below the node's directory")),

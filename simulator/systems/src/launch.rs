@@ -57,7 +57,11 @@ impl SystemFile {
         let place = self.place(members, index, dir);
         let node = self.commands.nodes.iter().find(|(on, _)| on.has(index));
         let (_, main) = node.ok_or_else(|| {
-            format!("{}: no [[node]] says what node {} runs", self.name(), index + 1)
+            format!(
+                "{}: no [[node]] says what node {} runs",
+                self.name(),
+                index + 1
+            )
         })?;
         let sides = self.commands.sides.iter().filter(|(on, ..)| on.has(index));
         let files = self.commands.files.iter().filter(|(on, ..)| on.has(index));
@@ -69,7 +73,10 @@ impl SystemFile {
             side: sides
                 .map(|(_, name, command)| {
                     let name = name.clone();
-                    Ok(Side { name, command: fill(command, place)? })
+                    Ok(Side {
+                        name,
+                        command: fill(command, place)?,
+                    })
                 })
                 .collect::<Result<_, String>>()?,
             ready: ReadyWhen {
@@ -88,14 +95,20 @@ impl SystemFile {
             let node = on.checked_sub(1).filter(|node| *node < members.len());
             let node = node.ok_or_else(|| format!("[[after]]: there is no node {on}"))?;
             let place = self.place(members, node, Path::new("."));
-            Ok(After { node, command: fill(command, place)? })
+            Ok(After {
+                node,
+                command: fill(command, place)?,
+            })
         });
         filled.collect()
     }
 
     /// Members at these addresses, each with the ports of the file.
     pub fn members(&self, ips: impl IntoIterator<Item = String>) -> Vec<Member> {
-        let member = |ip| Member { ip, ports: self.ports().clone() };
+        let member = |ip| Member {
+            ip,
+            ports: self.ports().clone(),
+        };
         ips.into_iter().map(member).collect()
     }
 
@@ -107,7 +120,12 @@ impl SystemFile {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let dirs: Vec<PathBuf> = std::env::split_paths(&path).collect();
         let is_there = |binary: &str| dirs.iter().any(|dir| dir.join(binary).is_file());
-        match self.table.packages.iter().find(|needed| !is_there(&needed.binary)) {
+        match self
+            .table
+            .packages
+            .iter()
+            .find(|needed| !is_there(&needed.binary))
+        {
             None => Ok(()),
             Some(needed) => Err(format!(
                 "the system {} needs `{}`, which is not in PATH: install it, on Debian and Ubuntu \
@@ -125,14 +143,21 @@ impl SystemFile {
         index: usize,
         dir: &'a Path,
     ) -> Place<'a> {
-        Place { members, index, dir, here: &self.here }
+        Place {
+            members,
+            index,
+            dir,
+            here: &self.here,
+        }
     }
 }
 
 /// Addresses for clients.
 pub(crate) fn client_addresses(members: &[Member]) -> Vec<String> {
     let addresses = members.iter().map(|member| member.address(CLIENT_PORT));
-    addresses.map(|address| address.expect("every system has a port for clients")).collect()
+    addresses
+        .map(|address| address.expect("every system has a port for clients"))
+        .collect()
 }
 
 pub(crate) fn fill(command: &[Argument], place: Place) -> Result<Vec<String>, String> {
@@ -152,7 +177,9 @@ mod tests {
         let members = system.members((1..=nodes).map(|n| format!("10.0.0.{n}")));
         let launch = |index| {
             let dir = PathBuf::from(format!("/run/{index}"));
-            system.launch(&members, index, &dir).expect("the file fits the cluster")
+            system
+                .launch(&members, index, &dir)
+                .expect("the file fits the cluster")
         };
         let launches = (0..nodes).map(launch).collect();
         (system, members, launches)
@@ -186,7 +213,10 @@ mod tests {
         for launch in &launches {
             assert_eq!(launch.side.len(), 1);
             let sentinel = content(launch, "sentinel.conf");
-            assert!(sentinel.contains("monitor squall 10.0.0.1 6379 3"), "{sentinel}");
+            assert!(
+                sentinel.contains("monitor squall 10.0.0.1 6379 3"),
+                "{sentinel}"
+            );
         }
     }
 

@@ -44,7 +44,7 @@ pub enum Reads {
 }
 
 /// What registers promise; what is not written is not promised.
-#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CachePromises {
     /// Every register behaves as if there were one copy.
@@ -105,9 +105,6 @@ pub enum QueueKind {
     Stream,
     /// A list, whose values are gone when they are handed out: `RPUSH`, `BLPOP`.
     List,
-    /// A list, whose values move to a second one until they are acknowledged: `RPUSH`,
-    /// `BLMOVE`, `LREM`.
-    ReliableList,
 }
 
 /// What queues promise; what is not written is not promised.
@@ -152,13 +149,16 @@ impl Services {
     pub fn promises(&self) -> Promises {
         let mut promises = Promises::default();
         if let Some(cache) = &self.cache {
-            let CachePromises { durable, .. } = cache.promises;
             promises.keep(cache.promises.is_linearizable(), LINEARIZABLE);
+            let durable = cache.promises.durable;
             promises.keep(durable, &["lost_writes", "list_conservation"]);
         }
         if let Some(lock) = &self.lock {
             let promised = lock.promises;
-            promises.keep(promised.exclusive, &["lock_exclusion", "lock_once", "lock_looks"]);
+            promises.keep(
+                promised.exclusive,
+                &["lock_exclusion", "lock_once", "lock_looks"],
+            );
             promises.keep(promised.durable, &["lost_grants", "session_ttl"]);
             promises.keep(promised.fencing, &["lock_tokens", "fenced_resource"]);
             promises.keep(promised.fair, &["lock_fairness"]);
@@ -172,7 +172,10 @@ impl Services {
             } = queue.promises;
             let is = |wanted| delivery == Some(wanted);
             let at_least_once = is(Delivery::AtLeastOnce) || is(Delivery::ExactlyOnce);
-            promises.keep(at_least_once && durable, &["queue_conservation", "queue_stuck"]);
+            promises.keep(
+                at_least_once && durable,
+                &["queue_conservation", "queue_stuck"],
+            );
             promises.keep(durable, &["queue_duplicates", "queue_deliveries"]);
             let settles = at_least_once && durable || is(Delivery::AtMostOnce);
             promises.keep(settles, &["queue_redelivery"]);

@@ -40,7 +40,8 @@ impl On {
             Some((from, "")) => (number(from)?, None),
             Some((from, to)) => (number(from)?, Some(number(to)?)),
         };
-        to.is_none_or(|to| to >= from).then_some(On::Some { from, to })
+        to.is_none_or(|to| to >= from)
+            .then_some(On::Some { from, to })
     }
 }
 

@@ -4,7 +4,10 @@ const FILES: &[(&str, &str)] = &[
     ("squall", include_str!("../files/squall.toml")),
     ("etcd", include_str!("../files/etcd.toml")),
     ("redis", include_str!("../files/redis.toml")),
-    ("redis-sentinel", include_str!("../files/redis-sentinel.toml")),
+    (
+        "redis-sentinel",
+        include_str!("../files/redis-sentinel.toml"),
+    ),
     ("redis-cluster", include_str!("../files/redis-cluster.toml")),
 ];
 

@@ -152,7 +152,9 @@ impl Argument {
         };
         match Piece::parse(inner, ports)? {
             Piece::Each(each) => Ok(Argument::EachNode(Box::new(ArgumentOfEach(each)))),
-            _ => Err(format!("`{{...{inner}}}`: only `peers:…` and `others:…` are several")),
+            _ => Err(format!(
+                "`{{...{inner}}}`: only `peers:…` and `others:…` are several"
+            )),
         }
     }
 
@@ -184,11 +186,15 @@ impl Piece {
             let Some(rest) = text.strip_prefix(name) else {
                 continue;
             };
-            let quoted = rest.strip_prefix('\'').and_then(|rest| rest.split_once("':"));
+            let quoted = rest
+                .strip_prefix('\'')
+                .and_then(|rest| rest.split_once("':"));
             let Some((separator, template)) =
                 quoted.or_else(|| rest.strip_prefix(':').map(|template| (",", template)))
             else {
-                return Err(format!("`{{{text}}}`: a template follows, as in `{{{name}:{{ip}}}}`"));
+                return Err(format!(
+                    "`{{{text}}}`: a template follows, as in `{{{name}:{{ip}}}}`"
+                ));
             };
             return Ok(Piece::Each(Each {
                 skips_own,
@@ -266,8 +272,11 @@ impl Word {
 
 impl Each {
     fn fill(&self, place: Place) -> Result<Vec<String>, String> {
-        let nodes = (0..place.members.len()).filter(|index| !self.skips_own || *index != place.index);
-        nodes.map(|index| self.template.fill(Place { index, ..place })).collect()
+        let nodes =
+            (0..place.members.len()).filter(|index| !self.skips_own || *index != place.index);
+        nodes
+            .map(|index| self.template.fill(Place { index, ..place }))
+            .collect()
     }
 }
 
@@ -276,7 +285,9 @@ mod tests {
     use super::*;
 
     fn ports() -> BTreeMap<String, u16> {
-        [("client", 7), ("peer", 8)].map(|(name, port)| (name.to_owned(), port)).into()
+        [("client", 7), ("peer", 8)]
+            .map(|(name, port)| (name.to_owned(), port))
+            .into()
     }
 
     fn members() -> Vec<Member> {
@@ -305,7 +316,10 @@ mod tests {
             ("{ip 1}:{peer_port 1}", "10.0.0.1:8"),
             ("{dir}/x {here} {nodes}/{majority}", "/d/x /h 3/2"),
             ("{{\"a\": {id}}}", "{\"a\": 2}"),
-            ("{peers:{name}={ip}}", "node-1=10.0.0.1,node-2=10.0.0.2,node-3=10.0.0.3"),
+            (
+                "{peers:{name}={ip}}",
+                "node-1=10.0.0.1,node-2=10.0.0.2,node-3=10.0.0.3",
+            ),
             ("[{others'; ':{port.client}@{id}}]", "[7@1; 7@3]"),
         ] {
             assert_eq!(filled(text), Ok(vec![expected.to_owned()]), "{text}");

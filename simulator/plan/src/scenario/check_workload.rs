@@ -7,7 +7,7 @@ use super::bounds::{
     problem, time, written_place,
 };
 use super::spread::Payload;
-use super::unit::{Duration, Size};
+use super::unit::{Duration, Share, Size};
 use super::workload::{ReadMode, Workload};
 use super::{check_cache, limits};
 use crate::plan::ExactlyOnce;
@@ -232,16 +232,21 @@ pub(super) fn check_offer(workload: &Workload, services: &[Service], is_foreign:
     }
     let behind = workload.mode.as_ref();
     let behind = behind.filter(|mode| matches!(mode.get_ref(), ReadMode::Stale | ReadMode::Local));
+    let asked = |share: &Option<Spanned<Share>>| {
+        let asked = share.as_ref().filter(|share| share.get_ref().0 > 0);
+        asked.map(Spanned::span)
+    };
+    let near = workload.near.as_ref().filter(|near| *near.get_ref() > 0);
     for (key, place) in [
-        ("retries", place(&workload.retries)),
-        ("crash", place(&workload.crash)),
-        ("cancel", place(&workload.cancel)),
+        ("retries", asked(&workload.retries)),
+        ("crash", asked(&workload.crash)),
+        ("cancel", asked(&workload.cancel)),
         ("exactly_once", place(&workload.exactly_once)),
-        ("wait_die", place(&workload.wait_die)),
-        ("increments", place(&workload.increments)),
+        ("wait_die", asked(&workload.wait_die)),
+        ("increments", asked(&workload.increments)),
         ("rounds", place(&workload.rounds)),
         ("mode", behind.map(Spanned::span)),
-        ("near", place(&workload.near)),
+        ("near", near.map(Spanned::span)),
         ("lists", place(&workload.lists)),
         ("also", place(&workload.also)),
     ] {

@@ -1,0 +1,33 @@
+//! Other systems under test.
+//!
+//! A system is a file: how each node starts, when it is up, who leads, what can be asked, and
+//! what is promised ([`SystemFile`]). Clients speak its protocol: Redis, etcd, or that of a
+//! program that its file names. This crate starts nothing: a backend takes a [`Launch`] for each
+//! node, [`SystemFile::drivers`] for the clients and [`SystemFile::status`] for who leads.
+//!
+//! Some systems ship ([`shipped`]); `docs/your-system.md` says how to add one.
+
+mod check;
+mod drivers;
+#[cfg(feature = "etcd")]
+mod etcd;
+mod file;
+mod fit;
+mod launch;
+mod offer;
+mod on;
+mod outcome;
+mod program;
+#[cfg(feature = "redis")]
+mod redis;
+pub mod shipped;
+mod status;
+mod template;
+
+pub use file::{CLIENT_PORT, Package, Protocol, Ready, ReadyBy, SystemFile, Table};
+pub use fit::Fit;
+pub use launch::{After, Launch, ReadyWhen, Side};
+pub use on::On;
+pub use squall_check::Promises;
+pub use status::{Role, Status};
+pub use template::Member;

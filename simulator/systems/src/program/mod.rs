@@ -1,0 +1,87 @@
+//! Clients that are programs, in any language: they read one operation a line as JSON, and
+//! answer one outcome a line. In the manner of Maelstrom's nodes; see `docs/your-system.md`.
+//!
+//! Each client has a process of its own. What a program has not answered by the deadline is
+//! unknown, and so is what it answers with anything that cannot be an answer; either way it is
+//! killed, and another is started for the next operation.
+
+mod process;
+mod wire;
+
+use std::rc::Rc;
+
+use squall_history::{Action, Outcome};
+use squall_workload::{ClientDriver, LocalFuture};
+use squall_world::Instant;
+
+use process::Process;
+use wire::Seen;
+
+/// What all clients of a run have in common.
+pub(crate) struct Setup {
+    pub(crate) command: Vec<String>,
+    /// Of the nodes, for clients.
+    pub(crate) addresses: Vec<String>,
+    /// Operations that the program knows.
+    pub(crate) offers: Vec<String>,
+}
+
+/// One client.
+pub(crate) struct Driver {
+    setup: Rc<Setup>,
+    number: usize,
+    process: Option<Process>,
+    seen: Seen,
+    asked: u64,
+}
+
+impl Driver {
+    pub(crate) fn new(setup: Rc<Setup>, number: usize) -> Self {
+        Self {
+            setup,
+            number,
+            process: None,
+            seen: Seen::default(),
+            asked: 0,
+        }
+    }
+
+    async fn outcome(&mut self, action: &Action, deadline: Instant) -> Outcome {
+        if !self.offers(action.operation()) {
+            let why = format!("the program offers no {}", action.operation());
+            return Outcome::Failed { why };
+        }
+        let mut process = match self.process.take() {
+            Some(process) => process,
+            None => match Process::start(&self.setup, self.number, deadline).await {
+                Ok(process) => process,
+                Err(why) => return Outcome::Failed { why },
+            },
+        };
+        self.asked += 1;
+        let question = wire::question(self.asked, action, &self.seen, deadline);
+        let answer = match process.ask(&question, deadline).await {
+            Ok(answer) => answer,
+            // Dropped, it is killed.
+            Err(why) => return Outcome::Unknown { why },
+        };
+        match wire::outcome(self.asked, action, &answer) {
+            Ok(outcome) => {
+                self.process = Some(process);
+                self.seen.note(&outcome);
+                outcome
+            }
+            Err(why) => Outcome::Unknown { why },
+        }
+    }
+}
+
+impl ClientDriver for Driver {
+    fn issue<'a>(&'a mut self, action: &'a Action, deadline: Instant) -> LocalFuture<'a, Outcome> {
+        Box::pin(self.outcome(action, deadline))
+    }
+
+    fn offers(&self, operation: &str) -> bool {
+        self.setup.offers.iter().any(|offered| offered == operation)
+    }
+}
