@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::protocol::{self, Asked, BytesFrame, ReadMode, ReplyError};
 use crate::state::command::{Command, Once, Query, Refusal, Reply};
+use crate::world::tls::Connector;
 use crate::world::{self, Instant, World};
 
 mod backup;
@@ -46,10 +47,29 @@ pub enum CallError {
     Indefinite(String),
 }
 
+/// Who asks, and how: what [`operate_as`] and [`backup`] need to know.
+#[derive(Clone, Default)]
+pub struct Credentials {
+    /// Of the default user.
+    pub password: Option<String>,
+    /// `None`: nothing is encrypted.
+    pub tls: Option<Connector>,
+}
+
+/// Connects to a node, and encrypts the connection if that is wanted.
+async fn connect<W: World>(address: &str, tls: Option<&Connector>) -> std::io::Result<W::Stream> {
+    let stream = W::connect(address).await?;
+    match tls {
+        Some(tls) => W::secure(stream, &tls.to(address)?).await,
+        None => Ok(stream),
+    }
+}
+
 /// A connection to one node at a time, and the knowledge of where to go next.
 pub struct Client<W: World> {
     addresses: Vec<String>,
     current: usize,
+    tls: Option<Connector>,
     connection: Option<W::Stream>,
     input: BytesMut,
     output: BytesMut,
@@ -63,10 +83,17 @@ impl<W: World> Client<W> {
         Self {
             addresses,
             current,
+            tls: None,
             connection: None,
             input: BytesMut::new(),
             output: BytesMut::new(),
         }
+    }
+
+    /// Has it encrypt its connections.
+    pub fn with_tls(mut self, tls: Connector) -> Self {
+        self.tls = Some(tls);
+        self
     }
 
     /// Writes, going on after definite errors until `deadline`.
@@ -120,6 +147,7 @@ impl<W: World> Client<W> {
         self.input.clear();
         let exchange = async {
             stream.write_all(&self.output).await?;
+            stream.flush().await?;
             loop {
                 match protocol::next_frame(&mut self.input) {
                     Ok(Some(frame)) => return Ok(frame),
@@ -156,7 +184,8 @@ impl<W: World> Client<W> {
         }
         let limit = deadline.min(W::now() + CONNECT_LIMIT);
         let address = self.addresses[self.current].clone();
-        let failure = match world::timeout_at::<W, _>(limit, W::connect(&address)).await {
+        let connecting = connect::<W>(&address, self.tls.as_ref());
+        let failure = match world::timeout_at::<W, _>(limit, connecting).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(e)) => format!("cannot connect to {address}: {e}"),
             Err(_) => format!("cannot connect to {address}: timed out"),

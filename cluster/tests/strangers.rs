@@ -4,6 +4,8 @@
 //! The Python that is used is `$SQUALL_PYTHON`, or else `python3`; it needs the package `redis`
 //! in version 8. What is missing is named and skipped, except where `CI=true`.
 
+#[cfg(feature = "tls")]
+mod certificates;
 mod ports;
 mod processes;
 
@@ -81,6 +83,94 @@ fn redis_py_works_on_one_node_and_on_the_cluster_in_both_versions_of_the_protoco
     let cluster = Cluster::start(3);
     Script::check(&cluster, "plain").succeeds();
     Script::check(&cluster, "cluster").succeeds();
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn redis_cli_and_redis_py_speak_tls_with_nodes_that_speak_it_with_each_other() {
+    use certificates::{Authority, shown};
+
+    let mut knows_tls = Command::new("redis-cli");
+    knows_tls.args(["--tls", "--version"]);
+    if !redis_py_is_there() || !is_there("redis-cli with TLS", &mut knows_tls) {
+        return;
+    }
+    let authority = Authority::new();
+    let files = authority.sign(&["127.0.0.1"]);
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let row = ports::free(3);
+    let first = row[0].to_string();
+    let (ca, certificate, key) = (
+        shown(&files.authorities),
+        shown(&files.certificate),
+        shown(&files.key),
+    );
+    let node = |args: &[&str]| {
+        let mut node = Command::new(env!("CARGO_BIN_EXE_squall-node"));
+        node.current_dir(directory.path()).args(args);
+        node.args(["--tls-ca-cert-file", ca]);
+        node.args(["--tls-cert-file", certificate, "--tls-key-file", key]);
+        node
+    };
+    // Stops its nodes when it ends, however it ends.
+    struct Local(Child);
+    impl Drop for Local {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+    let mut local = node(&["--local", "3", "--tls-port", &first, "--tls-cluster"]);
+    local.stdout(Stdio::null()).stderr(Stdio::null());
+    let _local = Local(local.spawn().expect("squall-node was built"));
+
+    let cli = |files: &[&str], command: &[&str]| {
+        let mut cli = Command::new("redis-cli");
+        cli.args(["-c", "-p", &first, "--tls", "--cacert", ca]);
+        let output = cli.args(files).args(command).output();
+        let output = output.expect("it was there a moment ago");
+        let text = [output.stdout, output.stderr].concat();
+        String::from_utf8_lossy(&text).trim().to_owned()
+    };
+    let own = ["--cert", certificate, "--key", key];
+    eventually("the cluster serves", || {
+        match cli(&own, &["SET", "k", "v"]).as_str() {
+            "OK" => Ok(()),
+            other => Err(other.to_owned()),
+        }
+    });
+    assert_eq!(cli(&own, &["GET", "k"]), "v");
+    let refused = cli(&[], &["GET", "k"]);
+    assert!(
+        !refused.contains('v') || refused.contains("rror"),
+        "{refused}"
+    );
+
+    let mut script = python();
+    script.args([SCRIPT, "encrypted"]);
+    script.args(row.iter().map(u16::to_string));
+    script.envs([
+        ("SQUALL_CA", ca),
+        ("SQUALL_CERT", certificate),
+        ("SQUALL_KEY", key),
+    ]);
+    let output = script.output().expect("it was there a moment ago");
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{}: {text}", output.status);
+
+    let address = format!("127.0.0.1:{first}");
+    for args in [
+        vec!["--health", &address],
+        vec!["--backup", "b.squall", "--tls-port", &first],
+    ] {
+        let output = node(&args).output().expect("squall-node was built");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{args:?}: {text}");
+    }
+    let mut plain = Command::new(env!("CARGO_BIN_EXE_squall-node"));
+    let output = plain.args(["--health", &address]).output();
+    let output = output.expect("squall-node was built");
+    assert!(!output.status.success(), "health without TLS");
 }
 
 #[test]

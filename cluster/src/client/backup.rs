@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::{Credentials, connect};
 use crate::protocol;
 use crate::world::{self, World};
 
@@ -18,7 +19,7 @@ const READ_BYTES: usize = 64 * 1024;
 /// Longer than any line before the backup.
 const LONGEST_LINE: usize = 64 * 1024;
 
-/// Asks the node at `address`, as the default user with this password, for a backup, and hands
+/// Asks the node at `address`, as the default user, for a backup, and hands
 /// it piece by piece to `take`; how many bytes it has. It is not looked at: see
 /// [`check_backup`](crate::node::check_backup).
 ///
@@ -26,27 +27,28 @@ const LONGEST_LINE: usize = 64 * 1024;
 /// The node refused, fell silent or broke off, or `take` failed; in words.
 pub async fn backup<W: World>(
     address: &str,
-    password: Option<&str>,
+    credentials: &Credentials,
     take: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> Result<u64, String> {
-    let fetched = fetch::<W>(address, password, take).await;
+    let fetched = fetch::<W>(address, credentials, take).await;
     fetched.map_err(|e| format!("{address}: {e}"))
 }
 
 async fn fetch<W: World>(
     address: &str,
-    password: Option<&str>,
+    credentials: &Credentials,
     mut take: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<u64> {
     let mut output = BytesMut::new();
-    if let Some(password) = password {
+    if let Some(password) = &credentials.password {
         protocol::encode_call(&mut output, &[b"AUTH", password.as_bytes()]);
     }
     protocol::encode_call(&mut output, &[b"RAFT.BACKUP"]);
-    let mut stream = W::connect(address).await?;
+    let mut stream = connect::<W>(address, credentials.tls.as_ref()).await?;
     stream.write_all(&output).await?;
+    stream.flush().await?;
     let mut input = BytesMut::new();
-    if password.is_some() {
+    if credentials.password.is_some() {
         line::<W>(&mut stream, &mut input).await?;
     }
     let length = line::<W>(&mut stream, &mut input).await?;

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::READ_BYTES;
+use super::{Credentials, READ_BYTES, connect};
 use crate::protocol::{self, BytesFrame};
 use crate::world::{self, Instant, World};
 
@@ -18,30 +18,31 @@ pub async fn operate<W: World>(
     words: &[&str],
     deadline: Instant,
 ) -> Result<Vec<String>, String> {
-    operate_as::<W>(address, None, words, deadline).await
+    operate_as::<W>(address, &Credentials::default(), words, deadline).await
 }
 
-/// The same, as the default user with this password.
+/// The same, as somebody.
 ///
 /// # Errors
-/// As [`operate`]; also if the password is wrong.
+/// As [`operate`]; also if the password is wrong, or the node not who it must be.
 pub async fn operate_as<W: World>(
     address: &str,
-    password: Option<&str>,
+    credentials: &Credentials,
     words: &[&str],
     deadline: Instant,
 ) -> Result<Vec<String>, String> {
     let mut output = BytesMut::new();
     let mut unanswered = 1;
-    if let Some(password) = password {
+    if let Some(password) = &credentials.password {
         protocol::encode_call(&mut output, &[b"AUTH", password.as_bytes()]);
         unanswered += 1;
     }
     let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
     protocol::encode_call(&mut output, &words);
     let exchange = async {
-        let mut stream = W::connect(address).await?;
+        let mut stream = connect::<W>(address, credentials.tls.as_ref()).await?;
         stream.write_all(&output).await?;
+        stream.flush().await?;
         let mut input = BytesMut::new();
         loop {
             match protocol::next_frame(&mut input) {

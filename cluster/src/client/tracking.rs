@@ -31,7 +31,7 @@ impl<W: World> Client<W> {
         let mut request = BytesMut::new();
         protocol::write_track(&mut request, index);
         let opened = async {
-            let sent = tracking.stream.write_all(&request).await;
+            let sent = send(&mut tracking.stream, &request).await;
             sent.map_err(|e| Ended::Lost(e.to_string()))?;
             tracking.receive().await
         };
@@ -51,6 +51,11 @@ impl<W: World> Client<W> {
             }
         })
     }
+}
+
+async fn send<S: AsyncWriteExt + Unpin>(stream: &mut S, request: &[u8]) -> std::io::Result<()> {
+    stream.write_all(request).await?;
+    stream.flush().await
 }
 
 /// Why there is no next message.
@@ -81,7 +86,7 @@ impl<W: World> Tracking<W> {
     pub async fn ping(&mut self, deadline: Instant) -> Result<(), String> {
         let mut request = BytesMut::new();
         protocol::write_ping(&mut request);
-        let sent = self.stream.write_all(&request);
+        let sent = send(&mut self.stream, &request);
         match world::timeout_at::<W, _>(deadline, sent).await {
             Ok(sent) => sent.map_err(|e| e.to_string()),
             Err(_) => Err("timed out".into()),

@@ -54,7 +54,11 @@ pub(super) async fn serve<W: RaftWorld>(node: Node<W>, mut stream: W::Stream) ->
 }
 
 async fn write<W: RaftWorld>(stream: &mut W::Stream, bytes: &[u8]) -> io::Result<()> {
-    let written = world::timeout::<W, _>(WRITE_LIMIT, stream.write_all(bytes)).await;
+    let written = async {
+        stream.write_all(bytes).await?;
+        stream.flush().await
+    };
+    let written = world::timeout::<W, _>(WRITE_LIMIT, written).await;
     written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 

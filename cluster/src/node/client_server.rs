@@ -5,7 +5,7 @@
 //! after an error, as in Redis; nothing a client sends reaches another connection. Who hangs up
 //! while a command of his waits for others ends the wait.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll};
@@ -41,7 +41,10 @@ pub(super) async fn serve<W: RaftWorld>(node: Node<W>, mut listener: W::Listener
         let id = node.inner.counters.note_connection();
         if node.inner.clients.count() as u64 >= node.inner.settings.max_clients() {
             node.inner.counters.note_rejected();
-            W::spawn(turn_away::<W>(stream));
+            // Who expects TLS could not read why.
+            if !node.inner.security.is_for_clients() {
+                W::spawn(turn_away::<W>(stream));
+            }
             continue;
         }
         let address = W::peer_name(&stream);
@@ -49,8 +52,11 @@ pub(super) async fn serve<W: RaftWorld>(node: Node<W>, mut listener: W::Listener
         let connection = Connection::new(node.clone(), client);
         let node = node.clone();
         W::spawn(async move {
-            // A connection that breaks is gone, and nobody is left to tell.
-            let _ = connection.run(stream).await;
+            match node.inner.security.accept_client::<W>(stream).await {
+                // A connection that breaks is gone, and nobody is left to tell.
+                Ok(stream) => drop(connection.run(stream).await),
+                Err(e) => tracing::debug!("no TLS with a client: {e}"),
+            }
             node.inner.clients.remove(id);
         });
     }
@@ -230,18 +236,23 @@ impl<W: RaftWorld> Connection<W> {
     /// Writes all of it, as long as the client takes some of it now and then.
     async fn write(&self, stream: &mut W::Stream, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            let killed = poll_fn(|cx| self.client.poll_killed(cx));
-            let written = world::timeout::<W, _>(WRITE_LIMIT, stream.write(bytes));
-            match select(pin!(written), killed).await {
-                Either::Left((Ok(written), _)) => match written? {
-                    0 => return Err(io::ErrorKind::WriteZero.into()),
-                    count => bytes = &bytes[count..],
-                },
-                Either::Left((Err(_), _)) => return Err(io::ErrorKind::TimedOut.into()),
-                Either::Right(_) => return Err(io::ErrorKind::ConnectionAborted.into()),
+            match self.unless_given_up(stream.write(bytes)).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                count => bytes = &bytes[count..],
             }
         }
-        Ok(())
+        self.unless_given_up(stream.flush()).await
+    }
+
+    /// One step of writing, unless it takes too long or somebody ends the connection.
+    async fn unless_given_up<T>(&self, step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+        let killed = poll_fn(|cx| self.client.poll_killed(cx));
+        let written = world::timeout::<W, _>(WRITE_LIMIT, step);
+        match select(pin!(written), killed).await {
+            Either::Left((Ok(written), _)) => written,
+            Either::Left((Err(_), _)) => Err(io::ErrorKind::TimedOut.into()),
+            Either::Right(_) => Err(io::ErrorKind::ConnectionAborted.into()),
+        }
     }
 
     /// Begins whatever the client has sent and may begin now. What may not is held, with

@@ -17,12 +17,14 @@ use crate::event::NodeEvent;
 use crate::raft::hello::Acquaintances;
 use crate::raft::log_store::LogStore;
 use crate::raft::network::Network;
+use crate::raft::security::Security;
 use crate::raft::snapshot::Arriving;
 use crate::raft::state_machine::StateMachine;
 use crate::raft::{Members, NodeId, Raft, RaftOptions, RaftWorld, peer_address};
 use crate::state::Limits;
 use crate::storage::OpenError;
 use crate::world::point::Point;
+use crate::world::tls::{TlsError, TlsOptions};
 
 mod access;
 mod admin;
@@ -81,6 +83,8 @@ pub struct NodeOptions {
     pub raft: RaftOptions,
     pub limits: Limits,
     pub clients: ClientOptions,
+    /// `None`: nothing is encrypted.
+    pub tls: Option<TlsOptions>,
 }
 
 /// Why a node does not start.
@@ -96,6 +100,8 @@ pub enum StartError {
     Address(String),
     #[error("{0}")]
     Identity(String),
+    #[error("{0}")]
+    Tls(#[from] TlsError),
     #[error("raft: {0}")]
     Raft(String),
 }
@@ -119,6 +125,9 @@ struct Inner<W: RaftWorld> {
     machine: StateMachine<W>,
     log: LogStore<W>,
     network: Network<W>,
+    security: Rc<Security>,
+    /// Connections to the port for nodes on which nobody has greeted yet.
+    strangers: Cell<usize>,
     acquaintances: Rc<Acquaintances<W>>,
     /// The clock that stamps entries while this node leads.
     log_clock: Cell<log_clock::LogClock>,
@@ -152,6 +161,7 @@ impl<W: RaftWorld> Node<W> {
     /// Recovers and starts the node; it serves from then on.
     pub async fn start(options: NodeOptions, disk: W::Disk) -> Result<Self, StartError> {
         let config = Arc::new(options.raft.config()?);
+        let security = Rc::new(Security::load(options.tls.clone())?);
         let peer_address = listen_address(&options, true)?;
         let client_address = listen_address(&options, false)?;
 
@@ -184,7 +194,7 @@ impl<W: RaftWorld> Node<W> {
         let peers = listen::<W>(&peer_address).await?;
         let clients = listen::<W>(&client_address).await?;
         let entries_limit = Duration::from_millis(options.raft.election_min_ms);
-        let network = Network::new(entries_limit, acquaintances.clone());
+        let network = Network::new(entries_limit, acquaintances.clone(), security.clone());
         let raft = Raft::<W>::new(
             options.id,
             config,
@@ -204,6 +214,8 @@ impl<W: RaftWorld> Node<W> {
                 machine,
                 log,
                 network,
+                security,
+                strangers: Cell::new(0),
                 acquaintances,
                 log_clock: Cell::default(),
                 leading_changed,

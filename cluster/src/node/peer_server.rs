@@ -1,6 +1,7 @@
 //! The other nodes' side of this node: answers their calls, one connection a task.
 
 use std::io;
+use std::time::Duration;
 
 use openraft::ReadPolicy;
 use openraft::async_runtime::watch::WatchReceiver;
@@ -13,16 +14,29 @@ use crate::raft::snapshot::{Arriving, Payload, SnapshotData, SnapshotPiece};
 use crate::raft::wire::{Connection, First, PeerRequest, PeerResponse};
 use crate::raft::{NodeId, RaftWorld, Snapshot, TypeConfig, node_name, reason};
 use crate::world::point::Point;
+use crate::world;
+
+/// A node greets as soon as it is connected; whoever has not after so long is none.
+const GREETING_LIMIT: Duration = Duration::from_secs(10);
+/// Most connections on which nobody has greeted yet; the next one is closed.
+const MOST_STRANGERS: usize = 1_024;
 
 pub(super) async fn serve<W: RaftWorld>(node: Node<W>, mut listener: W::Listener) {
     loop {
         let stream = super::client_server::accept::<W>(&mut listener).await;
-        W::spawn(answer(node.clone(), Connection::new(stream)));
+        let strangers = &node.inner.strangers;
+        if strangers.get() < MOST_STRANGERS {
+            strangers.set(strangers.get() + 1);
+            W::spawn(answer(node.clone(), stream));
+        }
     }
 }
 
-async fn answer<W: RaftWorld>(node: Node<W>, mut connection: Connection<W::Stream>) {
-    let Some(caller) = node.greet(&mut connection).await else {
+async fn answer<W: RaftWorld>(node: Node<W>, stream: W::Stream) {
+    let greeted = node.meet_caller(stream).await;
+    let strangers = &node.inner.strangers;
+    strangers.set(strangers.get() - 1);
+    let Some((caller, connection)) = greeted else {
         return;
     };
     let id = caller.id;
@@ -81,12 +95,33 @@ fn follows<W: RaftWorld>(response: &PeerResponse<W>) -> bool {
 }
 
 impl<W: RaftWorld> Node<W> {
+    /// Encrypts the connection, if that is to be, and finds out who has opened it.
+    async fn meet_caller(&self, stream: W::Stream) -> Option<(Caller<W>, Connection<W::Stream>)> {
+        let stream = self.inner.security.accept_peer::<W>(stream).await.ok()?;
+        let mut connection = Connection::new(stream);
+        let greeted = world::timeout::<W, _>(GREETING_LIMIT, self.greet(&mut connection)).await;
+        Some((greeted.ok()??, connection))
+    }
+
+    /// Whether the other side may be the node `id`, by its certificate.
+    fn check_certificate(&self, stream: &W::Stream, id: NodeId) -> Result<(), String> {
+        let inner = &self.inner;
+        if !inner.security.is_for_peers() {
+            return Ok(());
+        }
+        let first_members = &inner.options.members;
+        let address = self.address_of(id);
+        let address = address.or_else(|| first_members.get(&id).cloned());
+        (inner.security).check_caller::<W>(stream, id, address.as_deref())
+    }
+
     /// Who has opened the connection; `None` if nothing more is to be said.
     async fn greet(&self, connection: &mut Connection<W::Stream>) -> Option<Caller<W>> {
         let acquaintances = &self.inner.acquaintances;
-        let hello = match connection.receive_first().await {
+        let may_be_unknown = acquaintances.serves_unknown() && !self.inner.security.is_for_peers();
+        let hello = match connection.receive_first(may_be_unknown).await {
             Ok(Some(First::Hello(hello))) => hello,
-            Ok(Some(First::Request(request))) if acquaintances.serves_unknown() => {
+            Ok(Some(First::Request(request))) if may_be_unknown => {
                 return Some(Caller {
                     cluster: 0,
                     id: None,
@@ -95,7 +130,8 @@ impl<W: RaftWorld> Node<W> {
             }
             _ => return None,
         };
-        let checked = acquaintances.check(&hello);
+        let certified = self.check_certificate(connection.stream(), hello.from);
+        let checked = certified.and_then(|()| acquaintances.check(&hello));
         let greeting = match &checked {
             Ok(()) => Greeting::Hello(acquaintances.hello(hello.from)),
             Err(why) => {

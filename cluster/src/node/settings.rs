@@ -1,6 +1,7 @@
 //! Holds the limits for clients, and says which of them can be changed while the node runs.
 
 use std::cell::Cell;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use super::Node;
 use super::access::Access;
 use crate::raft::{RaftOptions, RaftWorld};
 use crate::state::glob;
+use crate::world::tls::{AuthClients, TlsOptions};
 
 /// Read buffers of clients grow by at least this much.
 pub(super) const READ_BYTES: usize = 1024;
@@ -91,7 +93,9 @@ struct Setting<'a> {
 }
 
 /// What `CONFIG SET` takes.
-const CHANGEABLE: &str = "maxclients, maxmemory, snapshot-every and timeout";
+const CHANGEABLE: &str = "maxclients, maxmemory, snapshot-every, timeout, and of a node that was \
+                          started with TLS its tls-cert-file, tls-key-file, tls-ca-cert-file and \
+                          tls-auth-clients";
 
 impl Settings {
     pub(super) fn new(options: &ClientOptions, snapshot_every: u64) -> Self {
@@ -146,6 +150,44 @@ impl Settings {
     }
 }
 
+/// Changes what the node's TLS is made of; its name, or `None` if it is another parameter.
+fn set_tls(
+    tls: &mut TlsOptions,
+    name: &[u8],
+    value: &[u8],
+) -> Option<Result<&'static str, String>> {
+    let text = std::str::from_utf8(value).ok();
+    let path = text.filter(|text| !text.is_empty()).map(PathBuf::from);
+    let name = match name.to_ascii_lowercase().as_slice() {
+        b"tls-cert-file" => {
+            tls.files.certificate = path;
+            "tls-cert-file"
+        }
+        b"tls-key-file" => {
+            tls.files.key = path;
+            "tls-key-file"
+        }
+        b"tls-ca-cert-file" => {
+            tls.files.authorities = path;
+            "tls-ca-cert-file"
+        }
+        b"tls-auth-clients" => {
+            let all = [AuthClients::No, AuthClients::Optional, AuthClients::Yes];
+            let Some(auth) = all.into_iter().find(|auth| text == Some(auth.name())) else {
+                return Some(Err(
+                    "ERR CONFIG SET failed (possibly related to argument 'tls-auth-clients') - \
+                     argument must be one of the following: no, yes, optional"
+                        .into(),
+                ));
+            };
+            tls.auth_clients = auth;
+            "tls-auth-clients"
+        }
+        _ => return None,
+    };
+    Some(Ok(name))
+}
+
 impl<W: RaftWorld> Node<W> {
     pub(super) fn access(&self) -> &Access {
         &self.inner.options.clients.access
@@ -155,6 +197,17 @@ impl<W: RaftWorld> Node<W> {
     pub(super) fn parameters_like(&self, patterns: &[Bytes]) -> Vec<(&'static str, String)> {
         let options = &self.inner.options;
         let settings = &self.inner.settings;
+        let tls = self.inner.security.options().unwrap_or_default();
+        let yes_or_no = |is_so: bool| String::from(if is_so { "yes" } else { "no" });
+        let shown = |path: &Option<PathBuf>| {
+            let path = path.as_deref().map(|path| path.display().to_string());
+            path.unwrap_or_default()
+        };
+        let port = super::info::host_port(&options.address).1;
+        let (plain_port, tls_port) = match tls.for_clients {
+            true => (0, port),
+            false => (port, 0),
+        };
         let all = [
             ("appendfsync", "always".into()),
             ("appendonly", "yes".into()),
@@ -175,10 +228,7 @@ impl<W: RaftWorld> Node<W> {
                 "maxmemory-policy",
                 super::memory::policy(settings.max_memory()).into(),
             ),
-            (
-                "port",
-                super::info::host_port(&options.address).1.to_string(),
-            ),
+            ("port", plain_port.to_string()),
             (
                 "proto-max-bulk-len",
                 crate::protocol::MAX_BULK_BYTES.to_string(),
@@ -186,6 +236,12 @@ impl<W: RaftWorld> Node<W> {
             ("save", String::new()),
             ("snapshot-every", settings.snapshot_every().to_string()),
             ("timeout", settings.idle_timeout_s.get().to_string()),
+            ("tls-auth-clients", tls.auth_clients.name().into()),
+            ("tls-ca-cert-file", shown(&tls.files.authorities)),
+            ("tls-cert-file", shown(&tls.files.certificate)),
+            ("tls-cluster", yes_or_no(tls.for_peers)),
+            ("tls-key-file", shown(&tls.files.key)),
+            ("tls-port", tls_port.to_string()),
         ];
         let lower: Vec<Vec<u8>> = patterns
             .iter()
@@ -198,7 +254,15 @@ impl<W: RaftWorld> Node<W> {
     /// Changes all of these settings, or none of them.
     pub(super) fn configure(&self, pairs: &[(Bytes, Bytes)]) -> Result<(), String> {
         let mut changes = Vec::new();
+        let mut tls = self.inner.security.options();
+        let mut changes_tls = None;
         for (name, value) in pairs {
+            if let Some(tls) = &mut tls
+                && let Some(changed) = set_tls(tls, name, value)
+            {
+                changes_tls = Some(changed?);
+                continue;
+            }
             let shown = String::from_utf8_lossy(&name[..name.len().min(64)]).into_owned();
             let setting = self.inner.settings.find(name).ok_or_else(|| {
                 format!(
@@ -216,6 +280,12 @@ impl<W: RaftWorld> Node<W> {
                 )
             })?;
             changes.push((setting.cell, number));
+        }
+        if let Some((name, tls)) = changes_tls.zip(tls) {
+            let changed = self.inner.security.change(tls);
+            changed.map_err(|e| {
+                format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {e}")
+            })?;
         }
         for (cell, number) in changes {
             cell.set(number);

@@ -75,6 +75,7 @@ pub(super) async fn serve<W: RaftWorld>(
         tracking.push(&mut output);
         if !output.is_empty() {
             stream.write_all(&output).await?;
+            stream.flush().await?;
             output.clear();
         }
         input.reserve(READ_BYTES.max(input.len()));

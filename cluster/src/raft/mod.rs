@@ -31,6 +31,7 @@ pub mod once;
 pub mod overhear;
 pub mod reason;
 pub mod runtime;
+pub mod security;
 pub mod snapshot;
 pub mod state_machine;
 pub mod watch;

@@ -25,6 +25,7 @@ use openraft::{EntryPayload, RaftNetworkFactory, RaftNetworkV2};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::hello::{Acquaintances, Greeting, refused};
+use super::security::Security;
 use super::snapshot::SnapshotPiece;
 use super::snapshot::{PIECE_BYTES, SnapshotData};
 use super::wire::{Connection, PeerRequest, PeerResponse};
@@ -53,6 +54,7 @@ pub struct Network<W: RaftWorld> {
     /// Answered calls that carried entries.
     appends: Rc<Cell<Timed>>,
     acquaintances: Rc<Acquaintances<W>>,
+    security: Rc<Security>,
     promises: Rc<Cell<Option<Promises>>>,
 }
 
@@ -75,6 +77,7 @@ impl<W: RaftWorld> Clone for Network<W> {
             campaign: self.campaign.clone(),
             appends: self.appends.clone(),
             acquaintances: self.acquaintances.clone(),
+            security: self.security.clone(),
             promises: self.promises.clone(),
         }
     }
@@ -83,13 +86,18 @@ impl<W: RaftWorld> Clone for Network<W> {
 impl<W: RaftWorld> Network<W> {
     /// `entries_limit`: how long a call that carries log entries may take at most, if that is
     /// longer than openraft allots.
-    pub fn new(entries_limit: Duration, acquaintances: Rc<Acquaintances<W>>) -> Self {
+    pub fn new(
+        entries_limit: Duration,
+        acquaintances: Rc<Acquaintances<W>>,
+        security: Rc<Security>,
+    ) -> Self {
         Self {
             pool: Rc::default(),
             entries_limit,
             campaign: Rc::default(),
             appends: Rc::default(),
             acquaintances,
+            security,
             promises: Rc::default(),
         }
     }
@@ -176,7 +184,7 @@ impl<W: RaftWorld> Network<W> {
             Ok(connection) => answer_of(connection).await,
             Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Err(e),
             // A node that does not greet takes the greeting for nonsense and hangs up.
-            Err(_) if self.acquaintances.serves_unknown() => {
+            Err(_) if self.acquaintances.serves_unknown() && !self.security.is_for_peers() => {
                 let mut connection = Connection::new(W::connect(address).await?);
                 connection.send(None, request).await?;
                 answer_of(connection).await
@@ -192,7 +200,8 @@ impl<W: RaftWorld> Network<W> {
         address: &str,
         request: &PeerRequest<W>,
     ) -> io::Result<Connection<W::Stream>> {
-        let mut connection = Connection::new(W::connect(address).await?);
+        let stream = self.security.connect_peer::<W>(id, address).await?;
+        let mut connection = Connection::new(stream);
         let hello = self.acquaintances.hello(id);
         connection.send(Some(&hello), request).await?;
         match connection.receive_greeting().await? {

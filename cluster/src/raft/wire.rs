@@ -23,6 +23,9 @@ use crate::encode;
 /// Largest frame, sent or accepted: the largest single entry, and something around it.
 /// Anything larger travels in several.
 const MAX_FRAME_BYTES: usize = 128 << 20;
+/// Largest greeting that is accepted: those of this release have some 40 bytes, later ones may
+/// have more to say.
+const MAX_HELLO_BYTES: usize = 4 * 1024;
 /// Most frames are smaller.
 const FRAME_BYTES: usize = 512;
 /// Read buffers grow by at least this much; most messages are far smaller.
@@ -78,16 +81,16 @@ fn append_frame<T: Serialize>(bytes: Vec<u8>, head: &[u8], message: &T) -> io::R
     let mut bytes = encode::append(bytes, message).map_err(io::Error::other)?;
     let length = bytes.len() - start - 4;
     if length > MAX_FRAME_BYTES {
-        return Err(too_large(length));
+        return Err(too_large(length, MAX_FRAME_BYTES));
     }
     bytes[start..start + 4].copy_from_slice(&(length as u32).to_le_bytes());
     Ok(bytes)
 }
 
-fn too_large(bytes: usize) -> io::Error {
+fn too_large(bytes: usize, most: usize) -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidData,
-        format!("a frame of {bytes} bytes is larger than {MAX_FRAME_BYTES}"),
+        format!("a frame of {bytes} bytes is larger than {most}"),
     )
 }
 
@@ -112,6 +115,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
+    pub fn stream(&self) -> &S {
+        &self.stream
+    }
+
     /// Sends a message; the greeting in front of it, on a connection that begins with one.
     pub async fn send<T: Serialize>(
         &mut self,
@@ -123,26 +130,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             frames = append_frame(frames, MAGIC, hello)?;
         }
         let frames = append_frame(frames, &[], message)?;
-        self.stream.write_all(&frames).await
+        self.stream.write_all(&frames).await?;
+        self.stream.flush().await
     }
 
     /// Answers a greeting.
     pub async fn answer_greeting(&mut self, greeting: &Greeting) -> io::Result<()> {
         let frame = append_frame(Vec::new(), MAGIC, greeting)?;
-        self.stream.write_all(&frame).await
+        self.stream.write_all(&frame).await?;
+        self.stream.flush().await
     }
 
     /// The answer to a greeting.
     pub async fn receive_greeting(&mut self) -> io::Result<Greeting> {
-        let frame = self.receive_frame().await?;
+        let frame = self.receive_frame(MAX_FRAME_BYTES).await?;
         let frame = frame.ok_or(io::ErrorKind::UnexpectedEof)?;
         let greeting = frame.strip_prefix(MAGIC.as_slice());
         decode(greeting.ok_or(io::ErrorKind::InvalidData)?)
     }
 
-    /// The first message of a connection that another has opened.
-    pub async fn receive_first<T: DeserializeOwned>(&mut self) -> io::Result<Option<First<T>>> {
-        let Some(frame) = self.receive_frame().await? else {
+    /// The first message of a connection that another has opened; nothing as large as a request
+    /// unless that may be one of a node that does not greet.
+    pub async fn receive_first<T: DeserializeOwned>(
+        &mut self,
+        may_be_request: bool,
+    ) -> io::Result<Option<First<T>>> {
+        let most = match may_be_request {
+            true => MAX_FRAME_BYTES,
+            false => MAX_HELLO_BYTES,
+        };
+        let Some(frame) = self.receive_frame(most).await? else {
             return Ok(None);
         };
         Ok(Some(match frame.strip_prefix(MAGIC.as_slice()) {
@@ -153,18 +170,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// The next message, or `None` when the peer closed the connection between messages.
     pub async fn receive<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
-        let Some(frame) = self.receive_frame().await? else {
+        let Some(frame) = self.receive_frame(MAX_FRAME_BYTES).await? else {
             return Ok(None);
         };
         decode(&frame).map(Some)
     }
 
-    async fn receive_frame(&mut self) -> io::Result<Option<BytesMut>> {
+    async fn receive_frame(&mut self, most: usize) -> io::Result<Option<BytesMut>> {
         loop {
             if let Some(length) = self.read.first_chunk::<4>() {
                 let length = u32::from_le_bytes(*length) as usize;
-                if length > MAX_FRAME_BYTES {
-                    return Err(too_large(length));
+                if length > most {
+                    return Err(too_large(length, most));
                 }
                 if self.read.len() >= 4 + length {
                     self.read.advance(4);

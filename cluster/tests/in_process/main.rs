@@ -1,6 +1,9 @@
 //! Nodes in this process, over real sockets. One program, and one world for all of them,
 //! since each world compiles all of Raft: the real one, with a disk in memory.
 
+#[cfg(feature = "tls")]
+#[path = "../certificates/mod.rs"]
+mod certificates;
 mod client;
 mod damage;
 mod edge;
@@ -11,6 +14,8 @@ mod near_cache;
 mod nodes;
 mod older_member;
 mod operators;
+#[cfg(feature = "tls")]
+mod outsiders;
 mod peer_port;
 mod pipelines;
 #[path = "../ports/mod.rs"]
@@ -18,3 +23,5 @@ mod ports;
 mod recovery;
 mod runtime_suite;
 mod storage_suite;
+#[cfg(feature = "tls")]
+mod tls;

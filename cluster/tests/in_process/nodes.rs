@@ -8,9 +8,8 @@ use squall_cluster::node::{ClientOptions, Node, NodeOptions};
 use squall_cluster::raft::{Members, RaftOptions};
 use squall_cluster::state::{Limits, USUAL_LEVEL};
 use squall_cluster::storage::MemoryDisk;
-use squall_cluster::world::{Instant, World, timeout_at};
+use squall_cluster::world::{Instant, RealStream, World, timeout_at};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
 use crate::memory_world::MemoryWorld;
@@ -50,6 +49,7 @@ pub fn options(id: u64, address: &str, members: &Members) -> NodeOptions {
         raft: RaftOptions::default(),
         limits: Limits::default(),
         clients: ClientOptions::default(),
+        tls: None,
     }
 }
 
@@ -77,14 +77,24 @@ impl Cluster {
 
     /// Starts the first of the members of a cluster: all, or so few that none can lead.
     pub async fn start_some(members: u16, started: u16, clients: ClientOptions) -> Self {
+        let with = |options| NodeOptions {
+            clients: clients.clone(),
+            ..options
+        };
+        Self::start_as(members, started, with).await
+    }
+
+    /// The same, each with the options that are made of the usual ones.
+    pub async fn start_as(
+        members: u16,
+        started: u16,
+        with: impl Fn(NodeOptions) -> NodeOptions,
+    ) -> Self {
         let addresses = free_addresses(members);
         let members: Members = (1..).zip(addresses.iter().cloned()).collect();
         let mut nodes = Vec::new();
         for (id, address) in members.iter().take(started.into()) {
-            let options = NodeOptions {
-                clients: clients.clone(),
-                ..options(*id, address, &members)
-            };
+            let options = with(options(*id, address, &members));
             let node = Node::start(options, MemoryDisk::new()).await;
             nodes.push(node.expect("the ports are free and the disk is empty"));
         }
@@ -116,11 +126,18 @@ impl Cluster {
 }
 
 /// A connection that sends exactly what a test gives it.
-pub struct Wire(TcpStream);
+pub struct Wire(RealStream);
 
 impl Wire {
     pub async fn connect(address: &str) -> Self {
-        Self(TcpStream::connect(address).await.expect("the node listens"))
+        let connected = MemoryWorld::connect(address).await;
+        Self(connected.expect("the node listens"))
+    }
+
+    /// Over a connection that is there.
+    #[cfg(feature = "tls")]
+    pub fn over(stream: RealStream) -> Self {
+        Self(stream)
     }
 
     /// Sends lines of words, which are commands to a node as well, in one piece.
@@ -131,6 +148,7 @@ impl Wire {
 
     pub async fn send_bytes(&mut self, bytes: &[u8]) {
         self.0.write_all(bytes).await.expect("the node reads");
+        self.0.flush().await.expect("the node reads");
     }
 
     /// The next bytes of the answer are these; line breaks are written as commas.
@@ -155,7 +173,7 @@ impl Wire {
 
     /// Sends and listens at the same time: neither side waits for the other to take more.
     pub async fn exchange(&mut self, bytes: &[u8], answer: &str) {
-        let (mut reader, mut writer) = self.0.split();
+        let (mut reader, mut writer) = tokio::io::split(&mut self.0);
         let mut heard = vec![0; answer.len() + answer.matches(',').count() + 2];
         let sent = writer.write_all(bytes);
         let both = futures_util::future::join(sent, reader.read_exact(&mut heard));
@@ -204,6 +222,15 @@ impl Wire {
         read.expect("the node closes in time")
             .expect("the node closes");
         String::from_utf8_lossy(&rest).into_owned()
+    }
+
+    /// The same, also from a node that hangs up while more is on its way to it.
+    #[cfg(feature = "tls")]
+    pub async fn rest_or_reset(mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        let read = timeout_at::<MemoryWorld, _>(soon(), self.0.read_to_end(&mut rest)).await;
+        let _ = read.expect("the node closes in time");
+        rest
     }
 
     /// Sends no more, and goes on listening.

@@ -22,7 +22,9 @@ async fn follow(listener: TcpListener) {
         };
         MemoryWorld::spawn(async move {
             let mut connection = Connection::new(stream);
-            let first = connection.receive_first::<PeerRequest<MemoryWorld>>().await;
+            let first = connection
+                .receive_first::<PeerRequest<MemoryWorld>>(true)
+                .await;
             let Ok(Some(First::Request(mut request))) = first else {
                 return;
             };

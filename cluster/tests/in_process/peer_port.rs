@@ -19,16 +19,16 @@ use tokio::net::TcpStream;
 use crate::memory_world::MemoryWorld;
 use crate::nodes::{Cluster, Wire, run, soon};
 
-type Request = PeerRequest<MemoryWorld>;
+pub type Request = PeerRequest<MemoryWorld>;
 
-fn frame(head: &[u8], message: &impl Serialize) -> Vec<u8> {
+pub fn frame(head: &[u8], message: &impl Serialize) -> Vec<u8> {
     let body = [head, &postcard::to_stdvec(message).expect("plain data")].concat();
     let length = u32::try_from(body.len()).expect("it is small");
     [&length.to_le_bytes()[..], &body].concat()
 }
 
 /// The greeting of a node that is no member.
-fn hello(to: u64) -> Vec<u8> {
+pub fn hello(to: u64) -> Vec<u8> {
     let hello = Hello {
         oldest_version: OLDEST_VERSION,
         newest_version: NEWEST_VERSION,
@@ -43,7 +43,7 @@ fn hello(to: u64) -> Vec<u8> {
 }
 
 /// One message of each kind, of a term that is over.
-fn messages() -> Vec<(&'static str, Request)> {
+pub fn messages() -> Vec<(&'static str, Request)> {
     let vote = Vote::<MemoryWorld>::new_committed(0, 2);
     let id = |term, index| LogId::<MemoryWorld>::new_term_index(term, index);
     let append = |entries| AppendEntriesRequest {
@@ -186,5 +186,22 @@ fn noise_and_lengths_beyond_reason_are_not_answered() {
             send(&peers, &[&hello(1)[..], &alone].concat()).await;
         }
         must_serve(&mut wire, &cluster.nodes[0]).await;
+    });
+}
+
+#[test]
+fn a_stranger_is_not_given_the_room_of_a_node() {
+    run(async {
+        let cluster = Cluster::start(1).await;
+        let peers = peer_address(&cluster.addresses[0]).expect("it has a port");
+        // Longer than any greeting: the node hangs up before it has read it.
+        let mut stream = TcpStream::connect(&peers).await.expect("the node listens");
+        let length = 1_u32 << 20;
+        let head = [&length.to_le_bytes()[..], MAGIC].concat();
+        stream.write_all(&head).await.expect("the node reads");
+        let mut answer = Vec::new();
+        let ended = timeout_at::<MemoryWorld, _>(soon(), stream.read_to_end(&mut answer)).await;
+        let ended = ended.expect("the node hangs up at once");
+        assert!(!matches!(ended, Ok(1..)), "{answer:?}");
     });
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use openraft::impls::BasicNode;
 use openraft::{EntryPayload, Membership};
-use squall_cluster::client::{Client, backup};
+use squall_cluster::client::{Client, Credentials, backup};
 use squall_cluster::node::{Node, NodeOptions, check_backup, force_new_cluster, restore};
 use squall_cluster::raft::state_machine::term_of;
 use squall_cluster::raft::{LogEntry, LogId, Members};
@@ -99,7 +99,8 @@ fn one_node_of_a_lost_majority_goes_on_alone_when_it_is_forced() {
 /// A backup of the node, as it stands.
 async fn backup_of(address: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    let fetched = backup::<MemoryWorld>(address, None, |piece| {
+    let anybody = Credentials::default();
+    let fetched = backup::<MemoryWorld>(address, &anybody, |piece| {
         bytes.extend_from_slice(piece);
         Ok(())
     });

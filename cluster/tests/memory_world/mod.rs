@@ -5,14 +5,15 @@ use std::io;
 
 use squall_cluster::event::NodeEvent;
 use squall_cluster::storage::MemoryDisk;
-use squall_cluster::world::{Instant, RealWorld, World};
-use tokio::net::{TcpListener, TcpStream};
+use squall_cluster::world::tls::Handshake;
+use squall_cluster::world::{Instant, RealStream, RealWorld, World};
+use tokio::net::TcpListener;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MemoryWorld;
 
 impl World for MemoryWorld {
-    type Stream = TcpStream;
+    type Stream = RealStream;
     type Listener = TcpListener;
     type Sleep = <RealWorld as World>::Sleep;
     type Disk = MemoryDisk;
@@ -35,11 +36,17 @@ impl World for MemoryWorld {
     async fn listen(address: &str) -> io::Result<TcpListener> {
         RealWorld::listen(address).await
     }
-    async fn accept(listener: &mut TcpListener) -> io::Result<TcpStream> {
+    async fn accept(listener: &mut TcpListener) -> io::Result<RealStream> {
         RealWorld::accept(listener).await
     }
-    async fn connect(address: &str) -> io::Result<TcpStream> {
+    async fn connect(address: &str) -> io::Result<RealStream> {
         RealWorld::connect(address).await
+    }
+    async fn secure(stream: RealStream, handshake: &Handshake) -> io::Result<RealStream> {
+        RealWorld::secure(stream, handshake).await
+    }
+    fn certificates_of(stream: &RealStream) -> Vec<Vec<u8>> {
+        RealWorld::certificates_of(stream)
     }
     fn emit(_: NodeEvent) {}
 }

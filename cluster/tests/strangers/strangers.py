@@ -6,6 +6,7 @@ CHECK is one of the functions below. Prints nothing and exits with 0 if all is w
 """
 
 import faulthandler
+import os
 import signal
 import sys
 import threading
@@ -277,10 +278,42 @@ def survive(ports):
     print(f"written {written}", flush=True)
 
 
+def encrypted(ports):
+    """Certificates are in the files that the environment names."""
+    tls = {
+        "ssl": True,
+        "ssl_ca_certs": os.environ["SQUALL_CA"],
+        "ssl_certfile": os.environ["SQUALL_CERT"],
+        "ssl_keyfile": os.environ["SQUALL_KEY"],
+    }
+    plain = redis.Redis(port=ports[0], ssl=True, ssl_ca_certs=os.environ["SQUALL_CA"])
+    try:
+        raise AssertionError(f"without a certificate: {plain.ping()}")
+    except redis.ConnectionError:
+        pass
+    nodes = [ClusterNode("127.0.0.1", port) for port in ports]
+    client = RedisCluster(
+        startup_nodes=nodes,
+        decode_responses=True,
+        retry=Retry(ConstantBackoff(0.1), 100),
+        **tls,
+    )
+    strings(client, "tls")
+    large = "x" * 3_000_000
+    same(client.set("large", large), True)
+    same(client.get("large"), large)
+
+
 if __name__ == "__main__":
     # A check that waits for ever says where.
     faulthandler.register(signal.SIGALRM, chain=True)
     signal.alarm(60)
     check, *ports = sys.argv[1:]
-    checks = {"plain": plain, "cluster": cluster, "near_cache": near_cache, "survive": survive}
+    checks = {
+        "plain": plain,
+        "cluster": cluster,
+        "encrypted": encrypted,
+        "near_cache": near_cache,
+        "survive": survive,
+    }
     checks[check]([int(port) for port in ports])

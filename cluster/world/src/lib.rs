@@ -22,13 +22,17 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::disk::Disk;
 use crate::event::NodeEvent;
 use crate::point::Point;
+use crate::tls::Handshake;
 
 pub mod disk;
 pub mod event;
 pub mod point;
 mod real;
+mod stream;
+pub mod tls;
 
 pub use real::{RealWorld, machine_clock_us};
+pub use stream::RealStream;
 
 /// A point on a node's monotonic clock, in nanoseconds since an arbitrary start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -95,6 +99,20 @@ pub trait World: Copy + Default + Debug + Eq + Ord + 'static {
     async fn accept(listener: &mut Self::Listener) -> io::Result<Self::Stream>;
     /// Opens a connection to `host:port`.
     async fn connect(address: &str) -> io::Result<Self::Stream>;
+    /// Encrypts a connection with TLS, and finds out who is on its other side. Only the real world
+    /// can.
+    ///
+    /// # Errors
+    /// The other side is not who it must be, does not encrypt, or breaks off; `Unsupported` in a
+    /// world without encryption.
+    async fn secure(_: Self::Stream, _: &Handshake) -> io::Result<Self::Stream> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    /// Certificates that the other side of an encrypted connection has shown, in DER, its own
+    /// first; none of any other connection.
+    fn certificates_of(_: &Self::Stream) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
     /// Where a connection comes from, for people; empty if this world does not tell.
     fn peer_name(_: &Self::Stream) -> String {
         String::new()

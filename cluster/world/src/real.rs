@@ -20,6 +20,8 @@ use tokio::net::{TcpListener, TcpStream};
 use super::{Instant, World};
 use crate::disk::RealDisk;
 use crate::event::NodeEvent;
+use crate::stream::RealStream;
+use crate::tls::Handshake;
 
 /// The real world: this machine's clock, network and disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,7 +57,7 @@ pub fn machine_clock_us() -> u64 {
 }
 
 impl World for RealWorld {
-    type Stream = TcpStream;
+    type Stream = RealStream;
     type Listener = TcpListener;
     type Sleep = tokio::time::Sleep;
     type Disk = RealDisk;
@@ -94,23 +96,31 @@ impl World for RealWorld {
         TcpListener::bind(address).await
     }
 
-    async fn accept(listener: &mut TcpListener) -> io::Result<TcpStream> {
+    async fn accept(listener: &mut TcpListener) -> io::Result<RealStream> {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
         // Who is gone without a word, for lack of power or network, is found out.
         rustix::net::sockopt::set_socket_keepalive(&stream, true)?;
         rustix::net::sockopt::set_tcp_keepidle(&stream, KEEPALIVE_IDLE)?;
         rustix::net::sockopt::set_tcp_keepintvl(&stream, KEEPALIVE_INTERVAL)?;
-        Ok(stream)
+        Ok(stream.into())
     }
 
-    async fn connect(address: &str) -> io::Result<TcpStream> {
+    async fn connect(address: &str) -> io::Result<RealStream> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(stream)
+        Ok(stream.into())
     }
 
-    fn peer_name(stream: &TcpStream) -> String {
+    async fn secure(stream: RealStream, handshake: &Handshake) -> io::Result<RealStream> {
+        stream.secure(handshake).await
+    }
+
+    fn certificates_of(stream: &RealStream) -> Vec<Vec<u8>> {
+        stream.certificates()
+    }
+
+    fn peer_name(stream: &RealStream) -> String {
         let peer = stream.peer_addr();
         peer.map_or(String::new(), |address| address.to_string())
     }

@@ -11,13 +11,44 @@ use clap::{CommandFactory, Parser, error::ErrorKind};
 use squall_cluster::node::{Access, ClientOptions, NodeOptions, parse_bytes};
 use squall_cluster::raft::{Members, NodeId, RaftOptions, peer_address};
 use squall_cluster::state::Limits;
+use squall_cluster::world::tls::{AuthClients, TlsFiles, TlsOptions};
 
 use super::config;
 use super::duration::parse_ms;
 use super::local::{LocalCluster, PASSWORD_VARIABLE};
+use super::tls::TlsArgs;
 
 /// Largest port for clients: nodes talk to each other 10,000 above it.
 pub const MAX_PORT: u16 = 55_535;
+/// What does not go with `--health`: all but what says how to talk to the node.
+const NOT_WITH_HEALTH: [&str; 26] = [
+    "backup",
+    "bind",
+    "cache_entries",
+    "cluster",
+    "config",
+    "dir",
+    "election_max",
+    "election_min",
+    "force_new_cluster",
+    "heartbeat",
+    "hold",
+    "host",
+    "id",
+    "insecure",
+    "join",
+    "local",
+    "max_clients",
+    "max_memory",
+    "metrics",
+    "port",
+    "requirepass",
+    "restore",
+    "snapshot_every",
+    "stop_on_eof",
+    "timeout",
+    "user",
+];
 /// Most nodes of a local cluster.
 const MAX_LOCAL: u16 = 99;
 
@@ -125,6 +156,8 @@ struct Args {
     /// Where to give figures to Prometheus, HOST:PORT
     #[arg(long, value_name = "ADDRESS", conflicts_with = "local")]
     metrics: Option<String>,
+    #[command(flatten)]
+    tls: TlsArgs,
     /// Let anybody in who reaches this node, although that is not only this machine
     #[arg(long)]
     insecure: bool,
@@ -132,8 +165,9 @@ struct Args {
     #[arg(long)]
     stop_on_eof: bool,
     /// Ask the node at ADDRESS whether it can serve, which takes a leader with a quorum, and exit:
-    /// 0 if it can, 70 if not. For health checks in images that have no other program
-    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "127.0.0.1:7001", exclusive = true)]
+    /// 0 if it can, 70 if not. For health checks in images that have no other program. With
+    /// --tls-ca-cert-file it speaks TLS
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "127.0.0.1:7001", conflicts_with_all = NOT_WITH_HEALTH)]
     health: Option<String>,
     /// Write a backup of the running node at --host and --port to FILE, check it, and exit
     #[arg(long, value_name = "FILE", conflicts_with_all = ["local", "restore", "force_new_cluster"])]
@@ -172,11 +206,17 @@ pub enum Job {
     /// Run several nodes as children.
     Local(LocalCluster),
     /// Ask the node at this address whether it serves.
-    Health(String),
+    Health {
+        address: String,
+        /// How to speak TLS with it.
+        tls: Option<TlsFiles>,
+    },
     /// Fetch a backup from the node at this address.
     Backup {
         address: String,
         password: Option<String>,
+        /// How to speak TLS with it.
+        tls: Option<TlsFiles>,
         file: PathBuf,
     },
     /// Make a directory that of a new cluster, with what is in it or in a backup.
@@ -209,7 +249,11 @@ type Wrong = (ErrorKind, String);
 impl Args {
     fn resolve(self) -> Result<Job, Wrong> {
         if let Some(address) = self.health {
-            return Ok(Job::Health(address));
+            let tls = self.tls.files();
+            return Ok(Job::Health {
+                address,
+                tls: tls.authorities.is_some().then_some(tls),
+            });
         }
         if self.hold {
             return Ok(Job::Hold);
@@ -217,8 +261,9 @@ impl Args {
         #[cfg(feature = "planted")]
         self.plant()?;
         let raft = self.raft()?;
+        let tls = self.tls.resolve().map_err(wrong)?;
         if let Some(count) = self.local {
-            return Ok(Job::Local(self.local_cluster(count)?));
+            return Ok(Job::Local(self.local_cluster(count, tls)?));
         }
         let address = self.address()?;
         if let Some(file) = self.backup {
@@ -226,6 +271,7 @@ impl Args {
             return Ok(Job::Backup {
                 address,
                 password: given.or_else(password_of_environment),
+                tls: tls.filter(|tls| tls.for_clients).map(|tls| tls.files),
                 file,
             });
         }
@@ -233,7 +279,7 @@ impl Args {
         // A node that is not started lets nobody in.
         let clients = match is_recovery {
             true => ClientOptions::default(),
-            false => self.clients(&address)?,
+            false => self.clients(&address, tls.as_ref())?,
         };
         let members = match (self.join, self.cluster.is_empty()) {
             (true, _) => Members::new(),
@@ -253,6 +299,7 @@ impl Args {
                 ..Limits::default()
             },
             clients,
+            tls,
         });
         if is_recovery {
             return Ok(Job::Recover {
@@ -303,16 +350,19 @@ impl Args {
     }
 
     /// What this node allows its clients. Who can be reached by others must ask who they are.
-    fn clients(&self, address: &str) -> Result<ClientOptions, Wrong> {
+    fn clients(&self, address: &str, tls: Option<&TlsOptions>) -> Result<ClientOptions, Wrong> {
         let password = self.password();
         let access = Access::new(password.as_deref(), &self.user)
             .map_err(|e| wrong(format!("--user: {e}")))?;
         let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
         let listens_on = self.bind.as_deref().unwrap_or(host);
-        if access.is_open() && !self.insecure && !is_loopback(listens_on) {
+        let shows_certificate =
+            |tls: &TlsOptions| tls.for_clients && tls.auth_clients == AuthClients::Yes;
+        let asks_who = !access.is_open() || tls.is_some_and(shows_certificate);
+        if !asks_who && !self.insecure && !is_loopback(listens_on) {
             return Err(wrong(format!(
-                "`{listens_on}` can be reached by others: give --requirepass or --user, or let \
-                 everybody in with --insecure"
+                "`{listens_on}` can be reached by others: give --requirepass or --user, ask for \
+                 certificates (--tls-port), or let everybody in with --insecure"
             )));
         }
         Ok(ClientOptions {
@@ -342,7 +392,7 @@ impl Args {
             None => ("127.0.0.1", "7001"),
         };
         let host = self.host.as_deref().unwrap_or(host);
-        let port = self.port.map_or(port.into(), |port| port.to_string());
+        let port = self.own_port().map_or(port.into(), |port| port.to_string());
         let address = format!("{host}:{port}");
         if peer_address(&address).is_none() {
             return Err(wrong(format!(
@@ -352,14 +402,19 @@ impl Args {
         }
         if listed.is_some_and(|listed| *listed != address) {
             return Err(wrong(format!(
-                "--cluster and --host or --port disagree about this node's address ({address})"
+                "--cluster and --host, --port or --tls-port disagree about this node's address ({address})"
             )));
         }
         Ok(address)
     }
 
-    fn local_cluster(self, count: u16) -> Result<LocalCluster, Wrong> {
-        let first_port = self.port.unwrap_or(7001);
+    /// The port for clients, if it is given: of the kind that is served.
+    fn own_port(&self) -> Option<u16> {
+        self.tls.port().or(self.port)
+    }
+
+    fn local_cluster(self, count: u16, tls: Option<TlsOptions>) -> Result<LocalCluster, Wrong> {
+        let first_port = self.own_port().unwrap_or(7001);
         if first_port.saturating_add(count - 1) > MAX_PORT {
             return Err(wrong(format!(
                 "{count} nodes from port {first_port} upwards would pass port {MAX_PORT}"
@@ -373,7 +428,7 @@ impl Args {
         pass("--snapshot-every", self.snapshot_every.to_string());
         pass("--cache-entries", self.cache_entries.to_string());
         let host = self.host.clone().unwrap_or_else(|| "127.0.0.1".into());
-        self.clients(&format!("{host}:{first_port}"))?;
+        self.clients(&format!("{host}:{first_port}"), tls.as_ref())?;
         let password = self.password();
         pass("--max-clients", self.max_clients.to_string());
         pass("--max-memory", self.max_memory.to_string());
@@ -388,11 +443,13 @@ impl Args {
         if let Some(bind) = self.bind {
             pass("--bind", bind);
         }
+        common.extend(self.tls.typed());
         Ok(LocalCluster {
             count,
             first_port,
             host,
             password,
+            is_tls: tls.is_some_and(|tls| tls.for_clients),
             // Another number of nodes or another port is another cluster: members are known
             // by their addresses, and these are in the log.
             directory: self.dir.unwrap_or_else(|| {

@@ -51,6 +51,8 @@ fn others_reach_a_node_that_asks_who_they_are() {
         "squall-node --bind 0.0.0.0 --insecure",
         "squall-node --bind 127.0.0.9 --host node-1",
         "squall-node --host [::1]",
+        "squall-node --bind 0.0.0.0 --tls-port 7001 --tls-cert-file c --tls-key-file k \
+         --tls-ca-cert-file a",
     ] {
         node(line);
     }
@@ -79,10 +81,45 @@ fn health_is_asked_where_the_node_is_by_default() {
         ("squall-node --health node-2:7000", "node-2:7000"),
     ] {
         match parsed(line).expect(line) {
-            Job::Health(address) => assert_eq!(address, expected),
+            Job::Health { address, tls: None } => assert_eq!(address, expected),
             job => panic!("{line} asks for health, not {job:?}"),
         }
     }
+}
+
+#[test]
+fn tls_is_asked_for_in_the_words_of_redis() {
+    let files = "--tls-cert-file c --tls-key-file k --tls-ca-cert-file a";
+    let (options, _) = node(&format!(
+        "squall-node --tls-port 7005 --tls-cluster yes {files}"
+    ));
+    assert_eq!(options.address, "127.0.0.1:7005");
+    let tls = options.tls.expect("it is asked for");
+    assert!(tls.for_clients && tls.for_peers);
+    assert_eq!(tls.auth_clients, AuthClients::Yes);
+    let (options, _) = node(&format!("squall-node --port 7005 --tls-cluster {files}"));
+    let tls = options.tls.expect("it is asked for");
+    assert!(!tls.for_clients && tls.for_peers);
+    assert_eq!(tls.files.key, Some(PathBuf::from("k")));
+    let (options, _) = node("squall-node --tls-cluster no");
+    assert_eq!(options.tls, None);
+    match parsed("squall-node --health a:1 --tls-ca-cert-file a").expect("health, with TLS") {
+        Job::Health { tls: Some(tls), .. } => assert_eq!(tls.authorities, Some("a".into())),
+        job => panic!("it asks for health, not {job:?}"),
+    }
+    let line = format!("squall-node --backup b --tls-port 7001 {files}");
+    match parsed(&line).expect("a backup, with TLS") {
+        Job::Backup { tls: Some(tls), .. } => assert_eq!(tls.certificate, Some("c".into())),
+        job => panic!("it is a backup, not {job:?}"),
+    }
+    let text = "tls-port = 7005\ntls-cluster = 'yes'\ntls-cert-file = 'c'\ntls-key-file = 'k'\n\
+                tls-ca-cert-file = 'a'\ntls-auth-clients = 'optional'";
+    let Ok(Job::Node { options, .. }) = with_file(text, "") else {
+        panic!("it is one node");
+    };
+    let tls = options.tls.expect("it is asked for");
+    assert!(tls.for_clients && tls.for_peers);
+    assert_eq!(tls.auth_clients, AuthClients::Optional);
 }
 
 #[test]
@@ -112,6 +149,33 @@ fn contradictions_and_impossible_values_are_refused() {
         ("squall-node --local 3 --port 55534", "would pass"),
         ("squall-node --hold --id 2", "cannot be used"),
         ("squall-node --max-memory 1tb", "as in 512mb"),
+        ("squall-node --tls-port 7001", "TLS needs --tls-cert-file"),
+        ("squall-node --tls-cluster", "TLS needs --tls-cert-file"),
+        (
+            "squall-node --tls-port 7001 --tls-cert-file c --tls-key-file k",
+            "TLS needs --tls-ca-cert-file",
+        ),
+        (
+            "squall-node --tls-cert-file c",
+            "--tls-port, --tls-cluster or both",
+        ),
+        ("squall-node --tls-port 7001 --port 7002", "cannot be used"),
+        (
+            "squall-node --tls-port 7005 --cluster 1=a:7001 --tls-cert-file c --tls-key-file k --tls-auth-clients no --insecure",
+            "disagree",
+        ),
+        // Who shows no certificate may be anybody.
+        (
+            "squall-node --bind 0.0.0.0 --tls-port 7001 --tls-cert-file c --tls-key-file k \
+             --tls-ca-cert-file a --tls-auth-clients optional",
+            "can be reached by others",
+        ),
+        (
+            "squall-node --bind 0.0.0.0 --tls-cluster --tls-cert-file c --tls-key-file k \
+             --tls-ca-cert-file a",
+            "can be reached by others",
+        ),
+        ("squall-node --health --port 7002", "cannot be used"),
         ("squall-node --force-new-cluster --local", "cannot be used"),
         ("squall-node --restore a --backup b", "cannot be used"),
         ("squall-node --config nowhere.toml", "nowhere.toml"),

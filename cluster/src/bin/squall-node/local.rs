@@ -33,6 +33,8 @@ pub struct LocalCluster {
     pub host: String,
     /// Of the default user.
     pub password: Option<String>,
+    /// Clients speak TLS.
+    pub is_tls: bool,
     /// Holds a directory for each node.
     pub directory: PathBuf,
     /// Arguments that all nodes get.
@@ -71,6 +73,12 @@ impl LocalCluster {
         format!("{}:{port}", self.host)
     }
 
+    /// What tells a node to speak TLS.
+    fn tls_port(&self, id: NodeId) -> Option<String> {
+        let port = u64::from(self.first_port) + id - 1;
+        self.is_tls.then(|| format!("--tls-port={port}"))
+    }
+
     fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
         1..=NodeId::from(self.count)
     }
@@ -87,6 +95,7 @@ impl LocalCluster {
                 .arg("--dir")
                 .arg(self.directory.join(node_name(id)))
                 .args(&self.common)
+                .args(self.tls_port(id))
                 .arg("--stop-on-eof")
                 .envs(self.password.iter().map(|word| (PASSWORD_VARIABLE, word)))
                 .stdin(Stdio::piped())
@@ -105,7 +114,7 @@ impl LocalCluster {
         let last_port = self.first_port + (self.count - 1);
         let text = format!(
             "{} nodes on {}, ports {} to {last_port}; data in {}\n\
-             talk to them:  redis-cli -c -h {} -p {}\n\
+             talk to them:  redis-cli -c -h {} -p {}{}\n\
              stop them:     Ctrl-C\n",
             self.count,
             self.host,
@@ -113,6 +122,7 @@ impl LocalCluster {
             self.directory.display(),
             self.host,
             self.first_port,
+            if self.is_tls { " --tls" } else { "" },
         );
         print(text.as_bytes());
     }

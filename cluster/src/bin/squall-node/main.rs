@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use squall_cluster::client::operate_as;
+use squall_cluster::client::{Credentials, operate_as};
 use squall_cluster::event::NodeEvent;
 use squall_cluster::node::{Node, NodeOptions};
 use squall_cluster::storage::RealDisk;
@@ -29,6 +29,7 @@ mod duration;
 mod local;
 mod recover;
 mod signals;
+mod tls;
 
 use args::Job;
 use signals::StopRequests;
@@ -89,20 +90,27 @@ async fn run(job: Job) -> Result<(), String> {
             let stops = StopRequests::listen(false)?;
             local::run(cluster, stops).await
         }
-        Job::Health(address) => {
+        Job::Health { address, tls } => {
             let deadline = RealWorld::now() + HEALTH_LIMIT;
-            let password = std::env::var(local::PASSWORD_VARIABLE).ok();
+            let credentials = Credentials {
+                password: std::env::var(local::PASSWORD_VARIABLE).ok(),
+                tls: tls::connector(tls)?,
+            };
             // Any node answers it, but only with the word of a leader that has a quorum.
             let question = ["READ", "STALE", "1000", "DBSIZE"];
-            operate_as::<RealWorld>(&address, password.as_deref(), &question, deadline)
+            operate_as::<RealWorld>(&address, &credentials, &question, deadline)
                 .await
                 .map(drop)
         }
         Job::Backup {
             address,
             password,
+            tls,
             file,
-        } => recover::fetch(&address, password.as_deref(), &file).await,
+        } => {
+            let tls = tls::connector(tls)?;
+            recover::fetch(&address, &Credentials { password, tls }, &file).await
+        }
         Job::Recover {
             options,
             directory,

@@ -4,14 +4,14 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use squall_cluster::client::backup;
+use squall_cluster::client::{Credentials, backup};
 use squall_cluster::node::{Contents, NodeOptions, check_backup, force_new_cluster, restore};
 use squall_cluster::raft::node_name;
 use squall_cluster::storage::RealDisk;
 use squall_cluster::world::RealWorld;
 
 /// Fetches a backup into a file that is not there yet, whole and checked or not at all.
-pub async fn fetch(address: &str, password: Option<&str>, file: &Path) -> Result<(), String> {
+pub async fn fetch(address: &str, credentials: &Credentials, file: &Path) -> Result<(), String> {
     let named = |e: io::Error| format!("{}: {e}", file.display());
     if file.exists() {
         return Err(named(io::ErrorKind::AlreadyExists.into()));
@@ -22,7 +22,7 @@ pub async fn fetch(address: &str, password: Option<&str>, file: &Path) -> Result
     let mut part = OpenOptions::new();
     let part = part.write(true).create(true).truncate(true);
     let mut part = part.open(&unfinished).map_err(named)?;
-    let fetched = backup::<RealWorld>(address, password, |piece| part.write_all(piece)).await;
+    let fetched = backup::<RealWorld>(address, credentials, |piece| part.write_all(piece)).await;
     let checked = match fetched.and_then(|_| part.sync_all().map_err(named)) {
         Ok(()) => read(&unfinished).and_then(|bytes| {
             let length = bytes.len();

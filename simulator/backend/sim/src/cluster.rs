@@ -264,6 +264,7 @@ impl Cluster {
             raft: self.raft.clone(),
             limits: self.limits,
             clients: ClientOptions::default(),
+            tls: None,
         };
         let (cluster, disk) = (self.clone(), self.disk(node));
         self.executor.spawn_on(HostId(node), async move {

@@ -278,6 +278,7 @@ impl Cluster {
             raft: self.raft.clone(),
             limits: self.limits,
             clients: ClientOptions::default(),
+            tls: None,
         }
     }
 

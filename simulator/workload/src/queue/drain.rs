@@ -46,7 +46,7 @@ pub(super) async fn drain(audit: &mut Audit, name: &str) {
             continue;
         };
         stuck = None;
-        if messages.is_empty() && client.context.is_foreign {
+        if messages.is_empty() && !client.offers("depth") {
             // Another system has only its clients' words for it.
             return;
         }
