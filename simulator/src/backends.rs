@@ -10,6 +10,7 @@ pub use squall_backend::backend::{Backend, BackendError, BackendInfo, Lacks, Run
 pub use squall_backend::log::{LogFilter, LogLine, Logs, Part, Role};
 pub use squall_backend::trace::{self, TraceFilter, Traced};
 use squall_docker::DockerBackend;
+use squall_process::ProcessBackend;
 use squall_sim::SimBackend;
 use squall_sim::system::System;
 
@@ -22,7 +23,8 @@ pub struct Options {
     pub log: Option<LogFilter>,
     /// What to record for a trace, where a backend can; `None`: nothing.
     pub trace: Option<TraceFilter>,
-    /// A static `squall-node` for containers; found by itself if none is named.
+    /// The `squall-node` for processes, or a static one for containers; found by itself if
+    /// none is named.
     pub node_binary: Option<PathBuf>,
     /// Bug that all nodes are to make. In simulation the whole process makes it already.
     pub planted: Option<String>,
@@ -81,6 +83,24 @@ pub const ALL: &[Registered] = &[
             Ok(Box::new(DockerBackend { options }))
         },
     },
+    Registered {
+        info: squall_process::INFO,
+        summary: "Real nodes as processes of this machine, in real time",
+        records_messages: false,
+        open: |options| {
+            let options = own_cluster(
+                untraced(options, &squall_process::INFO)?,
+                &squall_process::INFO,
+            )?;
+            let options = squall_process::Options {
+                system: None,
+                node_binary: options.node_binary,
+                planted: options.planted,
+                interrupted: options.interrupted,
+            };
+            Ok(Box::new(ProcessBackend { options }))
+        },
+    },
     #[cfg(feature = "turmoil")]
     Registered {
         info: squall_turmoil::INFO,
@@ -104,7 +124,8 @@ pub fn named(name: &str) -> Option<&'static Registered> {
 
 fn no_node_binary(options: Options) -> Result<Options, String> {
     if options.node_binary.is_some() {
-        return Err("--node-binary is for containers: add --backend docker".into());
+        let why = "--node-binary is for real nodes: add --backend docker or --backend process";
+        return Err(why.into());
     }
     Ok(options)
 }

@@ -146,6 +146,12 @@ impl Lacks {
     }
 }
 
+/// Whether the plan does anything to links.
+pub fn has_link_faults(plan: &Plan) -> bool {
+    let mut kinds = plan.faults.iter().map(|fault| fault.action.kind());
+    kinds.any(|kind| kind.info().needs == Capability::Links)
+}
+
 /// What is left of a run.
 #[derive(Debug, Default)]
 pub struct RunOutput {

@@ -19,6 +19,7 @@ Examples:
   squall run scenarios/leader-kill.toml --seed 7 --verify
   squall run scenarios/quiet.toml --set phases.chaos=10s --format json
   squall run scenarios/leader-kill.toml --backend docker
+  squall run scenarios/leader-kill.toml --backend process
   squall run scenarios/leader-kill.toml --dashboard --pace 1x
 
 A run directory holds scenario.toml, plan.txt, history.jsonl, nodes/, report.json and
@@ -104,8 +105,9 @@ pub struct RunArgs {
     /// Plant a bug in the cluster, to see it caught. Needs a build with `--features planted`.
     #[arg(long, value_name = "ID")]
     pub planted: Option<String>,
-    /// Static `squall-node` to put into containers [default: $SQUALL_NODE, or the one that
-    /// `cargo static-node` has built].
+    /// `squall-node` to run as processes, or a static one to put into containers [default:
+    /// $SQUALL_NODE, or the one beside `squall`; for containers the one that `cargo
+    /// static-node` has built].
     #[arg(long, value_name = "FILE")]
     pub node_binary: Option<PathBuf>,
     #[command(flatten)]

@@ -1,5 +1,5 @@
-//! `--backend docker`, as far as it goes without an engine: what containers cannot do is
-//! refused before anything is made.
+//! `--backend docker` and `--backend process`, as far as they go without an engine and without
+//! root: what real nodes cannot do is refused before anything is made.
 
 use crate::command::{SMALL, ScenarioFile, SmallRun, run, squall, squall_run, squall_with};
 
@@ -8,24 +8,20 @@ fn what_containers_cannot_do_is_refused_when_the_plan_is_made() {
     let scenario = ScenarioFile::new(&SMALL.replace("kill = [", "power_loss = ["));
     let path = scenario.path.display().to_string();
     let out = scenario.beside("run");
-    for arguments in [
-        &["plan", &path, "--backend", "docker"][..],
-        &[
-            "run",
-            &path,
-            "--backend",
-            "docker",
-            "--out",
-            &out.display().to_string(),
-        ],
-    ] {
-        let run = squall_with(arguments);
-        assert_eq!((run.code, run.stdout.as_str()), (64, ""), "{arguments:?}");
-        assert_eq!(
-            run.stderr,
-            "error: the docker backend cannot do fault 0 (power_loss): what was not synced \
-             outlives a process; leave it out, or run on another backend\n"
-        );
+    let out_path = out.display().to_string();
+    for backend in ["docker", "process"] {
+        for arguments in [
+            &["plan", &path, "--backend", backend][..],
+            &["run", &path, "--backend", backend, "--out", &out_path],
+        ] {
+            let run = squall_with(arguments);
+            assert_eq!((run.code, run.stdout.as_str()), (64, ""), "{arguments:?}");
+            let expected = format!(
+                "error: the {backend} backend cannot do fault 0 (power_loss): what was not \
+                 synced outlives a process; leave it out, or run on another backend\n"
+            );
+            assert_eq!(run.stderr, expected);
+        }
     }
     assert!(!out.exists(), "nothing was made");
 }
@@ -146,4 +142,20 @@ fn an_engine_that_is_not_there_is_one_line_and_the_machines_fault() {
         "{}",
         run.stderr
     );
+}
+
+#[test]
+fn a_node_that_is_not_there_is_one_line_and_the_machines_fault() {
+    let scenario = ScenarioFile::new(SMALL);
+    let run = run(squall()
+        .arg("run")
+        .arg(&scenario.path)
+        .arg("--out")
+        .arg(scenario.beside("run"))
+        .args(["--backend", "process"])
+        .env("SQUALL_NODE", "/nowhere/squall-node"));
+    assert_eq!((run.code, run.stdout.as_str()), (70, ""), "{}", run.stderr);
+    let lines: Vec<&str> = run.stderr.lines().collect();
+    assert_eq!(lines.len(), 1, "{}", run.stderr);
+    assert!(lines[0].contains("/nowhere/squall-node"), "{}", run.stderr);
 }

@@ -1,6 +1,8 @@
-//! Runs on real containers: what they show, what they leave behind, and what they refuse.
+//! Runs on real containers and processes: what they show, what they leave behind, and what they
+//! refuse.
 //!
-//! Skipped, with the reason printed, where no Docker engine runs or links cannot be broken.
+//! Skipped, with the reason printed, where no Docker engine runs, no networks can be made or
+//! links cannot be broken.
 //! The nodes are a static build with the planted bugs compiled in ([`node`]). Real machines
 //! are slow at times, so nothing here asserts a time that the machine could stretch, but for
 //! what links were asked to add.
@@ -17,6 +19,7 @@ mod links;
 mod node;
 mod owner;
 mod planted;
+mod processes;
 mod setting;
 
 use std::process::{Command, Stdio};

@@ -3,9 +3,10 @@
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use squall::backends::Logs;
 use squall::report::{Report, Style};
 use squall::run::resources::ResourceSample;
-use squall::run::{Context, run_on};
+use squall::run::{Context, Judged, run_on};
 use squall::scenario::Scenario;
 use squall_docker::{DockerBackend, Options};
 
@@ -16,9 +17,19 @@ pub struct Run {
     pub report: Report,
     pub history: squall::history::History,
     pub resources: Vec<ResourceSample>,
+    pub logs: Logs,
 }
 
 impl Run {
+    pub fn of(judged: Judged) -> Self {
+        Self {
+            report: judged.report,
+            history: judged.history,
+            resources: judged.resources,
+            logs: judged.logs,
+        }
+    }
+
     /// The report as a person sees it, for a failing assertion.
     pub fn text(&self) -> String {
         squall::report::text(&self.report, Style { color: false }, None)
@@ -59,12 +70,7 @@ pub fn run(scenario: &Scenario, planted: Option<&str>) -> Run {
         "",
         Context::default(),
     );
-    let judged = judged.unwrap_or_else(|error| panic!("{error}"));
-    Run {
-        report: judged.report,
-        history: judged.history,
-        resources: judged.resources,
-    }
+    Run::of(judged.unwrap_or_else(|error| panic!("{error}")))
 }
 
 /// Whether containers can be run here; says why not.

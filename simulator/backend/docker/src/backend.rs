@@ -73,20 +73,9 @@ impl Backend for DockerBackend {
     }
 
     fn run(&self, plan: &Plan) -> Result<RunOutput, BackendError> {
-        match run(plan, &self.options) {
-            Ok(run) => Ok(RunOutput {
-                history: run.history,
-                resources: run.resources,
-                ..RunOutput::default()
-            }),
-            Err(DockerError::Interrupted) => Err(BackendError::Interrupted),
-            Err(error) => Err(BackendError::failed(INFO, error)),
-        }
+        run(plan, &self.options).map_err(|error| match error {
+            DockerError::Interrupted => BackendError::Interrupted,
+            error => BackendError::failed(INFO, error),
+        })
     }
-}
-
-/// Whether the plan does anything to links.
-pub(super) fn has_link_faults(plan: &Plan) -> bool {
-    let mut kinds = plan.faults.iter().map(|fault| fault.action.kind());
-    kinds.any(|kind| kind.info().needs == Capability::Links)
 }

@@ -18,8 +18,8 @@ use bollard::models::{
 };
 use bollard::query_parameters as parameters;
 use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker, body_full};
-use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt};
+use squall_linux::host::{Output, Source};
 
 use super::DockerError;
 
@@ -68,12 +68,6 @@ pub(super) enum MarkedKind {
     Container,
     Network,
     Volume,
-}
-
-/// What a container wrote.
-pub(super) enum Output {
-    Out(Bytes),
-    Err(Bytes),
 }
 
 #[derive(Clone)]
@@ -264,10 +258,14 @@ impl Engine {
         // An error of the stream is its end, which the end of the process explains.
         let output = attached.output.into_stream().filter_map(async |piece| {
             Some(match piece.ok()? {
-                LogOutput::StdErr { message } => Output::Err(message),
-                LogOutput::StdOut { message } | LogOutput::Console { message } => {
-                    Output::Out(message)
-                }
+                LogOutput::StdErr { message } => Output {
+                    source: Source::Err,
+                    bytes: message,
+                },
+                LogOutput::StdOut { message } | LogOutput::Console { message } => Output {
+                    source: Source::Out,
+                    bytes: message,
+                },
                 LogOutput::StdIn { .. } => return None,
             })
         });

@@ -9,9 +9,10 @@ use std::rc::Rc;
 
 use tokio::sync::oneshot;
 
-use super::cluster::Cluster;
+use super::host::Containers;
 use super::run_resources::{DATA, RunResources};
-use super::{DockerError, Options, in_run};
+use super::{DockerError, Options, in_run, set_up};
+use squall_linux::cluster::Cluster;
 use squall_plan::plan::Plan;
 
 /// A node that runs.
@@ -48,7 +49,7 @@ async fn measured_by<T: Send + 'static>(
     resources: Rc<RunResources>,
     work: impl FnOnce(Vec<IdleNode>) -> T + Send + 'static,
 ) -> Result<T, DockerError> {
-    let cluster = Cluster::set_up(plan, options, resources).await?;
+    let cluster = set_up(plan, options, resources).await?;
     let story = async {
         cluster.form().await?;
         let nodes = nodes_of(&cluster)?;
@@ -56,20 +57,21 @@ async fn measured_by<T: Send + 'static>(
         // Nobody waits for the result of work that was interrupted.
         std::thread::spawn(move || done.send(work(nodes)).map_err(drop));
         let result = finished.await;
-        result.map_err(|_| DockerError::Run("what was measuring the nodes panicked".into()))
+        result.map_err(|_| "what was measuring the nodes panicked".to_owned())
     };
-    cluster.unless_it_fails(story).await
+    let done = cluster.unless_it_fails(story).await;
+    done.map_err(DockerError::Run)
 }
 
-fn nodes_of(cluster: &Cluster) -> Result<Vec<IdleNode>, DockerError> {
-    let machines = cluster.machines.iter().map(|machine| {
+fn nodes_of(cluster: &Cluster<Containers>) -> Result<Vec<IdleNode>, String> {
+    let machines = cluster.machines().iter().map(|machine| {
         let pid = machine.pid().and_then(|pid| u32::try_from(pid).ok());
         let pid = pid.filter(|pid| *pid > 0).ok_or_else(|| {
             let name = machine.name();
-            DockerError::Run(format!("{name} has ended: {:?}", machine.last_words()))
+            format!("{name} has ended: {:?}", machine.last_words())
         })?;
         Ok(IdleNode {
-            address: machine.address.clone(),
+            address: machine.address().to_owned(),
             pid,
             directory: format!("/proc/{pid}/root{DATA}").into(),
         })

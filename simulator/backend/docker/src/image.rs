@@ -5,21 +5,16 @@
 //! Its tag is a hash of what went into it: an image that exists is
 //! never stale, and two runs with different nodes do not disturb each other.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
+use squall_linux::squall_node;
 
 use super::DockerError;
 use super::engine::Engine;
 
 /// The same file that users build by hand.
 const DOCKERFILE: &str = include_str!("../../../../docker/Dockerfile");
-/// Names the static binary.
-pub(super) const NODE_VARIABLE: &str = "SQUALL_NODE";
-/// Where `cargo static-node` leaves it, from the directory that holds `target/release`.
-const BUILT: &str = "static/x86_64-unknown-linux-gnu/node/squall-node";
-/// Under which name beside `squall` a package may put it.
-const BESIDE: &str = "squall-node-static";
 
 const BLOCK: usize = 512;
 /// Bytes of a name in a tar archive are 100, and libraries have a directory before theirs.
@@ -29,7 +24,7 @@ const USER: u64 = 65_532;
 
 /// Has an image of the node at `given`, or of the one that can be found; its name.
 pub(super) async fn ensure(engine: &Engine, given: Option<&Path>) -> Result<String, DockerError> {
-    let path = find(given)?;
+    let path = squall_node::find_static(given).map_err(DockerError::Image)?;
     let binary =
         std::fs::read(&path).map_err(|e| DockerError::Image(format!("{}: {e}", path.display())))?;
     let libraries = match loader(&path, &binary)? {
@@ -41,23 +36,6 @@ pub(super) async fn ensure(engine: &Engine, given: Option<&Path>) -> Result<Stri
         engine.build(&name, context(&binary, &libraries)).await?;
     }
     Ok(name)
-}
-
-fn find(given: Option<&Path>) -> Result<PathBuf, DockerError> {
-    let named = std::env::var_os(NODE_VARIABLE).filter(|name| !name.is_empty());
-    if let Some(path) = given.map(Path::to_owned).or(named.map(PathBuf::from)) {
-        return Ok(path);
-    }
-    let program = std::env::current_exe().unwrap_or_default();
-    let beside = program.parent().map(|dir| dir.join(BESIDE));
-    let built = program.ancestors().map(|dir| dir.join(BUILT));
-    let found = beside.into_iter().chain(built).find(|path| path.is_file());
-    found.ok_or_else(|| {
-        DockerError::Image(format!(
-            "there is no static squall-node to put into containers: build it with \
-             `cargo static-node`, or name one with --node-binary or {NODE_VARIABLE}"
-        ))
-    })
 }
 
 /// The loader that a binary asks for, if it does; without one in the image, the engine's error

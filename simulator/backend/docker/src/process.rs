@@ -6,8 +6,9 @@
 
 use std::time::Duration;
 
-use squall_linux::process::Process as LinuxProcess;
-pub(super) use squall_linux::process::Signal;
+use squall_linux::host::HostProcess;
+use squall_linux::process::{Process as LinuxProcess, Signal};
+use squall_linux::sampler::Accounts;
 use squall_world::{RealWorld, World};
 
 use super::DockerError;
@@ -31,29 +32,9 @@ impl Process {
         })
     }
 
-    pub(super) fn pid(&self) -> i32 {
-        self.process.pid()
-    }
-
-    /// Sends the signal; to a process that has ended it means nothing.
-    pub(super) async fn signal(&self, signal: Signal) -> Result<(), DockerError> {
-        if self.process.signal(signal) {
-            return Ok(());
-        }
-        self.engine.signal(&self.container, name(signal)).await
-    }
-
-    /// Resolves when the process has ended.
-    pub(super) async fn ended(&self) -> Result<(), DockerError> {
-        if self.process.ended().await {
-            return Ok(());
-        }
-        self.settled().await.map(drop)
-    }
-
     /// Waits until the engine knows, too, that the process has ended; its exit code, if the
     /// engine knows. Before that, the container cannot be started again.
-    pub(super) async fn settled(&self) -> Result<Option<i64>, DockerError> {
+    async fn known_to_end(&self) -> Result<Option<i64>, DockerError> {
         loop {
             let state = self.engine.state(&self.container).await?;
             if !state.running {
@@ -62,10 +43,38 @@ impl Process {
             RealWorld::sleep(Duration::from_millis(10)).await;
         }
     }
+}
 
-    /// Whether all of the process stands still.
-    pub(super) fn is_stopped(&self) -> bool {
+impl HostProcess for Process {
+    fn pid(&self) -> i32 {
+        self.process.pid()
+    }
+
+    async fn signal(&self, signal: Signal) -> Result<(), String> {
+        if self.process.signal(signal) {
+            return Ok(());
+        }
+        let sent = self.engine.signal(&self.container, name(signal)).await;
+        sent.map_err(|e| e.to_string())
+    }
+
+    async fn ended(&self) -> Result<(), String> {
+        match self.process.ended().await {
+            true => Ok(()),
+            false => self.settled().await.map(drop),
+        }
+    }
+
+    async fn settled(&self) -> Result<Option<i64>, String> {
+        self.known_to_end().await.map_err(|e| e.to_string())
+    }
+
+    fn is_stopped(&self) -> bool {
         self.process.is_stopped()
+    }
+
+    fn accounts(&self) -> Accounts {
+        Accounts::Group(self.pid())
     }
 }
 

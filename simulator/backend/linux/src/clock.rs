@@ -26,6 +26,12 @@ impl Clock {
         self.run_us(machine_clock_us())
     }
 
+    /// As [`Self::run_us`], and negative before the run begins.
+    pub fn signed_us(&self, machine_us: u64) -> i64 {
+        let start_us = self.start_us.get().unwrap_or_else(machine_clock_us);
+        machine_us.cast_signed() - start_us.cast_signed()
+    }
+
     /// Time of the run at which the machine's clock shows `machine_us`.
     pub fn run_us(&self, machine_us: u64) -> u64 {
         let start_us = self.start_us.get();

@@ -1,23 +1,34 @@
-//! Breaks and observes real processes on Linux, however they were started.
+//! Runs, breaks and observes real nodes on Linux, whatever starts their processes.
 //!
-//! Processes are signalled and seen to end ([`process`]), links between network namespaces
-//! are cut and made worse ([`links`]: `netns`, `rules`, `packets`) and probed
+//! Who starts them is a [`host`]: containers and ordinary processes are two. On top of one, a
+//! [`cluster`] has a [`machine`] for each node, which hears the node's events (`node_status`)
+//! or asks for them ([`poll`]), and shows all of them to the harness as a [`site`].
+//!
+//! Below, processes are signalled and seen to end ([`process`]), links between network
+//! namespaces ([`netns`]) are cut and made worse ([`links`]: `rules`, `packets`) and probed
 //! (`observe`, `link_probe`), and what processes use is read from the kernel's accounts
-//! ([`sampler`]). Whoever uses this layer says which processes and namespaces there are: nothing
-//! here knows of containers, images or engines.
+//! ([`sampler`]). Nothing here knows of containers, images or engines.
 
 #![warn(missing_docs)]
 
 pub mod clock;
+pub mod cluster;
+pub mod host;
 mod link_probe;
 pub mod links;
-mod netns;
+pub mod machine;
+pub mod netns;
+mod node_log;
+mod node_status;
 mod observe;
 mod packets;
+pub mod poll;
 pub mod process;
 mod rules;
 pub mod run_owner;
 pub mod sampler;
+pub mod site;
+pub mod squall_node;
 
 /// Whether faults of links are possible on this machine.
 ///

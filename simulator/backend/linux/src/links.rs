@@ -34,13 +34,11 @@ pub struct Links {
 }
 
 impl Links {
-    /// For machines whose networks are held by the processes `pids`.
+    /// For machines that have these namespaces for their own.
     ///
     /// # Errors
-    /// Their namespaces cannot be entered.
-    pub async fn open(pids: &[i32], ips: Vec<String>, seed: Seed) -> io::Result<Self> {
-        let namespaces: io::Result<Vec<NetNs>> = pids.iter().map(|pid| NetNs::of(*pid)).collect();
-        let namespaces = namespaces?;
+    /// The namespaces cannot be entered.
+    pub async fn open(namespaces: Vec<NetNs>, ips: Vec<String>, seed: Seed) -> io::Result<Self> {
         let addresses: Result<Vec<Ipv4Addr>, _> = ips.iter().map(|ip| ip.parse()).collect();
         let addresses = addresses.map_err(|_| io::Error::other("machines have IPv4 addresses"))?;
         let observer = Observer::open(&namespaces, ips).await?;

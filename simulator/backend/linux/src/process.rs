@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 pub use rustix::process::Signal;
-use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, kill_process_group, pidfd_open, pidfd_send_signal};
 use tokio::io::unix::AsyncFd;
 
 /// A process, known by its number while it has not been waited for.
@@ -61,6 +61,15 @@ impl Process {
             stat.rsplit_once(") ")
                 .is_some_and(|(_, s)| s.starts_with('T'))
         })
+    }
+}
+
+/// Sends the signal to every process of a group, whose leader has not been waited for. Means
+/// nothing to a group of which nothing is left.
+pub fn signal_group(leader: i32, signal: Signal) {
+    if let Some(leader) = Pid::from_raw(leader) {
+        // Who may not be signalled is seen to go on.
+        let _ = kill_process_group(leader, signal);
     }
 }
 

@@ -1,5 +1,5 @@
 //! Reads what processes use from the kernel's own accounts: control groups of either version,
-//! and the network devices of a namespace.
+//! or the processes themselves, and network devices.
 
 use std::cell::RefCell;
 use std::fs;
@@ -23,10 +23,31 @@ pub type Samples = Rc<RefCell<Vec<ResourceSample>>>;
 pub struct Metered {
     /// The node's name, as in the history.
     pub name: String,
-    /// A process in the node's network namespace.
-    pub network_pid: i32,
-    /// The node's own process, while it runs.
-    pub pid: Option<i32>,
+    /// Who has counted what it sent and received.
+    pub network: Network,
+    /// Who has counted the rest, while the node runs.
+    pub accounts: Option<Accounts>,
+}
+
+/// Who counts what goes over a node's network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Network {
+    /// All devices but the loopback of the namespace in which this process is.
+    Of(i32),
+    /// The device of this name where this thread is, to whose other end the node is
+    /// connected: what it has received, the node has sent.
+    Port(String),
+    /// Nobody: the node has no network of its own.
+    Unknown,
+}
+
+/// Who counts processor time, memory and disk of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accounts {
+    /// The control group in which this process is alone with its children.
+    Group(i32),
+    /// The kernel, for each process of the node.
+    Processes(Vec<i32>),
 }
 
 /// Looks at all nodes, for ever.
@@ -51,7 +72,7 @@ pub fn start(clock: &Clock, nodes: impl Fn() -> Vec<Metered> + 'static) -> Sampl
 }
 
 fn look(node: Metered, at_us: u64) -> ResourceSample {
-    let (received, sent) = network(node.network_pid).unzip();
+    let (received, sent) = network(&node.network).unzip();
     let mut sample = ResourceSample {
         at_us,
         node: node.name,
@@ -59,15 +80,60 @@ fn look(node: Metered, at_us: u64) -> ResourceSample {
         net_sent_bytes: sent,
         ..ResourceSample::default()
     };
-    if let Some(pid) = node.pid {
-        let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-        sample.cpu_us = cpu_us(&groups);
-        sample.memory_bytes = memory_bytes(&groups);
-        let (read, written) = disk(pid).unzip();
-        sample.disk_read_bytes = read;
-        sample.disk_written_bytes = written;
+    match node.accounts {
+        None => {}
+        Some(Accounts::Group(pid)) => {
+            let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+            sample.cpu_us = cpu_us(&groups);
+            sample.memory_bytes = memory_bytes(&groups);
+            note_disk(&mut sample, disk(pid));
+        }
+        Some(Accounts::Processes(pids)) => {
+            sample.cpu_us = sum(&pids, process_cpu_us);
+            sample.memory_bytes = sum(&pids, process_memory_bytes);
+            let read = sum(&pids, |pid| Some(disk(pid)?.0));
+            note_disk(&mut sample, read.zip(sum(&pids, |pid| Some(disk(pid)?.1))));
+        }
     }
     sample
+}
+
+fn note_disk(sample: &mut ResourceSample, disk: Option<(u64, u64)>) {
+    let (read, written) = disk.unzip();
+    sample.disk_read_bytes = read;
+    sample.disk_written_bytes = written;
+}
+
+/// Over all processes, if every one is known.
+fn sum(pids: &[i32], of: impl Fn(i32) -> Option<u64>) -> Option<u64> {
+    pids.iter().map(|pid| of(*pid)).sum()
+}
+
+/// Processor time of all threads of a process, in steps of the kernel's clock (10 ms).
+fn process_cpu_us(pid: i32) -> Option<u64> {
+    let ticks = cpu_ticks(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
+    (ticks * 1_000_000).checked_div(rustix::param::clock_ticks_per_second())
+}
+
+/// User and system time, the 14th and 15th field of `stat` (proc(5)). Of a process that has
+/// died there is none.
+fn cpu_ticks(stat: &str) -> Option<u64> {
+    // The second field is a name in parentheses, which may hold anything.
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let mut fields = rest.split(' ');
+    if matches!(fields.next()?, "Z" | "X") {
+        return None;
+    }
+    let mut times = fields.skip(10).map(|field| field.parse::<u64>().ok());
+    Some(times.next()?? + times.next()??)
+}
+
+/// What a process has in memory, shared pages included.
+fn process_memory_bytes(pid: i32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes: u64 = line?.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1_024)
 }
 
 /// Where a controller keeps its accounts of a process, and of which version; `groups` is the
@@ -114,17 +180,26 @@ fn disk(pid: i32) -> Option<(u64, u64)> {
     Some((keyed(&text, "read_bytes:")?, keyed(&text, "write_bytes:")?))
 }
 
-/// Bytes received and sent over every device of the namespace but the loopback.
-fn network(pid: i32) -> Option<(u64, u64)> {
-    totals(&fs::read_to_string(format!("/proc/{pid}/net/dev")).ok()?)
+/// Bytes that a node has received and sent.
+fn network(of: &Network) -> Option<(u64, u64)> {
+    let devices = |whose: &str| fs::read_to_string(format!("/proc/{whose}/net/dev")).ok();
+    match of {
+        Network::Of(pid) => totals(&devices(&pid.to_string())?, |name| name != "lo"),
+        Network::Port(port) => {
+            let (received, sent) = totals(&devices("thread-self")?, |name| name == port)?;
+            Some((sent, received))
+        }
+        Network::Unknown => None,
+    }
 }
 
-fn totals(devices: &str) -> Option<(u64, u64)> {
+/// Bytes received and sent over the devices of these names.
+fn totals(devices: &str, counts: impl Fn(&str) -> bool) -> Option<(u64, u64)> {
     let mut totals = (0, 0);
     // Two lines of headings.
     for line in devices.lines().skip(2) {
         let (name, figures) = line.split_once(':')?;
-        if name.trim() == "lo" {
+        if !counts(name.trim()) {
             continue;
         }
         let figures: Vec<u64> = (figures.split_whitespace())
@@ -148,7 +223,7 @@ fn keyed(text: &str, key: &str) -> Option<u64> {
 mod tests {
     use std::path::PathBuf;
 
-    use super::{group, keyed, totals};
+    use super::{cpu_ticks, group, keyed, process_cpu_us, process_memory_bytes, totals};
 
     #[test]
     fn both_versions_of_control_groups_are_found() {
@@ -168,6 +243,17 @@ mod tests {
         assert_eq!(keyed("usage_usec 12\nuser_usec 3", "usage_usec"), Some(12));
         let devices = "Inter-| Receive\n face |bytes\n    lo: 9 0 0 0 0 0 0 0 9 0\n  \
                        eth0: 100 1 0 0 0 0 0 0 200 2 0 0 0 0 0 0\n";
-        assert_eq!(totals(devices), Some((100, 200)));
+        assert_eq!(totals(devices, |name| name != "lo"), Some((100, 200)));
+        assert_eq!(totals(devices, |name| name == "lo"), Some((9, 9)));
+    }
+
+    #[test]
+    fn times_of_a_process_are_behind_a_name_that_may_hold_anything() {
+        let stat = "7 (a) b (c) S 1 7 7 0 -1 4 9 0 0 0 120 30 0 0 20 0 3 0 55 1 1";
+        assert_eq!(cpu_ticks(stat), Some(150));
+        assert_eq!(cpu_ticks("7 (a) Z 1 7 7 0 -1 4 9 0 0 0 120 30 0"), None);
+        let own = std::process::id() as i32;
+        assert!(process_memory_bytes(own) > Some(4_096), "of this process");
+        assert!(process_cpu_us(own).is_some(), "of this process");
     }
 }

@@ -1,23 +1,26 @@
 //! One node: its machine, the process on it, and what is known of both.
 
 use std::cell::{Cell, RefCell};
-use std::pin::{Pin, pin};
+use std::collections::BTreeMap;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use futures_util::future::{Either, select};
-use futures_util::{Stream, StreamExt};
 use squall_world::{Instant, RealWorld, World};
 use tokio::sync::{Mutex, Notify};
 
-use super::DockerError;
-use super::engine::Output;
-use super::node_status::{Line, Lines, NodeStatus};
-use super::process::{Process, Signal};
-use super::run_resources::{Holder, RunResources};
+use super::clock::Clock;
+use super::host::{Host, HostProcess, Output, OutputStream, Source, Started};
+use super::node_log::{Lines, NodeLog};
+use super::node_status::{Line, NodeStatus};
+use super::poll::{Leaderships, Polled, Polling, Status};
+use super::process::Signal;
+use super::sampler::Metered;
+use squall_backend::log::Part;
 use squall_fault::node_name;
 use squall_history::{EventKind, NodeEvent};
-use squall_linux::clock::Clock;
 use squall_workload::RunContext;
 
 /// A process asked to stop is killed after this long.
@@ -28,36 +31,39 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 const FRESH: Duration = Duration::from_millis(500);
 
 /// What all machines of a run share.
-pub(super) struct Common {
-    pub resources: Rc<RunResources>,
+pub(super) struct Common<H> {
+    pub host: H,
     pub clock: Clock,
     pub context: Rc<RunContext>,
-    /// Arguments of every node but those that differ.
-    pub arguments: Vec<String>,
-    /// `ID=ADDRESS,…` of the first members.
-    pub members: String,
+    /// `None`: nodes tell what happens on their standard output, and take Squall's commands.
+    pub polled: Option<Polled>,
+    pub leaderships: Leaderships,
+    pub log: NodeLog,
     /// Set when the harness cannot go on.
-    pub failure: RefCell<Option<DockerError>>,
+    pub failure: RefCell<Option<String>>,
     pub failed: Notify,
 }
 
-impl Common {
+impl<H> Common<H> {
     /// Ends the run: this is no fault of the cluster.
-    pub(super) fn fail(&self, error: DockerError) {
-        self.failure.borrow_mut().get_or_insert(error);
+    pub(super) fn fail(&self, why: String) {
+        self.failure.borrow_mut().get_or_insert(why);
         self.failed.notify_one();
     }
 }
 
-pub(super) struct Machine {
-    pub index: usize,
-    pub holder: Holder,
+/// A machine on which one node of the run lives.
+pub struct Machine<H: Host> {
+    pub(super) index: usize,
     /// Where clients reach the node.
-    pub address: String,
-    pub node_status: NodeStatus,
-    common: Rc<Common>,
-    container: RefCell<Option<String>>,
-    process: RefCell<Option<Rc<Process>>>,
+    pub(super) address: String,
+    pub(super) node_status: NodeStatus,
+    /// The part that the node has said it plays.
+    part: Cell<Part>,
+    common: Rc<Common<H>>,
+    process: RefCell<Option<Rc<H::Process>>>,
+    /// Processes that there have been.
+    lives: Cell<u64>,
     /// From the moment it is to be started until it has ended.
     is_up: Cell<bool>,
     /// How often it was started.
@@ -74,8 +80,8 @@ pub(super) struct Machine {
     end: Notify,
     /// Starting and ending take turns.
     turn: Mutex<()>,
-    pub lost: RefCell<Option<String>>,
-    pub is_newcomer: Cell<bool>,
+    pub(super) lost: RefCell<Option<String>>,
+    is_newcomer: Cell<bool>,
     applied: Cell<Option<(Instant, u64)>>,
     /// When somebody last wanted to know how far the node has come.
     asked: Cell<Option<Instant>>,
@@ -83,22 +89,21 @@ pub(super) struct Machine {
     last_error: RefCell<String>,
 }
 
-impl Machine {
+impl<H: Host> Machine<H> {
     pub(super) fn new(
         index: usize,
-        holder: Holder,
         address: String,
-        common: Rc<Common>,
+        common: Rc<Common<H>>,
         is_newcomer: bool,
     ) -> Rc<Self> {
         Rc::new(Self {
             index,
-            holder,
             address,
             node_status: NodeStatus::default(),
+            part: Cell::default(),
             common,
-            container: RefCell::default(),
             process: RefCell::default(),
+            lives: Cell::default(),
             is_up: Cell::new(false),
             starts: Cell::default(),
             is_paused: Cell::new(false),
@@ -116,17 +121,23 @@ impl Machine {
     }
 
     /// What the node wrote before it ended by itself, if it has.
-    pub(super) fn last_words(&self) -> Option<String> {
+    pub fn last_words(&self) -> Option<String> {
         let last = self.last_error.borrow();
         (!self.is_up() && !last.is_empty()).then(|| format!("{} said: {last}", self.name()))
     }
 
-    pub(super) fn name(&self) -> String {
+    /// `node-1` is the first.
+    pub fn name(&self) -> String {
         node_name(self.index)
     }
 
     pub(super) fn starts(&self) -> u64 {
         self.starts.get()
+    }
+
+    /// Where clients reach the node, `host:port`.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -142,9 +153,19 @@ impl Machine {
     }
 
     /// Number of the process, while it runs.
-    pub(super) fn pid(&self) -> Option<i32> {
+    pub fn pid(&self) -> Option<i32> {
         let process = self.process.borrow();
         process.as_ref().map(|process| process.pid())
+    }
+
+    /// As whoever reads the kernel's accounts must know it.
+    pub(super) fn metered(&self) -> Metered {
+        let process = self.process.borrow();
+        Metered {
+            name: self.name(),
+            network: self.common.host.network(self.index),
+            accounts: process.as_ref().map(|process| process.accounts()),
+        }
     }
 
     /// How far the node has applied the log, if that was learnt lately; and that somebody
@@ -178,68 +199,35 @@ impl Machine {
         }
     }
 
-    async fn start_process(self: &Rc<Self>) -> Result<(), DockerError> {
-        let engine = &self.common.resources.engine;
-        let known = self.container.borrow().clone();
-        let container = match known {
-            Some(container) => container,
-            None => {
-                let command = self.command();
-                let resources = &self.common.resources;
-                let created = resources
-                    .create_node(self.index, &self.holder, command)
-                    .await?;
-                *self.container.borrow_mut() = Some(created.clone());
-                created
-            }
-        };
+    async fn start_process(self: &Rc<Self>) -> Result<(), String> {
         self.ended_by_us.set(None);
         self.node_status.begin_life();
-        // Before the first word.
-        let output = engine.attach(&container).await?;
-        engine.start(&container).await?;
-        let process = Rc::new(Process::of(engine, &container).await?);
+        let host = &self.common.host;
+        let started = host.start(self.index, self.is_newcomer.get()).await?;
+        let Started { process, output } = started;
+        let process = Rc::new(process);
+        self.lives.set(self.lives.get() + 1);
         *self.process.borrow_mut() = Some(process.clone());
         let machine = self.clone();
         RealWorld::spawn(async move {
-            if let Err(error) = machine.live(process, Box::pin(output)).await {
+            if let Err(error) = machine.live(process, output).await {
                 machine.common.fail(error);
             }
         });
         Ok(())
     }
 
-    fn command(&self) -> Vec<String> {
-        let id = (self.index + 1).to_string();
-        // Nobody but this machine reaches a container.
-        let mut command = vec!["--id".to_owned(), id, "--insecure".to_owned()];
-        let (host, port) = self.address.rsplit_once(':').expect("host:port");
-        match self.is_newcomer.get() {
-            true => command.extend(["--join", "--host", host, "--port", port].map(str::to_owned)),
-            false => command.extend(["--cluster".to_owned(), self.common.members.clone()]),
-        }
-        command.extend(self.common.arguments.iter().cloned());
-        command
-    }
-
     /// Listens to a process until it ends, and records that it did.
-    async fn live(
-        &self,
-        process: Rc<Process>,
-        mut output: Pin<Box<impl Stream<Item = Output>>>,
-    ) -> Result<(), DockerError> {
-        let (mut lines, mut errors) = (Lines::default(), Lines::default());
+    async fn live(&self, process: Rc<H::Process>, mut output: OutputStream) -> Result<(), String> {
         let mut listen = pin!(async {
-            while let Some(piece) = output.next().await {
-                match piece {
-                    Output::Out(piece) => {
-                        lines.feed(&piece).iter().for_each(|line| self.hear(line));
-                    }
-                    Output::Err(piece) => {
-                        if let Some(last) = errors.feed(&piece).pop() {
-                            *self.last_error.borrow_mut() = last;
-                        }
-                    }
+            let mut lines: BTreeMap<Source, Lines> = BTreeMap::new();
+            while let Some(Output { source, bytes }) = output.next().await {
+                let completed = lines.entry(source).or_default().feed(&bytes);
+                completed.iter().for_each(|line| self.hear(source, line));
+            }
+            for (source, lines) in &mut lines {
+                if let Some(line) = lines.finish() {
+                    self.hear(*source, &line);
                 }
             }
         });
@@ -276,26 +264,35 @@ impl Machine {
         };
         let why = self.ended_by_us.get().map_or_else(by_itself, str::to_owned);
         if !self.node_status.has_stopped() || self.ended_by_us.get() == Some(KILLED) {
-            let (node, event) = (self.name(), NodeEvent::Stopped { why });
-            let kind = EventKind::Node { node, event };
-            let at_us = self.ended_at_us.get();
-            self.common.context.recorder.record_at(at_us, kind);
+            self.record(self.ended_at_us.get(), NodeEvent::Stopped { why });
         }
         self.is_up.set(false);
         self.end.notify_waiters();
     }
 
-    fn hear(&self, line: &str) {
+    fn hear(&self, source: Source, line: &str) {
+        if source == Source::Out && self.common.polled.is_none() {
+            let read = serde_json::from_str(line);
+            if let Ok(Line {
+                monotonic_us,
+                event,
+            }) = read
+            {
+                return self.record(self.common.clock.run_us(monotonic_us), event);
+            }
+        }
         // A line that is no event is for people.
-        let Ok(Line {
-            monotonic_us,
-            event,
-        }) = serde_json::from_str(line)
-        else {
-            return;
-        };
+        if source == Source::Err {
+            *self.last_error.borrow_mut() = line.to_owned();
+        }
+        (self.common.log).add(self.name(), self.part.get(), source, line);
+    }
+
+    fn record(&self, at_us: u64, event: NodeEvent) {
         self.node_status.hear(&event);
-        let at_us = self.common.clock.run_us(monotonic_us);
+        let mut part = self.part.get();
+        part.note(&event);
+        self.part.set(part);
         let node = self.name();
         let kind = EventKind::Node { node, event };
         self.common.context.recorder.record_at(at_us, kind);
@@ -352,7 +349,7 @@ impl Machine {
             return Err(format!("{} does not run", self.name()));
         };
         let signal = if paused { Signal::STOP } else { Signal::CONT };
-        (process.signal(signal).await).map_err(|e| e.to_string())?;
+        process.signal(signal).await?;
         let deadline = RealWorld::now() + Duration::from_secs(1);
         while process.is_stopped() != paused {
             if RealWorld::now() > deadline {
@@ -367,18 +364,29 @@ impl Machine {
 
     /// An empty machine in place of this one, whose process is down.
     pub(super) async fn renew(&self) {
-        let known = self.container.borrow_mut().take();
-        if let Some(container) = known
-            && let Err(error) = self.common.resources.renew(self.index, &container).await
-        {
+        if let Err(error) = self.common.host.renew(self.index).await {
             self.common.fail(error);
         }
         *self.lost.borrow_mut() = None;
         self.is_newcomer.set(true);
-        self.common.context.recorder.record(EventKind::Node {
-            node: self.name(),
-            event: NodeEvent::Replaced,
-        });
+        let now_us = self.common.context.recorder.now_us();
+        self.record(now_us, NodeEvent::Replaced);
+    }
+}
+
+impl<H: Host> Polling for Machine<H> {
+    fn life(&self) -> Option<u64> {
+        let runs = self.process.borrow().is_some() && !self.is_paused();
+        runs.then(|| self.lives.get())
+    }
+
+    fn learn(&self, status: Status, events: Vec<NodeEvent>) {
+        let now_us = self.common.context.recorder.now_us();
+        events
+            .into_iter()
+            .for_each(|event| self.record(now_us, event));
+        // Of who does not tell how far it is, all that is known is that it serves.
+        self.note_applied(status.applied.unwrap_or_default());
     }
 }
 

@@ -102,28 +102,9 @@ fn number(name: &str) -> Option<usize> {
     id.checked_sub(1)
 }
 
-/// Cuts what arrives in pieces into lines.
-#[derive(Default)]
-pub(super) struct Lines {
-    rest: Vec<u8>,
-}
-
-impl Lines {
-    /// Takes a piece in; the lines that it completes.
-    pub(super) fn feed(&mut self, piece: &[u8]) -> Vec<String> {
-        self.rest.extend_from_slice(piece);
-        let mut lines = Vec::new();
-        while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.rest.drain(..=end).collect();
-            lines.push(String::from_utf8_lossy(&line[..end]).into_owned());
-        }
-        lines
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Line, Lines, NodeStatus};
+    use super::{Line, NodeStatus};
     use squall_history::NodeEvent;
 
     #[test]
@@ -157,14 +138,6 @@ mod tests {
         assert_eq!(now.voters, [0, 2].into());
         assert_eq!(now.learners, [5].into());
         assert!(now.is_changing);
-    }
-
-    #[test]
-    fn lines_come_in_pieces() {
-        let mut lines = Lines::default();
-        assert!(lines.feed(b"{\"a\":").is_empty());
-        assert_eq!(lines.feed(b"1}\n{\"b\":2}\n{"), ["{\"a\":1}", "{\"b\":2}"]);
-        assert_eq!(lines.feed(b"}\n"), ["{}"]);
     }
 
     #[test]

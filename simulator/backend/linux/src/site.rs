@@ -1,4 +1,4 @@
-//! The containers as the harness sees them.
+//! The nodes as the harness sees them.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -8,13 +8,15 @@ use futures_util::future::join_all;
 use squall_cluster::client::operate;
 use squall_world::{RealWorld, World};
 
+use super::host::Host;
+use super::links::Links as LinuxLinks;
 use super::machine::{Common, Machine};
+use super::poll;
 use squall_backend::site::{
     Change, Configuration, Direction, InstallError, Installed, LinkEffect, Links, Machines,
     Membership, Observation, Processes, Site,
 };
 use squall_fault::node_name;
-use squall_linux::links::Links as LinuxLinks;
 
 /// A leader gets this long for one step before the step is tried again.
 const STEP: Duration = Duration::from_secs(5);
@@ -25,21 +27,29 @@ const ASK_LIMIT: Duration = Duration::from_millis(400);
 /// A report of a digest takes less.
 const DIGEST_LIMIT: Duration = Duration::from_secs(10);
 
-pub struct DockerSite {
-    pub(super) common: Rc<Common>,
-    pub(super) machines: Vec<Rc<Machine>>,
+/// Nodes on this machine, wherever a [`Host`] runs them.
+pub struct NodeSite<H: Host> {
+    pub(super) common: Rc<Common<H>>,
+    pub(super) machines: Vec<Rc<Machine<H>>>,
     /// Only where the plan has faults of links.
     pub(super) links: Option<LinuxLinks>,
     pub(super) members: usize,
     pub(super) voters: RefCell<Vec<bool>>,
 }
 
-impl DockerSite {
-    /// Asks every machine how it stands, for ever, while somebody wants to know.
+impl<H: Host> NodeSite<H> {
+    /// Asks every machine how it stands, for ever: all the time where nodes tell nothing by
+    /// themselves, else while somebody wants to know.
     pub(super) fn watch(&self) {
         for machine in &self.machines {
             let machine = machine.clone();
+            let common = self.common.clone();
             RealWorld::spawn(async move {
+                if let Some(polled) = &common.polled {
+                    let mut source = (polled.connect)(machine.index, &machine.address);
+                    let seen = &common.leaderships;
+                    return poll::watch(polled, &mut *source, seen, &*machine).await;
+                }
                 loop {
                     RealWorld::sleep(ASK_EVERY).await;
                     if machine.is_up() && !machine.is_paused() && machine.is_asked_for() {
@@ -71,12 +81,16 @@ impl DockerSite {
     }
 
     async fn tell(&self, node: usize, words: &[&str]) -> Result<Vec<String>, String> {
+        if self.common.polled.is_some() {
+            let command = words[0];
+            return Err(format!("nodes of this system do not understand {command}"));
+        }
         let address = &self.machines[node].address;
         operate::<RealWorld>(address, words, RealWorld::now() + STEP).await
     }
 }
 
-async fn ask(machine: &Machine) {
+async fn ask<H: Host>(machine: &Machine<H>) {
     let deadline = RealWorld::now() + ASK_LIMIT;
     // A node that does not answer is not known to stand anywhere.
     let answer = operate::<RealWorld>(&machine.address, &["RAFT.STATUS"], deadline).await;
@@ -87,7 +101,7 @@ async fn ask(machine: &Machine) {
     }
 }
 
-impl Processes for DockerSite {
+impl<H: Host> Processes for NodeSite<H> {
     fn members(&self) -> usize {
         self.members
     }
@@ -115,7 +129,7 @@ impl Processes for DockerSite {
 
     async fn kill(&self, nodes: &[usize]) -> Installed {
         let machines = || nodes.iter().map(|node| &self.machines[*node]);
-        let running: Vec<&Rc<Machine>> = machines().filter(|machine| machine.is_up()).collect();
+        let running: Vec<&Rc<Machine<H>>> = machines().filter(|machine| machine.is_up()).collect();
         join_all(running.iter().map(|machine| machine.strike())).await;
         join_all(running.iter().map(|machine| machine.gone())).await;
         let killed = running.iter().map(|machine| machine.killed_at_us()).min();
@@ -148,7 +162,7 @@ impl Processes for DockerSite {
     }
 }
 
-impl Links for DockerSite {
+impl<H: Host> Links for NodeSite<H> {
     async fn apply(
         &self,
         fault: usize,
@@ -167,7 +181,7 @@ impl Links for DockerSite {
     }
 }
 
-impl Membership for DockerSite {
+impl<H: Host> Membership for NodeSite<H> {
     fn leader(&self) -> Option<usize> {
         (self.machines.iter())
             .filter(|machine| machine.is_up())
@@ -210,12 +224,15 @@ impl Membership for DockerSite {
     }
 }
 
-impl Observation for DockerSite {
+impl<H: Host> Observation for NodeSite<H> {
     fn applied(&self, node: usize) -> Option<u64> {
         self.machines[node].applied()
     }
 
     async fn emit_digests(&self) {
+        if self.common.polled.is_some() {
+            return;
+        }
         let running = self.machines.iter().filter(|machine| machine.is_up());
         join_all(running.map(async |machine| {
             let before = machine.node_status.digests();
@@ -236,10 +253,10 @@ impl Observation for DockerSite {
     }
 }
 
-/// Containers share the machine's power, disk and clock.
-impl Machines for DockerSite {}
+/// Nodes share this machine's power, disk and clock.
+impl<H: Host> Machines for NodeSite<H> {}
 
-impl Site for DockerSite {
+impl<H: Host> Site for NodeSite<H> {
     type World = RealWorld;
 
     fn among_clients<R>(&self, work: impl FnOnce() -> R) -> R {
