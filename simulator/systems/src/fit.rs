@@ -251,8 +251,7 @@ service = "cache"
 multi_get = 4
 [[workload]]
 service = "cache"
-exactly_once = "session"
-increments = "10%"
+lists = { push = "50%", pop = "50%" }
 "#;
 
     fn fitted(name: &str) -> (Fit, Scenario) {
@@ -288,7 +287,7 @@ increments = "10%"
         for line in [
             "etcd cannot be asked for `shared`: workload 1 (lock) goes without",
             "etcd offers no service queue: workload 2 (queue) is left out",
-            "etcd cannot be asked for `exactly_once`: workload 4 (cache) is left out",
+            "etcd cannot be asked for `lists`: workload 4 (cache) is left out",
             "etcd gives Q1 nothing to judge: it is not demanded",
             "etcd gives R2 nothing to judge: it is not demanded",
         ] {
