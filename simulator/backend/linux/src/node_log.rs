@@ -48,7 +48,7 @@ impl NodeLog {
             // What a program means by its lines is not known.
             level: Level::INFO,
             target,
-            text: line[..line.floor_char_boundary(LONGEST_LINE)].to_owned(),
+            text: beginning(line).to_owned(),
         });
     }
 
@@ -60,6 +60,13 @@ impl NodeLog {
         }
         logs
     }
+}
+
+/// As much of a line as is kept; characters stay whole.
+fn beginning(line: &str) -> &str {
+    let ends = (0..=LONGEST_LINE.min(line.len())).rev();
+    let end = { ends }.find(|end| line.is_char_boundary(*end));
+    &line[..end.unwrap_or_default()]
 }
 
 /// Cuts what arrives in pieces into lines.
@@ -129,5 +136,12 @@ mod tests {
         assert_eq!(kept[0].text.len(), LONGEST_LINE);
         assert_eq!(kept[0].target, "side-1");
         assert!(kept[0].at_us <= 0, "before the run began");
+    }
+
+    #[test]
+    fn a_character_is_kept_whole_or_not_at_all() {
+        let line = format!("{}é", "x".repeat(LONGEST_LINE - 1));
+        assert_eq!(beginning(&line).len(), LONGEST_LINE - 1);
+        assert_eq!(beginning("é"), "é");
     }
 }

@@ -34,8 +34,16 @@ pub(super) struct Processes {
     pub system: Rc<dyn NodeSystem>,
     pub cluster: ClusterPlan,
     pub port: u16,
-    /// The number of each node's main process that was started last.
-    pub started: RefCell<Vec<Option<i32>>>,
+    pub started: Rc<RefCell<Pids>>,
+}
+
+/// The number of each node's main process that was started last.
+pub(super) type Pids = Vec<Option<i32>>;
+
+/// Whether the kernel has an entry of a process, be it that of one that has ended and has not
+/// been waited for.
+pub(super) fn has_entry(pid: i32) -> bool {
+    Path::new(&format!("/proc/{pid}")).exists()
 }
 
 impl Processes {
@@ -90,7 +98,7 @@ impl Processes {
         let deadline = RealWorld::now() + READY_LIMIT;
         let mut looked = timeout::<RealWorld, _>(LOOK_LIMIT, is_ready(&launch)).await;
         while looked != Ok(true) {
-            if !Path::new(&format!("/proc/{pid}")).exists() {
+            if !has_entry(pid) {
                 return Err(format!("{name} ended before it could be asked"));
             }
             if RealWorld::now() > deadline {

@@ -16,6 +16,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Duration;
 
 mod backend;
 mod host;
@@ -28,7 +29,7 @@ mod squall_system;
 
 pub use backend::{INFO, ProcessBackend};
 
-use host::Processes;
+use host::{Pids, Processes, has_entry};
 use lab::Lab;
 use launch::{NodeSystem, Observer};
 use network::Network;
@@ -39,9 +40,14 @@ use squall_linux::links::Links;
 use squall_linux::run_owner::{Life, Owner};
 use squall_plan::plan::Plan;
 use squall_system::SquallNode;
+use squall_world::{RealWorld, World};
 
 /// Port for clients, on every node.
 const PORT: u16 = 7_000;
+/// What has ended is waited for within this time.
+const WAIT_LIMIT: Duration = Duration::from_secs(2);
+/// Between two looks whether it was.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// How to run, beside the plan.
 #[derive(Default)]
@@ -133,16 +139,18 @@ fn in_run<T>(
         let network = Rc::new(Network::open(count, PORT).await?);
         let lab = Lab::make(count);
         let lab = Rc::new(lab.map_err(|e| failed("no directory for nodes", &e))?);
+        let started = Rc::new(RefCell::new(vec![None; count]));
         let worked = {
             let entered = network.enter();
             let _inside = entered.map_err(|e| failed("the network of nodes", &e))?;
             let play = async {
-                let cluster = set_up(plan, system, &lab, &network).await?;
+                let cluster = set_up(plan, system, &lab, &network, &started).await?;
                 work(cluster).await
             };
             unless_interrupted(options.interrupted.as_deref(), play).await
         };
         let removed = tear_down(&lab, &network).await;
+        until_waited_for(&started).await;
         let result = worked.unwrap_or(Err(ProcessError::Interrupted))?;
         removed.map(|()| result)
     };
@@ -163,6 +171,7 @@ async fn set_up(
     system: Rc<dyn NodeSystem>,
     lab: &Rc<Lab>,
     network: &Rc<Network>,
+    started: &Rc<RefCell<Pids>>,
 ) -> Result<Cluster<Processes>, ProcessError> {
     let count = network.ips.len();
     let host = Processes {
@@ -171,7 +180,7 @@ async fn set_up(
         system: system.clone(),
         cluster: plan.cluster.clone(),
         port: PORT,
-        started: RefCell::new(vec![None; count]),
+        started: started.clone(),
     };
     let address = |node| {
         let launch = host.launch(node, node >= plan.cluster.nodes)?;
@@ -222,6 +231,16 @@ async fn tear_down(lab: &Lab, network: &Network) -> Result<(), ProcessError> {
     let ended = leftovers::end(|mark| mark.run == lab.run, networks).await;
     ended.map_err(ProcessError::Run)?;
     lab.remove().map_err(|e| failed("the run's directory", &e))
+}
+
+/// Gives those who hear processes out the time to wait for them, so that no entry is left of
+/// what has ended.
+async fn until_waited_for(started: &RefCell<Pids>) {
+    let deadline = RealWorld::now() + WAIT_LIMIT;
+    let is_left = || started.borrow().iter().flatten().any(|pid| has_entry(*pid));
+    while is_left() && RealWorld::now() < deadline {
+        RealWorld::sleep(LOOK).await;
+    }
 }
 
 /// Removes what runs have left behind whose process is dead; how many there were.
