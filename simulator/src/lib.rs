@@ -2,7 +2,7 @@
 //!
 //! It answers how long clients are down, and what they lose, when a part of a cluster fails.
 //! Squall runs a real Raft cluster, breaks it on purpose, and measures what its clients saw: in
-//! deterministic virtual time (one seed, one history, to the byte) or in containers.
+//! deterministic virtual time (one seed, one history, to the byte) or on real nodes.
 //!
 //! The way of a run is in [`run`], on one screen. The modules behind it, each importing only
 //! from those below it:

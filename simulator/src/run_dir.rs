@@ -9,7 +9,7 @@
 //! history.jsonl   what happened, one event a line
 //! nodes/*.jsonl   the same, what each node said of itself
 //! nodes/*.log     what nodes logged, on the run's clock, if there was anything to keep
-//! resources.csv   what each node used of its machine, of runs on containers
+//! resources.csv   what each node used of its machine, of runs on containers and processes
 //! report.json     measures, checks, verdict
 //! report.md       the same to read
 //! report.html     the same as a page with a player, of a simulated run that broke a check

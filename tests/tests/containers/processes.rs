@@ -306,7 +306,7 @@ fn system_that_tells_nothing_is_asked_who_leads() {
     let Some(_turn) = networks().and_then(|()| alone()) else {
         return;
     };
-    let settings = [&ONE_KILL[..], &PATIENT[..], &[("must_judge", "[]")]].concat();
+    let settings = [&ONE_KILL[..], &PATIENT[..]].concat();
     let run = run(
         &scenario("leader-kill.toml", &settings),
         Some(Rc::new(Stranger)),
