@@ -149,8 +149,12 @@ impl<W: RaftWorld> Node<W> {
 
     async fn answer_peer(&self, request: PeerRequest<W>) -> PeerResponse<W> {
         let failed = |e: String| PeerResponse::Failed(e);
+        let applied = self.inner.machine.last_applied();
         let applied_term = self.inner.acquaintances.applied_term();
-        if let Err(why) = reason::check_request(&request, applied_term) {
+        let known = |index| self.inner.log.log_id(index);
+        let checked = reason::check_request(&request, applied_term)
+            .and_then(|()| reason::check_applied(&request, applied, known));
+        if let Err(why) = checked {
             tracing::warn!("refused what a peer sent: {why}");
             return failed(why);
         }

@@ -2,8 +2,9 @@
 //!
 //! Raft believes its peers: it follows any larger term, and takes entries as they come. A term at
 //! the end of its type would leave no term for another election, entries with a gap would be
-//! refused by the log, which ends the node. Neither can come from a node that works, so either is
-//! answered with an error, and nothing else happens.
+//! refused by the log, which ends the node, and so does an entry in the place of one that was
+//! applied. None of it can come from a node that works, so all of it is answered with an error, and
+//! nothing else happens.
 
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
 use openraft::vote::RaftLeaderId;
@@ -36,6 +37,38 @@ pub fn check_request<W: RaftWorld>(
         PeerRequest::TransferLeader(rpc) => check_vote::<W>(rpc.from_leader(), applied_term),
         PeerRequest::ReadIndex => Ok(()),
     }
+}
+
+/// Refuses entries that contradict what was applied here, which every leader has: `applied` is the
+/// last of it, and `known` the id of an entry, if it is still in the log.
+///
+/// # Errors
+/// Which entry it is.
+pub fn check_applied<W: RaftWorld>(
+    request: &PeerRequest<W>,
+    applied: Option<LogId<W>>,
+    known: impl Fn(u64) -> Option<LogId<W>>,
+) -> Result<(), String> {
+    let (PeerRequest::Append(rpc) | PeerRequest::AppendPromising(rpc)) = request else {
+        return Ok(());
+    };
+    let Some(applied) = applied else {
+        return Ok(());
+    };
+    let sent = rpc.prev_log_id.into_iter();
+    let sent = sent.chain(rpc.entries.iter().map(|entry| entry.log_id));
+    for id in sent.take_while(|id| id.index <= applied.index) {
+        let own = match id.index == applied.index {
+            true => Some(applied),
+            false => known(id.index),
+        };
+        if own.is_some_and(|own| own != id) || term_of::<W>(&id) > term_of::<W>(&applied) {
+            return Err(format!(
+                "entry {id} stands where another was applied, up to {applied}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// # Errors
@@ -125,6 +158,38 @@ mod tests {
         assert_eq!(append(5, None, &[(1, 0), (1, 1), (4, 2)]), Ok(()));
         assert_eq!(append(5, Some((4, 7)), &[(4, 8), (5, 9)]), Ok(()));
         assert_eq!(append(LARGEST_LEAP, None, &[]), Ok(()));
+    }
+
+    #[test]
+    fn entries_in_the_place_of_applied_ones_are_refused() {
+        let applied = id(3, 7);
+        let known = |index| (5..=7).contains(&index).then(|| id(3, index));
+        let check = |before: Option<(u64, u64)>, ids: &[(u64, u64)]| {
+            let entries = ids.iter().map(|(term, index)| LogEntry::<RealWorld> {
+                log_id: id(*term, *index),
+                payload: EntryPayload::Blank,
+            });
+            let rpc = AppendEntriesRequest {
+                vote: Vote::<RealWorld>::new_committed(9, 1),
+                prev_log_id: before.map(|(term, index)| id(term, index)),
+                entries: entries.collect(),
+                leader_commit: None,
+            };
+            check_applied::<RealWorld>(&PeerRequest::Append(rpc), Some(applied), known)
+        };
+        // Sent again, of what is purged, and behind it.
+        assert_eq!(check(Some((3, 5)), &[(3, 6), (3, 7), (9, 8)]), Ok(()));
+        assert_eq!(check(Some((1, 2)), &[(1, 3)]), Ok(()));
+        assert_eq!(check(Some((9, 8)), &[(9, 9)]), Ok(()));
+        for (before, ids) in [
+            (Some((2, 5)), &[][..]),
+            (Some((3, 5)), &[(3, 6), (9, 7)]),
+            (Some((9, 7)), &[]),
+            (None, &[(9, 0)]),
+        ] {
+            let refused = check(before, ids).expect_err("it contradicts");
+            assert!(refused.contains("another was applied"), "{refused}");
+        }
     }
 
     #[test]

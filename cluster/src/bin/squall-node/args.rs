@@ -5,7 +5,8 @@
 //! started, and is reported in clap's form.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use squall_cluster::node::{Access, ClientOptions, NodeOptions, parse_bytes};
@@ -234,10 +235,21 @@ pub enum Job {
 /// # Errors
 /// A message for the user; help and version count as such.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Job, clap::Error> {
+    parse_reading(args, |file| std::fs::read_to_string(file))
+}
+
+/// The same, with the text of the file of `--config` from somewhere.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_reading(
+    args: impl IntoIterator<Item = OsString>,
+    read: impl FnOnce(&Path) -> io::Result<String>,
+) -> Result<Job, clap::Error> {
     let typed: Vec<OsString> = args.into_iter().collect();
     let mut args = Args::try_parse_from(&typed)?;
     if let Some(file) = &args.config {
-        let all = config::with_file(&Args::command(), &typed, file);
+        let all = config::with_file(&Args::command(), &typed, file, read);
         args = Args::try_parse_from(all.map_err(|why| Args::command().error(ErrorKind::Io, why))?)?;
     }
     args.resolve()

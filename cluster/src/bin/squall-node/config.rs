@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io;
 use std::path::Path;
 
 use clap::error::{ContextKind, ContextValue};
@@ -32,9 +33,10 @@ pub fn with_file(
     command: &Command,
     typed: &[OsString],
     file: &Path,
+    read: impl FnOnce(&Path) -> io::Result<String>,
 ) -> Result<Vec<OsString>, String> {
     let shown = file.display();
-    let text = std::fs::read_to_string(file).map_err(|e| format!("{shown}: {e}"))?;
+    let text = read(file).map_err(|e| format!("{shown}: {e}"))?;
     let at = |offset: usize| {
         let line = text[..offset.min(text.len())].matches('\n').count() + 1;
         format!("{shown}:{line}")

@@ -124,7 +124,17 @@ impl<W: RaftWorld> Log<W> {
         };
         for (index, data) in recovered.entries {
             let entry: LogEntry<W> = decode(&data, "entry")?;
-            debug_assert_eq!(index, position(entry.log_id.index));
+            let due = log.first + log.entries.len() as u64;
+            if index != position(entry.log_id.index) || entry.log_id.index != due {
+                return Err(OpenError::Damaged {
+                    file: "wal".into(),
+                    offset: 0,
+                    detail: format!(
+                        "in place {index} is the entry of index {}, where {due} is due",
+                        entry.log_id.index
+                    ),
+                });
+            }
             log.push(entry, data.len() as u64, W::now());
         }
         // The commit index was written without waiting for its entries.
@@ -247,6 +257,12 @@ impl<W: RaftWorld> Log<W> {
         (vote.into_iter().chain(purged))
             .chain(entries)
             .chain(committed)
+    }
+
+    /// The id of the entry at `index`; `None` if it is not there.
+    pub fn log_id(&self, index: u64) -> Option<LogId<W>> {
+        let place = usize::try_from(index.checked_sub(self.first)?).ok()?;
+        self.entries.get(place).map(|stored| stored.entry.log_id)
     }
 
     pub fn range(&self, range: impl RangeBounds<u64>) -> Vec<LogEntry<W>> {

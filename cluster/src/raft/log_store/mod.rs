@@ -120,6 +120,11 @@ impl<W: RaftWorld> LogStore<W> {
         self.shared.log.borrow().purge_point(most_bytes)
     }
 
+    /// The id of the entry at `index`; `None` if it is not there any more, or not yet.
+    pub fn log_id(&self, index: u64) -> Option<LogId<W>> {
+        self.shared.log.borrow().log_id(index)
+    }
+
     /// How far the entry at `index` got and when; `None` once it is purged.
     pub fn moments(&self, index: u64) -> Option<Moments> {
         let log = self.shared.log.borrow();

@@ -1,0 +1,5 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    (squall_fuzz::Target::find("config").expect("it is one of them").read)(bytes);
+});
