@@ -4,7 +4,7 @@
 //! A target takes any bytes, and panics if something is wrong that they could bring about: a
 //! panic on the way, a node that ends or serves nobody else, a reading that does not mean the same
 //! the second time. What it may allocate for an input is bounded ([`Target::bound`]). Two runners
-//! call them: `cargo fuzz` in the directory above, guided by coverage, and [`run`], seeded and the
+//! call them: `cargo fuzz` in the directory beside this one, guided by coverage, and [`run`], seeded and the
 //! same everywhere, which tests and the program `squall-fuzz` use.
 
 pub mod files;

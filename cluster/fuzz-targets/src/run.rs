@@ -46,7 +46,7 @@ pub fn watch_panics() {
 /// The directory of the corpus of a target.
 pub fn corpus_directory(target: &Target) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../corpus")
+        .join("../fuzz/corpus")
         .join(target.name)
 }
 

@@ -2,17 +2,17 @@
 
 #![allow(dead_code)] // arguments are read, and nothing is done with them
 
-#[path = "../../../src/bin/squall-node/args.rs"]
+#[path = "../../src/bin/squall-node/args.rs"]
 mod args;
-#[path = "../../../src/bin/squall-node/config.rs"]
+#[path = "../../src/bin/squall-node/config.rs"]
 mod config;
-#[path = "../../../src/bin/squall-node/duration.rs"]
+#[path = "../../src/bin/squall-node/duration.rs"]
 mod duration;
-#[path = "../../../src/bin/squall-node/local.rs"]
+#[path = "../../src/bin/squall-node/local.rs"]
 mod local;
-#[path = "../../../src/bin/squall-node/signals.rs"]
+#[path = "../../src/bin/squall-node/signals.rs"]
 mod signals;
-#[path = "../../../src/bin/squall-node/tls.rs"]
+#[path = "../../src/bin/squall-node/tls.rs"]
 mod tls;
 
 /// A file of `--config`. An error is one line or more in words.

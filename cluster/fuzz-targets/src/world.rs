@@ -6,6 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::time::Duration;
 
 use squall_cluster::event::NodeEvent;
@@ -21,8 +22,9 @@ const PIPE_BYTES: usize = 64 * 1024;
 const HEAD_START: Duration = Duration::from_secs(3_600);
 
 thread_local! {
-    static LISTENERS: RefCell<BTreeMap<String, UnboundedSender<DuplexStream>>> =
-        const { RefCell::new(BTreeMap::new()) };
+    // Not dropped with its thread: whoever listens would be woken without an event loop.
+    static LISTENERS: RefCell<ManuallyDrop<BTreeMap<String, UnboundedSender<DuplexStream>>>> =
+        const { RefCell::new(ManuallyDrop::new(BTreeMap::new())) };
     static BEGUN: Cell<Option<tokio::time::Instant>> = const { Cell::new(None) };
     static DRAWN: Cell<u64> = const { Cell::new(0) };
 }
@@ -33,7 +35,7 @@ pub struct FuzzWorld;
 
 /// An event loop for the world, as it was at its beginning.
 pub fn begin() -> Runtime {
-    LISTENERS.with_borrow_mut(BTreeMap::clear);
+    LISTENERS.with_borrow_mut(|all| all.clear());
     BEGUN.set(None);
     DRAWN.set(0);
     let runtime = Builder::new_current_thread()
