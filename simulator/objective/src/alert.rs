@@ -23,6 +23,7 @@ pub const MOST_ALERTS: usize = 32;
 pub struct Alert {
     /// Unique in its scenario.
     pub name: String,
+    /// The figure that is watched.
     pub metric: Metric,
     /// In the small unit of [`Metric::unit`]; the alert is on beyond it, on the side that
     /// [`Metric::bound`] says.
@@ -31,6 +32,7 @@ pub struct Alert {
     pub clear: u64,
     /// It begins when the limit has been broken for so long at a stretch. 0: at once.
     pub for_us: u64,
+    /// How urgent it is to whoever is told.
     pub severity: Severity,
     /// What is done at each begin and each end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -64,9 +66,12 @@ pub fn beyond(bound: Bound) -> &'static str {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
+    /// Good to know; nobody has to act.
     Info,
+    /// To be looked at in working hours.
     #[default]
     Warning,
+    /// To be looked at now.
     Critical,
 }
 
@@ -116,7 +121,9 @@ pub struct AlertSpell {
 /// An alert, and what a run showed of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AlertReport {
+    /// As in the scenario.
     pub name: String,
+    /// As in the scenario.
     pub severity: Severity,
     /// When it is on: `error_rate above 5 %`.
     pub condition: String,
@@ -132,7 +139,9 @@ pub struct AlertReport {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum AlertStatus {
+    /// The limit was broken for as long as the alert asks.
     Begun,
+    /// The figure is back within [`Alert::clear`].
     Ended,
 }
 
@@ -150,9 +159,11 @@ impl AlertStatus {
 /// again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ActionOutcome {
+    /// The alert's name.
     pub alert: String,
     /// Which time that the alert was on, from 1.
     pub spell: u64,
+    /// Whether it told of a begin or an end.
     pub status: AlertStatus,
     /// `command notify-send`, `webhook http://…`.
     pub action: String,

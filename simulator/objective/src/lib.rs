@@ -2,6 +2,8 @@
 //! ([`alert`]), numbers that print alike everywhere ([`fixed`]), and figures of earlier runs to
 //! compare with ([`baseline`]).
 
+#![warn(missing_docs)]
+
 pub mod alert;
 pub mod baseline;
 pub mod fixed;

@@ -17,6 +17,7 @@ pub use squall_history::{Phase, Service};
 /// A limit of a figure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Objective {
+    /// What is limited.
     #[serde(flatten)]
     pub figure: Metric,
     /// In the small unit of [`Metric::unit`]; whether a most or a least is
@@ -36,7 +37,10 @@ pub enum Metric {
     /// Fault takes effect → a surviving node starts an election.
     DetectionMax,
     /// Fault takes effect → a new leader has committed its first entry.
-    Election { quantile: Quantile },
+    Election {
+        /// Over all elections of the run.
+        quantile: Quantile,
+    },
     /// The longest stretch in which one service was down.
     DowntimeMax,
     /// Time in which at least one service was down.
@@ -57,20 +61,33 @@ pub enum Metric {
     Availability,
     /// Of acknowledged operations, by their name in the history.
     Latency {
+        /// Whose operations.
         service: Service,
+        /// As in histories and reports.
         operation: String,
+        /// Of the latencies of acknowledged operations.
         quantile: Quantile,
     },
     /// Acknowledged operations, of one service or of all.
     Throughput {
+        /// `None`: all services together.
         service: Option<Service>,
+        /// The mean, or the least second.
         rate: Rate,
     },
     /// Acknowledged operations of one kind, by their name in the history; the mean of the
     /// same stretch as of throughput.
-    OperationRate { service: Service, operation: String },
+    OperationRate {
+        /// Acknowledged operations of one kind a second.
+        service: Service,
+        /// As in histories and reports.
+        operation: String,
+    },
     /// Operations that failed or were never answered, of those that began in the phase.
-    ErrorRate { phase: Option<Phase> },
+    ErrorRate {
+        /// `None`: the whole run.
+        phase: Option<Phase>,
+    },
     /// The other operations.
     SuccessRate,
     /// Reads that found a value, of those that were answered.
@@ -94,13 +111,19 @@ pub enum Metric {
     Cpu,
 }
 
+/// Which of many values in order. The nearest rank: always a value that was measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Quantile {
+    /// The median.
     P50,
+    /// 90th percentile.
     P90,
+    /// 95th percentile.
     P95,
+    /// 99th percentile.
     P99,
+    /// The largest value.
     Max,
 }
 
@@ -251,10 +274,12 @@ impl Metric {
         }
     }
 
+    /// Decides how its numbers are written, and what its limits are stored in.
     pub fn unit(&self) -> Unit {
         self.info().unit
     }
 
+    /// Whether its limit is a most or a least.
     pub fn bound(&self) -> Bound {
         self.info().bound
     }

@@ -27,11 +27,15 @@ pub struct Comparison {
 /// One figure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Row {
+    /// Its name in the report.
     pub figure: String,
+    /// Of all numbers of the row.
     pub unit: Unit,
+    /// Which side is better.
     pub bound: Bound,
     /// Median and worst of the baseline; `null` for a new figure.
     pub median: Option<Number>,
+    /// `null` for a new figure.
     pub worst: Option<Number>,
     /// `null` if the run has no such figure.
     pub measured: Option<Number>,
@@ -39,9 +43,11 @@ pub struct Row {
     pub change_percent: Option<SignedPercent>,
     /// Beyond this it is a regression.
     pub limit: Option<Number>,
+    /// What the comparison says.
     pub standing: Change,
 }
 
+/// How a figure of a run stands to its baseline.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -51,6 +57,7 @@ pub enum Change {
     Regression,
     /// Better than the median by more than the tolerance.
     Better,
+    /// Within the tolerance of the baseline.
     Same,
     /// Not in the baseline.
     New,
@@ -59,6 +66,7 @@ pub enum Change {
 }
 
 impl Comparison {
+    /// Rows that are worse than the tolerance allows; none means that the run passes.
     pub fn regressions(&self) -> impl Iterator<Item = &Row> {
         let rows = self.rows.iter();
         rows.filter(|row| row.standing == Change::Regression)

@@ -13,10 +13,12 @@ use super::Baseline;
 /// Version of the format that this code writes and reads.
 const FORMAT_VERSION: u32 = 1;
 
+/// A file of baselines, as `squall baseline` keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct File {
     squall_baselines: u32,
+    /// By name, in alphabetical order, so that differences between versions stay small.
     pub baselines: BTreeMap<String, Baseline>,
 }
 
@@ -29,18 +31,39 @@ impl Default for File {
     }
 }
 
+/// Why baselines could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
+    /// The operating system refused.
     #[error("{path}: {source}")]
-    Io { path: String, source: io::Error },
+    Io {
+        /// As it was given.
+        path: String,
+        /// With the reason.
+        source: io::Error,
+    },
+    /// There is no such file.
     #[error("{path}: no file of baselines; `squall baseline save RUN_DIR --file {path}` makes one")]
-    Missing { path: String },
+    Missing {
+        /// As it was given.
+        path: String,
+    },
+    /// The file is no JSON, or not of this format.
     #[error("{path}: {detail}")]
-    Malformed { path: String, detail: String },
+    Malformed {
+        /// As it was given.
+        path: String,
+        /// What the parser did not like, or which version was found.
+        detail: String,
+    },
+    /// The file has baselines, but none of that name.
     #[error("{path}: no baseline {name}; it has {known}")]
     Unknown {
+        /// As it was given.
         path: String,
+        /// As it was asked for.
         name: String,
+        /// Those that the file has, separated by commas, or words for none.
         known: String,
     },
 }
@@ -103,6 +126,7 @@ impl File {
         })
     }
 
+    /// Indented, with a line end: fit for version control.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("plain data") + "\n"
     }

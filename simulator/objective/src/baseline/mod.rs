@@ -29,10 +29,13 @@ use crate::objective::{Bound, Unit};
 /// A figure of one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Figure {
+    /// Decides which tolerance is applied.
     pub kind: Kind,
+    /// Of `value`.
     pub unit: Unit,
     /// Which side is better.
     pub bound: Bound,
+    /// In `unit`, with as many digits as a report prints.
     pub value: Number,
 }
 
@@ -45,11 +48,13 @@ pub type Figures = BTreeMap<String, Figure>;
 pub struct Baseline {
     /// With its variant, if it has any: `NAME-VARIANT`.
     pub scenario: String,
+    /// The name that the manifest of a run gives: `sim`, `docker`.
     pub backend: String,
     /// How many runs.
     pub runs: u64,
     /// Of the program.
     pub version: String,
+    /// By their names in the report, in alphabetical order.
     pub figures: BTreeMap<String, Kept>,
 }
 
@@ -57,8 +62,11 @@ pub struct Baseline {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Kept {
+    /// Decides which tolerance is applied.
     pub kind: Kind,
+    /// Of both numbers.
     pub unit: Unit,
+    /// Which side is better.
     pub bound: Bound,
     /// The middle one of the runs that have the figure; the worse of two.
     pub median: Number,
@@ -72,11 +80,14 @@ pub struct Kept {
 pub struct Reference {
     /// In its file.
     pub name: String,
+    /// How much worse a run may be.
     pub tolerance: Tolerance,
+    /// As it was saved.
     pub baseline: Baseline,
 }
 
 impl Reference {
+    /// Holds a run's figures against the baseline's, row by row.
     pub fn compare(&self, figures: &Figures) -> Comparison {
         compare(&self.name, &self.baseline, &self.tolerance, figures)
     }

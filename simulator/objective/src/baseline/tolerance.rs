@@ -29,10 +29,15 @@ pub enum Kind {
 /// Parts per million of the baseline's worst value, or, of shares, percentage points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tolerance {
+    /// Parts per million, for [`Kind::Latency`].
     pub latency_ppm: u32,
+    /// Parts per million, for [`Kind::Throughput`].
     pub throughput_ppm: u32,
+    /// Parts per million, for [`Kind::Time`].
     pub time_ppm: u32,
+    /// Millionths of the whole, for [`Kind::Share`]: 10,000 is one percentage point.
     pub share_ppm: u32,
+    /// Parts per million, for [`Kind::Stage`].
     pub stage_ppm: u32,
 }
 
@@ -62,6 +67,7 @@ impl Tolerance {
         }
     }
 
+    /// Parts per million; of [`Kind::Share`], millionths of the whole.
     pub fn of(&self, kind: Kind) -> u32 {
         match kind {
             Kind::Latency => self.latency_ppm,
@@ -72,6 +78,7 @@ impl Tolerance {
         }
     }
 
+    /// Parts per million; of [`Kind::Share`], millionths of the whole.
     pub fn set(&mut self, kind: Kind, ppm: u32) {
         *match kind {
             Kind::Latency => &mut self.latency_ppm,
