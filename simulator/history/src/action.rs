@@ -17,7 +17,9 @@ use super::{Name, Outcome, Service};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OperationClass {
+    /// Changes nothing; may be sent again at will.
     Read,
+    /// May change what others see.
     Write,
     /// Prepares or ends what the others need: sessions, limits.
     Control,
@@ -26,9 +28,11 @@ pub enum OperationClass {
 /// A row of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OperationInfo {
+    /// Whose operation it is.
     pub service: Service,
     /// As in histories, objectives and reports.
     pub name: &'static str,
+    /// What it does to the service's state.
     pub class: OperationClass,
     /// Whether clients send it only if a workload's `also` says how often.
     pub by_share: bool,
@@ -38,7 +42,9 @@ pub struct OperationInfo {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ListEnd {
+    /// The head, where `LPUSH` adds.
     Left,
+    /// The tail, where `RPUSH` adds.
     Right,
 }
 
@@ -54,12 +60,16 @@ impl fmt::Display for ListEnd {
 /// An operation of a service that does not ship with Squall.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Call {
+    /// Never one that ships; see [`Service::Own`].
     pub service: Service,
+    /// As in scenarios, histories and reports.
     pub operation: Name,
+    /// Decides whether an operation without an answer may have changed anything.
     pub class: OperationClass,
     /// The object it is about, if it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// Whatever else it was asked with, as the system's client wrote it; null if nothing.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub arguments: Value,
 }
@@ -75,6 +85,7 @@ operations! {
     answered by Outcome::Granted { .. } | Outcome::NotGranted | Outcome::NotHeld,
     says format!("acquire {}{name} for session {session}", if *shared { "shared " } else { "" });
 
+    /// Gives a lock back, if the session still holds it by that token.
     Lock Write "release" of name => Release { name: String, session: u64, token: u64 }
     answered by Outcome::Released | Outcome::NotHeld,
     says format!("release {name} token {token} of session {session}");
@@ -94,14 +105,17 @@ operations! {
     answered by Outcome::Checked { .. },
     says format!("use {name} with token {token}");
 
+    /// Opens a session, which ends `ttl_ms` after it was last heard of.
     Lock Control "open_session" => OpenSession { ttl_ms: u64 }
     answered by Outcome::Session { .. },
     says format!("open a session of {ttl_ms} ms");
 
+    /// Lets a session live for another lifetime.
     Lock Control "keep_alive" => KeepAlive { session: u64 }
     answered by Outcome::Alive | Outcome::NotHeld,
     says format!("keep session {session} alive");
 
+    /// Ends a session, and gives back what it holds.
     Lock Control "close_session" => CloseSession { session: u64 }
     answered by Outcome::Closed | Outcome::NotHeld,
     says format!("close session {session}");
@@ -153,6 +167,8 @@ operations! {
     answered by Outcome::Depth { .. },
     says format!("ask how many messages {queue} holds");
 
+    /// Takes up to `max` messages, which are hidden from others for `visibility_ms`; waits for up to
+    /// `wait_ms` for the first.
     Queue Write "receive" of queue => Receive {
         queue: String,
         max: u32,
@@ -162,10 +178,12 @@ operations! {
     answered by Outcome::Received { .. },
     says format!("receive from {queue}, hidden for {visibility_ms} ms");
 
+    /// Ends a message; `value` is that of the message, for the checks.
     Queue Write "ack" of queue => Ack { queue: String, receipt: u64, value: String }
     answered by Outcome::Settled { .. },
     says format!("ack {value} in {queue} by receipt {receipt}");
 
+    /// Gives a message back, to be delivered again after `delay_ms`.
     Queue Write "nack" of queue => Nack {
         queue: String,
         receipt: u64,
@@ -233,6 +251,7 @@ operations! {
     answered by Outcome::Answered { .. },
     says format!("ask how long {key} will be there");
 
+    /// Sets a key for good; the cache may not evict it.
     Cache Write "set" of key => Set { key: String, value: String, bytes: u64 }
     answered by Outcome::Stored { .. },
     says format!("set {key} to {value}");
@@ -246,10 +265,12 @@ operations! {
     answered by Outcome::Stored { .. } | Outcome::Mismatch,
     says format!("set {key} to {value} if at version {version}");
 
+    /// Deletes a key, whether it is there or not.
     Cache Write "delete" of key => Delete { key: String }
     answered by Outcome::Stored { .. },
     says format!("delete {key}");
 
+    /// Adds to the number that a key holds; an absent key holds 0.
     Cache Write "increment" of key => Increment { key: String, by: i64 }
     answered by Outcome::Counted { .. },
     says format!("add {by} to {key}");
@@ -259,6 +280,7 @@ operations! {
     answered by Outcome::Length { .. },
     says format!("push {value} at the {end} of {list}");
 
+    /// Takes a value from an end of a list, if it has one.
     Cache Write "list_pop" of list => ListPop { list: String, end: ListEnd }
     answered by Outcome::Popped { .. },
     says format!("pop at the {end} of {list}");
@@ -300,6 +322,7 @@ operations! {
     answered by Outcome::Length { .. },
     says format!("remove {value} from {list}");
 
+    /// Asks how many values a list has; 0 if there is none.
     Cache Read "list_length" of list => ListLength { list: String }
     answered by Outcome::Length { .. },
     says format!("ask how many values {list} has");
@@ -341,6 +364,7 @@ impl Action {
         })
     }
 
+    /// Whose operation it is.
     pub fn service(&self) -> Service {
         self.info().service
     }

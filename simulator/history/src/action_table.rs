@@ -18,7 +18,8 @@ macro_rules! operations {
             $(
                 $(#[$doc])*
                 #[serde(rename = $name)]
-                $variant { $( $(#[$attribute])* $field: $type ),* },
+                // The words of a row say what its fields are for.
+                $variant { $( $(#[$attribute])* #[allow(missing_docs)] $field: $type ),* },
             )*
             /// Of a service from outside.
             #[serde(rename = "call")]

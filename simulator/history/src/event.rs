@@ -17,10 +17,12 @@ pub struct Event {
     /// Microseconds since the start of the run (start of warm-up).
     #[serde(rename = "at")]
     pub at_us: u64,
+    /// What happened then.
     #[serde(flatten)]
     pub kind: EventKind,
 }
 
+/// What happened, with all that checks and measures read of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum EventKind {
@@ -37,6 +39,7 @@ pub enum EventKind {
     },
     /// A phase begins.
     Phase {
+        /// It lasts until the next one.
         phase: Phase,
     },
     /// A client sends an operation.
@@ -48,15 +51,19 @@ pub enum EventKind {
         /// When an open-loop schedule wanted it sent; absent in closed loop.
         #[serde(default, skip_serializing_if = "Option::is_none", rename = "intended")]
         intended_us: Option<u64>,
+        /// What it asks.
         action: Action,
     },
     /// The client learns the outcome.
     Return {
+        /// As in its [`EventKind::Invoke`].
         op: u64,
+        /// [`Outcome::Unknown`] if the answer was never heard.
         outcome: Outcome,
     },
     /// The client sends operation `op` once more, under the same session and sequence.
     Retry {
+        /// As in its [`EventKind::Invoke`].
         op: u64,
         /// Whether the client threw away the answer to the attempt before, on purpose.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -66,33 +73,41 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         before: Option<Outcome>,
     },
+    /// A fault begins, ends, or could not be done.
     Fault(FaultEvent),
     /// The faults in force leave no majority of the voters unharmed, or leave one again: what a
     /// cluster does not answer in between, no cluster could.
     Majority {
+        /// Whether an unharmed majority is left from now on.
         is_left: bool,
         /// The nodes that faults keep away or impair.
         impaired: Vec<String>,
     },
     /// A node reports about itself.
     Node {
+        /// As in the list of nodes: `node-1`.
         node: String,
+        /// What it says.
         #[serde(flatten)]
         event: NodeEvent,
     },
     /// A client with a cache of its own hears from its stream of invalidations.
     Stream {
+        /// As in its operations: `cache-2`.
         client: String,
+        /// What it hears.
         #[serde(flatten)]
         event: StreamEvent,
     },
     /// How much is asked of the cluster changes.
     Load {
+        /// How it changes.
         #[serde(flatten)]
         event: LoadEvent,
     },
     /// The harness could not do something, or see it through.
     Harness {
+        /// What it could not do.
         #[serde(flatten)]
         event: HarnessEvent,
     },
@@ -104,6 +119,7 @@ pub enum EventKind {
     /// The harness notes something that a reader of the history should know. No check reads
     /// it.
     Note {
+        /// In plain words.
         text: String,
     },
 }
@@ -157,17 +173,29 @@ pub enum HarnessEvent {
     ClientsDone,
     /// The audit could not look at everything.
     Audit {
+        /// What was left out, in plain words.
         why: String,
         /// All was answered, and there was more than the time was enough for.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         in_progress: bool,
     },
     /// With all quiet, replicas did not reach the same index.
-    Level { state: String },
+    Level {
+        /// How far each replica was, in words.
+        state: String,
+    },
     /// A change of the membership, or the replacement of a node that lost its data.
-    Membership { why: String },
+    Membership {
+        /// The error or refusal, in words.
+        why: String,
+    },
     /// A fault that was in force could not be undone.
-    Undo { fault: usize, why: String },
+    Undo {
+        /// Number of the fault in the plan, from 0.
+        fault: usize,
+        /// The error or refusal, in words.
+        why: String,
+    },
 }
 
 /// The steps of a load. Levels are users, or operations an hour, as `unit` says.
@@ -177,22 +205,34 @@ pub enum LoadEvent {
     /// A step begins; steps are numbered from 0. The load goes from one level to the other
     /// in a straight line, and then stays.
     Step {
+        /// Number of the step, from 0.
         step: usize,
+        /// What `from` and `to` count.
         unit: LoadUnit,
+        /// Level at the step's begin, in `unit`.
         from: u64,
+        /// Level at the end of the ramp, in `unit`.
         to: u64,
+        /// How long the way from one level to the other takes; 0: a jump.
         ramp_us: u64,
     },
     /// The chaos phase ended before all operations that were asked for.
     Unfinished,
     /// A limit of a stress test is not kept or broken, because nobody here can tell.
-    Unknown { limit: StressLimit },
+    Unknown {
+        /// Which one.
+        limit: StressLimit,
+    },
     /// A step broke a limit of a stress test. Times in microseconds, shares in millionths,
     /// memory in bytes.
     Broke {
+        /// Number of the step that broke it, from 0.
         step: usize,
+        /// The first that it broke.
         limit: StressLimit,
+        /// What the step showed.
         measured: u64,
+        /// What the limit allowed, in the unit of `measured`.
         allowed: u64,
     },
     /// The load is back at the first level, and was judged again by the same limits.
@@ -203,10 +243,13 @@ pub enum LoadEvent {
     },
 }
 
+/// What a level of load counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LoadUnit {
+    /// Clients at work at the same time, each with one operation outstanding (closed loop).
     Users,
+    /// Operations an hour, started by schedule (open loop).
     PerHour,
 }
 
@@ -216,6 +259,7 @@ pub enum LoadUnit {
 pub enum StressLimit {
     /// Operations that failed or were never answered, of those that ended.
     ErrorRate,
+    /// 99th percentile of latencies.
     P99,
     /// Operations that should have started and did not finish in their step.
     Unserved,
@@ -231,36 +275,50 @@ pub enum StressLimit {
 pub enum StreamEvent {
     /// It is open, and was asked for what changed after `from`; 0: from now on.
     Opened {
+        /// Log index of the last change that the client knows.
         from: u64,
     },
     /// The entry changed these keys.
     Invalidated {
+        /// Log index of the change.
         index: u64,
+        /// Those that it may have changed.
         keys: Vec<String>,
     },
     /// Every key may have changed up to the entry.
     Flushed {
+        /// Log index; changes up to it are covered.
         index: u64,
     },
     /// Everything up to the entry has been said.
     UpTo {
+        /// Log index; later changes are still to be said.
         index: u64,
     },
+    /// The stream broke or was closed: until another is open, the client's cache is blind.
     Ended {
+        /// What ended it, in words.
         why: String,
     },
 }
 
+/// A part of a run. Phases come in this order, each at most once.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
+    /// Clients work and nothing is broken, so that caches fill and a leader is found.
     Warmup,
+    /// The plan's faults happen, under load.
     Chaos,
+    /// Faults that are still in force are undone.
     Heal,
+    /// Replicas catch up with each other, until all have the same index.
     Converge,
+    /// Clients work on the healed cluster, to show that it serves again.
     Serve,
+    /// What is left is read, so that losses can be told from delays.
     Audit,
     /// The run is over; the last event.
     End,
@@ -285,6 +343,7 @@ impl Phase {
 /// link, a rolling restart, a crash loop) is installed and healed once for each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FaultEvent {
+    /// Its number in the plan, from 0.
     pub fault: usize,
     /// Written by its name; a name that is unknown makes a history unreadable.
     pub kind: FaultKind,
@@ -297,10 +356,12 @@ pub struct FaultEvent {
     /// leaves their rate alone, and in histories of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift_ppm: Option<i32>,
+    /// What became of it.
     #[serde(flatten)]
     pub status: FaultStatus,
 }
 
+/// How a fault, or one turn of it, stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum FaultStatus {
@@ -309,7 +370,13 @@ pub enum FaultStatus {
     /// Over, and seen to be.
     Healed,
     /// Not done, with the reason (a target that did not exist at that moment).
-    Skipped { why: String },
+    Skipped {
+        /// The reason, in words.
+        why: String,
+    },
     /// Tried, but its effect could not be seen.
-    Uncertain { why: String },
+    Uncertain {
+        /// What was tried and what could not be seen, in words.
+        why: String,
+    },
 }

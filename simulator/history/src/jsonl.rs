@@ -32,6 +32,7 @@ pub struct Header {
     pub squall_history: u32,
     /// Name of the scenario.
     pub scenario: String,
+    /// Together with the scenario it repeats a simulated run to the byte.
     pub seed: u64,
     /// Names of the nodes at the start of the run.
     pub nodes: Vec<String>,
@@ -52,35 +53,73 @@ impl Header {
 /// Why a history could not be written or read. Lines count from 1, the header is line 1.
 #[derive(Debug, Error)]
 pub enum HistoryError {
+    /// The output did not take it: disk full, pipe closed.
     #[error("cannot write the history: {0}")]
     Write(#[source] io::Error),
+    /// The input failed, or is no UTF-8.
     #[error("line {line}: cannot read: {source}")]
-    Read { line: u64, source: io::Error },
+    Read {
+        /// Of the file, from 1.
+        line: u64,
+        /// As the operating system has it.
+        source: io::Error,
+    },
+    /// No line at all.
     #[error("the history is empty: line 1 must be a header like {{\"squall_history\":1,...}}")]
     Empty,
+    /// The first line is JSON of another kind, or none.
     #[error("line 1: not a history header: {0}")]
     Header(#[source] serde_json::Error),
+    /// Written by another version of Squall.
     #[error("line 1: history format {found}, but this program reads format {FORMAT_VERSION}")]
-    Version { found: u32 },
+    Version {
+        /// The version that the header claims; this one reads [`FORMAT_VERSION`].
+        found: u32,
+    },
+    /// A line with nothing in it.
     #[error("line {line}: blank, but every line must be an event")]
-    Blank { line: u64 },
+    Blank {
+        /// Of the file, from 1.
+        line: u64,
+    },
+    /// A line that is no JSON, or an event that this version does not know.
     #[error("line {line}: not an event: {source}")]
     Event {
+        /// Of the file, from 1.
         line: u64,
+        /// What the parser did not like.
         source: serde_json::Error,
     },
+    /// A line that has fields which would be lost if it were written again.
     #[error("line {line}: says more than an event of this format can: {surplus}")]
-    Surplus { line: u64, surplus: String },
+    Surplus {
+        /// Of the file, from 1.
+        line: u64,
+        /// The first such field.
+        surplus: String,
+    },
+    /// Time runs backwards.
     #[error("line {line}: at {at_us} us is before the previous event's {previous_us} us")]
     Backwards {
+        /// Of the file, from 1.
         line: u64,
+        /// When this line's event happened, µs since the start of the run.
         at_us: u64,
+        /// When the line before it happened, µs since the start of the run.
         previous_us: u64,
     },
+    /// A line beyond [`MAX_LINE_BYTES`]; it is not read to its end.
     #[error("line {line}: longer than {MAX_LINE_BYTES} bytes")]
-    TooLong { line: u64 },
+    TooLong {
+        /// Of the file, from 1.
+        line: u64,
+    },
+    /// The last line is cut off, as by a crash of whoever wrote it.
     #[error("line {line}: truncated: the file ends without a line end")]
-    Truncated { line: u64 },
+    Truncated {
+        /// Of the file, from 1.
+        line: u64,
+    },
 }
 
 impl History {

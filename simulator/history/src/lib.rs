@@ -9,6 +9,8 @@
 //! Sources: Jepsen's operation histories (invoke / ok / fail / info) and Herlihy & Wing,
 //! "Linearizability" (1990).
 
+#![warn(missing_docs)]
+
 mod action;
 mod action_table;
 mod backend_info;

@@ -20,7 +20,9 @@ pub struct ListGroup<'a> {
 /// What an operation takes a value from, if it does.
 #[derive(Debug, Clone, Copy)]
 pub struct Taking<'a> {
+    /// The list's key.
     pub list: &'a str,
+    /// Which of its values it takes.
     pub end: ListEnd,
     /// Where it puts the value, if it keeps it.
     pub to: Option<(&'a str, ListEnd)>,

@@ -24,10 +24,15 @@ pub fn dead_lettered_from(queue: &str) -> Option<&str> {
 /// An invocation paired with its return.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Operation<'a> {
+    /// Unique in its history, in order of the invocations.
     pub op: u64,
+    /// At most one operation of a client is outstanding.
     pub client: &'a str,
+    /// What it asked.
     pub action: &'a Action,
+    /// When an open-loop schedule wanted it sent; `None` in closed loop.
     pub intended_us: Option<u64>,
+    /// When it was sent, µs since the start of the run.
     pub invoked_us: u64,
     /// `None` while outstanding at the end of the history.
     pub returned_us: Option<u64>,
@@ -35,6 +40,7 @@ pub struct Operation<'a> {
     pub outcome: Option<&'a Outcome>,
     /// Positions of the two events in the history; real-time order at equal timestamps.
     pub invoke_pos: usize,
+    /// `None` while outstanding.
     pub return_pos: Option<usize>,
 }
 

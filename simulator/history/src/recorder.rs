@@ -40,6 +40,7 @@ thread_local! {
 pub struct Observed(Observer);
 
 impl Observed {
+    /// For as long as the value lives; observers that were there before go on to be told.
     pub fn by(observer: Observer) -> Self {
         OBSERVERS.with_borrow_mut(|observers| observers.push(observer.clone()));
         Self(observer)
@@ -74,6 +75,7 @@ impl Recorder {
         }
     }
 
+    /// Microseconds since the start of the run, of the clock of record.
     pub fn now_us(&self) -> u64 {
         (self.now_us)()
     }
@@ -83,6 +85,7 @@ impl Recorder {
         *self.watcher.borrow_mut() = watcher;
     }
 
+    /// Records what happens at this moment.
     pub fn record(&self, kind: EventKind) {
         self.record_at(self.now_us(), kind);
     }
@@ -127,6 +130,7 @@ impl Recorder {
         self.record(EventKind::Harness { event });
     }
 
+    /// For readers only; no check sees it.
     pub fn note(&self, text: impl Into<String>) {
         self.record(EventKind::Note { text: text.into() });
     }

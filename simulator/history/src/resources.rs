@@ -8,14 +8,19 @@
 pub struct ResourceSample {
     /// Microseconds of the run.
     pub at_us: u64,
+    /// As in the list of nodes: `node-1`.
     pub node: String,
     /// Processor time, all threads.
     pub cpu_us: Option<u64>,
     /// In use at this moment, the page cache of its files included.
     pub memory_bytes: Option<u64>,
+    /// From the block device, since the node's start.
     pub disk_read_bytes: Option<u64>,
+    /// To the block device, since the node's start.
     pub disk_written_bytes: Option<u64>,
+    /// Since the start of the run, over the network.
     pub net_received_bytes: Option<u64>,
+    /// Since the start of the run, over the network.
     pub net_sent_bytes: Option<u64>,
 }
 

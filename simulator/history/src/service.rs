@@ -13,8 +13,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// came from outside by their names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Service {
+    /// Distributed locks with sessions and fencing tokens.
     Lock,
+    /// Message queues with receipts and redelivery.
     Queue,
+    /// Keys with values, lifetimes and lists.
     Cache,
     /// Of somebody else; never one of the names above.
     Own(Name),
@@ -106,6 +109,7 @@ impl Name {
         Ok(Name(name))
     }
 
+    /// Borrowed from a table that lives as long as the process.
     pub fn text(self) -> &'static str {
         self.0
     }

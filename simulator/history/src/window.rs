@@ -11,6 +11,7 @@ use super::{Action, Event, EventKind, Outcome, start_us};
 /// Operations that were meant to start within a stretch of time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Window {
+    /// Answered with anything but a failure.
     pub acknowledged: u64,
     /// Failed or of unknown outcome.
     pub errors: u64,
@@ -76,6 +77,7 @@ impl Window {
         self.latencies_us.sort_unstable();
     }
 
+    /// All of them, whatever became of them.
     pub fn operations(&self) -> u64 {
         self.acknowledged + self.errors + self.pending
     }
@@ -106,6 +108,7 @@ impl Window {
         sum.checked_div(self.latencies_us.len() as u64)
     }
 
+    /// The longest latency or, of pending operations, wait; `None` if there was no operation.
     pub fn max_us(&self) -> Option<u64> {
         self.latencies_us.last().copied()
     }
