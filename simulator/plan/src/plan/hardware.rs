@@ -62,18 +62,26 @@ impl std::fmt::Display for Quantiles {
 pub struct ProcessorPlan {
     /// Shared by all nodes and clients; `None`: each has its own.
     pub cores: Option<usize>,
+    /// Of every node; `None`: processing takes no time.
     pub node: Option<Costs>,
+    /// Of every client; `None`: processing takes no time.
     pub client: Option<Costs>,
 }
 
 /// Processor time that a process needs, nanoseconds; see [`hardware::Costs`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Costs {
+    /// To go on after it had nothing to do.
     pub wakeup_ns: u64,
+    /// To run a task until it waits.
     pub task_ns: u64,
+    /// To read from a connection.
     pub receive_ns: u64,
+    /// To write to a connection.
     pub send_ns: u64,
+    /// To have the disk sync, beside waiting for it.
     pub sync_ns: u64,
+    /// To make something of 1,024 bytes that were read from a connection, or are to be stored.
     #[serde(default)]
     pub kib_ns: u64,
 }

@@ -9,10 +9,15 @@ use squall_fault::text::{duration_text, share_text};
 /// and what workers do beside them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListMix {
+    /// Values that are added.
     pub push_ppm: u32,
+    /// Values that are taken for good.
     pub pop_ppm: u32,
+    /// Values that are taken from one list and added to another.
     pub move_ppm: u32,
+    /// Looks at how many values a list has.
     pub length_ppm: u32,
+    /// Looks at whole lists.
     pub range_ppm: u32,
     /// Clients that take values, and wait for them.
     pub workers: u64,
@@ -28,6 +33,7 @@ pub struct ListMix {
     pub numbered: bool,
     /// How long a worker is at work on a value.
     pub work_min_us: u64,
+    /// The longest time; 0 for no work.
     pub work_max_us: u64,
 }
 

@@ -12,6 +12,7 @@ pub use squall_history::LoadUnit;
 /// The load of a run, instead of what the workloads say themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoadPlan {
+    /// What all levels count.
     pub unit: LoadUnit,
     /// At least one. One after the other from the start of the chaos phase on; the warm-up is
     /// at the level of the first, and what follows the last at that of the last.
@@ -21,11 +22,14 @@ pub struct LoadPlan {
     pub stress: Option<StressPlan>,
 }
 
+/// From the level before to a level, and a while there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoadStepPlan {
+    /// Users, or operations an hour.
     pub level: u64,
     /// From the level before, in a straight line.
     pub ramp_us: u64,
+    /// After the ramp.
     pub hold_us: u64,
     /// Pause of users in this step; `None`: that of their workload.
     pub think_us: Option<(u64, u64)>,
@@ -35,10 +39,12 @@ pub struct LoadStepPlan {
     pub weights: Vec<u64>,
 }
 
+/// What ends the climb of a stress test, and how a step is judged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StressPlan {
     /// Most operations that may fail.
     pub error_ppm: Option<u32>,
+    /// Of all operations, from their intended start.
     pub p99_us: Option<u64>,
     /// Most operations that may be left waiting.
     pub unserved_ppm: Option<u32>,
@@ -73,6 +79,7 @@ impl LoadPlan {
         }
     }
 
+    /// Where the ramp of a step begins; the first step's own level, as it has no ramp.
     pub fn level_before(&self, step: usize) -> u64 {
         self.steps[step.saturating_sub(1)].level
     }

@@ -13,8 +13,11 @@ use squall_fault::text::{duration_text, share_text};
 /// Operations of which the client loses the answer, and which it sends again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retries {
+    /// Share of the operations, parts per million.
     pub ppm: u32,
+    /// Shortest time until the operation is sent again.
     pub after_min_us: u64,
+    /// Longest time until the operation is sent again.
     pub after_max_us: u64,
     /// Time to live of the sessions under which operations are done exactly once; `None` if
     /// they outlive any run.
@@ -22,8 +25,10 @@ pub struct Retries {
     pub session_ttl_ms: Option<u64>,
 }
 
+/// What is done with locks beside plain acquires and releases. Shares are parts per million.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockMix {
+    /// Of acquires and releases.
     pub retries: Retries,
     /// Interval of keep-alives.
     pub renew_ms: u64,
@@ -39,18 +44,24 @@ pub struct LockMix {
     /// Whether acquires carry a sequence of their session.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub numbered: bool,
+    /// Which locks are used how often.
     #[serde(default)]
     pub access: Access,
 }
 
+/// What is done with queues beside plain publishes, receives and acks. Shares are parts per
+/// million.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueMix {
+    /// Of publishes.
     pub retries: Retries,
     /// How publishes without an answer are sent again.
     pub exactly_once: Option<ExactlyOnce>,
     /// Messages of one publish, at most.
     pub batch: u64,
+    /// Publishes with a delay.
     pub delayed_ppm: u32,
+    /// That delay.
     pub delay_ms: u64,
     /// Priorities in use, from 0.
     pub priorities: u64,
@@ -58,7 +69,9 @@ pub struct QueueMix {
     pub groups: u64,
     /// Messages that a receive asks for.
     pub prefetch: u64,
+    /// Shortest time that a consumer works on a message.
     pub work_min_us: u64,
+    /// Longest time; 0 for no work.
     pub work_max_us: u64,
     /// Deliveries that are given back at once.
     pub nack_ppm: u32,
@@ -70,6 +83,7 @@ pub struct QueueMix {
     pub max_deliveries: u64,
 }
 
+/// What makes the cluster know a publish that it has had already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExactlyOnce {
@@ -79,9 +93,12 @@ pub enum ExactlyOnce {
     Dedup,
 }
 
+/// What is done with the cache beside plain reads and writes. Shares are parts per million.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CacheMix {
+    /// Of increments and of writes to lists.
     pub retries: Retries,
+    /// How reads are served.
     pub mode: ReadMode,
     /// Of the writes, those that are conditional.
     pub cas_ppm: u32,
@@ -89,6 +106,7 @@ pub struct CacheMix {
     pub increments_ppm: u32,
     /// Of all operations, those on keys with a lifetime.
     pub expiring_ppm: u32,
+    /// That lifetime.
     pub ttl_ms: u64,
     /// Keys of one read, at most.
     #[serde(default = "one", skip_serializing_if = "is_one")]
@@ -100,6 +118,7 @@ pub struct CacheMix {
     /// Clients that read only, and keep what they read in caches of their own.
     #[serde(default)]
     pub near: u64,
+    /// Which keys are used how often.
     #[serde(default)]
     pub access: Access,
     /// Keys that are set once as soon as the run begins.
@@ -127,23 +146,33 @@ pub struct CacheMix {
 /// only those that are there are selected, updated and deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Records {
+    /// New records.
     pub insert_ppm: u32,
+    /// Reads of records that are there.
     pub select_ppm: u32,
+    /// New values of records that are there.
     pub update_ppm: u32,
+    /// Removals of records that are there.
     pub delete_ppm: u32,
     /// The first operations of the chaos phase insert so many.
     pub inserts: u64,
 }
 
+/// Who answers a read, and how old the answer may be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReadMode {
+    /// As if there were one copy: the leader makes sure that it still leads.
     #[default]
     Linearizable,
+    /// By the leader, on the strength of its lease.
     Lease,
+    /// By any node that is not too far behind.
     Stale {
+        /// Greatest age of what is read.
         bound_ms: u64,
     },
+    /// By any node, as it stands, however old.
     Local,
 }
 

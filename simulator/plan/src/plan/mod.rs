@@ -42,22 +42,32 @@ use squall_objective::alert::Alert;
 use squall_objective::baseline::Tolerance;
 use squall_objective::objective::Objective;
 
+/// All that a run does, with every choice made: it can be printed, stored, shrunk and played
+/// again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
+    /// With its variant, if it has any: `NAME-VARIANT`.
     pub scenario: String,
+    /// What the scenario says it is for; may be empty.
     pub summary: String,
+    /// The one that everything was drawn from; a simulation draws its world from it, too.
     pub seed: u64,
+    /// Sizes and time limits of the nodes.
     pub cluster: ClusterPlan,
+    /// Links as they are before any fault.
     pub network: NetworkPlan,
+    /// Disks as they are before any fault.
     pub disk: DiskPlan,
     /// `None`: processing takes no time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub processors: Option<ProcessorPlan>,
     /// One a node, `node-1` first.
     pub clocks: Vec<ClockPlan>,
+    /// How long each part of the run lasts.
     pub phases: PhasePlan,
     /// `None`: no probe runs.
     pub probe: Option<ProbePlan>,
+    /// In the order of the scenario; only those that run.
     pub workloads: Vec<WorkloadPlan>,
     /// `None`: every workload paces itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,6 +91,7 @@ pub struct Plan {
     /// Properties or checks that the run must have judged to count.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub must_judge: Vec<String>,
+    /// Figures of earlier runs that this one is held against.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<BaselinePlan>,
     /// What `[[swarm]]` drew from the seed, as overrides of the scenario.
@@ -88,6 +99,7 @@ pub struct Plan {
     pub drawn: Vec<(String, String)>,
 }
 
+/// Sizes and time limits of the nodes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClusterPlan {
     /// 1 to 64.
@@ -95,9 +107,11 @@ pub struct ClusterPlan {
     /// Machines beyond `nodes` that run and wait to be added.
     #[serde(default)]
     pub spares: usize,
+    /// The leader's interval.
     pub heartbeat_ms: u64,
     /// Below `election_max_ms`, and at least two heartbeats.
     pub election_min_ms: u64,
+    /// A follower that hears no leader for a time between the two stands for election.
     pub election_max_ms: u64,
     /// Log entries between snapshots.
     pub snapshot_every: u64,
@@ -108,7 +122,9 @@ pub struct ClusterPlan {
 /// Every link between two nodes, one way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NetworkPlan {
+    /// One way.
     pub latency_min_us: u64,
+    /// One way; at least `latency_min_us`.
     pub latency_max_us: u64,
     /// Added at random to single packets, up to this much.
     pub jitter_us: u64,
@@ -124,15 +140,19 @@ pub struct NetworkPlan {
     pub measured_latency: Option<Quantiles>,
 }
 
+/// Every disk, before any fault.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DiskPlan {
+    /// Shortest time that a sync takes.
     pub sync_min_us: u64,
+    /// Longest time that a sync takes.
     pub sync_max_us: u64,
     /// In the place of both, where hardware was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured_sync: Option<Quantiles>,
 }
 
+/// How a node's clock differs from true time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClockPlan {
     /// How far the clock is ahead at the start; negative is behind.
@@ -151,29 +171,39 @@ impl ClockPlan {
 /// Lengths; of `converge_us` and `audit_us`, deadlines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PhasePlan {
+    /// Clients work, nothing is broken.
     pub warmup_us: u64,
+    /// Faults happen, at times from its start.
     pub chaos_us: u64,
+    /// By then all replicas must have the same index.
     pub converge_us: u64,
+    /// Clients work on the healed cluster.
     pub serve_us: u64,
+    /// By then what is left must have been read.
     pub audit_us: u64,
 }
 
+/// One more client for each service, so that gaps in service have sharp edges.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProbePlan {
     /// Interval around faults.
     pub dense_us: u64,
     /// Interval otherwise.
     pub idle_us: u64,
+    /// Of one probe.
     pub timeout_us: u64,
 }
 
+/// Clients of one service, which do the same.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WorkloadPlan {
     /// Unique: the service, and a number from the second of its kind on (`queue-2`).
     pub name: String,
     /// Seed of everything the workload draws.
     pub seed: u64,
+    /// The service, and what is done with it.
     pub kind: WorkloadKind,
+    /// When operations start.
     pub pacing: Pacing,
     /// Of one operation.
     pub timeout_us: u64,
@@ -188,64 +218,93 @@ pub struct WorkloadPlan {
     pub also: BTreeMap<String, u32>,
 }
 
+/// When clients start their operations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "loop", rename_all = "snake_case")]
 pub enum Pacing {
     /// Each client pauses after each operation.
     Closed {
+        /// Shortest pause.
         think_min_us: u64,
+        /// Longest pause.
         think_max_us: u64,
     },
     /// The whole workload starts an operation every `interval_us`, over its clients in
     /// turn. Of a queue: the producers; consumers are a closed loop without a pause.
-    Open { interval_us: u64 },
+    Open {
+        /// Of the whole workload, at least 1.
+        interval_us: u64,
+    },
     /// Clients are users of the plan's load, and pause after each operation.
     Users {
+        /// Shortest pause, where the step of the load names none.
         think_min_us: u64,
+        /// Longest pause, where the step of the load names none.
         think_max_us: u64,
     },
     /// The plan's load says when operations start; whichever client is free starts the next.
     Arrivals,
 }
 
+/// The service that clients use, and how.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "service", rename_all = "snake_case")]
 pub enum WorkloadKind {
+    /// Clients take locks, hold them, and use a fenced resource meanwhile.
     Lock {
+        /// Those that take locks; watchers are beside them.
         clients: u64,
         /// Names in use.
         locks: u64,
         /// Share of shared acquisitions, parts per million.
         shared_ppm: u32,
+        /// Time to live of a session.
         ttl_ms: u64,
+        /// How long an acquire waits in line, at most.
         wait_ms: u64,
+        /// How long a lock is held.
         hold_us: u64,
+        /// Whatever else is done.
         mix: LockMix,
     },
+    /// Producers publish, consumers receive and ack.
     Queue {
+        /// Clients that publish.
         producers: u64,
+        /// Clients that receive.
         consumers: u64,
+        /// How long a delivery is hidden from other consumers.
         visibility_ms: u64,
         /// Names in use.
         queues: u64,
+        /// Whatever else is done.
         mix: QueueMix,
     },
+    /// Clients read and write keys, records or lists.
     Cache {
+        /// Those that read and write; near ones and workers are beside them.
         clients: u64,
+        /// How many there are; of lists, how many lists.
         keys: u64,
         /// Parts per million.
         reads_ppm: u32,
+        /// Whatever else is done.
         mix: CacheMix,
     },
+    /// Clients of a service from outside.
     Own(OwnWorkload),
 }
 
 /// Clients of a service that does not ship with Squall, and their parameters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OwnWorkload {
+    /// Never one that ships.
     pub name: Service,
+    /// How many there are.
     pub clients: u64,
+    /// Objects that they use.
     pub keys: u64,
+    /// Which objects are used how often.
     #[serde(default)]
     pub access: Access,
     /// For the service to understand.
@@ -267,6 +326,7 @@ impl OwnWorkload {
 }
 
 impl WorkloadKind {
+    /// Whose operations the clients send.
     pub fn service(&self) -> Service {
         match self {
             WorkloadKind::Lock { .. } => Service::Lock,
@@ -307,10 +367,13 @@ impl WorkloadKind {
 /// One firing of a fault; a repeated fault is several of these.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlannedFault {
+    /// Its place in the plan, from 0; as in histories.
     pub id: usize,
+    /// When it begins, from the start of the run.
     pub at_us: u64,
     /// When it heals; equal to `at_us` for a fault that is over at once.
     pub until_us: u64,
+    /// What is done to whom; roles are made nodes when it fires.
     pub action: Action<Target>,
     /// It waits from `at_us` on for such a moment, and lasts as long from then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -377,7 +440,9 @@ impl Budget {
 pub struct BaselinePlan {
     /// From the directory of the scenario file.
     pub file: String,
+    /// In its file.
     pub name: String,
+    /// How much worse this run may be.
     pub tolerance: Tolerance,
 }
 

@@ -10,8 +10,10 @@ use crate::scenario::unit::Duration;
 use squall_fault::node_name;
 use squall_fault::text::duration_text;
 
+/// Where nodes are, and how far from each other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegionPlan {
+    /// In the order of the scenario; others refer to their places here.
     pub names: Vec<String>,
     /// The region of each node, `node-1` first.
     pub of_node: Vec<usize>,
@@ -21,11 +23,14 @@ pub struct RegionPlan {
     pub links: Vec<RegionLink>,
 }
 
+/// How long a packet takes between two regions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegionLink {
+    /// Places in [`RegionPlan::names`].
     pub between: (usize, usize),
     /// One way.
     pub latency_min_us: u64,
+    /// At least `latency_min_us`.
     pub latency_max_us: u64,
 }
 

@@ -17,10 +17,13 @@ use squall_fault::text::{duration_text, share_text};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Payload {
+    /// All of this size.
     Fixed(u64),
     /// Any between, both included.
     Uniform {
+        /// At least 0.
         min: u64,
+        /// At least `min`.
         max: u64,
     },
     /// Bytes and parts per million, which add up to one million.
@@ -75,11 +78,13 @@ impl Payload {
 /// Which keys are used how often.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Access {
+    /// How uneven the use is.
     pub popularity: Popularity,
     /// Every so often the popular keys are others. `None`: never.
     pub shift_us: Option<u64>,
 }
 
+/// How the uses of keys are spread over the keys.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Popularity {
@@ -87,9 +92,17 @@ pub enum Popularity {
     #[default]
     Uniform,
     /// The k-th key in proportion to 1 / k^exponent; the exponent in millionths.
-    Zipf { exponent_ppm: u32 },
+    Zipf {
+        /// 1,000,000 is the classic 1 / k.
+        exponent_ppm: u32,
+    },
     /// A share of the keys gets a share of the operations; each the same within.
-    HotSet { keys_ppm: u32, share_ppm: u32 },
+    HotSet {
+        /// Share of the keys that are hot.
+        keys_ppm: u32,
+        /// Share of the operations that they get.
+        share_ppm: u32,
+    },
 }
 
 impl Access {

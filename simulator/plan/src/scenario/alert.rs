@@ -49,7 +49,9 @@ pub struct AlertTable {
 /// A limit as it is written: a number, or a text with a unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Quantity {
+    /// As it is, for figures that are counts.
     Number(u64),
+    /// With its unit: `"250ms"`, `"5%"`.
     Text(String),
 }
 

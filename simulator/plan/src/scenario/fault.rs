@@ -15,6 +15,7 @@ use super::bounds::{Checked, Place, problem};
 use super::source::Problem;
 use super::unit::Duration;
 
+/// `[[fault]]`: one fault that is written down, not drawn.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
@@ -23,6 +24,7 @@ pub struct Fault {
     /// It heals by itself after this long; without it, at the end of the chaos phase.
     #[serde(rename = "for")]
     pub lasts: Option<Spanned<Duration>>,
+    /// Absent: it happens once.
     pub repeat: Option<Spanned<Repeat>>,
     /// Its place is that of the value under the action's key.
     pub action: Spanned<Action<Spanned<Target>>>,
@@ -41,7 +43,9 @@ pub struct Fault {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Repeat {
+    /// From start to start; longer than the fault lasts.
     pub every: Spanned<Duration>,
+    /// The first one included.
     pub times: Spanned<u64>,
 }
 

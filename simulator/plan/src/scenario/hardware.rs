@@ -21,7 +21,9 @@ const MOST_CORES: u64 = 1_024;
 pub struct Hardware {
     /// Cores that all nodes and the clients share. Absent: each has its own machine.
     pub cores: Option<Spanned<u64>>,
+    /// Absent: disks are as `[disk]` has them.
     pub disk: Option<HardwareDisk>,
+    /// Absent: links are as `[network]` has them.
     pub network: Option<HardwareNetwork>,
     /// Of every node. Absent: processing takes no time.
     pub node: Option<Costs>,
@@ -68,12 +70,19 @@ pub struct Costs {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quantiles {
+    /// The shortest.
     pub min: FineDuration,
+    /// 10th percentile; absent: between its neighbours that are written.
     pub p10: Option<FineDuration>,
+    /// The median.
     pub p50: Option<FineDuration>,
+    /// 90th percentile.
     pub p90: Option<FineDuration>,
+    /// 99th percentile.
     pub p99: Option<FineDuration>,
+    /// 99.9th percentile.
     pub p999: Option<FineDuration>,
+    /// The longest.
     pub max: FineDuration,
 }
 

@@ -45,6 +45,7 @@ pub struct LoadStep {
 pub struct Stress {
     /// Levels of the steps. Either this or `rate`.
     pub users: Option<Spanned<Levels<u64>>>,
+    /// As `users`, for operations that start.
     pub rate: Option<Spanned<Levels<Rate>>>,
     /// Length of a step. Default 10 s.
     pub hold: Option<Spanned<Duration>>,
@@ -53,6 +54,7 @@ pub struct Stress {
     /// How long the load is back at `from` after something broke; its second half is judged.
     /// Default 20 s.
     pub recover: Option<Spanned<Duration>>,
+    /// What ends the climb.
     pub limits: Spanned<Limits>,
 }
 
@@ -60,8 +62,11 @@ pub struct Stress {
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Levels<T> {
+    /// Level of the first step, and of the recovery.
     pub from: T,
+    /// Difference between two steps.
     pub by: T,
+    /// Level of the last step at most.
     pub to: T,
 }
 
@@ -98,7 +103,9 @@ impl Limits {
 /// `100`, or `{ min = 50, max = 200 }`: drawn anew each time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
+    /// At least 1.
     pub min: u64,
+    /// At least `min`.
     pub max: u64,
 }
 
@@ -151,12 +158,14 @@ impl LoadStep {
         named.iter().map(weight)
     }
 
+    /// As written, or none: the load jumps.
     pub fn ramp(&self) -> Duration {
         self.ramp
             .as_ref()
             .map_or(Duration(0), |ramp| *ramp.get_ref())
     }
 
+    /// As written, or none.
     pub fn hold(&self) -> Duration {
         self.hold
             .as_ref()
@@ -165,14 +174,17 @@ impl LoadStep {
 }
 
 impl Stress {
+    /// As written, or 10 s.
     pub fn hold(&self) -> Duration {
         super::workload::written(&self.hold, Duration(10_000_000))
     }
 
+    /// As written, or a fifth of the step.
     pub fn settle(&self) -> Duration {
         super::workload::written(&self.settle, Duration(self.hold().us() / 5))
     }
 
+    /// As written, or 20 s.
     pub fn recover(&self) -> Duration {
         super::workload::written(&self.recover, Duration(20_000_000))
     }

@@ -79,23 +79,30 @@ pub struct Scenario {
     /// Properties (`C8`) or checks that a run must have judged to count.
     #[serde(default)]
     pub must_judge: Vec<Spanned<String>>,
+    /// `[cluster]`.
     #[serde(default)]
     pub cluster: Cluster,
+    /// `[network]`.
     #[serde(default)]
     pub network: Network,
     /// Empty: all nodes and clients are in one place.
     #[serde(default, rename = "region")]
     pub regions: Vec<Spanned<Region>>,
+    /// `[disk]`.
     #[serde(default)]
     pub disk: Disk,
+    /// `[clock]`.
     #[serde(default)]
     pub clock: Clock,
     /// Absent: processing takes no time.
     pub hardware: Option<Hardware>,
+    /// `[phases]`.
     #[serde(default)]
     pub phases: Phases,
+    /// `[probe]`.
     #[serde(default)]
     pub probe: Probe,
+    /// `[[workload]]`, in the order that names them.
     #[serde(default, rename = "workload")]
     pub workloads: Vec<Spanned<Workload>>,
     /// Empty: every workload runs as it says itself.
@@ -105,6 +112,7 @@ pub struct Scenario {
     pub stress: Option<Spanned<Stress>>,
     /// Absent: nothing is drawn.
     pub chaos: Option<Spanned<Chaos>>,
+    /// `[[fault]]`, in any order of time.
     #[serde(default, rename = "fault")]
     pub faults: Vec<Spanned<Fault>>,
     #[serde(default, rename = "point")]
@@ -113,6 +121,7 @@ pub struct Scenario {
     pub schedule: Schedule,
     #[serde(default)]
     pub objectives: Objectives,
+    /// `[[alert]]`.
     #[serde(default, rename = "alert")]
     pub alerts: Vec<Spanned<AlertTable>>,
     #[serde(skip)]

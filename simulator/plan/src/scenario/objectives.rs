@@ -17,33 +17,47 @@ use squall_history::{Service, operation_names};
 use squall_objective::baseline::Tolerance;
 use squall_objective::objective::Metric;
 
+/// `[objectives]`: what a run must keep to pass. What is absent is not limited.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Objectives {
+    /// Fault takes effect → a new leader has committed its first entry.
     pub election: Percentiles,
+    /// Stretches in which one service was down.
     pub downtime: Downtime,
+    /// New leader → service as in the warm-up.
     pub recovery: Worst,
     /// Recovery time objective: fault takes effect → service as in the warm-up.
     pub recovery_time: Option<Duration>,
     /// Recovery point objective: the time that lost writes span.
     pub recovery_point: Option<Duration>,
+    /// Fault takes effect → a surviving node starts an election.
     pub detection: Worst,
     /// Acknowledged operations whose effect may be missing.
     pub lost: Option<u64>,
     /// Of every service, over the chaos phase.
     pub availability: Option<Share>,
+    /// Of acknowledged operations, by service and operation.
     pub latency: ByOperation<Latency>,
+    /// Acknowledged operations a second.
     pub throughput: Throughput,
     /// Acknowledged operations of one kind, mean of the load.
     pub rate: ByOperation<Rate>,
+    /// Operations that failed or were never answered.
     pub error_rate: Option<ErrorRate>,
+    /// The other operations.
     pub success_rate: Option<AtLeast>,
+    /// Reads that found a value, of those that were answered.
     pub hit_rate: Option<AtLeast>,
+    /// How the end of a load may differ from its beginning.
     pub flat: Flat,
+    /// Messages that wait in queues.
     pub backlog: Backlog,
     /// A read that missed and was filled, against one that hit.
     pub miss_penalty: Option<Duration>,
+    /// Memory of the nodes.
     pub memory: Memory,
+    /// Processor time of the nodes.
     pub cpu: Cpu,
     /// For every figure that takes one and has none of its own.
     pub grace: Option<Duration>,
@@ -51,14 +65,19 @@ pub struct Objectives {
     pub baseline: Option<Baseline>,
 }
 
+/// Most that a percentile may be.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Percentiles {
+    /// Of the median.
     pub p50: Option<Duration>,
+    /// Of the 99th percentile.
     pub p99: Option<Duration>,
+    /// Of the longest.
     pub max: Option<Duration>,
 }
 
+/// Most time without service.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Downtime {
@@ -72,9 +91,11 @@ pub struct Downtime {
     pub per_month: Option<Duration>,
 }
 
+/// A limit of the longest only.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Worst {
+    /// Most that the longest may be.
     pub max: Option<Duration>,
 }
 
@@ -92,14 +113,21 @@ pub(super) fn each<T>(
     })
 }
 
+/// Most that the latency of an operation may be, by percentile.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Latency {
+    /// Of the median.
     pub p50: Option<Duration>,
+    /// Of the 90th percentile.
     pub p90: Option<Duration>,
+    /// Of the 95th percentile.
     pub p95: Option<Duration>,
+    /// Of the 99th percentile.
     pub p99: Option<Duration>,
+    /// Of the slowest operation.
     pub max: Option<Duration>,
+    /// How long they may be missed at a stretch; absent: that of `[objectives]`.
     pub grace: Option<Duration>,
 }
 
@@ -107,38 +135,57 @@ pub struct Latency {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Throughput {
+    /// In any whole second.
     pub minimum: Option<Rate>,
+    /// The mean.
     pub sustained: Option<Rate>,
+    /// What the best second must reach.
     pub peak: Option<Rate>,
+    /// How long they may be missed at a stretch; absent: that of `[objectives]`.
     pub grace: Option<Duration>,
+    /// Of locks only.
     pub lock: Rates,
+    /// Of queues only.
     pub queue: Rates,
+    /// Of the cache only.
     pub cache: Rates,
 }
 
+/// Least throughput of one service.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rates {
+    /// In any whole second.
     pub minimum: Option<Rate>,
+    /// The mean.
     pub sustained: Option<Rate>,
+    /// What the best second must reach.
     pub peak: Option<Rate>,
+    /// How long they may be missed at a stretch; absent: that of `[objectives]`.
     pub grace: Option<Duration>,
 }
 
 /// Operations that failed or were never answered; over all, and of those begun in a phase.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ErrorRate {
+    /// Over the whole load.
     pub max: Option<Share>,
+    /// Begun in the warm-up.
     pub warmup: Option<Share>,
+    /// Begun in the chaos phase.
     pub chaos: Option<Share>,
+    /// Begun in the serve phase.
     pub serve: Option<Share>,
+    /// How long they may be missed at a stretch; absent: that of `[objectives]`.
     pub grace: Option<Duration>,
 }
 
 /// `"99%"`, or a table with a `grace`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AtLeast {
+    /// The least share that will do.
     pub min: Share,
+    /// How long it may be missed at a stretch; absent: that of `[objectives]`.
     pub grace: Option<Duration>,
 }
 
@@ -146,7 +193,9 @@ pub struct AtLeast {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Flat {
+    /// How far hits may fall.
     pub hit_rate: Option<Share>,
+    /// How far errors may rise.
     pub error_rate: Option<Share>,
 }
 
@@ -164,6 +213,7 @@ pub struct Backlog {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Memory {
+    /// The most at any moment.
     pub max: Option<Size>,
     /// From the first tenth of the run to the last.
     pub growth: Option<Share>,
@@ -173,6 +223,7 @@ pub struct Memory {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Cpu {
+    /// Mean over the run.
     pub max: Option<Share>,
 }
 
@@ -184,6 +235,7 @@ pub struct Baseline {
     pub file: String,
     /// In the file; the scenario's own unless given.
     pub name: Option<String>,
+    /// How much worse this run may be.
     #[serde(default)]
     pub tolerance: ToleranceText,
 }

@@ -11,6 +11,7 @@ use super::unit::{Bounds, Duration};
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Region {
+    /// Unique; as reports show it.
     pub name: Spanned<String>,
     /// Every node is in one region.
     pub nodes: Spanned<Vec<Spanned<String>>>,

@@ -36,6 +36,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// Least and most, as written, or 300 ms and 600 ms.
     pub fn election_timeout(&self) -> (Duration, Duration) {
         self.election_timeout.get_ref().or((ms(300), ms(600)))
     }
@@ -69,6 +70,7 @@ pub struct Network {
 }
 
 impl Network {
+    /// Least and most, as written, or 1 ms and 5 ms.
     pub fn latency(&self) -> (Duration, Duration) {
         self.latency.get_ref().or((ms(1), ms(5)))
     }
@@ -94,6 +96,7 @@ pub struct Disk {
 }
 
 impl Disk {
+    /// Least and most, as written, or 200 µs and 2 ms.
     pub fn sync(&self) -> (Duration, Duration) {
         self.sync.get_ref().or((Duration(200), ms(2)))
     }
@@ -118,10 +121,12 @@ pub struct Clock {
 }
 
 impl Clock {
+    /// Least and most, as written, or none.
     pub fn offset(&self) -> (Offset, Offset) {
         self.offset.get_ref().or((Offset(0), Offset(0)))
     }
 
+    /// Least and most, as written, or none.
     pub fn drift(&self) -> (Drift, Drift) {
         self.drift.get_ref().or((Drift(0), Drift(0)))
     }
@@ -219,6 +224,7 @@ pub struct Chaos {
     pub points: Share,
 }
 
+/// How many nodes drawn faults may harm at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Budget {
@@ -232,10 +238,12 @@ pub enum Budget {
 }
 
 impl Chaos {
+    /// Least and most, as written, or 300 ms and 4 s.
     pub fn gap(&self) -> (Duration, Duration) {
         self.gap.get_ref().or((ms(300), ms(4_000)))
     }
 
+    /// Least and most, as written, or 200 ms and 5 s.
     pub fn lasts(&self) -> (Duration, Duration) {
         self.lasts.get_ref().or((ms(200), ms(5_000)))
     }

@@ -9,25 +9,48 @@ use std::ops::Range;
 /// Why a scenario cannot be used. Every message is one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScenarioError {
+    /// There is no such file, or it is no text.
     #[error("{path}: cannot be read: {why}")]
-    Unreadable { path: String, why: String },
+    Unreadable {
+        /// As it was given.
+        path: String,
+        /// What the operating system said.
+        why: String,
+    },
     /// Line and column count from 1, columns in characters.
     #[error("{origin}:{line}:{column}: {message}")]
     Invalid {
+        /// Path of the file, or what stands for one.
         origin: String,
+        /// From 1.
         line: usize,
+        /// From 1.
         column: usize,
+        /// What is wrong and, if that can be told, what would be right.
         message: String,
     },
     /// An override is wrong, in form or in what it leads to.
     #[error("--set {setting}: {message}")]
-    Override { setting: String, message: String },
+    Override {
+        /// `KEY=VALUE`, as it was given.
+        setting: String,
+        /// What is wrong with it.
+        message: String,
+    },
     /// What the seed drew leads to no scenario.
     #[error("drawn by [[swarm]]: {setting}: {message}")]
-    Drawn { setting: String, message: String },
+    Drawn {
+        /// `KEY=VALUE`, as it was drawn.
+        setting: String,
+        /// What is wrong with it.
+        message: String,
+    },
     /// The profile does not go with the scenario and its overrides.
     #[error("--profile: {message}")]
-    Profile { message: String },
+    Profile {
+        /// What does not go together.
+        message: String,
+    },
 }
 
 /// A message about a place in the source.

@@ -12,15 +12,26 @@ use super::unit::{Duration, Share, Size};
 /// between; `[{ size = "1KB", share = "90%" }, { size = "64KB", share = "10%" }]`, a mix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Payload {
+    /// All of this size.
     Fixed(Size),
-    Uniform { min: Size, max: Size },
+    /// Any size between, each as likely.
+    Uniform {
+        /// Included.
+        min: Size,
+        /// Included.
+        max: Size,
+    },
+    /// Shares that make 100% together.
     Mix(Vec<SizeShare>),
 }
 
+/// A size of a mix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SizeShare {
+    /// Of a message or value.
     pub size: Size,
+    /// How many of all have it.
     pub share: Share,
 }
 

@@ -17,6 +17,7 @@ use crate::plan::ExactlyOnce;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Workload {
+    /// What the clients use.
     pub service: Spanned<Service>,
     /// Whether it runs at all. Default true.
     pub enabled: Option<Spanned<bool>>,
@@ -87,6 +88,7 @@ pub struct Workload {
     pub batch: Option<Spanned<u64>>,
     /// Queue: share of publishes with a delay, and that delay. Default 0%, 500 ms.
     pub delayed: Option<Spanned<Share>>,
+    /// How long a delayed message waits. Default 500 ms.
     pub delay: Option<Spanned<Duration>>,
     /// Queue: priorities in use, from 0. Default 1.
     pub priorities: Option<Spanned<u64>>,
@@ -152,12 +154,16 @@ pub struct Workload {
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecordMix {
+    /// New records.
     #[serde(default)]
     pub insert: Share,
+    /// Reads of records that are there.
     #[serde(default)]
     pub select: Share,
+    /// New values of records that are there.
     #[serde(default)]
     pub update: Share,
+    /// Removals of records that are there.
     #[serde(default)]
     pub delete: Share,
 }
@@ -166,21 +172,28 @@ pub struct RecordMix {
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListShares {
+    /// Values that are added.
     #[serde(default)]
     pub push: Share,
+    /// Values that are taken for good.
     #[serde(default)]
     pub pop: Share,
+    /// Values that are taken from one list and added to another.
     #[serde(default, rename = "move")]
     pub moves: Share,
+    /// Looks at how many values a list has.
     #[serde(default)]
     pub length: Share,
+    /// Looks at whole lists.
     #[serde(default)]
     pub range: Share,
 }
 
+/// Who answers a read, and how old the answer may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReadMode {
+    /// As if there were one copy: the leader makes sure that it still leads.
     Linearizable,
     /// By the leader, on the strength of its lease.
     Lease,
@@ -196,26 +209,31 @@ pub fn written<T: Copy>(value: &Option<Spanned<T>>, default: T) -> T {
 }
 
 impl Workload {
+    /// Decides which other keys may be written.
     pub fn service(&self) -> Service {
         *self.service.get_ref()
     }
 
-    pub fn is_enabled(&self) -> bool {
+    pub(crate) fn is_enabled(&self) -> bool {
         written(&self.enabled, true)
     }
 
+    /// As written, or 5.
     pub fn clients(&self) -> u64 {
         written(&self.clients, 5)
     }
 
+    /// As written, or 5.
     pub fn producers(&self) -> u64 {
         written(&self.producers, 5)
     }
 
+    /// As written, or 5.
     pub fn consumers(&self) -> u64 {
         written(&self.consumers, 5)
     }
 
+    /// As written, or 3 of locks and 10 of other services.
     pub fn keys(&self) -> u64 {
         let default = if self.service() == Service::Lock {
             3
@@ -225,10 +243,12 @@ impl Workload {
         written(&self.keys, default)
     }
 
+    /// Least and most, as written, or none.
     pub fn think(&self) -> (Duration, Duration) {
         written(&self.think, Bounds::default()).or((Duration(0), Duration(0)))
     }
 
+    /// As written, or 100 bytes.
     pub fn payload(&self) -> Payload {
         let payload = self.payload.as_ref();
         payload.map_or(Payload::Fixed(Size(100)), |written| {
@@ -236,22 +256,27 @@ impl Workload {
         })
     }
 
+    /// As written, or 1.
     pub fn weight(&self) -> u64 {
         written(&self.weight, 1)
     }
 
+    /// As written, or one half.
     pub fn reads(&self) -> Share {
         written(&self.reads, Share(500_000))
     }
 
+    /// As written, or none.
     pub fn shared(&self) -> Share {
         written(&self.shared, Share(0))
     }
 
+    /// As written, or 1 s.
     pub fn timeout(&self) -> Duration {
         written(&self.timeout, Duration(1_000_000))
     }
 
+    /// As written, or 1 s of cache keys and 10 s of sessions.
     pub fn ttl(&self) -> Duration {
         let default_us = match self.service() {
             Service::Cache => 1_000_000,
@@ -260,14 +285,17 @@ impl Workload {
         written(&self.ttl, Duration(default_us))
     }
 
+    /// As written, or 500 ms.
     pub fn wait(&self) -> Duration {
         written(&self.wait, Duration(500_000))
     }
 
+    /// As written, or 5 ms.
     pub fn hold(&self) -> Duration {
         written(&self.hold, Duration(5_000))
     }
 
+    /// Least and most, as written, or 100 ms and 1 s.
     pub fn retry_after(&self) -> (Duration, Duration) {
         written(&self.retry_after, Bounds::default()).or((Duration(100_000), Duration(1_000_000)))
     }
@@ -277,10 +305,12 @@ impl Workload {
         written(&self.renew, Duration(self.ttl().us() / 3 / 1_000 * 1_000))
     }
 
+    /// Least and most, as written, or none.
     pub fn work(&self) -> (Duration, Duration) {
         written(&self.work, Bounds::default()).or((Duration(0), Duration(0)))
     }
 
+    /// As written, or 30 s.
     pub fn visibility(&self) -> Duration {
         written(&self.visibility, Duration(30_000_000))
     }
