@@ -12,6 +12,8 @@
 //!
 //! The run's verdict is not composed here beyond [`overall`]; that is the report's.
 
+#![warn(missing_docs)]
+
 mod cache_capacity;
 mod cache_cas;
 mod cache_copies;

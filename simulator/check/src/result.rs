@@ -11,11 +11,13 @@ use serde::{Deserialize, Serialize};
 /// Most lines of evidence that a result carries.
 pub const EVIDENCE_LIMIT: usize = 20;
 
+/// What a check found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Something was judged, and the property holds.
     Pass,
+    /// The property was violated, and the evidence says by what.
     Fail,
     /// Cannot tell. Never to be read as a pass.
     Unknown,
@@ -26,12 +28,14 @@ pub enum Verdict {
     NotPromised,
 }
 
+/// One check's judgement on one history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckResult {
     /// File name of the check: `lock_exclusion`.
     pub name: String,
     /// The property's number: `L1`.
     pub property: String,
+    /// What it comes to.
     pub verdict: Verdict,
     /// One line.
     pub detail: String,

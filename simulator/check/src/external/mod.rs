@@ -40,12 +40,20 @@ use squall_history::jsonl::HistoryError;
 /// What the history is said to be one of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Model {
+    /// One value: read, write, compare-and-set. Keys, if there are any, are registers of their
+    /// own.
     Register,
+    /// Texts under keys: get, put, append (Porcupine's logs).
     Kv,
+    /// Acquire and release, with or without tokens.
     Lock,
+    /// First in, first out.
     Queue,
+    /// Adds and reads of a number.
     Counter,
+    /// Elements that are added, and reads of all of them.
     Set,
+    /// Each enqueued element is dequeued once, in any order.
     TotalQueue,
 }
 
@@ -122,6 +130,7 @@ impl Format {
 pub struct Limits<'a> {
     /// Steps of each search, and more for each operation of the object.
     pub steps: u64,
+    /// Added to `steps` once for each operation of the object.
     pub steps_per_operation: u64,
     /// Bytes of each search.
     pub bytes: usize,
@@ -160,12 +169,21 @@ impl Limits<'_> {
 pub enum InputError {
     #[error("the format is not clear from the first line; say --format")]
     UnknownFormat,
+    /// The file is well-formed, but there is nothing to judge.
     #[error("it holds no operations of this model")]
     Empty,
+    /// A line cannot be what it should.
     #[error("line {line}: {what}")]
-    Line { line: u64, what: String },
+    Line {
+        /// Of the file, from 1.
+        line: u64,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Our own format, and no history of it.
     #[error(transparent)]
     History(#[from] HistoryError),
+    /// Not of the format as a whole, in words.
     #[error("{0}")]
     Malformed(String),
 }
@@ -173,11 +191,15 @@ pub enum InputError {
 /// What was found.
 #[derive(Debug)]
 pub struct Judgement {
+    /// As said, or as found.
     pub format: Format,
+    /// The worst of all objects.
     pub verdict: Verdict,
     /// One line.
     pub detail: String,
+    /// Of all objects together, those that say nothing left out.
     pub operations: usize,
+    /// Registers, keys, locks or queues that were judged one by one.
     pub objects: usize,
     /// What of the history the model does not cover.
     pub left_out: Vec<String>,
@@ -186,6 +208,8 @@ pub struct Judgement {
     /// How many elements of a set or queue ended how, or reads of a counter; counted by the
     /// names of Jepsen's `set-full`, `total-queue` and `counter`.
     pub counts: Vec<(&'static str, u64)>,
+    /// The shortest wrong prefix; `None` unless the verdict is a failure that a picture can
+    /// show.
     pub violation: Option<Violation>,
 }
 
@@ -202,6 +226,7 @@ pub struct Violation {
     pub is_shortest: bool,
     /// In words, a line each.
     pub story: Vec<String>,
+    /// The same, for a picture.
     pub scene: Scene,
 }
 

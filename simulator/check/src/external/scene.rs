@@ -13,6 +13,7 @@ use squall_history::FaultStatus;
 /// What a picture of a violation shows.
 #[derive(Debug)]
 pub struct Scene {
+    /// Of the object, and what is wrong.
     pub title: String,
     /// In order of invocation.
     pub(super) bars: Vec<Bar>,

@@ -16,9 +16,9 @@
 #[cfg(test)]
 pub(super) mod brute_force;
 mod given_order;
-pub mod models;
+pub(crate) mod models;
 mod search;
-pub mod zones;
+pub(crate) mod zones;
 
 pub use given_order::{Contradiction, GivenOrder};
 pub use search::{search, search_until, search_within};
@@ -33,6 +33,7 @@ pub trait Specification {
     /// What the object remembers. Small: it is cloned and remembered at every step.
     type State: Clone + Debug + Eq + Hash;
 
+    /// The object before anything was asked of it.
     fn initial(&self) -> Self::State;
 
     /// The state after `operation`, or `None` if the object in `state` could not have
@@ -63,7 +64,9 @@ pub trait Specification {
 /// events share.
 #[derive(Debug, Clone)]
 pub struct Call<O> {
+    /// What was asked, with what was answered.
     pub operation: O,
+    /// Position of its invocation.
     pub invoked: usize,
     /// `None`: unknown outcome. It may take effect at any time after its invocation, or
     /// never.
@@ -79,9 +82,12 @@ pub struct Bounds {
     pub bytes: usize,
 }
 
+/// What a search found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
+    /// An order was found that explains every answer.
     Linearizable,
+    /// There is none; where the search got stuck.
     Violation(Stuck),
     /// The search reached a bound. It cannot tell.
     Unknown(Limit),
@@ -90,7 +96,9 @@ pub enum Verdict {
 /// What ended a search early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
+    /// [`Bounds::steps`].
     Steps,
+    /// [`Bounds::bytes`].
     Bytes,
     /// The caller asked it to stop.
     Interrupted,

@@ -24,6 +24,7 @@ use super::models::register::RegisterCall;
 /// Calls that no order can hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
+    /// The kind of conflict, in words.
     pub what: &'static str,
     /// Positions in the list of calls.
     pub calls: Vec<usize>,
