@@ -9,7 +9,9 @@ pub struct Definition {
     pub field: &'static str,
     /// Objectives that are judged by it, if any.
     pub objectives: &'static str,
+    /// The event that starts the clock.
     pub begins: &'static str,
+    /// The event that stops it.
     pub ends: &'static str,
     /// What is left out, and what a history may not show.
     pub clipped: &'static str,

@@ -11,11 +11,17 @@ use squall_objective::fixed::Ms;
 /// A distribution of durations; exact values by nearest rank, `null` if there were none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Times {
+    /// How many durations.
     pub count: u64,
+    /// The shortest.
     pub min: Option<Ms>,
+    /// The median.
     pub p50: Option<Ms>,
+    /// 90th percentile.
     pub p90: Option<Ms>,
+    /// 99th percentile.
     pub p99: Option<Ms>,
+    /// The longest.
     pub max: Option<Ms>,
 }
 

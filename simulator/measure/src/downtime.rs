@@ -41,9 +41,12 @@ pub const LATE: u64 = 3;
 /// A stretch in which a service was down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Gap {
+    /// The one that was down.
     #[schemars(with = "String")]
     pub service: Service,
+    /// From the start of the run.
     pub from_ms: Ms,
+    /// From the start of the run; the end of the run if it never came back.
     pub to_ms: Ms,
 }
 
@@ -79,6 +82,7 @@ pub struct ServiceDowntime {
     pub count: u64,
     /// Percent of that stretch without a gap.
     pub availability: Percent,
+    /// The same stretch, client by client.
     pub clients: ClientsDowntime,
 }
 
@@ -86,6 +90,7 @@ pub struct ServiceDowntime {
 /// if no service was, or the run had no chaos.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Downtime {
+    /// By service, those that ship always among them.
     #[serde(flatten)]
     pub services: BTreeMap<Service, Option<ServiceDowntime>>,
     /// At least one service down.
@@ -93,6 +98,7 @@ pub struct Downtime {
 }
 
 impl Downtime {
+    /// `None` where the run says nothing of it.
     pub fn of(&self, service: Service) -> Option<ServiceDowntime> {
         self.services.get(&service).copied().flatten()
     }
@@ -101,7 +107,9 @@ impl Downtime {
 /// A client that was without a service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientGaps {
+    /// As in the history: `cache-2`.
     pub client: String,
+    /// What it was without.
     #[schemars(with = "String")]
     pub service: Service,
     /// All its gaps together.
@@ -117,6 +125,7 @@ pub struct ClientGaps {
 /// Everything about downtime.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outages {
+    /// How long each service was down.
     pub downtime: Downtime,
     /// Of services, in order of time, then of service.
     pub gaps: Vec<Gap>,

@@ -24,8 +24,11 @@ use super::timeline::{Leadership, Reported, Timeline};
 /// The leadership change that a fault caused. Durations count from the fault's effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Election {
+    /// Who led before.
     pub old_leader: String,
+    /// Its term.
     pub old_term: u64,
+    /// Until a surviving node started an election; `None`: nobody did.
     pub detected_us: Option<u64>,
     /// `None` when no new leader committed anything before the history ended.
     pub elected_us: Option<u64>,
@@ -33,11 +36,16 @@ pub struct Election {
     pub new_leader: Option<NewLeader>,
 }
 
+/// Who leads afterwards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewLeader {
+    /// As in the list of nodes: `node-1`.
     pub node: String,
+    /// Later than the old one.
     pub term: u64,
+    /// Of its first commit, from the fault's effect.
     pub at_us: u64,
+    /// Log index of its first commit.
     pub index: u64,
 }
 

@@ -12,12 +12,15 @@ use super::timeline::{Class, Timeline};
 /// How often one kind of operation was not acknowledged for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorRow {
+    /// As in scenarios and histories.
     pub service: String,
+    /// As in histories.
     pub operation: String,
     /// `failed` or `unknown`.
     pub outcome: Class,
     /// With every number replaced by `N`, so that equal reasons count together.
     pub why: String,
+    /// How many operations.
     pub count: u64,
 }
 

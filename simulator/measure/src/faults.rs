@@ -13,7 +13,9 @@ use squall_history::{EventKind, FaultEvent, FaultStatus, History};
 pub struct FaultSpan {
     /// Number of the fault in the plan.
     pub fault: usize,
+    /// What was done.
     pub kind: FaultKind,
+    /// Names of the nodes, or of the clients, it was done to.
     pub targets: Vec<String>,
     /// Members that it cuts off from a majority, if it is a partition.
     pub cut_off: Vec<String>,
@@ -50,6 +52,7 @@ impl FaultSpan {
         }
     }
 
+    /// Whether the node is one of those that it silences.
     pub fn silences(&self, node: &str) -> bool {
         self.silenced().iter().any(|silenced| silenced == node)
     }

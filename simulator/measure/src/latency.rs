@@ -19,13 +19,21 @@ use super::timeline::{Class, Timeline};
 /// Microseconds. Quantiles are exact to three significant digits, the rest exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {
+    /// How many operations.
     pub count: u64,
+    /// The fastest.
     pub min: u64,
+    /// The median.
     pub p50: u64,
+    /// 90th percentile.
     pub p90: u64,
+    /// 95th percentile.
     pub p95: u64,
+    /// 99th percentile.
     pub p99: u64,
+    /// 99.9th percentile.
     pub p999: u64,
+    /// The slowest.
     pub max: u64,
     /// Rounded down.
     pub mean: u64,

@@ -36,6 +36,7 @@ pub struct Levels {
 }
 
 impl Levels {
+    /// Reads the timeline once.
     pub fn of(timeline: &Timeline<'_>) -> Self {
         let mut levels = Self {
             measured: timeline.measured(),
@@ -106,10 +107,12 @@ impl Levels {
         self.answers.keys().copied()
     }
 
+    /// Services with an acknowledgement in the run.
     pub fn services(&self) -> impl Iterator<Item = Service> {
         self.acks.keys().copied()
     }
 
+    /// `None` if the run did not come to it.
     pub fn phase(&self, phase: Phase) -> Option<Span> {
         self.phases.get(&phase).copied()
     }

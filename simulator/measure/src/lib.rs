@@ -8,36 +8,38 @@
 //! microseconds of the run's clock inside, which keeps equal histories equal to the last
 //! digit; [`Ms`](squall_objective::fixed::Ms) writes them as milliseconds.
 
-pub mod attempts;
+#![warn(missing_docs)]
+
+mod attempts;
 mod baseline;
-pub mod causes;
+mod causes;
 pub mod definitions;
 pub mod distribution;
-pub mod downtime;
-pub mod election;
-pub mod errors;
+mod downtime;
+mod election;
+mod errors;
 pub mod faults;
-pub mod latency;
+mod latency;
 pub mod levels;
 mod list_loss;
-pub mod loss;
+mod loss;
 pub mod marks;
-pub mod misses;
-pub mod recovery;
-pub mod resources;
-pub mod response;
+mod misses;
+mod recovery;
+mod resources;
+mod response;
 pub mod series;
 pub mod shapes;
-pub mod sizes;
-pub mod slowest;
-pub mod steps;
+mod sizes;
+mod slowest;
+mod steps;
 mod tally;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
-pub mod throughput;
+mod throughput;
 pub mod timeline;
-pub mod totals;
-pub mod work;
+mod totals;
+mod work;
 
 pub use distribution::Times;
 pub use downtime::{ClientGaps, ClientsDowntime, Downtime, Gap, Outages, ServiceDowntime};
@@ -76,31 +78,43 @@ pub struct Measures {
     pub detection: Times,
     /// Fault takes effect → a new leader has committed its first entry.
     pub election: Times,
+    /// When services were down, and whose clients went without.
     pub outages: Outages,
+    /// How long clients and nodes took to come back to normal.
     pub recovery: Recovery,
     /// From the fault's effect to service as in the warm-up.
     pub recovery_after_fault: RecoveryTimes,
+    /// What the distributions are made of.
     pub samples: Samples,
+    /// What was acknowledged and is gone, or happened twice, or never was.
     pub loss: Loss,
     /// How often each mark was met; see [`marks`].
     pub marks: BTreeMap<String, u64>,
+    /// Of operations, by service, operation, phase and outcome.
     pub latency: Latencies,
     /// Of writes, by size, where sizes differ.
     pub sizes: Vec<PayloadRow>,
+    /// Acknowledged operations, by service and phase.
     pub throughput: Throughput,
+    /// How many were asked, and how they ended.
     pub operations: Operations,
     /// What workloads were given, over any stretch.
     pub levels: Levels,
     /// Where the time of operations went.
     pub breakdown: Breakdown,
+    /// What queues and the cache did.
     pub totals: Totals,
+    /// Why operations were not acknowledged, and how often.
     pub errors: Vec<ErrorRow>,
+    /// The slowest operations, the worst first.
     pub slowest: Vec<SlowRow>,
     /// Of the chaos phase; `None` if the run did not come to it.
     pub overall: Option<Overall>,
+    /// Steps of the load, and what clients saw in them.
     pub load: LoadMeasure,
     /// What clients saw second by second, beside the load that was asked for.
     pub response: Vec<ResponseWindow>,
+    /// For drawing.
     pub timeline: TimelineData,
 }
 
@@ -108,16 +122,22 @@ pub struct Measures {
 /// taken together without loss. Microseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Samples {
+    /// Fault takes effect → a surviving node starts an election.
     pub detection: Vec<u64>,
+    /// Fault takes effect → a new leader has committed its first entry.
     pub election: Vec<u64>,
+    /// New leader → throughput and latency as in the warm-up.
     pub recovery_throughput: Vec<u64>,
+    /// New leader → every node then up has caught up.
     pub recovery_members: Vec<u64>,
+    /// Fault healed → its nodes have caught up.
     pub recovery_rejoin: Vec<u64>,
 }
 
 /// A fault and what it did to the leadership.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FaultMeasure {
+    /// When it was in force, and for whom.
     pub span: FaultSpan,
     /// `None` when the fault did not cost the cluster its leader.
     pub election: Option<Election>,

@@ -43,6 +43,7 @@ pub const STEP_US: u64 = 10_000;
 /// Durations of one kind of recovery.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RecoveryTimes {
+    /// Those that the history shows.
     #[serde(flatten)]
     pub times: Times,
     /// Recoveries that the history does not show: never, or after its load had ended.
@@ -81,6 +82,7 @@ impl Recoveries {
 }
 
 impl RecoveryTimes {
+    /// Of durations in microseconds; `None`: the history does not show it.
     pub fn of(us: &[Option<u64>]) -> Self {
         Self {
             times: Times::of(&sorted(us.iter().copied().flatten())),

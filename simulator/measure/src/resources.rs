@@ -13,17 +13,22 @@ use squall_objective::fixed::Percent;
 /// What nodes used. `None` where there are too few samples to tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Resources {
+    /// By name.
     pub nodes: BTreeMap<String, ResourceRow>,
     /// What they are of.
     pub samples: Vec<ResourceSample>,
     /// Of the node that has the most of each.
     pub memory_max_bytes: Option<u64>,
+    /// Parts per million of what it had at first.
     pub memory_growth_ppm: Option<u64>,
+    /// Mean over the run, parts per million of one processor.
     pub cpu_max_ppm: Option<u64>,
 }
 
+/// What one node used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ResourceRow {
+    /// The most at any sample.
     pub memory_max_bytes: u64,
     /// From the mean of the first tenth of the samples to that of the last; a node that
     /// shrank has grown by nothing.
@@ -48,6 +53,7 @@ impl Resources {
         Ok(Self::of(&from_csv(csv)?))
     }
 
+    /// Samples of all nodes, in order of time.
     pub fn of(samples: &[ResourceSample]) -> Self {
         let mut nodes: BTreeMap<&str, Vec<Sample>> = BTreeMap::new();
         for sample in samples {

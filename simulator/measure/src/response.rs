@@ -13,8 +13,10 @@ use super::timeline::{Class, Span, Timeline};
 const SECOND_US: u64 = 1_000_000;
 const MOST_WINDOWS: u64 = 600;
 
+/// What clients saw in a stretch of a second or a few.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResponseWindow {
+    /// Whole seconds of the run.
     pub span: Span,
     /// Mean of the load that was asked for, in thousandths of a user, or of an operation a
     /// second; `None` where no step of a load was in force all the time.
@@ -22,10 +24,12 @@ pub struct ResponseWindow {
     /// Operations that were acknowledged in it, and those that failed or were never answered
     /// of those that were meant to start in it.
     pub acknowledged: u64,
+    /// Those that failed or were never answered.
     pub errors: u64,
     /// Microseconds, of acknowledged operations that were meant to start in it, long polls and
     /// waits for locks left out.
     pub p50_us: Option<u64>,
+    /// 95th percentile of the same.
     pub p95_us: Option<u64>,
     /// Whether a fault was in force at any time of it: what happens then has a cause.
     pub is_disturbed: bool,

@@ -19,11 +19,14 @@ const SMALLEST_CLASS_BYTES: u64 = 100;
 /// Acknowledged writes of the chaos phase whose payloads were about as large.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PayloadRow {
+    /// As in scenarios and histories.
     pub service: String,
+    /// As in histories.
     pub operation: String,
     /// The largest payload that counts here, bytes: a power of ten. More than a tenth of it is
     /// the smallest, but for the first row of an operation, where that may be empty.
     pub up_to_bytes: u64,
+    /// From the start that was intended to the answer.
     pub latency_us: Latency,
 }
 

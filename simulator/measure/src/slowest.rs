@@ -12,10 +12,14 @@ use super::timeline::Timeline;
 /// How many are listed.
 const MOST: usize = 10;
 
+/// One of the slowest operations of the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SlowRow {
+    /// As in scenarios and histories.
     pub service: String,
+    /// As in histories.
     pub operation: String,
+    /// As in the history: `cache-2`.
     pub client: String,
     /// When it was meant to start; of a client that asks at no rate, when it was sent.
     pub at_ms: Ms,

@@ -19,24 +19,35 @@ const PATIENCE_US: u64 = 30_000_000;
 /// What clients saw while the load stayed at a level. One of `users` and `rate` is there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LoadStep {
+    /// Its number in the plan, from 0.
     pub step: u64,
+    /// How many were at work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users: Option<u64>,
     /// Operations that start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<PerSecond>,
+    /// When the ramp was over.
     pub from_ms: Ms,
+    /// When the next step began.
     pub to_ms: Ms,
+    /// Operations that were meant to start in it and were acknowledged.
     pub acknowledged: u64,
+    /// Operations that were meant to start in it and failed, or whose outcome is unknown.
     pub errors: u64,
     /// Started, and never answered.
     pub pending: u64,
+    /// Acknowledged operations.
     pub per_second: PerSecond,
     /// Microseconds from the intended start; `null` without operations.
     pub p50_us: Option<u64>,
+    /// As `p50_us`.
     pub p95_us: Option<u64>,
+    /// As `p50_us`.
     pub p99_us: Option<u64>,
+    /// The slowest, or the longest wait.
     pub max_us: Option<u64>,
+    /// Left out if it kept its limits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broke: Option<Broke>,
 }
@@ -44,18 +55,24 @@ pub struct LoadStep {
 /// The limit that a step broke. Microseconds, millionths or bytes, as the limit is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Broke {
+    /// The first that it broke.
     pub limit: StressLimit,
+    /// What the step showed.
     pub measured: u64,
+    /// What the limit allowed.
     pub allowed: u64,
 }
 
 /// What became of a stress test when the load had fallen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StressEnd {
+    /// The limits were kept again.
     Recovered,
+    /// This one was still broken.
     StillBroken(StressLimit),
 }
 
+/// Steps of the load, and the end of a stress test.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoadMeasure {
     /// In order of time; those that never reached their level are left out.
@@ -72,13 +89,21 @@ pub struct LoadMeasure {
 /// Microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Overall {
+    /// Operations that were answered with success.
     pub acknowledged: u64,
+    /// Operations that failed, or whose outcome is unknown.
     pub errors: u64,
+    /// Acknowledged operations.
     pub per_second: PerSecond,
+    /// Of acknowledged ones; `null` without any.
     pub mean_us: Option<u64>,
+    /// The median.
     pub p50_us: Option<u64>,
+    /// 95th percentile.
     pub p95_us: Option<u64>,
+    /// 99th percentile.
     pub p99_us: Option<u64>,
+    /// The slowest.
     pub max_us: Option<u64>,
 }
 

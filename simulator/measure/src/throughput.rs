@@ -22,7 +22,9 @@ pub const MOST_BUCKETS: u64 = 600;
 /// Acknowledged operations of one service, or of all, in one phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rate {
+    /// How many, by when the client had the answer.
     pub acked: u64,
+    /// Mean over the phase.
     pub per_second: PerSecond,
     /// Fewest in any second; `null` in phases shorter than that.
     pub lowest: Option<u64>,
@@ -49,27 +51,38 @@ pub fn throughput(timeline: &Timeline<'_>) -> Throughput {
 /// For drawing: acknowledged operations by bucket, leaderships and phases.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TimelineData {
+    /// Length of the run.
     pub end_ms: Ms,
     /// Length of a bucket, a multiple of 100 ms.
     pub bucket_ms: Ms,
     /// Service → operations acknowledged in each bucket, the first of which starts with the
     /// run; by when the client had the answer.
     pub acked: BTreeMap<String, Vec<u64>>,
+    /// In order of time.
     pub phases: Vec<PhaseStart>,
+    /// In order of time.
     pub leaders: Vec<Leader>,
 }
 
+/// When a phase begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PhaseStart {
+    /// Which one.
     pub phase: Phase,
+    /// From the start of the run.
     pub at_ms: Ms,
 }
 
+/// Who led, from when to when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Leader {
+    /// As in the list of nodes: `node-1`.
     pub node: String,
+    /// Raft's; rises from leader to leader.
     pub term: u64,
+    /// From the start of the run.
     pub from_ms: Ms,
+    /// `null`: to the end of the run.
     pub until_ms: Option<Ms>,
 }
 

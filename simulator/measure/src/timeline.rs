@@ -29,11 +29,14 @@ pub enum Class {
 /// Half-open stretch of the run's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
+    /// Included.
     pub from_us: u64,
+    /// Not included.
     pub to_us: u64,
 }
 
 impl Span {
+    /// 0 if it ends before it begins.
     pub fn length_us(self) -> u64 {
         self.to_us.saturating_sub(self.from_us)
     }
@@ -42,14 +45,18 @@ impl Span {
 /// What the measures of time need to know of an operation.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample<'a> {
+    /// Whose operation it is.
     pub service: Service,
+    /// What was asked.
     pub action: &'a Action,
     /// Intended start in an open loop, so that a stall of the driver is not hidden;
     /// invocation otherwise.
     pub start_us: u64,
+    /// `None`: never answered.
     pub end_us: Option<u64>,
     /// The phase in which it started.
     pub phase: Phase,
+    /// How it ended.
     pub class: Class,
     /// How long the client itself asked to be kept waiting (long poll, lock wait).
     /// Such an operation is no evidence of a slow service before this time is over.
@@ -59,28 +66,38 @@ pub struct Sample<'a> {
 /// One term's leadership.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leadership {
+    /// As in the list of nodes: `node-1`.
     pub node: String,
+    /// Raft's; each has at most one leader.
     pub term: u64,
+    /// When the node said that it leads.
     pub from_us: u64,
     /// When the leader stopped, stepped down, or was superseded, whichever was seen
     /// first; `None` while in force at the end.
     pub until_us: Option<u64>,
+    /// `None`: it committed nothing of its own.
     pub first_commit_us: Option<u64>,
+    /// Log index of that entry.
     pub first_commit_index: Option<u64>,
 }
 
 /// A node's report with its time.
 #[derive(Debug, Clone, Copy)]
 pub struct Reported<'a> {
+    /// Microseconds of the run.
     pub at_us: u64,
+    /// As in the list of nodes: `node-1`.
     pub node: &'a str,
+    /// What it said.
     pub event: &'a NodeEvent,
 }
 
 /// The indexed history.
 #[derive(Debug)]
 pub struct Timeline<'a> {
+    /// With their begins, µs, in order of time.
     pub phases: Vec<(Phase, u64)>,
+    /// Time of the last event.
     pub end_us: u64,
     /// In order of invocation.
     pub operations: Vec<Operation<'a>>,
@@ -91,10 +108,12 @@ pub struct Timeline<'a> {
     pub acks: Vec<(u64, usize)>,
     /// In order of time.
     pub reports: Vec<Reported<'a>>,
+    /// In order of time.
     pub leaderships: Vec<Leadership>,
 }
 
 impl<'a> Timeline<'a> {
+    /// Reads the history once.
     pub fn of(history: &'a History) -> Self {
         let mut phases = Vec::new();
         let mut reports = Vec::new();

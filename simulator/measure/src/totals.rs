@@ -24,6 +24,7 @@ pub struct Totals {
     pub cache: Option<CacheReport>,
 }
 
+/// What queues did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QueueReport {
     /// Messages whose publish was acknowledged.
@@ -45,12 +46,14 @@ pub struct QueueReport {
     pub drained_ms: Option<Ms>,
 }
 
+/// What the cache did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CacheReport {
     /// Reads that were answered. Near caches included.
     pub reads: u64,
     /// Those among them that found a value.
     pub hits: u64,
+    /// `null` if nothing was read.
     pub hit_rate: Option<Percent>,
     /// A write is acknowledged → a client with a cache of its own has heard of it; zero where
     /// that client heard first.
@@ -59,6 +62,7 @@ pub struct CacheReport {
     /// from the start of chaos to the end of serve.
     #[serde(default)]
     pub hit_ms: Times,
+    /// As `hit_ms`, of reads that found none.
     #[serde(default)]
     pub miss_ms: Times,
     /// By how much the median miss takes longer than the median hit.

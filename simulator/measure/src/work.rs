@@ -29,13 +29,21 @@ pub struct Stages {
     pub operations: u64,
     /// Mean latency that clients saw.
     pub total_us: u64,
+    /// The client's latency without the node's time.
     pub travel_us: u64,
+    /// In the node, before Raft took the write.
     pub held_us: u64,
+    /// From then until it was in the leader's log.
     pub queued_us: u64,
+    /// For disks of followers, or for the leader's own.
     pub disk_us: u64,
+    /// In calls to followers, without what their disks took.
     pub network_us: u64,
+    /// For the call before, the slower half of a majority, the next batch.
     pub consensus_us: u64,
+    /// From the commit to the answer.
     pub applied_us: u64,
+    /// For a lock or a message, as the client wished.
     pub waited_us: u64,
 }
 
@@ -58,12 +66,15 @@ impl Stages {
 /// Where time went. Empty if no node reported its work.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Breakdown {
+    /// Those with operations that nodes told of.
     pub services: BTreeMap<Service, Stages>,
     /// Syncs of logs, over all nodes.
     pub syncs: u64,
+    /// Mean time of one.
     pub sync_us: u64,
     /// Calls to followers that carried entries; mean without the follower's own time.
     pub calls: u64,
+    /// Mean, the follower's own time left out.
     pub round_trip_us: u64,
     /// Mean time a follower takes to make entries durable.
     pub follower_us: u64,

@@ -8,13 +8,16 @@ use crate::sample::{Interval, are_finite, mean, midranks};
 /// Independent values below which nothing is said.
 const LEAST_VALUES: f64 = 8.0;
 
+/// How two series go together, by rank.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Correlation {
     /// -1 to 1.
     pub coefficient: f64,
+    /// With the certainty that was asked for.
     pub interval: Interval,
     /// Chance of one at least as strong if they do not go together.
     pub p: f64,
+    /// Pairs of values.
     pub count: usize,
     /// How many independent values those are worth.
     pub effective: f64,

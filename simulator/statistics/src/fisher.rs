@@ -7,6 +7,7 @@ use statrs::function::factorial::ln_binomial;
 /// How often something happened, of how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Share {
+    /// In how many cases it did.
     pub of_it: u64,
     /// At least as many.
     pub all: u64,

@@ -15,8 +15,10 @@ const LEAST_VALUES: usize = 5;
 /// A forecast beyond so many times the length of what it is made of is a guess.
 const HORIZON: f64 = 10.0;
 
+/// A value that is foretold.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Forecast {
+    /// The expected one.
     pub value: f64,
     /// Holds the next value itself, not only its mean.
     pub interval: Interval,
@@ -29,13 +31,16 @@ pub struct Reached {
     pub expected: Option<f64>,
     /// By the ends of its interval: not before, and not after.
     pub earliest: Option<f64>,
+    /// `None`: not within that length.
     pub latest: Option<f64>,
 }
 
 /// Least squares.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Line {
+    /// Change of y for each unit of x.
     pub slope: f64,
+    /// y at x = 0.
     pub intercept: f64,
     mean_x: f64,
     spread_x: f64,
@@ -82,6 +87,7 @@ impl Line {
         })
     }
 
+    /// The value at `x`; its interval holds with `certainty`, 0 to 1.
     pub fn at(&self, x: f64, certainty: f64) -> Forecast {
         let student = StudentsT::new(0.0, 1.0, self.count - 2.0).expect("a positive freedom");
         let t = student.inverse_cdf(0.5 + certainty.clamp(0.0, 0.999_999) / 2.0);
@@ -106,8 +112,11 @@ impl Line {
 pub struct Holt {
     /// Weights of the newest value in the level, and of the newest level in the trend.
     pub alpha: f64,
+    /// See `alpha`.
     pub beta: f64,
+    /// Of the last value, smoothed.
     pub level: f64,
+    /// Change from one value to the next, smoothed.
     pub trend: f64,
     deviation: f64,
     count: f64,
@@ -189,7 +198,9 @@ impl Holt {
 /// How far off each method is on average.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Backtest {
+    /// Mean absolute error of [`Line`].
     pub linear: f64,
+    /// Mean absolute error of [`Holt`].
     pub smoothing: f64,
     /// Values that were foretold.
     pub count: usize,

@@ -15,13 +15,17 @@ const LOOKS: u32 = 200;
 /// y = slope · min(x, knee).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Hinge {
+    /// Of the rising part, through the origin.
     pub slope: f64,
+    /// The x from which on y rises no more.
     pub knee: f64,
     /// y at the knee, and beyond.
     pub level: f64,
+    /// With the certainty that was asked for.
     pub level_interval: Interval,
     /// Chance that a line without a knee would fit as much worse.
     pub p: f64,
+    /// Points that it rests on.
     pub count: usize,
 }
 

@@ -8,6 +8,8 @@
 //! Distributions are those of the crate `statrs`. Not here: which figures there are, and what
 //! counts as good.
 
+#![warn(missing_docs)]
+
 mod bootstrap;
 mod correlation;
 mod family;

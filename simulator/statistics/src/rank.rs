@@ -26,6 +26,7 @@ pub struct Test {
     pub leans: Ordering,
     /// Chance of a result at least as extreme if nothing differs.
     pub p: f64,
+    /// All arrangements were counted; otherwise `p` is by the normal distribution.
     pub is_exact: bool,
 }
 

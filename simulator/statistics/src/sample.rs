@@ -3,11 +3,14 @@
 /// A range that holds the true value with a stated certainty.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
+    /// Included.
     pub low: f64,
+    /// Included.
     pub high: f64,
 }
 
 impl Interval {
+    /// Whether the value is within.
     pub fn holds(&self, value: f64) -> bool {
         (self.low..=self.high).contains(&value)
     }

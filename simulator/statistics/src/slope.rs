@@ -10,10 +10,12 @@ const MOST_EXACT: usize = 10;
 /// Points of which every pair is looked at.
 pub(crate) const MOST_POINTS: usize = 1_000;
 
+/// A trend that single values far off do not move.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Slope {
     /// Of y for each unit of x.
     pub per_unit: f64,
+    /// With the certainty that was asked for.
     pub interval: Interval,
     /// Chance of a trend at least as clear if there is none: [`mann_kendall`].
     pub p: f64,

@@ -25,23 +25,27 @@ const MOST_STEPS: usize = 8;
 const MOST_SHUFFLES: f64 = 50_000.0;
 const MOST_OF_RARE: f64 = 200_000.0;
 
+/// A line with steps in it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Changes {
     /// In order.
     pub steps: Vec<Step>,
     /// Of the line, for each unit of x.
     pub slope: f64,
+    /// With the certainty that was asked for.
     pub slope_interval: Interval,
     /// Chance of a slope at least as steep if there is none.
     pub slope_p: f64,
 }
 
+/// A lasting jump from one value to the next.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Step {
     /// Place of the first value at the new level.
     pub at: usize,
     /// How much higher the new level is.
     pub size: f64,
+    /// With the certainty that was asked for.
     pub interval: Interval,
     /// Chance of a step that explains as much if there is none.
     pub p: f64,

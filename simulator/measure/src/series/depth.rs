@@ -20,7 +20,9 @@ use crate::timeline::Class;
 /// Messages in a queue, in one window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Depth {
+    /// Fewest at any moment of the window.
     pub lowest: u64,
+    /// Most at any moment of the window.
     pub highest: u64,
     /// At the end of the window.
     pub last: u64,

@@ -15,12 +15,16 @@ use crate::timeline::{Class, Sample, Timeline};
 /// One service, or all of them, window by window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flow {
+    /// Acknowledged operations, by when the client had the answer.
     pub acked: Vec<u64>,
     /// Fewest and most acknowledged in any whole step of 100 ms of the window: what a window
     /// longer than that would hide.
     pub fewest: Vec<u64>,
+    /// See `fewest`.
     pub most: Vec<u64>,
+    /// Operations that definitely failed.
     pub failed: Vec<u64>,
+    /// Operations of unknown outcome.
     pub unknown: Vec<u64>,
     /// `None` where nothing with a latency was acknowledged.
     pub latency: Vec<Option<WindowLatency>>,
@@ -29,10 +33,15 @@ pub struct Flow {
 /// Microseconds. Quantiles to three significant digits, the maximum exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WindowLatency {
+    /// How many operations.
     pub count: u64,
+    /// The median.
     pub p50_us: u64,
+    /// 95th percentile.
     pub p95_us: u64,
+    /// 99th percentile.
     pub p99_us: u64,
+    /// The slowest.
     pub max_us: u64,
 }
 

@@ -26,14 +26,17 @@ use super::timeline::Timeline;
 /// Everything about a run that is counted window by window.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OverTime {
+    /// What all else is counted by; every list has a value for each.
     pub windows: Windows,
     /// Of each service that was asked for anything.
     pub services: BTreeMap<Service, Flow>,
+    /// All services together.
     pub all: Flow,
     /// Most operations outstanding at a time.
     pub outstanding: Vec<u64>,
     /// Of each queue that ever held a message; see `depth` for how it is recounted.
     pub queues: BTreeMap<String, Vec<Depth>>,
+    /// All queues together.
     pub all_queues: Vec<Depth>,
     /// Reads that the cluster answered, and those among them that found a value.
     pub reads: Vec<Reads>,
@@ -41,9 +44,12 @@ pub struct OverTime {
     pub curves: Vec<Curve>,
 }
 
+/// Reads of the cache.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Reads {
+    /// Those that were answered.
     pub gets: u64,
+    /// Those among them that found a value.
     pub hits: u64,
 }
 

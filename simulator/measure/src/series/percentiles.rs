@@ -14,8 +14,11 @@ const TICKS_PER_HALF: u32 = 5;
 /// Latencies of the acknowledged operations of one kind.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Curve {
+    /// Whose operations.
     pub service: Service,
+    /// As in histories.
     pub operation: &'static str,
+    /// How many operations.
     pub count: u64,
     /// Share of operations at or below a latency, and the latency in microseconds, to three
     /// significant digits; both rising, the last point is the maximum.

@@ -23,8 +23,11 @@ pub struct NodeResources {
     pub memory_bytes: Vec<Option<u64>>,
     /// Bytes a second.
     pub disk_read: Vec<Option<u64>>,
+    /// Bytes a second.
     pub disk_written: Vec<Option<u64>>,
+    /// Bytes a second.
     pub net_received: Vec<Option<u64>>,
+    /// Bytes a second.
     pub net_sent: Vec<Option<u64>>,
 }
 

@@ -31,6 +31,7 @@ pub struct Windows {
     pub length_us: u64,
     /// At least 1.
     pub count: usize,
+    /// Of the run, and of the last window.
     pub end_us: u64,
 }
 
@@ -54,10 +55,12 @@ impl Windows {
         ((at_us / self.length_us) as usize).min(self.count - 1)
     }
 
+    /// Where the window begins.
     pub fn from_us(&self, window: usize) -> u64 {
         window as u64 * self.length_us
     }
 
+    /// Where the window ends; the last one may be shorter than the others.
     pub fn to_us(&self, window: usize) -> u64 {
         (self.from_us(window) + self.length_us).min(self.end_us)
     }
