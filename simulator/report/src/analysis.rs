@@ -57,12 +57,14 @@ pub struct Headroom {
     pub per_second: PerSecond,
     /// What one processor would bear; something else may fill up before.
     pub at_most: PerSecond,
+    /// What of that is not used.
     pub left: Percent,
     /// In one line.
     pub evidence: String,
 }
 
 impl Analysis {
+    /// Whether there is nothing to say.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }

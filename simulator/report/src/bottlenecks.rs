@@ -22,32 +22,47 @@ const LEAST_OPERATIONS: u64 = 50;
 /// A bottleneck, and what it rests on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Bottleneck {
+    /// What was recognised.
     pub rule: Rule,
     /// `lock`, `queue`, `cache`, or the name of a node.
     pub subject: String,
+    /// How much it matters.
     pub priority: Priority,
     /// Of the subject's time, or of what it has.
     pub share: Percent,
     /// What was measured, a figure each.
     pub evidence: Vec<String>,
+    /// What it does to clients, in a sentence.
     pub impact: String,
+    /// Why it is there, in a sentence.
     pub cause: String,
+    /// What to try, in a sentence.
     pub recommendation: String,
 }
 
+/// Ways in which a cluster is slow; see `docs/bottlenecks.md` for when each applies.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
+    /// Writes wait for disks to sync.
     DiskSync,
+    /// Writes wait for the way between nodes.
     Network,
+    /// Operations are on the way between client and node.
     ClientNetwork,
+    /// Writes wait for a majority, neither its disks nor the way to it.
     Consensus,
+    /// Writes wait for the leader to propose and apply them.
     Processing,
+    /// Clients wait for a lock that others hold.
     LockContention,
+    /// Messages wait in a queue.
     Backlog,
+    /// A node's processor is busy.
     Cpu,
+    /// A node's memory grows.
     MemoryGrowth,
 }
 
@@ -74,8 +89,11 @@ impl Rule {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
+    /// From 60 % of the time, or of what there is.
     High,
+    /// From 30 %.
     Medium,
+    /// Below that.
     Low,
 }
 
@@ -88,6 +106,7 @@ impl Priority {
         }
     }
 
+    /// For a reader: `high`.
     pub fn label(self) -> &'static str {
         match self {
             Priority::High => "high",

@@ -23,15 +23,19 @@ use squall_objective::fixed::{PerSecond, Seconds};
 /// What only the caller knows of a run.
 #[derive(Debug, Clone)]
 pub struct Input {
+    /// With its variant, if it has any: `NAME-VARIANT`.
     pub scenario: String,
+    /// Of the run.
     pub seed: u64,
     /// What made the history.
     pub backend: BackendInfo,
+    /// Size and time limits.
     pub cluster: Cluster,
     /// The plan in words.
     pub configuration: String,
     /// Services with a workload; each must have been loaded for the run to count.
     pub services: Vec<Service>,
+    /// In the order of the report.
     pub objectives: Vec<Objective>,
     /// Alerts, as far as the run showed them.
     pub alerts: Vec<AlertReport>,
@@ -51,23 +55,28 @@ pub struct Input {
     pub must_judge: Vec<String>,
     /// Numbers of the faults that may be skipped: nobody asked for them by name.
     pub drawn_faults: BTreeSet<usize>,
+    /// Of the history file, in hexadecimal.
     pub history_sha256: String,
     /// Events of the history.
     pub events: u64,
     /// The command that runs it again.
     pub reproduce: String,
+    /// Left out of comparisons.
     pub wall: WallInput,
 }
 
 /// What differs between two runs of a seed.
 #[derive(Debug, Clone)]
 pub struct WallInput {
+    /// Microseconds that the run took.
     pub elapsed_us: u64,
     /// Date and time, in whatever form the caller likes.
     pub started: String,
     /// Of the program.
     pub version: String,
+    /// `None` if it was not built from a repository.
     pub commit: Option<String>,
+    /// `None` if nothing is known of it.
     pub machine: Option<Machine>,
     /// What became of the actions of alerts.
     pub alert_actions: Vec<ActionOutcome>,

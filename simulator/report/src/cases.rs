@@ -18,22 +18,27 @@ pub const REPEATABLE: &str = "repeatable";
 pub struct Suite {
     /// The scenario, and the seed or the variant where there is one.
     pub name: String,
+    /// In the order of the report.
     pub cases: Vec<Case>,
 }
 
 /// One thing that had to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Case {
+    /// What kind of thing it is.
     pub group: Group,
     /// `C1 cache_linearizable`, `election_p99`.
     pub name: String,
+    /// How it ended.
     pub outcome: Outcome,
 }
 
 /// What kind of thing it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
+    /// Of correctness.
     Check,
+    /// Of the scenario.
     Objective,
     /// That the run counts, and repeats.
     Run,
@@ -50,17 +55,21 @@ impl Group {
     }
 }
 
+/// How a case ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
+    /// It holds.
     Passed,
     /// Not judged, or not known here, and why.
     Skipped(String),
+    /// It does not hold, or cannot be told to.
     Found(Finding),
 }
 
 /// Why a case did not pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
+    /// What is wrong.
     pub kind: Kind,
     /// In one line.
     pub message: String,
@@ -68,11 +77,16 @@ pub struct Finding {
     pub detail: Vec<String>,
 }
 
+/// In which way a case did not pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// A check failed.
     Violation,
+    /// A figure is beyond its limit.
     ObjectiveMissed,
+    /// A figure is worse than its baseline allows.
     Regression,
+    /// The same seed gave another history.
     NotDeterministic,
     /// What a test in code asserts of a run does not hold.
     Assertion,
@@ -103,6 +117,7 @@ impl Kind {
 }
 
 impl Finding {
+    /// Without detail.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -113,6 +128,7 @@ impl Finding {
 }
 
 impl Case {
+    /// With its name as it is shown.
     pub fn new(group: Group, name: impl Into<String>, outcome: Outcome) -> Self {
         Self {
             group,

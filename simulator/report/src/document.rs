@@ -21,6 +21,7 @@ pub const NOTHING: &str = "-";
 pub enum Value {
     /// There is none: `-`, and an empty cell.
     Nothing,
+    /// As it is, for reader and program.
     Text(String),
     /// `1,234`.
     Count(u64),
@@ -38,8 +39,11 @@ pub enum Value {
     PerSecond(PerSecond),
     /// With so many decimals for a reader.
     Percent(Percent, usize),
+    /// With its sign: `+12 %`.
     Change(SignedPercent),
+    /// In the largest unit that fits, and as a plain number.
     Bytes(u64),
+    /// In the unit of a metric.
     Measured(Unit, Number),
     /// `0.0012`, and `<0.0001` below that; `0.001234`.
     Chance(Chance),
@@ -156,7 +160,9 @@ pub fn word(value: &impl Serialize) -> String {
 
 /// One column of a table over rows of type `R`; see `columns`.
 pub struct Column<R> {
+    /// What stands above it.
     pub head: Head,
+    /// What a row has in it.
     pub cell: fn(&R) -> Value,
 }
 
@@ -195,22 +201,31 @@ macro_rules! columns {
 /// How a row is meant, for writers that know colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
+    /// As any other.
     Plain,
+    /// Something is wrong.
     Bad,
+    /// Something is to be looked at.
     Warning,
 }
 
 /// Rows under their heads.
 #[derive(Debug, Clone)]
 pub struct Table {
+    /// As it stands above the table.
     pub title: &'static str,
+    /// One for each column.
     pub heads: Vec<Head>,
+    /// From top to bottom.
     pub rows: Vec<Row>,
 }
 
+/// One line of a table.
 #[derive(Debug, Clone)]
 pub struct Row {
+    /// How it is meant.
     pub severity: Severity,
+    /// One for each head.
     pub cells: Vec<Value>,
 }
 
@@ -224,6 +239,7 @@ impl Table {
         Self::with_severity(title, columns, rows, |_| Severity::Plain)
     }
 
+    /// As [`Table::of`], with `severity` saying how each row is meant.
     pub fn with_severity<'r, R: 'r>(
         title: &'static str,
         columns: &[Column<R>],
@@ -257,6 +273,7 @@ impl Table {
         self
     }
 
+    /// Whether it has no rows.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
@@ -277,22 +294,28 @@ impl Table {
 /// A piece of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Span {
+    /// As it is.
     Plain(String),
+    /// Stands out.
     Strong(String),
+    /// A command, a file, a name.
     Code(String),
 }
 
 /// A line or a paragraph.
 pub type Line = Vec<Span>;
 
+/// A piece of a line that is shown as it is.
 pub fn plain(text: impl Into<String>) -> Span {
     Span::Plain(text.into())
 }
 
+/// A piece of a line that stands out.
 pub fn strong(text: impl Into<String>) -> Span {
     Span::Strong(text.into())
 }
 
+/// A piece of a line that is a command, a file or a name.
 pub fn code(text: impl Into<String>) -> Span {
     Span::Code(text.into())
 }
@@ -303,22 +326,28 @@ pub type Facts = Vec<(&'static str, String)>;
 /// A part of a section.
 #[derive(Debug, Clone)]
 pub enum Block {
+    /// Within a section.
     Heading(String),
+    /// A paragraph.
     Text(Line),
     /// What a reader may skip.
     Note(String),
+    /// A bullet each.
     List(Vec<Line>),
     /// Lines that keep their breaks, and the name of their language.
     Code(&'static str, String),
+    /// Names and what they are.
     Facts(Facts),
     /// Commands or files, and what they are good for.
     Terms(Vec<(String, String)>),
+    /// Rows under their heads.
     Table(Table),
     /// For pages alone.
     Drawn(Markup),
 }
 
 impl Block {
+    /// A paragraph of one piece.
     pub fn text(text: impl Into<String>) -> Self {
         Block::Text(vec![plain(text)])
     }
@@ -339,24 +368,30 @@ pub fn known(mut facts: Facts) -> Facts {
     facts
 }
 
+/// A part of a report, under a title.
 #[derive(Debug, Clone)]
 pub struct Section {
     /// Of a page, where it can be linked to.
     pub id: String,
+    /// As it stands above the section.
     pub title: String,
+    /// From top to bottom.
     pub blocks: Vec<Block>,
 }
 
 /// A whole report. Sections without blocks are left out by every writer.
 #[derive(Debug, Clone)]
 pub struct Document {
+    /// Of the whole.
     pub title: String,
     /// What stands before the first section.
     pub lead: Vec<Block>,
+    /// From top to bottom.
     pub sections: Vec<Section>,
 }
 
 impl Section {
+    /// Of all its parts.
     pub fn new(id: impl Into<String>, title: impl Into<String>, blocks: Vec<Block>) -> Self {
         Self {
             id: id.into(),

@@ -11,20 +11,28 @@ use squall_objective::fixed::Ms;
 /// One occurrence of a fault.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FaultRow {
+    /// What was done.
     #[schemars(with = "String")]
     pub kind: FaultKind,
+    /// Names of the nodes, or of the clients, it was done to.
     pub targets: Vec<String>,
     /// When it took effect, or was given up.
     pub at_ms: Ms,
+    /// `null`: in force to the end, or never.
     pub healed_ms: Option<Ms>,
+    /// How it stands at the end of the run.
     #[serde(flatten)]
     pub status: FaultStatus,
     /// `null` when the fault cost the cluster no leader, or nobody noticed.
     pub detected_ms: Option<Ms>,
+    /// When the next leader had committed something, from the fault's effect; `null` as
+    /// `detected_ms`, or if nobody was elected.
     pub elected_ms: Option<Ms>,
     /// Who led before; `null` when the fault cost the cluster no leader.
     pub old_leader: Option<String>,
+    /// `null` if nobody was elected.
     pub new_leader: Option<String>,
+    /// Raft's; `null` if nobody was elected.
     pub new_term: Option<u64>,
 }
 

@@ -8,8 +8,10 @@
 //! Not here: how anything is measured ([`squall_measure`]) or judged ([`squall_check`]),
 //! and writing of files.
 
+#![warn(missing_docs)]
+
 mod alerts;
-pub mod analysis;
+mod analysis;
 mod bottlenecks;
 mod build;
 pub mod cases;
@@ -18,7 +20,7 @@ pub mod document;
 mod faults;
 mod figures;
 pub mod html;
-pub mod load;
+mod load;
 mod markdown;
 mod objectives;
 mod report;
@@ -26,7 +28,7 @@ mod sections;
 mod tables;
 mod text;
 mod timeline;
-pub mod variants;
+mod variants;
 mod verdict;
 mod words;
 pub mod write;

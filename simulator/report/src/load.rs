@@ -15,12 +15,14 @@ use squall_objective::objective::{Bound, Unit};
 /// Steps in order of time, and the end of a stress test.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Load {
+    /// In order of time; those that never reached their level are left out.
     pub steps: Vec<LoadStep>,
     /// `null`: no stress test, or it did not come to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stress: Option<Stress>,
 }
 
+/// What a stress test found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stress {
     /// The step that broke; `null` if all held.
@@ -35,6 +37,7 @@ pub struct Stress {
 }
 
 impl Load {
+    /// Whether no load was asked for.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }

@@ -14,6 +14,7 @@ use crate::{alerts, sections, tables, write};
 /// Tables that have a section of their own.
 const APART: [&str; 3] = ["objectives", "comparison", "checks"];
 
+/// `report.md`.
 pub fn markdown(report: &Report) -> String {
     write::markdown::document(&document(report))
 }

@@ -27,11 +27,15 @@ const DAYS_OF_MONTH: u64 = 30;
 pub struct ObjectiveResult {
     /// `election_p99`, `latency.lock.acquire.p95`, `lost` …
     pub name: String,
+    /// Of `limit` and `measured`.
     pub unit: Unit,
+    /// On which side of the limit it should be.
     pub bound: Bound,
+    /// As in the scenario.
     pub limit: Number,
     /// `null` when there was nothing to measure, or it could not be measured.
     pub measured: Option<Number>,
+    /// What it comes to.
     pub status: Status,
     /// By how much the limit was kept, in percent of it; negative when it was not. `null` of a
     /// limit of zero, and without a measured value.
@@ -47,10 +51,13 @@ pub struct ObjectiveResult {
     pub note: Option<String>,
 }
 
+/// How an objective stands when the run is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
+    /// On the right side of its limit.
     Met,
+    /// On the wrong side.
     Missed,
     /// Too little happened to tell.
     Unknown,

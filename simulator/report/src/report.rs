@@ -32,7 +32,9 @@ use crate::verdict::{Decision, RunVerdict};
 /// `report.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
+    /// With its variant, if it has any: `NAME-VARIANT`.
     pub scenario: String,
+    /// The one that everything was drawn from.
     pub seed: u64,
     /// Name of the backend, as `--backend` takes it.
     pub backend: String,
@@ -41,6 +43,7 @@ pub struct Report {
     #[serde(skip)]
     #[schemars(skip)]
     pub made_on: Option<BackendInfo>,
+    /// What the run comes to.
     pub verdict: RunVerdict,
     /// Why, in one line.
     pub reason: String,
@@ -48,12 +51,17 @@ pub struct Report {
     pub decision: Decision,
     /// The command that runs it again.
     pub reproduce: String,
+    /// Size and time limits.
     pub cluster: Cluster,
     /// The plan of the run, in words.
     pub configuration: String,
+    /// Every occurrence, in order of time.
     pub faults: Vec<FaultRow>,
+    /// Fault takes effect → a surviving node starts an election.
     pub detection_ms: Times,
+    /// Fault takes effect → a new leader has committed its first entry.
     pub election_ms: Times,
+    /// By service, and of any service.
     pub downtime_ms: Downtime,
     /// Every stretch in which a service answered nobody.
     pub gaps: Vec<Gap>,
@@ -66,7 +74,9 @@ pub struct Report {
     /// Percent of the stretch from the start of chaos to the end of serve in which no service
     /// was down.
     pub availability: Option<Percent>,
+    /// How long clients and nodes took to come back to normal.
     pub recovery_ms: Recovery,
+    /// What was acknowledged and is gone, or happened twice, or never was.
     pub data_loss: Loss,
     /// Service → operation → phase → outcome.
     pub latency_us: Latencies,
@@ -75,6 +85,7 @@ pub struct Report {
     pub latency_by_payload: Vec<PayloadRow>,
     /// Service, or `all` → phase.
     pub throughput: Throughput,
+    /// How many were asked in the whole run, and how they ended.
     pub operations: Operations,
     /// What clients saw of the whole chaos phase, all operations but long polls together;
     /// `null` if the run did not come to it.
@@ -83,7 +94,9 @@ pub struct Report {
     /// Left out when no load was asked for.
     #[serde(default, skip_serializing_if = "Load::is_empty")]
     pub load: Load,
+    /// In the order of their properties.
     pub checks: Vec<CheckResult>,
+    /// In the order of the scenario.
     pub objectives: Vec<ObjectiveResult>,
     /// Alerts of the scenario, and when each was on; they change no verdict.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -95,12 +108,15 @@ pub struct Report {
     pub figures: BTreeMap<String, Figure>,
     /// Where operations' time went, by service; microseconds, means over its operations.
     pub stages_us: BTreeMap<String, BTreeMap<String, u64>>,
+    /// The most important first.
     pub bottlenecks: Vec<Bottleneck>,
     /// How much load the cluster bears, and what response time goes together with; left out
     /// where nothing can be said.
     #[serde(default, skip_serializing_if = "Analysis::is_empty")]
     pub analysis: Analysis,
+    /// `null` if nothing was published.
     pub queue: Option<QueueReport>,
+    /// `null` if nothing was read.
     pub cache: Option<CacheReport>,
     /// How often operations failed or were never answered, by service, operation and reason.
     pub errors: Vec<ErrorRow>,
@@ -119,21 +135,31 @@ pub struct Report {
     pub closed_loops: Vec<String>,
     /// How often the run met each of the situations of [`squall_measure::marks`].
     pub marks: BTreeMap<String, u64>,
+    /// Every single duration behind the distributions.
     pub samples_us: Samples,
+    /// For drawing.
     pub timeline: TimelineData,
+    /// Length of the run, and what it took.
     pub sim: Sim,
 }
 
+/// Size and time limits of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cluster {
+    /// Members at the start.
     pub nodes: u64,
+    /// Interval of the leader.
     pub heartbeat_ms: Ms,
+    /// A follower that hears no leader for so long stands for election.
     pub election_timeout_ms: ElectionTimeout,
 }
 
+/// Each wait is drawn between the two.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ElectionTimeout {
+    /// The shortest.
     pub min: Ms,
+    /// The longest.
     pub max: Ms,
 }
 
@@ -145,6 +171,7 @@ pub struct Sim {
     pub seconds: Seconds,
     /// Events of the history.
     pub events: u64,
+    /// Of the history file, in hexadecimal: the same seed gives the same.
     pub history_sha256: String,
     /// What the run took; differs between runs.
     pub wall_seconds: Seconds,
@@ -168,8 +195,11 @@ pub struct Sim {
 /// The machine that the program ran on, as far as it is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Machine {
+    /// Its model, as the system names it.
     pub processor: String,
+    /// How many the program could use.
     pub processors: u64,
+    /// In all.
     pub memory_bytes: u64,
     /// `linux-x86_64`.
     pub platform: String,

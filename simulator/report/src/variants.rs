@@ -16,8 +16,11 @@ use squall_objective::fixed::{PerSecond, Percent};
 /// `variants.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Variants {
+    /// Without a variant's name.
     pub scenario: String,
+    /// The same for all.
     pub seed: u64,
+    /// As `--backend` takes it.
     pub backend: String,
     /// Whether the backend cannot say what nodes use.
     #[serde(skip)]
@@ -25,6 +28,7 @@ pub struct Variants {
     pub(crate) lacks_resources: bool,
     /// The worst of all.
     pub verdict: RunVerdict,
+    /// In the order of the scenario.
     pub variants: Vec<VariantRow>,
     /// How throughput changes with the number of nodes, in one line; `null` if that is the
     /// same in all.
@@ -39,20 +43,33 @@ pub struct Variants {
 /// polls.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VariantRow {
+    /// Of the variant: `NODES-3`.
     pub name: String,
     /// Its run directory, in that of all.
     pub dir: String,
+    /// What the run comes to.
     pub verdict: RunVerdict,
+    /// Why, in one line.
     pub reason: String,
+    /// Of its cluster.
     pub nodes: u64,
+    /// Operations that were answered with success.
     pub acknowledged: u64,
+    /// Acknowledged operations.
     pub per_second: PerSecond,
+    /// Of acknowledged operations; `null` without any.
     pub mean_us: Option<u64>,
+    /// 95th percentile.
     pub p95_us: Option<u64>,
+    /// 99th percentile.
     pub p99_us: Option<u64>,
+    /// `null` if the run had no chaos.
     pub availability: Option<Percent>,
+    /// Acknowledged operations whose effect is gone.
     pub lost: u64,
+    /// Messages stored or delivered once more, and increments that count twice.
     pub duplicated: u64,
+    /// Values that clients were given though nobody wrote them.
     pub phantom: u64,
     /// Mean load of one processor, of the busiest node; left out where it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]

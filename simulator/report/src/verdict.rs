@@ -43,12 +43,17 @@ pub fn is_recovery(check: &str) -> bool {
 /// Each service with a workload must acknowledge this many operations in chaos and serve.
 pub const LEAST_ACKNOWLEDGED: u64 = 10;
 
+/// What a run comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunVerdict {
+    /// Nothing is wrong, and all that had to be judged was.
     Pass,
+    /// A check failed.
     Violation,
+    /// All checks hold, and a figure is beyond its limit.
     ObjectiveMissed,
+    /// Nothing is wrong, as far as can be told; and that is not far enough.
     Inconclusive,
 }
 
@@ -78,12 +83,14 @@ impl fmt::Display for RunVerdict {
 /// Whether to go on with what was tested.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Decision {
+    /// True only of a pass.
     pub go: bool,
     /// Of a no-go, all that speaks against it; of a go, what it rests on.
     pub reasons: Vec<String>,
 }
 
 impl Decision {
+    /// For a reader: `go` or `no-go`.
     pub fn word(&self) -> &'static str {
         if self.go { "go" } else { "no-go" }
     }

@@ -9,11 +9,17 @@ const LEAST: f64 = 1.0;
 /// In percent; `class` is `worse`, `better` or `same`.
 #[derive(Debug, Clone)]
 pub struct Interval {
+    /// What it is of.
     pub label: String,
+    /// Left end.
     pub low: f64,
+    /// What is most likely.
     pub middle: f64,
+    /// Right end.
     pub high: f64,
+    /// Of the style sheet.
     pub class: &'static str,
+    /// The figures, for a reader.
     pub text: String,
 }
 

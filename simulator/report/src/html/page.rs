@@ -11,7 +11,9 @@ const SCRIPT: &str = include_str!("script.js");
 
 /// Graphs with the grid that they stand on.
 pub struct Graphs<'a> {
+    /// Common to all of them.
     pub grid: &'a Grid,
+    /// In the order of the page.
     pub plots: &'a [Plot],
 }
 
@@ -78,6 +80,7 @@ pub fn section(section: &Section) -> Markup {
     }
 }
 
+/// Blocks, one below the other.
 pub fn blocks(blocks: &[Block]) -> Markup {
     html! { @for shown in blocks { (block(shown)) } }
 }
@@ -116,6 +119,7 @@ fn spans(spans: &[Span]) -> Markup {
     }
 }
 
+/// Names and what they are, side by side.
 pub fn facts(facts: &Facts) -> Markup {
     html! { dl.facts { @for (name, value) in facts { dt { (name) } dd { (value) } } } }
 }

@@ -26,7 +26,9 @@ pub struct Grid {
     pub kind: &'static str,
     /// Where each value stands, rising; what is drawn spans `from` to `to`.
     pub places: Vec<f64>,
+    /// The left end.
     pub from: f64,
+    /// The right end.
     pub to: f64,
     /// What is written at a place, where the kind does not say.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -38,9 +40,11 @@ pub struct Grid {
 /// Values on a grid, drawn as one line. No value, no line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
+    /// As the legend has it.
     pub name: String,
     /// Class of the style sheet that gives the colour.
     pub class: String,
+    /// One for each place of the grid.
     pub values: Vec<Option<u64>>,
     /// Lowest and highest within each window, drawn as a band.
     pub band: Option<Vec<(u64, u64)>>,
@@ -53,20 +57,28 @@ pub struct Line {
 /// Something that lasts, shaded across a graph.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shade {
+    /// Of the style sheet, which gives the colour.
     pub class: &'static str,
+    /// On the grid.
     pub from: f64,
+    /// On the grid.
     pub to: f64,
 }
 
+/// A graph.
 #[derive(Debug, Clone)]
 pub struct Plot {
     /// Unique in the page.
     pub id: String,
+    /// As it stands above it.
     pub title: String,
     /// What exactly is drawn, in a sentence.
     pub note: String,
+    /// Of the values, from bottom to top.
     pub scale: Scale,
+    /// The first is drawn below the others.
     pub lines: Vec<Line>,
+    /// Drawn behind the lines.
     pub shades: Vec<Shade>,
     /// Graphs of one group are alternatives, of which one is shown: group and label.
     pub choice: Option<(&'static str, String)>,
@@ -100,6 +112,7 @@ impl Grid {
 }
 
 impl Line {
+    /// Without a band.
     pub fn new(
         name: impl Into<String>,
         class: impl Into<String>,
@@ -137,6 +150,7 @@ impl Plot {
         }
     }
 
+    /// What the script of a page needs of it.
     pub fn data<'a>(&'a self, grid: &'a Grid) -> PlotData<'a> {
         let lines = self.lines.iter().map(|line| LineData {
             name: &line.name,
@@ -152,6 +166,7 @@ impl Plot {
         }
     }
 
+    /// As HTML, with its key and its scale.
     pub fn markup(&self, grid: &Grid) -> Markup {
         let group = self.choice.as_ref().map(|(group, _)| *group);
         let label = self.choice.as_ref().map(|(_, label)| label.as_str());

@@ -15,13 +15,16 @@ pub enum Unit {
     Duration,
     /// Millionths of a whole.
     Share,
+    /// As it is.
     Count,
+    /// Bytes, written in the largest unit that fits.
     Bytes,
     /// Bytes a second.
     ByteRate,
 }
 
 impl Unit {
+    /// As the script of a page knows it.
     pub fn name(self) -> &'static str {
         match self {
             Unit::PerSecond => "rate",
@@ -178,6 +181,7 @@ impl Scale {
         ticks.map(|value| (self.height(*value), self.unit.tick(*value)))
     }
 
+    /// Of its values.
     pub fn unit(&self) -> Unit {
         self.unit
     }

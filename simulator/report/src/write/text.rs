@@ -4,10 +4,15 @@ use anstyle::AnsiColor;
 
 use crate::document::{Head, Severity, Table};
 
+/// What is wrong.
 pub const RED: anstyle::Style = AnsiColor::Red.on_default();
+/// What is right.
 pub const GREEN: anstyle::Style = AnsiColor::Green.on_default();
+/// What is to be looked at.
 pub const YELLOW: anstyle::Style = AnsiColor::Yellow.on_default();
+/// What stands out.
 pub const BOLD: anstyle::Style = anstyle::Style::new().bold();
+/// What a reader may skip.
 pub const DIM: anstyle::Style = anstyle::Style::new().dimmed();
 
 /// How to print.
@@ -18,6 +23,7 @@ pub struct Style {
 }
 
 impl Style {
+    /// In this colour, if colours are wanted and there is a text.
     pub fn paint(self, code: anstyle::Style, text: &str) -> String {
         if self.color && !text.is_empty() {
             format!("{code}{text}{code:#}")

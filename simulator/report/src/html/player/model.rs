@@ -8,13 +8,18 @@
 
 use serde::Serialize;
 
+/// All that the player of a page is told, as JSON. Moments are microseconds of the run; others
+/// are places in the lists of names and texts.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Player {
     /// When the run ended.
     pub end: i64,
+    /// By name; others refer to their places.
     pub nodes: Vec<String>,
+    /// By name; others refer to their places.
     pub clients: Vec<String>,
+    /// Whatever is shown of events and messages, each once.
     pub texts: Vec<String>,
     /// When each phase began.
     pub phases: Vec<(i64, &'static str)>,
@@ -22,6 +27,7 @@ pub struct Player {
     pub roles: Vec<Vec<(i64, &'static str, u64)>>,
     /// What nodes said of themselves: when, node, text.
     pub events: Vec<(i64, usize, usize)>,
+    /// In order of time.
     pub faults: Vec<PlayedFault>,
     /// Stretches in which a service answered nobody, in words.
     pub outages: Vec<(i64, i64, String)>,
@@ -49,12 +55,15 @@ pub struct Player {
 pub struct PlayedFault {
     /// Its number in the plan.
     pub id: usize,
+    /// What it is, for a reader.
     pub words: String,
+    /// As in scenarios: `kill`.
     pub kind: &'static str,
     /// `process`, `network`, `disk`, `clock`, `membership` or `client`.
     pub group: &'static str,
     /// `installed`, `skipped` or `uncertain`.
     pub status: &'static str,
+    /// When it took effect, or was given up.
     pub from: i64,
     /// As `from`, for what happens in an instant.
     pub to: i64,
@@ -74,6 +83,7 @@ pub struct PlayedFault {
 pub struct Violation {
     /// `C1 cache_linearizable`.
     pub check: String,
+    /// What the check says, in one line.
     pub detail: String,
     /// The moment to look at.
     pub at: i64,
@@ -90,6 +100,7 @@ pub struct Violation {
 /// Who answered an operation.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Answer {
+    /// As in the history.
     pub op: u64,
     /// The whole of it, as a reader sees it.
     pub words: String,
@@ -97,6 +108,7 @@ pub struct Answer {
     pub node: Option<String>,
     /// The node's term when it answered.
     pub term: Option<u64>,
+    /// When the client had it.
     pub at: i64,
     /// The answer's number.
     pub message: Option<u64>,
