@@ -21,11 +21,15 @@ use crate::tally::{Tally, series};
 /// Which run is watched.
 #[derive(Debug, Clone, Serialize)]
 pub struct RunInfo {
+    /// With its variant, if it has any: `NAME-VARIANT`.
     pub scenario: String,
+    /// Of the run.
     pub seed: u64,
     /// As `--backend` takes it, and in words.
     pub backend: String,
+    /// For a reader.
     pub backend_title: String,
+    /// Whether its time is virtual.
     pub simulated: bool,
     /// `1x`, if the run has a pace.
     pub pace: Option<String>,

@@ -4,23 +4,25 @@
 //! the one source of the live display, the page, the metrics and the alerts. Nothing flows
 //! back: whoever watches a run changes nothing of it, and a stored history gives the same.
 //!
-//! - [`tally`]: figures now, over time and by operation; how objectives stand
-//! - [`alerts`]: when an alert begins and ends · [`actions`]: what is done then
-//! - [`board`]: what is published of a tally · [`metrics`]: the same for Prometheus
+//! - `tally`: figures now, over time and by operation; how objectives stand
+//! - `alerts`: when an alert begins and ends · [`actions`]: what is done then
+//! - [`board`]: what is published of a tally · `metrics`: the same for Prometheus
 //! - [`remote_write`]: pushes metrics · [`serve`]: the page, its stream and the metrics over HTTP
 //!
 //! Not here: clocks of the wall (whoever runs a scenario says when to publish), and reports.
 
+#![warn(missing_docs)]
+
 pub mod actions;
-pub mod alerts;
+mod alerts;
 pub mod board;
-pub mod metrics;
+mod metrics;
 mod post;
 pub mod remote_write;
 pub mod serve;
 mod stretch;
 pub mod sweep;
-pub mod tally;
+mod tally;
 
 use squall_history::History;
 use squall_history::resources::ResourceSample;

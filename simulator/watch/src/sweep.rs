@@ -5,8 +5,11 @@ use serde::Serialize;
 /// How a sweep stands.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct SweepNow {
+    /// What is swept, in a line.
     pub title: String,
+    /// Runs in all.
     pub planned: u64,
+    /// Runs that have ended.
     pub done: u64,
     /// How runs ended, and how many did.
     pub endings: Vec<(&'static str, u64)>,

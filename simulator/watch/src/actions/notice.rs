@@ -10,8 +10,11 @@ use crate::alerts::Change;
 /// The run that notices are of.
 #[derive(Debug, Clone)]
 pub struct Source {
+    /// With its variant, if it has any: `NAME-VARIANT`.
     pub scenario: String,
+    /// Of the run.
     pub seed: u64,
+    /// As `--backend` takes it.
     pub backend: String,
 }
 
@@ -20,17 +23,27 @@ pub struct Source {
 pub struct Notice {
     /// The same for one begin or end in every notice of it: `SCENARIO-SEED/ALERT/SPELL/STATUS`.
     pub id: String,
+    /// As in [`Source`].
     pub scenario: String,
+    /// As in [`Source`].
     pub seed: u64,
+    /// As in [`Source`].
     pub backend: String,
+    /// Its name, as in the scenario.
     pub alert: String,
+    /// As in the scenario.
     pub severity: Severity,
+    /// Whether it begins or ends.
     pub status: AlertStatus,
     /// Which time that the alert is on, from 1.
     pub spell: u64,
+    /// When it is on: `error_rate above 5 %`.
     pub condition: String,
+    /// `error_rate`, `latency.lock.acquire.p95`.
     pub figure: String,
+    /// Of `limit` and of the value.
     pub unit: Unit,
+    /// Beyond it the alert is on.
     pub limit: Number,
     /// At a begin what it is, at an end what it was at its worst.
     pub value: Number,

@@ -64,7 +64,9 @@ struct Answering {
 /// See the module.
 #[derive(Debug)]
 pub struct Tally {
+    /// Time of the last event or sample, µs of the run.
     pub at_us: u64,
+    /// `None` before the first.
     pub phase: Option<Phase>,
     /// Node and term of the last leader.
     leader: Option<(String, u64)>,
@@ -78,16 +80,25 @@ pub struct Tally {
     services: BTreeMap<Service, Answering>,
     /// Time and latency of recent acknowledgements.
     recent: VecDeque<(u64, Option<u64>)>,
+    /// What was asked, and how it ended.
     pub operations: Operations,
+    /// Which clients have no service.
     pub clients: Clients,
+    /// What nodes use.
     pub nodes: Nodes,
     /// Messages published and not consumed; `None` before the first.
     pub depth: Option<u64>,
+    /// Reads that found a value.
     pub hits: u64,
+    /// Reads that were answered.
     pub reads: u64,
+    /// Leaderships that began.
     pub elections: u64,
+    /// Points of the graphs, and bars of what lasts.
     pub series: Series,
+    /// Alerts that are on, and were.
     pub alerts: Alerts,
+    /// How objectives stand.
     pub standings: Standings,
     /// The second at hand: whose phase it is of, where it began, and what was counted.
     second_of: Option<(Phase, u64)>,
@@ -103,6 +114,7 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Of a run that has not begun.
     pub fn of(plan: &Plan) -> Self {
         let figures = plan.objectives.iter().map(|objective| &objective.figure);
         let figures = figures.chain(plan.alerts.iter().map(|alert| &alert.metric));
@@ -145,6 +157,7 @@ impl Tally {
         }
     }
 
+    /// In order of time, as they were recorded.
     pub fn take_in(&mut self, event: &Event) {
         self.move_to(event.at_us);
         match &event.kind {
@@ -167,6 +180,7 @@ impl Tally {
         }
     }
 
+    /// Of a node, whenever there is one.
     pub fn take_sample(&mut self, sample: &ResourceSample) {
         self.move_to(sample.at_us);
         let (cpu_ppm, memory_bytes) = self.nodes.take(sample);
@@ -406,6 +420,7 @@ impl Tally {
         asked.map(|(service, answering)| (*service, self.at_us.saturating_sub(answering.heard_us)))
     }
 
+    /// Operations that wait for an answer.
     pub fn outstanding(&self) -> u64 {
         self.outstanding.len() as u64
     }
