@@ -12,6 +12,8 @@
 //! - [`protocol`]: RESP, as bytes and typed commands.
 //! - [`node`]: the composition root; [`client`]: the other end of the wire.
 
+#![warn(missing_docs)]
+
 pub mod client;
 mod encode;
 pub mod node;

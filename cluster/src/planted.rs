@@ -171,6 +171,7 @@ bugs! {
 }
 
 impl Bug {
+    /// `None`: no such bug.
     pub fn from_id(id: &str) -> Option<Bug> {
         Self::ALL.iter().copied().find(|bug| bug.id() == id)
     }

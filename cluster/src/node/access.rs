@@ -42,13 +42,16 @@ enum Rule {
 /// Why a rule of a user is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AccessError {
+    /// The rule, and whose it is.
     #[error(
         "rule `{0}` of user `{1}`: expected on, off, nopass, >password, ~pattern, allkeys, \
          resetkeys, +@category, -@category, +command or -command"
     )]
     Rule(String, String),
+    /// Its name.
     #[error("user `{0}` is given twice")]
     Twice(String),
+    /// A line has no name, or no rules.
     #[error("a user has a name and rules, as in `alice on >secret ~jobs:* +@all -@admin`")]
     NoName,
 }

@@ -72,6 +72,7 @@ pub use write::NodeError;
 /// How to start a node.
 #[derive(Debug, Clone)]
 pub struct NodeOptions {
+    /// From 1; unique in the cluster, and for good.
     pub id: NodeId,
     /// Where clients reach this node, `host:port`; the port must be below 55,536.
     pub address: String,
@@ -80,8 +81,11 @@ pub struct NodeOptions {
     /// All members of a new cluster, this node included. Empty: wait to be added to one.
     /// Ignored once the node belongs to a cluster.
     pub members: Members,
+    /// Timing and log limits.
     pub raft: RaftOptions,
+    /// Bounds of the replicated state.
     pub limits: Limits,
+    /// How clients are served.
     pub clients: ClientOptions,
     /// `None`: nothing is encrypted.
     pub tls: Option<TlsOptions>,
@@ -90,14 +94,24 @@ pub struct NodeOptions {
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// A port cannot be had.
     #[error("cannot listen on {address}: {source}")]
-    Listen { address: String, source: io::Error },
+    Listen {
+        /// `host:port`.
+        address: String,
+        /// As the operating system has it.
+        source: io::Error,
+    },
+    /// What was stored cannot be read, or must not be trusted.
     #[error("storage: {0}")]
     Storage(#[from] OpenError),
+    /// openraft refuses the timing.
     #[error("configuration: {0}")]
     Config(#[from] openraft::ConfigError),
+    /// The address as it was given.
     #[error("address {0}: expected host:port with a port from 1 to 55535")]
     Address(String),
+    /// The data directory belongs to another node or cluster, in words.
     #[error("{0}")]
     Identity(String),
     #[error("{0}")]
@@ -254,6 +268,7 @@ impl<W: RaftWorld> Node<W> {
         Ok(node)
     }
 
+    /// As in [`NodeOptions`].
     pub fn id(&self) -> NodeId {
         self.inner.options.id
     }

@@ -59,6 +59,7 @@ pub struct ClientOptions {
     /// Bytes of memory, by the node's own account, above which it refuses what makes the state
     /// grow; 0: no limit.
     pub max_memory: u64,
+    /// Who may do what.
     pub access: Access,
     /// Where to answer Prometheus, `host:port`.
     pub metrics: Option<String>,

@@ -14,6 +14,7 @@ use crate::state::State;
 pub struct Standing {
     /// `leader`, `follower`, `candidate`, `learner` or `shutdown`.
     pub role: &'static str,
+    /// Raft's.
     pub term: u64,
     /// The node that it has voted for in its term, or follows there.
     pub vote: String,
@@ -23,9 +24,11 @@ pub struct Standing {
     pub leader: Option<String>,
     /// Index of the first entry that its log still has.
     pub first_log: u64,
+    /// Index of the newest entry of its log.
     pub last_log: u64,
     /// Index of the last entry that it knows to be committed.
     pub commit: u64,
+    /// Index of the last entry that its state has applied.
     pub applied: u64,
     /// Index of the last entry in its newest snapshot.
     pub snapshot: u64,
@@ -43,6 +46,7 @@ impl<W: RaftWorld> Node<W> {
         self.inner.machine.state().clone()
     }
 
+    /// Of this moment.
     pub fn standing(&self) -> Standing {
         let metrics = self.inner.raft.metrics();
         let metrics = metrics.borrow_watched();

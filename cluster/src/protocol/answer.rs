@@ -22,7 +22,9 @@ const MAX_SHOWN_CHARS: usize = 200;
 /// What a reply answers.
 #[derive(Debug, Clone, Copy)]
 pub enum Asked<'a> {
+    /// A write, or one to be.
     Command(&'a Command),
+    /// A read.
     Query(&'a Query),
 }
 
@@ -43,7 +45,10 @@ impl<'a> From<&'a Query> for Asked<'a> {
 pub enum ReplyError {
     /// No effect; ask the node at this address (`host:port`).
     #[error("moved to {addr}")]
-    Moved { addr: String },
+    Moved {
+        /// `host:port`.
+        addr: String,
+    },
     /// No effect: the node knows no leader.
     #[error("cluster down: {0}")]
     ClusterDown(String),

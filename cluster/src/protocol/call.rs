@@ -48,7 +48,10 @@ pub enum ReadMode {
     /// The leader's lease, which holds if clocks run at nearly the same rate.
     Lease,
     /// Any node that heard from the leader within the last `bound_ms` milliseconds.
-    Stale { bound_ms: u64 },
+    Stale {
+        /// Greatest age of what is read.
+        bound_ms: u64,
+    },
     /// Any node, as it stands.
     Local,
 }
@@ -82,7 +85,12 @@ pub enum ReplyStyle {
     /// The length of the value: `STRLEN`.
     Length,
     /// A part of the value: `GETRANGE`.
-    Range { first: i64, last: i64 },
+    Range {
+        /// As in the command; a negative one counts from the end.
+        first: i64,
+        /// Included.
+        last: i64,
+    },
     /// How Redis would keep the value: `OBJECT ENCODING`.
     Encoding,
     /// 0 if there is a value: `OBJECT IDLETIME`.

@@ -35,6 +35,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
+    /// At the start of a connection.
     pub fn new() -> Self {
         Self::default()
     }

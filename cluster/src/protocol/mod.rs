@@ -33,25 +33,30 @@ mod sha1;
 mod slot;
 pub mod wire;
 
-pub use answer::{Asked, ReplyError, decode_push, decode_reply};
-pub use call::{
+pub(crate) use answer::decode_push;
+pub use answer::{Asked, ReplyError, decode_reply};
+pub(crate) use call::{
     AdminCall, Call, ClientAttribute, ClientCall, ClusterCall, CommandCall, ConnectionCall,
-    FOREVER_MS, KillFilter, ReadMode, Remember, ReplyMode, ReplyStyle, ScriptCall, TrackingCall,
-    TransactionCall,
+    FOREVER_MS, KillFilter, Remember, ReplyMode, ScriptCall, TrackingCall, TransactionCall,
 };
-pub use command_error::CommandError;
+pub use call::{ReadMode, ReplyStyle};
+pub(crate) use command_error::CommandError;
 pub use decode::Decoder;
 pub use frame::next_frame;
 pub use limits::*;
-pub use node_error::{CLUSTER_DOWN, moved, out_of_memory, try_again, unknown_outcome};
-pub use parse::{COMMANDS, Flags, Keys, Script, Spec, parse};
+pub(crate) use node_error::{CLUSTER_DOWN, moved, out_of_memory, try_again, unknown_outcome};
+pub(crate) use parse::Script;
+pub use parse::{COMMANDS, Flags, Keys, Spec, parse};
 pub use protocol_error::ProtocolError;
-pub use push::{MAX_PUSHED_KEYS, Push, write_ping, write_track};
+pub use push::Push;
+pub(crate) use push::{MAX_PUSHED_KEYS, write_ping, write_track};
 pub use redis_protocol::resp2::types::BytesFrame;
-pub use reply::{REDIS_VERSION, encode, encode_hello};
-pub use request::{encode_call, read_query, write_command};
+pub use reply::encode;
+pub(crate) use reply::{REDIS_VERSION, encode_hello};
+pub use request::write_command;
+pub(crate) use request::{encode_call, read_query};
 pub use sha1::sha1_hex;
-pub use slot::{SLOTS, slot};
+pub(crate) use slot::{SLOTS, slot};
 pub use wire::RespVersion;
 
 #[cfg(test)]

@@ -26,12 +26,21 @@ const UP_TO: &[u8] = b"upto";
 /// One message of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Push {
-    Invalidate { index: u64, keys: Vec<Bytes> },
+    /// Keys have changed.
+    Invalidate {
+        /// Log index of the change.
+        index: u64,
+        /// All that the entry changed, or some of them where they are too many for one message.
+        keys: Vec<Bytes>,
+    },
+    /// All keys may have changed, up to this log index.
     Flush(u64),
+    /// All changes up to this log index have been told.
     UpTo(u64),
 }
 
 impl Push {
+    /// Appends it as a RESP array.
     pub fn write(&self, out: &mut BytesMut) {
         match self {
             Push::Invalidate { index, keys } => Self::write_invalidate(out, *index, keys),

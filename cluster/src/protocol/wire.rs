@@ -14,8 +14,10 @@ use super::decimal::Decimal;
 /// The version of the protocol that a connection speaks: 2, until it asks for 3 with `HELLO`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RespVersion {
+    /// RESP2.
     #[default]
     Two,
+    /// RESP3, with maps, sets, nulls and pushes of their own.
     Three,
 }
 

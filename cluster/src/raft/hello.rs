@@ -25,6 +25,7 @@ use crate::storage::Identity;
 pub const MAGIC: &[u8; 4] = b"SQHI";
 /// Versions of the messages between nodes that this release knows.
 pub const OLDEST_VERSION: u16 = 2;
+/// See [`OLDEST_VERSION`].
 pub const NEWEST_VERSION: u16 = 4;
 
 /// The version from which on nodes know the rules of a level ([`crate::state::LEVEL`]).
@@ -35,8 +36,11 @@ pub fn version_of(level: u32) -> u16 {
 /// What a node says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
+    /// See [`OLDEST_VERSION`].
     pub oldest_version: u16,
+    /// See [`OLDEST_VERSION`].
     pub newest_version: u16,
+    /// Who greets.
     pub from: NodeId,
     /// The node that it takes the other for.
     pub to: NodeId,
@@ -53,7 +57,9 @@ pub struct Hello {
 /// The answer to a greeting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Greeting {
+    /// Welcome; what the other says of itself.
     Hello(Hello),
+    /// Not welcome, in words; the connection is closed.
     Refused(String),
 }
 
@@ -72,6 +78,7 @@ pub struct Acquaintances<W: RaftWorld> {
 }
 
 impl<W: RaftWorld> Acquaintances<W> {
+    /// Nobody has been met yet.
     pub fn new(
         machine: StateMachine<W>,
         identity: Identity,
@@ -89,6 +96,7 @@ impl<W: RaftWorld> Acquaintances<W> {
         }
     }
 
+    /// 0 until the node belongs to one.
     pub fn cluster(&self) -> u64 {
         self.identity.borrow().cluster
     }

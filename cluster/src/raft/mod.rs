@@ -21,23 +21,24 @@ use crate::encode;
 use crate::state::command::{Reply, Request};
 use crate::world::World;
 
-pub mod channel;
+pub(crate) mod channel;
 pub mod hello;
-pub mod invalidations;
-pub mod lines;
+pub(crate) mod invalidations;
+pub(crate) mod lines;
 pub mod log_store;
-pub mod network;
-pub mod once;
+pub(crate) mod network;
+pub(crate) mod once;
 pub mod overhear;
-pub mod reason;
+pub(crate) mod reason;
 pub mod runtime;
 pub mod security;
 pub mod snapshot;
 pub mod state_machine;
-pub mod watch;
+pub(crate) mod watch;
 pub mod wire;
 pub mod witness;
 
+/// Of a node: from 1, unique in the cluster.
 pub type NodeId = u64;
 
 /// What a log entry carries: a [`Request`], encoded once by the leader and decoded once by
@@ -49,10 +50,15 @@ pub struct Proposal(pub Bytes);
 const PROPOSAL_BYTES: usize = 192;
 
 impl Proposal {
+    /// As postcard has it.
     pub fn encode(request: &Request) -> Self {
         Self(encode::plain(request, PROPOSAL_BYTES).into())
     }
 
+    /// The request that was encoded.
+    ///
+    /// # Errors
+    /// The bytes are no request.
     pub fn decode(&self) -> Result<Request, postcard::Error> {
         postcard::from_bytes(&self.0)
     }
@@ -116,20 +122,30 @@ impl<W: RaftWorld> RaftTypeConfig for TypeConfig<W> {
     type ErrorSource = BoxedErrorSource;
 }
 
+/// A node's handle on openraft, with our types.
 pub type Raft<W> = openraft::Raft<TypeConfig<W>, state_machine::StateMachine<W>>;
+/// Where an entry stands: its term, who led it, and its index.
 pub type LogId<W> = openraft::type_config::alias::LogIdOf<TypeConfig<W>>;
+/// A term, a candidate or leader of it, and whether a majority agreed.
 pub type Vote<W> = openraft::type_config::alias::VoteOf<TypeConfig<W>>;
+/// An entry: where it stands, and a [`Proposal`], a membership, or nothing.
 pub type LogEntry<W> = openraft::type_config::alias::EntryOf<TypeConfig<W>>;
+/// A membership, and the entry that it came with.
 pub type StoredMembership<W> = openraft::type_config::alias::StoredMembershipOf<TypeConfig<W>>;
+/// What a snapshot covers: its last entry, and the membership by then.
 pub type SnapshotMeta<W> = openraft::type_config::alias::SnapshotMetaOf<TypeConfig<W>>;
+/// A snapshot: what it covers, and its data.
 pub type Snapshot<W> =
     openraft::type_config::alias::SnapshotOf<TypeConfig<W>, snapshot::SnapshotData<W>>;
 
 /// Raft's timing and log limits. All durations in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RaftOptions {
+    /// Interval of a leader's heartbeats.
     pub heartbeat_ms: u64,
+    /// A follower that hears no leader for a time between the two stands for election.
     pub election_min_ms: u64,
+    /// See `election_min_ms`.
     pub election_max_ms: u64,
     /// Entries between snapshots while the state is small, [`Self::FEWEST_BETWEEN_SNAPSHOTS`]
     /// or more; `node/compaction.rs` has the whole rule.

@@ -29,6 +29,7 @@ pub struct Runtime<W>(PhantomData<W>);
 pub struct Instant<W>(pub world::Instant, PhantomData<W>);
 
 impl<W> Instant<W> {
+    /// Of that world.
     pub fn new(instant: world::Instant) -> Self {
         Self(instant, PhantomData)
     }

@@ -28,7 +28,9 @@ const PREFIX_BYTES: usize = 20;
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct SnapshotPiece<W: RaftWorld> {
+    /// Of the leader.
     pub vote: Vote<W>,
+    /// What the snapshot covers.
     pub meta: SnapshotMeta<W>,
     /// Bytes of the whole snapshot.
     pub total: u64,
@@ -40,7 +42,9 @@ pub struct SnapshotPiece<W: RaftWorld> {
 
 /// The state and the chained hash that led to it.
 pub struct Payload {
+    /// Hash of all that was applied, chained entry by entry.
     pub chain: u64,
+    /// After the last entry that the snapshot covers.
     pub state: State,
 }
 
@@ -110,7 +114,9 @@ pub enum SnapshotData<W: RaftWorld> {
     Stored(SnapshotFile<<W::Disk as Disk>::File>),
     /// From the leader: its bytes, and what they say.
     Arrived {
+        /// Encoded.
         bytes: Vec<u8>,
+        /// Decoded from them.
         payload: Box<Payload>,
     },
 }
@@ -141,6 +147,7 @@ pub struct Arriving<W: RaftWorld> {
 }
 
 impl<W: RaftWorld> Arriving<W> {
+    /// Nothing is there yet.
     pub fn new(meta: &SnapshotMeta<W>, total: u64) -> Self {
         Self {
             last_log_id: meta.last_log_id,
@@ -175,14 +182,17 @@ impl<W: RaftWorld> Arriving<W> {
         self.bytes.len() as u64
     }
 
+    /// Whether nothing is there yet.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
+    /// Whether all bytes are there.
     pub fn is_complete(&self) -> bool {
         self.len() == self.total
     }
 
+    /// As far as they are there.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }

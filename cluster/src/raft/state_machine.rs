@@ -50,7 +50,9 @@ const ANSWER_KEPT: Duration = Duration::from_secs(10);
 /// Who belongs to the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
+    /// They vote, and count for a majority.
     pub voters: BTreeSet<NodeId>,
+    /// They have what voters have, and do not count.
     pub learners: BTreeSet<NodeId>,
     /// Between two configurations: both must agree to everything.
     pub is_changing: bool,
@@ -118,6 +120,7 @@ struct Machine<W: RaftWorld> {
 /// What has been applied since the last snapshot, and how large that was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SinceSnapshot {
+    /// How many.
     pub entries: u64,
     /// Encoded bytes of those entries.
     pub bytes: u64,

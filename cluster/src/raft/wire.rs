@@ -31,34 +31,49 @@ const FRAME_BYTES: usize = 512;
 /// Read buffers grow by at least this much; most messages are far smaller.
 const READ_BYTES: usize = 2 * 1024;
 
+/// What one node asks of another. Its order is that of the wire: new ones come last.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub enum PeerRequest<W: RaftWorld> {
+    /// Entries, or a heartbeat.
     Append(AppendEntriesRequest<TypeConfig<W>>),
+    /// Whether a vote would be granted.
     PreVote(VoteRequest<TypeConfig<W>>),
+    /// Whether the vote is granted.
     Vote(VoteRequest<TypeConfig<W>>),
     /// A whole snapshot in one message, as nodes send and expect it that do not greet.
     Snapshot {
+        /// Of the leader.
         vote: Vote<W>,
+        /// What it covers.
         meta: SnapshotMeta<W>,
+        /// The whole of it.
         data: Bytes,
     },
+    /// The leader hands over.
     TransferLeader(TransferLeaderRequest<TypeConfig<W>>),
     /// The leader's read index, for bounded-stale reads on followers.
     ReadIndex,
+    /// Some bytes of a snapshot, or none, to ask how much is there.
     SnapshotPiece(SnapshotPiece<W>),
     /// Like `Append`, of a leader that relies on the other's promise: for a while, to help
     /// nobody else to lead, whatever becomes of the connection.
     AppendPromising(AppendEntriesRequest<TypeConfig<W>>),
 }
 
+/// What the other answers. Its order is that of the wire: new ones come last.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub enum PeerResponse<W: RaftWorld> {
+    /// To `Append` and `AppendPromising`.
     Append(AppendEntriesResponse<TypeConfig<W>>),
+    /// To `Vote` and `PreVote`.
     Vote(VoteResponse<TypeConfig<W>>),
+    /// To `Snapshot`.
     Snapshot(SnapshotResponse<TypeConfig<W>>),
+    /// The hand-over will be tried.
     TransferLeader,
+    /// Index up to which a read must have been applied.
     ReadIndex(u64),
     /// The node cannot answer: it is stopping, damaged, or not the leader.
     Failed(String),
@@ -102,12 +117,14 @@ pub struct Connection<S> {
 
 /// What comes first on a connection.
 pub enum First<T> {
+    /// A greeting.
     Hello(Hello),
     /// A request of a node that does not greet.
     Request(T),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Nothing has been read or written yet.
     pub fn new(stream: S) -> Self {
         Self {
             stream,

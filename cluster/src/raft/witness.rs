@@ -16,23 +16,38 @@ use crate::state::command::{Changed, Reply, Request, Wake};
 pub enum Seen<'a> {
     /// It has applied an entry.
     Applied {
+        /// Of the entry.
         term: u64,
+        /// Of the entry.
         index: u64,
+        /// What the entry carries.
         request: &'a Request,
+        /// What whoever asked is told.
         reply: &'a Reply,
+        /// Waiters of earlier entries that are answered.
         wakes: &'a [Wake],
+        /// What clients that keep copies have to forget.
         changed: &'a Changed,
         /// After the entry.
         state: &'a State,
     },
     /// It has applied an entry that does nothing to the state.
-    Passed { term: u64, index: u64 },
+    Passed {
+        /// Of the entry.
+        term: u64,
+        /// Of the entry.
+        index: u64,
+    },
     /// It begins a snapshot of this state.
-    SnapshotBegun { state: &'a State },
+    SnapshotBegun {
+        /// As of the last entry that was applied.
+        state: &'a State,
+    },
     /// It has taken its state from a snapshot.
     Restored {
         /// The last entry that the snapshot claims to cover.
         index: u64,
+        /// As the snapshot has it.
         state: &'a State,
     },
 }

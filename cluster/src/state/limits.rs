@@ -32,6 +32,7 @@ pub const LARGEST_BATCH: usize = 1000;
 pub const LARGEST_RECEIVE_BYTES: usize = 16 * 1024 * 1024;
 /// Most values of a list, and most bytes of them together.
 pub const LONGEST_LIST: usize = 1 << 20;
+/// 256 MiB.
 pub const LARGEST_LIST_BYTES: u64 = 256 * 1024 * 1024;
 /// Longest name of a lock or queue, in bytes.
 pub const LONGEST_NAME_BYTES: usize = 512;

@@ -17,7 +17,7 @@
 mod cache;
 mod class;
 pub mod command;
-pub mod glob;
+pub(crate) mod glob;
 mod limits;
 mod listing;
 mod lists;

@@ -33,22 +33,29 @@ pub(super) const LARGEST_COUNTER: u64 = 1 << 62;
 /// Why bytes are not a state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
+    /// Its length in bytes.
     #[error("a snapshot has at least {HEADER_BYTES} bytes, this one has {0}")]
     TooShort(usize),
+    /// Its first byte.
     #[error(
         "snapshot format {0} is unknown, expected {FORMAT} to {FORMAT_WITH_LISTS}: was it written by a newer release?"
     )]
     UnknownFormat(u8),
+    /// The level that it says.
     #[error(
         "the cluster keeps to the rules of level {0}, this release knows {LEVEL}: upgrade the node"
     )]
     UnknownLevel(u32),
+    /// The last bytes are not those of the rest.
     #[error("the snapshot is damaged: its checksum does not match")]
     Checksum,
+    /// Whole, and yet no state.
     #[error("the snapshot is malformed: {0}")]
     Malformed(#[from] postcard::Error),
+    /// How many.
     #[error("the snapshot has {0} bytes after its end")]
     TrailingBytes(usize),
+    /// What contradicts what.
     #[error("the snapshot contradicts itself: {0}")]
     Inconsistent(&'static str),
 }

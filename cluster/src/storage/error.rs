@@ -16,19 +16,27 @@ pub enum OpenError {
     /// The file is ours, and no crash explains what it holds.
     #[error("{file} is damaged at byte {offset}: {detail}")]
     Damaged {
+        /// Its name in the data directory.
         file: String,
         /// In bytes from the start of the file.
         offset: u64,
+        /// What is there, and what should be.
         detail: String,
     },
     /// The file does not start with our magic bytes.
     #[error("{file} was not written by this program (its first bytes are foreign)")]
-    NotOurs { file: String },
+    NotOurs {
+        /// Its name in the data directory.
+        file: String,
+    },
     /// The file is ours, in a format of another release.
     #[error("{file} has format version {found}; this program reads version {supported}")]
     Version {
+        /// Its name in the data directory.
         file: String,
+        /// Of the file.
         found: u32,
+        /// The only one that can be read.
         supported: u32,
     },
 }

@@ -26,6 +26,7 @@ const CRC_BYTES: usize = 4;
 /// Whose data a directory holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
+    /// Its id, from 1.
     pub node: u64,
     /// 0 until the node belongs to a cluster.
     pub cluster: u64,

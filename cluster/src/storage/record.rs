@@ -21,16 +21,29 @@ pub enum Record {
     /// An entry; the first of a log has index 1. It follows the newest one, or stands in the
     /// place of one that is held, and then those above it are gone. An entry that was purged
     /// already is ignored.
-    Entry { index: u64, data: Bytes },
+    Entry {
+        /// From 1.
+        index: u64,
+        /// Opaque.
+        data: Bytes,
+    },
     /// Entries above `index` are gone; 0 keeps none.
-    TruncateAfter { index: u64 },
+    TruncateAfter {
+        /// The last one that stays.
+        index: u64,
+    },
     /// Replaces the vote.
     Vote(Bytes),
     /// Replaces the committed position.
     Committed(Bytes),
     /// Entries up to `index` are gone; `data` says what the last of them was. Ignored if more
     /// was purged before.
-    Purged { index: u64, data: Bytes },
+    Purged {
+        /// The last one that goes.
+        index: u64,
+        /// Opaque.
+        data: Bytes,
+    },
 }
 
 impl Record {

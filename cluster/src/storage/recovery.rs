@@ -33,7 +33,9 @@ use super::record::Record;
 /// The state that a log holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
+    /// `None` if none was written.
     pub vote: Option<Bytes>,
+    /// `None` if none was written.
     pub committed: Option<Bytes>,
     /// Index and data of the last [`Record::Purged`].
     pub purged: Option<(u64, Bytes)>,

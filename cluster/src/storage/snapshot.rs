@@ -43,7 +43,9 @@ const INDEX_DIGITS: usize = 20;
 pub struct Snapshot {
     /// Index of the last log entry it includes.
     pub index: u64,
+    /// Opaque.
     pub meta: Vec<u8>,
+    /// Opaque.
     pub data: Vec<u8>,
 }
 
@@ -63,7 +65,9 @@ impl Snapshot {
 /// its checksum has been looked at.
 pub struct SnapshotFile<F: DiskFile> {
     file: F,
+    /// Index of the last log entry it includes.
     pub index: u64,
+    /// Opaque.
     pub meta: Vec<u8>,
     data_offset: u64,
     data_bytes: u64,
@@ -75,6 +79,7 @@ impl<F: DiskFile> SnapshotFile<F> {
         self.data_bytes
     }
 
+    /// Whether the data has no bytes.
     pub fn is_empty(&self) -> bool {
         self.data_bytes == 0
     }

@@ -17,9 +17,11 @@ use crate::state::command::{Extension, StringCommand};
 /// What a known script does with a key whose value is its first argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Script {
+    /// Deletes the key: gives a lock back.
     Delete,
     /// Sets the lifetime to its second argument, of a unit of so many milliseconds.
     Expire {
+        /// Milliseconds that one of the argument's units has.
         unit_ms: i64,
     },
     /// The same for a key that has a lifetime; adds to it if its third argument is `0`.

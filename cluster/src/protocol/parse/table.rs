@@ -21,7 +21,9 @@ pub struct Spec {
     pub name: &'static str,
     /// Number of arguments, the name included; negative: at least so many.
     pub arity: i64,
+    /// What it does, and to what.
     pub flags: Flags,
+    /// Which arguments are keys.
     pub keys: Keys,
     /// One line about what it does.
     pub summary: &'static str,
@@ -34,8 +36,11 @@ pub(super) type Parser = fn(&[Bytes]) -> Result<Call, CommandError>;
 /// the end if it is negative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keys {
+    /// Place of the first key; 0: there is none.
     pub first: i64,
+    /// Place of the last key.
     pub last: i64,
+    /// From one key to the next.
     pub step: i64,
 }
 
@@ -44,7 +49,9 @@ pub struct Keys {
 pub struct Flags(u16);
 
 impl Flags {
+    /// Reads the replicated state.
     pub const READ: Self = Self(1);
+    /// Changes the replicated state.
     pub const WRITE: Self = Self(1 << 1);
     /// Makes the state larger.
     pub const GROWS: Self = Self(1 << 2);
@@ -56,6 +63,7 @@ impl Flags {
     pub const NO_AUTH: Self = Self(1 << 5);
     /// Keys are not only where [`Keys`] says.
     pub const MOVABLE: Self = Self(1 << 6);
+    /// Is about the connection itself.
     pub const CONNECTION: Self = Self(1 << 7);
     /// Looks at everything there is.
     pub const SLOW: Self = Self(1 << 8);
@@ -64,6 +72,7 @@ impl Flags {
         Self(self.0 | other.0)
     }
 
+    /// Whether it has any of these bits.
     pub fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
@@ -324,6 +333,7 @@ impl Spec {
         at.ok()
     }
 
+    /// Whether so many arguments will do, the name included.
     pub fn takes(&self, arguments: usize) -> bool {
         let least = self.arity.unsigned_abs() as usize;
         if self.arity < 0 {

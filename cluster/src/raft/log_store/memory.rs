@@ -51,6 +51,7 @@ pub struct Moments {
     pub appended: Instant,
     /// Durable here.
     pub flushed: Option<Instant>,
+    /// Known to be; a leader knows it when a majority has answered.
     pub committed: Option<Instant>,
 }
 

@@ -23,83 +23,123 @@ pub use words::{first_word, of as command_words};
 /// Where an entry stands in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
+    /// In which it was proposed.
     pub term: u64,
+    /// From 1.
     pub index: u64,
 }
 
 /// A message between nodes, but for what its entries and snapshots hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PeerMessage {
+    /// A greeting.
     Hello {
+        /// Who greets.
         from: NodeId,
+        /// Whom it takes the other for.
         to: NodeId,
     },
     /// Entries; none are a heartbeat.
     Append {
+        /// Of the leader.
         term: u64,
+        /// The entry before the first; `None`: there is none.
         previous: Option<Position>,
+        /// How many.
         entries: u64,
         /// Indexes of the first and the last entry.
         range: Option<(u64, u64)>,
+        /// How far the leader knows the log to be committed; `None`: not at all.
         commit: Option<u64>,
         /// The leader relies on the other's promise, for reads by lease.
         promising: bool,
     },
+    /// Asks for a vote.
     Vote {
+        /// For which it is asked.
         term: u64,
+        /// Who asks.
         candidate: NodeId,
+        /// Its newest entry; `None`: its log is empty.
         last_log: Option<Position>,
+        /// Asks only whether the vote would be granted.
         pre_vote: bool,
         /// Asked for by a leader that hands over.
         transfer: bool,
     },
     /// Bytes of a snapshot up to `last`; none, to ask how much is there.
     Snapshot {
+        /// Of the leader.
         term: u64,
+        /// Last entry that the snapshot covers; `None`: an empty one.
         last: Option<Position>,
+        /// Where the bytes belong in it.
         offset: u64,
+        /// How many they are.
         bytes: u64,
+        /// Size of the whole snapshot.
         total: u64,
     },
+    /// The leader hands over.
     Transfer {
+        /// Of that leader.
         term: u64,
+        /// Who is to lead next.
         to: NodeId,
     },
     /// Asks for an index up to which a read must have been applied.
     ReadIndex,
+    /// The greeting was answered with another.
     Greeted {
+        /// Who answers.
         by: NodeId,
     },
     /// The greeting was refused.
     GreetingRefused {
+        /// In words.
         why: String,
     },
+    /// All entries are durable.
     Appended,
     /// Only so far.
     AppendedUpTo {
+        /// The newest that is durable; `None`: none.
         last: Option<Position>,
     },
     /// The entry before the first is another one, or is missing.
     Conflict,
     /// The other knows of a later vote.
     HigherVote {
+        /// Of that vote.
         term: u64,
     },
+    /// Whether the vote is granted.
     VoteAnswer {
+        /// The voter's.
         term: u64,
+        /// Whether it is.
         granted: bool,
     },
+    /// The snapshot is complete, and in place.
     SnapshotInstalled {
+        /// Of the node that has it.
         term: u64,
     },
+    /// The bytes are there, and more are wanted.
     SnapshotUpTo {
+        /// Up to which they are there.
         offset: u64,
     },
+    /// The hand-over will be tried.
     TransferAccepted,
+    /// Reads must have applied up to here.
     ReadIndexIs {
+        /// Of the leader's log.
         index: u64,
     },
+    /// The node cannot answer.
     Failed {
+        /// In words.
         why: String,
     },
     /// Of another version, or damaged.
@@ -109,6 +149,7 @@ pub enum PeerMessage {
 /// An entry as it was overheard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryNote {
+    /// Where it stands.
     pub at: Position,
     /// `cache set k1 to v7`.
     pub what: String,
