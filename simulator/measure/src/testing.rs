@@ -22,6 +22,7 @@ impl Default for Script {
 }
 
 impl Script {
+    /// Without events; each operation is of a client of its own.
     pub fn new() -> Self {
         Self {
             events: Vec::new(),
@@ -42,10 +43,12 @@ impl Script {
         self.push(at_us, EventKind::retry(op, before))
     }
 
+    /// A phase begins.
     pub fn phase(&mut self, at_us: u64, phase: Phase) -> &mut Self {
         self.push(at_us, EventKind::Phase { phase })
     }
 
+    /// A node reports about itself.
     pub fn node(&mut self, at_us: u64, node: &str, event: NodeEvent) -> &mut Self {
         self.push(
             at_us,
@@ -69,6 +72,7 @@ impl Script {
         )
     }
 
+    /// A node asks whether it would be elected.
     pub fn election(&mut self, at_us: u64, node: &str, term: u64) -> &mut Self {
         self.node(
             at_us,
@@ -117,6 +121,10 @@ impl Script {
         self
     }
 
+    /// One event in the life of a fault.
+    ///
+    /// # Panics
+    /// `kind` is no kind of fault.
     pub fn fault_status(
         &mut self,
         fault: usize,
@@ -149,10 +157,12 @@ impl Script {
         self.intended(None, invoked_us, action, returned)
     }
 
+    /// A get of key `k` that finds nothing.
     pub fn get(&mut self, invoked_us: u64, returned_us: u64) -> &mut Self {
         self.op(invoked_us, get("k"), Some((returned_us, value(None, 0))))
     }
 
+    /// The same, sent later than a schedule wanted it.
     pub fn open_loop_get(
         &mut self,
         intended_us: u64,
@@ -243,6 +253,7 @@ impl Script {
     }
 }
 
+/// A linearizable get.
 pub fn get(key: &str) -> Action {
     Action::Get {
         key: key.into(),
@@ -250,6 +261,7 @@ pub fn get(key: &str) -> Action {
     }
 }
 
+/// What a get is answered; `None` and 0 of an absent key.
 pub fn value(value: Option<&str>, version: u64) -> Outcome {
     Outcome::Value {
         value: value.map(str::to_owned),
@@ -257,12 +269,14 @@ pub fn value(value: Option<&str>, version: u64) -> Outcome {
     }
 }
 
+/// Refused: no effect.
 pub fn failed() -> Outcome {
     Outcome::Failed {
         why: "refused".into(),
     }
 }
 
+/// Timed out: it may have had an effect.
 pub fn unknown() -> Outcome {
     Outcome::Unknown {
         why: "timed out".into(),
