@@ -4,6 +4,8 @@
 //! It uses none of Squall's crates, so that they stay development dependencies; the manifest
 //! says why.
 
+#![warn(missing_docs)]
+
 pub mod golden;
 pub mod source;
 

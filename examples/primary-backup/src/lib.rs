@@ -16,6 +16,8 @@
 //! `early_ack` plants the mistake that asynchronous replication makes: the primary answers
 //! first and copies afterwards, so that whoever takes over may not have what was promised.
 
+#![warn(missing_docs)]
+
 mod client;
 mod max;
 mod node;
