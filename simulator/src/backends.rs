@@ -35,6 +35,7 @@ pub struct Options {
 /// A backend, before it is set up.
 #[derive(Debug)]
 pub struct Registered {
+    /// Its name, and what its worlds are like.
     pub info: BackendInfo,
     /// A sentence for `--help`.
     pub summary: &'static str,

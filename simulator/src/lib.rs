@@ -10,10 +10,10 @@
 //! - [`cli`]: the `squall` command · [`testing`]: the same for `cargo test`
 //! - [`system`]: a cluster of your own in its place
 //! - [`calibrate`]: what hardware costs, measured · [`compare`]: runs side by side ·
-//!   [`trend`]: over time
-//! - [`ci`]: the files that CI servers read
-//! - [`sweep`]: many seeds · [`explore`]: search that learns
-//! - [`shrink`]: the smallest run that still fails
+//!   `trend`: over time
+//! - `ci`: the files that CI servers read
+//! - [`sweep`]: many seeds · `explore`: search that learns
+//! - `shrink`: the smallest run that still fails
 //! - [`run_dir`]: what a run leaves behind · [`environment`]: what made it
 //! - `track_record`: planted bugs, hunted (feature `planted`)
 //! - [`player`]: what the player of a run's page plays
@@ -28,6 +28,8 @@
 //! - [`baseline`]: figures of earlier runs to compare with
 //! - [`objective`]: what a run must achieve · [`fixed`]: numbers that print alike everywhere
 
+#![warn(missing_docs)]
+
 pub use squall_check as check;
 pub use squall_fault as fault;
 pub use squall_history as history;
@@ -39,16 +41,16 @@ pub use squall_workload as workload;
 
 pub mod backends;
 pub mod calibrate;
-pub mod ci;
+mod ci;
 pub mod cli;
 pub mod compare;
 pub mod environment;
 pub mod explain;
-pub mod explore;
+mod explore;
 pub mod player;
 pub mod run;
 pub mod run_dir;
-pub mod shrink;
+mod shrink;
 mod stopwatch;
 pub mod sweep;
 pub mod system;
@@ -56,4 +58,4 @@ pub mod testing;
 pub mod trace;
 #[cfg(feature = "planted")]
 pub mod track_record;
-pub mod trend;
+mod trend;

@@ -35,9 +35,13 @@ const UNKNOWN_START: &str = "unknown";
 
 /// A run, judged.
 pub struct Judged {
+    /// What was to happen.
     pub plan: Plan,
+    /// What happened.
     pub history: History,
+    /// What the plan does not say of how it was played.
     pub context: Context,
+    /// What it showed.
     pub report: Report,
     /// What nodes used of their machines; empty where machines are simulated.
     pub resources: Vec<resources::ResourceSample>,
@@ -71,6 +75,7 @@ pub struct Context {
 /// What alerts showed while a run worked.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct AlertLog {
+    /// In the order of the scenario.
     pub alerts: Vec<AlertReport>,
     /// What became of their actions, in the order in which they were notified.
     pub actions: Vec<ActionOutcome>,
@@ -79,6 +84,7 @@ pub struct AlertLog {
 /// Why there is nothing to judge.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// The scenario cannot be used, so that nothing was run.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
     /// The harness failed, which says nothing about the cluster; or the run was interrupted.
@@ -213,6 +219,7 @@ impl Began {
 /// What made a history.
 #[derive(Clone)]
 pub struct Origin {
+    /// Which world it was.
     pub backend: BackendInfo,
     /// Whether the nodes were those of another system than Squall's own cluster.
     pub is_other_system: bool,

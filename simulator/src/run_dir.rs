@@ -46,6 +46,7 @@ const MARKER_TEXT: &[u8] = b"\
 A run of squall is at work here, or was ended before its time. The command that made this
 directory may be given again.
 ";
+/// Name of the history in a run directory.
 pub const HISTORY: &str = "history.jsonl";
 const REPORT: &str = "report.json";
 const MARKDOWN: &str = "report.md";
@@ -70,36 +71,69 @@ const LEAST_FREE_BYTES: usize = 1 << 20;
 /// What a stored run, whose report names its scenario only, is called among others.
 pub use crate::scenario::variant::{VARIANT, run_name};
 
+/// Why a run directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RunDirError {
+    /// The operating system refused.
     #[error("{path}: {source}")]
-    Io { path: String, source: io::Error },
+    Io {
+        /// Of the file or directory.
+        path: String,
+        /// As the operating system has it.
+        source: io::Error,
+    },
+    /// There is something else; the path.
     #[error("{0}: exists, and is no run directory; name another with --out")]
     NotOurs(String),
+    /// There is a run, and it is not this one.
     #[error(
         "{path}: holds the run of {scenario} with seed {seed}; name another directory with --out, \
          or remove this one"
     )]
     Another {
+        /// Of the directory.
         path: String,
+        /// Of the run that is there.
         scenario: String,
+        /// Of the run that is there.
         seed: u64,
     },
+    /// Another process has it locked; the path.
     #[error("{0}: another run is at work there")]
     Busy(String),
+    /// There is no manifest; the path.
     #[error("{0}: no run directory (it has no {MANIFEST})")]
     NotARun(String),
+    /// The run left its mark, and no report; the path.
     #[error("{0}: the run has not ended, or was ended before its time; it must be made again")]
     Unfinished(String),
+    /// The run ended, and could not be judged.
     #[error(
         "{path}: came to no verdict: {why}; `squall replay {}` runs it again",
         shell_word(path)
     )]
-    NoVerdict { path: String, why: String },
+    NoVerdict {
+        /// Of the directory.
+        path: String,
+        /// As the run said it.
+        why: String,
+    },
+    /// A file is not what its name says.
     #[error("{path}: {detail}")]
-    Malformed { path: String, detail: String },
+    Malformed {
+        /// Of the file.
+        path: String,
+        /// What the parser did not like.
+        detail: String,
+    },
+    /// The history cannot be read or written.
     #[error("{path}: {source}")]
-    History { path: String, source: HistoryError },
+    History {
+        /// Of the file.
+        path: String,
+        /// What is wrong with it.
+        source: HistoryError,
+    },
 }
 
 /// The directory of one run.
@@ -223,6 +257,7 @@ impl RunDir {
         Ok(file)
     }
 
+    /// As it was given.
     pub fn path(&self) -> &Path {
         &self.path
     }

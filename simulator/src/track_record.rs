@@ -30,6 +30,7 @@ pub fn scenario_of(scenarios: &Path, bug: Bug) -> PathBuf {
 /// A caught bug.
 #[derive(Debug, Clone)]
 pub struct Catch {
+    /// The first that showed it.
     pub seed: u64,
     /// `L1 lock_exclusion`: the check that caught it.
     pub check: String,

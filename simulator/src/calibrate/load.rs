@@ -19,13 +19,19 @@ use crate::workload::{self, RunContext};
 /// What a closed loop showed. Processor times are nanoseconds an acknowledged operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Load {
+    /// How many clients, and what they did.
     pub shape: Shape,
+    /// Acknowledged operations.
     pub thousandths_per_second: u64,
+    /// Median latency.
     pub p50_us: u64,
+    /// 99th percentile.
     pub p99_us: u64,
+    /// Of the node that led.
     pub leader_ns: u64,
     /// Mean of the others; 0 when there are none.
     pub follower_ns: u64,
+    /// Of the thread that all clients share.
     pub client_ns: u64,
 }
 

@@ -67,9 +67,11 @@ pub struct Effort {
 pub struct Measurements {
     /// As in [`Target`].
     pub cores: Option<u64>,
+    /// How many nodes there were.
     pub nodes: usize,
     /// Nanoseconds, in rising order.
     pub syncs_ns: Vec<u64>,
+    /// Questions asked of one node, one at a time.
     pub questions: Questions,
     /// Of each number of [`CLIENTS`], one that sets and one that gets.
     pub loads: Vec<Load>,
@@ -80,8 +82,11 @@ pub struct Measurements {
 /// What was measured, and what explains it.
 #[derive(Debug, Clone)]
 pub struct Calibration {
+    /// What the rest was made from.
     pub measured: Measurements,
+    /// Processor time that a node needs.
     pub node: Costs,
+    /// Processor time that a client needs.
     pub client: Costs,
     /// One way, without what sender and receiver do; nanoseconds, in rising order.
     pub latencies_ns: Vec<u64>,
@@ -89,25 +94,49 @@ pub struct Calibration {
     pub simulated: Vec<Load>,
 }
 
+/// Why there is no calibration.
 #[derive(Debug, thiserror::Error)]
 pub enum CalibrateError {
+    /// A directory cannot be written or synced.
     #[error("{path}: {source}")]
     Disk {
+        /// As it was given.
         path: String,
+        /// As the operating system has it.
         source: std::io::Error,
     },
+    /// A node does not answer as it should.
     #[error("{address}: {why}")]
-    Node { address: String, why: String },
+    Node {
+        /// `host:port`, as it was given.
+        address: String,
+        /// In words.
+        why: String,
+    },
+    /// What a process uses cannot be read.
     #[error("process {pid}: {why}; it must run on this machine")]
-    Process { pid: u32, why: String },
+    Process {
+        /// Its id.
+        pid: u32,
+        /// In words.
+        why: String,
+    },
+    /// No operation of a load was acknowledged.
     #[error("a closed loop of {clients} clients got no answer; do the nodes form a cluster?")]
-    NoAnswer { clients: u64 },
+    NoAnswer {
+        /// How many the load had.
+        clients: u64,
+    },
+    /// Numbers that do not go together.
     #[error("a calibration needs as many processes and directories as nodes: {0}")]
     Target(String),
+    /// Why, in words.
     #[error("the simulation of a load failed: {0}")]
     Simulation(String),
+    /// As the operating system has it.
     #[error("the machine's event loop cannot be set up: {0}")]
     EventLoop(std::io::Error),
+    /// Why, in words.
     #[error("the containers failed: {0}")]
     Containers(#[from] DockerError),
 }

@@ -9,6 +9,7 @@ use crate::scenario::{Profile, Scenario};
 /// A closed loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
+    /// Each with one operation outstanding.
     pub clients: u64,
     /// All clients get keys; otherwise all set them.
     pub reads: bool,

@@ -21,6 +21,7 @@ pub struct Questions {
     /// Processor time of a question, nanoseconds: of the node that answers, and of the thread
     /// that asks.
     pub node_ns: u64,
+    /// See `node_ns`.
     pub asker_ns: u64,
 }
 

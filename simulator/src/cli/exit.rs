@@ -14,6 +14,7 @@ use crate::scenario::ScenarioError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
+    /// The command did what it was asked to; of a run, all is well.
     Pass = 0,
     /// A promise to clients was broken, or two runs of a seed differ.
     Violation = 1,
@@ -43,11 +44,14 @@ Exit codes:
 /// A command that could not do its work.
 #[derive(Debug)]
 pub struct Failure {
+    /// What the process says to its caller.
     pub exit: Exit,
+    /// For people, on standard error.
     pub message: String,
 }
 
 impl Failure {
+    /// The command makes no sense as it was given.
     pub fn usage(message: impl ToString) -> Self {
         Self {
             exit: Exit::Usage,
@@ -55,6 +59,7 @@ impl Failure {
         }
     }
 
+    /// The harness failed, which says nothing about the cluster.
     pub fn harness(message: impl ToString) -> Self {
         Self {
             exit: Exit::Harness,

@@ -52,6 +52,7 @@ impl Certainty {
     }
 }
 
+/// Whether B is worse than A.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -70,6 +71,7 @@ pub enum Verdict {
 /// What two versions show.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ab {
+    /// What it comes to.
     pub verdict: Verdict,
     /// Why, in one line.
     pub reason: String,
@@ -79,19 +81,24 @@ pub struct Ab {
     pub margin_percent: Percent,
     /// Figures of all scenarios that were looked at together, and counts.
     pub figures: u64,
+    /// Endings and counts that were looked at together with the figures.
     pub counts: u64,
+    /// Both versions under each scenario.
     pub scenarios: Vec<Scenario>,
 }
 
 /// Both versions under one scenario.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Scenario {
+    /// What A's runs were.
     pub a: Head,
+    /// What B's runs were.
     pub b: Head,
     /// Why the figures may not be comparable; empty if nothing speaks against it.
     pub warnings: Vec<String>,
     /// How many runs of each ended how.
     pub endings_a: BTreeMap<Ending, u64>,
+    /// See `endings_a`.
     pub endings_b: BTreeMap<Ending, u64>,
     /// Endings, and figures that not every run shows; those that could not differ by more than
     /// chance are left out.
@@ -103,37 +110,48 @@ pub struct Scenario {
 /// One figure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Row {
+    /// As in a report: `election_p99`.
     pub figure: String,
+    /// Of all numbers of the row.
     pub unit: Unit,
     /// Which side of a limit is the good one.
     pub bound: Bound,
     /// Runs that show it, and their median.
     pub runs_a: u64,
+    /// See `runs_a`.
     pub runs_b: u64,
+    /// `null` if no run of A shows it.
     pub median_a: Option<Number>,
+    /// `null` if no run of B shows it.
     pub median_b: Option<Number>,
+    /// What the comparison says.
     pub standing: Standing,
     /// What was found; `null` where there were too few runs to look.
     pub found: Option<Found>,
 }
 
+/// A difference, and how sure it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Found {
+    /// Which test it rests on.
     pub test: Test,
     /// Median of B less that of A; of pairs, the median of their differences.
     pub difference: SignedNumber,
     /// Where the true difference lies, with about the certainty that was asked for, of this
     /// figure alone; of few runs with less.
     pub low: SignedNumber,
+    /// See `low`.
     pub high: SignedNumber,
     /// Of A's median; `null` if that is zero.
     pub change_percent: Option<SignedPercent>,
     /// Chance of a difference at least as clear if there is none; of this figure alone, and
     /// corrected for all that were looked at.
     pub p: Chance,
+    /// See `p`.
     pub adjusted_p: Chance,
 }
 
+/// How B's figure stands to A's.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -144,6 +162,7 @@ pub enum Standing {
     Worse,
     /// Different, and worse by no more than the margin.
     WithinMargin,
+    /// Different, and not in that direction.
     Better,
     /// No difference was shown, which does not say that there is none.
     NotShown,
@@ -162,6 +181,7 @@ pub enum Test {
 }
 
 impl Ab {
+    /// With their scenarios, in order.
     pub fn rows(&self, standing: Standing) -> impl Iterator<Item = (&Scenario, &Row)> {
         let rows = self
             .scenarios
@@ -176,6 +196,7 @@ impl Ab {
         counts.filter(|count| count.is_different)
     }
 
+    /// Indented, with a line end.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("plain data") + "\n"
     }

@@ -72,6 +72,7 @@ pub fn text(ab: &Ab, style: Style) -> String {
     out + &format!("{}: {}\n", style.paint(code, ab.verdict.label()), ab.reason)
 }
 
+/// For a file or a comment.
 pub fn markdown(ab: &Ab) -> String {
     write::markdown::document(&document(ab))
 }

@@ -15,16 +15,21 @@ use crate::sweep::{Ending, SeedResult};
 /// How often something happened on each side.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Count {
+    /// An ending, or a figure that not every run shows.
     pub what: Counted,
     /// Runs in which it happened, of all that were counted: of an ending all runs, of a figure
     /// those with a report.
     pub a: u64,
+    /// Runs of A that were counted.
     pub of_a: u64,
+    /// As `a`, of B.
     pub b: u64,
+    /// Runs of B that were counted.
     pub of_b: u64,
     /// Chance of shares at least as far apart if there is no difference, by Fisher's exact
     /// test; of this count alone, and corrected for all counts and figures.
     pub p: Chance,
+    /// See `p`.
     pub adjusted_p: Chance,
     /// Whether they differ with the certainty that was asked for.
     pub is_different: bool,
@@ -51,6 +56,7 @@ impl Counted {
 }
 
 impl Count {
+    /// By shares, since the sides may have numbers of runs that differ.
     pub fn is_more_often_in_b(&self) -> bool {
         u128::from(self.b) * u128::from(self.of_a) > u128::from(self.a) * u128::from(self.of_b)
     }

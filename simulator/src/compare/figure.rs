@@ -6,10 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::sweep::result::{LatencyQuantiles, Measure, RunFacts, SeedResult};
 
+/// What a compared number counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
+    /// Shown as durations.
     Microseconds,
+    /// Shown as they are.
     Count,
     /// Thousandths of an operation a second.
     ThousandthsPerSecond,

@@ -34,10 +34,13 @@ use crate::sweep::SeedResult;
 /// Both sides' figures of one scenario.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comparison {
+    /// What the first side is.
     pub a: Head,
+    /// What the second side is.
     pub b: Head,
     /// Why the figures may not be comparable; empty if nothing speaks against it.
     pub warnings: Vec<String>,
+    /// In a fixed order; figures that neither side shows are left out.
     pub rows: Vec<Row>,
 }
 
@@ -54,15 +57,20 @@ pub struct Head {
     pub profile: Option<String>,
     /// Runs with a report, and runs without.
     pub runs: u64,
+    /// See `runs`.
     pub without_report: u64,
 }
 
+/// One figure of both sides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
+    /// Name and, where it has several, quantile or operation.
     pub figure: String,
+    /// Of the values of both sides.
     pub unit: Unit,
     /// `None`: this side does not show it.
     pub a: Option<Values>,
+    /// As `a`.
     pub b: Option<Values>,
     /// Median of B by median of A; `None` when one is missing, or A's is zero.
     pub ratio: Option<Fixed<1_000>>,
@@ -74,11 +82,17 @@ pub struct Row {
 /// Exact quantiles, by nearest rank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Values {
+    /// How many values.
     pub count: u64,
+    /// The least.
     pub min: u64,
+    /// The median.
     pub p50: u64,
+    /// 90th percentile.
     pub p90: u64,
+    /// 99th percentile.
     pub p99: u64,
+    /// The most.
     pub max: u64,
 }
 

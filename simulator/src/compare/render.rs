@@ -11,6 +11,7 @@ pub fn text(comparison: &Comparison) -> String {
     format!("{heads}\n\n{table}")
 }
 
+/// For a file or a comment.
 pub fn markdown(comparison: &Comparison) -> String {
     let heads = heads(comparison).map(|line| vec![plain(line)]).into_iter();
     let warnings = comparison.warnings.iter();

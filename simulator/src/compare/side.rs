@@ -10,22 +10,30 @@ use crate::sweep::{Ending, SeedResult, StoreError, store};
 /// Mentioned where runs of several backends lie together.
 const MIXED: &str = "mixed";
 
+/// Why a side cannot be compared.
 #[derive(Debug, thiserror::Error)]
 pub enum SideError {
+    /// A run directory that cannot be read.
     #[error(transparent)]
     Run(#[from] RunDirError),
+    /// A sweep that cannot be read.
     #[error(transparent)]
     Sweep(#[from] StoreError),
+    /// The operating system refused.
     #[error("{path}: {source}")]
     Io {
+        /// As it was given.
         path: String,
+        /// As the operating system has it.
         source: std::io::Error,
     },
+    /// Nothing in it that could be compared; the path.
     #[error(
         "{0}: neither a run directory (no run.json), nor a sweep (no sweep.json), nor a \
          directory that holds run directories"
     )]
     Neither(String),
+    /// No run came to a report; the path.
     #[error("{0}: no run in it came to a report")]
     Empty(String),
 }

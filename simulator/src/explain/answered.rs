@@ -16,7 +16,9 @@ pub struct Story {
 /// Who answered an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answered {
+    /// As in the history.
     pub op: u64,
+    /// Who answered.
     pub node: String,
     /// The node's role and term when it answered, as it had said last.
     pub part: Option<(Role, u64)>,
@@ -28,9 +30,12 @@ pub struct Answered {
     pub later: Option<LaterLeader>,
 }
 
+/// A leader that came after the one that answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaterLeader {
+    /// As in the list of nodes: `node-1`.
     pub node: String,
+    /// Raft's; above that of the node that answered.
     pub term: u64,
     /// When it had begun to lead; microseconds.
     pub since_us: i64,

@@ -47,13 +47,16 @@ pub use sentence::Sentence;
 pub struct Explanation {
     /// `planted-mc-01 seed 1: FAIL (violation): …`.
     pub title: String,
+    /// In the order of reading.
     pub chapters: Vec<Chapter>,
 }
 
 /// Sentences that belong together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chapter {
+    /// As it stands above the sentences.
     pub heading: &'static str,
+    /// In the order of reading.
     pub sentences: Vec<Sentence>,
 }
 

@@ -3,7 +3,9 @@
 /// One thing that was so, and what shows it: lines of the trace, or of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sentence {
+    /// As a reader sees it, with its full stop.
     pub text: String,
+    /// A line each, in order of time.
     pub evidence: Vec<String>,
     /// Whether it says what a node left out or did wrong.
     pub names_step: bool,

@@ -33,6 +33,7 @@ pub const MOST_BYTES: usize = 2_400_000;
 pub struct Recording<'t, 'a> {
     /// Of the whole run.
     pub trace: &'t Trace<'a>,
+    /// As it was made when the run was judged.
     pub report: &'t Report,
     /// Says which sides partitions have.
     pub plan: Option<&'t Plan>,

@@ -12,7 +12,9 @@ use crate::environment::Environment;
 pub struct Manifest {
     /// Path of the scenario as it was given.
     pub scenario: String,
+    /// Of the run.
     pub seed: u64,
+    /// As `--backend` takes it.
     pub backend: String,
     /// Overrides, in order.
     pub settings: Vec<(String, String)>,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::report::{Comparison, Report, RunVerdict, Status, Verdict, is_recovery};
 
+/// What makes failures of several runs one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Cause {
     /// Number of the property (`L1`), or what else stands in its place (`objective`).
@@ -32,6 +33,7 @@ impl std::fmt::Display for Cause {
 }
 
 impl Cause {
+    /// Of a text with numbers, names and values, which are left out.
     pub fn new(property: &str, name: &str, detail: &str) -> Self {
         Self {
             property: property.to_owned(),

@@ -29,8 +29,11 @@ const STDERR_KEPT: usize = 16 * 1024;
 /// How a process ended.
 #[derive(Debug)]
 pub enum End {
+    /// By itself; what it said.
     Exited(Exited),
+    /// It was killed, since its time was over.
     TimedOut,
+    /// It was killed, or killed itself, for want of memory.
     OutOfMemory,
     /// Ended because the pool was stopped; says nothing about the work.
     Stopped,
@@ -38,9 +41,12 @@ pub enum End {
     NotStarted(std::io::Error),
 }
 
+/// What a process left.
 #[derive(Debug)]
 pub struct Exited {
+    /// Its code, or the signal that ended it.
     pub status: ExitStatus,
+    /// All of it.
     pub stdout: String,
     /// The end of it.
     pub stderr: String,

@@ -24,11 +24,15 @@ pub type Results = BTreeMap<(String, u64), SeedResult>;
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
+    /// All is well.
     Pass,
+    /// A check failed.
     Violation,
     /// Two runs of the seed gave two histories.
     NotDeterministic,
+    /// All checks hold, and a figure is beyond its limit.
     ObjectiveMissed,
+    /// Too little happened, or could be judged, to tell.
     Inconclusive,
     /// The process ended without a verdict: a panic, an abort, a failure of the harness.
     Crashed,
@@ -39,6 +43,7 @@ pub enum Ending {
 }
 
 impl Ending {
+    /// In the order of summaries.
     pub const ALL: [Ending; 8] = [
         Ending::Pass,
         Ending::Violation,
@@ -84,6 +89,7 @@ impl From<RunVerdict> for Ending {
 pub enum Measure {
     /// Each fault that cost the cluster its leader.
     Detection,
+    /// Each fault that cost the cluster its leader.
     Election,
     /// Each seed: longest gap of any client.
     Downtime,
@@ -91,17 +97,22 @@ pub enum Measure {
     DowntimeTotal,
     /// Each seed: longest gap of any client with one service.
     DowntimeLock,
+    /// See `downtime_lock`.
     DowntimeQueue,
+    /// See `downtime_lock`.
     DowntimeCache,
     /// Each new leader, or healed fault.
     Recovery,
+    /// Each new leader: until every node then up has caught up.
     RecoveryMembers,
+    /// Each healed fault: until its nodes have caught up.
     RecoveryRejoin,
     /// Each seed: acknowledged writes that were lost.
     Lost,
 }
 
 impl Measure {
+    /// In the order of summaries.
     pub const ALL: [Measure; 11] = [
         Measure::Detection,
         Measure::Election,
@@ -156,15 +167,22 @@ fn is_zero(count: &u64) -> bool {
 /// Occurrences of one kind of fault.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FaultCounts {
+    /// Those that took effect.
     pub injected: u64,
+    /// Those that were not done, since there was nothing to do them to.
     pub skipped: u64,
+    /// Those whose effect could not be seen.
     pub uncertain: u64,
 }
 
+/// What became of one seed of one scenario; a line of a sweep's results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeedResult {
+    /// As in [`Spec::scenarios`](super::Spec::scenarios).
     pub scenario: String,
+    /// Of the run.
     pub seed: u64,
+    /// How it ended.
     pub ending: Ending,
     /// In one line.
     pub reason: String,
@@ -178,14 +196,21 @@ pub struct SeedResult {
 /// What there is to tell of a seed that was judged.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunFacts {
+    /// In hexadecimal: equal for equal histories.
     pub history_sha256: String,
+    /// Length of the run on its own clock.
     pub simulated_us: u64,
+    /// Of the history.
     pub events: u64,
+    /// How many were asked, and how they ended.
     pub operations: Operations,
     /// Acknowledged writes, which `lost` is a part of.
     pub acked_writes: u64,
+    /// Messages stored or delivered once more, and increments that count twice.
     pub duplicated: u64,
+    /// Values that clients were given though nobody wrote them.
     pub phantom: u64,
+    /// By their names.
     pub faults: BTreeMap<String, FaultCounts>,
     /// Checks that had something to judge, and how much.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -193,10 +218,12 @@ pub struct RunFacts {
     /// Checks that cannot tell.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown: Vec<String>,
+    /// How each stands, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub objectives: BTreeMap<String, Status>,
     /// Marks that were met.
     pub marks: BTreeMap<String, u64>,
+    /// Those that the run shows.
     pub measures: BTreeMap<Measure, Sampled>,
     /// What baselines are made of; results of version 0.1.0 may lack them.
     #[serde(default, skip_serializing_if = "Figures::is_empty")]
@@ -218,13 +245,17 @@ pub struct Warmup {
     pub latency: BTreeMap<String, LatencyQuantiles>,
 }
 
+/// Two quantiles of one operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LatencyQuantiles {
+    /// The median.
     pub p50_us: u64,
+    /// 99th percentile.
     pub p99_us: u64,
 }
 
 impl SeedResult {
+    /// Of a run that came to a report.
     pub fn of(report: &Report) -> Self {
         Self {
             scenario: report.scenario.clone(),

@@ -9,11 +9,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SeedRange {
+    /// Included.
     pub first: u64,
+    /// Included; at least `first`.
     pub last: u64,
 }
 
 impl SeedRange {
+    /// From the first to the last.
     pub fn iter(self) -> impl Iterator<Item = u64> {
         self.first..=self.last
     }
@@ -59,7 +62,9 @@ impl fmt::Display for SeedRange {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Shard {
+    /// From 1.
     pub part: u64,
+    /// At least `part`.
     pub of: u64,
 }
 

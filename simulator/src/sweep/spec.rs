@@ -13,10 +13,12 @@ use crate::environment::Environment;
 /// Version of the format of a sweep's directory.
 pub const FORMAT_VERSION: u32 = 1;
 
+/// What is swept: all that runs of one sweep have in common, as `sweep.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {
     /// Always [`FORMAT_VERSION`]; also marks the file as a sweep's.
     pub squall_sweep: u32,
+    /// In the order in which they were given.
     pub scenarios: Vec<SweptScenario>,
     /// Name of the backend that plays them.
     #[serde(
@@ -32,10 +34,13 @@ pub struct Spec {
     /// Hardware for every scenario, if a profile was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<SweptProfile>,
+    /// Of each scenario.
     pub seeds: SeedRange,
+    /// Which part of them this directory is for.
     pub shard: Shard,
     /// Whether every seed runs twice.
     pub verify: bool,
+    /// Which program, and where.
     pub environment: Environment,
 }
 
@@ -47,6 +52,7 @@ fn is_default_backend(name: &String) -> bool {
     *name == backends::DEFAULT.info.name
 }
 
+/// One scenario of a sweep.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SweptScenario {
     /// The scenario's own name, unique in a sweep.
@@ -71,6 +77,7 @@ pub struct SweptProfile {
 pub struct Task {
     /// Position in [`Spec::scenarios`].
     pub scenario: usize,
+    /// Of the run.
     pub seed: u64,
 }
 

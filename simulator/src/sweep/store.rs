@@ -34,22 +34,45 @@ const SCENARIOS: &str = "scenarios";
 /// Run directories of seeds that are running.
 const WORKING: &str = ".working";
 
+/// Why a sweep's directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    /// The operating system refused.
     #[error("{path}: {source}")]
-    Io { path: String, source: io::Error },
+    Io {
+        /// Of the file or directory.
+        path: String,
+        /// As the operating system has it.
+        source: io::Error,
+    },
+    /// There is something else; the path.
     #[error("{0}: exists, and is no sweep; name another directory with --out")]
     NotOurs(String),
+    /// There is no `sweep.json`; the path.
     #[error("{0}: no sweep (it has no {SPEC})")]
     NotASweep(String),
+    /// Another process has it locked; the path.
     #[error("{0}: another sweep is at work there")]
     Busy(String),
+    /// A file is not what its name says.
     #[error("{path}: {detail}")]
-    Malformed { path: String, detail: String },
+    Malformed {
+        /// Of the file.
+        path: String,
+        /// What the parser did not like.
+        detail: String,
+    },
+    /// There is a sweep, and it is not this one.
     #[error("{path}: holds another sweep: {difference}; name another directory with --out")]
-    Another { path: String, difference: String },
+    Another {
+        /// Of the directory.
+        path: String,
+        /// What differs, in words.
+        difference: String,
+    },
 }
 
+/// The directory of a sweep: its results so far, to which more are added.
 pub struct Store {
     path: PathBuf,
     spec: Spec,
@@ -101,14 +124,17 @@ impl Store {
         Ok(store)
     }
 
+    /// As it was given.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
+    /// By task; those of earlier sittings too.
     pub fn results(&self) -> &Results {
         &self.results
     }
 
+    /// Whether it has a result, whatever that is.
     pub fn is_done(&self, task: Task) -> bool {
         let name = self.spec.scenarios[task.scenario].name.clone();
         self.results.contains_key(&(name, task.seed))

@@ -22,28 +22,38 @@ use crate::report::{Operations, Seconds, Status};
 /// Seeds named for each group of failures.
 const NAMED_SEEDS: usize = 20;
 
+/// `summary.json`: what all runs of a sweep show together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
+    /// What was swept.
     pub sweep: Head,
+    /// How many runs ended how.
     pub endings: BTreeMap<Ending, u64>,
     /// Broken promises first, then by cause.
     pub failures: Vec<FailureGroup>,
+    /// In the order in which they were given.
     pub scenarios: Vec<ScenarioSummary>,
+    /// By kind, of all scenarios.
     pub faults: BTreeMap<String, FaultCounts>,
     /// Every check, also those that judged nothing in any run.
     #[serde(default)]
     pub checks: Vec<CheckCount>,
     /// Those that no seed met included.
     pub marks: Vec<MarkCount>,
+    /// Of all runs that were judged.
     pub totals: Totals,
+    /// What it took.
     pub wall: Wall,
 }
 
 /// What was swept, and how much of it is done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Head {
+    /// As they were given: `1..100`.
     pub seeds: String,
+    /// Overrides, in order: key and value.
     pub settings: Vec<(String, String)>,
+    /// The planted bug that nodes had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planted: Option<String>,
     /// `1/1` for a sweep that was not split, or is whole again.
@@ -52,15 +62,20 @@ pub struct Head {
     pub verified: bool,
     /// Runs: seeds times scenarios.
     pub planned: u64,
+    /// Runs with a result.
     pub done: u64,
+    /// Of the program.
     pub version: String,
 }
 
 /// Failures with one cause.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FailureGroup {
+    /// How the runs ended.
     pub ending: Ending,
+    /// What they have in common.
     pub cause: Cause,
+    /// Runs.
     pub count: u64,
     /// Runs of each scenario.
     pub scenarios: BTreeMap<String, u64>,
@@ -72,21 +87,31 @@ pub struct FailureGroup {
     pub run_dirs: Vec<String>,
 }
 
+/// The first run of a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Example {
+    /// Its name.
     pub scenario: String,
+    /// With which it fails.
     pub seed: u64,
+    /// In one line.
     pub reason: String,
     /// The command that runs it again.
     pub reproduce: String,
 }
 
+/// What the runs of one scenario show.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScenarioSummary {
+    /// Its name.
     pub scenario: String,
+    /// With a result.
     pub runs: u64,
+    /// How many ended how.
     pub endings: BTreeMap<Ending, u64>,
+    /// Those that any run shows.
     pub measures: BTreeMap<Measure, Distribution>,
+    /// By their names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub objectives: BTreeMap<String, ObjectiveCount>,
     /// Latency, throughput and stages: median and worst of all runs.
@@ -97,30 +122,41 @@ pub struct ScenarioSummary {
 /// A measure over all runs of a scenario. Microseconds, or a count.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Distribution {
+    /// Values, of all runs together.
     pub count: u64,
+    /// `null` without values.
     pub min: Option<u64>,
+    /// The median.
     pub p50: Option<u64>,
+    /// 90th percentile.
     pub p90: Option<u64>,
+    /// 99th percentile.
     pub p99: Option<u64>,
+    /// The longest, or the most.
     pub max: Option<u64>,
     /// The lowest seed that gave `max`.
     pub worst_seed: Option<u64>,
     /// Values that should be there and could not be seen, and the lowest such seed.
     pub unseen: u64,
+    /// See `unseen`.
     pub unseen_seed: Option<u64>,
 }
 
 /// How often a check had something to judge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckCount {
+    /// Its number: `C1`.
     pub property: String,
+    /// Its name: `cache_linearizable`.
     pub check: String,
     /// Runs in which it judged something, and how much in all.
     pub runs: u64,
+    /// See `runs`.
     pub judged: u64,
     /// Runs in which it does not hold, and the lowest such, as `SCENARIO-SEED`.
     #[serde(default)]
     pub broken: u64,
+    /// See `broken`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_broken: Option<String>,
     /// Runs in which it cannot tell.
@@ -133,32 +169,46 @@ pub struct CheckCount {
 pub struct ObjectiveCount {
     /// Runs in which it was met, missed, or unknown.
     pub met: u64,
+    /// See `met`.
     pub missed: u64,
+    /// See `met`.
     pub unknown: u64,
     /// The lowest seed that missed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_missed: Option<u64>,
 }
 
+/// How often a situation was met.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MarkCount {
+    /// Its name; see `docs/measures.md`.
     pub mark: String,
+    /// What the situation is, in a sentence.
     pub about: String,
     /// Runs that met it, and how often in all.
     pub runs: u64,
+    /// See `runs`.
     pub times: u64,
     /// The first run that met it, as `SCENARIO-SEED`.
     pub first: Option<String>,
 }
 
+/// Sums over all runs that were judged.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Totals {
+    /// On the clocks of the runs.
     pub simulated_seconds: Seconds,
+    /// Of the histories.
     pub events: u64,
+    /// How many were asked, and how they ended.
     pub operations: Operations,
+    /// Writes that were answered with success.
     pub acked_writes: u64,
+    /// Those among them whose effect is gone.
     pub lost_writes: u64,
+    /// Messages stored or delivered once more, and increments that count twice.
     pub duplicated: u64,
+    /// Values that clients were given though nobody wrote them.
     pub phantom: u64,
 }
 
@@ -168,12 +218,16 @@ pub struct Totals {
 pub struct Wall {
     /// Of the last sitting, if the sweep was resumed, and runs done in it.
     pub seconds: Seconds,
+    /// See `seconds`.
     pub runs: u64,
+    /// Processes at a time.
     pub jobs: u64,
+    /// When the last sitting ended: date and time.
     pub finished: String,
 }
 
 impl Summary {
+    /// Keeps at most `most_kept` run directories a group of failures.
     pub fn of(spec: &Spec, results: &Results, most_kept: usize, wall: Wall) -> Self {
         let all = || results.values();
         Self {

@@ -77,10 +77,12 @@ impl Workload {
         self.set("clients", clients)
     }
 
+    /// Of a queue: clients that publish.
     pub fn producers(self, producers: i64) -> Self {
         self.set("producers", producers)
     }
 
+    /// Of a queue: clients that receive.
     pub fn consumers(self, consumers: i64) -> Self {
         self.set("consumers", consumers)
     }

@@ -36,10 +36,12 @@ impl RunReport {
         panic!("{}  {}{evidence}", self.report.verdict, self.report.reason);
     }
 
+    /// Which it was run with.
     pub fn seed(&self) -> u64 {
         self.report.seed
     }
 
+    /// What it comes to.
     pub fn verdict(&self) -> RunVerdict {
         self.report.verdict
     }
@@ -154,22 +156,27 @@ impl Durations {
         self.seen_us.len() as u64 + self.unseen
     }
 
+    /// The shortest.
     pub fn min(&self) -> Duration {
         self.rank(1)
     }
 
+    /// The median, by nearest rank.
     pub fn p50(&self) -> Duration {
         self.quantile(500)
     }
 
+    /// 90th percentile, by nearest rank.
     pub fn p90(&self) -> Duration {
         self.quantile(900)
     }
 
+    /// 99th percentile, by nearest rank.
     pub fn p99(&self) -> Duration {
         self.quantile(990)
     }
 
+    /// The longest.
     pub fn max(&self) -> Duration {
         self.rank(self.count())
     }

@@ -43,10 +43,13 @@ impl Runs {
         }
     }
 
+    /// Of each fault that cost a cluster its leader: until a surviving node started an
+    /// election.
     pub fn detection(&self) -> Durations {
         self.durations(Measure::Detection)
     }
 
+    /// Of each such fault: until a new leader had committed something.
     pub fn election(&self) -> Durations {
         self.durations(Measure::Election)
     }
@@ -56,6 +59,7 @@ impl Runs {
         self.durations(Measure::Downtime)
     }
 
+    /// Of each new leader: until service was as in the warm-up.
     pub fn recovery(&self) -> Durations {
         self.durations(Measure::Recovery)
     }

@@ -19,7 +19,9 @@ pub struct Smallest {
     pub scenario: String,
     /// With which it fails.
     pub seed: u64,
+    /// How many it has left.
     pub faults: usize,
+    /// How many its clients sent.
     pub operations: u64,
     /// Why it fails.
     pub why: String,

@@ -9,6 +9,7 @@ use crate::history::{EventKind, FaultEvent, FaultStatus, History};
 pub struct FaultSpan<'a> {
     /// As it was installed.
     pub event: &'a FaultEvent,
+    /// When it took effect, µs of the run.
     pub from_us: u64,
     /// `None`: until the end of the run.
     pub until_us: Option<u64>,
@@ -20,6 +21,7 @@ impl FaultSpan<'_> {
         format!("{} {}", self.event.kind, self.event.targets.join(" "))
     }
 
+    /// Whether the moment is within; its end is not.
     pub fn is_in_force(&self, at_us: u64) -> bool {
         self.from_us <= at_us && self.until_us.is_none_or(|until_us| at_us < until_us)
     }

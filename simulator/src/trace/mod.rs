@@ -32,11 +32,14 @@ pub use roles::{RoleSpan, roles};
 /// A stretch of a run, both ends included; microseconds on its clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
+    /// Included.
     pub from_us: i64,
+    /// Included.
     pub to_us: i64,
 }
 
 impl Window {
+    /// Whether the moment is within.
     pub fn has(&self, at_us: i64) -> bool {
         (self.from_us..=self.to_us).contains(&at_us)
     }
@@ -53,8 +56,11 @@ impl Window {
 pub struct Trace<'a> {
     /// `failure-recovery seed 1`.
     pub title: String,
+    /// All of it, whatever the window is.
     pub history: &'a History,
+    /// Messages and what else a traced run keeps beside its history.
     pub traced: &'a Traced,
+    /// What of it is looked at.
     pub window: Window,
     /// Only what concerns this node.
     pub node: Option<&'a str>,
@@ -101,6 +107,7 @@ impl<'a> Trace<'a> {
         }
     }
 
+    /// By its number; `None` if the history has none such.
     pub fn operation(&self, op: u64) -> Option<&Operation<'a>> {
         self.by_op.get(&op).map(|place| &self.operations[*place])
     }

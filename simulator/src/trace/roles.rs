@@ -8,9 +8,13 @@ use crate::history::{EventKind, History};
 /// A stretch in which a node had one role in one term.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RoleSpan<'a> {
+    /// As in the list of nodes: `node-1`.
     pub node: &'a str,
+    /// As it said last.
     pub role: Role,
+    /// Raft's.
     pub term: u64,
+    /// When it said so, µs of the run.
     pub from_us: u64,
     /// `None`: until the end of the run.
     pub until_us: Option<u64>,

@@ -43,6 +43,7 @@ pub enum By {
 /// What is asked.
 #[derive(Debug, Clone)]
 pub struct Asked {
+    /// What points are put in order by.
     pub by: By,
     /// Millionths: the chance that no change and no slope is by chance alone.
     pub certainty_ppm: u32,
@@ -53,26 +54,34 @@ pub struct Asked {
 /// What became of every figure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Trend {
+    /// What points are put in order by.
     pub by: By,
+    /// That none of the changes and slopes is by chance alone.
     pub certainty_percent: Percent,
     /// Figures that were looked at together; every one is judged the more strictly the more
     /// there are.
     pub figures: u64,
+    /// In the order in which they were met.
     pub groups: Vec<Group>,
     /// What could not be read, or not be put in order, and why.
     pub left_out: Vec<LeftOut>,
 }
 
+/// Something that is no point of a series.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LeftOut {
+    /// As it was given, or found.
     pub path: String,
+    /// In one line.
     pub why: String,
 }
 
 /// What belongs together: one scenario, with its variant, on one backend.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Group {
+    /// With its variant, if it has any: `NAME-VARIANT`.
     pub scenario: String,
+    /// As `--backend` takes it.
     pub backend: String,
     /// Why the points may not be comparable.
     pub warnings: Vec<String>,
@@ -89,6 +98,7 @@ pub struct Group {
 pub struct Point {
     /// Date, commit or path.
     pub label: String,
+    /// That it is made of.
     pub runs: u64,
     /// UTC, RFC 3339; `null` if nobody knows.
     pub at: Option<String>,
@@ -100,18 +110,26 @@ pub struct Point {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Per {
+    /// 24 hours.
     Day,
+    /// One commit of the history that was given.
     Commit,
     /// One point; also of runs that were all made within an hour.
     Point,
 }
 
+/// One figure of a group, point by point.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FigureTrend {
+    /// As in a report: `election_p99`.
     pub figure: String,
+    /// What it is a figure of.
     pub kind: Kind,
+    /// Of all numbers.
     pub unit: Unit,
+    /// Which side is better.
     pub bound: Bound,
+    /// What became of it.
     pub standing: Standing,
     /// For each point of the group; `null` where it does not show the figure.
     pub values: Vec<Option<Spread>>,
@@ -120,11 +138,13 @@ pub struct FigureTrend {
     /// `null` of fewer than four values, or of so few that no interval is as certain as was asked
     /// for: four, at 95 %.
     pub slope: Option<Slope>,
+    /// What it should stay within; `null` if nothing says so.
     pub limit: Option<Limit>,
     /// Of the values since the last step; `null` of fewer than five.
     pub forecast: Option<Forecasts>,
 }
 
+/// What became of a figure over time.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -143,10 +163,13 @@ pub enum Standing {
 /// The values of one point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Spread {
+    /// That show the figure.
     pub runs: u64,
+    /// Of the runs.
     pub median: Number,
     /// Least and most; of a baseline, which knows no more, its median and its worst.
     pub low: Number,
+    /// See `low`.
     pub high: Number,
 }
 
@@ -155,13 +178,17 @@ pub struct Spread {
 pub struct Step {
     /// Place of the first point at the new level, from zero.
     pub at: u64,
+    /// Of that point.
     pub label: String,
     /// By how much the level moved, beside any slope.
     pub size: SignedNumber,
+    /// It lies above this with the certainty that was asked for.
     pub low: SignedNumber,
+    /// It lies below this with the certainty that was asked for.
     pub high: SignedNumber,
     /// Chance of a step that explains as much if there is none; this figure alone.
     pub p: Chance,
+    /// Whether the figure got worse by it.
     pub is_worse: bool,
 }
 
@@ -170,7 +197,9 @@ pub struct Step {
 pub struct Slope {
     /// For each unit of the group's `per`.
     pub size: SignedNumber,
+    /// It lies above this with the certainty that was asked for.
     pub low: SignedNumber,
+    /// It lies below this with the certainty that was asked for.
     pub high: SignedNumber,
     /// Of the first value, over the whole series; `null` if that is zero.
     pub over_all_percent: Option<SignedPercent>,
@@ -180,12 +209,16 @@ pub struct Slope {
     pub is_shown: bool,
 }
 
+/// What a figure should stay within.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Limit {
+    /// In the figure's unit.
     pub value: Number,
+    /// Who says so.
     pub from: LimitFrom,
 }
 
+/// Where a limit comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LimitFrom {
@@ -207,11 +240,14 @@ pub struct Forecasts {
     pub smoothing: Option<Forecast>,
 }
 
+/// What a method says of the next value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Forecast {
     /// The next value, and where it lies with the certainty that was asked for.
     pub next: SignedNumber,
+    /// See `next`.
     pub low: SignedNumber,
+    /// See `next`.
     pub high: SignedNumber,
     /// How far off it was on average when it foretold each of the last values from those
     /// before it; `null` of fewer than eight.
@@ -224,14 +260,18 @@ pub struct Forecast {
 /// the length of the series.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reached {
+    /// By the forecast itself.
     pub expected: Option<Number>,
+    /// By the end of its interval that is there first.
     pub earliest: Option<Number>,
+    /// By the other end.
     pub latest: Option<Number>,
     /// The day of the expected one, if units are days.
     pub date: Option<String>,
 }
 
 impl Trend {
+    /// Indented, with a line end.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("plain data") + "\n"
     }
