@@ -141,7 +141,7 @@ pub struct AlertReport {
 pub enum AlertStatus {
     /// The limit was broken for as long as the alert asks.
     Begun,
-    /// The figure is back within [`Alert::clear`].
+    /// The figure is back within the alert's `clear`, or its `limit`.
     Ended,
 }
 

@@ -43,7 +43,7 @@ pub struct Variants {
 /// polls.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VariantRow {
-    /// Of the variant: `NODES-3`.
+    /// As in its `[[variant]]`.
     pub name: String,
     /// Its run directory, in that of all.
     pub dir: String,

@@ -75,7 +75,7 @@ pub struct FailureGroup {
     pub ending: Ending,
     /// What they have in common.
     pub cause: Cause,
-    /// Runs.
+    /// Runs that ended so.
     pub count: u64,
     /// Runs of each scenario.
     pub scenarios: BTreeMap<String, u64>,

@@ -98,7 +98,7 @@ pub struct Group {
 pub struct Point {
     /// Date, commit or path.
     pub label: String,
-    /// That it is made of.
+    /// Runs that it is made of.
     pub runs: u64,
     /// UTC, RFC 3339; `null` if nobody knows.
     pub at: Option<String>,
@@ -163,7 +163,7 @@ pub enum Standing {
 /// The values of one point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Spread {
-    /// That show the figure.
+    /// Runs that show the figure.
     pub runs: u64,
     /// Of the runs.
     pub median: Number,
