@@ -54,6 +54,7 @@ mod shrink;
 mod stopwatch;
 pub mod sweep;
 pub mod system;
+mod system_files;
 pub mod testing;
 pub mod trace;
 #[cfg(feature = "planted")]

@@ -114,8 +114,10 @@ pub enum StartError {
     /// The data directory belongs to another node or cluster, in words.
     #[error("{0}")]
     Identity(String),
+    /// Certificates or keys cannot be used, in words.
     #[error("{0}")]
     Tls(#[from] TlsError),
+    /// openraft does not start; its own words.
     #[error("raft: {0}")]
     Raft(String),
 }

@@ -13,8 +13,8 @@ use crate::raft::hello::Greeting;
 use crate::raft::snapshot::{Arriving, Payload, SnapshotData, SnapshotPiece};
 use crate::raft::wire::{Connection, First, PeerRequest, PeerResponse};
 use crate::raft::{NodeId, RaftWorld, Snapshot, TypeConfig, node_name, reason};
-use crate::world::point::Point;
 use crate::world;
+use crate::world::point::Point;
 
 /// A node greets as soon as it is connected; whoever has not after so long is none.
 const GREETING_LIMIT: Duration = Duration::from_secs(10);

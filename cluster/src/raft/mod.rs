@@ -29,7 +29,7 @@ pub mod log_store;
 pub(crate) mod network;
 pub(crate) mod once;
 pub mod overhear;
-pub(crate) mod reason;
+pub mod reason;
 pub mod runtime;
 pub mod security;
 pub mod snapshot;

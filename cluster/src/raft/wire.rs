@@ -132,6 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
+    /// What it reads from and writes to.
     pub fn stream(&self) -> &S {
         &self.stream
     }

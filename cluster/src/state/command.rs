@@ -124,6 +124,7 @@ pub enum Step {
     List(ListCommand),
 }
 
+/// What is done with sessions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SessionCommand {
     /// Opens a session that lives for `ttl_ms` after its last keep-alive.

@@ -12,12 +12,12 @@
 //! (`cache_lifetime`). Reads on a leader's lease are judged like all others.
 
 use super::cache_specification::{CacheKey, KeyCall};
-use super::{cache_named, cache_versions};
 use super::linearizability::{Bounds, Call, Verdict, search_until};
 use super::log_order::{Answer, call_of, explained, in_operations};
 use super::result::Judge;
 use super::view::{View, may_have_effect};
 use super::words;
+use super::{cache_named, cache_versions};
 use squall_history::{Action, Operation, Outcome};
 
 /// Steps of the search that every key may take, and more for each call on it.

@@ -21,7 +21,9 @@ const NOTHING: Symbol = 0;
 
 /// Whether a version of the key is a name.
 pub(super) fn is_named(operations: &[Operation], key_operations: &[usize]) -> bool {
-    let mut versions = key_operations.iter().filter_map(|&index| version(&operations[index]));
+    let mut versions = key_operations
+        .iter()
+        .filter_map(|&index| version(&operations[index]));
     versions.any(|version| !is_ordered(version))
 }
 
@@ -55,7 +57,10 @@ pub(super) fn judge(
         }
     }
     let is_decided = |call: &Call<RegisterCall>| {
-        !matches!(call.operation, RegisterCall::Mismatch { .. } | RegisterCall::Write(NOTHING))
+        !matches!(
+            call.operation,
+            RegisterCall::Mismatch { .. } | RegisterCall::Write(NOTHING)
+        )
     };
     let (decided, places): (Vec<_>, Vec<usize>) = (calls.iter().zip(&indexes))
         .filter(|(call, _)| is_decided(call))
@@ -63,7 +68,9 @@ pub(super) fn judge(
         .unzip();
     let is_all = decided.len() == calls.len();
     // A delete explains reads of nothing, so without it the rest may look wrong.
-    let has_delete = calls.iter().any(|call| call.operation == RegisterCall::Write(NOTHING));
+    let has_delete = calls
+        .iter()
+        .any(|call| call.operation == RegisterCall::Write(NOTHING));
     if !has_delete {
         match zones::decide(NOTHING, &decided) {
             Some(Err(conflict)) => {

@@ -94,8 +94,8 @@ mod view;
 mod well_formed;
 pub mod words;
 
-pub use promises::Promises;
 pub use own::{Findings, OwnCheck, check_own, linearizable};
+pub use promises::Promises;
 pub use result::{CheckResult, EVIDENCE_LIMIT, Verdict, overall};
 pub use table::{CHECKS, Check, is_called, markdown};
 

@@ -114,6 +114,7 @@ pub enum EventKind {
     /// What happened at named points of the nodes' code, of those that nodes have passed; once,
     /// at the end of a run that has something happen at points.
     Points {
+        /// By point, in the order of their names.
         points: BTreeMap<Point, PointCounts>,
     },
     /// The harness notes something that a reader of the history should know. No check reads

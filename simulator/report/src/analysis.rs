@@ -16,8 +16,8 @@ use squall_history::resources::ResourceSample;
 use squall_measure::{Measures, Resources};
 use squall_objective::fixed::{PerSecond, Percent};
 
-pub use self::capacity::{Capacity, CurvePoint, Knee, LoadKind};
-pub use self::correlation::{Correlated, Resource, With};
+pub use self::capacity::{Capacity, CurvePoint, LoadKind};
+pub use self::correlation::Correlated;
 pub use self::leak::Leak;
 use crate::words::count;
 

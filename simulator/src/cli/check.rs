@@ -218,7 +218,9 @@ fn summary(judged: &Judgement, path: &Path, took: Duration) -> String {
     }
     let (verdict, more) = match (judged.verdict, &judged.violation) {
         (Verdict::Pass, _) => ("PASS", String::new()),
-        (Verdict::Unknown | Verdict::NotJudged | Verdict::NotPromised, _) => ("INCONCLUSIVE", String::new()),
+        (Verdict::Unknown | Verdict::NotJudged | Verdict::NotPromised, _) => {
+            ("INCONCLUSIVE", String::new())
+        }
         (Verdict::Fail, None) => ("VIOLATION", String::new()),
         (Verdict::Fail, Some(violation)) => {
             let shorter = match violation.is_shortest {

@@ -264,7 +264,7 @@ impl NodeSystem for Stranger {
         })
     }
 
-    fn observer(&self) -> Observer {
+    fn observer(&self, _: &[String]) -> Observer {
         Observer::Polled(Polled::by(Box::new(|_, address| {
             Box::new(Asked(address.to_owned()))
         })))

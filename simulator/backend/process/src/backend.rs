@@ -7,7 +7,6 @@ use squall_plan::plan::Plan;
 use squall_workload::service::Services;
 use squall_workload::shipped;
 
-use super::launch::Observer;
 use super::network::can_be_isolated;
 use super::{Options, ProcessError, run};
 
@@ -30,7 +29,7 @@ impl ProcessBackend {
     /// Whether its nodes take the commands of Squall's own nodes.
     fn takes_commands(&self) -> bool {
         let system = self.options.system.as_ref();
-        system.is_none_or(|system| matches!(system.observer(), Observer::Events))
+        system.is_none_or(|system| system.takes_commands())
     }
 }
 
@@ -59,6 +58,11 @@ impl Backend for ProcessBackend {
                  `link`",
             ),
             bandwidth: None,
+            points: Some(
+                "runs nodes as they are: nothing can be made to happen at points of their code; \
+                 leave out [[point]], `points` and `at_points`, and faults whose `when` is a point",
+            ),
+            order: Some("leaves to this machine what goes first; leave `order` in [schedule] out"),
         }
     }
 

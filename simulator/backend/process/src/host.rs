@@ -149,9 +149,9 @@ impl Host for Processes {
 }
 
 async fn is_ready(launch: &Launch) -> bool {
-    match launch.ready {
+    match &launch.ready {
         Ready::Connects => RealWorld::connect(&launch.address).await.is_ok(),
-        Ready::Probe(probe) => probe(launch.address.clone()).await,
+        Ready::Probe(probe) => probe().await,
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use squall_plan::plan::ClusterPlan;
 use squall_workload::service::Services;
@@ -25,8 +26,13 @@ pub trait NodeSystem: 'static {
     /// The system cannot run so; why.
     fn launch(&self, node: &NodeContext) -> Result<Launch, String>;
 
-    /// How one learns who leads, and how far nodes have come.
-    fn observer(&self) -> Observer;
+    /// How one learns who leads, and how far nodes have come, given the address of every node.
+    fn observer(&self, addresses: &[String]) -> Observer;
+
+    /// Whether its nodes take the commands of Squall's own for changes of leader and members.
+    fn takes_commands(&self) -> bool {
+        false
+    }
 
     /// How clients ask it, given the address of every node that is a member from the start;
     /// `None`: as they ask Squall's own cluster.
@@ -82,7 +88,7 @@ impl NodeContext {
 }
 
 /// What makes a node.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Launch {
     /// Written before its first process starts in an empty directory, and left alone after
     /// that: a process may keep its own notes in them.
@@ -119,20 +125,22 @@ pub struct Program {
     pub cwd: Option<PathBuf>,
 }
 
+/// Asks a node once whether it can be asked.
+pub type Probe = Rc<dyn Fn() -> LocalFuture<'static, bool>>;
+
 /// How one knows that a node can be asked.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub enum Ready {
     /// Its address takes connections.
     Connects,
-    /// A question to its address is answered with yes.
-    Probe(fn(String) -> LocalFuture<'static, bool>),
+    /// The probe says yes.
+    Probe(Probe),
 }
 
 /// How one learns who leads.
 pub enum Observer {
     /// Nodes tell it on their standard output, a JSON object a line, as `squall-node` does:
-    /// `{"monotonic_us":12,"is":"leader","term":3}`; and they take the commands of Squall's
-    /// own nodes for changes of leader and members.
+    /// `{"monotonic_us":12,"is":"leader","term":3}`.
     Events,
     /// They are asked.
     Polled(Polled),

@@ -188,7 +188,7 @@ async fn set_up(
     };
     let addresses: Result<Vec<String>, String> = (0..count).map(address).collect();
     let addresses = addresses.map_err(ProcessError::Run)?;
-    let polled = match system.observer() {
+    let polled = match system.observer(&addresses) {
         Observer::Events => None,
         Observer::Polled(polled) => Some(polled),
     };

@@ -57,8 +57,12 @@ impl NodeSystem for SquallNode {
         })
     }
 
-    fn observer(&self) -> Observer {
+    fn observer(&self, _addresses: &[String]) -> Observer {
         Observer::Events
+    }
+
+    fn takes_commands(&self) -> bool {
+        true
     }
 
     fn drivers(&self, _addresses: &[String]) -> Option<Drivers> {

@@ -167,6 +167,7 @@ impl Limits<'_> {
 /// Why a file could not be judged. Lines count from 1.
 #[derive(Debug, Error)]
 pub enum InputError {
+    /// No format was given, and several would do.
     #[error("the format is not clear from the first line; say --format")]
     UnknownFormat,
     /// The file is well-formed, but there is nothing to judge.

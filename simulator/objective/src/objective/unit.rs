@@ -11,11 +11,13 @@ use crate::fixed::{Number, SignedNumber};
 pub enum Unit {
     /// Small unit: microseconds.
     Ms,
+    /// Small unit: one.
     Count,
     /// Small unit: parts per million.
     Percent,
     /// Small unit: thousandths.
     PerSecond,
+    /// Small unit: bytes.
     Bytes,
 }
 
@@ -23,7 +25,9 @@ pub enum Unit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {
+    /// Smaller is better.
     AtMost,
+    /// Larger is better.
     AtLeast,
 }
 
@@ -36,6 +40,7 @@ impl Bound {
         }
     }
 
+    /// As in tables: `≤` or `≥`.
     pub fn sign(self) -> &'static str {
         match self {
             Bound::AtMost => "≤",

@@ -26,6 +26,7 @@ pub enum Order {
 }
 
 impl Order {
+    /// Whether nothing is drawn.
     pub fn is_fifo(&self) -> bool {
         *self == Order::Fifo
     }
@@ -34,7 +35,9 @@ impl Order {
 /// What is done at a point, and to whom.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedPoint {
+    /// Where.
     pub point: Point,
+    /// What happens to the task that passes.
     pub does: Delay,
     /// [`Target::is_single`].
     pub node: Target,
@@ -56,9 +59,17 @@ pub struct PlannedPoint {
 #[serde(rename_all = "snake_case")]
 pub enum Delay {
     /// For so long.
-    Wait { min_us: u64, max_us: u64 },
+    Wait {
+        /// Drawn from here, microseconds …
+        min_us: u64,
+        /// … to here.
+        max_us: u64,
+    },
     /// Until whatever else can go on has had so many turns.
-    Yield { turns: u64 },
+    Yield {
+        /// At least 1.
+        turns: u64,
+    },
 }
 
 impl PlannedPoint {

@@ -115,10 +115,13 @@ pub struct Scenario {
     /// `[[fault]]`, in any order of time.
     #[serde(default, rename = "fault")]
     pub faults: Vec<Spanned<Fault>>,
+    /// `[[point]]`: what happens at points of the nodes' code.
     #[serde(default, rename = "point")]
     pub points: Vec<Spanned<PointTable>>,
+    /// `[schedule]`.
     #[serde(default)]
     pub schedule: Schedule,
+    /// `[objectives]`.
     #[serde(default)]
     pub objectives: Objectives,
     /// `[[alert]]`.

@@ -21,6 +21,7 @@ const MOST_PASSES: u64 = 1_000_000;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PointTable {
+    /// Of the point, as `docs/points.md` lists them.
     pub name: Spanned<Point>,
     /// The task waits so long.
     pub wait: Option<Spanned<Bounds<Duration>>>,
@@ -57,18 +58,24 @@ impl PointTable {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(untagged, expecting = "expected a count, or { min = 1, max = 5 }")]
 pub enum Every {
+    /// Always so many.
     Exactly(u64),
+    /// Drawn anew each time.
     Between(Between),
 }
 
+/// A range of counts, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Between {
+    /// At least 1.
     pub min: u64,
+    /// Not less than `min`.
     pub max: u64,
 }
 
 impl Every {
+    /// The smallest and the largest.
     pub fn bounds(self) -> (u64, u64) {
         match self {
             Every::Exactly(count) => (count, count),

@@ -214,7 +214,8 @@ impl Workload {
         *self.service.get_ref()
     }
 
-    pub(crate) fn is_enabled(&self) -> bool {
+    /// Whether it is played: `enabled` is not `false`.
+    pub fn is_enabled(&self) -> bool {
         written(&self.enabled, true)
     }
 

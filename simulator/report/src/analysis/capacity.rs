@@ -18,6 +18,7 @@ const MOST_ROWS: usize = 40;
 /// Response time and throughput against load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Capacity {
+    /// What load is counted in.
     pub load: LoadKind,
     /// Load and what clients saw under it, in order of the load; windows of the same load
     /// together, at most forty rows.
@@ -30,22 +31,30 @@ pub struct Capacity {
     pub summary: String,
 }
 
+/// What load is counted in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LoadKind {
+    /// Clients at work at the same time.
     Users,
     /// Operations that start in a second.
     Rate,
 }
 
+/// What clients saw under one load, or under several that are near each other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CurvePoint {
     /// Users, or operations a second.
     pub load: Number,
+    /// Median over its windows.
     pub per_second: PerSecond,
+    /// Median over its windows; `null` where nothing with a latency was acknowledged.
     pub p50_us: Option<u64>,
+    /// As `p50_us`.
     pub p95_us: Option<u64>,
+    /// Operations that failed or were never answered, in all its windows.
     pub errors: u64,
+    /// How many it is made of.
     pub windows: u64,
 }
 
@@ -58,9 +67,11 @@ pub struct Knee {
     pub sustainable: PerSecond,
     /// Where it lies with a certainty of 95 %.
     pub low: PerSecond,
+    /// See `low`.
     pub high: PerSecond,
     /// Median p95 of windows below half of the knee, and beyond it.
     pub p95_below_us: Option<u64>,
+    /// See `p95_below_us`.
     pub p95_beyond_us: Option<u64>,
     /// Windows that it rests on.
     pub windows: u64,

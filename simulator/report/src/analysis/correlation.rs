@@ -22,15 +22,21 @@ const STRONG_LEAST: f64 = 0.3;
 /// A resource of a node and what clients saw, window by window.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Correlated {
+    /// As in the list of nodes: `node-1`.
     pub node: String,
+    /// What of the node.
     pub resource: Resource,
+    /// What of the clients.
     pub with: With,
     /// Spearman's, -1 to 1.
     pub coefficient: SignedNumber,
+    /// The coefficient lies above it with a certainty of 95 %.
     pub low: SignedNumber,
+    /// The coefficient lies below it with a certainty of 95 %.
     pub high: SignedNumber,
     /// Windows, and how many independent ones they are worth.
     pub windows: u64,
+    /// How many independent windows those are worth.
     pub effective: Number,
     /// Corrected for all pairs that were looked at.
     pub p: Chance,
@@ -38,19 +44,27 @@ pub struct Correlated {
     pub evidence: String,
 }
 
+/// What a node uses.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Resource {
+    /// How busy its processor is.
     Processor,
+    /// Bytes in use.
     Memory,
+    /// Bytes a second.
     DiskReads,
+    /// Bytes a second.
     DiskWrites,
+    /// Bytes a second.
     NetworkReceived,
+    /// Bytes a second.
     NetworkSent,
 }
 
+/// What clients saw.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -58,6 +72,7 @@ pub enum Resource {
 pub enum With {
     /// p95 of the window.
     ResponseTime,
+    /// Operations that failed or were never answered.
     Errors,
 }
 

@@ -23,13 +23,17 @@ const HOUR_US: f64 = 3_600e6;
 /// Memory that grows from the first to the last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Leak {
+    /// As in the list of nodes: `node-1`.
     pub node: String,
+    /// Slope of a line through the samples.
     pub bytes_per_hour: u64,
     /// Where it lies with a certainty of 95 %.
     pub low: u64,
+    /// See `low`.
     pub high: u64,
     /// Over the longest stretch in which the node was not started again, of what it had at first.
     pub growth: SignedPercent,
+    /// How many it rests on.
     pub samples: u64,
     /// In one line.
     pub evidence: String,

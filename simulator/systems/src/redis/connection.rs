@@ -5,9 +5,8 @@ use std::time::Duration;
 use redis_protocol::resp2::decode::decode;
 use redis_protocol::resp2::encode::extend_encode;
 use redis_protocol::resp2::types::{BytesFrame, OwnedFrame};
-use squall_world::{Instant, RealWorld, World, timeout_at};
+use squall_world::{Instant, RealStream, RealWorld, World, timeout_at};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use crate::outcome::Trouble;
 
@@ -20,7 +19,7 @@ const MOST_BYTES: usize = 64 << 20;
 
 /// A connection that has no answer on its way.
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: RealStream,
 }
 
 impl Connection {

@@ -1,0 +1,176 @@
+//! Runs the system of a file on the process backend: what its nodes run, when they are up, who
+//! leads and how clients ask it.
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::Stdio;
+use std::rc::Rc;
+use std::time::Duration;
+
+use squall_process::launch::{
+    Launch, LaunchFile, NodeContext, NodeSystem, Observer, Polled, Probe, Program, Ready, Role,
+    Status, StatusSource,
+};
+use squall_systems::{CLIENT_PORT, Member, ReadyBy, SystemFile};
+use squall_workload::service::Services;
+use squall_workload::{Drivers, LocalFuture};
+use squall_world::{RealWorld, World, timeout};
+
+/// A command that puts a cluster together takes at most this long.
+const AFTER_LIMIT: Duration = Duration::from_secs(60);
+/// A command that fails is tried again after this long, for nodes that are up may not know
+/// each other yet.
+const AFTER_REST: Duration = Duration::from_millis(500);
+
+/// The system of a file, as processes.
+pub(crate) struct FileSystem(Rc<SystemFile>);
+
+impl FileSystem {
+    /// The system of this file.
+    ///
+    /// # Errors
+    /// A program that it needs is not installed.
+    pub(crate) fn new(file: SystemFile) -> Result<Self, String> {
+        file.require()?;
+        Ok(Self(Rc::new(file)))
+    }
+
+    /// The nodes at these addresses, `ip:port`, with all their ports.
+    fn members(&self, addresses: &[String]) -> Vec<Member> {
+        let ips = addresses.iter().map(|address| {
+            let (ip, _) = address.rsplit_once(':').unwrap_or((address, ""));
+            ip.to_owned()
+        });
+        self.0.members(ips)
+    }
+}
+
+impl NodeSystem for FileSystem {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn launch(&self, node: &NodeContext) -> Result<Launch, String> {
+        let members = self.0.members(node.peers.iter().map(Ipv4Addr::to_string));
+        let filled = self.0.launch(&members, node.index, &node.dir)?;
+        let files = filled.files.into_iter().map(|(path, content)| {
+            let path = path.strip_prefix(&node.dir).unwrap_or(&path).to_owned();
+            LaunchFile {
+                path,
+                content: content.into_bytes(),
+                is_executable: false,
+            }
+        });
+        let address = members[node.index].address(CLIENT_PORT);
+        let (file, index) = (self.0.clone(), node.index);
+        let ready = match filled.ready.by {
+            ReadyBy::Tcp => Ready::Connects,
+            ReadyBy::Protocol => {
+                let members: Rc<[Member]> = members.into();
+                let probe: Probe = Rc::new(move || {
+                    let (file, members) = (file.clone(), members.clone());
+                    Box::pin(async move { file.status(&members, index).await.is_some() })
+                });
+                Ready::Probe(probe)
+            }
+        };
+        Ok(Launch {
+            files: files.collect(),
+            main: program(filled.main),
+            sides: (filled.side.into_iter())
+                .map(|side| program(side.command))
+                .collect(),
+            address: address.ok_or("it has no port for clients")?,
+            ready,
+        })
+    }
+
+    fn observer(&self, addresses: &[String]) -> Observer {
+        let (file, members) = (self.0.clone(), self.members(addresses));
+        let members: Rc<[Member]> = members.into();
+        Observer::Polled(Polled::by(Box::new(move |index, _| {
+            Box::new(Asked {
+                file: file.clone(),
+                members: members.clone(),
+                index,
+            })
+        })))
+    }
+
+    fn drivers(&self, addresses: &[String]) -> Option<Drivers> {
+        let drivers = self.0.drivers(&self.members(addresses));
+        drivers.expect("its templates were filled in for every node")
+    }
+
+    fn services(&self) -> Services {
+        self.0.services()
+    }
+
+    fn initiate<'a>(&'a self, addresses: &'a [String]) -> LocalFuture<'a, Result<(), String>> {
+        Box::pin(async {
+            for after in self.0.after(&self.members(addresses))? {
+                run(&after.command).await?;
+            }
+            Ok(())
+        })
+    }
+}
+
+fn program(argv: Vec<String>) -> Program {
+    Program {
+        argv,
+        ..Program::default()
+    }
+}
+
+/// Asks one node who leads.
+struct Asked {
+    file: Rc<SystemFile>,
+    members: Rc<[Member]>,
+    index: usize,
+}
+
+impl StatusSource for Asked {
+    fn status(&mut self) -> LocalFuture<'_, Option<Status>> {
+        Box::pin(async {
+            let status = self.file.status(&self.members, self.index).await?;
+            Some(Status {
+                role: match status.role {
+                    squall_systems::Role::Leader => Role::Leader,
+                    squall_systems::Role::Follower => Role::Follower,
+                },
+                term: status.term,
+                applied: status.applied,
+            })
+        })
+    }
+}
+
+/// Runs a command of the harness's own until it succeeds, as long as that may take.
+async fn run(command: &[String]) -> Result<(), String> {
+    let (program, arguments) = command.split_first().ok_or("[[after]] has no program")?;
+    let mut said = String::new();
+    let succeeds = async {
+        loop {
+            let output = tokio::process::Command::new(program)
+                .args(arguments)
+                .current_dir(Path::new("/"))
+                .stdin(Stdio::null())
+                .kill_on_drop(true)
+                .output();
+            let output = output.await.map_err(|e| format!("{program}: {e}"))?;
+            if output.status.success() {
+                return Ok(());
+            }
+            let (out, err) = (output.stdout, output.stderr);
+            said = [out, err]
+                .map(|text| String::from_utf8_lossy(&text).trim().to_owned())
+                .join("\n");
+            RealWorld::sleep(AFTER_REST).await;
+        }
+    };
+    match timeout::<RealWorld, _>(AFTER_LIMIT, succeeds).await {
+        Ok(done) => done,
+        Err(_) => Err(format!("`{}` fails: {said}", command.join(" "))),
+    }
+}
