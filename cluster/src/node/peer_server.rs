@@ -65,7 +65,7 @@ async fn answer_all<W: RaftWorld>(
         if node.inner.stopping.get() && matches!(request, PeerRequest::ReadIndex) {
             return;
         }
-        let response = node.answer_peer(request).await;
+        let response = node.answer_peer(request, caller.id).await;
         if follows(&response) {
             node.inner.acquaintances.join_cluster(caller.cluster);
         }
@@ -147,12 +147,17 @@ impl<W: RaftWorld> Node<W> {
         })
     }
 
-    async fn answer_peer(&self, request: PeerRequest<W>) -> PeerResponse<W> {
+    async fn answer_peer(
+        &self,
+        request: PeerRequest<W>,
+        sender: Option<NodeId>,
+    ) -> PeerResponse<W> {
         let failed = |e: String| PeerResponse::Failed(e);
         let applied = self.inner.machine.last_applied();
         let applied_term = self.inner.acquaintances.applied_term();
         let known = |index| self.inner.log.log_id(index);
         let checked = reason::check_request(&request, applied_term)
+            .and_then(|()| sender.map_or(Ok(()), |id| reason::check_sender(&request, id)))
             .and_then(|()| reason::check_applied(&request, applied, known));
         if let Err(why) = checked {
             tracing::warn!("refused what a peer sent: {why}");

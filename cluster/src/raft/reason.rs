@@ -3,7 +3,7 @@
 //! Raft believes its peers: it follows any larger term, and takes entries as they come. A term at
 //! the end of its type would leave no term for another election, entries with a gap would be
 //! refused by the log, which ends the node, and so does an entry in the place of one that was
-//! applied. None of it can come from a node that works, so all of it is answered with an error, and
+//! applied. A vote of somebody else, this node even, would have it lead without knowing. None of it can come from a node that works, so all of it is answered with an error, and
 //! nothing else happens.
 
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
@@ -11,7 +11,7 @@ use openraft::vote::RaftLeaderId;
 
 use super::state_machine::term_of;
 use super::wire::{PeerRequest, PeerResponse};
-use super::{LogId, RaftWorld, TypeConfig, Vote};
+use super::{LogId, NodeId, RaftWorld, TypeConfig, Vote, node_name};
 
 /// A term may be so far beyond that of the last entry applied: ten elections a second for
 /// thirteen years.
@@ -24,18 +24,41 @@ pub fn check_request<W: RaftWorld>(
     request: &PeerRequest<W>,
     applied_term: u64,
 ) -> Result<(), String> {
+    if let Some(vote) = vote_of(request) {
+        check_vote::<W>(vote, applied_term)?;
+    }
     match request {
-        PeerRequest::Append(rpc) | PeerRequest::AppendPromising(rpc) => {
-            check_vote::<W>(&rpc.vote, applied_term)?;
-            check_entries::<W>(rpc)
-        }
-        PeerRequest::PreVote(rpc) | PeerRequest::Vote(rpc) => {
-            check_vote::<W>(&rpc.vote, applied_term)
-        }
-        PeerRequest::Snapshot { vote, .. } => check_vote::<W>(vote, applied_term),
-        PeerRequest::SnapshotPiece(piece) => check_vote::<W>(&piece.vote, applied_term),
-        PeerRequest::TransferLeader(rpc) => check_vote::<W>(rpc.from_leader(), applied_term),
-        PeerRequest::ReadIndex => Ok(()),
+        PeerRequest::Append(rpc) | PeerRequest::AppendPromising(rpc) => check_entries::<W>(rpc),
+        _ => Ok(()),
+    }
+}
+
+/// The vote by which somebody leads, or stands, who sends this.
+fn vote_of<W: RaftWorld>(request: &PeerRequest<W>) -> Option<&Vote<W>> {
+    match request {
+        PeerRequest::Append(rpc) | PeerRequest::AppendPromising(rpc) => Some(&rpc.vote),
+        PeerRequest::PreVote(rpc) | PeerRequest::Vote(rpc) => Some(&rpc.vote),
+        PeerRequest::Snapshot { vote, .. } => Some(vote),
+        PeerRequest::SnapshotPiece(piece) => Some(&piece.vote),
+        PeerRequest::TransferLeader(rpc) => Some(rpc.from_leader()),
+        PeerRequest::ReadIndex => None,
+    }
+}
+
+/// Refuses what one node sends in the name of another: everything but a question for the read
+/// index has the vote of who sends it.
+///
+/// # Errors
+/// Whose name it is.
+pub fn check_sender<W: RaftWorld>(request: &PeerRequest<W>, sender: NodeId) -> Result<(), String> {
+    let named = vote_of(request).map(|vote| *vote.leader_id().node_id());
+    match named.filter(|named| *named != sender) {
+        Some(named) => Err(format!(
+            "{} speaks in the name of {}",
+            node_name(sender),
+            node_name(named)
+        )),
+        None => Ok(()),
     }
 }
 
@@ -158,6 +181,25 @@ mod tests {
         assert_eq!(append(5, None, &[(1, 0), (1, 1), (4, 2)]), Ok(()));
         assert_eq!(append(5, Some((4, 7)), &[(4, 8), (5, 9)]), Ok(()));
         assert_eq!(append(LARGEST_LEAP, None, &[]), Ok(()));
+    }
+
+    #[test]
+    fn nobody_speaks_in_the_name_of_another() {
+        let vote = Vote::<RealWorld>::new_committed(7, 2);
+        let rpc = AppendEntriesRequest {
+            vote,
+            prev_log_id: None,
+            entries: vec![],
+            leader_commit: None,
+        };
+        let heartbeat = PeerRequest::<RealWorld>::Append(rpc);
+        assert_eq!(check_sender(&heartbeat, 2), Ok(()));
+        assert_eq!(
+            check_sender(&PeerRequest::<RealWorld>::ReadIndex, 3),
+            Ok(())
+        );
+        let why = check_sender(&heartbeat, 3).expect_err("it is of another");
+        assert_eq!(why, "node-3 speaks in the name of node-2");
     }
 
     #[test]
