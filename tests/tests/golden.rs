@@ -53,6 +53,7 @@ fn line(kind: &EventKind) -> Option<(&str, String)> {
         | EventKind::Return { .. }
         | EventKind::Retry { .. }
         | EventKind::Stream { .. }
-        | EventKind::Load { .. } => None,
+        | EventKind::Load { .. }
+        | EventKind::Points { .. } => None,
     }
 }

@@ -370,8 +370,9 @@ fn drops_packets(pid: u32) -> bool {
     let nodes = marked().into_iter().filter(|(_, owner)| is_its(owner));
     nodes.into_iter().any(|(node, _)| {
         let network = format!("--net=/proc/{node}/ns/net");
-        let saved = Command::new("nsenter").args([&network, "iptables-save"]);
-        let saved = { saved }.output();
+        let saved = Command::new("nsenter")
+            .args([&network, "iptables-save"])
+            .output();
         let is_drop = |line: &str| line.starts_with("-A INPUT") && line.contains("DROP");
         saved.is_ok_and(|saved| String::from_utf8_lossy(&saved.stdout).lines().any(is_drop))
     })
