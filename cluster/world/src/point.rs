@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 pub enum PassedBy {
     /// Any node.
     Any,
-    /// Whoever leads, or is about to.
+    /// Whoever leads.
     Leader,
-    /// Whoever does not.
+    /// Whoever does not, or not yet.
     Follower,
 }
 
@@ -71,9 +71,9 @@ points! {
         "a shorter log is written and synced, before it takes the name of the old one";
     LogRenamed "log.renamed" Any,
         "a shorter log has taken the name, before the directory is synced";
-    VoteBeforeWrite "vote.before_write" Any,
+    VoteBeforeWrite "vote.before_write" Follower,
         "a vote is decided, before it is written";
-    VoteSynced "vote.synced" Any,
+    VoteSynced "vote.synced" Follower,
         "a vote is durable, before anybody is told";
     VoteBeforeAnswer "vote.before_answer" Any,
         "a candidate is to have its answer, before that goes out";
@@ -109,17 +109,17 @@ points! {
         "a client in line for a list has its turn, before its pop is proposed";
     ListTaken "list.taken" Leader,
         "a pop of a client in line is applied, before the client is told";
-    LeaderElected "leader.elected" Leader,
-        "a node leads, before it proposes the first entry of its term";
+    LeaderElected "leader.elected" Follower,
+        "a node has won an election, before it proposes the first entry of its term";
     ExpiryDue "expiry.due" Leader,
         "something is due by the clock, before its end is proposed";
     TransferBefore "transfer.before" Leader,
         "a leader that stops has chosen its successor, before it hands over";
     FollowerBeforeAnswer "follower.before_answer" Follower,
         "entries of the leader are taken in, before it is answered";
-    StartBeforeSync "start.before_sync" Any,
+    StartBeforeSync "start.before_sync" Follower,
         "the log is replayed and its tail written again, before that is synced";
-    StartRecovered "start.recovered" Any,
+    StartRecovered "start.recovered" Follower,
         "a node has recovered what it had stored, before it serves";
 }
 

@@ -8,7 +8,8 @@
 //! given a value for which he waited must have it as soon. Both count only while nothing is wrong
 //! with the cluster: from [`SETTLED_US`] after the last fault, lost quorum or change of leader on.
 //! So that a cluster which is merely slow is not accused, somebody else must have written
-//! meanwhile, and have been answered.
+//! meanwhile, and have been answered. And a wait counts only if no machine lost its power after it
+//! was sent: a client that waits in silence on such a machine hears of nothing, and waits on.
 //!
 //! Not checked: in which order those who wait are served; values of which no later answer tells what
 //! became of them; and those that moves of unknown outcome may have taken away for a while.
@@ -21,8 +22,11 @@ use super::quorum_loss::{QuorumLoss, quorum_losses};
 use super::result::Judge;
 use super::view::{View, certain, may_have_effect};
 use super::words::{self, seconds};
+use squall_fault::FaultKind;
 use squall_history::lists::{latest_us, taking};
-use squall_history::{Action, EventKind, Operation, OperationClass, Outcome, Phase};
+use squall_history::{
+    Action, EventKind, FaultEvent, FaultStatus, Operation, OperationClass, Outcome, Phase,
+};
 
 /// Far more than a round trip takes, and a lost packet or three, where the longest election
 /// timeout does not say that more is usual.
@@ -49,6 +53,7 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
     let settled_us = SETTLED_US.max(2 * timeout_us);
     let there = there(view);
     let asked_again = asked_again(view);
+    let dark = power_losses(view);
     for (index, wait) in view.operations.iter().enumerate() {
         let (Some(taking), Some(returned_us)) = (taking(wait.action), wait.returned_us) else {
             continue;
@@ -70,8 +75,10 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
             let calm_us = view.calm_since_us(until_us).saturating_add(settled_us);
             let from_us = there.from_us.max(since_us).max(calm_us);
             let span = (from_us, until_us);
+            let is_unheard = |at_us: &u64| (since_us..until_us).contains(at_us);
             let is_lost = |loss: &QuorumLoss| loss.from_us <= until_us && loss.until_us >= from_us;
             if until_us.saturating_sub(from_us) <= limit_us
+                || dark.iter().any(is_unheard)
                 || losses.iter().any(is_lost)
                 || !is_calm(view, &in_force, span)
             {
@@ -114,6 +121,17 @@ fn served<'v, 'a>(
         let is_served = other.outcome.is_some_and(Outcome::is_acknowledged);
         is_within && is_write && is_served && other.client != wait.client
     })
+}
+
+/// When machines lost their power. Connections to one are half open then: nothing tells their
+/// clients, who have nothing to send that would be refused.
+fn power_losses(view: &View) -> Vec<u64> {
+    let is_dark = |fault: &FaultEvent| {
+        fault.status == FaultStatus::Installed
+            && matches!(fault.kind, FaultKind::PowerLoss | FaultKind::TornTail)
+    };
+    let faults = view.faults().filter(|(_, _, fault)| is_dark(fault));
+    faults.map(|(_, at_us, _)| at_us).collect()
 }
 
 /// When each operation that was sent again was sent last.
@@ -334,5 +352,31 @@ mod tests {
             .call("cache-1", list_push("l", "a"), length(1));
         run.at(6_000).returns(wait, popped("a"));
         passes(check, &run.end());
+    }
+
+    /// The machine that a client waits at may have lost its power, of which nobody tells him: that
+    /// is over for the others long before he gives up (`chaos-points`, seed 168).
+    #[test]
+    fn a_worker_at_a_machine_without_power() {
+        let lost = |kind: &str, is_asked_again: bool| {
+            let mut run = Run::new();
+            run.at(2_000);
+            let wait = run.invoke("cache-worker-1", list_wait("l", 20_000));
+            run.at(2_100).fault(kind, "node-1", FaultStatus::Installed);
+            run.at(2_300).fault(kind, "node-1", FaultStatus::Healed);
+            if is_asked_again {
+                run.at(4_000).push(EventKind::retry(wait, unknown()));
+            }
+            run.at(6_000)
+                .call("cache-1", list_push("l", "a"), length(1));
+            run.at(6_100).call("cache-2", set("k", "v"), stored(9));
+            run.at(14_000).returns(wait, unknown());
+            run.audit().call("audit", list_range("l"), elements(&["a"]));
+            run.end()
+        };
+        not_judged(check, &lost("power_loss", false), "no waits");
+        fails(check, &lost("power_loss", true), "was given none");
+        // Who is killed says good-bye by its kernel.
+        fails(check, &lost("kill", false), "was given none");
     }
 }

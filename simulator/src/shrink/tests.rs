@@ -260,3 +260,49 @@ fn drawn_faults_written_out_are_the_same_faults() {
         assert_eq!(again.faults, plan.faults, "seed {seed}\n{text}");
     }
 }
+
+/// What is drawn for points as well, and the order, which stands where it was written.
+#[test]
+fn what_happens_at_points_is_written_out() {
+    let text = "name = \"t\"\n[schedule]\norder = \"random\"\n\
+                [chaos]\npoints = \"50%\"\nat_points = \"90%\"\n\
+                [[point]]\nname = \"apply.before\"\nwait = \"5ms\"\ntimes = 3\n\
+                [[workload]]\nservice = \"cache\"\n";
+    let first = Scenario::parse(text, "t.toml").expect("it is valid");
+    for seed in 0..20 {
+        let first = Plan::resolve(&first, seed).expect("it is valid");
+        assert!(first.points.len() > 1 && first.uses_points());
+        let text = write(&explicit(text, seed));
+        let again = Scenario::parse(&text, "again.toml").unwrap_or_else(|e| panic!("{e}\n{text}"));
+        let again = Plan::resolve(&again, seed).expect("it is valid");
+        assert_eq!(first.points, again.points);
+        assert_eq!(first.order, again.order);
+        let faults = |plan: &Plan| plan.faults.clone();
+        assert_eq!(faults(&first), faults(&again));
+    }
+}
+
+/// One point, at its first pass, is left of many.
+#[test]
+fn points_that_do_not_matter_go() {
+    let text = "name = \"t\"\n[chaos]\npoints = \"50%\"\nat_points = \"90%\"\n\
+                [[workload]]\nservice = \"cache\"\n\
+                [[point]]\nname = \"log.synced\"\nyield = 9\n";
+    let mut oracle = Known {
+        fails: |plan: &Plan| {
+            let mut points = plan.points.iter();
+            points.any(|point| point.point == crate::fault::Point::LogSynced)
+        },
+        asked: 0,
+        most_asked: u64::MAX,
+        found: Vec::new(),
+    };
+    let shrunk = shrink(explicit(text, 7), 7, &mut oracle).expect("it fails");
+    let text = shrunk.text();
+    assert_eq!(shrunk.faults(), 0, "{text}");
+    assert_eq!(text.matches("[[point]]").count(), 1, "{text}");
+    assert!(
+        text.contains("yield = 1\n") || text.contains("times = 1\n"),
+        "{text}"
+    );
+}
