@@ -72,7 +72,7 @@ def do(operation, nodes):
 
 
 if sys.argv[1:2] == ["status"]:
-    print(json.dumps(ask(sys.argv[2], {"do": "status"}, 0.4)))
+    print(json.dumps(ask(sys.argv[2], {"do": "status"}, 2)))
     sys.exit()
 
 nodes, favourite = [], 0

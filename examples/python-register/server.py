@@ -12,7 +12,7 @@ asynchronous replication does.
 """
 import json, os, random, socket, socketserver, sys, threading, time
 
-BEAT, SILENCE, PATIENCE = 0.1, 0.6, 0.3
+BEAT, SILENCE, PATIENCE = 0.2, 1.0, 0.5
 index, directory = int(sys.argv[1]), sys.argv[2]
 addresses = [(a.rsplit(":", 1)[0], int(a.rsplit(":", 1)[1])) for a in sys.argv[3].split(",")]
 early_ack = "--early-ack" in sys.argv

@@ -13,12 +13,15 @@ use squall_docker::DockerBackend;
 use squall_process::ProcessBackend;
 use squall_sim::SimBackend;
 use squall_sim::system::System;
+use squall_systems::SystemFile;
 
 /// How to set a backend up.
 #[derive(Default)]
 pub struct Options {
     /// Runs instead of Squall's own cluster.
     pub system: Option<Arc<dyn System>>,
+    /// Runs instead of Squall's own cluster, as processes.
+    pub system_file: Option<SystemFile>,
     /// Which lines of the nodes' logs to keep, where a backend captures them; `None`: none.
     pub log: Option<LogFilter>,
     /// What to record for a trace, where a backend can; `None`: nothing.
@@ -41,6 +44,8 @@ pub struct Registered {
     pub summary: &'static str,
     /// Whether it can record messages and states ([`Options::trace`]).
     pub records_messages: bool,
+    /// Whether it can start the processes of another system ([`Options::system_file`]).
+    pub starts_systems: bool,
     open: fn(Options) -> Result<Box<dyn Backend>, String>,
 }
 
@@ -50,7 +55,30 @@ impl Registered {
     /// # Errors
     /// The options ask for something that it does not have, and what to do instead.
     pub fn open(&self, options: Options) -> Result<Box<dyn Backend>, String> {
+        if let Some(system) = &options.system_file
+            && !self.starts_systems
+        {
+            return Err(self.refusal(system));
+        }
         (self.open)(options)
+    }
+}
+
+impl Registered {
+    /// Why it cannot run a system of programs, and where to.
+    fn refusal(&self, system: &SystemFile) -> String {
+        let others = ALL.iter().filter(|backend| backend.starts_systems);
+        let others: Vec<&str> = others.map(|backend| backend.info.name).collect();
+        let way_out = match others.is_empty() {
+            true => "no backend of this program does".to_owned(),
+            false => format!("run it with --backend {}", others.join(" or ")),
+        };
+        format!(
+            "the {} backend cannot run the system {}: it starts no programs of other systems, \
+             which know nothing of its clock and its network; {way_out}",
+            self.info.name,
+            system.name()
+        )
     }
 }
 
@@ -60,6 +88,7 @@ pub const ALL: &[Registered] = &[
         info: squall_sim::INFO,
         summary: "Deterministic simulation in virtual time",
         records_messages: true,
+        starts_systems: false,
         open: |options| {
             let Options {
                 system, log, trace, ..
@@ -71,6 +100,7 @@ pub const ALL: &[Registered] = &[
         info: squall_docker::INFO,
         summary: "Real nodes in containers on this machine's Docker engine, in real time",
         records_messages: false,
+        starts_systems: false,
         open: |options| {
             let options = own_cluster(
                 untraced(options, &squall_docker::INFO)?,
@@ -107,6 +137,7 @@ pub const ALL: &[Registered] = &[
         info: squall_turmoil::INFO,
         summary: "The same nodes in virtual time on the classic turmoil engine",
         records_messages: false,
+        starts_systems: false,
         open: |options| {
             let options = untraced(no_node_binary(options)?, &squall_turmoil::INFO)?;
             own_cluster(options, &squall_turmoil::INFO)?;
@@ -164,6 +195,18 @@ mod tests {
             assert_eq!(named(name).map(|found| found.info), Some(backend.info));
         }
         assert!(named("nowhere").is_none());
+    }
+
+    #[test]
+    fn a_system_of_programs_is_refused_where_it_cannot_run() {
+        for registered in ALL.iter().filter(|backend| !backend.starts_systems) {
+            let options = Options {
+                system_file: Some(SystemFile::load("etcd").expect("it ships")),
+                ..Options::default()
+            };
+            let why = registered.open(options).err().expect("it cannot run");
+            assert!(why.contains("cannot run the system etcd"), "{why}");
+        }
     }
 
     #[test]

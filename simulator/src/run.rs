@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::backends::{Backend, BackendError, BackendInfo, Logs, Traced};
 use crate::baseline::Reference;
-use crate::check;
+use crate::check::{self, Promises};
 use crate::history::jsonl::Header;
 pub use crate::history::resources;
 use crate::history::{EventKind, History};
@@ -186,6 +186,16 @@ pub fn plan_for(backend: &dyn Backend, scenario: &Scenario, seed: u64) -> Result
     let services = backend.services();
     let mut services: Vec<_> = services.iter().map(|service| service.name()).collect();
     services.sort_unstable();
+    if let Some(system) = scenario.system.as_ref().map(|s| s.get_ref()).filter(|system| system.is_other())
+        && !backend.runs_other_system()
+    {
+        return Err(RunError::Refused(format!(
+            "the scenario is for another system ([system]: {}), and the {} backend has Squall's own \
+             nodes",
+            system.shown(),
+            backend.info().name
+        )));
+    }
     scenario.check_offer(&services, backend.runs_other_system())?;
     match backend.refusal(&plan) {
         Some(why) => Err(RunError::Refused(why)),
@@ -225,6 +235,8 @@ pub struct Origin {
     pub is_other_system: bool,
     /// What the nodes could be asked, and how that is judged.
     pub services: Services,
+    /// What the nodes promise.
+    pub promises: Promises,
 }
 
 impl Origin {
@@ -234,6 +246,7 @@ impl Origin {
             backend: backend.info(),
             is_other_system: backend.runs_other_system(),
             services: backend.services(),
+            promises: backend.promises(),
         }
     }
 }
@@ -269,6 +282,7 @@ pub fn judge_on(
     for service in &origin.services {
         checks.extend(check::check_own(history, &service.checks()));
     }
+    origin.promises.weigh(&mut checks);
     let input = input(origin.backend, plan, history, context, reproduce, wall);
     report::build(&input, &measure::measure(history), &checks)
 }

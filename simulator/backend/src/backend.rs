@@ -8,6 +8,7 @@
 
 use std::error::Error;
 
+use squall_check::Promises;
 use squall_fault::{Action, Capability, Target};
 use squall_history::resources::ResourceSample;
 pub use squall_history::{BackendInfo, History};
@@ -75,6 +76,11 @@ pub trait Backend {
     /// The services that its nodes can be asked.
     fn services(&self) -> Services {
         shipped()
+    }
+
+    /// What its nodes promise: what is broken and not promised is shown, and no violation.
+    fn promises(&self) -> Promises {
+        Promises::default()
     }
 
     /// Why the plan cannot be played here: the first thing that it asks for in vain, and what

@@ -15,6 +15,7 @@ use super::messages::Message;
 use super::result::Judge;
 use super::view::{RunningMax, View};
 use super::words;
+use squall_history::unordered::is_ordered;
 use squall_history::{Action, Operation, Outcome};
 
 pub(super) fn check(view: &View, judge: &mut Judge) {
@@ -101,7 +102,8 @@ fn judge_answer(
         let (Some(before), Some(after)) = (rank(&first.value), rank(&second.value)) else {
             continue;
         };
-        if before < after || before == after && first.id > second.id {
+        let is_known = is_ordered(first.id) && is_ordered(second.id);
+        if before < after || before == after && is_known && first.id > second.id {
             judge.violation(
                 format!(
                     "queue {queue} handed out {} before {}",
@@ -167,6 +169,23 @@ mod tests {
             published(&[2]),
         );
         run
+    }
+
+    #[test]
+    fn ids_that_are_names_tell_nothing_of_what_came_first() {
+        let [first, second] = [9, 4].map(squall_history::unordered::name_of_number);
+        let mut run = Run::new();
+        run.call("queue-1", publish("q", "m1"), Outcome::Published { id: first });
+        run.call("queue-1", publish("q", "m2"), Outcome::Published { id: second });
+        let delivered = |id, value: &str| Delivered {
+            id,
+            receipt: id,
+            deliveries: 1,
+            value: value.into(),
+        };
+        let messages = vec![delivered(first, "m1"), delivered(second, "m2")];
+        run.call("queue-2", receive("q"), Outcome::Received { messages });
+        passes(check, &run.end());
     }
 
     #[test]

@@ -384,6 +384,7 @@ impl Search<'_> {
             backend: self.args.backend.info.name.into(),
             settings: Vec::new(),
             planted: self.args.planted.clone(),
+            system: None,
             profile: None,
             version: environment.version.clone(),
             started: None,

@@ -36,6 +36,7 @@ mod steps;
 mod stored;
 mod sweep;
 mod sweep_args;
+mod system;
 mod sweep_board;
 mod trace;
 mod trace_args;

@@ -34,7 +34,7 @@ pub(super) fn run_one(
     let out = out_dir(args, scenario);
     RunDir::must_not_hold_another(&out, scenario.name.get_ref(), args.seed)?;
     let dir = RunDir::create(&out)?;
-    let mut manifest = manifest(args);
+    let mut manifest = manifest(args, scenario);
     let judged = {
         let backend = backend(args)?;
         let plan = Plan::resolve(scenario, args.seed)?;
@@ -65,7 +65,7 @@ pub(super) fn run_one(
 
 /// Refuses what the chosen backend cannot do, before a directory is made.
 pub(super) fn check_backend(args: &RunArgs, scenario: &Scenario) -> Result<(), Failure> {
-    let backend = super::open(args.backend, options(args))?;
+    let backend = super::open(args.backend, options(args)?)?;
     let info = backend.info();
     if args.verify && !info.simulated {
         return Err(Failure::usage(format!(
@@ -79,7 +79,7 @@ pub(super) fn check_backend(args: &RunArgs, scenario: &Scenario) -> Result<(), F
 
 /// The backend, ready to run. Where time is real, it looks for a wish to end early.
 fn backend(args: &RunArgs) -> Result<Box<dyn Backend>, Failure> {
-    let mut options = options(args);
+    let mut options = options(args)?;
     if !args.backend.info.simulated {
         let interrupt = Interrupt::listen()?;
         options.interrupted = Some(Box::new(move || interrupt.is_asked()));
@@ -87,13 +87,14 @@ fn backend(args: &RunArgs) -> Result<Box<dyn Backend>, Failure> {
     super::open(args.backend, options)
 }
 
-fn options(args: &RunArgs) -> Options {
-    Options {
+fn options(args: &RunArgs) -> Result<Options, Failure> {
+    Ok(Options {
+        system_file: super::system::load(args.system.as_deref())?,
         log: Some(LogFilter::warnings()),
         node_binary: args.node_binary.clone(),
         planted: args.planted.clone(),
         ..Options::default()
-    }
+    })
 }
 
 /// The run as a page.
@@ -150,13 +151,18 @@ pub(super) fn out_dir(args: &RunArgs, scenario: &Scenario) -> PathBuf {
         .unwrap_or_else(|| Path::new("runs").join(format!("{}-{}", scenario.run_name(), args.seed)))
 }
 
-fn manifest(args: &RunArgs) -> Manifest {
+fn manifest(args: &RunArgs, scenario: &Scenario) -> Manifest {
     Manifest {
         scenario: args.scenario.scenario.display().to_string(),
         seed: args.seed,
         backend: args.backend.info.name.into(),
-        settings: args.scenario.set.clone(),
+        // With what the system cannot be asked left out.
+        settings: match &args.system {
+            Some(_) => scenario.settings().to_vec(),
+            None => args.scenario.set.clone(),
+        },
         planted: args.planted.clone(),
+        system: args.system.clone(),
         profile: args.scenario.profile_path(),
         version: env!("CARGO_PKG_VERSION").into(),
         started: None,

@@ -4,12 +4,18 @@ use super::args::RunArgs;
 use super::exit::{Exit, Failure};
 use super::one_run::{check_backend, differs, leave_page, out_dir, page, run_one, wants_page};
 use super::plant::plant;
+use super::system::{self, Chosen};
 use super::variants;
 use crate::ci::Heading;
 use crate::report::cases::Suite;
 
 pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
-    let scenario = args.scenario.load()?;
+    let Chosen { scenario, name } = system::choose(args)?;
+    // As it is from now on: a scenario may name its system itself.
+    let args = &RunArgs {
+        system: name,
+        ..args.clone()
+    };
     check_backend(args, &scenario)?;
     plant(args.planted.as_deref())?;
     let dashboard = args.watch.open()?;

@@ -15,6 +15,7 @@ use crate::compare::ab::Ab;
 use crate::report::{Report, Variants};
 use crate::sweep::Summary;
 use crate::trend::Trend;
+use squall_systems::Table;
 
 pub(super) const SCHEMA_HELP: &str = "\
 Examples:
@@ -41,6 +42,8 @@ pub enum Written {
     Ab,
     /// What `trend --json` prints.
     Trend,
+    /// A system file, which is read: for editors.
+    System,
 }
 
 pub(super) fn schema(args: &SchemaArgs) -> Result<u8, Failure> {
@@ -50,6 +53,7 @@ pub(super) fn schema(args: &SchemaArgs) -> Result<u8, Failure> {
         Written::Variants => of::<Variants>("Variants of a scenario"),
         Written::Trend => of::<Trend>("Figures over time"),
         Written::Ab => of::<Ab>("Comparison of two versions"),
+        Written::System => read::<Table>("System under test"),
     };
     let json = serde_json::to_string_pretty(&schema).expect("a schema is plain data");
     print(&(json + "\n"));
@@ -69,6 +73,14 @@ fn of<T: JsonSchema>(title: &str) -> Schema {
     }
     close(root);
     root.insert("title".into(), title.into());
+    schema
+}
+
+/// The schema of a type as it is read. Its objects are closed by their types.
+fn read<T: JsonSchema>(title: &str) -> Schema {
+    let settings = SchemaSettings::draft2020_12();
+    let mut schema = settings.into_generator().into_root_schema_for::<T>();
+    schema.ensure_object().insert("title".into(), title.into());
     schema
 }
 

@@ -383,6 +383,7 @@ impl Sweep<'_> {
             backend: self.spec.backend.clone(),
             settings: self.spec.settings.clone(),
             planted: self.spec.planted.clone(),
+            system: None,
             profile: self.spec.profile.as_ref().map(|p| p.path.clone()),
             version: self.spec.environment.version.clone(),
             started: None,

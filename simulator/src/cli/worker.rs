@@ -115,6 +115,7 @@ pub(super) fn work(args: &WorkerArgs) -> Result<u8, Failure> {
         backend: args.backend.info.name.into(),
         settings: args.set.clone(),
         planted: args.planted.clone(),
+        system: None,
         profile: args.profile_known_as.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
         started: None,

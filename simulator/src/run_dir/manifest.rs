@@ -24,6 +24,9 @@ pub struct Manifest {
     /// Path of the profile as it was given, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
+    /// The system that ran instead of Squall's own cluster, by its name or file, if any did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
     /// Of the program that made the run.
     pub version: String,
     /// UTC, RFC 3339, when the run began; runs of version 0.1.0 may lack it, and none that
@@ -38,14 +41,18 @@ pub struct Manifest {
 impl Manifest {
     /// The command that does the same again.
     pub fn reproduce(&self) -> String {
-        run_command(
+        let command = run_command(
             &self.scenario,
             self.seed,
             &self.backend,
             self.profile.as_deref(),
             &self.settings,
             self.planted.as_deref(),
-        )
+        );
+        match &self.system {
+            Some(system) => format!("{command} --system {}", shell_word(system)),
+            None => command,
+        }
     }
 
     /// Whether the same happens when it is run again.

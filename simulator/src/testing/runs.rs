@@ -345,6 +345,7 @@ fn leave(
         backend: backends::DEFAULT.info.name.into(),
         settings: simulation.settings.clone(),
         planted: mistakes::wanted(),
+        system: None,
         profile: None,
         version: env!("CARGO_PKG_VERSION").into(),
         started: (failed.judged.as_ref()).map(|judged| judged.report.sim.started.clone()),

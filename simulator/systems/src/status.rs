@@ -32,6 +32,8 @@ pub enum Role {
 
 /// A node that is asked has no longer to answer than this.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// A command has to be started first.
+const PATIENCE_WITH_COMMANDS: Duration = Duration::from_secs(3);
 
 impl SystemFile {
     /// What the node of this index says of itself; `None` if it does not answer soon, or its
@@ -41,6 +43,7 @@ impl SystemFile {
         if let (Some(table), Some(command)) = (&self.table.status, &self.commands.status) {
             let place = self.place(members, index, std::path::Path::new("."));
             let command = fill(command, place).ok()?;
+            let deadline = RealWorld::now() + PATIENCE_WITH_COMMANDS;
             return by_command(table, &command, deadline).await;
         }
         let address = members[index].address(CLIENT_PORT)?;

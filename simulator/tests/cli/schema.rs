@@ -83,6 +83,7 @@ fn the_files_in_docs_are_what_the_types_say() {
         ("variants", "variants.schema.json"),
         ("ab", "ab.schema.json"),
         ("trend", "trend.schema.json"),
+        ("system", "system.schema.json"),
     ] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../docs")

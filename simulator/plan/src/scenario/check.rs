@@ -59,6 +59,11 @@ pub(super) fn check(scenario: &Scenario) -> Checked {
             "there is no [[workload]]: a run without load proves nothing",
         );
     }
+    if let Some(system) = &scenario.system
+        && system.get_ref().name.is_some() == system.get_ref().file.is_some()
+    {
+        return problem(system.span(), "[system] has `name` or `file`, one of both");
+    }
     if !scenario.workloads.iter().any(|w| w.get_ref().is_enabled()) {
         return problem(
             0..0,

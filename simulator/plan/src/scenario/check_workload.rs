@@ -37,7 +37,9 @@ pub(super) fn check(workload: &Workload) -> Checked {
         ("rounds", &workload.rounds, 1_000),
     ] {
         if let Some(count) = count {
-            check_count(key, count, 1, max)?;
+            // None is the default of these, so it may be written too.
+            let least = u64::from(!["watchers", "near", "groups"].contains(&key));
+            check_count(key, count, least, max)?;
         }
     }
     if let (Some(rate), Some(_)) = (&workload.rate, &workload.think) {

@@ -79,6 +79,8 @@ pub struct Scenario {
     /// Properties (`C8`) or checks that a run must have judged to count.
     #[serde(default)]
     pub must_judge: Vec<Spanned<String>>,
+    /// Absent: Squall's own cluster.
+    pub system: Option<Spanned<section::System>>,
     /// `[cluster]`.
     #[serde(default)]
     pub cluster: Cluster,

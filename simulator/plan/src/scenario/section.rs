@@ -17,6 +17,29 @@ const fn ms(count: u64) -> Duration {
     Duration(count * 1_000)
 }
 
+/// `[system]`: what runs instead of Squall's own cluster. One of both.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct System {
+    /// One that ships.
+    pub name: Option<String>,
+    /// A file, found from where the scenario is.
+    pub file: Option<String>,
+}
+
+impl System {
+    /// Whether it is not Squall's own cluster.
+    pub fn is_other(&self) -> bool {
+        self.file.is_some() || self.name.as_ref().is_some_and(|name| name != "squall")
+    }
+
+    /// As it was written.
+    pub fn shown(&self) -> &str {
+        let shown = self.name.as_ref().or(self.file.as_ref());
+        shown.map_or("", String::as_str)
+    }
+}
+
 /// `[cluster]`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]

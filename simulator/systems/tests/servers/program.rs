@@ -63,6 +63,8 @@ fn the_template_in_rust_is_a_client() {
 
 /// A client program of one line of shell.
 fn shell(script: &str) -> Asker {
+    // Braces of the shell are none of templates.
+    let script = script.replace('{', "{{").replace('}', "}}");
     let text = format!(
         "name = \"x\"\nsummary = \"\"\nprotocol = \"program\"\n[ports]\nclient = 1\n\
          [[node]]\ncommand = [\"true\"]\n[client]\ncommand = [\"sh\", \"-c\", '''{script}''']\n\

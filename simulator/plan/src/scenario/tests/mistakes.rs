@@ -11,7 +11,7 @@ fn mistakes_of_form() {
         ),
         (
             "colour = 3",
-            "t.toml:2:1: unknown field `colour`, expected one of `name`, `summary`, `must_judge`, `cluster`, `network`, `region`, `disk`, `clock`, `hardware`, `phases`, `probe`, `workload`, `load`, `stress`, `chaos`, `fault`, `point`, `schedule`, `objectives`, `alert`",
+            "t.toml:2:1: unknown field `colour`, expected one of `name`, `summary`, `must_judge`, `system`, `cluster`, `network`, `region`, `disk`, `clock`, `hardware`, `phases`, `probe`, `workload`, `load`, `stress`, `chaos`, `fault`, `point`, `schedule`, `objectives`, `alert`",
         ),
         (
             "[cluster]\nnodes = \"5\"",
