@@ -15,6 +15,8 @@ use squall_sim::SimBackend;
 use squall_sim::system::System;
 use squall_systems::SystemFile;
 
+use crate::system_files::FileSystem;
+
 /// How to set a backend up.
 #[derive(Default)]
 pub struct Options {
@@ -118,13 +120,14 @@ pub const ALL: &[Registered] = &[
         info: squall_process::INFO,
         summary: "Real nodes as processes of this machine, in real time",
         records_messages: false,
+        starts_systems: true,
         open: |options| {
             let options = own_cluster(
                 untraced(options, &squall_process::INFO)?,
                 &squall_process::INFO,
             )?;
             let options = squall_process::Options {
-                system: None,
+                system: options.system_file.map(FileSystem::start).transpose()?,
                 node_binary: options.node_binary,
                 planted: options.planted,
                 interrupted: options.interrupted,

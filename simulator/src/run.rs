@@ -186,7 +186,11 @@ pub fn plan_for(backend: &dyn Backend, scenario: &Scenario, seed: u64) -> Result
     let services = backend.services();
     let mut services: Vec<_> = services.iter().map(|service| service.name()).collect();
     services.sort_unstable();
-    if let Some(system) = scenario.system.as_ref().map(|s| s.get_ref()).filter(|system| system.is_other())
+    if let Some(system) = scenario
+        .system
+        .as_ref()
+        .map(|s| s.get_ref())
+        .filter(|system| system.is_other())
         && !backend.runs_other_system()
     {
         return Err(RunError::Refused(format!(

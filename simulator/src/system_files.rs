@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::rc::Rc;
 use std::time::Duration;
 
+use squall_check::Promises;
 use squall_process::launch::{
     Launch, LaunchFile, NodeContext, NodeSystem, Observer, Polled, Probe, Program, Ready, Role,
     Status, StatusSource,
@@ -26,13 +27,13 @@ const AFTER_REST: Duration = Duration::from_millis(500);
 pub(crate) struct FileSystem(Rc<SystemFile>);
 
 impl FileSystem {
-    /// The system of this file.
+    /// The system of this file, for the backend to run.
     ///
     /// # Errors
     /// A program that it needs is not installed.
-    pub(crate) fn new(file: SystemFile) -> Result<Self, String> {
+    pub(crate) fn start(file: SystemFile) -> Result<Rc<dyn NodeSystem>, String> {
         file.require()?;
-        Ok(Self(Rc::new(file)))
+        Ok(Rc::new(Self(Rc::new(file))))
     }
 
     /// The nodes at these addresses, `ip:port`, with all their ports.
@@ -104,6 +105,10 @@ impl NodeSystem for FileSystem {
 
     fn services(&self) -> Services {
         self.0.services()
+    }
+
+    fn promises(&self) -> Promises {
+        self.0.promises()
     }
 
     fn initiate<'a>(&'a self, addresses: &'a [String]) -> LocalFuture<'a, Result<(), String>> {

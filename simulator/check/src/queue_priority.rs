@@ -175,8 +175,16 @@ mod tests {
     fn ids_that_are_names_tell_nothing_of_what_came_first() {
         let [first, second] = [9, 4].map(squall_history::unordered::name_of_number);
         let mut run = Run::new();
-        run.call("queue-1", publish("q", "m1"), Outcome::Published { id: first });
-        run.call("queue-1", publish("q", "m2"), Outcome::Published { id: second });
+        run.call(
+            "queue-1",
+            publish("q", "m1"),
+            Outcome::Published { id: first },
+        );
+        run.call(
+            "queue-1",
+            publish("q", "m2"),
+            Outcome::Published { id: second },
+        );
         let delivered = |id, value: &str| Delivered {
             id,
             receipt: id,

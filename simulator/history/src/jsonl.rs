@@ -260,6 +260,7 @@ fn surplus(found: &serde_json::Value, known: &serde_json::Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crate::PointCounts;
     use proptest::prelude::*;
 
     use super::*;

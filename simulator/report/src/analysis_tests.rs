@@ -2,10 +2,11 @@ use squall_history::LoadUnit;
 use squall_history::resources::ResourceSample;
 use squall_measure::{ResponseWindow, Span};
 
+use super::capacity::Knee;
 use super::capacity::capacity;
 use super::correlation::correlations;
+use super::correlation::{Resource, With};
 use super::leak::{leak, longest_life};
-use super::{Knee, Resource, With};
 
 const SECOND_US: u64 = 1_000_000;
 

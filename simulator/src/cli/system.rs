@@ -20,7 +20,10 @@ pub(super) fn choose(args: &RunArgs) -> Result<Chosen, Failure> {
     let scenario = args.scenario.load()?;
     let name = args.system.clone().or_else(|| written(args, &scenario));
     let Some(system) = load(name.as_deref())? else {
-        return Ok(Chosen { scenario, name: None });
+        return Ok(Chosen {
+            scenario,
+            name: None,
+        });
     };
     let fit = system.fit(&scenario);
     fit.notes.iter().for_each(|note| tell(note));

@@ -112,6 +112,12 @@ impl SystemFile {
         ips.into_iter().map(member).collect()
     }
 
+    /// The programs that it needs, by their names in `PATH`.
+    pub fn programs(&self) -> Vec<&str> {
+        let packages = self.table.packages.iter();
+        packages.map(|needed| needed.binary.as_str()).collect()
+    }
+
     /// Looks for the programs that the system needs.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Processes as a [`Backend`]: what they can do, and what only a simulation can.
 
 use squall_backend::backend::{Backend, BackendError, BackendInfo, Lacks, RunOutput};
+use squall_check::Promises;
 use squall_fault::kind::Loss;
 use squall_fault::{Action, Capability, Target};
 use squall_plan::plan::Plan;
@@ -96,6 +97,11 @@ impl Backend for ProcessBackend {
 
     fn runs_other_system(&self) -> bool {
         self.options.system.is_some()
+    }
+
+    fn promises(&self) -> Promises {
+        let system = self.options.system.as_ref();
+        system.map_or_else(Promises::default, |system| system.promises())
     }
 
     fn services(&self) -> Services {

@@ -8,6 +8,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use squall_check::Promises;
 use squall_plan::plan::ClusterPlan;
 use squall_workload::service::Services;
 use squall_workload::{Drivers, LocalFuture};
@@ -40,6 +41,11 @@ pub trait NodeSystem: 'static {
 
     /// What clients can ask.
     fn services(&self) -> Services;
+
+    /// What is promised; unless said otherwise, all that there are checks for.
+    fn promises(&self) -> Promises {
+        Promises::default()
+    }
 
     /// Makes a cluster of nodes that have started for the first time and are ready, whose
     /// addresses are given in order; systems whose nodes find each other do nothing.
