@@ -112,13 +112,18 @@ fn judge(
         elapsed: Duration::ZERO,
     };
     let system = SYSTEM.get().cloned();
-    let origin = Origin {
+    let mut origin = Origin {
         backend: stored_backend(&manifest.backend)?.info,
         ..Origin::of(&SimBackend {
             system,
             ..SimBackend::default()
         })
     };
+    if let Some(system) = system::load(manifest.system.as_deref())? {
+        origin.is_other_system = true;
+        origin.services = system.services();
+        origin.promises = system.promises();
+    }
     Ok(crate::run::judge_on(
         origin, plan, history, context, reproduce, wall,
     ))

@@ -146,9 +146,17 @@ fn show_last_lines(logs: &Logs, dir: &Path) {
 }
 
 pub(super) fn out_dir(args: &RunArgs, scenario: &Scenario) -> PathBuf {
-    args.out
-        .clone()
-        .unwrap_or_else(|| Path::new("runs").join(format!("{}-{}", scenario.run_name(), args.seed)))
+    let named = || {
+        // Runs of the same scenario on another system are others.
+        let system = args.system.as_deref().map(Path::new);
+        let system = system
+            .and_then(Path::file_stem)
+            .map(|stem| stem.to_string_lossy());
+        let system = system.map_or(String::new(), |system| format!("-{system}"));
+        format!("{}{system}-{}", scenario.run_name(), args.seed)
+    };
+    let out = args.out.clone();
+    out.unwrap_or_else(|| Path::new("runs").join(named()))
 }
 
 fn manifest(args: &RunArgs, scenario: &Scenario) -> Manifest {

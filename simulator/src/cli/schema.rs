@@ -15,7 +15,6 @@ use crate::compare::ab::Ab;
 use crate::report::{Report, Variants};
 use crate::sweep::Summary;
 use crate::trend::Trend;
-use squall_systems::Table;
 
 pub(super) const SCHEMA_HELP: &str = "\
 Examples:
@@ -53,7 +52,7 @@ pub(super) fn schema(args: &SchemaArgs) -> Result<u8, Failure> {
         Written::Variants => of::<Variants>("Variants of a scenario"),
         Written::Trend => of::<Trend>("Figures over time"),
         Written::Ab => of::<Ab>("Comparison of two versions"),
-        Written::System => read::<Table>("System under test"),
+        Written::System => squall_systems::schema(),
     };
     let json = serde_json::to_string_pretty(&schema).expect("a schema is plain data");
     print(&(json + "\n"));
@@ -73,14 +72,6 @@ fn of<T: JsonSchema>(title: &str) -> Schema {
     }
     close(root);
     root.insert("title".into(), title.into());
-    schema
-}
-
-/// The schema of a type as it is read. Its objects are closed by their types.
-fn read<T: JsonSchema>(title: &str) -> Schema {
-    let settings = SchemaSettings::draft2020_12();
-    let mut schema = settings.into_generator().into_root_schema_for::<T>();
-    schema.ensure_object().insert("title".into(), title.into());
     schema
 }
 

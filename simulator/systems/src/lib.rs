@@ -20,6 +20,7 @@ mod outcome;
 mod program;
 #[cfg(feature = "redis")]
 mod redis;
+mod schema;
 pub mod shipped;
 mod status;
 mod template;
@@ -28,6 +29,7 @@ pub use file::{CLIENT_PORT, Package, Protocol, Ready, ReadyBy, SystemFile, Table
 pub use fit::Fit;
 pub use launch::{After, Launch, ReadyWhen, Side};
 pub use on::On;
+pub use schema::schema;
 pub use squall_check::Promises;
 pub use status::{Role, Status};
 pub use template::Member;

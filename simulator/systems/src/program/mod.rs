@@ -36,11 +36,12 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
+    /// Starts the program, so that it is ready when it is asked.
     pub(crate) fn new(setup: Rc<Setup>, number: usize) -> Self {
         Self {
+            process: Process::start(&setup).ok(),
             setup,
             number,
-            process: None,
             seen: Seen::default(),
             asked: 0,
         }
@@ -51,19 +52,23 @@ impl Driver {
             let why = format!("the program offers no {}", action.operation());
             return Outcome::Failed { why };
         }
-        let mut process = match self.process.take() {
-            Some(process) => process,
-            None => match Process::start(&self.setup, self.number, deadline).await {
-                Ok(process) => process,
-                Err(why) => return Outcome::Failed { why },
-            },
+        let mut process = match self.process.take().map_or_else(|| self.start(), Ok) {
+            Ok(process) => process,
+            Err(why) => return Outcome::Failed { why },
         };
+        match process.begin(&self.setup, self.number, deadline).await {
+            Ok(Ok(())) => {}
+            Ok(Err(why)) => {
+                self.process = Some(process);
+                return Outcome::Failed { why };
+            }
+            Err(why) => return Outcome::Failed { why },
+        }
         self.asked += 1;
         let question = wire::question(self.asked, action, &self.seen, deadline);
         let answer = match process.ask(&question, deadline).await {
             Ok(answer) => answer,
-            // Dropped, it is killed.
-            Err(why) => return Outcome::Unknown { why },
+            Err(why) => return self.unknown(process, why),
         };
         match wire::outcome(self.asked, action, &answer) {
             Ok(outcome) => {
@@ -71,8 +76,19 @@ impl Driver {
                 self.seen.note(&outcome);
                 outcome
             }
-            Err(why) => Outcome::Unknown { why },
+            Err(why) => self.unknown(process, why),
         }
+    }
+
+    fn start(&self) -> Result<Process, String> {
+        Process::start(&self.setup)
+    }
+
+    /// Kills a program, and starts another for the next operation.
+    fn unknown(&mut self, process: Process, why: String) -> Outcome {
+        drop(process);
+        self.process = self.start().ok();
+        Outcome::Unknown { why }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use squall_world::{Instant, RealWorld, timeout_at};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -17,15 +17,23 @@ pub(super) struct Process {
     _child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
+    /// What of a line was read before somebody lost patience.
+    line: Vec<u8>,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It has not been told where the nodes are.
+    New,
+    /// It has, and has not said that it is ready.
+    Told,
+    Ready,
 }
 
 impl Process {
-    /// Starts the program, tells it where the nodes are, and waits until it is ready.
-    pub(super) async fn start(
-        setup: &Setup,
-        number: usize,
-        deadline: Instant,
-    ) -> Result<Self, String> {
+    /// Starts the program.
+    pub(super) fn start(setup: &Setup) -> Result<Self, String> {
         let (program, arguments) = setup
             .command
             .split_first()
@@ -39,48 +47,76 @@ impl Process {
             .kill_on_drop(true)
             .spawn();
         let mut child = child.map_err(|error| format!("{program} cannot be started: {error}"))?;
-        let input = child.stdin.take().expect("it is piped");
-        let output = BufReader::new(child.stdout.take().expect("it is piped"));
-        let mut process = Self {
+        Ok(Self {
+            input: child.stdin.take().expect("it is piped"),
+            output: BufReader::new(child.stdout.take().expect("it is piped")),
             _child: child,
-            input,
-            output,
-        };
-        let hello = json!({
-            "id": 0,
-            "f": "init",
-            "client": number,
-            "nodes": setup.addresses,
-        });
-        let answer = process.ask(&hello.to_string(), deadline).await;
-        let answer = answer.map_err(|why| format!("{program} did not begin: {why}"))?;
-        match serde_json::from_str::<serde_json::Value>(&answer) {
-            Ok(answer) if answer["outcome"] == "ready" => Ok(process),
-            _ => Err(format!(
-                "{program} did not answer `init` with `ready`: {answer}"
-            )),
+            line: Vec::new(),
+            state: State::New,
+        })
+    }
+
+    /// Tells it where the nodes are, and waits until it is ready; the inner error if it is not
+    /// yet by the deadline. After another it is of no use.
+    pub(super) async fn begin(
+        &mut self,
+        setup: &Setup,
+        number: usize,
+        deadline: Instant,
+    ) -> Result<Result<(), String>, String> {
+        let nodes = &setup.addresses;
+        let hello = json!({ "id": 0, "f": "init", "client": number, "nodes": nodes });
+        if self.state == State::New {
+            let told = self.send(&hello.to_string()).await;
+            told.map_err(|error| format!("the program did not begin: {error}"))?;
+            self.state = State::Told;
         }
+        if self.state == State::Told {
+            let Ok(read) = timeout_at::<RealWorld, _>(deadline, self.read()).await else {
+                return Ok(Err("the program is not ready yet".into()));
+            };
+            let answer = read.map_err(|why| format!("the program did not begin: {why}"))?;
+            let is_ready = serde_json::from_str(&answer)
+                .is_ok_and(|answer: Value| answer["outcome"] == "ready");
+            if !is_ready {
+                return Err(format!(
+                    "the program answered `init` not with `ready`: {answer}"
+                ));
+            }
+            self.state = State::Ready;
+        }
+        Ok(Ok(()))
     }
 
     /// Sends a line, and waits for one. After an error the program is of no use.
     pub(super) async fn ask(&mut self, line: &str, deadline: Instant) -> Result<String, String> {
         let exchange = async {
-            let line = format!("{line}\n");
-            self.input.write_all(line.as_bytes()).await?;
-            self.input.flush().await?;
-            let mut answer = String::new();
-            (&mut self.output)
-                .take(MOST_BYTES)
-                .read_line(&mut answer)
-                .await?;
-            Ok::<_, std::io::Error>(answer)
+            self.send(line).await?;
+            self.read().await
         };
-        match timeout_at::<RealWorld, _>(deadline, exchange).await {
-            Ok(Ok(answer)) if answer.ends_with('\n') => Ok(answer.trim_end().to_owned()),
-            Ok(Ok(answer)) if answer.is_empty() => Err("the program has ended".into()),
-            Ok(Ok(_)) => Err("the program has not ended its line".into()),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("no answer in time".into()),
+        let answer = timeout_at::<RealWorld, _>(deadline, exchange).await;
+        answer.unwrap_or_else(|_| Err("no answer in time".into()))
+    }
+
+    async fn send(&mut self, line: &str) -> Result<(), String> {
+        let line = format!("{line}\n");
+        let sent = async {
+            self.input.write_all(line.as_bytes()).await?;
+            self.input.flush().await
+        };
+        sent.await.map_err(|error| error.to_string())
+    }
+
+    async fn read(&mut self) -> Result<String, String> {
+        let left = MOST_BYTES.saturating_sub(self.line.len() as u64);
+        let mut limited = (&mut self.output).take(left);
+        let read = limited.read_until(b'\n', &mut self.line).await;
+        read.map_err(|error| error.to_string())?;
+        let line = std::mem::take(&mut self.line);
+        match line.last() {
+            Some(b'\n') => Ok(String::from_utf8_lossy(&line).trim_end().to_owned()),
+            Some(_) => Err("the program has not ended its line".into()),
+            None => Err("the program has ended".into()),
         }
     }
 }
