@@ -96,7 +96,7 @@ mod tests {
         );
         let mut run = delivered_once();
         run.call("queue-2", receive("q"), received(1, 2, 1));
-        fails(check, &run.end(), "that this was delivery 1");
+        fails(check, &run.end(), "reported delivery 1");
     }
 
     /// One went to a receive that was never answered, and one was made at the same time.
