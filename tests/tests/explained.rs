@@ -346,7 +346,7 @@ const CACHE_AND_RAFT: Steps = &[
             "asked node-2",
             "for all that had changed since entry",
             "which changed cache-0",
-            "nothing was said",
+            "it received nothing",
         ]],
     ),
     (
