@@ -211,6 +211,7 @@ impl Delaying {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
     use squall_plan::scenario::Scenario;
 
     fn points(text: &str) -> Points {
@@ -258,8 +259,7 @@ mod tests {
             let meet = || points.meet(NOW_US, 1, Point::LogSynced, |_| true);
             let waits = points.wait_for(Point::LogSynced, Target::Any, 2);
             let mut waits = std::pin::pin!(waits);
-            let early = futures_util::poll!(waits.as_mut());
-            assert!(early.is_pending());
+            assert!(waits.as_mut().now_or_never().is_none());
             assert!(matches!(meet(), Then::GoOn));
             let Then::Stand(mut stand) = meet() else {
                 panic!("it is the second pass");
@@ -280,7 +280,7 @@ mod tests {
         {
             let waits = points.wait_for(Point::LogSynced, Target::Any, 1);
             let mut waits = std::pin::pin!(waits);
-            assert!(futures_util::FutureExt::now_or_never(waits.as_mut()).is_none());
+            assert!(waits.as_mut().now_or_never().is_none());
         }
         let then = points.meet(NOW_US, 1, Point::LogSynced, |_| true);
         assert!(matches!(then, Then::GoOn));

@@ -171,7 +171,8 @@ pub(super) fn aim(options: PointOptions, faults: &mut [PlannedFault], seed: Seed
         }
         fault.when = Some(Trigger::Point(point));
         fault.nth = match rng.random_range(0..4_u32) {
-            0 | 1 => 1,
+            // The first, as what is written without it.
+            0 | 1 => 0,
             2 => rng.random_range(2..=5),
             _ => rng.random_range(6..=50),
         };
