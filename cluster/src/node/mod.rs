@@ -6,10 +6,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use openraft::async_runtime::watch::WatchReceiver;
 use tokio::sync::Notify;
 
@@ -121,6 +123,9 @@ pub enum StartError {
     #[error("raft: {0}")]
     Raft(String),
 }
+
+/// Raft ends by itself within this time if it waits for what the log could not write.
+const LOG_FAILED_GRACE: Duration = Duration::from_millis(100);
 
 /// A running node. Clones are handles to the same node.
 pub struct Node<W: RaftWorld> {
@@ -330,7 +335,15 @@ impl<W: RaftWorld> Node<W> {
     pub async fn ended(&self) -> String {
         let mut metrics = self.inner.raft.server_metrics();
         // Raft holds the other end of its metrics: when it is gone, so is Raft.
-        while metrics.changed().await.is_ok() {}
+        let raft_ends = async { while metrics.changed().await.is_ok() {} };
+        let log_fails = async {
+            let why = self.inner.log.failed().await;
+            W::sleep(LOG_FAILED_GRACE).await;
+            why
+        };
+        if let Either::Right((why, _)) = select(pin!(raft_ends), pin!(log_fails)).await {
+            return why;
+        }
         while self.is_stopping() {
             let stopped = self.inner.stop_done.notified();
             if self.inner.stopped.get() {

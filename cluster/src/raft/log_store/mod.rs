@@ -50,6 +50,8 @@ struct Shared<W: RaftWorld> {
     node: NodeId,
     log: RefCell<Log<W>>,
     work: Notify,
+    /// Rings when the log has failed.
+    failing: Notify,
     closed: Cell<bool>,
     /// Called at every durable vote with the term this node leads, or 0.
     on_leading: Box<dyn Fn(u64)>,
@@ -78,6 +80,7 @@ impl<W: RaftWorld> LogStore<W> {
                 node,
                 log: RefCell::new(log),
                 work: Notify::new(),
+                failing: Notify::new(),
                 closed: Cell::new(false),
                 on_leading: Box::new(on_leading),
                 syncs: Cell::default(),
@@ -135,6 +138,19 @@ impl<W: RaftWorld> LogStore<W> {
     /// Syncs since the log was opened.
     pub fn syncs(&self) -> Timed {
         self.shared.syncs.get()
+    }
+
+    /// Why nothing can be written any more; resolves when that is so. Raft hears of it only with
+    /// a write that it waits for, which may be long in coming.
+    pub async fn failed(&self) -> String {
+        loop {
+            let failing = self.shared.failing.notified();
+            let failed = self.shared.log.borrow().failed.clone();
+            match failed {
+                Some(why) => return why,
+                None => failing.await,
+            }
+        }
     }
 
     /// Ends the writer task once it is idle.

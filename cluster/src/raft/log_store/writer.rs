@@ -158,6 +158,7 @@ fn fail<W: RaftWorld>(shared: &Rc<Shared<W>>, error: &io::Error) {
         log.failed = Some(why.clone());
         std::mem::take(&mut log.on_flush)
     };
+    shared.failing.notify_waiters();
     for waiting in on_flush {
         waiting.complete(Err(io::Error::other(why.clone())));
     }
