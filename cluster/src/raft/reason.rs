@@ -11,7 +11,7 @@ use openraft::vote::RaftLeaderId;
 
 use super::state_machine::term_of;
 use super::wire::{PeerRequest, PeerResponse};
-use super::{LogId, NodeId, RaftWorld, TypeConfig, Vote, node_name};
+use super::{LogId, NodeId, RaftWorld, SnapshotMeta, TypeConfig, Vote, node_name};
 
 /// A term may be so far beyond that of the last entry applied: ten elections a second for
 /// thirteen years.
@@ -29,7 +29,23 @@ pub fn check_request<W: RaftWorld>(
     }
     match request {
         PeerRequest::Append(rpc) | PeerRequest::AppendPromising(rpc) => check_entries::<W>(rpc),
+        PeerRequest::Snapshot { vote, meta, .. } => check_snapshot::<W>(vote, meta),
+        PeerRequest::SnapshotPiece(piece) => check_snapshot::<W>(&piece.vote, &piece.meta),
         _ => Ok(()),
+    }
+}
+
+/// What a snapshot holds is not beyond the term of who sends it.
+fn check_snapshot<W: RaftWorld>(vote: &Vote<W>, meta: &SnapshotMeta<W>) -> Result<(), String> {
+    let (last, own) = (
+        meta.last_log_id.as_ref().map_or(0, term_of::<W>),
+        vote.leader_id().term(),
+    );
+    match last > own {
+        true => Err(format!(
+            "a leader of term {own} sends a snapshot of term {last}"
+        )),
+        false => Ok(()),
     }
 }
 
@@ -181,6 +197,27 @@ mod tests {
         assert_eq!(append(5, None, &[(1, 0), (1, 1), (4, 2)]), Ok(()));
         assert_eq!(append(5, Some((4, 7)), &[(4, 8), (5, 9)]), Ok(()));
         assert_eq!(append(LARGEST_LEAP, None, &[]), Ok(()));
+    }
+
+    #[test]
+    fn a_snapshot_is_not_beyond_its_sender() {
+        let piece = |term| {
+            let meta = SnapshotMeta::<RealWorld> {
+                last_log_id: Some(id(term, 14)),
+                ..Default::default()
+            };
+            let piece = crate::raft::snapshot::SnapshotPiece {
+                vote: Vote::<RealWorld>::new_committed(7, 2),
+                meta,
+                total: 0,
+                offset: 0,
+                data: bytes::Bytes::new(),
+            };
+            check_request::<RealWorld>(&PeerRequest::SnapshotPiece(piece), 3)
+        };
+        assert_eq!(piece(7), Ok(()));
+        let why = piece(65).expect_err("it is beyond");
+        assert!(why.contains("a snapshot of term 65"), "{why}");
     }
 
     #[test]
