@@ -109,11 +109,6 @@ impl<H: Host> Cluster<H> {
         &self.machines
     }
 
-    /// The machines as the harness sees them.
-    pub fn site(&self) -> &NodeSite<H> {
-        &self.stage.site
-    }
-
     /// Starts all nodes and waits until one leads; the run's clock starts then.
     ///
     /// # Errors

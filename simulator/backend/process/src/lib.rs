@@ -34,7 +34,6 @@ use lab::Lab;
 use launch::{NodeSystem, Observer};
 use network::Network;
 use squall_backend::backend::{RunOutput, has_link_faults};
-use squall_backend::contract::{self, Abilities};
 use squall_linux::cluster::{Cluster, Parts, block_on, unless_interrupted};
 use squall_linux::links::Links;
 use squall_linux::run_owner::{Life, Owner};
@@ -90,25 +89,6 @@ pub fn links_can_be_broken() -> Result<(), String> {
 pub fn run(plan: &Plan, options: &Options) -> Result<RunOutput, ProcessError> {
     in_run(plan, options, async |cluster| {
         cluster.play().await.map_err(ProcessError::Run)
-    })
-}
-
-/// Forms the plan's cluster and holds it to the contract of backends, in place of the plan,
-/// which has a fault of links.
-///
-/// # Errors
-/// As [`run`].
-///
-/// # Panics
-/// If the contract is broken.
-pub fn keep_contract(plan: &Plan, options: &Options) -> Result<(), ProcessError> {
-    in_run(plan, options, async |cluster| {
-        let kept = cluster.unless_it_fails(async {
-            cluster.form().await?;
-            contract::check(cluster.site(), Abilities { pauses: true }).await;
-            Ok(())
-        });
-        kept.await.map_err(ProcessError::Run)
     })
 }
 
