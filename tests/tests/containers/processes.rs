@@ -291,6 +291,7 @@ impl StatusSource for Asked {
 }
 
 #[test]
+#[ignore = "takes over a minute, and it is not known yet why"]
 fn system_that_tells_nothing_is_asked_who_leads() {
     let Some(_turn) = networks().and_then(|()| alone()) else {
         return;
