@@ -370,7 +370,8 @@ mod tests {
             r#"{"at":4,"type":"node","node":"node-1","is":"follower","term":2,"leader":null}"#,
             r#"{"at":5,"type":"note","text":"line\nend"}"#,
             r#"{"at":6,"type":"harness","missed":"undo","fault":3,"why":"no leader"}"#,
-            r#"{"at":7,"type":"harness","missed":"clients_done"}"#,
+            r#"{"at":7,"type":"points","points":{"log.before_sync":{"met":3,"struck":1}}}"#,
+            r#"{"at":8,"type":"harness","missed":"clients_done"}"#,
             "",
         ];
         assert_eq!(text(&one_of_each()), expected.join("\n"));
