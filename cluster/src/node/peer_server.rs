@@ -112,7 +112,8 @@ impl<W: RaftWorld> Node<W> {
         let first_members = &inner.options.members;
         let address = self.address_of(id);
         let address = address.or_else(|| first_members.get(&id).cloned());
-        (inner.security).check_caller::<W>(stream, id, address.as_deref())
+        let has_cluster = inner.acquaintances.cluster() != 0 || !self.members().is_empty();
+        (inner.security).check_caller::<W>(stream, id, address.as_deref(), !has_cluster)
     }
 
     /// Who has opened the connection; `None` if nothing more is to be said.

@@ -118,7 +118,7 @@ impl Security {
     }
 
     /// Checks that who opened this connection is the node `id`, as he says, whose address for
-    /// clients is known or not.
+    /// clients is known or not; for `trusts_strangers` see [`Tls::check_node`].
     ///
     /// # Errors
     /// Why not.
@@ -127,9 +127,13 @@ impl Security {
         stream: &W::Stream,
         id: NodeId,
         address: Option<&str>,
+        trusts_strangers: bool,
     ) -> Result<(), String> {
         let name = node_name(id);
-        let check = |tls: &Tls| tls.check_node(&W::certificates_of(stream), &name, address);
+        let check = |tls: &Tls| {
+            let chain = W::certificates_of(stream);
+            tls.check_node(&chain, &name, address, trusts_strangers)
+        };
         let checked = self.ask(check).unwrap_or(Ok(()));
         checked.map_err(|why| format!("the certificate is not that of {name}: {why}"))
     }

@@ -29,10 +29,15 @@ pub fn frame(head: &[u8], message: &impl Serialize) -> Vec<u8> {
 
 /// The greeting of a node that is no member.
 pub fn hello(to: u64) -> Vec<u8> {
+    hello_from(2, to)
+}
+
+/// The same, of this one.
+pub fn hello_from(from: u64, to: u64) -> Vec<u8> {
     let hello = Hello {
         oldest_version: OLDEST_VERSION,
         newest_version: NEWEST_VERSION,
-        from: 2,
+        from,
         to,
         cluster: 0,
         has_data: false,

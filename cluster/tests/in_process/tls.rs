@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::certificates::{Authority, shown, trusting};
 use crate::memory_world::MemoryWorld;
 use crate::nodes::{Cluster, Wire, free_address, options, run, soon};
+use crate::peer_port::hello_from;
 
 const HOST: &[&str] = &["127.0.0.1"];
 
@@ -385,5 +386,50 @@ fn a_node_with_a_foreign_certificate_or_that_of_another_does_not_come_in() {
             assert_eq!(newcomer.applied_index(), 0, "{}", node_name(id));
             newcomer.stop("the test is done with it").await;
         }
+    });
+}
+
+/// What a node says on its port for nodes to one who greets as node 99 with these files.
+async fn greeted_as_99(address: &str, files: &TlsFiles) -> String {
+    let peers = squall_cluster::raft::peer_address(address).expect("it has a port");
+    let exchange = async {
+        let mut stream = secured(&peers, files).await?;
+        stream.write_all(&hello_from(99, 1)).await?;
+        stream.flush().await?;
+        let mut answer = [0; 512];
+        let read = stream.read(&mut answer).await?;
+        Ok::<_, io::Error>(String::from_utf8_lossy(&answer[..read]).into_owned())
+    };
+    let answered = timeout_at::<MemoryWorld, _>(soon(), exchange).await;
+    let answered = answered.expect("the node answers");
+    answered.expect("the authority is the right one")
+}
+
+#[test]
+fn a_server_of_the_same_authority_is_no_node_that_a_member_does_not_know() {
+    run(async {
+        let authority = Authority::new();
+        let cluster = one(for_peers(authority.sign(HOST))).await;
+        let address = &cluster.addresses[0];
+        let why = "the certificate is not that of node-99";
+        let web = authority.sign(&["web.example"]);
+        let heard = greeted_as_99(address, &web).await;
+        assert!(heard.contains(why), "{heard}");
+        let named = authority.sign(&["node-99"]);
+        let heard = greeted_as_99(address, &named).await;
+        assert!(!heard.is_empty() && !heard.contains(why), "{heard}");
+
+        // Who waits to be added knows nobody yet.
+        let address = free_address();
+        let waiting = NodeOptions {
+            tls: Some(for_peers(authority.sign(HOST))),
+            ..options(1, &address, &Default::default())
+        };
+        let disk = squall_cluster::storage::MemoryDisk::new();
+        let started = squall_cluster::node::Node::<MemoryWorld>::start(waiting, disk).await;
+        let waiting = started.expect("the port is free");
+        let heard = greeted_as_99(&address, &web).await;
+        assert!(!heard.is_empty() && !heard.contains(why), "{heard}");
+        waiting.stop("the test is done with it").await;
     });
 }

@@ -66,7 +66,13 @@ impl Tls {
     ///
     /// # Errors
     /// None.
-    pub fn check_node(&self, _: &[Vec<u8>], _: &str, _: Option<&str>) -> Result<(), String> {
+    pub fn check_node(
+        &self,
+        _: &[Vec<u8>],
+        _: &str,
+        _: Option<&str>,
+        _: bool,
+    ) -> Result<(), String> {
         match self.0 {}
     }
 }

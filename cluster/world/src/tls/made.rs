@@ -137,7 +137,8 @@ impl Tls {
     }
 
     /// Checks the certificates that a caller has shown who says that it is the node of that name,
-    /// and whose address is known or not.
+    /// and whose address is known or not. Of a caller without an address it may be enough that he
+    /// is a server (`trusts_strangers`).
     ///
     /// # Errors
     /// Why they are not those of that node.
@@ -150,6 +151,7 @@ impl Tls {
         let Some(peers) = &self.peers else {
             return Ok(());
         };
+        trusts_strangers: bool,
         let (first, rest) = chain.split_first().ok_or("it has shown no certificate")?;
         let first = CertificateDer::from(first.as_slice());
         let rest = rest.iter().map(|one| CertificateDer::from(one.as_slice()));
@@ -164,7 +166,7 @@ impl Tls {
             match verified {
                 Ok(_) => return Ok(()),
                 // Where it should be is not known: that it is a server has to do.
-                Err(e) if is_other_name(&e) && address.is_none() => {}
+                Err(e) if is_other_name(&e) && address.is_none() && trusts_strangers => {}
                 Err(e) => result = Err(e.to_string()),
             }
         }
