@@ -203,6 +203,8 @@ pub enum Job {
         options: Box<NodeOptions>,
         directory: PathBuf,
         stop_on_eof: bool,
+        /// What its operator should know before it starts.
+        warning: Option<String>,
     },
     /// Run several nodes as children.
     Local(LocalCluster),
@@ -287,6 +289,7 @@ impl Args {
                 file,
             });
         }
+        let warning = self.warning(&address, tls.as_ref());
         let is_recovery = self.restore.is_some() || self.force_new_cluster;
         // A node that is not started lets nobody in.
         let clients = match is_recovery {
@@ -324,6 +327,7 @@ impl Args {
             options,
             directory,
             stop_on_eof: self.stop_on_eof,
+            warning,
         })
     }
 
@@ -361,20 +365,43 @@ impl Args {
         self.requirepass.clone().or_else(password_of_environment)
     }
 
+    /// The interface to listen on, if others reach who listens there.
+    fn exposed<'a>(&'a self, address: &'a str) -> Option<&'a str> {
+        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+        let listens_on = self.bind.as_deref().unwrap_or(host);
+        (!is_loopback(listens_on)).then_some(listens_on)
+    }
+
+    /// A password is asked of clients alone: whoever reaches the port for nodes can pass for one.
+    fn warning(&self, address: &str, tls: Option<&TlsOptions>) -> Option<String> {
+        let exposed = self.exposed(address).filter(|_| !self.insecure)?;
+        let is_open = !tls.is_some_and(|tls| tls.for_peers);
+        is_open.then(|| {
+            format!(
+                "`{exposed}` can be reached by others, and the port for nodes asks nobody who he \
+                 is: keep it in a network of your own, or use --tls-cluster"
+            )
+        })
+    }
+
     /// What this node allows its clients. Who can be reached by others must ask who they are.
     fn clients(&self, address: &str, tls: Option<&TlsOptions>) -> Result<ClientOptions, Wrong> {
         let password = self.password();
         let access = Access::new(password.as_deref(), &self.user)
             .map_err(|e| wrong(format!("--user: {e}")))?;
-        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-        let listens_on = self.bind.as_deref().unwrap_or(host);
-        let shows_certificate =
-            |tls: &TlsOptions| tls.for_clients && tls.auth_clients == AuthClients::Yes;
+        // Certificates of clients prove nothing where the port for nodes is open beside them.
+        let shows_certificate = |tls: &TlsOptions| {
+            tls.for_clients && tls.auth_clients == AuthClients::Yes && tls.for_peers
+        };
         let asks_who = !access.is_open() || tls.is_some_and(shows_certificate);
-        if !asks_who && !self.insecure && !is_loopback(listens_on) {
+        if let Some(exposed) = self.exposed(address)
+            && !asks_who
+            && !self.insecure
+        {
             return Err(wrong(format!(
-                "`{listens_on}` can be reached by others: give --requirepass or --user, ask for \
-                 certificates (--tls-port), or let everybody in with --insecure"
+                "`{exposed}` can be reached by others: give --requirepass or --user, ask for \
+                 certificates on both ports (--tls-port and --tls-cluster), or let everybody in \
+                 with --insecure"
             )));
         }
         Ok(ClientOptions {

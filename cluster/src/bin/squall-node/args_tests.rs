@@ -51,10 +51,33 @@ fn others_reach_a_node_that_asks_who_they_are() {
         "squall-node --bind 0.0.0.0 --insecure",
         "squall-node --bind 127.0.0.9 --host node-1",
         "squall-node --host [::1]",
-        "squall-node --bind 0.0.0.0 --tls-port 7001 --tls-cert-file c --tls-key-file k \
-         --tls-ca-cert-file a",
+        "squall-node --bind 0.0.0.0 --tls-port 7001 --tls-cluster --tls-cert-file c \
+         --tls-key-file k --tls-ca-cert-file a",
     ] {
         node(line);
+    }
+}
+
+#[test]
+fn who_leaves_the_port_for_nodes_open_is_told() {
+    let files = "--tls-cert-file c --tls-key-file k --tls-ca-cert-file a";
+    for (line, is_told) in [
+        ("squall-node --requirepass secret", false),
+        ("squall-node --bind 0.0.0.0 --requirepass secret", true),
+        ("squall-node --bind 0.0.0.0 --insecure", false),
+        (
+            &format!("squall-node --bind 0.0.0.0 --requirepass secret --tls-port 7001 {files}"),
+            true,
+        ),
+        (
+            &format!("squall-node --bind 0.0.0.0 --requirepass secret --tls-cluster {files}"),
+            false,
+        ),
+    ] {
+        let Ok(Job::Node { warning, .. }) = parsed(line) else {
+            panic!("{line} is one node");
+        };
+        assert_eq!(warning.is_some(), is_told, "{line}: {warning:?}");
     }
 }
 
@@ -163,6 +186,12 @@ fn contradictions_and_impossible_values_are_refused() {
         (
             "squall-node --tls-port 7005 --cluster 1=a:7001 --tls-cert-file c --tls-key-file k --tls-auth-clients no --insecure",
             "disagree",
+        ),
+        // Who comes by the port for nodes need not show one.
+        (
+            "squall-node --bind 0.0.0.0 --tls-port 7001 --tls-cert-file c --tls-key-file k \
+             --tls-ca-cert-file a",
+            "on both ports (--tls-port and --tls-cluster)",
         ),
         // Who shows no certificate may be anybody.
         (

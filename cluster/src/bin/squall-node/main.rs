@@ -80,7 +80,11 @@ async fn run(job: Job) -> Result<(), String> {
             options,
             directory,
             stop_on_eof,
+            warning,
         } => {
+            if let Some(warning) = warning {
+                tracing::warn!("{warning}");
+            }
             let stops = StopRequests::listen(stop_on_eof)?;
             let mut options = *options;
             reserve_files(&mut options);
