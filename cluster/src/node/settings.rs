@@ -252,6 +252,22 @@ impl<W: RaftWorld> Node<W> {
         all.into_iter().filter(|(name, _)| wanted(name)).collect()
     }
 
+    /// Where certificates are all that a client has to show, they are asked for as long as the
+    /// node runs: without a user or a password, its start may have depended on it.
+    fn must_still_ask_who(&self, new: &TlsOptions) -> Result<(), String> {
+        let old = self.inner.security.options().unwrap_or_default();
+        let asks = |tls: &TlsOptions| tls.for_clients && tls.auth_clients == AuthClients::Yes;
+        if self.access().is_open() && asks(&old) && !asks(new) {
+            return Err(
+                "ERR CONFIG SET failed (possibly related to argument 'tls-auth-clients') - no \
+                 password is asked for, so certificates are all that keeps others out: start the \
+                 node anew with other options"
+                    .into(),
+            );
+        }
+        Ok(())
+    }
+
     /// Changes all of these settings, or none of them.
     pub(super) fn configure(&self, pairs: &[(Bytes, Bytes)]) -> Result<(), String> {
         let mut changes = Vec::new();
@@ -283,6 +299,7 @@ impl<W: RaftWorld> Node<W> {
             changes.push((setting.cell, number));
         }
         if let Some((name, tls)) = changes_tls.zip(tls) {
+            self.must_still_ask_who(&tls)?;
             let changed = self.inner.security.change(tls);
             changed.map_err(|e| {
                 format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {e}")

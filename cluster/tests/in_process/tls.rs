@@ -433,3 +433,35 @@ fn a_server_of_the_same_authority_is_no_node_that_a_member_does_not_know() {
         waiting.stop("the test is done with it").await;
     });
 }
+
+#[test]
+fn certificates_are_asked_for_as_long_as_nothing_else_is() {
+    run(async {
+        let authority = Authority::new();
+        let app = authority.sign_client(&["app"]);
+        for (password, is_refused) in [(None, true), (Some("word"), false)] {
+            let access = squall_cluster::node::Access::new(password, &[]);
+            let cluster = Cluster::start_as(1, 1, |options| NodeOptions {
+                clients: ClientOptions {
+                    access: access.clone().expect("there are no rules"),
+                    ..ClientOptions::default()
+                },
+                tls: Some(for_clients(authority.sign(HOST), AuthClients::Yes)),
+                ..options
+            });
+            let cluster = cluster.await;
+            let mut wire = wire(&cluster.addresses[0], &app).await;
+            if password.is_some() {
+                wire.send(&["AUTH word"]).await;
+                wire.expect("+OK").await;
+            }
+            for how in ["no", "optional", "yes"] {
+                wire.send(&[&format!("CONFIG SET tls-auth-clients {how}")])
+                    .await;
+                let answer = wire.line().await;
+                let expected = is_refused && how != "yes";
+                assert_eq!(answer.starts_with("-ERR "), expected, "{how}: {answer}");
+            }
+        }
+    });
+}
