@@ -138,7 +138,7 @@ impl<W: RaftWorld> Connection<W> {
             }
             if self.pipeline.is_empty() {
                 match self.then {
-                    Then::Close => return stream.shutdown().await,
+                    Then::Close => return self.unless_given_up(stream.shutdown()).await,
                     Then::Track { from } => {
                         return tracking::serve(self.node, stream, input, from).await;
                     }
