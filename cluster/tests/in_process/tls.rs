@@ -465,3 +465,26 @@ fn certificates_are_asked_for_as_long_as_nothing_else_is() {
         }
     });
 }
+
+#[test]
+fn a_file_that_is_none_or_too_large_is_refused_at_once() {
+    run(async {
+        let authority = Authority::new();
+        let cluster = one(for_clients(authority.sign(HOST), AuthClients::No)).await;
+        let address = &cluster.addresses[0];
+        let mut wire = wire(address, &authority.trusted()).await;
+        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let large = directory.path().join("large.crt");
+        std::fs::write(&large, vec![b'x'; (1 << 20) + 1]).expect("the directory is there");
+        for (path, why) in [
+            ("/dev/zero", "it is not a regular file"),
+            (shown(&Some(large)), "it has more than 1 MiB"),
+        ] {
+            for name in ["tls-cert-file", "tls-key-file"] {
+                wire.send(&[&format!("CONFIG SET {name} {path}")]).await;
+                let answer = wire.line().await;
+                assert!(answer.ends_with(why), "{name} {path}: {answer}");
+            }
+        }
+    });
+}

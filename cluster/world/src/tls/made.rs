@@ -4,7 +4,8 @@
 //! must be one for servers, since applications may hold certificates of the same authority, and it
 //! must name the node: as the host in its address, or by its name (`node-3`).
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,6 +28,9 @@ use super::{AuthClients, TlsError, TlsFiles, TlsOptions, host_of};
 
 /// Nodes speak no older version with each other.
 const PEER_VERSIONS: &[&SupportedProtocolVersion] = &[&version::TLS13];
+
+/// No file of certificates or a key has more bytes: all authorities that browsers know have less.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// One side's part of the beginning of a connection.
 #[derive(Clone)]
@@ -147,11 +151,11 @@ impl Tls {
         chain: &[Vec<u8>],
         node: &str,
         address: Option<&str>,
+        trusts_strangers: bool,
     ) -> Result<(), String> {
         let Some(peers) = &self.peers else {
             return Ok(());
         };
-        trusts_strangers: bool,
         let (first, rest) = chain.split_first().ok_or("it has shown no certificate")?;
         let first = CertificateDer::from(first.as_slice());
         let rest = rest.iter().map(|one| CertificateDer::from(one.as_slice()));
@@ -305,7 +309,7 @@ fn certificate(
     let path = needed("tls-cert-file", &files.certificate)?;
     let chain = certificates("tls-cert-file", path)?;
     let path = needed("tls-key-file", &files.key)?;
-    let key = PrivateKeyDer::from_pem_file(path);
+    let key = PrivateKeyDer::from_pem_slice(&text_of("tls-key-file", path)?);
     let key = key.map_err(|e| wrong("tls-key-file", path, e))?;
     Ok((chain, key))
 }
@@ -322,13 +326,32 @@ fn authorities(files: &TlsFiles) -> Result<Arc<RootCertStore>, TlsError> {
 
 /// All certificates of a file, of which there is at least one.
 fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let read = CertificateDer::pem_file_iter(path);
-    let all: Result<Vec<_>, _> = read.and_then(Iterator::collect);
+    let text = text_of(option, path)?;
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     let all = all.map_err(|e| wrong(option, path, e))?;
     match all.is_empty() {
         true => Err(wrong(option, path, "it has no certificate in PEM")),
         false => Ok(all),
     }
+}
+
+/// What is in a file that an operator has named. Whatever it is, it is read in a moment: one that
+/// is none, such as a pipe or a terminal, could keep who reads it waiting.
+fn text_of(option: &str, path: &Path) -> Result<Vec<u8>, TlsError> {
+    let read = || {
+        // Looked at before: a pipe may wait already when it is opened.
+        if !std::fs::metadata(path)?.is_file() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        let mut text = Vec::new();
+        let mut file = File::open(path)?.take(MOST_BYTES + 1);
+        file.read_to_end(&mut text)?;
+        match text.len() as u64 > MOST_BYTES {
+            true => Err(io::Error::other("it has more than 1 MiB")),
+            false => Ok(text),
+        }
+    };
+    read().map_err(|e| wrong(option, path, e))
 }
 
 fn needed<'p>(option: &str, path: &'p Option<PathBuf>) -> Result<&'p Path, TlsError> {
