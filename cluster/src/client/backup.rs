@@ -44,9 +44,14 @@ async fn fetch<W: World>(
         protocol::encode_call(&mut output, &[b"AUTH", password.as_bytes()]);
     }
     protocol::encode_call(&mut output, &[b"RAFT.BACKUP"]);
-    let mut stream = connect::<W>(address, credentials.tls.as_ref()).await?;
-    stream.write_all(&output).await?;
-    stream.flush().await?;
+    let asking = async {
+        let mut stream = connect::<W>(address, credentials.tls.as_ref()).await?;
+        stream.write_all(&output).await?;
+        stream.flush().await?;
+        Ok::<_, io::Error>(stream)
+    };
+    let asked = world::timeout::<W, _>(BEGIN_LIMIT, asking).await;
+    let mut stream = asked.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
     let mut input = BytesMut::new();
     if credentials.password.is_some() {
         line::<W>(&mut stream, &mut input).await?;
