@@ -196,7 +196,7 @@ impl Pipeline {
                     let Poll::Ready(outcome) = job.work.as_mut().poll(cx) else {
                         break;
                     };
-                    self.end_first(stats, out, outcome);
+                    self.end_first(version, stats, out, outcome);
                 }
             }
             progress = Poll::Ready(());
@@ -207,6 +207,7 @@ impl Pipeline {
     /// The job that is first in line has come to this.
     fn end_first(
         &mut self,
+        version: RespVersion,
         stats: &CommandStats,
         out: &mut BytesMut,
         outcome: Result<Outcome, NodeError>,
@@ -227,11 +228,12 @@ impl Pipeline {
                 let all = job.asked.iter().zip(replies);
                 let (silent, answered): (Vec<_>, Vec<_>) =
                     all.partition(|(asked, _)| asked.is_silent);
+                // They count as what their client would have read.
+                let mut unread = BytesMut::new();
                 for (asked, reply) in silent {
-                    match reply {
-                        Reply::Refused(_) => stats.note_failed(asked.command, "ERR"),
-                        _ => stats.note_ok(asked.command),
-                    }
+                    unread.clear();
+                    protocol::encode(&mut unread, version, asked.style, &reply);
+                    stats.note_answer(asked.command, &unread);
                 }
                 let answered = answered.into_iter();
                 answered
@@ -239,8 +241,9 @@ impl Pipeline {
                     .collect()
             }
             // What is more than one reply, or none, has a job to itself.
-            Ok(Outcome::Array(_) | Outcome::Written(_)) if is_silent => {
-                return stats.note_ok(first);
+            Ok(Outcome::Array(_)) if is_silent => return stats.note_ok(first),
+            Ok(Outcome::Written(answer)) if is_silent => {
+                return stats.note_answer(first, &answer);
             }
             Ok(Outcome::Array(replies)) => {
                 stats.note_ok(first);

@@ -342,6 +342,26 @@ fn a_node_that_knows_no_leader_names_itself_and_cannot_serve() {
 }
 
 #[test]
+fn what_is_not_answered_counts_as_what_it_came_to() {
+    run(async {
+        let cluster = one(ClientOptions::default()).await;
+        let mut wire = Wire::connect(&cluster.addresses[0]).await;
+        wire.send(&[
+            "RPUSH l a",
+            "CLIENT REPLY SKIP",
+            "INCR l",
+            "CLIENT REPLY SKIP",
+        ])
+        .await;
+        wire.send(&["GET l", "INFO errorstats"]).await;
+        wire.expect(":1").await;
+        let stats = wire.bulk().await;
+        assert!(stats.contains("errorstat_WRONGTYPE:count=2\r\n"), "{stats}");
+        assert!(!stats.contains("errorstat_ERR"), "{stats}");
+    });
+}
+
+#[test]
 fn the_table_tells_what_is_known_and_what_is_not() {
     run(async {
         let cluster = one(ClientOptions::default()).await;
