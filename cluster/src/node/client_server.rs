@@ -19,7 +19,7 @@ use super::connection::{Connection, Reads, Then};
 use super::near_cache::NearCache;
 use super::pipeline::Gathered;
 use super::settings::READ_BYTES;
-use super::{Node, backup, tracking};
+use super::{Inner, Node, backup, tracking};
 use crate::protocol::{Decoder, wire};
 use crate::raft::RaftWorld;
 use crate::world;
@@ -39,27 +39,57 @@ pub(super) async fn serve<W: RaftWorld>(node: Node<W>, mut listener: W::Listener
     loop {
         let stream = accept::<W>(&mut listener).await;
         let id = node.inner.counters.note_connection();
-        if node.inner.clients.count() as u64 >= node.inner.settings.max_clients() {
+        let is_encrypted = node.inner.security.is_for_clients();
+        if !has_space(&node) {
             node.inner.counters.note_rejected();
             // Who expects TLS could not read why.
-            if !node.inner.security.is_for_clients() {
+            if !is_encrypted {
                 W::spawn(turn_away::<W>(stream));
             }
             continue;
         }
         let address = W::peer_name(&stream);
-        let client = node.inner.clients.add(id, address, W::now());
-        let connection = Connection::new(node.clone(), client);
+        if !is_encrypted {
+            W::spawn(enter(&node, id, address).run(stream));
+            continue;
+        }
         let node = node.clone();
+        let place = node.inner.handshakes.add();
         W::spawn(async move {
-            match node.inner.security.accept_client::<W>(stream).await {
-                // A connection that breaks is gone, and nobody is left to tell.
-                Ok(stream) => drop(connection.run(stream).await),
-                Err(e) => tracing::debug!("no TLS with a client: {e}"),
+            let handshake = node.inner.security.accept_client::<W>(stream);
+            match place.until(handshake).await {
+                Some(Ok(stream)) => enter(&node, id, address).run(stream).await,
+                Some(Err(e)) => tracing::debug!("no TLS with a client: {e}"),
+                None => tracing::debug!("no TLS with a client: others took its place"),
             }
-            node.inner.clients.remove(id);
         });
     }
+}
+
+/// Makes room for one more client. Those who have not done their part of the handshake count,
+/// and make room, the oldest first; whether there is any.
+fn has_space<W: RaftWorld>(node: &Node<W>) -> bool {
+    let Inner {
+        clients,
+        handshakes,
+        counters,
+        settings,
+        ..
+    } = &*node.inner;
+    let most = settings.max_clients();
+    if clients.count() as u64 >= most {
+        return false;
+    }
+    while (clients.count() + handshakes.count()) as u64 >= most && handshakes.drop_oldest() {
+        counters.note_rejected();
+    }
+    true
+}
+
+/// A client is served from now on.
+fn enter<W: RaftWorld>(node: &Node<W>, id: u64, address: String) -> Connection<W> {
+    let client = node.inner.clients.add(id, address, W::now());
+    Connection::new(node.clone(), client)
 }
 
 /// Tells a client that there are too many.
@@ -97,7 +127,15 @@ enum Woken {
 }
 
 impl<W: RaftWorld> Connection<W> {
-    async fn run(mut self, mut stream: W::Stream) -> io::Result<()> {
+    /// Serves the client until the connection ends.
+    async fn run(self, stream: W::Stream) {
+        let (node, id) = (self.node.clone(), self.client.id);
+        // A connection that breaks is gone, and nobody is left to tell.
+        drop(self.serve(stream).await);
+        node.inner.clients.remove(id);
+    }
+
+    async fn serve(mut self, mut stream: W::Stream) -> io::Result<()> {
         let mut decoder = Decoder::default();
         let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
         loop {

@@ -59,6 +59,7 @@ mod recovery;
 mod scripts;
 mod settings;
 mod standing;
+mod strangers;
 mod tracking;
 mod transaction;
 mod transfer;
@@ -148,7 +149,9 @@ struct Inner<W: RaftWorld> {
     network: Network<W>,
     security: Rc<Security>,
     /// Connections to the port for nodes on which nobody has greeted yet.
-    strangers: Cell<usize>,
+    strangers: Rc<strangers::Strangers>,
+    /// Connections of clients whose part of the handshake is not done.
+    handshakes: Rc<strangers::Strangers>,
     acquaintances: Rc<Acquaintances<W>>,
     /// The clock that stamps entries while this node leads.
     log_clock: Cell<log_clock::LogClock>,
@@ -236,7 +239,8 @@ impl<W: RaftWorld> Node<W> {
                 log,
                 network,
                 security,
-                strangers: Cell::new(0),
+                strangers: Rc::default(),
+                handshakes: Rc::default(),
                 acquaintances,
                 log_clock: Cell::default(),
                 leading_changed,

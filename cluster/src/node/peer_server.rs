@@ -8,6 +8,7 @@ use openraft::async_runtime::watch::WatchReceiver;
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse};
 
 use super::Node;
+use super::strangers::Place;
 use crate::event::NodeEvent;
 use crate::raft::hello::Greeting;
 use crate::raft::snapshot::{Arriving, Payload, SnapshotData, SnapshotPiece};
@@ -18,24 +19,22 @@ use crate::world::point::Point;
 
 /// A node greets as soon as it is connected; whoever has not after so long is none.
 const GREETING_LIMIT: Duration = Duration::from_secs(10);
-/// Most connections on which nobody has greeted yet; the next one is closed.
+/// Most connections on which nobody has greeted yet; the oldest makes room for the next one.
 const MOST_STRANGERS: usize = 1_024;
 
 pub(super) async fn serve<W: RaftWorld>(node: Node<W>, mut listener: W::Listener) {
     loop {
         let stream = super::client_server::accept::<W>(&mut listener).await;
         let strangers = &node.inner.strangers;
-        if strangers.get() < MOST_STRANGERS {
-            strangers.set(strangers.get() + 1);
-            W::spawn(answer(node.clone(), stream));
+        if strangers.count() >= MOST_STRANGERS {
+            strangers.drop_oldest();
         }
+        W::spawn(answer(node.clone(), stream, strangers.add()));
     }
 }
 
-async fn answer<W: RaftWorld>(node: Node<W>, stream: W::Stream) {
-    let greeted = node.meet_caller(stream).await;
-    let strangers = &node.inner.strangers;
-    strangers.set(strangers.get() - 1);
+async fn answer<W: RaftWorld>(node: Node<W>, stream: W::Stream, place: Place) {
+    let greeted = place.until(node.meet_caller(stream)).await.flatten();
     let Some((caller, connection)) = greeted else {
         return;
     };
@@ -103,7 +102,9 @@ impl<W: RaftWorld> Node<W> {
         Some((greeted.ok()??, connection))
     }
 
-    /// Whether the other side may be the node `id`, by its certificate.
+    /// Whether the other side may be the node `id`, by its certificate. A node that waits to be
+    /// added knows nobody, and takes any server of the authority for the leader who adds it; one
+    /// that has a cluster knows its members.
     fn check_certificate(&self, stream: &W::Stream, id: NodeId) -> Result<(), String> {
         let inner = &self.inner;
         if !inner.security.is_for_peers() {
