@@ -138,8 +138,7 @@ fn behind_gates(history: &History, results: Vec<CheckResult>) -> Vec<CheckResult
 pub fn check_system(history: &History) -> Vec<CheckResult> {
     let mut results = check_all(history);
     for result in &mut results {
-        let of_raft = |id: &&str| is_called(&result.name, &result.property, id);
-        if result.checked == 0 && ["raft", "R2", "R5"].iter().any(of_raft) {
+        if result.checked == 0 && promises::is_of_raft(result) {
             result.verdict = Verdict::NotJudged;
             result.detail = "not offered: the system reports nothing of its log".into();
         }

@@ -23,9 +23,12 @@ pub enum Verdict {
     Unknown,
     /// There was nothing to judge; the detail says why. Never to be read as a pass.
     NotJudged,
-    /// Something was judged, and the property is broken or unknown; but the system does not
-    /// promise it. Counts for nothing, and is shown.
+    /// Something was judged, and the property is broken; but the system does not promise it.
+    /// Counts for nothing, and is shown.
     NotPromised,
+    /// Cannot tell, and the system does not promise it. Counts for nothing, and is shown; never
+    /// to be read as broken.
+    UnknownNotPromised,
 }
 
 /// One check's judgement on one history.

@@ -187,7 +187,9 @@ fn of_check(check: &CheckResult) -> Case {
         Verdict::Pass => Outcome::Passed,
         Verdict::Fail => found(kind_of_check(&check.name)),
         Verdict::Unknown => found(Kind::Inconclusive),
-        Verdict::NotJudged | Verdict::NotPromised => Outcome::Skipped(check.detail.clone()),
+        Verdict::NotJudged | Verdict::NotPromised | Verdict::UnknownNotPromised => {
+            Outcome::Skipped(check.detail.clone())
+        }
     };
     let name = format!("{} {}", check.property, check.name);
     Case::new(Group::Check, name, outcome)

@@ -111,7 +111,8 @@ pub fn check_counts(checks: &[CheckResult]) -> String {
     let others = [
         (Verdict::Fail, "broken"),
         (Verdict::Unknown, "unknown"),
-        (Verdict::NotPromised, "broken or unknown, and not promised"),
+        (Verdict::NotPromised, "broken, and not promised"),
+        (Verdict::UnknownNotPromised, "unknown, and not promised"),
         (Verdict::NotJudged, "had nothing to judge"),
     ];
     let others = others.map(|(verdict, how)| (ended(verdict), how));

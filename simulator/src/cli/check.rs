@@ -61,7 +61,7 @@ fn run_directory(args: &CheckArgs) -> Result<u8, Failure> {
         false => manifest.reproduce(),
     };
     let context = dir.context()?;
-    let judged = super::judge(&manifest, &plan, &history, &context, &reproduce)?;
+    let judged = super::judge(&dir, &manifest, &plan, &history, &context, &reproduce)?;
     if let Some(file) = &args.picture {
         match first_violation(&history, args.timeout) {
             Some(violation) => draw(&violation, file)?,
@@ -142,7 +142,10 @@ fn history(args: &CheckArgs, model: Model) -> Result<u8, Failure> {
     Ok(match judged.verdict {
         Verdict::Pass => Exit::Pass as u8,
         Verdict::Fail => Exit::Violation as u8,
-        Verdict::Unknown | Verdict::NotJudged | Verdict::NotPromised => Exit::Inconclusive as u8,
+        Verdict::Unknown
+        | Verdict::NotJudged
+        | Verdict::NotPromised
+        | Verdict::UnknownNotPromised => Exit::Inconclusive as u8,
     })
 }
 
@@ -218,9 +221,13 @@ fn summary(judged: &Judgement, path: &Path, took: Duration) -> String {
     }
     let (verdict, more) = match (judged.verdict, &judged.violation) {
         (Verdict::Pass, _) => ("PASS", String::new()),
-        (Verdict::Unknown | Verdict::NotJudged | Verdict::NotPromised, _) => {
-            ("INCONCLUSIVE", String::new())
-        }
+        (
+            Verdict::Unknown
+            | Verdict::NotJudged
+            | Verdict::NotPromised
+            | Verdict::UnknownNotPromised,
+            _,
+        ) => ("INCONCLUSIVE", String::new()),
         (Verdict::Fail, None) => ("VIOLATION", String::new()),
         (Verdict::Fail, Some(violation)) => {
             let shorter = match violation.is_shortest {

@@ -96,7 +96,10 @@ impl RunReport {
         {
             Verdict::Pass => Some(true),
             Verdict::Fail => Some(false),
-            Verdict::Unknown | Verdict::NotJudged | Verdict::NotPromised => None,
+            Verdict::Unknown
+            | Verdict::NotJudged
+            | Verdict::NotPromised
+            | Verdict::UnknownNotPromised => None,
         }
     }
 

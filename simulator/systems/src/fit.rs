@@ -218,7 +218,11 @@ impl SystemFile {
 
     /// What is promised, for whoever judges.
     pub fn promises(&self) -> squall_check::Promises {
-        self.table.service.promises()
+        let mut promises = self.table.service.promises();
+        if !matches!(self.protocol(), Protocol::Squall | Protocol::Etcd) {
+            promises.leave_out_raft();
+        }
+        promises
     }
 }
 

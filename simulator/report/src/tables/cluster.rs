@@ -169,6 +169,7 @@ fn label(verdict: Verdict) -> &'static str {
         Verdict::Unknown => "unknown",
         Verdict::NotJudged => "nothing to judge",
         Verdict::NotPromised => "not promised",
+        Verdict::UnknownNotPromised => "unknown, not promised",
     }
 }
 
@@ -180,7 +181,7 @@ pub(crate) fn checks(report: &Report, all: bool) -> Table {
     Table::with_severity("checks", CHECKS, checks, |check| match check.verdict {
         Verdict::Pass | Verdict::NotJudged => Severity::Plain,
         Verdict::Fail => Severity::Bad,
-        Verdict::Unknown | Verdict::NotPromised => Severity::Warning,
+        Verdict::Unknown | Verdict::NotPromised | Verdict::UnknownNotPromised => Severity::Warning,
     })
 }
 
