@@ -89,11 +89,16 @@ impl NodeSystem for FileSystem {
     fn observer(&self, addresses: &[String]) -> Observer {
         let (file, members) = (self.0.clone(), self.members(addresses));
         let members: Rc<[Member]> = members.into();
-        Observer::Polled(Polled::by(Box::new(move |index, _| {
+        let by = match self.0.is_asked_by_command() {
+            true => Polled::by_programs,
+            false => Polled::by,
+        };
+        Observer::Polled(by(Box::new(move |index, _| {
             Box::new(Asked {
                 file: file.clone(),
                 members: members.clone(),
                 index,
+                trouble: None,
             })
         })))
     }
@@ -133,12 +138,21 @@ struct Asked {
     file: Rc<SystemFile>,
     members: Rc<[Member]>,
     index: usize,
+    /// Why it did not answer last.
+    trouble: Option<String>,
 }
 
 impl StatusSource for Asked {
     fn status(&mut self) -> LocalFuture<'_, Option<Status>> {
-        Box::pin(async {
-            let status = self.file.status(&self.members, self.index).await?;
+        Box::pin(async move {
+            let answer = self.file.ask(&self.members, self.index).await;
+            let status = match answer {
+                Ok(status) => status,
+                Err(why) => {
+                    self.trouble = Some(why);
+                    return None;
+                }
+            };
             Some(Status {
                 role: match status.role {
                     squall_systems::Role::Leader => Role::Leader,
@@ -148,6 +162,10 @@ impl StatusSource for Asked {
                 applied: status.applied,
             })
         })
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.trouble.clone()
     }
 }
 

@@ -83,11 +83,9 @@ fn check_protocol(table: &Table, file: &TomlFile) -> Checked {
         }
         (_, None) => {}
     }
-    if protocol == Protocol::Program
-        && table.status.is_none()
-        && table.ready.by == crate::file::ReadyBy::Protocol
-    {
-        return refuse("ready by `protocol` needs [status], where a program is the client".into());
+    if protocol == Protocol::Program && table.status.is_none() {
+        let message = "protocol `program` needs the table [status]: nothing else tells who leads";
+        return refuse(message.into());
     }
     if protocol == Protocol::RedisSentinel && !table.ports.get_ref().contains_key(SENTINEL_PORT) {
         let message = "[ports] needs `sentinel`, where Sentinels listen";

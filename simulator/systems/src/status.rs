@@ -34,27 +34,48 @@ pub enum Role {
 const PATIENCE: Duration = Duration::from_millis(500);
 /// A command has to be started first.
 const PATIENCE_WITH_COMMANDS: Duration = Duration::from_secs(3);
+/// Most characters of a wrong answer that are shown.
+const MOST_SAID: usize = 200;
 
 impl SystemFile {
-    /// What the node of this index says of itself; `None` if it does not answer soon, or its
-    /// answer is not what was expected.
+    /// Whether a program is started to ask a node.
+    pub fn is_asked_by_command(&self) -> bool {
+        self.commands.status.is_some()
+    }
+
+    /// As [`Self::ask`], of which only the answer matters.
     pub async fn status(&self, members: &[Member], index: usize) -> Option<Status> {
-        let deadline = RealWorld::now() + PATIENCE;
+        self.ask(members, index).await.ok()
+    }
+
+    /// What the node of this index says of itself.
+    ///
+    /// # Errors
+    /// It does not answer soon, or its answer is not what was expected.
+    pub async fn ask(&self, members: &[Member], index: usize) -> Result<Status, String> {
         if let (Some(table), Some(command)) = (&self.table.status, &self.commands.status) {
             let place = self.place(members, index, std::path::Path::new("."));
-            let command = fill(command, place).ok()?;
+            let command = fill(command, place)?;
             let deadline = RealWorld::now() + PATIENCE_WITH_COMMANDS;
-            return by_command(table, &command, deadline).await;
+            let answer = by_command(table, &command, deadline).await;
+            return answer.map_err(|why| format!("`{}`: {why}", command.join(" ")));
         }
-        let address = members[index].address(CLIENT_PORT)?;
+        let address = members[index].address(CLIENT_PORT);
+        let address = address.ok_or("it has no port for clients")?;
+        let answer = self.by_protocol(members, index, &address).await;
+        answer.ok_or_else(|| format!("{address} does not answer, or not as was expected"))
+    }
+
+    async fn by_protocol(&self, members: &[Member], index: usize, address: &str) -> Option<Status> {
+        let deadline = RealWorld::now() + PATIENCE;
         match self.protocol() {
             #[cfg(feature = "etcd")]
-            Protocol::Etcd => crate::etcd::status(&address, deadline).await,
+            Protocol::Etcd => crate::etcd::status(address, deadline).await,
             #[cfg(feature = "redis")]
             Protocol::Redis | Protocol::RedisSentinel | Protocol::RedisCluster => {
                 let sentinel = members[index].address(crate::check::SENTINEL_PORT);
                 let topology = self.topology(members);
-                crate::redis::status(&topology, &address, sentinel.as_deref(), deadline).await
+                crate::redis::status(&topology, address, sentinel.as_deref(), deadline).await
             }
             // Squall's own nodes tell by their events, and a program says nothing of nodes.
             _ => None,
@@ -62,19 +83,43 @@ impl SystemFile {
     }
 }
 
-async fn by_command(table: &StatusTable, command: &[String], deadline: Instant) -> Option<Status> {
-    let (program, arguments) = command.split_first()?;
+async fn by_command(
+    table: &StatusTable,
+    command: &[String],
+    deadline: Instant,
+) -> Result<Status, String> {
+    let (program, arguments) = command.split_first().ok_or("there is no program")?;
     let output = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
-        .stderr(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = timeout_at::<RealWorld, _>(deadline, output)
-        .await
-        .ok()?
-        .ok()?;
-    read(table, &serde_json::from_slice(&output.stdout).ok()?)
+    let output = timeout_at::<RealWorld, _>(deadline, output).await;
+    let output = output.map_err(|_| "it has not ended in time")?;
+    let output = output.map_err(|error| error.to_string())?;
+    let answer: Option<Value> = serde_json::from_slice(&output.stdout).ok();
+    if let Some(answer) = &answer
+        && let Some(status) = read(table, answer)
+    {
+        return Ok(status);
+    }
+    let missing = match answer {
+        None => "no JSON",
+        Some(_) => "not what [status] points at",
+    };
+    Err(format!(
+        "{}, and it said {missing}: {}",
+        output.status,
+        said(&output)
+    ))
+}
+
+/// The beginning of what a program wrote.
+fn said(output: &std::process::Output) -> String {
+    let text = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+    let text = text.join(" ");
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ").chars().take(MOST_SAID).collect()
 }
 
 fn read(table: &StatusTable, told: &Value) -> Option<Status> {
@@ -86,9 +131,14 @@ fn read(table: &StatusTable, told: &Value) -> Option<Status> {
         true => Role::Leader,
         false => Role::Follower,
     };
+    let term = number(&table.term);
+    // A role without its term may be a later one's.
+    if table.term.is_some() && term.is_none() {
+        return None;
+    }
     Some(Status {
         role,
-        term: number(&table.term),
+        term,
         applied: number(&table.applied),
     })
 }
@@ -98,6 +148,36 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_command_without_an_answer_says_why() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let runtime = runtime.expect("a runtime of one thread");
+        let table: StatusTable =
+            toml::from_str("command = [\"x\"]\nrole = \"/role\"\nleader = \"primary\"\n")
+                .expect("it is a table");
+        let told = |script: &str, ms: u64| {
+            let command = ["sh", "-c", script].map(str::to_owned);
+            let deadline = RealWorld::now() + Duration::from_millis(ms);
+            runtime.block_on(by_command(&table, &command, deadline))
+        };
+        let leads = told("sleep 0.5; echo '{\"role\":\"primary\"}'", 3_000);
+        assert_eq!(leads.map(|status| status.role), Ok(Role::Leader));
+        for (script, expected) in [
+            (
+                "echo no such node >&2; exit 3",
+                "exit status: 3, and it said no JSON: no such node",
+            ),
+            ("echo '{}'", "not what [status] points at: {}"),
+        ] {
+            let why = told(script, 3_000).expect_err(script);
+            assert!(why.contains(expected), "{why}");
+        }
+        let why = told("sleep 5", 100).expect_err("it takes longer");
+        assert_eq!(why, "it has not ended in time");
+    }
 
     #[test]
     fn a_status_is_read_by_pointers() {
@@ -113,11 +193,19 @@ mod tests {
             applied: Some(17),
         };
         assert_eq!(read(&table, &told), Some(expected));
-        let follower = read(&table, &json!({ "role": "backup" }));
+        let follower = read(&table, &json!({ "role": "backup", "view": 3 }));
         assert_eq!(
-            follower.map(|status| (status.role, status.term)),
-            Some((Role::Follower, None))
+            follower.map(|status| (status.role, status.term, status.applied)),
+            Some((Role::Follower, Some(3), None))
         );
         assert_eq!(read(&table, &json!({})), None);
+        let without_its_term = json!({ "role": "primary" });
+        assert_eq!(read(&table, &without_its_term), None);
+        let untold = StatusTable {
+            term: None,
+            ..table
+        };
+        let leader = read(&untold, &without_its_term);
+        assert_eq!(leader.map(|status| status.term), Some(None));
     }
 }

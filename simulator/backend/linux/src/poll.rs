@@ -46,6 +46,11 @@ pub trait StatusSource {
     /// Asks once; `None`: there was no answer, or none that could be understood. May be given
     /// up at any time and asked again.
     fn status(&mut self) -> LocalFuture<'_, Option<Status>>;
+
+    /// Why the last question had no answer, as far as that is known.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Makes the source of a node: given its number, from 0, and its address for clients.
@@ -71,11 +76,29 @@ impl Polled {
             connect,
         }
     }
+
+    /// The same where every question starts a program, which takes its time.
+    pub fn by_programs(connect: Connect) -> Self {
+        Self {
+            every: Duration::from_millis(250),
+            limit: Duration::from_secs(3),
+            connect,
+        }
+    }
+
+    /// From one answer to the next of who answers at all.
+    pub(super) fn longest(&self) -> Duration {
+        self.every + self.limit
+    }
 }
 
 /// Leaderships of a run that were seen, of systems that do not number them.
 #[derive(Debug, Default)]
-pub(super) struct Leaderships(Cell<u64>);
+pub(super) struct Leaderships {
+    seen: Cell<u64>,
+    /// Whether a node has told a term: then the system numbers them itself.
+    are_numbered: Cell<bool>,
+}
 
 /// What one node has said in its present life.
 #[derive(Debug, Default)]
@@ -86,8 +109,14 @@ pub(super) struct Tracker {
 }
 
 impl Tracker {
-    /// Takes an answer in; what has happened since the last one.
-    pub(super) fn note(&mut self, status: Status, seen: &Leaderships) -> Vec<NodeEvent> {
+    /// Takes an answer in; what has happened since the last one. `None`: it says nothing,
+    /// since its system numbers leaders and it does not, and our numbers are not theirs.
+    pub(super) fn note(&mut self, status: Status, seen: &Leaderships) -> Option<Vec<NodeEvent>> {
+        match status.term {
+            Some(_) => seen.are_numbered.set(true),
+            None if seen.are_numbered.get() => return None,
+            None => {}
+        }
         let index = status.applied.unwrap_or_default();
         let mut events = Vec::new();
         if !std::mem::replace(&mut self.has_answered, true) {
@@ -99,12 +128,12 @@ impl Tracker {
         let becomes_leader = status.role == Role::Leader && self.role != Role::Leader;
         let term = status.term.unwrap_or_else(|| {
             if becomes_leader {
-                seen.0.set(seen.0.get() + 1);
+                seen.seen.set(seen.seen.get() + 1);
             }
             // Who leads goes on in the term in which it began.
             match status.role == Role::Leader && !becomes_leader {
                 true => self.term,
-                false => seen.0.get(),
+                false => seen.seen.get(),
             }
         });
         let has_changed = status.role != self.role || term != self.term;
@@ -126,7 +155,7 @@ impl Tracker {
             _ => {}
         }
         (self.role, self.term) = (status.role, term);
-        events
+        Some(events)
     }
 }
 
@@ -136,6 +165,8 @@ pub(super) trait Polling {
     fn life(&self) -> Option<u64>;
     /// What an answer told, of a node that is in the same life as when it was asked.
     fn learn(&self, status: Status, events: Vec<NodeEvent>);
+    /// A question had no answer, and why.
+    fn miss(&self, why: String);
 }
 
 /// Asks one node, for ever.
@@ -159,12 +190,20 @@ pub(super) async fn watch(
             (tracker, known_life) = (Tracker::default(), life);
         }
         let answer = timeout::<RealWorld, _>(polled.limit, source.status()).await;
-        // What a process said that has ended meanwhile says nothing of the next one.
-        if let Ok(Some(status)) = answer
-            && node.life() == life
-        {
-            node.learn(status, tracker.note(status, seen));
-        }
+        let why = match answer {
+            // What a process said that has ended meanwhile says nothing of the next one.
+            Ok(Some(_)) if node.life() != life => continue,
+            Ok(Some(status)) => match tracker.note(status, seen) {
+                Some(events) => {
+                    node.learn(status, events);
+                    continue;
+                }
+                None => "its answer has no term, and others had one".into(),
+            },
+            Ok(None) => (source.trouble()).unwrap_or_else(|| "no answer that is one".into()),
+            Err(_) => format!("no answer within {} ms", polled.limit.as_millis()),
+        };
+        node.miss(why);
     }
 }
 
@@ -201,7 +240,7 @@ mod tests {
     #[test]
     fn changes_of_a_node_that_numbers_its_leaders_are_events() {
         let (mut node, seen) = (Tracker::default(), Leaderships::default());
-        let mut told = |status| texts(&node.note(status, &seen));
+        let mut told = |status| texts(&node.note(status, &seen).expect("it says something"));
         assert_eq!(
             told(at(Role::Follower, Some(1), 7)),
             ["started at 7", "follows in 1"]
@@ -230,18 +269,29 @@ mod tests {
         let (mut one, mut two) = (Tracker::default(), Tracker::default());
         let leads = at(Role::Leader, None, 3);
         let follows = at(Role::Follower, None, 3);
-        assert_eq!(
-            texts(&one.note(leads, &seen))[1..],
-            ["leads 1", "committed 3 in 1"]
-        );
-        assert_eq!(texts(&two.note(follows, &seen))[1..], ["follows in 1"]);
-        assert_eq!(
-            texts(&two.note(leads, &seen)),
-            ["leads 2", "committed 3 in 2"]
-        );
-        assert!(one.note(leads, &seen).is_empty(), "it has not heard yet");
-        assert_eq!(texts(&one.note(follows, &seen)), ["follows in 2"]);
-        assert!(one.note(follows, &seen).is_empty());
+        let told = |node: &mut Tracker, status| {
+            let events = node.note(status, &seen);
+            texts(&events.expect("nobody numbers them"))
+        };
+        assert_eq!(told(&mut one, leads)[1..], ["leads 1", "committed 3 in 1"]);
+        assert_eq!(told(&mut two, follows)[1..], ["follows in 1"]);
+        assert_eq!(told(&mut two, leads), ["leads 2", "committed 3 in 2"]);
+        assert!(told(&mut one, leads).is_empty(), "it has not heard yet");
+        assert_eq!(told(&mut one, follows), ["follows in 2"]);
+        assert!(told(&mut one, follows).is_empty());
+    }
+
+    #[test]
+    fn our_numbers_are_never_mixed_with_those_of_the_system() {
+        let seen = Leaderships::default();
+        let (mut one, mut two) = (Tracker::default(), Tracker::default());
+        let leads = at(Role::Leader, Some(7), 3);
+        assert!(one.note(leads, &seen).is_some());
+        let unnumbered = at(Role::Leader, None, 3);
+        assert_eq!(one.note(unnumbered, &seen), None);
+        assert_eq!(two.note(unnumbered, &seen), None, "of any node");
+        let events = one.note(leads, &seen).expect("it is numbered");
+        assert!(events.is_empty(), "nothing has changed: {events:?}");
     }
 
     /// Answers as it is told, and then no more.
@@ -264,6 +314,7 @@ mod tests {
     struct Node {
         asked: Cell<u64>,
         told: RefCell<Vec<String>>,
+        missed: RefCell<Vec<String>>,
     }
 
     impl Polling for Rc<Node> {
@@ -279,6 +330,10 @@ mod tests {
 
         fn learn(&self, _: Status, events: Vec<NodeEvent>) {
             self.told.borrow_mut().extend(texts(&events));
+        }
+
+        fn miss(&self, why: String) {
+            self.missed.borrow_mut().push(why);
         }
     }
 
@@ -314,5 +369,6 @@ mod tests {
             assert!(ended.is_ok(), "told only {:?}", node.told.borrow());
         });
         assert_eq!(*node.told.borrow(), expected);
+        assert_eq!(node.missed.borrow()[0], "no answer that is one");
     }
 }

@@ -61,6 +61,19 @@ fn the_template_in_rust_is_a_client() {
     });
 }
 
+const STATUS: &str = "[status]\ncommand = [\"true\"]\nrole = \"/role\"\nleader = \"leader\"\n";
+
+#[test]
+fn a_program_without_a_status_is_refused() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/python-register");
+    let text = std::fs::read_to_string(here.join("system.toml")).expect("the example is there");
+    let (before, rest) = text.split_once("[status]").expect("it has one");
+    let (_, after) = rest.split_once("\n[").expect("a table follows");
+    let refused = SystemFile::parse(&format!("{before}[{after}"), "x.toml", &here);
+    let why = refused.expect_err("nobody says who leads").to_string();
+    assert!(why.contains("needs the table [status]"), "{why}");
+}
+
 /// A client program of one line of shell.
 fn shell(script: &str) -> Asker {
     // Braces of the shell are none of templates.
@@ -68,7 +81,7 @@ fn shell(script: &str) -> Asker {
     let text = format!(
         "name = \"x\"\nsummary = \"\"\nprotocol = \"program\"\n[ports]\nclient = 1\n\
          [[node]]\ncommand = [\"true\"]\n[client]\ncommand = [\"sh\", \"-c\", '''{script}''']\n\
-         offers = [\"get\", \"set\"]\n[service.cache]\n"
+         offers = [\"get\", \"set\"]\n[service.cache]\n{STATUS}"
     );
     let system = SystemFile::parse(&text, "x.toml", Path::new(".")).expect("a system");
     let members = system.members(["127.0.0.1".to_owned()]);
