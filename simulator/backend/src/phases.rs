@@ -48,7 +48,9 @@ impl<S: Site> Stage<S> {
             self.site.start(node).await;
         }
         match self
-            .wait(FORM_LIMIT, || self.converged_to().is_some())
+            .wait(FORM_LIMIT, || {
+                self.leaders_position().is_some() && self.have_all_reached(None)
+            })
             .await
         {
             true => Ok(()),
@@ -139,10 +141,12 @@ impl<S: Site> Stage<S> {
         let mut target = None;
         let converged = self
             .wait(limit.saturating_sub(waited()), || {
+                let Some(position) = self.leaders_position() else {
+                    return false;
+                };
                 // What the leader has applied by the time it is known, others must reach.
-                target = target.or_else(|| self.site.leader().and_then(|l| self.site.applied(l)));
-                let reached = self.converged_to();
-                waited() <= limit && target.is_some() && reached >= target
+                target = target.or(position);
+                waited() <= limit && self.have_all_reached(target)
             })
             .await;
         if !converged {
@@ -154,13 +158,32 @@ impl<S: Site> Stage<S> {
         converged
     }
 
-    /// The index that every node has applied, if all run and one leads.
-    fn converged_to(&self) -> Option<u64> {
-        self.site.leader()?;
-        (0..self.site.members())
-            .map(|node| self.site.applied(node))
-            .min()
-            .flatten()
+    /// How far a node has come, if it answers; the inner `None`: it does not tell.
+    fn position(&self, node: usize) -> Option<Option<u64>> {
+        match self.site.applied(node) {
+            Some(index) => Some(Some(index)),
+            None => self.site.is_untold(node).then_some(None),
+        }
+    }
+
+    /// How far the leader has come, if there is one that answers.
+    fn leaders_position(&self) -> Option<Option<u64>> {
+        self.position(self.site.leader()?)
+    }
+
+    /// Whether all nodes answer, and all that tell how far they are have come to `target`.
+    fn have_all_reached(&self, target: Option<u64>) -> bool {
+        (0..self.site.members()).all(|node| match self.position(node) {
+            None => false,
+            Some(None) => true,
+            Some(index) => index >= target,
+        })
+    }
+
+    /// The nodes that do not tell how far they are.
+    fn untold(&self) -> Vec<String> {
+        let nodes = (0..self.site.members()).filter(|node| self.site.is_untold(*node));
+        nodes.map(node_name).collect()
     }
 
     /// One line on where every node stands.
@@ -174,6 +197,7 @@ impl<S: Site> Stage<S> {
                 let name = node_name(node);
                 match self.site.applied(node) {
                     Some(index) => format!("{name} applied {index}"),
+                    None if self.site.is_untold(node) => format!("{name} answers"),
                     None => match self.site.data_loss(node) {
                         Some(why) => format!("{name} must be replaced ({why})"),
                         None => format!("{name} is down"),
@@ -216,12 +240,19 @@ impl<S: Site> Stage<S> {
         }
         // With all quiet, every node reaches the same index and can be compared whole.
         let level = || {
-            let leader = self.site.leader().and_then(|l| self.site.applied(l));
-            leader.is_some() && self.converged_to() == leader
+            let leader = self.leaders_position();
+            leader.is_some_and(|position| self.have_all_reached(position))
         };
         if !self.wait(FORM_LIMIT, level).await {
             let state = self.state();
             self.context.recorder.missed(HarnessEvent::Level { state });
+        }
+        let untold = self.untold();
+        if !untold.is_empty() {
+            self.context.recorder.note(format!(
+                "levelling was not observed: {} cannot tell how far they have come",
+                untold.join(", ")
+            ));
         }
         self.site.emit_digests().await;
     }

@@ -163,6 +163,11 @@ pub trait Membership {
 pub trait Observation {
     /// Index of the last entry that a node has applied; `None` while it is down.
     fn applied(&self, node: usize) -> Option<u64>;
+    /// Whether a node answers, and cannot tell how far it has come: then nobody knows, and what
+    /// is to be level is not looked at. Never of Squall's own.
+    fn is_untold(&self, _node: usize) -> bool {
+        false
+    }
     /// Has every running node report the digest of its state, and waits for the reports.
     async fn emit_digests(&self);
 }

@@ -70,6 +70,7 @@ impl<H: Host> Cluster<H> {
             context: context.clone(),
             polled: parts.polled,
             leaderships: Default::default(),
+            is_made: Default::default(),
             log: Default::default(),
             failure: RefCell::default(),
             failed: Notify::new(),
@@ -112,12 +113,14 @@ impl<H: Host> Cluster<H> {
     /// Starts all nodes and waits until one leads; the run's clock starts then.
     ///
     /// # Errors
-    /// No cluster formed; why, with what a node said that ended by itself.
+    /// No cluster formed; why, with what a node said that ended by itself, or why one does not
+    /// say how it stands.
     pub async fn form(&self) -> Result<(), String> {
         // Processes take their time to start, and start best at the same time.
         join_all(self.machines.iter().map(|machine| machine.start())).await;
         let formed = async {
             self.common.host.settle().await?;
+            self.common.is_made.set(true);
             self.stage.form().await
         };
         formed.await.map_err(|why| self.explain(&why))?;
@@ -126,7 +129,9 @@ impl<H: Host> Cluster<H> {
     }
 
     fn explain(&self, why: &str) -> String {
-        let said = (self.machines.iter()).find_map(|machine| machine.last_words());
+        let machines = self.machines.iter();
+        let said = machines.clone().find_map(|machine| machine.last_words());
+        let said = said.or_else(|| machines.clone().find_map(|machine| machine.trouble()));
         match said {
             Some(said) => format!("{why}; {said}"),
             None => why.to_owned(),

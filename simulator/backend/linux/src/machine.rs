@@ -27,7 +27,7 @@ use squall_workload::RunContext;
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// What a process had written is read within this time of its end.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
-/// What was learnt by asking is good for this long.
+/// What was learnt by asking is good for this long, or longer where asking takes longer.
 const FRESH: Duration = Duration::from_millis(500);
 
 /// What all machines of a run share.
@@ -38,6 +38,9 @@ pub(super) struct Common<H> {
     /// `None`: nodes tell what happens on their standard output, and take Squall's commands.
     pub polled: Option<Polled>,
     pub leaderships: Leaderships,
+    /// Whether the cluster is made; before that, what nodes say of their parts is not the
+    /// cluster's.
+    pub is_made: Cell<bool>,
     pub log: NodeLog,
     /// Set when the harness cannot go on.
     pub failure: RefCell<Option<String>>,
@@ -82,7 +85,11 @@ pub struct Machine<H: Host> {
     turn: Mutex<()>,
     pub(super) lost: RefCell<Option<String>>,
     is_newcomer: Cell<bool>,
-    applied: Cell<Option<(Instant, u64)>>,
+    /// How far it has come, and when it said so; the inner `None`: it answered, and does not
+    /// tell.
+    answered: Cell<Option<(Instant, Option<u64>)>>,
+    /// What became of the last question, if there was no answer.
+    trouble: RefCell<Option<String>>,
     /// When somebody last wanted to know how far the node has come.
     asked: Cell<Option<Instant>>,
     /// What it last wrote on standard error.
@@ -114,7 +121,8 @@ impl<H: Host> Machine<H> {
             turn: Mutex::default(),
             lost: RefCell::default(),
             is_newcomer: Cell::new(is_newcomer),
-            applied: Cell::default(),
+            answered: Cell::default(),
+            trouble: RefCell::default(),
             asked: Cell::default(),
             last_error: RefCell::default(),
         })
@@ -171,10 +179,27 @@ impl<H: Host> Machine<H> {
     /// How far the node has applied the log, if that was learnt lately; and that somebody
     /// wants to know.
     pub(super) fn applied(&self) -> Option<u64> {
-        let now = RealWorld::now();
-        self.asked.set(Some(now));
-        let (at, index) = self.applied.get()?;
-        (self.is_up() && now - at < FRESH).then_some(index)
+        self.asked.set(Some(RealWorld::now()));
+        self.answer().flatten()
+    }
+
+    /// Whether it has lately answered, and does not tell how far it has come.
+    pub(super) fn is_untold(&self) -> bool {
+        self.answer() == Some(None)
+    }
+
+    /// What it has lately answered.
+    fn answer(&self) -> Option<Option<u64>> {
+        let polled = self.common.polled.as_ref();
+        let fresh = polled.map_or(FRESH, |polled| FRESH.max(polled.longest()));
+        let (at, applied) = self.answered.get()?;
+        (self.is_up() && RealWorld::now() - at < fresh).then_some(applied)
+    }
+
+    /// Why the last question had no answer, if it had none.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let why = self.trouble.borrow().clone()?;
+        Some(format!("{} does not say how it stands: {why}", self.name()))
     }
 
     /// Whether somebody has lately wanted to know how far the node has come.
@@ -183,8 +208,9 @@ impl<H: Host> Machine<H> {
         asked.is_some_and(|at| RealWorld::now() - at < FRESH)
     }
 
-    pub(super) fn note_applied(&self, index: u64) {
-        self.applied.set(Some((RealWorld::now(), index)));
+    /// It has answered; `None`: without telling how far it has come.
+    pub(super) fn note_answer(&self, applied: Option<u64>) {
+        self.answered.set(Some((RealWorld::now(), applied)));
     }
 
     /// Starts the process; done when it runs.
@@ -255,7 +281,7 @@ impl<H: Host> Machine<H> {
     fn note_end(&self, exit_code: Option<i64>) {
         *self.process.borrow_mut() = None;
         self.is_paused.set(false);
-        self.applied.set(None);
+        self.answered.set(None);
         self.node_status.forget_life();
         let by_itself = || {
             let code = exit_code.map_or("unknown".into(), |code| code.to_string());
@@ -289,7 +315,7 @@ impl<H: Host> Machine<H> {
     }
 
     fn record(&self, at_us: u64, event: NodeEvent) {
-        self.node_status.hear(&event);
+        self.node_status.hear(at_us, &event);
         let mut part = self.part.get();
         part.note(&event);
         self.part.set(part);
@@ -377,7 +403,7 @@ impl<H: Host> Machine<H> {
 impl<H: Host> Polling for Machine<H> {
     fn life(&self) -> Option<u64> {
         let runs = self.process.borrow().is_some() && !self.is_paused();
-        runs.then(|| self.lives.get())
+        (runs && self.common.is_made.get()).then(|| self.lives.get())
     }
 
     fn learn(&self, status: Status, events: Vec<NodeEvent>) {
@@ -385,9 +411,17 @@ impl<H: Host> Polling for Machine<H> {
         events
             .into_iter()
             .for_each(|event| self.record(now_us, event));
-        // Of who does not tell how far it is, all that is known is that it serves.
-        self.note_applied(status.applied.unwrap_or_default());
+        *self.trouble.borrow_mut() = None;
+        self.note_answer(status.applied);
+    }
+
+    fn miss(&self, why: String) {
+        *self.trouble.borrow_mut() = Some(why);
     }
 }
 
 const KILLED: &str = "killed";
+
+#[cfg(test)]
+#[path = "machine_tests.rs"]
+mod tests;

@@ -23,8 +23,8 @@ pub(super) struct Line {
 /// What one node has said in its present life, and some of what it said before.
 #[derive(Default)]
 pub(super) struct NodeStatus {
-    /// The term that it leads.
-    leads: Cell<Option<u64>>,
+    /// The term that it leads, and when it said so, microseconds of the run.
+    leads: Cell<Option<(u64, u64)>>,
     /// Whether it has committed an entry in that term.
     serves: Cell<bool>,
     /// The last configuration that it spoke of, with its index; outlives the process.
@@ -36,14 +36,17 @@ pub(super) struct NodeStatus {
 }
 
 impl NodeStatus {
-    pub(super) fn hear(&self, event: &NodeEvent) {
+    /// What it said, and when.
+    pub(super) fn hear(&self, at_us: u64, event: &NodeEvent) {
         match event {
             NodeEvent::Leader { term } => {
-                self.leads.set(Some(*term));
+                self.leads.set(Some((*term, at_us)));
                 self.serves.set(false);
             }
-            NodeEvent::FirstCommit { term, .. } if self.leads.get() == Some(*term) => {
-                self.serves.set(true);
+            NodeEvent::FirstCommit { term, .. } => {
+                if self.leads.get().is_some_and(|(leads, _)| leads == *term) {
+                    self.serves.set(true);
+                }
             }
             NodeEvent::Follower { .. } | NodeEvent::Voted { .. } => self.leads.set(None),
             NodeEvent::Membership {
@@ -78,8 +81,9 @@ impl NodeStatus {
         self.serves.set(false);
     }
 
-    /// The term in which it leads and serves, if it does.
-    pub(super) fn leading_term(&self) -> Option<u64> {
+    /// The term in which it leads and serves, if it does, and since when: of several nodes
+    /// that say so, the greatest is the leader.
+    pub(super) fn leads(&self) -> Option<(u64, u64)> {
         self.leads.get().filter(|_| self.serves.get())
     }
 
@@ -110,28 +114,34 @@ mod tests {
     #[test]
     fn a_leader_serves_after_its_first_commit_and_until_it_votes_for_another() {
         let node = NodeStatus::default();
-        node.hear(&NodeEvent::Leader { term: 3 });
-        assert_eq!(node.leading_term(), None);
-        node.hear(&NodeEvent::FirstCommit { term: 2, index: 4 });
-        assert_eq!(node.leading_term(), None, "of an earlier term");
-        node.hear(&NodeEvent::FirstCommit { term: 3, index: 5 });
-        assert_eq!(node.leading_term(), Some(3));
-        node.hear(&NodeEvent::Voted {
-            term: 4,
-            candidate: "node-2".into(),
-        });
-        assert_eq!(node.leading_term(), None);
+        node.hear(5, &NodeEvent::Leader { term: 3 });
+        assert_eq!(node.leads(), None);
+        node.hear(5, &NodeEvent::FirstCommit { term: 2, index: 4 });
+        assert_eq!(node.leads(), None, "of an earlier term");
+        node.hear(5, &NodeEvent::FirstCommit { term: 3, index: 5 });
+        assert_eq!(node.leads(), Some((3, 5)));
+        node.hear(
+            5,
+            &NodeEvent::Voted {
+                term: 4,
+                candidate: "node-2".into(),
+            },
+        );
+        assert_eq!(node.leads(), None);
     }
 
     #[test]
     fn configurations_are_known_by_number_and_outlive_the_process() {
         let node = NodeStatus::default();
-        node.hear(&NodeEvent::Membership {
-            index: 7,
-            voters: vec!["node-1".into(), "node-3".into()],
-            learners: vec!["node-6".into()],
-            joint: true,
-        });
+        node.hear(
+            5,
+            &NodeEvent::Membership {
+                index: 7,
+                voters: vec!["node-1".into(), "node-3".into()],
+                learners: vec!["node-6".into()],
+                joint: true,
+            },
+        );
         node.forget_life();
         let (index, now) = node.configuration().expect("it was reported");
         assert_eq!(index, 7);

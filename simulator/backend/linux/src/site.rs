@@ -97,7 +97,7 @@ async fn ask<H: Host>(machine: &Machine<H>) {
     let lines = answer.unwrap_or_default();
     let applied = lines.iter().find_map(|line| line.strip_prefix("applied:"));
     if let Some(index) = applied.and_then(|text| text.parse().ok()) {
-        machine.note_applied(index);
+        machine.note_answer(Some(index));
     }
 }
 
@@ -185,7 +185,7 @@ impl<H: Host> Membership for NodeSite<H> {
     fn leader(&self) -> Option<usize> {
         (self.machines.iter())
             .filter(|machine| machine.is_up())
-            .filter_map(|machine| Some((machine.node_status.leading_term()?, machine.index)))
+            .filter_map(|machine| Some((machine.node_status.leads()?, machine.index)))
             .max()
             .map(|(_, index)| index)
     }
@@ -227,6 +227,10 @@ impl<H: Host> Membership for NodeSite<H> {
 impl<H: Host> Observation for NodeSite<H> {
     fn applied(&self, node: usize) -> Option<u64> {
         self.machines[node].applied()
+    }
+
+    fn is_untold(&self, node: usize) -> bool {
+        self.machines[node].is_untold()
     }
 
     async fn emit_digests(&self) {
