@@ -56,7 +56,10 @@ impl Registered {
     ///
     /// # Errors
     /// The options ask for something that it does not have, and what to do instead.
-    pub fn open(&self, options: Options) -> Result<Box<dyn Backend>, String> {
+    pub fn open(&self, mut options: Options) -> Result<Box<dyn Backend>, String> {
+        // Every backend has Squall's own nodes, which are the same wherever they are named.
+        options.system_file = (options.system_file)
+            .filter(|system| system.protocol() != squall_systems::Protocol::Squall);
         if let Some(system) = &options.system_file
             && !self.starts_systems
         {
@@ -198,6 +201,19 @@ mod tests {
             assert_eq!(named(name).map(|found| found.info), Some(backend.info));
         }
         assert!(named("nowhere").is_none());
+    }
+
+    #[test]
+    fn a_file_of_squalls_own_protocol_means_the_backends_own_nodes() {
+        for registered in ALL {
+            let options = Options {
+                system_file: Some(SystemFile::load("squall").expect("it ships")),
+                ..Options::default()
+            };
+            let opened = registered.open(options);
+            let opened = opened.unwrap_or_else(|why| panic!("{why}"));
+            assert!(!opened.runs_other_system(), "{}", registered.info.name);
+        }
     }
 
     #[test]
