@@ -4,6 +4,7 @@
 //! ```text
 //! scenario.toml   the scenario as it was written
 //! hardware.toml   the profile that it ran with, if there was one
+//! system.toml     the file of the system that ran instead of Squall's own cluster, if one did
 //! run.json        seed, backend, overrides, version: what else a replay needs
 //! plan.txt        what was to happen
 //! history.jsonl   what happened, one event a line
@@ -24,6 +25,7 @@
 //! directory again after an interruption. Nothing is removed from a directory that has neither.
 
 mod manifest;
+mod system;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -87,8 +89,8 @@ pub enum RunDirError {
     NotOurs(String),
     /// There is a run, and it is not this one.
     #[error(
-        "{path}: holds the run of {scenario} with seed {seed}; name another directory with --out, \
-         or remove this one"
+        "{path}: holds the run of {scenario} with seed {seed}{on}; name another directory with \
+         --out, or remove this one"
     )]
     Another {
         /// Of the directory.
@@ -97,6 +99,8 @@ pub enum RunDirError {
         scenario: String,
         /// Of the run that is there.
         seed: u64,
+        /// On which system it was, if that is not Squall's own cluster: ` on etcd`.
+        on: String,
     },
     /// Another process has it locked; the path.
     #[error("{0}: another run is at work there")]
@@ -179,8 +183,8 @@ impl RunDir {
         Ok(dir)
     }
 
-    /// Refuses a directory that holds the run of another scenario or seed. One whose files
-    /// cannot be read any more is nothing that anybody would miss.
+    /// Refuses a directory that holds the run of another scenario or seed, or on another
+    /// system. One whose files cannot be read any more is nothing that anybody would miss.
     ///
     /// # Errors
     /// It does.
@@ -188,6 +192,7 @@ impl RunDir {
         path: &Path,
         scenario: &str,
         seed: u64,
+        system: Option<&str>,
     ) -> Result<(), RunDirError> {
         let Ok((dir, manifest)) = Self::open(path) else {
             return Ok(());
@@ -196,13 +201,14 @@ impl RunDir {
         let document = toml::from_str::<toml::Table>(&text).unwrap_or_default();
         let held = document.get("name").and_then(toml::Value::as_str);
         let held = held.unwrap_or(scenario);
-        if (held, manifest.seed) == (scenario, seed) {
+        if (held, manifest.seed, manifest.system.as_deref()) == (scenario, seed, system) {
             return Ok(());
         }
         Err(RunDirError::Another {
             path: path.display().to_string(),
             scenario: held.to_owned(),
             seed: manifest.seed,
+            on: (manifest.system).map_or(String::new(), |system| format!(" on {system}")),
         })
     }
 

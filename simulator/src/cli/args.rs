@@ -170,6 +170,9 @@ pub struct PlanArgs {
     /// Where the plan is to be played: what that cannot do is refused.
     #[arg(long, value_parser = backend(), default_value = backends::DEFAULT.info.name)]
     pub backend: &'static Registered,
+    /// On which system; see `squall run`.
+    #[arg(long, value_name = "NAME|FILE")]
+    pub system: Option<String>,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 }

@@ -57,7 +57,7 @@ use crate::history::History;
 use crate::plan::Plan;
 use crate::report::{Report, Style};
 use crate::run::{Context, Origin, Wall};
-use crate::run_dir::Manifest;
+use crate::run_dir::{Manifest, RunDir};
 use crate::system::System;
 use commands::{Args, Command};
 use exit::{Exit, Failure};
@@ -100,6 +100,7 @@ fn stored_backend(name: &str) -> Result<&'static Registered, Failure> {
 
 /// Judges a stored history of whatever this program simulates.
 fn judge(
+    dir: &RunDir,
     manifest: &Manifest,
     plan: &Plan,
     history: &History,
@@ -119,7 +120,7 @@ fn judge(
             ..SimBackend::default()
         })
     };
-    if let Some(system) = system::load(manifest.system.as_deref())? {
+    if let Some(system) = dir.system(manifest)? {
         origin.is_other_system = true;
         origin.services = system.services();
         origin.promises = system.promises();
@@ -177,14 +178,19 @@ pub fn main() -> u8 {
 }
 
 fn plan(args: &args::PlanArgs) -> Result<u8, Failure> {
-    let scenario = args.scenario.load()?;
+    let chosen = system::choose(&args.scenario, args.system.as_deref())?;
+    let scenario = chosen.scenario;
     if scenario.variant().is_none() && !scenario.variants().is_empty() {
         let names = scenario.variants().join(", ");
         let message = format!("choose a variant with --set variant=NAME: {names}");
         return Err(Failure::usage(message));
     }
-    let backend = args.backend.open(Options::default());
-    let backend = backend.map_err(Failure::usage)?;
+    chosen.notes.iter().for_each(|note| tell(note));
+    let options = Options {
+        system_file: system::load(chosen.name.as_deref())?,
+        ..Options::default()
+    };
+    let backend = args.backend.open(options).map_err(Failure::usage)?;
     let plan = crate::run::plan_for(&*backend, &scenario, args.seed)?;
     match args.format {
         args::Format::Text => print(&crate::run::plan_text(args.backend.info, &plan)),

@@ -32,11 +32,15 @@ pub(super) fn run_one(
     let context =
         super::baseline::context(scenario, &args.scenario.scenario, args.baseline.as_deref())?;
     let out = out_dir(args, scenario);
-    RunDir::must_not_hold_another(&out, scenario.name.get_ref(), args.seed)?;
+    let system = args.system.as_deref();
+    RunDir::must_not_hold_another(&out, scenario.name.get_ref(), args.seed, system)?;
     let dir = RunDir::create(&out)?;
     let mut manifest = manifest(args, scenario);
+    let options = options(args)?;
+    let system = options.system_file.as_ref();
+    let system = system.map(|system| system.text().to_owned());
     let judged = {
-        let backend = backend(args)?;
+        let backend = backend(args, options)?;
         let plan = Plan::resolve(scenario, args.seed)?;
         let info = backend.info();
         let name = scenario.run_name();
@@ -52,6 +56,7 @@ pub(super) fn run_one(
         )?
     };
     manifest.started = Some(judged.report.sim.started.clone());
+    dir.keep_system(system.as_deref())?;
     dir.write(&manifest, scenario, &judged)?;
     if shows {
         show(args.format, &judged, dir.path());
@@ -78,8 +83,7 @@ pub(super) fn check_backend(args: &RunArgs, scenario: &Scenario) -> Result<(), F
 }
 
 /// The backend, ready to run. Where time is real, it looks for a wish to end early.
-fn backend(args: &RunArgs) -> Result<Box<dyn Backend>, Failure> {
-    let mut options = options(args)?;
+fn backend(args: &RunArgs, mut options: Options) -> Result<Box<dyn Backend>, Failure> {
     if !args.backend.info.simulated {
         let interrupt = Interrupt::listen()?;
         options.interrupted = Some(Box::new(move || interrupt.is_asked()));

@@ -4,22 +4,27 @@ use super::args::RunArgs;
 use super::exit::{Exit, Failure};
 use super::one_run::{check_backend, differs, leave_page, out_dir, page, run_one, wants_page};
 use super::plant::plant;
-use super::system::{self, Chosen};
-use super::variants;
+use super::{system, tell, variants};
 use crate::ci::Heading;
 use crate::report::cases::Suite;
 
 pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
-    let Chosen { scenario, name } = system::choose(args)?;
+    let chosen = system::choose(&args.scenario, args.system.as_deref())?;
+    let scenario = chosen.scenario;
     // As it is from now on: a scenario may name its system itself.
     let args = &RunArgs {
-        system: name,
+        scenario: chosen.args,
+        system: chosen.name,
         ..args.clone()
     };
+    let has_variants = scenario.variant().is_none() && !scenario.variants().is_empty();
+    if !has_variants {
+        chosen.notes.iter().for_each(|note| tell(note));
+    }
     check_backend(args, &scenario)?;
     plant(args.planted.as_deref())?;
     let dashboard = args.watch.open()?;
-    if scenario.variant().is_none() && !scenario.variants().is_empty() {
+    if has_variants {
         return variants::run(args, &scenario, dashboard.as_ref());
     }
     let (judged, is_repeatable) = run_one(args, &scenario, true, dashboard.as_ref())?;

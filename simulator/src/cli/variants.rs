@@ -6,8 +6,9 @@ use std::path::Path;
 use super::args::{Format, RunArgs};
 use super::exit::{Exit, Failure};
 use super::one_run::{check_backend, differs, leave_page, out_dir, run_one, wants_page};
+use super::system::{self, Chosen};
 use super::watch::Dashboard;
-use super::{print, style};
+use super::{print, style, tell};
 use crate::ci::Heading;
 use crate::report::{Report, Variants, cases::Suite, html};
 use crate::scenario::Scenario;
@@ -22,20 +23,25 @@ pub(super) fn run(
 ) -> Result<u8, Failure> {
     // All are read before the first one runs: a mistake in the last must not cost the others.
     let names = scenario.variants();
-    let chosen: Result<Vec<Scenario>, _> = names.iter().map(|name| scenario.choose(name)).collect();
+    let chosen: Result<Vec<Chosen>, _> = names.iter().map(|name| choose(args, name)).collect();
     let chosen = chosen?;
-    (chosen.iter()).try_for_each(|scenario| check_backend(args, scenario))?;
+    for (name, chosen) in names.iter().zip(&chosen) {
+        let notes = chosen.notes.iter();
+        notes.for_each(|note| tell(&format!("{name}: {note}")));
+        check_backend(args, &chosen.scenario)?;
+    }
     let out = out_dir(args, scenario);
     create(&out)?;
     let mut runs: Vec<(String, Report)> = Vec::new();
     let (mut suites, mut commands) = (Vec::new(), Vec::new());
     let mut pages = Vec::new();
     let mut is_repeatable = true;
-    for (name, scenario) in names.iter().zip(&chosen) {
+    for (name, chosen) in names.iter().zip(chosen) {
         let mut args = args.clone();
         args.out = Some(out.join(name));
-        (args.scenario.set).push((VARIANT.to_owned(), name.clone()));
-        let (judged, repeats) = run_one(&args, scenario, args.format == Format::Text, dashboard)?;
+        args.scenario = chosen.args;
+        let shows = args.format == Format::Text;
+        let (judged, repeats) = run_one(&args, &chosen.scenario, shows, dashboard)?;
         is_repeatable &= repeats;
         let report = &judged.report;
         suites.push(Suite::of_run(name, report, differs(&args, repeats)));
@@ -73,6 +79,13 @@ pub(super) fn run(
     }
 }
 
+/// One variant, fitted to the system by itself: it may ask for what the others do not.
+fn choose(args: &RunArgs, variant: &str) -> Result<Chosen, Failure> {
+    let mut of = args.scenario.clone();
+    of.set.push((VARIANT.to_owned(), variant.to_owned()));
+    system::choose(&of, args.system.as_deref())
+}
+
 /// The directory of all, unless something else is there.
 fn create(out: &Path) -> Result<(), Failure> {
     let at = |e| Failure::at(out, &e);
@@ -92,4 +105,40 @@ fn create(out: &Path) -> Result<(), Failure> {
 fn write(out: &Path, name: &str, text: &str) -> Result<(), Failure> {
     let path = out.join(name);
     fs::write(&path, text).map_err(|e| Failure::harness(format!("{}: {e}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::commands::{Args, Command};
+    use super::*;
+
+    #[test]
+    fn each_variant_is_fitted_to_the_system() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("t.toml");
+        let text = "name = \"t\"\n[[workload]]\nservice = \"lock\"\n\
+                    [[variant]]\nname = \"plain\"\nset = { cluster.nodes = 3 }\n\
+                    [[variant]]\nname = \"shared\"\nset = { workload.0.shared = \"25%\" }\n";
+        std::fs::write(&path, text).expect("the directory is ours");
+        let path = path.to_str().expect("a plain path");
+        let args = Args::try_parse_from(["squall", "run", path, "--system", "etcd"]);
+        let args = args.unwrap_or_else(|why| panic!("{why}"));
+        let Command::Run(args) = args.command else {
+            panic!("it is a run");
+        };
+        let chosen = |name| choose(&args, name).unwrap_or_else(|why| panic!("{}", why.message));
+        let plain = chosen("plain");
+        assert!(plain.notes.is_empty(), "{:?}", plain.notes);
+        let shared = chosen("shared");
+        assert!(shared.notes[0].contains("`shared`"), "{:?}", shared.notes);
+        let settings = shared.scenario.settings();
+        let of = |key: &str| settings.iter().filter(|(k, _)| k == key).count();
+        assert_eq!(
+            (of(VARIANT), of("workload.0.shared")),
+            (1, 1),
+            "{settings:?}"
+        );
+    }
 }

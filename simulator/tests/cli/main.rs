@@ -18,6 +18,7 @@ mod refusals;
 mod reports;
 mod run_dirs;
 mod schema;
+mod systems;
 mod traces;
 mod trends;
 mod verdicts;
