@@ -1,6 +1,5 @@
 //! One sequential client: when it asks next, and how what it asks gets into the history.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use squall_world::Instant;
 
 use super::driver::{Connection, Extras, Request};
+use super::pool::Pool;
 use super::random::{random_duration, sometimes};
 use super::shared::Shared;
 use super::{ClientHandle, RunContext, client_handle};
@@ -35,7 +35,7 @@ pub struct Client {
     pub(super) index: u64,
     pub(super) connection: Box<dyn Connection>,
     /// Connections that users share who think between their operations.
-    pub(super) pool: Option<Pool>,
+    pub(super) pool: Option<Rc<Pool>>,
     /// What stands in for `connection` while that is lent.
     unconnected: Option<Box<dyn Connection>>,
     pub(super) rng: ChaCha8Rng,
@@ -52,9 +52,6 @@ pub(super) struct Session {
     pub(super) id: u64,
     pub(super) sequence: u64,
 }
-
-/// Connections that nobody uses at the moment, the one used last on top.
-pub(super) type Pool = Rc<RefCell<Vec<Box<dyn Connection>>>>;
 
 /// When the next operation is wanted.
 pub(super) enum Pace {
@@ -239,20 +236,19 @@ impl Client {
     /// operations at a time, not as users.
     fn lend_connection(&mut self) {
         if let Some(pool) = &self.pool {
-            let unconnected = self.unconnected.take();
-            let unconnected = unconnected.unwrap_or_else(|| {
-                (self.context).connect(&self.context.addresses, self.index as usize)
+            let (context, index) = (&self.context, self.index as usize);
+            let unconnected = &mut self.unconnected;
+            pool.lend(&mut self.connection, || {
+                let kept = unconnected.take();
+                kept.unwrap_or_else(|| context.connect(&context.addresses, index))
             });
-            let connected = std::mem::replace(&mut self.connection, unconnected);
-            pool.borrow_mut().push(connected);
         }
     }
 
     fn borrow_connection(&mut self) {
-        let connected = self.pool.as_ref().and_then(|pool| pool.borrow_mut().pop());
-        if let Some(connected) = connected {
-            self.unconnected = Some(std::mem::replace(&mut self.connection, connected));
-        }
+        let pool = self.pool.as_ref();
+        let replaced = pool.and_then(|pool| pool.borrow(&mut self.connection));
+        self.unconnected = replaced.or(self.unconnected.take());
     }
 
     /// Bytes of the next message or value.

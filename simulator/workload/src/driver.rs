@@ -61,6 +61,12 @@ pub(super) trait Connection {
         true
     }
 
+    /// Whether another client may go on with it: it keeps nothing that the next operation of
+    /// its client rests on.
+    fn is_shareable(&self) -> bool {
+        true
+    }
+
     fn send<'a>(&'a mut self, request: Request<'a>) -> LocalFuture<'a, Outcome>;
 
     /// Asks once for the invalidations of cached keys after `index`; `None` if that did not
@@ -90,6 +96,11 @@ pub(super) struct Foreign(pub(super) Box<dyn ClientDriver>);
 impl Connection for Foreign {
     fn offers(&self, operation: &str) -> bool {
         self.0.offers(operation)
+    }
+
+    /// A driver may keep its client's sessions, and the values that it has read, itself.
+    fn is_shareable(&self) -> bool {
+        false
     }
 
     fn send<'a>(&'a mut self, request: Request<'a>) -> LocalFuture<'a, Outcome> {

@@ -13,8 +13,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use client::{Pace, Pool};
+use client::Pace;
 use load::{Load, WorkloadSchedule};
+use pool::Pool;
 use random::{chance, random_duration, sometimes};
 use service::{Role, Service, Services};
 use shared::Shared;
@@ -38,6 +39,7 @@ mod lists;
 pub mod load;
 mod lock;
 mod near;
+mod pool;
 pub mod probe;
 mod probe_names;
 mod queue;
@@ -107,7 +109,7 @@ fn start_role(
     service: &Arc<dyn Service>,
     role: Role,
 ) {
-    let pool: Option<Pool> = (role.is_load && shared.schedule.is_some()).then(Rc::default);
+    let pool: Option<Rc<Pool>> = (role.is_load && shared.schedule.is_some()).then(Rc::default);
     if role.is_load {
         shared.limited.enter(role.clients);
     }
