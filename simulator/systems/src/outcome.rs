@@ -11,6 +11,15 @@ pub(crate) enum Trouble {
     Unknown(String),
 }
 
+impl Trouble {
+    /// The same of an operation of which a part was done, or may have been, before it came to
+    /// this: it has not certainly failed.
+    pub(crate) fn after_a_part(self) -> Self {
+        let (Self::Failed(why) | Self::Unknown(why)) = self;
+        Self::Unknown(why)
+    }
+}
+
 impl From<Trouble> for Outcome {
     fn from(trouble: Trouble) -> Outcome {
         match trouble {

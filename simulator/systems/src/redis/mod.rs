@@ -18,6 +18,8 @@ mod locks;
 mod queues;
 mod registers;
 mod status;
+#[cfg(test)]
+mod testing;
 
 use std::cell::RefCell;
 use std::rc::Rc;
