@@ -20,6 +20,8 @@ use super::registers::unexpected;
 use crate::offer::QueueKind;
 use crate::outcome::Trouble;
 
+/// Where a stream begins, and where claims go on that have come to its end.
+const FIRST: &str = "0-0";
 const GROUP: &[u8] = b"squall";
 /// Acknowledges and deletes; how many were acknowledged.
 const ACK: &[u8] = b"local n = redis.call('xack', KEYS[1], ARGV[1], ARGV[2]) \
@@ -27,6 +29,8 @@ const ACK: &[u8] = b"local n = redis.call('xack', KEYS[1], ARGV[1], ARGV[2]) \
 /// Length, and how many are in the hands of consumers.
 const DEPTH: &[u8] = b"return {redis.call('xlen', KEYS[1]), \
     redis.call('xpending', KEYS[1], ARGV[1])[1]}";
+/// Commands of one receive that claim what others have had for too long.
+const MOST_CLAIMS: u32 = 50;
 /// Of a client's deadline, what an answer to a wait may take.
 const MARGIN_MS: u64 = 50;
 
@@ -181,7 +185,8 @@ impl Queues<'_> {
             .unwrap_or_default())
     }
 
-    /// Messages that somebody has had for too long.
+    /// Messages that somebody has had for too long. A command looks at ten times as many as it
+    /// may hand out, and says where the next goes on.
     async fn claim(
         &mut self,
         queue: &str,
@@ -189,6 +194,36 @@ impl Queues<'_> {
         idle_ms: u64,
         deadline: Instant,
     ) -> Result<Vec<Entry>, Trouble> {
+        let mut claimed = Vec::new();
+        let mut cursor = FIRST.to_owned();
+        for _ in 0..MOST_CLAIMS {
+            let most = max.saturating_sub(claimed.len() as u32);
+            let some = self.claim_from(queue, &cursor, most, idle_ms, deadline);
+            let (entries, next) = some.await.map_err(|trouble| match claimed.is_empty() {
+                true => trouble,
+                false => trouble.after_a_part(),
+            })?;
+            claimed.extend(entries);
+            cursor = next;
+            if cursor == FIRST || claimed.len() >= max as usize {
+                break;
+            }
+        }
+        for entry in &mut claimed {
+            entry.deliveries = self.deliveries(queue, &entry.id, deadline).await?;
+        }
+        Ok(claimed)
+    }
+
+    /// Claims from an id on, and tells from which to go on.
+    async fn claim_from(
+        &mut self,
+        queue: &str,
+        cursor: &str,
+        max: u32,
+        idle_ms: u64,
+        deadline: Instant,
+    ) -> Result<(Vec<Entry>, String), Trouble> {
         let (count, idle) = (max.to_string(), idle_ms.to_string());
         let consumer = self.consumer.clone();
         let arguments: [&[u8]; 8] = [
@@ -197,19 +232,19 @@ impl Queues<'_> {
             GROUP,
             consumer.as_bytes(),
             idle.as_bytes(),
-            b"0-0",
+            cursor.as_bytes(),
             b"COUNT",
             count.as_bytes(),
         ];
         let answer = self.in_group(queue, &arguments, deadline).await?;
-        let claimed = list(answer).into_iter().nth(1);
-        let mut entries = claimed
-            .map(|claimed| read_entries(claimed, 0))
-            .unwrap_or_default();
-        for entry in &mut entries {
-            entry.deliveries = self.deliveries(queue, &entry.id, deadline).await?;
-        }
-        Ok(entries)
+        let mut parts = list(answer).into_iter();
+        let next = parts.next().as_ref().and_then(text);
+        let claimed = parts.next();
+        let entries = claimed.map(|claimed| read_entries(claimed, 0));
+        Ok((
+            entries.unwrap_or_default(),
+            next.unwrap_or_else(|| FIRST.to_owned()),
+        ))
     }
 
     /// How often a message was delivered.
@@ -224,11 +259,8 @@ impl Queues<'_> {
         let answer = self
             .in_group(queue, &arguments, deadline)
             .await
-            .map_err(|trouble| {
-                // It is in this client's hands already.
-                let (Trouble::Failed(why) | Trouble::Unknown(why)) = trouble;
-                Trouble::Unknown(why)
-            })?;
+            // It is in this client's hands already.
+            .map_err(Trouble::after_a_part)?;
         let of_message = list(answer).into_iter().next().map(list);
         let count = of_message.and_then(|parts| number(parts.get(3)?));
         Ok(count
@@ -239,7 +271,8 @@ impl Queues<'_> {
     fn deliver(&self, queue: &str, entries: Vec<Entry>) -> Vec<Delivered> {
         let mut deliveries = self.setup.deliveries.borrow_mut();
         let delivered = entries.into_iter().map(|entry| {
-            let receipt = name_of(format!("{} {}", entry.id, entry.deliveries).as_bytes());
+            let (id, count) = (&entry.id, entry.deliveries);
+            let receipt = name_of(format!("{queue} {id} {count}").as_bytes());
             let of = (queue.to_owned(), entry.id.clone());
             deliveries.receipts.insert(receipt, of);
             Delivered {
@@ -376,4 +409,122 @@ fn read_entries(frame: Frame, deliveries: u32) -> Vec<Entry> {
         })
     });
     entries.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use squall_history::{Action, Delivered, Outcome};
+
+    use crate::redis::testing::{Client, with_server};
+
+    async fn received(client: &mut Client, queue: &str) -> Vec<Delivered> {
+        let receive = Action::Receive {
+            queue: queue.into(),
+            max: 2,
+            visibility_ms: 100,
+            wait_ms: 0,
+        };
+        match client.ask(receive).await {
+            Outcome::Received { messages } => messages,
+            other => panic!("no messages: {other:?}"),
+        }
+    }
+
+    fn bulk(text: &str) -> String {
+        format!("${}\r\n{text}\r\n", text.len())
+    }
+
+    fn entry(id: &str, value: &str) -> String {
+        format!("*2\r\n{}*2\r\n{}{}", bulk(id), bulk("m"), bulk(value))
+    }
+
+    #[test]
+    fn streams_that_give_the_same_id_give_no_receipt_twice() {
+        let acked = Rc::new(RefCell::new(Vec::new()));
+        let of = acked.clone();
+        let answers = move |command: &[String]| match command[0].as_str() {
+            "XREADGROUP" => {
+                let queue = &command[command.len() - 2];
+                let entry = entry("5-0", &format!("of-{queue}"));
+                Some(format!("*1\r\n*2\r\n{}*1\r\n{entry}", bulk(queue)))
+            }
+            "EVAL" => {
+                of.borrow_mut().push(command[3].clone());
+                Some(":1\r\n".into())
+            }
+            other => panic!("{other}"),
+        };
+        with_server(answers, |mut client| async move {
+            let [one, other] = [
+                received(&mut client, "q1").await,
+                received(&mut client, "q2").await,
+            ];
+            assert_ne!(one[0].receipt, other[0].receipt);
+            for (queue, message) in [("q1", &one[0]), ("q2", &other[0])] {
+                let (receipt, value) = (message.receipt, message.value.clone());
+                let queue = queue.to_owned();
+                let ack = Action::Ack {
+                    queue,
+                    receipt,
+                    value,
+                };
+                assert_eq!(client.ask(ack).await, Outcome::Settled { valid: true });
+            }
+        });
+        assert_eq!(*acked.borrow(), ["q1", "q2"]);
+    }
+
+    #[test]
+    fn claims_go_on_where_the_last_one_stopped() {
+        let answers = |command: &[String]| match command[0].as_str() {
+            "XREADGROUP" => Some("*-1\r\n".into()),
+            // The first ones are in the hands of somebody.
+            "XAUTOCLAIM" => Some(match (command[5].as_str(), command[7].as_str()) {
+                ("0-0", "2") => format!("*3\r\n{}*0\r\n*0\r\n", bulk("20-0")),
+                ("20-0", "2") => {
+                    let one = entry("25-0", "a");
+                    format!("*3\r\n{}*1\r\n{one}*0\r\n", bulk("40-0"))
+                }
+                ("40-0", "1") => {
+                    let one = entry("47-0", "b");
+                    format!("*3\r\n{}*1\r\n{one}*0\r\n", bulk("60-0"))
+                }
+                other => panic!("{other:?}"),
+            }),
+            "XPENDING" => {
+                let (id, who) = (bulk(&command[3]), bulk("c0"));
+                Some(format!("*1\r\n*4\r\n{id}{who}:7\r\n:2\r\n"))
+            }
+            other => panic!("{other}"),
+        };
+        with_server(answers, |mut client| async move {
+            let messages = received(&mut client, "q").await;
+            let values: Vec<&str> = messages.iter().map(|m| m.value.as_str()).collect();
+            assert_eq!(values, ["a", "b"]);
+            assert!(messages.iter().all(|message| message.deliveries == 2));
+        });
+    }
+
+    #[test]
+    fn claims_end_where_the_stream_does_and_when_they_were_many() {
+        for (next, most) in [("0-0", 1), ("9-9", super::MOST_CLAIMS as usize)] {
+            let count = Rc::new(RefCell::new(0));
+            let claims = count.clone();
+            let answers = move |command: &[String]| match command[0].as_str() {
+                "XREADGROUP" => Some("*-1\r\n".into()),
+                "XAUTOCLAIM" => {
+                    *claims.borrow_mut() += 1;
+                    Some(format!("*3\r\n{}*0\r\n*0\r\n", bulk(next)))
+                }
+                other => panic!("{other}"),
+            };
+            with_server(answers, |mut client| async move {
+                assert!(received(&mut client, "q").await.is_empty());
+            });
+            assert_eq!(*count.borrow(), most);
+        }
+    }
 }
