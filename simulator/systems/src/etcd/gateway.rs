@@ -183,9 +183,11 @@ fn refusal(error: &Value) -> Trouble {
     let code = error["code"].as_u64().or(error["grpc_code"].as_u64());
     let is_certain = match code {
         Some(
-            INVALID_ARGUMENT | NOT_FOUND | PERMISSION_DENIED | RESOURCE_EXHAUSTED
-            | FAILED_PRECONDITION | UNAUTHENTICATED,
+            INVALID_ARGUMENT | NOT_FOUND | PERMISSION_DENIED | FAILED_PRECONDITION
+            | UNAUTHENTICATED,
         ) => true,
+        // Of the write that fills the store, "database space exceeded" comes after it was applied.
+        Some(RESOURCE_EXHAUSTED) => text == "etcdserver: too many requests",
         _ => text == "etcdserver: no leader",
     };
     match is_certain && text.starts_with("etcdserver: ") {
@@ -228,8 +230,12 @@ mod tests {
                 true,
             ),
             (
-                json!({ "code": 8, "message": "etcdserver: mvcc: database space exceeded" }),
+                json!({ "code": 8, "message": "etcdserver: too many requests" }),
                 true,
+            ),
+            (
+                json!({ "code": 8, "message": "etcdserver: mvcc: database space exceeded" }),
+                false,
             ),
             (
                 json!({ "code": 8, "message": "grpc: received message larger than max" }),
