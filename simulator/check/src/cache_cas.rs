@@ -37,7 +37,7 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
                 continue;
             };
             judge.count_checked();
-            let other = if !is_ordered(*new) {
+            let other = if !is_ordered(*new) || !is_ordered(*expected) {
                 // Values are unique, so no version comes back; nothing at all may.
                 let first = *replaced.entry(*expected).or_insert(index);
                 (*expected > 0 && first != index).then_some((expected, first))

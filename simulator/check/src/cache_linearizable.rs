@@ -46,7 +46,10 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
                     .iter()
                     .map(|&index| words::operation(&view.operations[index])),
             ),
-            Some(_) => {}
+            Some(Answer::NotApplicable) => judge.unknown(format!(
+                "key {key}: a compare-and-set expected a version that tells no value"
+            )),
+            Some(Answer::Linearizable) => {}
             None => judge.unknown(format!(
                 "key {key}: no answer within the bound for {} operations",
                 operations.len()

@@ -5,6 +5,12 @@
 //! linear time (`linearizability::zones`). What they leave open (deletes, and compare-and-sets
 //! that were refused) is searched, after the zones have found nothing wrong with the rest: a
 //! part of a right history is right.
+//!
+//! A compare-and-set may expect a number where its system names what it writes, or the other way
+//! round: the key's reads and acknowledged writes tell which value it is. If they do not, it is
+//! taken for a plain write, and without a violation nothing is known.
+
+use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 
@@ -42,7 +48,7 @@ pub(super) fn judge(
     key_operations: &[usize],
     bounds: Bounds,
 ) -> Option<Answer> {
-    let mut symbols = Symbols::default();
+    let mut symbols = Symbols::new(operations, key_operations);
     let mut indexes = Vec::new();
     let mut calls: Vec<Call<RegisterCall>> = Vec::new();
     for &index in key_operations {
@@ -77,13 +83,13 @@ pub(super) fn judge(
                 let shown = conflict.calls.iter().map(|&call| places[call]);
                 return Some(Answer::Violation(conflict.what.to_owned(), shown.collect()));
             }
-            Some(Ok(())) if is_all => return Some(Answer::Linearizable),
+            Some(Ok(())) if is_all => return Some(symbols.without_violation()),
             Some(Ok(())) | None => {}
         }
     }
     let register = Register { initial: NOTHING };
     match in_operations(&indexes, search(&register, &calls, bounds)) {
-        Verdict::Linearizable => Some(Answer::Linearizable),
+        Verdict::Linearizable => Some(symbols.without_violation()),
         Verdict::Unknown(_) => None,
         Verdict::Violation(stuck) => Some(explained(&stuck)),
     }
@@ -98,38 +104,92 @@ enum Asked {
     Other,
 }
 
-/// The names of values, each with its symbol.
-#[derive(Default)]
-struct Symbols(IndexMap<u64, Symbol>);
+/// The values of a key, each with its symbol.
+struct Symbols<'a> {
+    symbols: IndexMap<&'a str, Symbol>,
+    /// Which value a version is; `None` if it is several, or none.
+    versions: BTreeMap<u64, Option<&'a str>>,
+    /// A compare-and-set expected a version that tells no value.
+    is_unclear: bool,
+}
 
-impl Symbols {
-    fn of_name(&mut self, name: u64) -> Symbol {
-        if name == 0 {
-            return NOTHING;
+impl<'a> Symbols<'a> {
+    fn new(operations: &[Operation<'a>], key_operations: &[usize]) -> Self {
+        let mut symbols = Self {
+            symbols: IndexMap::new(),
+            versions: BTreeMap::new(),
+            is_unclear: false,
+        };
+        for operation in key_operations.iter().map(|&index| &operations[index]) {
+            if let Some(Outcome::Value {
+                value: Some(value),
+                version,
+            }) = operation.outcome
+            {
+                symbols.tell(*version, value);
+            }
+            if let Action::Set { value, .. } | Action::CompareAndSet { value, .. } =
+                operation.action
+            {
+                symbols.tell(name_of(value.as_bytes()), value);
+                if let Some(Outcome::Stored { version }) = operation.outcome {
+                    symbols.tell(*version, value);
+                }
+            }
         }
-        let next = self.0.len() as Symbol + 1;
-        *self.0.entry(name).or_insert(next)
+        symbols
     }
 
-    fn of(&mut self, value: &str) -> Symbol {
-        self.of_name(name_of(value.as_bytes()))
+    fn tell(&mut self, version: u64, value: &'a str) {
+        let told = self.versions.entry(version).or_insert(Some(value));
+        if *told != Some(value) {
+            *told = None;
+        }
     }
 
-    fn call(&mut self, operation: &Operation) -> Asked {
+    /// The value that a compare-and-set expects.
+    fn of_version(&mut self, version: u64) -> Option<Symbol> {
+        if version == 0 {
+            return Some(NOTHING);
+        }
+        let value = self.versions.get(&version).copied().flatten();
+        self.is_unclear |= value.is_none();
+        value.map(|value| self.of(value))
+    }
+
+    fn of(&mut self, value: &'a str) -> Symbol {
+        let next = self.symbols.len() as Symbol + 1;
+        *self.symbols.entry(value).or_insert(next)
+    }
+
+    /// The answer if no violation was found.
+    fn without_violation(&self) -> Answer {
+        match self.is_unclear {
+            true => Answer::NotApplicable,
+            false => Answer::Linearizable,
+        }
+    }
+
+    fn call(&mut self, operation: &Operation<'a>) -> Asked {
         let call = match (operation.action, operation.outcome) {
             (Action::Get { .. }, Some(Outcome::Value { value, .. })) => {
                 RegisterCall::Read(value.as_deref().map_or(NOTHING, |value| self.of(value)))
             }
             (Action::CompareAndSet { version, .. }, Some(Outcome::Mismatch)) => {
-                let old = self.of_name(*version);
-                RegisterCall::Mismatch { old }
+                match self.of_version(*version) {
+                    Some(old) => RegisterCall::Mismatch { old },
+                    None => return Asked::Nothing,
+                }
             }
             _ if !may_have_effect(operation) => return Asked::Nothing,
             (Action::Set { value, .. }, _) => RegisterCall::Write(self.of(value)),
-            (Action::CompareAndSet { version, value, .. }, _) => RegisterCall::Swap {
-                old: self.of_name(*version),
-                new: self.of(value),
-            },
+            (Action::CompareAndSet { version, value, .. }, _) => {
+                let (old, new) = (self.of_version(*version), self.of(value));
+                match old {
+                    Some(old) => RegisterCall::Swap { old, new },
+                    None => RegisterCall::Write(new),
+                }
+            }
             (Action::Delete { .. }, _) => RegisterCall::Write(NOTHING),
             (Action::Increment { .. }, _) => return Asked::Other,
             _ => return Asked::Nothing,
@@ -189,6 +249,30 @@ mod tests {
         passes(check, &run.end());
         run.call("cache-2", set_if("k", name("b"), "d"), Mismatch);
         fails(check, &run.end(), "no order explains");
+    }
+
+    /// A system may give reads a version and writes none.
+    #[test]
+    fn a_version_that_is_a_number_stands_for_the_value_that_was_read_with_it() {
+        let read_and_written = || {
+            let mut run = Run::new();
+            written(&mut run, "cache-1", "a");
+            run.call("cache-2", get("k"), value("a", 17));
+            run.call("cache-2", set_if("k", 17, "b"), stored(name("b")));
+            run
+        };
+        let mut run = read_and_written();
+        run.call("cache-1", get("k"), value("b", 18));
+        run.call("cache-1", set_if("k", 17, "c"), Mismatch);
+        passes(check, &run.end());
+        run.call("cache-1", set_if("k", 18, "d"), Mismatch);
+        fails(check, &run.end(), "no order explains");
+        let mut run = read_and_written();
+        run.call("cache-1", set_if("k", 17, "c"), stored(name("c")));
+        fails(check, &run.end(), "");
+        let mut run = read_and_written();
+        run.call("cache-1", set_if("k", 99, "c"), stored(name("c")));
+        cannot_tell(check, &run.end(), "tells no value");
     }
 
     #[test]

@@ -13,7 +13,7 @@
 use super::result::Judge;
 use super::view::{View, end, may_have_effect};
 use super::words;
-use squall_history::unordered::{is_ordered, name_of};
+use squall_history::unordered::is_ordered;
 use squall_history::{Action, Operation, Outcome, Phase};
 
 pub(super) fn check(view: &View, judge: &mut Judge) {
@@ -26,11 +26,12 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
         judge.count_checked();
         let audited = operations().rev().find_map(|o| match o.outcome {
             Some(Outcome::Value { value, version }) if view.in_phase(o, Phase::Audit) => {
-                Some((o, value.as_ref().map(|_| *version)))
+                Some((o, value.as_deref().map(|value| (value, *version))))
             }
             _ => None,
         });
-        if !is_ordered(newest) {
+        let read = audited.and_then(|(_, read)| read);
+        if !is_ordered(newest) || read.is_some_and(|(_, version)| !is_ordered(version)) {
             judge_named(view, judge, key, indexes, audited);
             continue;
         }
@@ -45,7 +46,7 @@ pub(super) fn check(view: &View, judge: &mut Judge) {
                 ));
                 continue;
             }
-            Some((read, Some(version))) => (version < newest).then_some(read),
+            Some((read, Some((_, version)))) => (version < newest).then_some(read),
             Some((read, None)) => {
                 let deleted = operations().any(|o| may_have_deleted(o, write));
                 (!deleted).then_some(read)
@@ -67,10 +68,10 @@ fn judge_named(
     judge: &mut Judge,
     key: &str,
     indexes: &[usize],
-    audited: Option<(&Operation, Option<u64>)>,
+    audited: Option<(&Operation, Option<(&str, u64)>)>,
 ) {
     let operations = || indexes.iter().map(|&index| &view.operations[index]);
-    let Some((read, name)) = audited else {
+    let Some((read, value)) = audited else {
         judge.unknown(format!("key {key} was written but not read in the audit"));
         return;
     };
@@ -81,7 +82,7 @@ fn judge_named(
         ));
         return;
     }
-    let seen = name.map(|name| operations().find(|o| wrote(o) == Some(name)));
+    let seen = value.map(|(value, _)| operations().find(|o| wrote(o) == Some(value)));
     let is_lost = |write: &&Operation| match seen {
         None => !operations().any(|o| may_have_deleted(o, write)),
         // Nobody wrote it, which is C1's to judge.
@@ -97,13 +98,13 @@ fn judge_named(
     }
 }
 
-/// The name of the value that an operation wrote, or may have written.
-fn wrote(operation: &Operation) -> Option<u64> {
+/// The value that an operation wrote, or may have written.
+fn wrote<'a>(operation: &Operation<'a>) -> Option<&'a str> {
     match operation.action {
         Action::Set { value, .. } | Action::CompareAndSet { value, .. }
             if may_have_effect(operation) =>
         {
-            Some(name_of(value.as_bytes()))
+            Some(value)
         }
         _ => None,
     }
@@ -193,6 +194,22 @@ mod tests {
         let mut run = written();
         run.audit().call("audit", get("k"), absent());
         fails(check, &run.end(), "key k: 3 acknowledged writes are lost");
+        // Reads may have numbers where writes have none, and the other way round.
+        for (of_write, of_read) in [(None, Some(7)), (Some(7), None)] {
+            let mut run = Run::new();
+            for value in ["a", "b"] {
+                run.call(
+                    "cache-1",
+                    set("k", value),
+                    stored(of_write.unwrap_or(name(value))),
+                );
+            }
+            run.audit();
+            run.call("audit", get("k"), value("b", of_read.unwrap_or(name("b"))));
+            passes(check, &run.end());
+            run.call("audit", get("k"), value("a", of_read.unwrap_or(name("a"))));
+            fails(check, &run.end(), "1 acknowledged writes are lost");
+        }
         // It may have taken effect last.
         let mut run = Run::new();
         run.call("cache-2", set("k", "x"), unknown());

@@ -28,7 +28,7 @@
 //! Figures for the report, not a verdict: the checks judge every property by itself.
 
 use indexmap::{IndexMap, IndexSet};
-use squall_history::unordered::{is_ordered, name_of};
+use squall_history::unordered::is_ordered;
 use squall_history::{Action, Operation, Outcome, Phase, dead_lettered_from, dead_letters_of};
 
 use squall_objective::fixed::Ms;
@@ -156,9 +156,9 @@ struct Key<'a> {
     /// Return of each delete that may have taken effect; the end of time if outstanding.
     deleted_us: Vec<u64>,
     increments: Vec<(i64, Class)>,
-    /// When each write returned that may have taken effect, by the name of its value; `None` if
+    /// When each write returned that may have taken effect, by its value; `None` if
     /// nobody knows what became of it.
-    written_us: IndexMap<u64, Option<u64>>,
+    written_us: IndexMap<&'a str, Option<u64>>,
     /// Whether anything but increments may have changed it.
     is_mixed: bool,
     /// Value and version of the last answered read of the audit.
@@ -192,7 +192,8 @@ fn cache_loss<'a>(timeline: &'a Timeline<'a>, tally: &mut Tally) {
                     .any(|at_us| *at_us >= operation.invoked_us)
         };
         for (operation, written) in &key.acked {
-            let is_gone = value.is_none() || is_later(key, operation, *written, version);
+            let is_gone =
+                value.is_none_or(|value| is_later(key, operation, *written, (value, version)));
             if is_gone && !erased(operation) {
                 tally.lose(operation);
             }
@@ -201,11 +202,16 @@ fn cache_loss<'a>(timeline: &'a Timeline<'a>, tally: &mut Tally) {
 }
 
 /// Whether the write of a version came after that of another.
-fn is_later(key: &Key<'_>, operation: &Operation<'_>, written: u64, version: u64) -> bool {
+fn is_later(
+    key: &Key<'_>,
+    operation: &Operation<'_>,
+    written: u64,
+    (value, version): (&str, u64),
+) -> bool {
     if is_ordered(written) && is_ordered(version) {
         return written > version;
     }
-    let seen_us = key.written_us.get(&version).copied().flatten();
+    let seen_us = key.written_us.get(value).copied().flatten();
     seen_us.is_some_and(|seen_us| seen_us < operation.invoked_us)
 }
 
@@ -231,7 +237,7 @@ fn keys<'a>(timeline: &'a Timeline<'a>) -> IndexMap<&'a str, Key<'a>> {
                 key.is_mixed = true;
                 key.issued.insert(value);
                 let returned_us = operation.returned_us.filter(|_| sample.class == Class::Ok);
-                (key.written_us).insert(name_of(value.as_bytes()), returned_us);
+                key.written_us.insert(value, returned_us);
                 if let Some(Outcome::Stored { version }) = operation.outcome {
                     key.acked.push((operation, *version));
                 }
