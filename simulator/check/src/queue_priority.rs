@@ -99,6 +99,9 @@ fn judge_answer(
     for pair in messages.windows(2) {
         let rank = |value: &str| priorities.get(value).copied();
         let [first, second] = [&pair[0], &pair[1]];
+        if first.deliveries > 1 || second.deliveries > 1 {
+            continue;
+        }
         let (Some(before), Some(after)) = (rank(&first.value), rank(&second.value)) else {
             continue;
         };
@@ -220,6 +223,23 @@ mod tests {
         let messages = vec![delivered(1), delivered(2)];
         run.call("queue-2", receive("q"), Outcome::Received { messages });
         fails(check, &run.end(), "handed out m1 before m2");
+    }
+
+    /// Nobody sees when it came back: it may have been after the rest was picked.
+    #[test]
+    fn what_is_delivered_again_has_no_place_in_an_answer() {
+        let delivered = |id: u64, deliveries| Delivered {
+            id,
+            receipt: id,
+            deliveries,
+            value: format!("m{id}"),
+        };
+        for deliveries in [[2, 1], [1, 2]] {
+            let mut run = two();
+            let messages = vec![delivered(1, deliveries[0]), delivered(2, deliveries[1])];
+            run.call("queue-2", receive("q"), Outcome::Received { messages });
+            passes(check, &run.end());
+        }
     }
 
     /// The urgent one came while the other was being received, had been out before, or was

@@ -119,6 +119,10 @@ pub struct QueuePromises {
     /// A message in the hands of a consumer is not given to another before its time.
     #[serde(default)]
     pub visibility: bool,
+    /// The most urgent goes first, of equal ones the older, and a group one at a time. Ids of
+    /// messages rise.
+    #[serde(default)]
+    pub ordered: bool,
 }
 
 /// How often a message is delivered.
@@ -151,7 +155,10 @@ impl Services {
         if let Some(cache) = &self.cache {
             promises.keep(cache.promises.is_linearizable(), LINEARIZABLE);
             let durable = cache.promises.durable;
-            promises.keep(durable, &["lost_writes", "list_conservation"]);
+            promises.keep(
+                durable,
+                &["lost_writes", "list_conservation", "list_values"],
+            );
         }
         if let Some(lock) = &self.lock {
             let promised = lock.promises;
@@ -169,6 +176,7 @@ impl Services {
                 delivery,
                 durable,
                 visibility,
+                ordered,
             } = queue.promises;
             let is = |wanted| delivery == Some(wanted);
             let at_least_once = is(Delivery::AtLeastOnce) || is(Delivery::ExactlyOnce);
@@ -180,6 +188,7 @@ impl Services {
             let settles = at_least_once && durable || is(Delivery::AtMostOnce);
             promises.keep(settles, &["queue_redelivery"]);
             promises.keep(visibility, &["queue_visibility", "queue_receipts"]);
+            promises.keep(ordered, &["queue_priority", "queue_group_order"]);
         }
         promises
     }
@@ -189,11 +198,109 @@ const LINEARIZABLE: &[&str] = &[
     "cache_linearizable",
     "cache_multi_get",
     "cache_cas",
+    "cache_staleness",
+    "cache_session",
+    "exactly_once",
     "list_linearizable",
 ];
 
 impl CachePromises {
     pub(crate) fn is_linearizable(&self) -> bool {
         self.linearizable.as_ref().is_some_and(|is| *is.get_ref())
+    }
+}
+
+/// Checks that no key stands for: what they judge is demanded of every system that can be asked
+/// for it, or of Squall's own nodes, which alone report it.
+#[cfg(test)]
+const DEMANDED: &[&str] = &[
+    // The run itself.
+    "well_formed",
+    "load",
+    "faults",
+    "crashes",
+    // Progress, of whatever is asked.
+    "majority_serves",
+    "liveness",
+    "services_served",
+    "clients_served",
+    "lock_wakeups",
+    "lock_answers",
+    "list_wakeups",
+    // Nothing comes from nowhere.
+    "queue_phantom",
+    "cache_phantom",
+    // Settings that are made for a queue or a cache.
+    "queue_dead_letters",
+    "queue_delay",
+    "queue_depth",
+    "cache_lifetime",
+    "cache_capacity",
+    // Copies that a client is told to keep.
+    "cache_invalidation",
+    "cache_copies",
+    // What Squall's own nodes report.
+    "cache_statistics",
+    "disk_refusals",
+    "state_agreement",
+    "configurations",
+    "election_safety",
+    "log_matching",
+    "leader_completeness",
+    "monotonic_term",
+    "monotonic_vote",
+    "monotonic_index",
+];
+
+#[cfg(test)]
+mod tests {
+    use squall_check::CHECKS;
+
+    use super::*;
+
+    #[test]
+    fn every_check_is_promised_by_a_key_or_demanded_of_all() {
+        let nothing = Services {
+            cache: Some(CacheOffer::default()),
+            lock: Some(LockOffer::default()),
+            queue: Some(QueueOffer::default()),
+        };
+        let promised = nothing.promises();
+        for check in &CHECKS {
+            let is_of_key = !promised.has(check.name);
+            let is_demanded = DEMANDED.contains(&check.name);
+            assert!(is_of_key != is_demanded, "{}: {is_of_key}", check.name);
+        }
+        for name in DEMANDED {
+            assert!(CHECKS.iter().any(|check| check.name == *name), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_order_that_is_not_promised_is_withheld() {
+        let of = |ordered| {
+            let promises = QueuePromises {
+                ordered,
+                ..QueuePromises::default()
+            };
+            let kind = QueueKind::default();
+            let services = Services {
+                queue: Some(QueueOffer { kind, promises }),
+                ..Services::default()
+            };
+            services.promises()
+        };
+        for check in ["queue_priority", "queue_group_order"] {
+            assert!(of(true).has(check) && !of(false).has(check), "{check}");
+        }
+    }
+
+    #[test]
+    fn our_own_cluster_promises_everything() {
+        let squall = crate::SystemFile::load("squall").expect("it ships");
+        let promises = squall.promises();
+        for check in &CHECKS {
+            assert!(promises.has(check.name), "{}", check.name);
+        }
     }
 }
