@@ -78,6 +78,8 @@ const KEYS: &[Key] = keys! {
 const NEEDS: &[(&str, &str)] = &[
     ("fenced_resource", "check"),
     ("lock_looks", "inspect"),
+    // Who cannot look sees no lock that stays held.
+    ("dead_sessions", "inspect"),
     ("lock_wakeups", "inspect"),
     ("lock_answers", "cancel"),
     ("queue_dead_letters", "configure"),
