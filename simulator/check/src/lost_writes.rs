@@ -195,20 +195,23 @@ mod tests {
         run.audit().call("audit", get("k"), absent());
         fails(check, &run.end(), "key k: 3 acknowledged writes are lost");
         // Reads may have numbers where writes have none, and the other way round.
-        for (of_write, of_read) in [(None, Some(7)), (Some(7), None)] {
-            let mut run = Run::new();
-            for value in ["a", "b"] {
-                run.call(
-                    "cache-1",
-                    set("k", value),
-                    stored(of_write.unwrap_or(name(value))),
-                );
-            }
-            run.audit();
-            run.call("audit", get("k"), value("b", of_read.unwrap_or(name("b"))));
-            passes(check, &run.end());
-            run.call("audit", get("k"), value("a", of_read.unwrap_or(name("a"))));
-            fails(check, &run.end(), "1 acknowledged writes are lost");
+        for is_read_named in [true, false] {
+            let version = |of: &str, is_named: bool| match (is_named, of) {
+                (true, _) => name(of),
+                (false, "a") => 7,
+                (false, _) => 8,
+            };
+            let audited = |seen: &str| {
+                let mut run = Run::new();
+                for of in ["a", "b"] {
+                    run.call("cache-1", set("k", of), stored(version(of, !is_read_named)));
+                }
+                let seen = value(seen, version(seen, is_read_named));
+                run.audit().call("audit", get("k"), seen);
+                run.end()
+            };
+            passes(check, &audited("b"));
+            fails(check, &audited("a"), "1 acknowledged writes are lost");
         }
         // It may have taken effect last.
         let mut run = Run::new();
