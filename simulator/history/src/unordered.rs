@@ -23,6 +23,11 @@ pub fn name_of_number(number: u64) -> u64 {
     MARK | (number & (MARK - 1))
 }
 
+/// The lower 52 bits of the number that was made a name by [`name_of_number`].
+pub fn number_of(name: u64) -> u64 {
+    name & (MARK - 1)
+}
+
 /// Whether larger means later.
 pub fn is_ordered(number: u64) -> bool {
     number < MARK
@@ -40,6 +45,7 @@ mod tests {
         let names: BTreeSet<u64> = names.collect();
         assert_eq!(names.len(), 200_000);
         assert!(names.iter().all(|name| !is_ordered(*name)));
+        assert_eq!(number_of(name_of_number(17)), 17);
         assert!(is_ordered(0) && is_ordered(u64::from(u32::MAX)));
     }
 }

@@ -6,7 +6,7 @@ use squall_history::OPERATIONS;
 use squall_workload::service::Services;
 use squall_workload::{Drivers, shipped};
 
-use crate::file::{Protocol, SystemFile};
+use crate::file::{Protocol, SystemFile, Versions};
 use crate::launch::{client_addresses, fill};
 use crate::program;
 use crate::template::Member;
@@ -80,6 +80,7 @@ impl SystemFile {
                     command: fill(command, place)?,
                     addresses,
                     offers: self.client_offers(),
+                    rising: self.rising(),
                 });
                 Some(Box::new(move |number| {
                     Box::new(program::Driver::new(setup.clone(), number))
@@ -88,6 +89,17 @@ impl SystemFile {
             #[allow(unreachable_patterns)] // with all features
             _ => unreachable!("a file whose protocol is not compiled in is refused"),
         })
+    }
+
+    /// Which numbers of the client program are an order.
+    fn rising(&self) -> program::Rising {
+        let service = &self.table.service;
+        let client = self.table.client.as_ref();
+        program::Rising {
+            versions: client.is_some_and(|client| client.versions == Versions::Rising),
+            tokens: (service.lock.as_ref()).is_some_and(|lock| lock.promises.fencing),
+            ids: (service.queue.as_ref()).is_some_and(|queue| queue.promises.ordered),
+        }
     }
 
     fn client_offers(&self) -> Vec<String> {

@@ -175,6 +175,20 @@ pub struct ClientTable {
     /// The operations that it knows, by their names in histories: `get`, `set`, `acquire`.
     #[schemars(with = "Vec<String>")]
     pub offers: Vec<Spanned<String>>,
+    /// What its versions of values tell.
+    #[serde(default)]
+    pub versions: Versions,
+}
+
+/// What versions tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Versions {
+    /// Nothing but which value it is.
+    #[default]
+    Names,
+    /// The larger one is the later one, for each key, also over deletes.
+    Rising,
 }
 
 /// Who leads, by a command.

@@ -25,7 +25,7 @@ pub mod shipped;
 mod status;
 mod template;
 
-pub use file::{CLIENT_PORT, Package, Protocol, Ready, ReadyBy, SystemFile, Table};
+pub use file::{CLIENT_PORT, Package, Protocol, Ready, ReadyBy, SystemFile, Table, Versions};
 pub use fit::Fit;
 pub use launch::{After, Launch, ReadyWhen, Side};
 pub use on::On;

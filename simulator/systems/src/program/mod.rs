@@ -9,13 +9,18 @@ mod process;
 mod wire;
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use squall_history::{Action, Outcome};
 use squall_workload::{ClientDriver, LocalFuture};
-use squall_world::Instant;
+use squall_world::{Instant, RealWorld, World};
 
 use process::Process;
-use wire::Seen;
+pub(crate) use wire::Rising;
+use wire::Wire;
+
+/// Rest after a start that failed: a program that cannot begin must not be started without end.
+const REST: Duration = Duration::from_millis(100);
 
 /// What all clients of a run have in common.
 pub(crate) struct Setup {
@@ -24,6 +29,8 @@ pub(crate) struct Setup {
     pub(crate) addresses: Vec<String>,
     /// Operations that the program knows.
     pub(crate) offers: Vec<String>,
+    /// Which of its numbers are an order.
+    pub(crate) rising: Rising,
 }
 
 /// One client.
@@ -31,7 +38,7 @@ pub(crate) struct Driver {
     setup: Rc<Setup>,
     number: usize,
     process: Option<Process>,
-    seen: Seen,
+    wire: Wire,
     asked: u64,
 }
 
@@ -40,9 +47,9 @@ impl Driver {
     pub(crate) fn new(setup: Rc<Setup>, number: usize) -> Self {
         Self {
             process: Process::start(&setup).ok(),
+            wire: Wire::new(setup.rising),
             setup,
             number,
-            seen: Seen::default(),
             asked: 0,
         }
     }
@@ -54,7 +61,7 @@ impl Driver {
         }
         let mut process = match self.process.take().map_or_else(|| self.start(), Ok) {
             Ok(process) => process,
-            Err(why) => return Outcome::Failed { why },
+            Err(why) => return not_started(why, deadline).await,
         };
         match process.begin(&self.setup, self.number, deadline).await {
             Ok(Ok(())) => {}
@@ -62,18 +69,23 @@ impl Driver {
                 self.process = Some(process);
                 return Outcome::Failed { why };
             }
-            Err(why) => return Outcome::Failed { why },
+            Err(why) => return not_started(why, deadline).await,
         }
         self.asked += 1;
-        let question = wire::question(self.asked, action, &self.seen, deadline);
+        let question = match self.wire.question(self.asked, action, deadline) {
+            Ok(question) => question,
+            Err(why) => {
+                self.process = Some(process);
+                return Outcome::Failed { why };
+            }
+        };
         let answer = match process.ask(&question, deadline).await {
             Ok(answer) => answer,
             Err(why) => return self.unknown(process, why),
         };
-        match wire::outcome(self.asked, action, &answer) {
+        match self.wire.outcome(self.asked, action, &answer) {
             Ok(outcome) => {
                 self.process = Some(process);
-                self.seen.note(&outcome);
                 outcome
             }
             Err(why) => self.unknown(process, why),
@@ -90,6 +102,12 @@ impl Driver {
         self.process = self.start().ok();
         Outcome::Unknown { why }
     }
+}
+
+/// There was nobody to be asked.
+async fn not_started(why: String, deadline: Instant) -> Outcome {
+    RealWorld::sleep_until(deadline.min(RealWorld::now() + REST)).await;
+    Outcome::Failed { why }
 }
 
 impl ClientDriver for Driver {
