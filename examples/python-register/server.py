@@ -5,7 +5,8 @@ Usage: server.py INDEX DIR ADDRESS,ADDRESS,... [--early-ack]
 
 A write counts when a majority has it on disk; a new primary first collects what a majority
 has, in a view of a higher number, and nobody takes anything of an older view from then on
-(viewstamped replication, without its log: each key has the stamp of its last write).
+(viewstamped replication, without its log: each key has the stamp of its last write). A node
+promises a view to one node only, so that two who begin the same view cannot both have a majority.
 
 --early-ack plants a mistake: the primary answers before anybody else has the write, as
 asynchronous replication does.
@@ -23,6 +24,8 @@ journal = os.path.join(directory, "journal")
 lock = threading.RLock()      # guards all of the following
 writing = threading.Lock()    # one write at a time
 view, primary, heard, store = 0, None, time.monotonic(), {}
+promised = None               # whose the view is
+joined = -1                   # the last view of which this node has taken anything
 
 
 def keep(**what):
@@ -34,14 +37,14 @@ def keep(**what):
 
 
 def remember():
-    global view
+    global view, promised
     if os.path.exists(journal):
         for line in open(journal):
             try:
                 what = json.loads(line)
             except ValueError:
                 break  # a last line that was not written to its end
-            view = what.get("view", view)
+            view, promised = what.get("view", view), what.get("promised", promised)
             store.update(what.get("store", {}))
 
 
@@ -73,12 +76,12 @@ def is_backed(answers):
 
 
 def take_over():
-    global view, primary
+    global view, primary, promised
     with lock:
-        view, primary = view + 1, None
-        keep(view=view)
+        view, primary, promised = view + 1, None, index
+        keep(view=view, promised=promised)
         mine = view
-    told = [a for a in ask_all(do="prepare", view=mine) if a.get("ok")]
+    told = [a for a in ask_all(do="prepare", view=mine, id=index) if a.get("ok")]
     if not is_backed(told):
         return
     with lock:
@@ -118,24 +121,28 @@ def watch():
 
 
 def from_node(q):
-    """A word of another node; that of an older view counts for nothing."""
-    global view, primary, heard
+    """A word of another node; that of an older view, or of a node whose view it is not, counts
+    for nothing."""
+    global view, primary, heard, promised, joined
     with lock:
         if q["view"] < view:
             return {"ok": False, "view": view}
         if q["view"] > view:
-            view, primary = q["view"], None
-            keep(view=view)
+            view, primary, promised = q["view"], None, q["id"]
+            keep(view=view, promised=promised)
+        elif q["do"] == "prepare" or q["id"] != promised:
+            return {"ok": False, "view": view}
         heard = time.monotonic()
         if q["do"] == "prepare":
             return {"ok": True, "store": store}
-        if q["do"] == "beat" and primary not in (None, q["id"]):
-            return {"ok": False, "view": view}
-        if q["do"] in ("take", "beat"):
-            primary = q["id"]
+        if q["do"] == "take" and joined == view:
+            return {"ok": False, "view": view}  # it comes late: writes of the view are here
+        primary = q["id"]
         changed = q.get("store", {})
         if q["do"] == "take":
             store.clear()
+        if q["do"] != "beat":
+            joined = view
         store.update(changed)
         if changed:
             keep(store=changed)
@@ -155,9 +162,9 @@ def from_client(q):
         stamp = max([mine * 1_000_000] + [entry["stamp"] for entry in store.values()]) + 1
         entry = {q["key"]: {"stamp": stamp, "value": q["value"]}}
         if early_ack:
-            copy = lambda: (time.sleep(0.05), ask_all(do="copy", view=mine, store=entry))
+            copy = lambda: (time.sleep(0.05), ask_all(do="copy", view=mine, id=index, store=entry))
             threading.Thread(target=copy).start()
-        elif not is_backed(ask_all(do="copy", view=mine, store=entry)):
+        elif not is_backed(ask_all(do="copy", view=mine, id=index, store=entry)):
             step_down()
             return {"error": "unknown"}
         with lock:

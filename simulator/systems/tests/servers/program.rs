@@ -1,9 +1,11 @@
 //! Client programs: both templates, and what becomes of programs that do not keep to it.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use squall_history::Outcome;
 use squall_systems::SystemFile;
+use squall_world::{RealWorld, World};
 
 use crate::servers::*;
 
@@ -39,6 +41,45 @@ fn the_template_in_python_is_a_client() {
             panic!("it was read");
         };
         assert_eq!(value.as_deref(), Some("b"));
+    });
+}
+
+/// What a server answers to a word of another.
+async fn told(address: &str, word: serde_json::Value) -> serde_json::Value {
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    let mut stream = RealWorld::connect(address).await.expect("it listens");
+    let line = format!("{word}\n");
+    let written = stream.write_all(line.as_bytes()).await;
+    written.expect("it listens");
+    let mut answer = String::new();
+    let read = BufReader::new(stream).read_line(&mut answer).await;
+    read.expect("it answers");
+    serde_json::from_str(&answer).expect("it is JSON")
+}
+
+#[test]
+fn a_server_in_python_promises_a_view_to_one_node_also_over_a_restart() {
+    with_servers(register(None), 3, |mut servers| async move {
+        let address = servers.members[2].address("client").expect("it has one");
+        // Far beyond what the others come to in the meantime.
+        let word = |what: &str, id: u64| {
+            serde_json::json!({ "do": what, "view": 1_000_000, "id": id,
+                "store": { "k": { "stamp": 1, "value": "of another primary" } } })
+        };
+        let mut is_right = async |what: &str, id: u64, expected: bool| {
+            let answer = told(&address, word(what, id)).await;
+            assert_eq!(answer["ok"], expected, "{what} of {id}: {answer}");
+        };
+        is_right("prepare", 0, true).await;
+        for what in ["prepare", "take", "copy", "beat"] {
+            is_right(what, 1, false).await;
+        }
+        servers.kill(2).await;
+        servers.start_node(2);
+        servers.until("it is back", |all| all[2].is_some()).await;
+        for what in ["prepare", "take", "copy", "beat"] {
+            is_right(what, 1, false).await;
+        }
     });
 }
 
@@ -117,7 +158,22 @@ fn a_program_that_is_silent_or_ends_leaves_it_unknown_and_is_started_again() {
 fn a_program_that_cannot_begin_has_done_nothing() {
     in_real_world(async {
         for script in ["exit 1", "read line; echo hello"] {
-            let outcome = shell(script).ask_within(get("k"), 2_000).await;
+            let mut client = shell(script);
+            // Whoever asks again at once is held up, or it would be started without end.
+            let begin = RealWorld::now();
+            for _ in 0..3 {
+                client.ask_within(get("k"), 2_000).await;
+            }
+            assert!(
+                RealWorld::now() - begin >= Duration::from_millis(300),
+                "{script}"
+            );
+            let begin = RealWorld::now();
+            let outcome = client.ask_within(get("k"), 20).await;
+            assert!(
+                RealWorld::now() - begin < Duration::from_secs(1),
+                "{script}"
+            );
             assert!(
                 matches!(outcome, Outcome::Failed { .. }),
                 "{script}: {outcome:?}"
