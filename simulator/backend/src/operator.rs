@@ -154,7 +154,7 @@ impl<S: Site> Operator<S> {
     /// Brings the cluster back to the members it began with. Another system than Squall's own
     /// has those that it has: nobody can ask it for others.
     pub async fn restore(&self) {
-        if self.context.is_foreign {
+        if self.context.is_foreign || !self.site.can_be_changed() {
             return;
         }
         let members = self.site.members();

@@ -138,6 +138,10 @@ pub trait Links {
 
 /// The cluster that the nodes form, as they know it and as it can be asked to change.
 pub trait Membership {
+    /// Whether members can be added and removed here, and leadership transferred.
+    fn can_be_changed(&self) -> bool {
+        true
+    }
     /// The node that leads and serves writes, as far as nodes know themselves: where two
     /// think so, the one in the later term is right.
     fn leader(&self) -> Option<usize>;

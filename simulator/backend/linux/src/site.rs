@@ -182,6 +182,11 @@ impl<H: Host> Links for NodeSite<H> {
 }
 
 impl<H: Host> Membership for NodeSite<H> {
+    /// Nodes that tell nothing by themselves take no commands of Squall's.
+    fn can_be_changed(&self) -> bool {
+        self.common.polled.is_none()
+    }
+
     fn leader(&self) -> Option<usize> {
         (self.machines.iter())
             .filter(|machine| machine.is_up())
