@@ -2,8 +2,6 @@
 //! leads and how clients ask it.
 
 use std::net::Ipv4Addr;
-use std::path::Path;
-use std::process::Stdio;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -116,10 +114,14 @@ impl NodeSystem for FileSystem {
         self.0.promises()
     }
 
+    fn mark(&self, variables: Vec<(String, String)>) {
+        self.0.mark(variables);
+    }
+
     fn initiate<'a>(&'a self, addresses: &'a [String]) -> LocalFuture<'a, Result<(), String>> {
         Box::pin(async {
             for after in self.0.after(&self.members(addresses))? {
-                run(&after.command).await?;
+                run(&self.0, &after.command).await?;
             }
             Ok(())
         })
@@ -170,23 +172,17 @@ impl StatusSource for Asked {
 }
 
 /// Runs a command of the harness's own until it succeeds, as long as that may take.
-async fn run(command: &[String]) -> Result<(), String> {
-    let (program, arguments) = command.split_first().ok_or("[[after]] has no program")?;
+async fn run(file: &SystemFile, command: &[String]) -> Result<(), String> {
+    let program = command.first().ok_or("[[after]] has no program")?;
     let mut said = String::new();
     let succeeds = async {
         loop {
-            let output = tokio::process::Command::new(program)
-                .args(arguments)
-                .current_dir(Path::new("/"))
-                .stdin(Stdio::null())
-                .kill_on_drop(true)
-                .output();
-            let output = output.await.map_err(|e| format!("{program}: {e}"))?;
+            let output = file.execute(command).await;
+            let output = output.map_err(|e| format!("{program}: {e}"))?;
             if output.status.success() {
                 return Ok(());
             }
-            let (out, err) = (output.stdout, output.stderr);
-            said = [out, err]
+            said = [output.out, output.err]
                 .map(|text| String::from_utf8_lossy(&text).trim().to_owned())
                 .join("\n");
             RealWorld::sleep(AFTER_REST).await;

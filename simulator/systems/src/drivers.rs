@@ -78,6 +78,7 @@ impl SystemFile {
                 let place = self.place(members, 0, std::path::Path::new("."));
                 let setup = Rc::new(program::Setup {
                     command: fill(command, place)?,
+                    mark: self.mark.clone(),
                     addresses,
                     offers: self.client_offers(),
                     rising: self.rising(),

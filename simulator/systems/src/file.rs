@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use squall_plan::scenario::{ScenarioError, TomlFile};
 use toml::Spanned;
 
+use crate::command::{self, Mark, Output};
 use crate::offer::Services;
 use crate::on::On;
 use crate::shipped;
@@ -223,6 +224,8 @@ pub struct SystemFile {
     pub(crate) commands: Commands,
     /// The directory of the file.
     pub(crate) here: PathBuf,
+    /// Of what runs beside the nodes.
+    pub(crate) mark: Mark,
     text: String,
 }
 
@@ -290,8 +293,25 @@ impl SystemFile {
             table,
             commands,
             here: here.to_owned(),
+            mark: Mark::default(),
             text: file.text().to_owned(),
         })
+    }
+
+    /// Has all that it starts from now on, commands and clients, bear these variables.
+    pub fn mark(&self, variables: Vec<(String, String)>) {
+        self.mark.set(variables);
+    }
+
+    /// Runs a command of the file to its end, at the root directory.
+    ///
+    /// # Errors
+    /// It cannot be started, or writes more than 64 KiB.
+    pub async fn execute(&self, argv: &[String]) -> std::io::Result<Output> {
+        let command = self.mark.command(argv);
+        let mut command = command.ok_or_else(|| std::io::Error::other("it has no program"))?;
+        command.current_dir("/");
+        command::output(command).await
     }
 
     /// Its name.

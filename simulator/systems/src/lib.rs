@@ -2,12 +2,13 @@
 //!
 //! A system is a file: how each node starts, when it is up, who leads, what can be asked, and
 //! what is promised ([`SystemFile`]). Clients speak its protocol: Redis, etcd, or that of a
-//! program that its file names. This crate starts nothing: a backend takes a [`Launch`] for each
-//! node, [`SystemFile::drivers`] for the clients and [`SystemFile::status`] for who leads.
+//! program that its file names. This crate starts no node: a backend takes a [`Launch`] for each,
+//! [`SystemFile::drivers`] for the clients and [`SystemFile::status`] for who leads.
 //!
 //! Some systems ship ([`shipped`]); `docs/your-system.md` says how to add one.
 
 mod check;
+mod command;
 mod drivers;
 #[cfg(feature = "etcd")]
 mod etcd;
@@ -25,6 +26,7 @@ pub mod shipped;
 mod status;
 mod template;
 
+pub use command::Output;
 pub use file::{CLIENT_PORT, Package, Protocol, Ready, ReadyBy, SystemFile, Table, Versions};
 pub use fit::Fit;
 pub use launch::{After, Launch, ReadyWhen, Side};

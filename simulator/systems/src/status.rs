@@ -1,12 +1,12 @@
 //! Who leads: what a node says of itself, by its protocol or by a command of the system's file.
 
-use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
 use squall_world::{Instant, RealWorld, World, timeout_at};
 use tokio::process::Command;
 
+use crate::command::{Output, output};
 use crate::file::{CLIENT_PORT, Protocol, StatusTable, SystemFile};
 use crate::launch::fill;
 use crate::template::Member;
@@ -57,7 +57,8 @@ impl SystemFile {
             let place = self.place(members, index, std::path::Path::new("."));
             let command = fill(command, place)?;
             let deadline = RealWorld::now() + PATIENCE_WITH_COMMANDS;
-            let answer = by_command(table, &command, deadline).await;
+            let marked = self.mark.command(&command).ok_or("there is no program")?;
+            let answer = by_command(table, marked, deadline).await;
             return answer.map_err(|why| format!("`{}`: {why}", command.join(" ")));
         }
         let address = members[index].address(CLIENT_PORT);
@@ -85,19 +86,13 @@ impl SystemFile {
 
 async fn by_command(
     table: &StatusTable,
-    command: &[String],
+    command: Command,
     deadline: Instant,
 ) -> Result<Status, String> {
-    let (program, arguments) = command.split_first().ok_or("there is no program")?;
-    let output = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = timeout_at::<RealWorld, _>(deadline, output).await;
+    let output = timeout_at::<RealWorld, _>(deadline, output(command)).await;
     let output = output.map_err(|_| "it has not ended in time")?;
     let output = output.map_err(|error| error.to_string())?;
-    let answer: Option<Value> = serde_json::from_slice(&output.stdout).ok();
+    let answer: Option<Value> = serde_json::from_slice(&output.out).ok();
     if let Some(answer) = &answer
         && let Some(status) = read(table, answer)
     {
@@ -115,8 +110,8 @@ async fn by_command(
 }
 
 /// The beginning of what a program wrote.
-fn said(output: &std::process::Output) -> String {
-    let text = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+fn said(output: &Output) -> String {
+    let text = [&output.out, &output.err].map(|text| String::from_utf8_lossy(text));
     let text = text.join(" ");
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").chars().take(MOST_SAID).collect()

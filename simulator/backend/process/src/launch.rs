@@ -47,6 +47,11 @@ pub trait NodeSystem: 'static {
         Promises::default()
     }
 
+    /// Told before a run starts anything: what the system itself starts, such as clients and
+    /// commands, must have these variables in its environment, so that it is found and ended
+    /// with the run.
+    fn mark(&self, _variables: Vec<(String, String)>) {}
+
     /// Makes a cluster of nodes that have started for the first time and are ready, whose
     /// addresses are given in order; systems whose nodes find each other do nothing.
     fn initiate<'a>(&'a self, _addresses: &'a [String]) -> LocalFuture<'a, Result<(), String>> {

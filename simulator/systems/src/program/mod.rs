@@ -15,6 +15,7 @@ use squall_history::{Action, Outcome};
 use squall_workload::{ClientDriver, LocalFuture};
 use squall_world::{Instant, RealWorld, World};
 
+use crate::command::Mark;
 use process::Process;
 pub(crate) use wire::Rising;
 use wire::Wire;
@@ -25,6 +26,7 @@ const REST: Duration = Duration::from_millis(100);
 /// What all clients of a run have in common.
 pub(crate) struct Setup {
     pub(crate) command: Vec<String>,
+    pub(crate) mark: Mark,
     /// Of the nodes, for clients.
     pub(crate) addresses: Vec<String>,
     /// Operations that the program knows.

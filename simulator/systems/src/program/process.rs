@@ -5,7 +5,7 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 use squall_world::{Instant, RealWorld, timeout_at};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout};
 
 use super::Setup;
 
@@ -34,17 +34,13 @@ enum State {
 impl Process {
     /// Starts the program.
     pub(super) fn start(setup: &Setup) -> Result<Self, String> {
-        let (program, arguments) = setup
-            .command
-            .split_first()
-            .expect("a command names a program");
-        let child = Command::new(program)
-            .args(arguments)
+        let command = setup.mark.command(&setup.command);
+        let program = &setup.command[0];
+        let child = { command.expect("a command names a program") }
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // What it has to say beside its answers is for whoever runs it.
             .stderr(Stdio::inherit())
-            .kill_on_drop(true)
             .spawn();
         let mut child = child.map_err(|error| format!("{program} cannot be started: {error}"))?;
         Ok(Self {
