@@ -15,6 +15,7 @@ use futures_util::TryStreamExt;
 use rtnetlink::packet_route::link::{InfoData, InfoKind, InfoVeth};
 use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth};
 use squall_fault::node_name;
+use squall_linux::cluster::block_on;
 use squall_linux::netns::NetNs;
 use squall_linux::sampler::Network as Meter;
 use squall_world::{RealWorld, World};
@@ -31,19 +32,26 @@ const DEVICE: &str = "eth0";
 /// Attempts to find loopback addresses that no other run has.
 const ATTEMPTS: usize = 64;
 
-/// Whether nodes can have networks of their own here.
+/// Whether nodes can have networks of their own here, which is tried once.
 ///
 /// # Errors
 /// Why they cannot.
 pub(super) fn can_be_isolated() -> Result<(), &'static str> {
     static TRIED: OnceLock<bool> = OnceLock::new();
-    match *TRIED.get_or_init(|| NetNs::create().is_ok()) {
+    match *TRIED.get_or_init(is_made) {
         true => Ok(()),
         false => Err(
-            "nodes share the machine's loopback where no network namespaces can be made, \
-             which takes root (CAP_SYS_ADMIN)",
+            "nodes share the machine's loopback where no network namespaces can be made and \
+             connected, which takes root (CAP_SYS_ADMIN and CAP_NET_ADMIN)",
         ),
     }
+}
+
+/// Whether a network for one node is made when it is tried.
+#[allow(clippy::disallowed_methods)] // whoever asks may have an event loop on this thread
+fn is_made() -> bool {
+    let made = || block_on(Network::isolated(1), ProcessError::Run).is_ok();
+    std::thread::spawn(made).join().unwrap_or(false)
 }
 
 /// The networks of a run.
@@ -90,7 +98,7 @@ impl Network {
             let [second, third] = [1 + (random % 254) as u8, (random >> 8) as u8];
             let ip = |index: usize| Ipv4Addr::new(127, second, third, index as u8 + 1);
             // Only one process can have it, and it ends with that.
-            let Ok(claim) = UdpSocket::bind((ip(254), port)) else {
+            let Ok(claim) = UdpSocket::bind((ip(253), port)) else {
                 continue;
             };
             return Ok(Self {
@@ -113,6 +121,18 @@ impl Network {
         let home = NetNs::current()?;
         bridge.enter()?;
         Ok(Some(Visit { home }))
+    }
+
+    /// Every namespace that was made for the run, once more.
+    pub(super) fn made(&self) -> io::Result<Vec<NetNs>> {
+        let made = self.namespaces.iter().chain(&self.bridge);
+        made.map(NetNs::try_clone).collect()
+    }
+
+    /// By which the kernel knows the network of whoever asks the nodes, if it is none of the
+    /// machine's.
+    pub(super) fn bridge_id(&self) -> Option<u64> {
+        self.bridge.as_ref().and_then(|bridge| bridge.id().ok())
     }
 
     /// Where the processes of a node start; `None`: where this thread is.
@@ -217,6 +237,38 @@ mod tests {
         assert_eq!(different.len(), 64);
         assert_eq!(ips[0], Ipv4Addr::new(10, 77, 0, 1));
         assert!(!ips.contains(&BRIDGE_IP));
+    }
+
+    /// What the next test starts.
+    #[test]
+    #[ignore = "is started without a capability by another test"]
+    fn network_of_who_may_not_make_devices() {
+        assert!(NetNs::create().is_ok(), "namespaces can be made");
+        let why = can_be_isolated().expect_err("they cannot be connected");
+        assert!(why.contains("CAP_NET_ADMIN"), "{why}");
+        let opened = block_on(Network::open(2, 7_432), ProcessError::Run);
+        let network = opened.expect("there is the loopback");
+        assert!(network.namespaces.is_empty());
+        assert!(network.ips.iter().all(|ip| ip.is_loopback()));
+    }
+
+    #[test]
+    fn who_may_make_namespaces_but_no_devices_is_on_the_loopback() {
+        if let Err(why) = NetNs::create() {
+            return eprintln!("skipped: {why}");
+        }
+        let output = std::process::Command::new("setpriv")
+            .args(["--bounding-set=-net_admin", "--inh-caps=-net_admin"])
+            .arg(std::env::current_exe().expect("a test has a program"))
+            .args(["network::tests::network_of_who_may_not_make_devices"])
+            .args(["--exact", "--ignored"])
+            .output();
+        let output = match output {
+            Ok(output) => output,
+            Err(why) => return eprintln!("skipped: setpriv: {why}"),
+        };
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(told.contains("1 passed"), "{told}");
     }
 
     /// Two runs without root get addresses that are not each other's.
