@@ -71,8 +71,13 @@ pub trait HostProcess: 'static {
     /// It cannot be seen.
     async fn settled(&self) -> Result<Option<i64>, String>;
 
-    /// Whether all of the process stands still.
+    /// Whether all of it stands still that has not ended.
     fn is_stopped(&self) -> bool;
+
+    /// Whether nothing of it stands still.
+    fn is_resumed(&self) -> bool {
+        !self.is_stopped()
+    }
 
     /// Who counts what it uses.
     fn accounts(&self) -> Accounts;

@@ -377,7 +377,11 @@ impl<H: Host> Machine<H> {
         let signal = if paused { Signal::STOP } else { Signal::CONT };
         process.signal(signal).await?;
         let deadline = RealWorld::now() + Duration::from_secs(1);
-        while process.is_stopped() != paused {
+        let is_done = || match paused {
+            true => process.is_stopped(),
+            false => process.is_resumed(),
+        };
+        while !is_done() {
             if RealWorld::now() > deadline {
                 let state = if paused { "still runs" } else { "still stands" };
                 return Err(format!("{} {state}", self.name()));

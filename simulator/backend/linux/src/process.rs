@@ -11,7 +11,50 @@ pub use rustix::process::Signal;
 use rustix::process::{Pid, PidfdFlags, kill_process_group, pidfd_open, pidfd_send_signal};
 use tokio::io::unix::AsyncFd;
 
+/// What the kernel shows of a process that has not been waited for (proc(5)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// Running, sleeping, stopped (`T`), zombie (`Z`) and so on.
+    pub state: char,
+    /// Its process group.
+    pub group: i32,
+    /// When it started, in clock ticks from boot.
+    pub started: u64,
+}
+
+impl Stat {
+    /// Of the process that has this number now, if there is one.
+    pub fn of(pid: i32) -> Option<Self> {
+        Self::read(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    fn read(stat: &str) -> Option<Self> {
+        // The second field is a name in parentheses, which may hold anything.
+        let (_, rest) = stat.rsplit_once(") ")?;
+        let mut fields = rest.split(' ');
+        Some(Self {
+            state: fields.next()?.chars().next()?,
+            // The 5th, and the 22nd.
+            group: fields.nth(1)?.parse().ok()?,
+            started: fields.nth(16)?.parse().ok()?,
+        })
+    }
+
+    /// Whether it is more than an entry that its parent has not read yet.
+    pub fn is_running(&self) -> bool {
+        !matches!(self.state, 'Z' | 'X')
+    }
+}
+
+/// The number of every process that can be seen from here.
+pub fn all() -> Vec<i32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    numbers.collect()
+}
+
 /// A process, known by its number while it has not been waited for.
+#[derive(Clone)]
 pub struct Process {
     pid: i32,
     /// `None`: it cannot be held on to.
@@ -56,11 +99,12 @@ impl Process {
 
     /// Whether all of the process stands still.
     pub fn is_stopped(&self) -> bool {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid));
-        stat.is_ok_and(|stat| {
-            stat.rsplit_once(") ")
-                .is_some_and(|(_, s)| s.starts_with('T'))
-        })
+        Stat::of(self.pid).is_some_and(|stat| stat.state == 'T')
+    }
+
+    /// Whether it has ended, be it that nobody has waited for it yet.
+    pub fn has_ended(&self) -> bool {
+        !Stat::of(self.pid).is_some_and(|stat| stat.is_running())
     }
 }
 
@@ -80,7 +124,7 @@ mod tests {
 
     use squall_world::{RealWorld, World, timeout};
 
-    use super::{Process, Signal};
+    use super::{Process, Signal, Stat};
 
     const LIMIT: Duration = Duration::from_secs(10);
 
@@ -89,6 +133,18 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = { runtime }.enable_all().build();
         runtime.expect("an event loop").block_on(work)
+    }
+
+    #[test]
+    fn stat_is_read_whatever_a_program_is_called() {
+        let read = Stat::read("7 (a) Z (b) T 1 5 5 0 -1 4 9 0 0 0 1 2 0 0 20 0 1 0 8800 1 2");
+        let expected = Stat {
+            state: 'T',
+            group: 5,
+            started: 8_800,
+        };
+        assert_eq!(read, Some(expected));
+        assert_eq!(Stat::read(""), None);
     }
 
     #[test]

@@ -7,6 +7,8 @@
 
 use std::fs;
 
+use super::process::Stat;
+
 /// A process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
@@ -32,13 +34,30 @@ pub enum Life {
 impl Owner {
     /// This process.
     pub fn me() -> Self {
-        let pid = std::process::id();
+        Self::of(std::process::id())
+    }
+
+    /// The process that has this number now, be it a zombie.
+    pub fn of(pid: u32) -> Self {
+        let stat = Stat::of(pid.cast_signed());
         Self {
             boot: boot(),
             pid_space: pid_space(),
             pid,
-            started: started(pid).unwrap_or_default(),
+            started: stat.map(|stat| stat.started).unwrap_or_default(),
         }
+    }
+
+    /// Its number, among processes of this boot that can be seen from here; `None`: it is none
+    /// of these.
+    pub fn pid_here(&self) -> Option<i32> {
+        let is_here = self.boot == boot() && self.pid_space == pid_space();
+        is_here.then_some(self.pid.cast_signed())
+    }
+
+    /// When it started, in clock ticks from its boot.
+    pub fn started(&self) -> u64 {
+        self.started
     }
 
     /// For a label.
@@ -89,15 +108,10 @@ fn pid_space() -> String {
     link.map_or_else(|_| "unknown".into(), |link| link.display().to_string())
 }
 
-/// When a process that is no zombie started, by the 22nd field of its `stat` (proc(5)).
+/// When a process that is no zombie started.
 fn started(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is a name in parentheses, which may hold anything.
-    let (_, rest) = stat.rsplit_once(") ")?;
-    let mut fields = rest.split(' ');
-    let is_gone = matches!(fields.next()?, "Z" | "X");
-    let started = fields.nth(18)?.parse().ok()?;
-    (!is_gone).then_some(started)
+    let stat = Stat::of(pid.cast_signed()).filter(Stat::is_running);
+    stat.map(|stat| stat.started)
 }
 
 #[cfg(test)]

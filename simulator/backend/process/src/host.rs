@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::process::Command;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
@@ -16,6 +17,7 @@ use squall_world::{RealWorld, World, timeout};
 
 use super::lab::{self, Lab};
 use super::launch::{Launch, NodeContext, NodeSystem, Program, Ready};
+use super::ledger::Ledger;
 use super::leftovers::Mark;
 use super::network::Network;
 use super::node_processes::{self, NodeProcesses};
@@ -34,15 +36,14 @@ pub(super) struct Processes {
     pub system: Rc<dyn NodeSystem>,
     pub cluster: ClusterPlan,
     pub port: u16,
-    pub started: Rc<RefCell<Pids>>,
+    pub ledger: Arc<Ledger>,
+    /// The number of each node's main process that was started last.
+    pub started: RefCell<Vec<Option<i32>>>,
 }
-
-/// The number of each node's main process that was started last.
-pub(super) type Pids = Vec<Option<i32>>;
 
 /// Whether the kernel has an entry of a process, be it that of one that has ended and has not
 /// been waited for.
-pub(super) fn has_entry(pid: i32) -> bool {
+fn has_entry(pid: i32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
 }
 
@@ -87,7 +88,7 @@ impl Processes {
         let programs: Result<Vec<Command>, String> = programs
             .map(|program| command(program, &dir, &mark))
             .collect();
-        node_processes::start(programs?, namespace).await
+        node_processes::start(programs?, namespace, &self.ledger).await
     }
 
     /// Waits until a node can be asked.

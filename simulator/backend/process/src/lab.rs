@@ -3,7 +3,8 @@
 //! ```text
 //! /var/tmp/squall-0/             of the user 0, whom alone it lets in
 //!     4f1c….owner -> BOOT SPACE PID STARTED
-//!     4f1c…/node-1/              what node-1 of the run 4f1c… has stored
+//!     4f1c…/started              the processes that the run 4f1c… has started
+//!     4f1c…/node-1/              what its node-1 has stored
 //! ```
 //!
 //! The owner is the text of a symbolic link, which is there whole or not at all, from before
@@ -19,10 +20,13 @@ use squall_linux::run_owner::{Life, Owner};
 use squall_world::{RealWorld, World};
 
 use super::launch::LaunchFile;
+use super::ledger::Entry;
+use super::leftovers::Record;
 
 /// On a disk, where a machine has one: syncs are to take what they take.
 const PLACES: [&str; 2] = ["/var/tmp", "/tmp"];
 const OWNER: &str = "owner";
+const STARTED: &str = "started";
 /// What a run has is its user's business alone.
 const PRIVATE: u32 = 0o700;
 
@@ -55,6 +59,11 @@ impl Lab {
     /// Where a node stores what it has.
     pub(super) fn node_dir(&self, node: usize) -> PathBuf {
         self.dir().join(node_name(node))
+    }
+
+    /// Where the run writes down what it starts.
+    pub(super) fn record(&self) -> PathBuf {
+        self.dir().join(STARTED)
     }
 
     /// Throws away what a node has stored.
@@ -97,8 +106,8 @@ pub(super) fn is_empty(dir: &Path) -> io::Result<bool> {
     Ok(fs::read_dir(dir)?.next().is_none())
 }
 
-/// Removes the files of runs whose process is dead; which runs these were.
-pub(super) fn sweep() -> io::Result<Vec<String>> {
+/// What runs whose process is dead have written down.
+pub(super) fn dead() -> io::Result<Vec<Record>> {
     let base = base()?;
     let mut dead = Vec::new();
     for entry in fs::read_dir(&base)? {
@@ -112,11 +121,26 @@ pub(super) fn sweep() -> io::Result<Vec<String>> {
         };
         let owner = Owner::parse(&owner.to_string_lossy());
         if owner.is_some_and(|owner| owner.life() == Life::Dead) {
-            remove(&base, run)?;
-            dead.push(run.to_owned());
+            let dir = base.join(run);
+            // It may have died before it started anything.
+            let started = match fs::read(dir.join(STARTED)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                read => read.unwrap_or_default(),
+            };
+            dead.push(Record {
+                run: run.to_owned(),
+                dir,
+                entries: Entry::read(&String::from_utf8_lossy(&started)),
+            });
         }
     }
     Ok(dead)
+}
+
+/// Removes the files of runs of which no process is left.
+pub(super) fn sweep(dead: &[Record]) -> io::Result<()> {
+    let base = base()?;
+    dead.iter().try_for_each(|dead| remove(&base, &dead.run))
 }
 
 fn remove(base: &Path, run: &str) -> io::Result<()> {
@@ -186,9 +210,13 @@ mod tests {
         let link = of_dead.base.join(owner_of(&of_dead.run));
         fs::remove_file(&link).expect("it is ours");
         symlink("another-boot pid:[1] 1 1", &link).expect("it is gone");
-        let swept = sweep().expect("it is ours");
-        assert!(swept.contains(&of_dead.run), "its boot is over");
-        assert!(!swept.contains(&mine.run));
+        fs::write(of_dead.record(), "- another-boot pid:[1] 7 8\n").expect("it is ours");
+        let dead = dead().expect("it is ours");
+        let found = dead.iter().find(|dead| dead.run == of_dead.run);
+        let found = found.expect("its boot is over");
+        assert_eq!(found.entries.len(), 1);
+        assert!(dead.iter().all(|dead| dead.run != mine.run));
+        sweep(&dead).expect("it is ours");
         assert!(!of_dead.dir().exists() && fs::read_link(&link).is_err());
         fs::write(mine.node_dir(1).join("data"), "x").expect("it is ours");
         mine.empty(1).expect("it is ours");

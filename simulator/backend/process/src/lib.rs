@@ -7,21 +7,21 @@
 //! here is deterministic.
 //!
 //! Everything that a run makes is removed at its end, however it ends; what a killed run has
-//! left behind, the next one removes: processes (`leftovers`), with them their networks, and
-//! files (`lab`).
+//! left behind, the next one removes: processes (`ledger`, `leftovers`), with them their
+//! networks, and files (`lab`).
 
 #![warn(missing_docs)]
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Duration;
+use std::sync::Arc;
 
 mod backend;
 mod host;
 mod lab;
 pub mod launch;
+mod ledger;
 mod leftovers;
 mod network;
 mod node_processes;
@@ -29,9 +29,11 @@ mod squall_system;
 
 pub use backend::{INFO, ProcessBackend};
 
-use host::{Pids, Processes, has_entry};
+use host::Processes;
 use lab::Lab;
 use launch::{NodeSystem, Observer};
+use ledger::Ledger;
+use leftovers::{Mark, Networks};
 use network::Network;
 use squall_backend::backend::{RunOutput, has_link_faults};
 use squall_linux::cluster::{Cluster, Parts, block_on, unless_interrupted};
@@ -39,14 +41,9 @@ use squall_linux::links::Links;
 use squall_linux::run_owner::{Life, Owner};
 use squall_plan::plan::Plan;
 use squall_system::SquallNode;
-use squall_world::{RealWorld, World};
 
 /// Port for clients, on every node.
 const PORT: u16 = 7_000;
-/// What has ended is waited for within this time.
-const WAIT_LIMIT: Duration = Duration::from_secs(2);
-/// Between two looks whether it was.
-const LOOK: Duration = Duration::from_millis(5);
 
 /// How to run, beside the plan.
 #[derive(Default)]
@@ -119,20 +116,28 @@ fn in_run<T>(
         let network = Rc::new(Network::open(count, PORT).await?);
         let lab = Lab::make(count);
         let lab = Rc::new(lab.map_err(|e| failed("no directory for nodes", &e))?);
-        let started = Rc::new(RefCell::new(vec![None; count]));
+        let mark = Mark {
+            run: lab.run.clone(),
+            owner: Owner::me(),
+            network: network.bridge_id(),
+        };
+        system.mark(mark.variables());
+        let ledger = Ledger::new(lab.record());
         let worked = {
             let entered = network.enter();
             let _inside = entered.map_err(|e| failed("the network of nodes", &e))?;
             let play = async {
-                let cluster = set_up(plan, system, &lab, &network, &started).await?;
+                let cluster = set_up(plan, system, &lab, &network, &ledger).await?;
                 work(cluster).await
             };
             unless_interrupted(options.interrupted.as_deref(), play).await
         };
-        let removed = tear_down(&lab, &network).await;
-        until_waited_for(&started).await;
-        let result = worked.unwrap_or(Err(ProcessError::Interrupted))?;
-        removed.map(|()| result)
+        let removed = tear_down(&lab, &network, &ledger).await;
+        match (worked.unwrap_or(Err(ProcessError::Interrupted)), removed) {
+            (worked, Ok(())) => worked,
+            (Ok(_), Err(left)) => Err(left),
+            (Err(why), Err(left)) => Err(ProcessError::Run(format!("{why}; and {left}"))),
+        }
     };
     block_on(work, ProcessError::Run)
 }
@@ -151,7 +156,7 @@ async fn set_up(
     system: Rc<dyn NodeSystem>,
     lab: &Rc<Lab>,
     network: &Rc<Network>,
-    started: &Rc<RefCell<Pids>>,
+    ledger: &Arc<Ledger>,
 ) -> Result<Cluster<Processes>, ProcessError> {
     let count = network.ips.len();
     let host = Processes {
@@ -160,7 +165,8 @@ async fn set_up(
         system: system.clone(),
         cluster: plan.cluster.clone(),
         port: PORT,
-        started: started.clone(),
+        ledger: ledger.clone(),
+        started: RefCell::new(vec![None; count]),
     };
     let address = |node| {
         let launch = host.launch(node, node >= plan.cluster.nodes)?;
@@ -202,34 +208,27 @@ async fn open_links(plan: &Plan, network: &Network) -> Result<Option<Links>, Pro
 }
 
 /// Removes what this run has made.
-async fn tear_down(lab: &Lab, network: &Network) -> Result<(), ProcessError> {
-    let networks = network
-        .namespaces
-        .iter()
-        .filter_map(|namespace| namespace.id().ok());
-    let networks: BTreeSet<u64> = networks.collect();
-    let ended = leftovers::end(|mark| mark.run == lab.run, networks).await;
-    ended.map_err(ProcessError::Run)?;
+async fn tear_down(lab: &Lab, network: &Network, ledger: &Ledger) -> Result<(), ProcessError> {
+    // While the leaders of groups have not been waited for, groups are known for certain.
+    let groups = ledger.end().await;
+    let made = network
+        .made()
+        .map_err(|e| failed("the networks of nodes", &e))?;
+    let rest = leftovers::end(|mark| mark.run == lab.run, Networks::of(made), &[]).await;
+    groups.and(rest).map_err(ProcessError::Run)?;
     lab.remove().map_err(|e| failed("the run's directory", &e))
-}
-
-/// Gives those who hear processes out the time to wait for them, so that no entry is left of
-/// what has ended.
-async fn until_waited_for(started: &RefCell<Pids>) {
-    let deadline = RealWorld::now() + WAIT_LIMIT;
-    let is_left = || started.borrow().iter().flatten().any(|pid| has_entry(*pid));
-    while is_left() && RealWorld::now() < deadline {
-        RealWorld::sleep(LOOK).await;
-    }
 }
 
 /// Removes what runs have left behind whose process is dead; how many there were.
 async fn sweep() -> Result<usize, ProcessError> {
+    let failed = |e| failed("what earlier runs have left", &e);
     let is_dead = |owner: &Owner| owner.life() == Life::Dead;
-    let ended = leftovers::end(|mark| is_dead(&mark.owner), BTreeSet::new()).await;
+    let records = lab::dead().map_err(failed)?;
+    let ended = leftovers::end(|mark| is_dead(&mark.owner), Networks::default(), &records).await;
     let mut runs = ended.map_err(ProcessError::Run)?;
-    let swept = lab::sweep().map_err(|e| failed("what earlier runs have left", &e))?;
-    runs.extend(swept);
+    // Only now: what they have written down is all that is known of some.
+    lab::sweep(&records).map_err(failed)?;
+    runs.extend(records.into_iter().map(|record| record.run));
     Ok(runs.len())
 }
 
