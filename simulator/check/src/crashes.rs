@@ -82,10 +82,10 @@ fn outside_of_faults(view: &View) -> BTreeSet<usize> {
             EventKind::Node {
                 node,
                 event: NodeEvent::Stopped { why },
-            } if why.starts_with(BY_ITSELF) => {
-                if faults.get(node.as_str()).is_none_or(|count| *count == 0) {
-                    unbidden.insert(pos);
-                }
+            } if why.starts_with(BY_ITSELF)
+                && faults.get(node.as_str()).is_none_or(|count| *count == 0) =>
+            {
+                unbidden.insert(pos);
             }
             _ => {}
         }
