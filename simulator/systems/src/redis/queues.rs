@@ -209,10 +209,15 @@ impl Queues<'_> {
                 break;
             }
         }
-        for entry in &mut claimed {
-            entry.deliveries = self.deliveries(queue, &entry.id, deadline).await?;
+        let mut pending = Vec::new();
+        for mut entry in claimed {
+            let deliveries = self.deliveries(queue, &entry.id, deadline).await?;
+            if let Some(deliveries) = deliveries {
+                entry.deliveries = deliveries;
+                pending.push(entry);
+            }
         }
-        Ok(claimed)
+        Ok(pending)
     }
 
     /// Claims from an id on, and tells from which to go on.
@@ -247,13 +252,13 @@ impl Queues<'_> {
         ))
     }
 
-    /// How often a message was delivered.
+    /// How often a message was delivered; `None` if somebody has acknowledged it since.
     async fn deliveries(
         &mut self,
         queue: &str,
         id: &str,
         deadline: Instant,
-    ) -> Result<u32, Trouble> {
+    ) -> Result<Option<u32>, Trouble> {
         let id = id.as_bytes();
         let arguments: [&[u8]; 6] = [b"XPENDING", queue.as_bytes(), GROUP, id, id, b"1"];
         let answer = self
@@ -263,9 +268,7 @@ impl Queues<'_> {
             .map_err(Trouble::after_a_part)?;
         let of_message = list(answer).into_iter().next().map(list);
         let count = of_message.and_then(|parts| number(parts.get(3)?));
-        Ok(count
-            .and_then(|count| u32::try_from(count).ok())
-            .unwrap_or(1))
+        Ok(count.and_then(|count| u32::try_from(count).ok()))
     }
 
     fn deliver(&self, queue: &str, entries: Vec<Entry>) -> Vec<Delivered> {
@@ -505,6 +508,22 @@ mod tests {
             let values: Vec<&str> = messages.iter().map(|m| m.value.as_str()).collect();
             assert_eq!(values, ["a", "b"]);
             assert!(messages.iter().all(|message| message.deliveries == 2));
+        });
+    }
+
+    #[test]
+    fn what_is_acknowledged_while_it_is_claimed_is_not_handed_out() {
+        let answers = |command: &[String]| match command[0].as_str() {
+            "XREADGROUP" => Some("*-1\r\n".into()),
+            "XAUTOCLAIM" => {
+                let one = entry("5-0", "a");
+                Some(format!("*3\r\n{}*1\r\n{one}*0\r\n", bulk("0-0")))
+            }
+            "XPENDING" => Some("*0\r\n".into()),
+            other => panic!("{other}"),
+        };
+        with_server(answers, |mut client| async move {
+            assert!(received(&mut client, "q").await.is_empty());
         });
     }
 
