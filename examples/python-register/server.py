@@ -162,7 +162,7 @@ def from_client(q):
         stamp = max([mine * 1_000_000] + [entry["stamp"] for entry in store.values()]) + 1
         entry = {q["key"]: {"stamp": stamp, "value": q["value"]}}
         if early_ack:
-            copy = lambda: (time.sleep(0.05), ask_all(do="copy", view=mine, id=index, store=entry))
+            copy = lambda: (time.sleep(0.3), ask_all(do="copy", view=mine, id=index, store=entry))
             threading.Thread(target=copy).start()
         elif not is_backed(ask_all(do="copy", view=mine, id=index, store=entry)):
             step_down()

@@ -128,6 +128,7 @@ pub struct QueuePromises {
 /// How often a message is delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[allow(clippy::enum_variant_names)] // the field's own names
 pub enum Delivery {
     /// Lost with a consumer that dies.
     AtMostOnce,

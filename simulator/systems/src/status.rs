@@ -143,6 +143,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::command::Mark;
 
     #[test]
     fn a_command_without_an_answer_says_why() {
@@ -154,9 +155,10 @@ mod tests {
             toml::from_str("command = [\"x\"]\nrole = \"/role\"\nleader = \"primary\"\n")
                 .expect("it is a table");
         let told = |script: &str, ms: u64| {
-            let command = ["sh", "-c", script].map(str::to_owned);
+            let argv = ["sh", "-c", script].map(str::to_owned);
+            let command = Mark::default().command(&argv).expect("a shell");
             let deadline = RealWorld::now() + Duration::from_millis(ms);
-            runtime.block_on(by_command(&table, &command, deadline))
+            runtime.block_on(by_command(&table, command, deadline))
         };
         let leads = told("sleep 0.5; echo '{\"role\":\"primary\"}'", 3_000);
         assert_eq!(leads.map(|status| status.role), Ok(Role::Leader));

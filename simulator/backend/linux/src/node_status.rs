@@ -43,10 +43,10 @@ impl NodeStatus {
                 self.leads.set(Some((*term, at_us)));
                 self.serves.set(false);
             }
-            NodeEvent::FirstCommit { term, .. } => {
-                if self.leads.get().is_some_and(|(leads, _)| leads == *term) {
-                    self.serves.set(true);
-                }
+            NodeEvent::FirstCommit { term, .. }
+                if self.leads.get().is_some_and(|(leads, _)| leads == *term) =>
+            {
+                self.serves.set(true);
             }
             NodeEvent::Follower { .. } | NodeEvent::Voted { .. } => self.leads.set(None),
             NodeEvent::Membership {

@@ -157,11 +157,10 @@ pub(super) async fn end(
         let marked = Mark::of(pid).filter(&wanted);
         let marked = marked.map(|mark| (mark.run, mark.network));
         marked.or_else(|| {
-            let found = records.iter().find_map(|record| {
+            records.iter().find_map(|record| {
                 let entry = record.entry_of(pid)?;
                 Some((record.run.clone(), entry.network))
-            });
-            found
+            })
         })
     };
     let mut runs = BTreeSet::new();
@@ -200,6 +199,8 @@ pub(super) async fn end(
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::disallowed_methods)] // real processes, waited for in real time
+
     use std::os::unix::process::CommandExt;
     use std::process::{Child, Command};
 

@@ -103,7 +103,7 @@ async fn start_one(
         Some(side) => [Source::Side(side), Source::Side(side)],
     };
     let outputs = [listen(out, sources[0]), listen(err, sources[1])];
-    let [out, err] = outputs.map(|heard| heard.map_err(|e| failed(e.into())));
+    let [out, err] = outputs.map(|heard| heard.map_err(failed));
     Ok((one, [out?, err?]))
 }
 

@@ -88,10 +88,11 @@ impl Queues<'_> {
                 wait_ms,
             } => {
                 let messages = if is_stream {
-                    let mut deliveries = self.setup.deliveries.borrow_mut();
-                    let usual = deliveries.visibility_ms.entry(queue.clone());
-                    let idle_ms = *usual.or_insert(*visibility_ms);
-                    drop(deliveries);
+                    let idle_ms = {
+                        let mut deliveries = self.setup.deliveries.borrow_mut();
+                        let usual = deliveries.visibility_ms.entry(queue.clone());
+                        *usual.or_insert(*visibility_ms)
+                    };
                     self.receive(queue, *max, idle_ms, *wait_ms, deadline)
                         .await?
                 } else {

@@ -66,7 +66,7 @@ fn a_server_in_python_promises_a_view_to_one_node_also_over_a_restart() {
             serde_json::json!({ "do": what, "view": 1_000_000, "id": id,
                 "store": { "k": { "stamp": 1, "value": "of another primary" } } })
         };
-        let mut is_right = async |what: &str, id: u64, expected: bool| {
+        let is_right = async |what: &str, id: u64, expected: bool| {
             let answer = told(&address, word(what, id)).await;
             assert_eq!(answer["ok"], expected, "{what} of {id}: {answer}");
         };
