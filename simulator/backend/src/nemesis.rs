@@ -353,6 +353,10 @@ impl<S: Site> Nemesis<S> {
             nth = 1;
             let node = standing.node;
             if !standing.is_there() {
+                // Its process may live on, and only the task may have given up what it was at.
+                if points.is_latest(&standing) {
+                    self.site.go_on(node);
+                }
                 continue;
             }
             let action = fault.action.with_groups(vec![vec![node]]);

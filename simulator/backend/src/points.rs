@@ -37,11 +37,14 @@ pub struct Standing {
     pub node: usize,
     /// How often such a node had passed the point since the fault waited, this time included.
     pub pass: u64,
+    /// Which of all that have stood anywhere.
+    number: u64,
     _goes_on: oneshot::Sender<()>,
 }
 
 impl Standing {
-    /// Whether the node still stands there: something else may have ended its process.
+    /// Whether the node still stands there: something else may have ended its process, or no
+    /// more than what its task was at.
     pub fn is_there(&self) -> bool {
         !self._goes_on.is_closed()
     }
@@ -71,6 +74,9 @@ pub struct Points {
     delays: Vec<Delaying>,
     waiting: RefCell<Vec<Waiting>>,
     counts: RefCell<Vec<PointCounts>>,
+    /// Who stood last of each node, and how many have in all.
+    stood: RefCell<BTreeMap<usize, u64>>,
+    stands: Cell<u64>,
 }
 
 impl Points {
@@ -81,7 +87,10 @@ impl Points {
         }
         let stream = plan.stream("delays at points");
         let delays = plan.points.iter().enumerate().map(|(index, point)| {
-            let mut rng = stream.fork(&index.to_string()).rng();
+            // By name: what is drawn stays the same when delays of other points are taken away.
+            let before = plan.points[..index].iter();
+            let same = before.filter(|other| other.point == point.point).count();
+            let mut rng = stream.fork(&format!("{}/{same}", point.point)).rng();
             Delaying {
                 left: Cell::new(rng.random_range(point.every_min..=point.every_max)),
                 plan: point.clone(),
@@ -93,6 +102,8 @@ impl Points {
             delays: delays.collect(),
             waiting: RefCell::default(),
             counts: RefCell::new(vec![PointCounts::default(); Point::ALL.len()]),
+            stood: RefCell::default(),
+            stands: Cell::new(0),
         })
     }
 
@@ -157,10 +168,13 @@ impl Points {
         let standing = Standing {
             node,
             pass: fault.passes.get(),
+            number: self.stands.get() + 1,
             _goes_on: goes_on,
         };
         // Whoever gave up in this very moment lets the node go on.
         fault.tell.send(standing).ok()?;
+        self.stands.set(self.stands.get() + 1);
+        self.stood.borrow_mut().insert(node, self.stands.get());
         Some(Then::Stand(stand))
     }
 
@@ -175,6 +189,11 @@ impl Points {
             tell,
         });
         told.await.expect("it is kept as long as somebody waits")
+    }
+
+    /// Whether nobody has stood of that node since.
+    pub fn is_latest(&self, standing: &Standing) -> bool {
+        self.stood.borrow().get(&standing.node) == Some(&standing.number)
     }
 
     /// A fault struck a node at the point.
@@ -250,6 +269,24 @@ mod tests {
         assert_eq!((counts.met, counts.yielded, counts.waited), (15, 2, 0));
     }
 
+    /// As when a scenario is made smaller.
+    #[test]
+    fn a_delay_is_the_same_without_those_of_other_points() {
+        let synced = "[[point]]\nname = \"log.synced\"\nwait = \"1us..1s\"\n";
+        let other = "[[point]]\nname = \"apply.done\"\nwait = \"1us..1s\"\n";
+        let waits = |text: &str| -> Vec<Duration> {
+            let points = points(text);
+            let pass = |_| match points.meet(NOW_US, 0, Point::LogSynced, |_| true) {
+                Then::Wait(time) => time,
+                then => panic!("it waits each time, not {then:?}"),
+            };
+            (0..5).map(pass).collect()
+        };
+        let alone = waits(synced);
+        assert_eq!(waits(&format!("{other}{synced}")), alone);
+        assert_eq!(waits(&format!("{other}{other}{synced}{synced}")), alone);
+    }
+
     #[test]
     fn a_node_stands_for_a_fault_that_waits_until_it_has_struck() {
         let fault = "[[fault]]\nat = \"1s\"\nkill = [\"any\"]\nfor = \"1s\"\nwhen = \"log.synced\"";
@@ -267,6 +304,7 @@ mod tests {
             let standing = waits.await;
             assert_eq!((standing.node, standing.pass), (1, 2));
             assert!(standing.is_there() && stand.try_recv().is_err());
+            assert!(points.is_latest(&standing));
             assert!(matches!(meet(), Then::GoOn), "nobody waits any more");
             drop(standing);
             assert!(stand.await.is_err(), "it goes on");

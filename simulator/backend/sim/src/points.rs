@@ -78,3 +78,51 @@ async fn let_others_go() {
     })
     .await;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::time::Duration;
+
+    use squall_backend::phases::Stage;
+    use squall_plan::plan::Plan;
+    use squall_plan::scenario::Scenario;
+    use squall_world::World;
+
+    use super::*;
+    use crate::world::SimWorld;
+
+    const NODE: HostId = HostId(1);
+
+    /// Passes the point and is given up at once, as what `select` has no use for any more.
+    async fn pass_and_give_up(has_stood: Rc<Cell<bool>>) {
+        {
+            let mut passing = pin!(pass(Point::SnapshotArrived));
+            let polled = poll_fn(|cx| Poll::Ready(passing.as_mut().poll(cx)));
+            has_stood.set(polled.await.is_pending());
+        }
+        has_stood.set(has_stood.get() && executor::current().is_paused(NODE));
+    }
+
+    async fn gives_up(stage: Stage<SimSite>) {
+        stage.nemesis.start(&stage.plan);
+        SimWorld::sleep(Duration::from_secs(10)).await;
+        let executor = executor::current();
+        let has_stood = Rc::new(Cell::new(false));
+        executor.spawn_on(NODE, pass_and_give_up(has_stood.clone()));
+        SimWorld::sleep(Duration::from_millis(100)).await;
+        assert!(has_stood.get(), "the fault waits for it");
+        assert_eq!(stage.site.cluster.starts(NODE.0), 1, "nothing struck it");
+        assert!(!executor.is_paused(NODE), "it stands for ever");
+    }
+
+    #[test]
+    fn a_node_goes_on_whose_task_gave_up_at_the_point() {
+        let text = "name = \"t\"\n[[workload]]\nservice = \"cache\"\n[[fault]]\nat = \"1s\"\n\
+                    kill = [\"node-2\"]\nfor = \"1s\"\nwhen = \"snapshot.arrived\"";
+        let scenario = Scenario::parse(text, "t.toml").expect("a scenario");
+        let plan = Plan::resolve(&scenario, 1).expect("it holds together");
+        crate::run_with(&plan, None, gives_up).expect("the cluster forms");
+    }
+}
