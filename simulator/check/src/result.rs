@@ -71,6 +71,8 @@ pub(super) struct Judge {
     pub(super) first_violation: Option<String>,
     pub(super) first_unknown: Option<String>,
     pub(super) first_passed_over: Option<String>,
+    /// How many would have been violations but for a reason, and what they are and why.
+    pub(super) excused: Option<(u64, &'static str)>,
     pub(super) evidence: Vec<String>,
 }
 
@@ -95,6 +97,12 @@ impl Judge {
 
     pub(super) fn has_violation(&self) -> bool {
         self.violations > 0
+    }
+
+    /// This would be a violation but for a reason; the result says how many were, and `what`.
+    pub(super) fn excuse(&mut self, what: &'static str) {
+        let (count, _) = self.excused.unwrap_or((0, what));
+        self.excused = Some((count + 1, what));
     }
 
     /// The property cannot be decided.

@@ -46,7 +46,7 @@ impl Check {
     /// The result of what was judged.
     pub(super) fn result(&self, judge: Judge) -> CheckResult {
         let counted = self.counted;
-        let (verdict, detail) = match (judge.first_violation, judge.first_unknown) {
+        let (verdict, mut detail) = match (judge.first_violation, judge.first_unknown) {
             (Some(what), _) if judge.violations == 1 => (Verdict::Fail, what),
             (Some(what), _) => (
                 Verdict::Fail,
@@ -67,6 +67,9 @@ impl Check {
                     .unwrap_or_else(|| format!("no {counted}")),
             ),
         };
+        if let Some((count, what)) = judge.excused {
+            detail += &format!("; {count} {what}");
+        }
         CheckResult {
             name: self.name.to_owned(),
             property: self.property.to_owned(),
