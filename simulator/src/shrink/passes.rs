@@ -216,6 +216,13 @@ fn passes_of_points(search: &mut Search) -> Result<(), Over> {
     for index in indexes(search, "point") {
         smaller_count(search, &["point", &index, "times"], i64::MAX)?;
         smaller_count(search, &["point", &index, "yield"], 1)?;
+        // At each pass: then nothing has to be drawn or counted.
+        let path = ["point", &index, "every"];
+        let every = get(&search.best.document, &path);
+        if every.is_some_and(|every| every.as_integer() != Some(1)) {
+            let document = with(&search.best.document, &path, 1.into());
+            search.try_out(document, Work::MayGrow)?;
+        }
     }
     Ok(())
 }
