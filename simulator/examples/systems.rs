@@ -260,7 +260,7 @@ fn page(trials: u64, names: &[String], rows: &[(String, &str, Row)]) -> String {
 fn version(name: &str) -> Option<String> {
     let system = SystemFile::load(name).ok()?;
     let programs = system.programs().into_iter().map(|program| {
-        let output = Command::new(&program).arg("--version").output().ok()?;
+        let output = Command::new(program).arg("--version").output().ok()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         text.lines().next().map(str::to_owned)
     });

@@ -29,7 +29,9 @@ const CLUSTER: &[Rule] = &[
 /// manifests say what each may know.
 const SIMULATOR: &[Rule] = &[
     ("stopwatch", &[]),
-    ("backends", &[]),
+    // The systems of files, for the backends that start them.
+    ("system_files", &[]),
+    ("backends", &["system_files"]),
     ("run", &["backends", "environment", "stopwatch"]),
     ("track_record", &["run"]),
     ("environment", &[]),

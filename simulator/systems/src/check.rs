@@ -4,8 +4,8 @@ use squall_history::OPERATIONS;
 use squall_plan::scenario::{ScenarioError, TomlFile};
 use toml::Spanned;
 
-use crate::file::{CLIENT_PORT, Protocol, Table};
 use crate::on::On;
+use crate::table::{CLIENT_PORT, NodeTable, Protocol, Table};
 
 /// The port of Sentinels.
 pub(crate) const SENTINEL_PORT: &str = "sentinel";
@@ -44,7 +44,7 @@ fn check_nodes(table: &Table, file: &TomlFile) -> Checked {
     // Whoever has the most nodes needs an entry for the last, too.
     let has_all = table.node.iter().any(|node| node.on == On::All);
     let has_rest = || {
-        let is_open = |node: &&crate::file::NodeTable| matches!(node.on, On::Some { to: None, .. });
+        let is_open = |node: &&NodeTable| matches!(node.on, On::Some { to: None, .. });
         let most = table.node.iter().find(is_open);
         most.is_some_and(|node| {
             let On::Some { from, .. } = node.on else {

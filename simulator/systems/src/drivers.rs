@@ -6,9 +6,10 @@ use squall_history::OPERATIONS;
 use squall_workload::service::Services;
 use squall_workload::{Drivers, shipped};
 
-use crate::file::{Protocol, SystemFile, Versions};
+use crate::file::SystemFile;
 use crate::launch::{client_addresses, fill};
 use crate::program;
+use crate::table::{Protocol, Versions};
 use crate::template::Member;
 
 impl SystemFile {

@@ -8,7 +8,8 @@ use squall_history::Service;
 use squall_plan::scenario::{Scenario, Workload};
 use toml::Spanned;
 
-use crate::file::{Protocol, SystemFile};
+use crate::file::SystemFile;
+use crate::table::Protocol;
 
 /// What a scenario becomes on a system.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

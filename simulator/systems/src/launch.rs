@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::file::{CLIENT_PORT, ReadyBy, SystemFile};
+use crate::file::SystemFile;
+use crate::table::{CLIENT_PORT, ReadyBy};
 use crate::template::{Argument, Member, Place};
 
 /// Until a node that is not up has failed to start.

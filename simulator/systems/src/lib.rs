@@ -21,17 +21,20 @@ mod outcome;
 mod program;
 #[cfg(feature = "redis")]
 mod redis;
+mod role;
 mod schema;
 pub mod shipped;
 mod status;
+mod table;
 mod template;
 
 pub use command::Output;
-pub use file::{CLIENT_PORT, Package, Protocol, Ready, ReadyBy, SystemFile, Table, Versions};
+pub use file::SystemFile;
 pub use fit::Fit;
 pub use launch::{After, Launch, ReadyWhen, Side};
 pub use on::On;
+pub use role::{Role, Status};
 pub use schema::schema;
 pub use squall_check::Promises;
-pub use status::{Role, Status};
+pub use table::{CLIENT_PORT, Package, Protocol, Ready, ReadyBy, Table, Versions};
 pub use template::Member;

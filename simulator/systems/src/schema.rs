@@ -3,7 +3,7 @@
 use schemars::Schema;
 use schemars::generate::SchemaSettings;
 
-use crate::file::Table;
+use crate::table::Table;
 
 /// The schema of a system file as it is read.
 pub fn schema() -> Schema {

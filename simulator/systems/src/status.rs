@@ -7,28 +7,11 @@ use squall_world::{Instant, RealWorld, World, timeout_at};
 use tokio::process::Command;
 
 use crate::command::{Output, output};
-use crate::file::{CLIENT_PORT, Protocol, StatusTable, SystemFile};
+use crate::file::SystemFile;
 use crate::launch::fill;
+use crate::role::{Role, Status};
+use crate::table::{CLIENT_PORT, Protocol, StatusTable};
 use crate::template::Member;
-
-/// What a node says of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Status {
-    pub role: Role,
-    /// Term, view or epoch: rises with every leader. `None` where the system has none.
-    pub term: Option<u64>,
-    /// Position of what it has applied, in whatever the system counts.
-    pub applied: Option<u64>,
-}
-
-/// Part of a node in its cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// It takes writes, or believes to.
-    Leader,
-    /// It does not.
-    Follower,
-}
 
 /// A node that is asked has no longer to answer than this.
 const PATIENCE: Duration = Duration::from_millis(500);

@@ -14,13 +14,11 @@ use squall_cluster::raft::{Members, NodeId, RaftOptions, peer_address};
 use squall_cluster::state::Limits;
 use squall_cluster::world::tls::{AuthClients, TlsFiles, TlsOptions};
 
-use super::config;
+use super::config::{self, MAX_PORT};
 use super::duration::parse_ms;
 use super::local::{LocalCluster, PASSWORD_VARIABLE};
 use super::tls::TlsArgs;
 
-/// Largest port for clients: nodes talk to each other 10,000 above it.
-pub const MAX_PORT: u16 = 55_535;
 /// What does not go with `--health`: all but what says how to talk to the node.
 const NOT_WITH_HEALTH: [&str; 26] = [
     "backup",

@@ -14,6 +14,8 @@ use clap::parser::ValueSource;
 use clap::{Arg, Command};
 use toml::{Spanned, Value};
 
+/// Largest port for clients: nodes talk to each other 10,000 above it.
+pub const MAX_PORT: u16 = 55_535;
 /// What has no place in a file.
 const TYPED_ONLY: [&str; 6] = [
     "backup",

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use squall_cluster::world::tls::{AuthClients, Connector, TlsFiles, TlsOptions};
 
-use super::args::MAX_PORT;
+use super::config::MAX_PORT;
 
 /// What was typed of TLS.
 #[derive(Debug, clap::Args)]

@@ -40,6 +40,7 @@ use world::SimWorld;
 use squall_backend::contract::{self, Abilities};
 use squall_backend::nemesis::Nemesis;
 use squall_backend::phases::Stage;
+use squall_backend::points::Then;
 use squall_engine::executor::scheduler::{Scheduler, Usage};
 use squall_engine::executor::{Executor, HostId, Nanos};
 use squall_engine::processor::Processors;
@@ -190,7 +191,7 @@ fn run_with(
         services,
         plan: plan.clone(),
     };
-    points::ask(Some(stage.nemesis.clone()));
+    points::ask(at_points(&stage.nemesis));
     let outcome = Rc::new(RefCell::new(None));
     executor.spawn_on(controller, {
         let (executor, outcome) = (executor.clone(), outcome.clone());
@@ -352,4 +353,19 @@ fn drive(
         }
         executor.fire_due();
     }
+}
+
+/// What the nemesis does at points, if it does anything.
+fn at_points(nemesis: &Rc<Nemesis<SimSite>>) -> Option<points::Asked> {
+    let points = nemesis.points()?.clone();
+    let nemesis = nemesis.clone();
+    Some(Rc::new(move |node, point| {
+        let then = points.meet(nemesis.now_us(), node.0, point, |target| {
+            nemesis.is_meant(node.0, target)
+        });
+        if matches!(then, Then::Stand(_)) {
+            nemesis.site().cluster.set_held(node.0, true);
+        }
+        then
+    }))
 }

@@ -23,7 +23,7 @@ use squall_world::{Instant, RealWorld, World};
 
 use crate::offer::Reads;
 use crate::outcome::{Trouble, settled};
-use crate::status::{Role, Status};
+use crate::role::{Role, Status};
 use gateway::{Gateway, base64, bytes, number};
 
 /// Rests of a client that waits for a lock, milliseconds.

@@ -11,7 +11,7 @@ use squall_world::Instant;
 use super::Topology;
 use super::connection::{Connection, Frame, list, number, text};
 use crate::outcome::Trouble;
-use crate::status::{Role, Status};
+use crate::role::{Role, Status};
 
 /// Whoever has this slot of a cluster is called its leader.
 const SLOT: u16 = 0;
