@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -209,8 +209,12 @@ fn what_a_killed_run_of_processes_leaves_behind_the_next_command_removes() {
 }
 
 /// Squall's node as if it were a stranger: it is asked who leads, and what it prints counts for
-/// nothing. Beside it runs a program that it has been given.
-struct Stranger;
+/// nothing. Beside it runs a program that it has been given, or Redis.
+#[derive(Default)]
+struct Stranger {
+    /// Where each Redis writes its number down; `None`: there is none.
+    redis: Option<PathBuf>,
+}
 
 const BESIDE: &str = "#!/bin/sh\necho beside $0; exec sleep 600\n";
 
@@ -245,7 +249,10 @@ impl NodeSystem for Stranger {
                 ..Program::default()
             },
             sides: vec![Program {
-                argv: vec!["beside/run.sh".into()],
+                argv: match &self.redis {
+                    None => vec!["beside/run.sh".into()],
+                    Some(notes) => redis(node, notes),
+                },
                 ..Program::default()
             }],
             address: node.address(),
@@ -291,7 +298,6 @@ impl StatusSource for Asked {
 }
 
 #[test]
-#[ignore = "takes over a minute, and it is not known yet why"]
 fn system_that_tells_nothing_is_asked_who_leads() {
     let Some(_turn) = networks().and_then(|()| alone()) else {
         return;
@@ -299,8 +305,14 @@ fn system_that_tells_nothing_is_asked_who_leads() {
     let settings = [&ONE_KILL[..], &PATIENT[..]].concat();
     let run = run(
         &scenario("leader-kill.toml", &settings),
-        Some(Rc::new(Stranger)),
+        Some(Rc::new(Stranger::default())),
     );
+    let events = || run.history.events.iter().map(|event| &event.kind);
+    // Nobody tried to change the members of nodes that take no commands.
+    let missed: Vec<_> = { events() }
+        .filter(|kind| matches!(kind, EventKind::Harness { .. }))
+        .collect();
+    assert!(missed.is_empty(), "{missed:?}");
     let leaders = run
         .history
         .events
@@ -321,6 +333,125 @@ fn system_that_tells_nothing_is_asked_who_leads() {
     // Each of three nodes once, and one of them again.
     assert_eq!(said.count(), 4);
     assert_eq!(left_of(std::process::id()), Vec::<String>::new());
+}
+
+/// Where the processes that the following tests start keep notes of Redis.
+const NOTES: &str = "SQUALL_TEST_NOTES";
+
+/// Redis gives itself a title, for which it writes over its environment.
+fn redis(node: &NodeContext, notes: &Path) -> Vec<String> {
+    let (ip, name) = (&node.ip, &node.name);
+    let notes = notes.display();
+    let text = format!(
+        "redis-server --bind {ip} --port 6390 --protected-mode no --save  --dir . \
+         --pidfile {notes}/{name}"
+    );
+    text.split(' ').map(str::to_owned).collect()
+}
+
+fn notes() -> PathBuf {
+    let notes = std::env::var_os(NOTES).expect("another test gives it");
+    notes.into()
+}
+
+/// Every Redis that runs and has written its number down, and whether it still bears a mark.
+fn redis_left(notes: &Path) -> Vec<(u32, bool)> {
+    let files = fs::read_dir(notes).expect("it is there").flatten();
+    let pids = files.filter_map(|file| fs::read_to_string(file.path()).ok());
+    let pids = pids.filter_map(|text| text.trim().parse::<u32>().ok());
+    let marked = marked();
+    let state = |pid| fs::read_to_string(format!("/proc/{pid}/stat"));
+    let runs = |pid: &u32| {
+        state(*pid).is_ok_and(|stat| stat.contains("(redis-server) ") && !stat.contains(") Z "))
+    };
+    let runs = pids.filter(runs);
+    runs.map(|pid| (pid, marked.iter().any(|(other, _)| *other == pid)))
+        .collect()
+}
+
+fn run_beside_redis(settings: &[(&str, &str)]) -> Run {
+    let system = Stranger {
+        redis: Some(notes()),
+    };
+    let quiet = [("cluster.nodes", "3"), ("phases.warmup", "1s")];
+    let settings = [&quiet[..], settings].concat();
+    run(&scenario("quiet.toml", &settings), Some(Rc::new(system)))
+}
+
+/// The run that the next test kills.
+#[test]
+#[ignore = "is started, and killed, by another test"]
+fn a_run_beside_redis_to_be_killed() {
+    run_beside_redis(&[("phases.chaos", "120s")]);
+}
+
+/// What the test after this starts, as one user or another.
+#[test]
+#[ignore = "is started by another test"]
+fn runs_beside_redis() {
+    squall_process::clean().expect("what was left can be removed");
+    let notes = notes();
+    let program = std::env::current_exe().expect("a test has a program");
+    let mut child = Command::new(program)
+        .args(["processes::a_run_beside_redis_to_be_killed", "--exact"])
+        .arg("--ignored")
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("it is this very program");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    // They have thrown their environment away.
+    let hidden = || {
+        let left = redis_left(&notes);
+        left.iter().filter(|(_, is_marked)| !is_marked).count()
+    };
+    while hidden() < 3 {
+        assert!(Instant::now() < deadline, "no Redis was ever seen");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    child.kill().expect("it runs");
+    child.wait().expect("it is a child");
+    assert_eq!(hidden(), 3, "SIGKILL ends no other process");
+    assert_eq!(squall_process::clean().expect("it can be removed"), 1);
+    assert_eq!(redis_left(&notes), [], "after a run that was killed");
+
+    let short = [("phases.chaos", "1s"), ("phases.serve", "200ms")];
+    run_beside_redis(&short);
+    assert_eq!(fs::read_dir(&notes).expect("it is there").count(), 3);
+    assert_eq!(redis_left(&notes), [], "after a run that has ended");
+}
+
+/// As root, in networks of their own, and without root, on the loopback.
+#[test]
+fn processes_that_hide_their_environment_are_ended_however_a_run_ends() {
+    let Some(_turn) = networks().and_then(|()| alone()) else {
+        return;
+    };
+    if Command::new("redis-server").arg("-v").output().is_err() {
+        return eprintln!("skipped: redis-server is not installed");
+    }
+    for user in [0, NOBODY] {
+        let notes = tempfile::tempdir().expect("a directory");
+        std::os::unix::fs::chown(notes.path(), Some(user), Some(user)).expect("we are root");
+        let program = std::env::current_exe().expect("a test has a program");
+        let started = Command::new(program)
+            .args(["processes::runs_beside_redis", "--exact", "--ignored"])
+            .env(node::VARIABLE, node::binary())
+            .env(NOTES, notes.path())
+            .uid(user)
+            .gid(user)
+            .output();
+        let output = match started {
+            Err(why) if why.kind() == ErrorKind::PermissionDenied => {
+                eprintln!("skipped: another user may not run this test: {why}");
+                continue;
+            }
+            started => started.expect("it is this very program"),
+        };
+        let said = String::from_utf8_lossy(&output.stderr);
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{user}: {told}{said}");
+        assert!(told.contains("1 passed"), "{told}");
+    }
 }
 
 /// Marked processes and directories of a process's runs.
