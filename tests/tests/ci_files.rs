@@ -168,7 +168,10 @@ fn must_say_all(report: &Report) -> Suite {
             Verdict::Fail if check.property == "R4" => Some(Kind::ObjectiveMissed),
             Verdict::Fail => Some(Kind::Violation),
             Verdict::Unknown => Some(Kind::Inconclusive),
-            Verdict::Pass | Verdict::NotJudged | Verdict::NotPromised => None,
+            Verdict::Pass
+            | Verdict::NotJudged
+            | Verdict::NotPromised
+            | Verdict::UnknownNotPromised => None,
         };
         named(&format!("{} {}", check.property, check.name), kind);
         if check.verdict == Verdict::NotJudged {
