@@ -272,8 +272,8 @@ mod tests {
     /// As when a scenario is made smaller.
     #[test]
     fn a_delay_is_the_same_without_those_of_other_points() {
-        let synced = "[[point]]\nname = \"log.synced\"\nwait = \"1us..1s\"\n";
-        let other = "[[point]]\nname = \"apply.done\"\nwait = \"1us..1s\"\n";
+        let synced = "[[point]]\nname = \"log.synced\"\nwait = { min = \"1us\", max = \"1s\" }\n";
+        let other = "[[point]]\nname = \"apply.done\"\nwait = { min = \"1us\", max = \"1s\" }\n";
         let waits = |text: &str| -> Vec<Duration> {
             let points = points(text);
             let pass = |_| match points.meet(NOW_US, 0, Point::LogSynced, |_| true) {
