@@ -384,7 +384,7 @@ mod tests {
             run.audit().call("audit", list_range("l"), elements(&["a"]));
             run.end()
         };
-        let excused = "no waits; 1 excused: a machine had lost its power meanwhile";
+        let excused = "no waits for lists; 1 excused: a machine had lost its power meanwhile";
         not_judged(check, &lost("power_loss", false), excused);
         fails(check, &lost("power_loss", true), "was given none");
         // Who is killed says good-bye by its kernel.
