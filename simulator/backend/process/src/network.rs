@@ -279,7 +279,7 @@ mod tests {
         let two = Network::on_loopback(64, port).expect("addresses are free");
         assert!(one.ips.iter().all(|ip| !two.ips.contains(ip)));
         assert!(one.ips.iter().all(|ip| ip.is_loopback()));
-        let taken = Ipv4Addr::from(u32::from(one.ips[0]) | 0xff);
+        let taken = Ipv4Addr::from(u32::from(one.ips[0]) & !0xff | 254);
         assert!(
             UdpSocket::bind((taken, port)).is_err(),
             "the claim stands as long as the run"
