@@ -169,7 +169,12 @@ impl Services {
             );
             promises.keep(promised.durable, &["lost_grants", "session_ttl"]);
             promises.keep(promised.fencing, &["lock_tokens", "fenced_resource"]);
-            promises.keep(promised.fair, &["lock_fairness"]);
+            // Who stands in a line that all nodes know is answered by another node than the one
+            // that does not answer any more.
+            promises.keep(
+                promised.fair,
+                &["lock_fairness", "lock_wakeups", "lock_answers"],
+            );
             promises.keep(promised.prompt, &["dead_sessions"]);
         }
         if let Some(queue) = &self.queue {
@@ -225,8 +230,6 @@ const DEMANDED: &[&str] = &[
     "liveness",
     "services_served",
     "clients_served",
-    "lock_wakeups",
-    "lock_answers",
     "list_wakeups",
     // Nothing comes from nowhere.
     "queue_phantom",
