@@ -2,7 +2,7 @@
 //! for its answers and its metrics.
 //!
 //! [`TypeConfig`] says what an entry carries, [`runtime`] where time and tasks come from,
-//! [`log_store`] and [`state_machine`] what is durable, and [`network`] how nodes talk. The
+//! [`log_store`] and [`state_machine`] what is durable, and `network` how nodes talk. The
 //! rest of the crate sees [`Raft`] and plain data.
 
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 //! All time, tasks, channels and randomness of openraft come from here, which is what makes
 //! a simulated cluster deterministic. The watch channel is ours because tokio's wakes its
 //! receivers in a random order, the queue and the one-shot because tokio's are made for
-//! threads ([`super::watch`], [`super::channel`], [`super::once`]); the mutex is tokio's,
+//! threads (`watch`, `channel`, `once`); the mutex is tokio's,
 //! which needs no runtime.
 
 use std::future::Future;

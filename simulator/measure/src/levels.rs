@@ -1,7 +1,7 @@
 //! Service levels: what workloads were given, over any stretch of the run.
 //!
 //! Latency, throughput, errors and hits, from single operations and therefore exact; the
-//! tables of [`super::latency`] and [`super::throughput`] are by phase and rounded. Probes do
+//! tables of `latency` and `throughput` are by phase and rounded. Probes do
 //! not count: they are the harness's own, and thickest where service is worst. An operation
 //! belongs to the moment at which it was meant to start, an acknowledgement to that at which
 //! it came.

@@ -2,12 +2,12 @@
 //! evidence.
 //!
 //! A rule says what was so, never what might have been: what cannot be shown is said to be
-//! unknown. [`broken`] says which checks broke and what they show, [`story`] tells of each
-//! operation who answered it and what that node had not done or did not know, [`log`] what the
-//! log has of it, [`around`] who led and which faults were in force meanwhile, [`replicas`]
-//! where replicas parted. [`applied`] compares what nodes made of each entry with what the log
-//! implies, by a model of its own ([`model`]); [`snapshots`] what they took from snapshots with
-//! what was to be written there; [`log_time`] and [`streams`] look at how time and invalidations
+//! unknown. `broken` says which checks broke and what they show, [`story`] tells of each
+//! operation who answered it and what that node had not done or did not know, `log` what the
+//! log has of it, `around` who led and which faults were in force meanwhile, `replicas`
+//! where replicas parted. `applied` compares what nodes made of each entry with what the log
+//! implies, by a model of its own (`model`); `snapshots` what they took from snapshots with
+//! what was to be written there; `log_time` and `streams` look at how time and invalidations
 //! went on.
 
 mod answered;

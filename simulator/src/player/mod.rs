@@ -1,10 +1,10 @@
 //! Makes what the player of a run's page plays: from the history alone, or with the messages of
 //! a replay.
 //!
-//! Roles, faults, phases and what nodes said are of the whole run ([`base`]). [`details`] has
-//! operations and messages, which are many: of the stretches that [`windows`] chooses, what
-//! matters most first, as far as the page has room. [`faults`] says which links each fault cut,
-//! [`indexes`] how logs grew, [`broken`] who answered the operations that a check shows.
+//! Roles, faults, phases and what nodes said are of the whole run (`base`). `details` has
+//! operations and messages, which are many: of the stretches that `windows` chooses, what
+//! matters most first, as far as the page has room. `faults` says which links each fault cut,
+//! `indexes` how logs grew, `broken` who answered the operations that a check shows.
 
 mod base;
 mod broken;

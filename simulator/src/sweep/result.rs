@@ -231,7 +231,7 @@ pub struct RunFacts {
     /// How clients fared before anything went wrong, by service.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub warmup: BTreeMap<String, Warmup>,
-    /// Where a search asked for it: what the run met ([`crate::explore::met`]).
+    /// Where a search asked for it: what the run met (`explore::met`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub met: Vec<String>,
 }

@@ -94,7 +94,7 @@ pub enum Reply {
     Keys(Vec<Bytes>),
     /// Keys found, and where to go on; 0: nowhere.
     Scanned {
-        /// For the next [`Query::Scan`].
+        /// For the next `Query::Scan`.
         cursor: u64,
         /// Those that match; there may be none on the way.
         keys: Vec<Bytes>,
@@ -103,7 +103,7 @@ pub enum Reply {
     Transaction(Option<Vec<Reply>>),
     /// Rows found, and behind which name to go on; `None`: there is no more.
     Listed {
-        /// For the next [`Query::List`].
+        /// For the next `Query::List`.
         after: Option<Bytes>,
         /// In order of the names.
         rows: Vec<Row>,
@@ -145,7 +145,7 @@ pub(in crate::state) fn bytes_of<'a>(values: impl IntoIterator<Item = &'a Bytes>
 pub struct Row {
     /// Of the queue or lock; of a session its number.
     pub name: Bytes,
-    /// As [`Listing`] says, in its order.
+    /// As `Listing` says, in its order.
     pub figures: Vec<u64>,
 }
 

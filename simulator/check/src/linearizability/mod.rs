@@ -2,12 +2,12 @@
 //! a sequential object could have answered?
 //!
 //! A self-contained tool: it knows nothing of histories, caches or this harness. The user
-//! describes the object by a [`Specification`], or takes one of the [`models`], and gives
+//! describes the object by a [`Specification`], or takes one of the `models`, and gives
 //! the [`Call`]s on *one* object (linearizability is local: a history is linearizable if it
 //! is so per object; Herlihy & Wing, "Linearizability", 1990, theorem 1). [`search()`]
 //! decides for any specification. Where indexes of a log already say in which order the
 //! calls took effect, [`GivenOrder`] decides in linear time; and where no value is written twice,
-//! [`zones`] do.
+//! `zones` do.
 //!
 //! Deliberately left out: partitioning into objects (the caller's, who knows the keys), and
 //! wall time. The bounds are steps and bytes, so a verdict is the same on every machine;
