@@ -9,8 +9,7 @@
 //!
 //! Times are microseconds of the run's clock.
 //!
-//! Source: "Trace Event Format" (Google, <https://docs.google.com/document/d/
-//! 1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU>).
+//! Source: "Trace Event Format" (Google, <https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU>).
 
 mod event;
 mod tracks;
