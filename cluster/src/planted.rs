@@ -157,7 +157,7 @@ bugs! {
     SessionRevived: "MR-06",
         "an unknown session is silently created anew", ["R3"];
     FollowerFlushUnsynced: "MR-07",
-        "a follower acknowledges entries before it has flushed them", ["R1", "C1"];
+        "a follower acknowledges entries before it has flushed them", ["R1"];
     UselessLeaderStays: "MR-08",
         "an old leader that hears nobody is not deposed", ["R4"];
     SnapshotUnsynced: "MR-09",

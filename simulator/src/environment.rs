@@ -4,8 +4,11 @@
 //! program, or found a source of nondeterminism. This tells the first case from the second.
 //! It deliberately knows nothing of hosts, users or paths.
 
+use std::fs::File;
+use std::io::{self, Read};
+
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::Xxh3;
 
 /// Which program made something, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,16 +34,29 @@ pub fn commit() -> Option<String> {
     commit.map(str::to_owned)
 }
 
+/// XXH3 of all of it. A program has tens of megabytes, which are more than most runs need: it is
+/// read piece by piece.
+fn digest(mut file: impl Read) -> io::Result<u64> {
+    let mut hash = Xxh3::new();
+    let mut piece = [0; 64 * 1024];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(hash.digest()),
+            length => hash.update(&piece[..length]),
+        }
+    }
+}
+
 impl Environment {
     /// That of this process.
     pub fn current() -> Self {
-        let program = std::env::current_exe().and_then(std::fs::read);
+        let program = std::env::current_exe().and_then(File::open);
         Self {
             version: env!("CARGO_PKG_VERSION").into(),
             commit: commit(),
-            program: program.map_or_else(
+            program: program.and_then(digest).map_or_else(
                 |e| format!("unreadable: {e}"),
-                |bytes| format!("{:016x}", xxh3_64(&bytes)),
+                |digest| format!("{digest:016x}"),
             ),
             profile: match cfg!(debug_assertions) {
                 true => "debug".into(),
@@ -73,6 +89,13 @@ impl Environment {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_digest_is_of_all_of_a_file() {
+        let bytes: Vec<u8> = (0..200_000_u32).map(|at| (at % 251) as u8).collect();
+        let expected = xxhash_rust::xxh3::xxh3_64(&bytes);
+        assert_eq!(digest(&bytes[..]).expect("it is in memory"), expected);
+    }
 
     #[test]
     fn differences_are_named() {

@@ -1,7 +1,7 @@
 //! Files of a node's directory.
 //!
 //! Their checksums would keep almost every changed input from what comes behind them, so the first
-//! byte of an input says whether checksums and places are put right first. A node that can be told
+//! byte of an input says whether checksums and places are put right first. A node that can be made
 //! to read such a file is not thought to be an enemy; what it may not do is panic, or take memory
 //! that the file does not have.
 

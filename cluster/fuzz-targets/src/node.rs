@@ -132,7 +132,7 @@ pub fn attack(port: Port, bytes: &[u8]) {
     });
 }
 
-/// The files of a node that has been told all of that, and has taken a snapshot before the last.
+/// The files of a node that has executed all of that, and has taken a snapshot before the last.
 pub fn files_after(commands: &[&str]) -> Vec<(String, Vec<u8>)> {
     use squall_cluster::storage::Disk;
 

@@ -17,7 +17,7 @@ use crate::world::FuzzWorld;
 
 type Request = PeerRequest<FuzzWorld>;
 
-/// What a node is told, a line each, whose files are then looked at.
+/// Commands for a node, a line each, whose files are then looked at.
 const LIFE: &[&str] = &[
     "SET k v",
     "SET gone v PX 1",

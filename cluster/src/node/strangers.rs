@@ -30,12 +30,12 @@ impl Strangers {
     pub(super) fn add(self: &Rc<Self>) -> Place {
         let number = self.came.get();
         self.came.set(number + 1);
-        let (tell, told) = oneshot::channel();
+        let (tell, replaced) = oneshot::channel();
         self.waiting.borrow_mut().insert(number, tell);
         Place {
             strangers: self.clone(),
             number,
-            told,
+            replaced,
         }
     }
 
@@ -49,14 +49,14 @@ impl Strangers {
 pub(super) struct Place {
     strangers: Rc<Strangers>,
     number: u64,
-    told: oneshot::Receiver<()>,
+    replaced: oneshot::Receiver<()>,
 }
 
 impl Place {
     /// What comes of this, which takes the place until it is done; `None` if somebody newer has
     /// taken it before.
     pub(super) async fn until<T>(mut self, done: impl Future<Output = T>) -> Option<T> {
-        match select(pin!(done), &mut self.told).await {
+        match select(pin!(done), &mut self.replaced).await {
             Either::Left((done, _)) => Some(done),
             Either::Right(_) => None,
         }

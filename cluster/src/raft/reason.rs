@@ -3,8 +3,9 @@
 //! Raft believes its peers: it follows any larger term, and takes entries as they come. A term at
 //! the end of its type would leave no term for another election, entries with a gap would be
 //! refused by the log, which ends the node, and so does an entry in the place of one that was
-//! applied. A vote of somebody else, this node even, would have it lead without knowing. None of it can come from a node that works, so all of it is answered with an error, and
-//! nothing else happens.
+//! applied. A vote of somebody else, this node even, would have it lead without knowing. None of it
+//! can come from a node that works, so all of it is answered with an error, and nothing else
+//! happens.
 
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
 use openraft::vote::RaftLeaderId;

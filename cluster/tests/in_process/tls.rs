@@ -1,4 +1,4 @@
-//! Nodes with certificates: whom they talk to, and whom they do not.
+//! Nodes with certificates: which peers they talk to, and which they refuse.
 
 use std::io;
 use std::time::Duration;
@@ -71,9 +71,9 @@ async fn ping(address: &str, files: &TlsFiles) -> io::Result<String> {
     answered.expect("the node answers or hangs up")
 }
 
-async fn must_not_serve(address: &str, files: &TlsFiles, whom: &str) {
+async fn must_not_serve(address: &str, files: &TlsFiles, who: &str) {
     let heard = ping(address, files).await;
-    assert!(heard.is_err(), "{whom} heard {heard:?}");
+    assert!(heard.is_err(), "{who} heard {heard:?}");
 }
 
 async fn must_serve(address: &str, files: &TlsFiles) {

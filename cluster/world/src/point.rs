@@ -62,7 +62,7 @@ points! {
     LogBeforeSync "log.before_sync" Any,
         "a batch is written, before it is synced";
     LogSynced "log.synced" Any,
-        "a batch is synced, before anybody is told";
+        "a batch is synced, before that is reported";
     LogBeforeTruncate "log.before_truncate" Follower,
         "entries that another leader has overruled are gone from memory, before they are from the disk";
     LogBeforePurge "log.before_purge" Any,
@@ -74,7 +74,7 @@ points! {
     VoteBeforeWrite "vote.before_write" Follower,
         "a vote is decided, before it is written";
     VoteSynced "vote.synced" Follower,
-        "a vote is durable, before anybody is told";
+        "a vote is durable, before that is reported";
     VoteBeforeAnswer "vote.before_answer" Any,
         "a candidate is to have its answer, before that goes out";
     SnapshotBegun "snapshot.begun" Any,
@@ -108,7 +108,7 @@ points! {
     ListBeforeTake "list.before_take" Leader,
         "a client in line for a list has its turn, before its pop is proposed";
     ListTaken "list.taken" Leader,
-        "a pop of a client in line is applied, before the client is told";
+        "a pop of a client in line is applied, before the client is answered";
     LeaderElected "leader.elected" Follower,
         "a node has won an election, before it proposes the first entry of its term";
     ExpiryDue "expiry.due" Leader,

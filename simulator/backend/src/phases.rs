@@ -80,9 +80,13 @@ impl<S: Site> Stage<S> {
         self.nemesis.restore().await;
 
         self.enter(Phase::Converge);
-        if self.converge(healed).await {
+        let converged = self.converge(healed).await;
+        if converged {
             self.enter(Phase::Serve);
             self.sleep_us(phases.serve_us).await;
+        }
+        // Where a node never comes back, whoever leads is still asked what is lost.
+        if converged || self.site.leader().is_some() {
             self.finish_clients().await;
             self.enter(Phase::Audit);
             self.audit().await;

@@ -57,7 +57,7 @@ struct Waiting {
     nth: u64,
     passes: Cell<u64>,
     /// Who waits may have given up.
-    tell: oneshot::Sender<Standing>,
+    notify: oneshot::Sender<Standing>,
 }
 
 /// A delay of the plan, and when it comes next.
@@ -152,7 +152,7 @@ impl Points {
         is_target: impl Fn(Target) -> bool,
     ) -> Option<Then> {
         let mut waiting = self.waiting.borrow_mut();
-        waiting.retain(|fault| !fault.tell.is_closed());
+        waiting.retain(|fault| !fault.notify.is_closed());
         let mut due = None;
         for (index, fault) in waiting.iter().enumerate() {
             if fault.point == point && is_target(fault.target) {
@@ -172,7 +172,7 @@ impl Points {
             _goes_on: goes_on,
         };
         // Whoever gave up in this very moment lets the node go on.
-        fault.tell.send(standing).ok()?;
+        fault.notify.send(standing).ok()?;
         self.stands.set(self.stands.get() + 1);
         self.stood.borrow_mut().insert(node, self.stands.get());
         Some(Then::Stand(stand))
@@ -180,15 +180,15 @@ impl Points {
 
     /// Waits until `target` passes `point` for the `nth` time from now on.
     pub async fn wait_for(&self, point: Point, target: Target, nth: u64) -> Standing {
-        let (tell, told) = oneshot::channel();
+        let (notify, passed) = oneshot::channel();
         self.waiting.borrow_mut().push(Waiting {
             point,
             target,
             nth,
             passes: Cell::new(0),
-            tell,
+            notify,
         });
-        told.await.expect("it is kept as long as somebody waits")
+        passed.await.expect("it is kept as long as somebody waits")
     }
 
     /// Whether nobody has stood of that node since.

@@ -141,9 +141,9 @@ impl<'a> Symbols<'a> {
     }
 
     fn tell(&mut self, version: u64, value: &'a str) {
-        let told = self.versions.entry(version).or_insert(Some(value));
-        if *told != Some(value) {
-            *told = None;
+        let named = self.versions.entry(version).or_insert(Some(value));
+        if *named != Some(value) {
+            *named = None;
         }
     }
 

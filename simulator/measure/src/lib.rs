@@ -137,7 +137,7 @@ pub struct Samples {
 /// A fault and what it did to the leadership.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FaultMeasure {
-    /// When it was in force, and for whom.
+    /// When it was in force, and on which nodes.
     pub span: FaultSpan,
     /// `None` when the fault did not cost the cluster its leader.
     pub election: Option<Election>,

@@ -66,7 +66,7 @@ impl Stages {
 /// Where time went. Empty if no node reported its work.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Breakdown {
-    /// Those with operations that nodes told of.
+    /// Those with operations that nodes reported.
     pub services: BTreeMap<Service, Stages>,
     /// Syncs of logs, over all nodes.
     pub syncs: u64,

@@ -32,7 +32,7 @@ pub struct Alert {
     pub clear: u64,
     /// It begins when the limit has been broken for so long at a stretch. 0: at once.
     pub for_us: u64,
-    /// How urgent it is to whoever is told.
+    /// How urgent it is to whoever receives it.
     pub severity: Severity,
     /// What is done at each begin and each end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -163,7 +163,7 @@ pub struct ActionOutcome {
     pub alert: String,
     /// Which time that the alert was on, from 1.
     pub spell: u64,
-    /// Whether it told of a begin or an end.
+    /// Whether it was sent at its begin or its end.
     pub status: AlertStatus,
     /// `command notify-send`, `webhook http://…`.
     pub action: String,

@@ -89,8 +89,8 @@ mod tests {
         mark.set(vec![("RUN_OF_TEST".into(), "7".into())]);
         let script = "echo $RUN_OF_TEST; cut -d' ' -f5 /proc/$$/stat; echo $$; echo no >&2; exit 3";
         let output = output(shell(&mark, script)).await.expect("a shell");
-        let told = String::from_utf8(output.out).expect("text");
-        let lines: Vec<&str> = told.lines().collect();
+        let printed = String::from_utf8(output.out).expect("text");
+        let lines: Vec<&str> = printed.lines().collect();
         assert_eq!(lines[0], "7");
         assert_eq!(lines[1], lines[2], "group and process");
         assert_eq!(output.err, b"no\n");

@@ -240,7 +240,7 @@ const DEMANDED: &[&str] = &[
     "queue_depth",
     "cache_lifetime",
     "cache_capacity",
-    // Copies that a client is told to keep.
+    // Copies that a client is to keep.
     "cache_invalidation",
     "cache_copies",
     // What Squall's own nodes report.

@@ -100,12 +100,12 @@ fn said(output: &Output) -> String {
     words.join(" ").chars().take(MOST_SAID).collect()
 }
 
-fn read(table: &StatusTable, told: &Value) -> Option<Status> {
+fn read(table: &StatusTable, printed: &Value) -> Option<Status> {
     let number = |pointer: &Option<String>| {
-        let found = told.pointer(pointer.as_ref()?)?;
+        let found = printed.pointer(pointer.as_ref()?)?;
         found.as_u64().or_else(|| found.as_str()?.parse().ok())
     };
-    let role = match *told.pointer(&table.role)? == table.leader {
+    let role = match *printed.pointer(&table.role)? == table.leader {
         true => Role::Leader,
         false => Role::Follower,
     };
@@ -137,13 +137,13 @@ mod tests {
         let table: StatusTable =
             toml::from_str("command = [\"x\"]\nrole = \"/role\"\nleader = \"primary\"\n")
                 .expect("it is a table");
-        let told = |script: &str, ms: u64| {
+        let asked = |script: &str, ms: u64| {
             let argv = ["sh", "-c", script].map(str::to_owned);
             let command = Mark::default().command(&argv).expect("a shell");
             let deadline = RealWorld::now() + Duration::from_millis(ms);
             runtime.block_on(by_command(&table, command, deadline))
         };
-        let leads = told("sleep 0.5; echo '{\"role\":\"primary\"}'", 3_000);
+        let leads = asked("sleep 0.5; echo '{\"role\":\"primary\"}'", 3_000);
         assert_eq!(leads.map(|status| status.role), Ok(Role::Leader));
         for (script, expected) in [
             (
@@ -152,10 +152,10 @@ mod tests {
             ),
             ("echo '{}'", "not what [status] points at: {}"),
         ] {
-            let why = told(script, 3_000).expect_err(script);
+            let why = asked(script, 3_000).expect_err(script);
             assert!(why.contains(expected), "{why}");
         }
-        let why = told("sleep 5", 100).expect_err("it takes longer");
+        let why = asked("sleep 5", 100).expect_err("it takes longer");
         assert_eq!(why, "it has not ended in time");
     }
 
@@ -166,13 +166,13 @@ mod tests {
              applied = \"/log/0/applied\"\n",
         )
         .expect("it is a table");
-        let told = json!({ "role": "primary", "view": 3, "log": [{ "applied": "17" }] });
+        let printed = json!({ "role": "primary", "view": 3, "log": [{ "applied": "17" }] });
         let expected = Status {
             role: Role::Leader,
             term: Some(3),
             applied: Some(17),
         };
-        assert_eq!(read(&table, &told), Some(expected));
+        assert_eq!(read(&table, &printed), Some(expected));
         let follower = read(&table, &json!({ "role": "backup", "view": 3 }));
         assert_eq!(
             follower.map(|status| (status.role, status.term, status.applied)),

@@ -165,9 +165,9 @@ fn without_root_processes_are_broken_and_links_are_refused() {
         started => started.expect("it is this very program"),
     };
     let said = String::from_utf8_lossy(&output.stderr);
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{told}{said}");
-    assert!(told.contains("1 passed"), "{told}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}{said}");
+    assert!(printed.contains("1 passed"), "{printed}");
 }
 
 /// The run that the next test kills: a process of its own, which must not clean up.
@@ -448,9 +448,9 @@ fn processes_that_hide_their_environment_are_ended_however_a_run_ends() {
             started => started.expect("it is this very program"),
         };
         let said = String::from_utf8_lossy(&output.stderr);
-        let told = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{user}: {told}{said}");
-        assert!(told.contains("1 passed"), "{told}");
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{user}: {printed}{said}");
+        assert!(printed.contains("1 passed"), "{printed}");
     }
 }
 

@@ -37,29 +37,7 @@ impl Backend for DockerBackend {
     /// Latency, bandwidth and syncs are left as they are: nearly every scenario has them, to be
     /// what a machine is like.
     fn lacks(&self) -> Lacks {
-        Lacks {
-            clock_skew: Some(
-                "cannot set clocks wrong ([clock]): containers share the machine's; leave it out",
-            ),
-            hardware: Some(
-                "cannot be as fast as a profile says (--profile, [hardware]): containers are as \
-                 fast as this machine; leave it out",
-            ),
-            regions: Some(
-                "cannot put members far apart ([[region]]): containers are all on this machine; \
-                 leave the regions out",
-            ),
-            loss: Some(
-                "does not lose packets all the time (`loss` in [network]): write a fault with \
-                 `link`",
-            ),
-            bandwidth: None,
-            points: Some(
-                "runs nodes as they are: nothing can be made to happen at points of their code; \
-                 leave out [[point]], `points` and `at_points`, and faults whose `when` is a point",
-            ),
-            order: Some("leaves to this machine what goes first; leave `order` in [schedule] out"),
-        }
+        squall_linux::real_nodes_lack!("containers")
     }
 
     fn missing(&self, needed: Capability) -> Option<&'static str> {

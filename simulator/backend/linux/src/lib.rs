@@ -14,6 +14,7 @@
 pub mod clock;
 pub mod cluster;
 pub mod host;
+mod lacks;
 mod link_probe;
 pub mod links;
 pub mod machine;
@@ -29,6 +30,10 @@ pub mod run_owner;
 pub mod sampler;
 pub mod site;
 pub mod squall_node;
+
+// For [`real_nodes_lack`].
+#[doc(hidden)]
+pub use squall_backend::backend::Lacks;
 
 /// Whether faults of links are possible on this machine.
 ///

@@ -102,7 +102,7 @@ fn in_real_world(test: impl Future<Output = ()>) {
     tokio::task::LocalSet::new().block_on(&runtime, test);
 }
 
-fn told(applied: Option<u64>) -> Status {
+fn status(applied: Option<u64>) -> Status {
     Status {
         role: Role::Follower,
         term: Some(1),
@@ -143,8 +143,8 @@ fn what_a_node_does_not_tell_is_unknown_and_not_zero() {
     in_real_world(async {
         let site = started().await;
         assert!(!site.is_untold(0), "it has not answered");
-        site.machines[0].learn(told(None), Vec::new());
-        site.machines[1].learn(told(Some(7)), Vec::new());
+        site.machines[0].learn(status(None), Vec::new());
+        site.machines[1].learn(status(Some(7)), Vec::new());
         assert_eq!((site.applied(0), site.is_untold(0)), (None, true));
         assert_eq!((site.applied(1), site.is_untold(1)), (Some(7), false));
         assert_eq!((site.applied(2), site.is_untold(2)), (None, false));
@@ -160,7 +160,7 @@ fn the_last_question_without_an_answer_is_remembered_until_there_is_one() {
         machine.miss("no JSON".into());
         let why = machine.trouble().expect("it was missed");
         assert_eq!(why, "node-2 does not say how it stands: no JSON");
-        machine.learn(told(Some(1)), Vec::new());
+        machine.learn(status(Some(1)), Vec::new());
         assert_eq!(machine.trouble(), None);
     });
 }

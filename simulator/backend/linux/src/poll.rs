@@ -96,7 +96,7 @@ impl Polled {
 #[derive(Debug, Default)]
 pub(super) struct Leaderships {
     seen: Cell<u64>,
-    /// Whether a node has told a term: then the system numbers them itself.
+    /// Whether a node has named a term: then the system numbers them itself.
     are_numbered: Cell<bool>,
 }
 
@@ -159,11 +159,11 @@ impl Tracker {
     }
 }
 
-/// Who is told what was learnt of one node.
+/// Who receives what was learnt of one node.
 pub(super) trait Polling {
     /// The life that the node is in, if it can be asked now.
     fn life(&self) -> Option<u64>;
-    /// What an answer told, of a node that is in the same life as when it was asked.
+    /// What an answer said of a node that is in the same life as when it was asked.
     fn learn(&self, status: Status, events: Vec<NodeEvent>);
     /// A question had no answer, and why.
     fn miss(&self, why: String);
@@ -240,27 +240,27 @@ mod tests {
     #[test]
     fn changes_of_a_node_that_numbers_its_leaders_are_events() {
         let (mut node, seen) = (Tracker::default(), Leaderships::default());
-        let mut told = |status| texts(&node.note(status, &seen).expect("it says something"));
+        let mut events = |status| texts(&node.note(status, &seen).expect("it says something"));
         assert_eq!(
-            told(at(Role::Follower, Some(1), 7)),
+            events(at(Role::Follower, Some(1), 7)),
             ["started at 7", "follows in 1"]
         );
-        assert!(told(at(Role::Follower, Some(1), 8)).is_empty());
-        assert_eq!(told(at(Role::Candidate, Some(2), 8)), ["wants to lead 2"]);
+        assert!(events(at(Role::Follower, Some(1), 8)).is_empty());
+        assert_eq!(events(at(Role::Candidate, Some(2), 8)), ["wants to lead 2"]);
         assert_eq!(
-            told(at(Role::Leader, Some(2), 9)),
+            events(at(Role::Leader, Some(2), 9)),
             ["leads 2", "committed 9 in 2"]
         );
-        assert!(told(at(Role::Leader, Some(2), 12)).is_empty());
+        assert!(events(at(Role::Leader, Some(2), 12)).is_empty());
         let again = ["leads 4", "committed 12 in 4"];
         assert_eq!(
-            told(at(Role::Leader, Some(4), 12)),
+            events(at(Role::Leader, Some(4), 12)),
             again,
             "it lost one between"
         );
-        assert_eq!(told(at(Role::Unknown, Some(4), 12)), ["follows in 4"]);
-        assert!(told(at(Role::Unknown, Some(5), 12)).is_empty());
-        assert_eq!(told(at(Role::Follower, Some(5), 12)), ["follows in 5"]);
+        assert_eq!(events(at(Role::Unknown, Some(4), 12)), ["follows in 4"]);
+        assert!(events(at(Role::Unknown, Some(5), 12)).is_empty());
+        assert_eq!(events(at(Role::Follower, Some(5), 12)), ["follows in 5"]);
     }
 
     #[test]
@@ -269,16 +269,19 @@ mod tests {
         let (mut one, mut two) = (Tracker::default(), Tracker::default());
         let leads = at(Role::Leader, None, 3);
         let follows = at(Role::Follower, None, 3);
-        let told = |node: &mut Tracker, status| {
+        let events = |node: &mut Tracker, status| {
             let events = node.note(status, &seen);
             texts(&events.expect("nobody numbers them"))
         };
-        assert_eq!(told(&mut one, leads)[1..], ["leads 1", "committed 3 in 1"]);
-        assert_eq!(told(&mut two, follows)[1..], ["follows in 1"]);
-        assert_eq!(told(&mut two, leads), ["leads 2", "committed 3 in 2"]);
-        assert!(told(&mut one, leads).is_empty(), "it has not heard yet");
-        assert_eq!(told(&mut one, follows), ["follows in 2"]);
-        assert!(told(&mut one, follows).is_empty());
+        assert_eq!(
+            events(&mut one, leads)[1..],
+            ["leads 1", "committed 3 in 1"]
+        );
+        assert_eq!(events(&mut two, follows)[1..], ["follows in 1"]);
+        assert_eq!(events(&mut two, leads), ["leads 2", "committed 3 in 2"]);
+        assert!(events(&mut one, leads).is_empty(), "it has not heard yet");
+        assert_eq!(events(&mut one, follows), ["follows in 2"]);
+        assert!(events(&mut one, follows).is_empty());
     }
 
     #[test]
@@ -294,7 +297,7 @@ mod tests {
         assert!(events.is_empty(), "nothing has changed: {events:?}");
     }
 
-    /// Answers as it is told, and then no more.
+    /// Gives these answers, and then no more.
     struct Script(VecDeque<Option<Status>>);
 
     impl StatusSource for Script {
@@ -313,7 +316,7 @@ mod tests {
     #[derive(Default)]
     struct Node {
         asked: Cell<u64>,
-        told: RefCell<Vec<String>>,
+        learnt: RefCell<Vec<String>>,
         missed: RefCell<Vec<String>>,
     }
 
@@ -329,7 +332,7 @@ mod tests {
         }
 
         fn learn(&self, _: Status, events: Vec<NodeEvent>) {
-            self.told.borrow_mut().extend(texts(&events));
+            self.learnt.borrow_mut().extend(texts(&events));
         }
 
         fn miss(&self, why: String) {
@@ -360,15 +363,15 @@ mod tests {
         runtime.expect("an event loop").block_on(async {
             let watching = watch(&polled, &mut source, &seen, &node);
             let all_told = async {
-                while node.told.borrow().len() < expected.len() {
+                while node.learnt.borrow().len() < expected.len() {
                     RealWorld::sleep(Duration::from_millis(1)).await;
                 }
             };
             let either = futures_util::future::select(Box::pin(watching), Box::pin(all_told));
             let ended = timeout::<RealWorld, _>(LIMIT, either).await;
-            assert!(ended.is_ok(), "told only {:?}", node.told.borrow());
+            assert!(ended.is_ok(), "learnt only {:?}", node.learnt.borrow());
         });
-        assert_eq!(*node.told.borrow(), expected);
+        assert_eq!(*node.learnt.borrow(), expected);
         assert_eq!(node.missed.borrow()[0], "no answer that is one");
     }
 }

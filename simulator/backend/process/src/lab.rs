@@ -1,7 +1,7 @@
 //! The files of a run: a directory for each node, below one that says whose it is.
 //!
 //! ```text
-//! /var/tmp/squall-0/             of the user 0, whom alone it lets in
+//! /var/tmp/squall-0/             of the user 0, the only one that may enter
 //!     4f1c….owner -> BOOT SPACE PID STARTED
 //!     4f1c…/started              the processes that the run 4f1c… has started
 //!     4f1c…/node-1/              what its node-1 has stored

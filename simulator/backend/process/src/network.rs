@@ -267,8 +267,8 @@ mod tests {
             Ok(output) => output,
             Err(why) => return eprintln!("skipped: setpriv: {why}"),
         };
-        let told = String::from_utf8_lossy(&output.stdout);
-        assert!(told.contains("1 passed"), "{told}");
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(printed.contains("1 passed"), "{printed}");
     }
 
     /// Two runs without root get addresses that are not each other's.

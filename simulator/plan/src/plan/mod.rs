@@ -373,7 +373,7 @@ pub struct PlannedFault {
     pub at_us: u64,
     /// When it heals; equal to `at_us` for a fault that is over at once.
     pub until_us: u64,
-    /// What is done to whom; roles are made nodes when it fires.
+    /// What is done to which nodes; roles become nodes when it fires.
     pub action: Action<Target>,
     /// It waits from `at_us` on for such a moment, and lasts as long from then.
     #[serde(default, skip_serializing_if = "Option::is_none")]

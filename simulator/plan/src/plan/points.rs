@@ -32,7 +32,7 @@ impl Order {
     }
 }
 
-/// What is done at a point, and to whom.
+/// What is done at a point, and to which node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedPoint {
     /// Where.
@@ -144,7 +144,7 @@ pub(super) fn draw(options: PointOptions, phases: &PhasePlan, seed: Seed) -> Vec
         planned.push(PlannedPoint {
             point: *point,
             does,
-            node: whom(*point, &mut rng),
+            node: drawn_node(*point, &mut rng),
             every_min: 1,
             every_max: 2 * often - 1,
             times: None,
@@ -165,7 +165,7 @@ pub(super) fn aim(options: PointOptions, faults: &mut [PlannedFault], seed: Seed
             continue;
         }
         let point = Point::ALL[rng.random_range(0..Point::ALL.len() as u64) as usize];
-        let node = whom(point, &mut rng);
+        let node = drawn_node(point, &mut rng);
         if let Action::Nodes { targets, .. } = &mut fault.action {
             *targets = vec![node];
         }
@@ -180,7 +180,7 @@ pub(super) fn aim(options: PointOptions, faults: &mut [PlannedFault], seed: Seed
 }
 
 /// Who stands at the point: somebody who can.
-fn whom(point: Point, rng: &mut ChaCha8Rng) -> Target {
+fn drawn_node(point: Point, rng: &mut ChaCha8Rng) -> Target {
     let choices = match point.passed_by() {
         PassedBy::Any => [Target::Leader, Target::Follower, Target::Any],
         PassedBy::Leader => [Target::Leader, Target::Leader, Target::Any],

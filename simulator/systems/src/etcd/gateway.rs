@@ -156,15 +156,15 @@ async fn exchange(
     let is_ok = answer.status().is_success();
     let body = Limited::new(answer.into_body(), MOST_BYTES).collect().await;
     let body = body.map_err(|error| unknown(error.to_string()))?.to_bytes();
-    let told: Value = serde_json::from_slice(&body).map_err(|e| unknown(e.to_string()))?;
-    let error = if told["error"].is_object() {
-        &told["error"]
+    let reply: Value = serde_json::from_slice(&body).map_err(|e| unknown(e.to_string()))?;
+    let error = if reply["error"].is_object() {
+        &reply["error"]
     } else {
-        &told
+        &reply
     };
-    let has_failed = !is_ok || !told["error"].is_null();
+    let has_failed = !is_ok || !reply["error"].is_null();
     match has_failed {
-        false => Ok(told),
+        false => Ok(reply),
         true => Err(refusal(error)),
     }
 }

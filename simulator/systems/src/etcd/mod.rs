@@ -297,19 +297,19 @@ fn unexpected(answer: &Value) -> Trouble {
 /// What the member at `address` says of itself.
 pub(crate) async fn status(address: &str, deadline: Instant) -> Option<Status> {
     let mut gateway = Gateway::new(vec![address.to_owned()], 0);
-    let told = gateway
+    let status = gateway
         .ask_once("maintenance/status", &json!({}), deadline)
         .await
         .ok()?;
-    let leader = number(&told["leader"]).filter(|leader| *leader > 0);
-    let is_leader = leader.is_some() && leader == number(&told["header"]["member_id"]);
+    let leader = number(&status["leader"]).filter(|leader| *leader > 0);
+    let is_leader = leader.is_some() && leader == number(&status["header"]["member_id"]);
     Some(Status {
         role: if is_leader {
             Role::Leader
         } else {
             Role::Follower
         },
-        term: number(&told["raftTerm"]),
-        applied: number(&told["raftAppliedIndex"]).or_else(|| number(&told["raftIndex"])),
+        term: number(&status["raftTerm"]),
+        applied: number(&status["raftAppliedIndex"]).or_else(|| number(&status["raftIndex"])),
     })
 }

@@ -24,7 +24,7 @@ pub(super) struct Process {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// It has not been told where the nodes are.
+    /// It does not know yet where the nodes are.
     New,
     /// It has, and has not said that it is ready.
     Told,
@@ -63,8 +63,8 @@ impl Process {
         let nodes = &setup.addresses;
         let hello = json!({ "id": 0, "f": "init", "client": number, "nodes": nodes });
         if self.state == State::New {
-            let told = self.send(&hello.to_string()).await;
-            told.map_err(|error| format!("the program did not begin: {error}"))?;
+            let greeted = self.send(&hello.to_string()).await;
+            greeted.map_err(|error| format!("the program did not begin: {error}"))?;
             self.state = State::Told;
         }
         if self.state == State::Told {

@@ -174,9 +174,9 @@ mod tests {
 
     const MASTER: &str = "*3\r\n$6\r\nmaster\r\n:70\r\n*0\r\n";
 
-    /// What is told of a node that calls itself the master, whose Sentinel names `other` or
+    /// What is said of a node that calls itself the master, whose Sentinel names `other` or
     /// the node, and its epoch in turns.
-    async fn told(names_other: bool, epochs: &[&str]) -> Option<Status> {
+    async fn status_of(names_other: bool, epochs: &[&str]) -> Option<Status> {
         let node = server([("ROLE", vec![MASTER.to_owned()])]).await;
         let other = "10.9.9.9:6379".to_owned();
         let (ip, port) = match names_other {
@@ -217,11 +217,11 @@ mod tests {
                     applied: Some(70),
                 })
             };
-            assert_eq!(told(false, &["4"]).await, at(Role::Leader, 4));
+            assert_eq!(status_of(false, &["4"]).await, at(Role::Leader, 4));
             // Promoted, and its Sentinel has not heard of it: the old epoch is another's.
-            assert_eq!(told(true, &["4"]).await, at(Role::Follower, 4));
+            assert_eq!(status_of(true, &["4"]).await, at(Role::Follower, 4));
             // Between the two questions another was named.
-            assert_eq!(told(false, &["4", "5"]).await, None);
+            assert_eq!(status_of(false, &["4", "5"]).await, None);
         });
     }
 
@@ -246,19 +246,19 @@ mod tests {
             let other = "b 10.0.0.2:6379@16379 master - 0 0 9 connected 0-5460";
             format!("a 10.0.0.1:6379@16379 {flags} - 0 0 {epoch} connected{slots}\n{other}\n")
         };
-        let told = |flags, epoch, slots| {
+        let said = |flags, epoch, slots| {
             let status = of_shard(&line(flags, epoch, slots)).expect("it is there");
             assert_eq!(status.applied, None, "offsets of shards are not alike");
             (status.role, status.term)
         };
         let (leads, follows) = (Role::Leader, Role::Follower);
-        assert_eq!(told("myself,master", 3, " 0-5460"), (leads, Some(3)));
-        assert_eq!(told("myself,master", 3, " 7 0"), (leads, Some(3)));
+        assert_eq!(said("myself,master", 3, " 0-5460"), (leads, Some(3)));
+        assert_eq!(said("myself,master", 3, " 7 0"), (leads, Some(3)));
         // Before the cluster is made all are masters, of nothing.
-        assert_eq!(told("myself,master", 0, ""), (follows, Some(0)));
-        assert_eq!(told("myself,master", 2, " 5461-10922"), (follows, Some(2)));
-        assert_eq!(told("myself,master", 2, " [0-<-b]"), (follows, Some(2)));
-        assert_eq!(told("myself,slave", 4, ""), (follows, Some(4)));
+        assert_eq!(said("myself,master", 0, ""), (follows, Some(0)));
+        assert_eq!(said("myself,master", 2, " 5461-10922"), (follows, Some(2)));
+        assert_eq!(said("myself,master", 2, " [0-<-b]"), (follows, Some(2)));
+        assert_eq!(said("myself,slave", 4, ""), (follows, Some(4)));
         assert_eq!(
             of_shard("b 10.0.0.2:6379@16379 master - 0 0 9 connected"),
             None

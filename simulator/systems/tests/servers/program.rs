@@ -45,7 +45,7 @@ fn the_template_in_python_is_a_client() {
 }
 
 /// What a server answers to a word of another.
-async fn told(address: &str, word: serde_json::Value) -> serde_json::Value {
+async fn answer_to(address: &str, word: serde_json::Value) -> serde_json::Value {
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
     let mut stream = RealWorld::connect(address).await.expect("it listens");
     let line = format!("{word}\n");
@@ -67,7 +67,7 @@ fn a_server_in_python_promises_a_view_to_one_node_also_over_a_restart() {
                 "store": { "k": { "stamp": 1, "value": "of another primary" } } })
         };
         let is_right = async |what: &str, id: u64, expected: bool| {
-            let answer = told(&address, word(what, id)).await;
+            let answer = answer_to(&address, word(what, id)).await;
             assert_eq!(answer["ok"], expected, "{what} of {id}: {answer}");
         };
         is_right("prepare", 0, true).await;

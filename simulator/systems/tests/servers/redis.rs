@@ -182,13 +182,13 @@ fn a_server_that_is_stopped_leaves_it_unknown_and_one_that_is_gone_does_not() {
 #[test]
 fn sentinels_say_who_is_the_master_before_and_after_a_failover() {
     with_servers(shipped("redis-sentinel"), 3, |mut servers| async move {
-        let told = |all: &[Option<squall_systems::Status>]| {
+        let known = |all: &[Option<squall_systems::Status>]| {
             leaders(all) == 1
                 && all
                     .iter()
                     .all(|status| status.is_some_and(|s| s.term.is_some()))
         };
-        let before = servers.until("Sentinels know the master", told).await;
+        let before = servers.until("Sentinels know the master", known).await;
         let master = servers.leader().await;
         let term = before[master].and_then(|status| status.term);
         let mut client = servers.client(0);
@@ -224,13 +224,13 @@ async fn until_known(sentinel: &str, field: &str, count: u64) {
             .await
             .expect("it listens");
         // The last of its fields.
-        let mut told = Vec::new();
-        while !String::from_utf8_lossy(&told).contains("parallel-syncs\r\n$1\r\n1") {
-            let count = stream.read_buf(&mut told).await.expect("it answers");
+        let mut answer = Vec::new();
+        while !String::from_utf8_lossy(&answer).contains("parallel-syncs\r\n$1\r\n1") {
+            let count = stream.read_buf(&mut answer).await.expect("it answers");
             assert_ne!(count, 0, "it answers to the end");
         }
-        let told = String::from_utf8_lossy(&told);
-        let mut words = told.lines().skip_while(|line| *line != field).skip(2);
+        let answer = String::from_utf8_lossy(&answer);
+        let mut words = answer.lines().skip_while(|line| *line != field).skip(2);
         let known = words.next().and_then(|number| number.parse::<u64>().ok());
         if known >= Some(count) {
             return;
@@ -245,8 +245,8 @@ fn a_cluster_sends_each_key_to_its_master() {
     with_servers(shipped("redis-cluster"), 6, |servers| async move {
         // Of three masters, the one that has the first slot.
         let is_one = |all: &[Option<squall_systems::Status>]| {
-            let mut told = all.iter().flatten();
-            leaders(all) == 1 && told.all(|status| status.applied.is_none())
+            let mut statuses = all.iter().flatten();
+            leaders(all) == 1 && statuses.all(|status| status.applied.is_none())
         };
         servers.until("one leads", is_one).await;
         let mut client = servers.client(0);
