@@ -31,7 +31,14 @@ const SCENARIOS: [&str; 6] = [
     "rolling-restart",
 ];
 /// Who is compared unless the command names others.
-const SYSTEMS: [&str; 5] = ["squall", "etcd", "redis-sentinel", "redis-cluster", "redis"];
+const SYSTEMS: [&str; 6] = [
+    "squall",
+    "etcd",
+    "nats-jetstream",
+    "redis-sentinel",
+    "redis-cluster",
+    "redis",
+];
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);

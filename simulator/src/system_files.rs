@@ -123,7 +123,7 @@ impl NodeSystem for FileSystem {
             for after in self.0.after(&self.members(addresses))? {
                 run(&self.0, &after.command).await?;
             }
-            Ok(())
+            self.0.prepare(&self.members(addresses)).await
         })
     }
 }

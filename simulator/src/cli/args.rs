@@ -92,7 +92,7 @@ pub struct RunArgs {
     #[arg(long, value_parser = backend(), default_value = backends::DEFAULT.info.name)]
     pub backend: &'static Registered,
     /// Run this system instead of Squall's own cluster: one that ships (squall, etcd, redis,
-    /// redis-sentinel, redis-cluster), or a file; see docs/your-system.md.
+    /// redis-sentinel, redis-cluster, nats-jetstream), or a file; see docs/your-system.md.
     #[arg(long, value_name = "NAME|FILE")]
     pub system: Option<String>,
     /// Run directory [default: runs/SCENARIO-SEED].

@@ -10,6 +10,9 @@ use crate::table::{CLIENT_PORT, NodeTable, Protocol, Table};
 /// The port of Sentinels.
 pub(crate) const SENTINEL_PORT: &str = "sentinel";
 
+/// The port on which servers of NATS tell how they stand.
+pub(crate) const MONITOR_PORT: &str = "monitor";
+
 type Checked = Result<(), ScenarioError>;
 
 pub(crate) fn check(table: &Table, file: &TomlFile) -> Checked {
@@ -91,7 +94,12 @@ fn check_protocol(table: &Table, file: &TomlFile) -> Checked {
         let message = "[ports] needs `sentinel`, where Sentinels listen";
         return Err(file.error(table.ports.span(), message));
     }
+    if protocol == Protocol::Nats && !table.ports.get_ref().contains_key(MONITOR_PORT) {
+        let message = "[ports] needs `monitor`, where servers tell how they stand";
+        return Err(file.error(table.ports.span(), message));
+    }
     match protocol {
+        Protocol::Nats if !cfg!(feature = "nats") => refuse(missing("nats")),
         Protocol::Etcd if !cfg!(feature = "etcd") => refuse(missing("etcd")),
         Protocol::Redis | Protocol::RedisSentinel | Protocol::RedisCluster
             if !cfg!(feature = "redis") =>
@@ -130,6 +138,10 @@ fn check_services(table: &Table, file: &TomlFile) -> Checked {
     }
     if *table.protocol.get_ref() == Protocol::Etcd && services.queue.is_some() {
         let message = "etcd has no queues: leave [service.queue] out";
+        return Err(file.error(table.protocol.span(), message));
+    }
+    if *table.protocol.get_ref() == Protocol::Nats && services.lock.is_some() {
+        let message = "NATS has no locks: leave [service.lock] out";
         return Err(file.error(table.protocol.span(), message));
     }
     let promises = services.cache.as_ref().map(|cache| &cache.promises);

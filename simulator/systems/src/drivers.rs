@@ -35,6 +35,8 @@ impl SystemFile {
                 Protocol::Redis | Protocol::RedisSentinel | Protocol::RedisCluster => {
                     crate::redis::offers(operation)
                 }
+                #[cfg(feature = "nats")]
+                Protocol::Nats => crate::nats::offers(operation),
                 Protocol::Program => self.client_offers().iter().any(|name| name == operation),
                 #[allow(unreachable_patterns)] // with all features
                 _ => false,
@@ -52,25 +54,29 @@ impl SystemFile {
             Protocol::Squall => None,
             #[cfg(feature = "etcd")]
             Protocol::Etcd => {
-                let reads = self.table.service.cache.as_ref().map(|cache| cache.reads);
-                let reads = reads.unwrap_or_default();
+                let reads = self.reads();
                 Some(Box::new(move |number| {
                     Box::new(crate::etcd::Driver::new(addresses.clone(), reads, number))
                 }))
             }
             #[cfg(feature = "redis")]
             Protocol::Redis | Protocol::RedisSentinel | Protocol::RedisCluster => {
-                let service = &self.table.service;
-                let reads = service.cache.as_ref().map(|cache| cache.reads);
-                let queues = service.queue.as_ref().map(|queue| queue.kind);
+                let queues = self.table.service.queue.as_ref().map(|queue| queue.kind);
                 let setup = Rc::new(crate::redis::Setup::new(
                     addresses,
                     self.topology(members),
-                    reads.unwrap_or_default(),
+                    self.reads(),
                     queues.unwrap_or_default(),
                 ));
                 Some(Box::new(move |number| {
                     Box::new(crate::redis::Driver::new(setup.clone(), number))
+                }))
+            }
+            #[cfg(feature = "nats")]
+            Protocol::Nats => {
+                let setup = Rc::new(crate::nats::Setup::new(addresses, self.reads()));
+                Some(Box::new(move |number| {
+                    Box::new(crate::nats::Driver::new(setup.clone(), number))
                 }))
             }
             Protocol::Program => {
@@ -91,6 +97,28 @@ impl SystemFile {
             #[allow(unreachable_patterns)] // with all features
             _ => unreachable!("a file whose protocol is not compiled in is refused"),
         })
+    }
+
+    /// Makes what clients need, once every node is up and the commands of `[[after]]` are done:
+    /// of NATS the streams.
+    ///
+    /// # Errors
+    /// The system does not do it.
+    pub async fn prepare(&self, members: &[Member]) -> Result<(), String> {
+        match self.protocol() {
+            #[cfg(feature = "nats")]
+            Protocol::Nats => {
+                crate::nats::prepare(client_addresses(members), &self.table.service).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Who answers reads.
+    #[cfg(any(feature = "etcd", feature = "nats", feature = "redis"))]
+    fn reads(&self) -> crate::offer::Reads {
+        let cache = self.table.service.cache.as_ref();
+        cache.map(|cache| cache.reads).unwrap_or_default()
     }
 
     /// Which numbers of the client program are an order.

@@ -1,20 +1,24 @@
 //! Other systems under test.
 //!
 //! A system is a file: how each node starts, when it is up, who leads, what can be asked, and
-//! what is promised ([`SystemFile`]). Clients speak its protocol: Redis, etcd, or that of a
-//! program that its file names. This crate starts no node: a backend takes a [`Launch`] for each,
+//! what is promised ([`SystemFile`]). Clients speak its protocol: Redis, etcd, NATS, or that
+//! of a program that its file names. This crate starts no node: a backend takes a [`Launch`] for each,
 //! [`SystemFile::drivers`] for the clients and [`SystemFile::status`] for who leads.
 //!
 //! Some systems ship ([`shipped`]); `docs/your-system.md` says how to add one.
 
 mod check;
 mod command;
+#[cfg(any(feature = "nats", feature = "redis"))]
+mod deliveries;
 mod drivers;
 #[cfg(feature = "etcd")]
 mod etcd;
 mod file;
 mod fit;
 mod launch;
+#[cfg(feature = "nats")]
+mod nats;
 mod offer;
 mod on;
 mod outcome;

@@ -36,10 +36,11 @@ pub struct CacheOffer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reads {
-    /// Whoever takes writes. Of etcd: linearizable reads.
+    /// Whoever takes writes. Of etcd: linearizable reads. Of NATS: the leader of the stream.
     #[default]
     Primary,
-    /// The node that a client is connected to, as it stands. Of etcd: serializable reads.
+    /// The node that a client is connected to, as it stands. Of etcd: serializable reads. Of
+    /// NATS: direct gets, which any replica answers.
     Any,
 }
 

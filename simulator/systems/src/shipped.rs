@@ -9,6 +9,10 @@ const FILES: &[(&str, &str)] = &[
         include_str!("../files/redis-sentinel.toml"),
     ),
     ("redis-cluster", include_str!("../files/redis-cluster.toml")),
+    (
+        "nats-jetstream",
+        include_str!("../files/nats-jetstream.toml"),
+    ),
 ];
 
 /// Names of the systems that ship; the first is the default.

@@ -61,6 +61,12 @@ impl SystemFile {
                 let topology = self.topology(members);
                 crate::redis::status(&topology, address, sentinel.as_deref(), deadline).await
             }
+            #[cfg(feature = "nats")]
+            Protocol::Nats => {
+                let monitor = members[index].address(crate::check::MONITOR_PORT)?;
+                let name = squall_fault::node_name(index);
+                crate::nats::status(&name, &monitor, &self.table.service, deadline).await
+            }
             // Squall's own nodes tell by their events, and a program says nothing of nodes.
             _ => None,
         }

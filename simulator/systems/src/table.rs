@@ -75,6 +75,9 @@ pub enum Protocol {
     RedisCluster,
     /// etcd 3, by its JSON gateway.
     Etcd,
+    /// NATS JetStream: streams with pull consumers, and the key-value store. Servers are asked who
+    /// leads on the port `monitor` of every node, which names itself `{name}`.
+    Nats,
     /// A program that reads operations as lines of JSON and answers each with a line.
     Program,
 }

@@ -21,18 +21,17 @@ mod status;
 #[cfg(test)]
 mod testing;
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use squall_history::{Action, Outcome};
 use squall_workload::{ClientDriver, LocalFuture};
 use squall_world::Instant;
 
+use crate::deliveries::Deliveries;
 use crate::offer::{QueueKind, Reads};
 use commander::Commander;
 pub(crate) use commander::Topology;
 use locks::Sessions;
-use queues::Deliveries;
 use registers::Registers;
 pub(crate) use status::status;
 
@@ -43,7 +42,7 @@ pub(crate) struct Setup {
     pub(crate) topology: Topology,
     pub(crate) reads: Reads,
     pub(crate) queues: QueueKind,
-    deliveries: RefCell<Deliveries>,
+    deliveries: Deliveries,
 }
 
 impl Setup {
@@ -58,7 +57,7 @@ impl Setup {
             topology,
             reads,
             queues,
-            deliveries: RefCell::default(),
+            deliveries: Deliveries::default(),
         }
     }
 }

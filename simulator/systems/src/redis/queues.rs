@@ -6,8 +6,6 @@
 //! the queue. Redis knows messages by ids that are no numbers, so ids and receipts are names
 //! here, and the clients of a run share who is who: any of them may acknowledge.
 
-use std::collections::BTreeMap;
-
 use squall_history::unordered::name_of;
 use squall_history::{Action, Delivered, Outcome};
 use squall_workload::{payload, value_of};
@@ -33,16 +31,6 @@ const DEPTH: &[u8] = b"return {redis.call('xlen', KEYS[1]), \
 const MOST_CLAIMS: u32 = 50;
 /// Of a client's deadline, what an answer to a wait may take.
 const MARGIN_MS: u64 = 50;
-
-/// What the clients of a run know of messages.
-#[derive(Default)]
-pub(super) struct Deliveries {
-    /// Queue and id by receipt, until acknowledged.
-    receipts: BTreeMap<u64, (String, String)>,
-    /// The visibility timeout of a queue is that of the first who received from it, whose
-    /// workload it is: an audit asks for a longer one.
-    visibility_ms: BTreeMap<String, u64>,
-}
 
 /// Asks about queues.
 pub(super) struct Queues<'a> {
@@ -88,11 +76,8 @@ impl Queues<'_> {
                 wait_ms,
             } => {
                 let messages = if is_stream {
-                    let idle_ms = {
-                        let mut deliveries = self.setup.deliveries.borrow_mut();
-                        let usual = deliveries.visibility_ms.entry(queue.clone());
-                        *usual.or_insert(*visibility_ms)
-                    };
+                    let deliveries = &self.setup.deliveries;
+                    let idle_ms = deliveries.visibility_ms(queue, *visibility_ms);
                     self.receive(queue, *max, idle_ms, *wait_ms, deadline)
                         .await?
                 } else {
@@ -273,12 +258,10 @@ impl Queues<'_> {
     }
 
     fn deliver(&self, queue: &str, entries: Vec<Entry>) -> Vec<Delivered> {
-        let mut deliveries = self.setup.deliveries.borrow_mut();
+        let deliveries = &self.setup.deliveries;
         let delivered = entries.into_iter().map(|entry| {
-            let (id, count) = (&entry.id, entry.deliveries);
-            let receipt = name_of(format!("{queue} {id} {count}").as_bytes());
-            let of = (queue.to_owned(), entry.id.clone());
-            deliveries.receipts.insert(receipt, of);
+            let words = format!("{} {}", entry.id, entry.deliveries);
+            let receipt = deliveries.hand_out(queue, &words, &entry.id);
             Delivered {
                 id: name_of(entry.id.as_bytes()),
                 receipt,
@@ -331,23 +314,12 @@ impl Queues<'_> {
         receipt: u64,
         deadline: Instant,
     ) -> Result<Outcome, Trouble> {
-        let known = self
-            .setup
-            .deliveries
-            .borrow()
-            .receipts
-            .get(&receipt)
-            .cloned();
-        let Some((_, id)) = known.filter(|(of, _)| of == queue) else {
-            return Err(Trouble::Failed(
-                "no message has this receipt, or no longer".into(),
-            ));
-        };
+        let id = self.setup.deliveries.handle(queue, receipt)?;
         let key = queue.as_bytes();
         let script: [&[u8]; 6] = [b"EVAL", ACK, b"1", key, GROUP, id.as_bytes()];
         match self.in_group(queue, &script, deadline).await? {
             Frame::Integer(count) => {
-                self.setup.deliveries.borrow_mut().receipts.remove(&receipt);
+                self.setup.deliveries.settle(receipt);
                 Ok(Outcome::Settled { valid: count == 1 })
             }
             other => Err(unexpected(&other)),

@@ -130,6 +130,12 @@ fn etcd_keeps_its_promises_when_its_leader_dies() {
 }
 
 #[test]
+fn jetstream_loses_nothing_when_its_leader_dies() {
+    let judged = &["lost_writes", "queue_conservation", "queue_redelivery"];
+    keeps(shipped("nats-jetstream"), 3, judged);
+}
+
+#[test]
 fn redis_keeps_its_promises_when_it_is_killed() {
     let judged = &[
         "cache_linearizable",

@@ -3,6 +3,8 @@
 
 mod end_to_end;
 mod etcd;
+mod nats;
 mod program;
+mod queues;
 mod redis;
 mod servers;

@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use squall_history::{Action, Delivered, Outcome};
+use squall_history::Outcome;
 use squall_systems::SystemFile;
 use squall_world::{RealWorld, World};
 
+use crate::queues::*;
 use crate::servers::*;
 
 #[test]
@@ -14,117 +15,8 @@ fn one_server_has_registers_locks_and_queues() {
     with_servers(shipped("redis"), 1, |servers| async move {
         registers_work(&servers).await;
         locks_work(&servers).await;
-        a_stream_is_a_queue(&servers).await;
+        queues_work(&servers, true).await;
     });
-}
-
-fn publish(queue: &str, value: &str) -> Action {
-    Action::Publish {
-        queue: queue.into(),
-        value: value.into(),
-        bytes: 100,
-    }
-}
-
-fn receive(queue: &str, visibility_ms: u64, wait_ms: u64) -> Action {
-    Action::Receive {
-        queue: queue.into(),
-        max: 10,
-        visibility_ms,
-        wait_ms,
-    }
-}
-
-async fn received(client: &mut Asker, action: Action) -> Vec<Delivered> {
-    match client.ask(action).await {
-        Outcome::Received { messages } => messages,
-        other => panic!("no messages: {other:?}"),
-    }
-}
-
-fn ack(queue: &str, message: &Delivered) -> Action {
-    Action::Ack {
-        queue: queue.into(),
-        receipt: message.receipt,
-        value: message.value.clone(),
-    }
-}
-
-fn depth(queue: &str) -> Action {
-    Action::Depth {
-        queue: queue.into(),
-    }
-}
-
-fn holds(ready: u64, in_flight: u64) -> Outcome {
-    Outcome::Depth {
-        ready,
-        in_flight,
-        delayed: 0,
-    }
-}
-
-async fn a_stream_is_a_queue(servers: &Servers) {
-    // Those of one run know each other's receipts.
-    let drivers = servers.drivers();
-    let (mut one, mut other) = (Asker(drivers(0)), Asker(drivers(1)));
-    assert_eq!(one.ask(depth("q")).await, holds(0, 0));
-    let Outcome::Published { id } = one.ask(publish("q", "a")).await else {
-        panic!("it was published");
-    };
-    one.ask(publish("q", "b")).await;
-    assert_eq!(one.ask(depth("q")).await, holds(2, 0));
-    let first = received(&mut one, receive("q", 300, 0)).await;
-    let values: Vec<&str> = first.iter().map(|message| message.value.as_str()).collect();
-    assert_eq!(
-        (values, first[0].id, first[0].deliveries),
-        (vec!["a", "b"], id, 1)
-    );
-    assert_eq!(one.ask(depth("q")).await, holds(0, 2));
-    assert!(received(&mut other, receive("q", 300, 0)).await.is_empty());
-    assert_eq!(
-        other.ask(ack("q", &first[0])).await,
-        Outcome::Settled { valid: true }
-    );
-
-    // Nobody acknowledged the other one in time, so somebody else is given it.
-    let mut again = Vec::new();
-    let limit = RealWorld::now() + Duration::from_secs(10);
-    while again.is_empty() && RealWorld::now() < limit {
-        again = received(&mut other, receive("q", 600_000, 50)).await;
-    }
-    assert_eq!(
-        (again.len(), again[0].value.as_str(), again[0].deliveries),
-        (1, "b", 2)
-    );
-    assert_ne!(again[0].receipt, first[1].receipt);
-    assert_eq!(
-        other.ask(ack("q", &again[0])).await,
-        Outcome::Settled { valid: true }
-    );
-    assert_eq!(
-        one.ask(ack("q", &first[1])).await,
-        Outcome::Settled { valid: false }
-    );
-    assert_eq!(one.ask(depth("q")).await, holds(0, 0));
-
-    // Who waits is given what comes.
-    let waits = async { received(&mut one, receive("q", 300, 3_000)).await };
-    let (got, published) = futures(waits, async {
-        RealWorld::sleep(Duration::from_millis(100)).await;
-        other.ask(publish("q", "c")).await
-    })
-    .await;
-    assert!(published.is_acknowledged());
-    assert_eq!(got.len(), 1);
-}
-
-/// Both, at the same time.
-async fn futures<A, B>(
-    a: impl std::future::Future<Output = A>,
-    b: impl std::future::Future<Output = B>,
-) -> (A, B) {
-    tokio::join!(a, b)
 }
 
 #[test]
@@ -263,6 +155,6 @@ fn a_cluster_sends_each_key_to_its_master() {
             assert_eq!(value, Some(format!("v{number}")));
         }
         registers_work(&servers).await;
-        a_stream_is_a_queue(&servers).await;
+        queues_work(&servers, true).await;
     });
 }
