@@ -56,10 +56,8 @@ impl Registers<'_> {
                 })
             }
             Action::Set { key, value, bytes } => {
-                let stored = payload(value, *bytes);
-                let put = self
-                    .requests
-                    .publish(&key_subject(key), None, &stored, deadline);
+                let (subject, stored) = (key_subject(key), payload(value, *bytes));
+                let put = self.requests.publish(&subject, None, &stored, deadline);
                 match put.await? {
                     Ok(version) => Ok(Outcome::Stored { version }),
                     Err(refusal) => Err(refusal.of_question()),
@@ -71,10 +69,8 @@ impl Registers<'_> {
                 value,
             } => self.compare_and_set(key, *version, value, deadline).await,
             Action::Delete { key } => {
-                let header = Some((OPERATION, "DEL"));
-                let put = self
-                    .requests
-                    .publish(&key_subject(key), header, b"", deadline);
+                let (subject, header) = (key_subject(key), Some((OPERATION, "DEL")));
+                let put = self.requests.publish(&subject, header, b"", deadline);
                 match put.await? {
                     Ok(_) => Ok(Outcome::Stored { version: 0 }),
                     Err(refusal) => Err(refusal.of_question()),
@@ -93,14 +89,12 @@ impl Registers<'_> {
         value: &str,
         deadline: Instant,
     ) -> Result<Outcome, Trouble> {
-        let stored = payload(value, 0);
+        let (subject, stored) = (key_subject(key), payload(value, 0));
         let mut expected = version;
         loop {
             let sequence = expected.to_string();
             let header = Some((EXPECTED, sequence.as_str()));
-            let put = self
-                .requests
-                .publish(&key_subject(key), header, &stored, deadline);
+            let put = self.requests.publish(&subject, header, &stored, deadline);
             if let Ok(version) = put.await? {
                 return Ok(Outcome::Stored { version });
             }
