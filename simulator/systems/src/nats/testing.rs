@@ -53,7 +53,10 @@ pub(super) fn with_server<F: Future<Output = ()>>(
         let address = listener.local_addr().expect("it is bound").to_string();
         RealWorld::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                RealWorld::spawn(serve(stream, answers.clone()));
+                let answers = answers.clone();
+                RealWorld::spawn(async move {
+                    serve(stream, answers).await;
+                });
             }
         });
         let setup = Setup::new(vec![address], Reads::default());

@@ -171,7 +171,7 @@ mod tests {
         let sent = read(
             b"INFO {\"a\":1}\r\nPING\r\nMSG in.1 1 2\r\nhi\r\nMSG q 1 $JS.ACK.x 0\r\n\r\n\
               HMSG in.2 1 16 16\r\nNATS/1.0 503\r\n\r\n\r\n\
-              HMSG in.3 1 re 29 31\r\nNATS/1.0\r\nNats-Sequence: 7\r\n\r\nab\r\n-ERR 'Stale'\r\n",
+              HMSG in.3 1 re 30 32\r\nNATS/1.0\r\nNats-Sequence: 7\r\n\r\nab\r\n-ERR 'Stale'\r\n",
         );
         let Sent::Message(plain) = &sent[2] else {
             panic!("{sent:?}")
