@@ -1,7 +1,7 @@
 //! What the clients of a run know of messages in their hands, of systems that know messages by
 //! words and not by numbers: receipts are names, and any client of the run may acknowledge.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use squall_history::unordered::name_of;
@@ -14,6 +14,7 @@ pub(crate) struct Deliveries {
     /// Queue, and what the system knows the message by, until it is settled.
     receipts: RefCell<BTreeMap<u64, (String, String)>>,
     visibility_ms: RefCell<BTreeMap<String, u64>>,
+    handed_out: Cell<u64>,
 }
 
 impl Deliveries {
@@ -24,9 +25,12 @@ impl Deliveries {
         *usual.entry(queue.to_owned()).or_insert(wanted_ms)
     }
 
-    /// The receipt of a delivery that `words` tell from every other of the queue.
-    pub(crate) fn hand_out(&self, queue: &str, words: &str, handle: &str) -> u64 {
-        let receipt = name_of(format!("{queue} {words}").as_bytes());
+    /// The receipt of a delivery. No two are the same: a system that has forgotten a delivery may
+    /// call the next by the same words.
+    pub(crate) fn hand_out(&self, queue: &str, handle: &str) -> u64 {
+        let count = self.handed_out.get() + 1;
+        self.handed_out.set(count);
+        let receipt = name_of(format!("{queue} {handle} {count}").as_bytes());
         let of = (queue.to_owned(), handle.to_owned());
         self.receipts.borrow_mut().insert(receipt, of);
         receipt

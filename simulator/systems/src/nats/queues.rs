@@ -169,7 +169,7 @@ impl Queues<'_> {
             .ok_or_else(|| Trouble::Unknown(format!("no delivery is called {handle}")))?;
         Ok(Delivered {
             id,
-            receipt: self.setup.deliveries.hand_out(queue, handle, handle),
+            receipt: self.setup.deliveries.hand_out(queue, handle),
             deliveries,
             value: value_of(&message.payload),
         })
