@@ -53,3 +53,31 @@ impl Deliveries {
         self.receipts.borrow_mut().remove(&receipt);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_deliveries_have_the_same_receipt() {
+        let deliveries = Deliveries::default();
+        let first = deliveries.hand_out("q", "5-0");
+        let again = deliveries.hand_out("q", "5-0");
+        assert_ne!(first, again);
+        deliveries.settle(first);
+        assert!(matches!(
+            deliveries.handle("q", first),
+            Err(Trouble::Failed(_))
+        ));
+        assert_eq!(deliveries.handle("q", again), Ok("5-0".to_owned()));
+        assert!(deliveries.handle("other", again).is_err());
+    }
+
+    #[test]
+    fn the_first_who_receives_sets_the_visibility_of_a_queue() {
+        let deliveries = Deliveries::default();
+        let told = [(30, "q"), (600, "q"), (600, "other")];
+        let kept = told.map(|(ms, queue)| deliveries.visibility_ms(queue, ms));
+        assert_eq!(kept, [30, 30, 600]);
+    }
+}
