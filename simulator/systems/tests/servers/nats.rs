@@ -43,7 +43,7 @@ async fn a_deleted_key_is_created_again(servers: &Servers) {
 async fn what_is_given_back_comes_again(servers: &Servers) {
     let mut client = servers.client(0);
     client.insist(publish("n", "a")).await;
-    let got = received(&mut client, receive("n", 600_000, 2_000)).await;
+    let got = received(&mut client, receive("n", 600_000, 500)).await;
     let nack = Action::Nack {
         queue: "n".into(),
         receipt: got[0].receipt,
@@ -53,7 +53,7 @@ async fn what_is_given_back_comes_again(servers: &Servers) {
     let settled = Outcome::Settled { valid: true };
     let began = RealWorld::now();
     assert_eq!(client.ask(nack).await, settled);
-    let again = received(&mut client, receive("n", 600_000, 3_000)).await;
+    let again = received(&mut client, receive("n", 600_000, 700)).await;
     assert_eq!((again.len(), again[0].deliveries), (1, 2));
     assert!(RealWorld::now() - began > Duration::from_millis(250));
     assert_eq!(client.ask(ack("n", &again[0])).await, settled);
