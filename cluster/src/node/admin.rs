@@ -91,6 +91,7 @@ impl<W: RaftWorld> Node<W> {
             format!("membership:{}", if is_joint { "joint" } else { "uniform" }),
             format!("level:{}", self.level()),
         ];
+        lines.extend(self.obstacle().map(|why| format!("cannot_follow:{why}")));
         for (id, node) in membership.nodes() {
             let has_vote = membership.voter_ids().any(|voter| voter == *id);
             let role = if has_vote { "voter" } else { "learner" };

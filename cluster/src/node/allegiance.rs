@@ -204,7 +204,7 @@ impl<W: RaftWorld> Node<W> {
     }
 
     /// The vote that this node has given or follows.
-    fn vote(&self) -> Vote<W> {
+    pub(super) fn vote(&self) -> Vote<W> {
         self.inner.raft.metrics().borrow_watched().vote
     }
 

@@ -24,6 +24,7 @@ pub(super) struct Counters {
     misses: Cell<u64>,
     rejected: Cell<u64>,
     out_of_memory: Cell<u64>,
+    overloads: Cell<u64>,
 }
 
 impl Counters {
@@ -38,6 +39,7 @@ impl Counters {
             misses: Cell::default(),
             rejected: Cell::default(),
             out_of_memory: Cell::default(),
+            overloads: Cell::default(),
         }
     }
 
@@ -56,8 +58,13 @@ impl Counters {
     }
 
     /// Counters by name, and what they count.
-    pub(super) fn totals(&self) -> [(&'static str, &'static str, u64); 5] {
+    pub(super) fn totals(&self) -> [(&'static str, &'static str, u64); 6] {
         [
+            (
+                "overload_total",
+                "Writes refused because too many were on their way.",
+                self.overloads.get(),
+            ),
             (
                 "oom_total",
                 "Commands refused for want of memory.",
@@ -94,6 +101,11 @@ impl Counters {
     /// A command was refused for want of memory.
     pub(super) fn note_out_of_memory(&self) {
         self.out_of_memory.set(self.out_of_memory.get() + 1);
+    }
+
+    /// A write was refused because too many were on their way.
+    pub(super) fn note_overload(&self) {
+        self.overloads.set(self.overloads.get() + 1);
     }
 
     /// A read of so many keys begins.
@@ -251,6 +263,7 @@ impl<W: RaftWorld> Node<W> {
         lines.extend(connected);
         lines.extend([
             format!("leader:{}", leader.map_or("none".into(), |(_, at)| at)),
+            format!("cannot_follow:{}", self.obstacle().unwrap_or("no".into())),
             format!("term:{}", self.term()),
             format!("applied_index:{}", self.applied_index()),
             format!("master_repl_offset:{}", self.applied_index()),

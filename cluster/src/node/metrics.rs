@@ -99,6 +99,11 @@ impl<W: RaftWorld> Node<W> {
         );
         let knows = u8::from(self.leader().is_some());
         figures.gauge("leader_known", "Whether this node knows a leader.", knows);
+        figures.gauge(
+            "cannot_follow",
+            "Whether this node has applied what its leader contradicts, and must be started anew.",
+            u8::from(self.obstacle().is_some()),
+        );
         figures.gauge("term", "Raft term.", self.term());
         let last = self.inner.log.last_index();
         figures.gauge("last_log_index", "Last entry in the log.", last);
@@ -117,6 +122,8 @@ impl<W: RaftWorld> Node<W> {
             "Size of the newest snapshot.",
             since.snapshot_bytes,
         );
+        let backlog = self.inner.backlog.count();
+        figures.gauge("writes_waiting", "Writes on their way.", backlog);
         let level = self.level();
         figures.gauge("level", "Level of the rules that are kept to.", level);
         figures.kind(

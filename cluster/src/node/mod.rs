@@ -40,6 +40,7 @@ mod command_stats;
 mod compaction;
 mod connection;
 mod describe;
+mod following;
 mod gathered;
 mod identity;
 mod info;
@@ -50,6 +51,7 @@ mod membership;
 mod memory;
 mod metrics;
 mod near_cache;
+mod overload;
 mod peer_server;
 mod pipeline;
 #[cfg(feature = "planted")]
@@ -158,7 +160,9 @@ struct Inner<W: RaftWorld> {
     /// Rings when this node starts or stops to lead.
     leading_changed: Rc<Notify>,
     allegiance: allegiance::Allegiance<W>,
+    following: following::Following,
     hand_over: transfer::HandOver,
+    backlog: overload::Backlog,
     /// Bytes that are free on the disk, if they are too few to let the state grow.
     lacks_space: Cell<Option<u64>>,
     /// A snapshot that is on its way from the leader.
@@ -245,7 +249,9 @@ impl<W: RaftWorld> Node<W> {
                 log_clock: Cell::default(),
                 leading_changed,
                 allegiance,
+                following: following::Following::default(),
                 hand_over: transfer::HandOver::default(),
+                backlog: overload::Backlog::default(),
                 lacks_space: Cell::default(),
                 arriving: RefCell::default(),
                 read_point: Cell::default(),

@@ -137,7 +137,7 @@ impl<W: RaftWorld> Node<W> {
         let greeting = match &checked {
             Ok(()) => Greeting::Hello(acquaintances.hello(hello.from)),
             Err(why) => {
-                tracing::warn!("refused {}: {why}", node_name(hello.from));
+                self.warn_refused(&node_name(hello.from), why);
                 Greeting::Refused(why.clone())
             }
         };
@@ -155,14 +155,13 @@ impl<W: RaftWorld> Node<W> {
         sender: Option<NodeId>,
     ) -> PeerResponse<W> {
         let failed = |e: String| PeerResponse::Failed(e);
-        let applied = self.inner.machine.last_applied();
         let applied_term = self.inner.acquaintances.applied_term();
-        let known = |index| self.inner.log.log_id(index);
         let checked = reason::check_request(&request, applied_term)
             .and_then(|()| sender.map_or(Ok(()), |id| reason::check_sender(&request, id)))
-            .and_then(|()| reason::check_applied(&request, applied, known));
+            .and_then(|()| self.check_applied(&request, sender));
         if let Err(why) = checked {
-            tracing::warn!("refused what a peer sent: {why}");
+            let peer = sender.map_or("a peer".into(), node_name);
+            self.warn_refused(&format!("what {peer} sent"), &why);
             return failed(why);
         }
         match request {
@@ -216,6 +215,7 @@ impl<W: RaftWorld> Node<W> {
         self.note_leader(&vote, promises);
         let result = self.inner.raft.append_entries(rpc).await;
         if !matches!(result, Err(_) | Ok(AppendEntriesResponse::HigherVote(_))) {
+            self.inner.following.clear();
             self.meet_leader(vote).await;
         }
         if carries_entries {
@@ -266,6 +266,9 @@ impl<W: RaftWorld> Node<W> {
             .install_full_snapshot(piece.vote, snapshot)
             .await;
         self.meet_leader(piece.vote).await;
+        if installed.is_ok() {
+            self.inner.following.clear();
+        }
         installed
             .map(PeerResponse::Snapshot)
             .map_err(io::Error::other)

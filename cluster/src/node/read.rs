@@ -148,6 +148,7 @@ impl<W: RaftWorld> Node<W> {
 
     /// Makes sure that what this node has applied is at most `bound` old.
     async fn catch_up(&self, bound: Duration) -> Result<(), NodeError> {
+        self.must_follow()?;
         let fresh = |point: &ReadPoint| W::now() - point.asked_at <= bound;
         let point = match self.inner.read_point.get().filter(fresh) {
             Some(point) => point,

@@ -89,6 +89,7 @@ impl<W: RaftWorld> Node<W> {
         if poll_ms > LONGEST_MS && !(is_of_list && poll_ms == FOREVER_MS) {
             return Ok(Reply::Refused(Refusal::OutOfRange));
         }
+        self.must_keep_up()?;
         self.must_have_space(&command)?;
         self.must_be_known(&command).await?;
         let mut stages = Stages {
@@ -174,7 +175,9 @@ impl<W: RaftWorld> Node<W> {
         };
         let proposed = W::now();
         let _proposing = self.inner.hand_over.propose();
-        let write = self.inner.raft.client_write(Proposal::encode(&request));
+        let proposal = Proposal::encode(&request);
+        let _waits = self.inner.backlog.begin(proposed, proposal.0.len());
+        let write = self.inner.raft.client_write(proposal);
         match world::timeout::<W, _>(WRITE_LIMIT, write).await {
             Err(_) => Err(NodeError::Unknown("no quorum answered in time".into())),
             Ok(Ok(response)) => {

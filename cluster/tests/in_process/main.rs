@@ -7,6 +7,7 @@ mod certificates;
 mod client;
 mod damage;
 mod edge;
+mod following;
 mod lists;
 #[path = "../memory_world/mod.rs"]
 mod memory_world;
@@ -16,6 +17,7 @@ mod older_member;
 mod operators;
 #[cfg(feature = "tls")]
 mod outsiders;
+mod overload;
 mod peer_port;
 mod pipelines;
 #[path = "../ports/mod.rs"]

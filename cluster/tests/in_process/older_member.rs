@@ -1,6 +1,10 @@
 //! A cluster with a member of the release before, which does not greet and would stop at an entry
 //! that it does not know: nothing of the kind comes into its log.
 
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
 use openraft::EntryPayload;
 use openraft::raft::{AppendEntriesResponse, VoteResponse};
 use squall_cluster::node::Node;
@@ -14,12 +18,14 @@ use tokio::net::TcpListener;
 use crate::memory_world::MemoryWorld;
 use crate::nodes::{Wire, free_addresses, options, run, soon};
 
-/// As much of a follower as a leader needs, which takes a greeting for nonsense and hangs up.
-async fn follow(listener: TcpListener) {
+/// As much of a follower as a leader needs, which takes a greeting for nonsense and hangs up. It
+/// answers nothing while it stands still.
+pub async fn follow(listener: TcpListener, stands_still: Rc<Cell<bool>>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             return;
         };
+        let stands_still = stands_still.clone();
         MemoryWorld::spawn(async move {
             let mut connection = Connection::new(stream);
             let first = connection
@@ -29,6 +35,9 @@ async fn follow(listener: TcpListener) {
                 return;
             };
             loop {
+                while stands_still.get() {
+                    MemoryWorld::sleep(Duration::from_millis(5)).await;
+                }
                 let response = answer(request);
                 if connection.send(None, &response).await.is_err() {
                     return;
@@ -75,13 +84,13 @@ fn nothing_that_an_older_member_does_not_know_is_put_into_the_log() {
         let members: Members = (1..).zip(addresses.iter().cloned()).collect();
         let peers = peer_address(&addresses[1]).expect("it has a port");
         let listener = TcpListener::bind(&peers).await.expect("the port is free");
-        MemoryWorld::spawn(follow(listener));
+        MemoryWorld::spawn(follow(listener, Rc::default()));
         let started = Node::start(options(1, &addresses[0], &members), MemoryDisk::new());
         let node: Node<MemoryWorld> = started.await.expect("the port is free");
         let deadline = soon();
         while !node.is_leading() {
             assert!(MemoryWorld::now() < deadline, "nobody leads");
-            MemoryWorld::sleep(std::time::Duration::from_millis(10)).await;
+            MemoryWorld::sleep(Duration::from_millis(10)).await;
         }
         let mut wire = Wire::connect(&addresses[0]).await;
         let before = node.applied_index();
