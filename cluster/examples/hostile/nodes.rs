@@ -206,8 +206,9 @@ impl Nodes {
     /// How many of those that were started have ended by themselves.
     pub fn ended(&mut self) -> u64 {
         let running = self.running.iter_mut().flatten();
-        let ended = running.filter(|child| !matches!(child.try_wait(), Ok(None)));
-        ended.count() as u64
+        running
+            .map(|child| u64::from(!matches!(child.try_wait(), Ok(None))))
+            .sum()
     }
 
     /// What the node's process has of memory.

@@ -119,7 +119,7 @@ pub(super) async fn accept<W: RaftWorld>(listener: &mut W::Listener) -> W::Strea
 /// What ended a wait.
 enum Woken {
     Answers,
-    /// There may be changes to push to the client.
+    /// There may be changes to push to the client, or of the settings by which it waits.
     Changes,
     Read(io::Result<usize>),
     /// Somebody ended the connection, or it was idle for too long.
@@ -233,6 +233,9 @@ impl<W: RaftWorld> Connection<W> {
         let answers = poll_fn(|cx| {
             if client.poll_killed(cx).is_ready() {
                 return Poll::Ready(Woken::Ended);
+            }
+            if client.must_look() {
+                return Poll::Ready(Woken::Changes);
             }
             let polled = pipeline.poll_answers(cx, version, stats, output, FLUSH_BYTES);
             polled.map(|()| Woken::Answers)

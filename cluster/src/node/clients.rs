@@ -31,6 +31,8 @@ pub(super) struct Client {
     buffered: Cell<u64>,
     all_buffered: Rc<Cell<u64>>,
     is_killed: Cell<bool>,
+    /// How long it may be idle has changed.
+    must_look: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -60,8 +62,17 @@ impl Client {
         Poll::Pending
     }
 
+    /// Whether the settings have changed by which it waits, since this was asked last.
+    pub(super) fn must_look(&self) -> bool {
+        self.must_look.take()
+    }
+
     fn kill(&self) {
         self.is_killed.set(true);
+        self.wake();
+    }
+
+    fn wake(&self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
@@ -128,6 +139,7 @@ impl Clients {
             buffered: Cell::new(0),
             all_buffered: self.buffered.clone(),
             is_killed: Cell::new(false),
+            must_look: Cell::new(false),
             waker: RefCell::default(),
         });
         self.connected.borrow_mut().insert(id, client.clone());
@@ -160,6 +172,14 @@ impl Clients {
             .values()
             .filter(|client| ids.is_none_or(|ids| ids.contains(&client.id)));
         wanted.map(|client| client.line(now) + "\n").collect()
+    }
+
+    /// Has all of them look at the settings again.
+    pub(super) fn look_again(&self) {
+        for client in self.connected.borrow().values() {
+            client.must_look.set(true);
+            client.wake();
+        }
     }
 
     /// Ends those that fit; how many.

@@ -305,8 +305,12 @@ impl<W: RaftWorld> Node<W> {
                 format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {e}")
             })?;
         }
+        let timeout = self.inner.settings.idle_timeout();
         for (cell, number) in changes {
             cell.set(number);
+        }
+        if self.inner.settings.idle_timeout() != timeout {
+            self.inner.clients.look_again();
         }
         Ok(())
     }

@@ -188,6 +188,22 @@ fn an_idle_connection_is_closed_and_one_that_waits_is_not() {
 }
 
 #[test]
+fn a_new_timeout_counts_for_connections_that_are_idle_or_stall_already() {
+    run(async {
+        let cluster = one(ClientOptions::default()).await;
+        let address = &cluster.addresses[0];
+        let idle = Wire::connect(address).await;
+        let mut stalling = Wire::connect(address).await;
+        stalling.send_bytes(b"*2\r\n$3\r\nGET\r\n$4\r\nha").await;
+        let mut wire = Wire::connect(address).await;
+        wire.send(&["CONFIG SET timeout 1"]).await;
+        wire.expect("+OK").await;
+        assert_eq!(idle.rest().await, "");
+        assert_eq!(stalling.rest().await, "");
+    });
+}
+
+#[test]
 fn nothing_but_an_error_is_said_to_who_has_no_password() {
     run(async {
         let users = ["app on >word ~app:* +@all -@admin".into()];
