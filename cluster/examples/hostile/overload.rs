@@ -81,7 +81,9 @@ pub async fn play(site: &Site, report: &mut Report) -> Result<(), String> {
     let errors: Vec<String> = (flood.errors.iter())
         .map(|(kind, count)| format!("{count} × {kind}"))
         .collect();
-    let is_clear = |kind: &String| kind.starts_with("TRYAGAIN") || kind.starts_with("OOM");
+    // All of them say that the command had no effect.
+    let clear = ["TRYAGAIN", "OOM", "MOVED", "CLUSTERDOWN"];
+    let is_clear = |kind: &String| clear.iter().any(|code| kind.starts_with(code));
     report.row(
         "errors that they got",
         "without effect, and saying so",
