@@ -64,6 +64,8 @@ pub async fn play(site: &Site, state_mib: u64, report: &mut Report) -> Result<()
     let wiped = nodes.follower().await?;
     let elected = nodes.elections();
     let joining = async {
+        // By then every client has found the leader.
+        RealWorld::sleep(Duration::from_secs(2)).await;
         let joined = replace(&mut nodes, wiped).await;
         // What it takes to come to rest counts as well.
         RealWorld::sleep(Duration::from_secs(5)).await;
@@ -96,7 +98,8 @@ pub async fn play(site: &Site, state_mib: u64, report: &mut Report) -> Result<()
         during.p99(),
     );
     report.figure("worst meanwhile", shown(during.worst()));
-    report.none("errors meanwhile", during.errors.values().sum());
+    let errors = during.errors.values().sum();
+    report.none(format!("errors meanwhile {:?}", during.errors), errors);
 
     let again = nodes.follower().await?;
     nodes.stop(again).await?;
