@@ -365,22 +365,24 @@ async fn upgrade_all(site: &Site, nodes: &mut Nodes) -> Result<Vec<String>, Stri
 
 /// The digest of each node's state at one index.
 async fn digests(nodes: &Nodes) -> Result<Vec<String>, String> {
-    let mut tries = 0;
-    loop {
-        let mut all = Vec::new();
+    for _ in 0..20 {
+        // Who looks whether a node has caught up writes something, so that comes first.
         for id in 1..=3 {
             nodes.caught_up(id).await?;
+        }
+        RealWorld::sleep(Duration::from_millis(300)).await;
+        for id in 1..=3 {
             nodes.ask(id, &["RAFT.DIGEST"]).await?;
         }
         // Events are written by and by.
-        RealWorld::sleep(Duration::from_millis(500)).await;
+        RealWorld::sleep(Duration::from_millis(300)).await;
+        let mut all = Vec::new();
         for id in 1..=3 {
             all.push(nodes.last_digest(id)?);
         }
-        let is_one_index = all.iter().all(|(index, _)| *index == all[0].0);
-        tries += 1;
-        if is_one_index || tries == 20 {
+        if all.iter().all(|(index, _)| *index == all[0].0) {
             return Ok(all.into_iter().map(|(_, digest)| digest).collect());
         }
     }
+    Err("the three nodes are never at one index".into())
 }
