@@ -2,15 +2,19 @@
 //! each of them cost clients as a page.
 //!
 //! ```text
-//! sudo cargo run --release --example systems -- runs/systems 20 > docs/systems.md
-//! sudo cargo run --release --example systems -- runs/systems 5 etcd redis-sentinel
+//! cargo build --release --bin squall-node
+//! sudo cargo run --release --example systems -- runs/systems --trials 20 > docs/systems.md
+//! sudo cargo run --release --example systems -- runs/systems --trials 5 \
+//!     --systems etcd,redis-sentinel --scenarios leader-kill
 //! ```
 //!
 //! A trial is a run with a seed of its own, in real time, half a minute to a minute. Its report
-//! is kept in the directory, and not made again: the same command goes on where it stopped.
+//! is kept in the directory, and not made again: the same command goes on where it stopped, and
+//! pieces of the whole can be made one after the other. Progress goes to standard error.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -19,7 +23,7 @@ use squall::check::Verdict;
 use squall::report::Report;
 use squall::run::{Context, run_on};
 use squall::scenario::Scenario;
-use squall_systems::SystemFile;
+use squall_systems::{Protocol, SystemFile};
 
 /// What is broken, in this order.
 const SCENARIOS: [&str; 6] = [
@@ -40,18 +44,62 @@ const SYSTEMS: [&str; 6] = [
     "redis",
 ];
 
-fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    let (Some(dir), Some(Ok(trials))) = (arguments.next(), arguments.next().map(|n| n.parse()))
-    else {
-        eprintln!("usage: systems DIR TRIALS [SYSTEM…]");
-        return ExitCode::from(64);
-    };
-    let mut names: Vec<String> = arguments.collect();
-    if names.is_empty() {
-        names = SYSTEMS.map(str::to_owned).to_vec();
+const USAGE: &str = "usage: systems DIR [--trials N] [--systems NAME,…] [--scenarios NAME,…]";
+
+/// What is to be compared.
+struct Wanted {
+    dir: PathBuf,
+    trials: u64,
+    /// Names or files.
+    systems: Vec<String>,
+    scenarios: Vec<&'static str>,
+}
+
+impl Wanted {
+    /// From the command line, without the program's name.
+    fn of(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let dir = arguments.next().filter(|dir| !dir.starts_with("--"));
+        let mut wanted = Self {
+            dir: dir.ok_or(USAGE)?.into(),
+            trials: 20,
+            systems: SYSTEMS.map(str::to_owned).to_vec(),
+            scenarios: SCENARIOS.to_vec(),
+        };
+        while let Some(option) = arguments.next() {
+            let value = arguments.next().ok_or(USAGE)?;
+            let names = || value.split(',');
+            match option.as_str() {
+                "--trials" => {
+                    wanted.trials = value
+                        .parse()
+                        .map_err(|e| format!("--trials {value}: {e}"))?;
+                }
+                "--systems" => wanted.systems = names().map(str::to_owned).collect(),
+                "--scenarios" => {
+                    let known = |name| {
+                        let found = SCENARIOS.into_iter().find(|known| *known == name);
+                        found.ok_or_else(|| {
+                            format!("--scenarios {name}: expected {}", SCENARIOS.join(", "))
+                        })
+                    };
+                    wanted.scenarios = names().map(known).collect::<Result<_, _>>()?;
+                }
+                _ => return Err(format!("{option}: {USAGE}")),
+            }
+        }
+        Ok(wanted)
     }
-    match compare(Path::new(&dir), trials, &names) {
+}
+
+fn main() -> ExitCode {
+    let wanted = match Wanted::of(std::env::args().skip(1)) {
+        Ok(wanted) => wanted,
+        Err(why) => {
+            eprintln!("{why}");
+            return ExitCode::from(64);
+        }
+    };
+    match compare(&wanted) {
         Ok(page) => {
             print!("{page}");
             ExitCode::SUCCESS
@@ -63,36 +111,60 @@ fn main() -> ExitCode {
     }
 }
 
-fn compare(dir: &Path, trials: u64, names: &[String]) -> Result<String, String> {
-    let mut rows = Vec::new();
-    for name in names {
+fn compare(wanted: &Wanted) -> Result<String, String> {
+    let mut systems = Vec::new();
+    for name in &wanted.systems {
         let system = SystemFile::load(name).map_err(|e| e.to_string())?;
-        if let Err(why) = system.require() {
-            eprintln!("{name} is left out: {why}");
-            continue;
+        // Squall's own node need not be in PATH; the backend finds it, or says how to make one.
+        match system.require() {
+            Err(why) if system.protocol() != Protocol::Squall => {
+                eprintln!("{name} is left out: {why}");
+            }
+            _ => systems.push(system),
         }
-        for scenario in SCENARIOS {
+    }
+    let rows = systems.len() * wanted.scenarios.len();
+    let all = rows as u64 * wanted.trials;
+    let mut done = 0;
+    let mut rows = Vec::new();
+    for system in &systems {
+        for &scenario in &wanted.scenarios {
             let mut row = Row::default();
-            for trial in 1..=trials {
-                let kept = dir.join(name).join(format!("{scenario}-{trial}.json"));
-                match report(&system, scenario, trial, &kept) {
-                    Ok(report) => row.take(&report),
+            for trial in 1..=wanted.trials {
+                let place = wanted.dir.join(system.name());
+                let kept = place.join(format!("{scenario}-{trial}.json"));
+                done += 1;
+                let said = format!("{done} of {all}: {} {scenario} {trial}", system.name());
+                match report(system, scenario, trial, &kept) {
+                    Ok((report, is_new)) => {
+                        let origin = if is_new { "" } else { ", kept" };
+                        eprintln!("{said}: {:?}{origin}", report.verdict);
+                        row.take(&report);
+                    }
                     Err(why) => {
-                        eprintln!("{name} {scenario} {trial}: {why}");
+                        eprintln!("{said}: {why}");
                         row.failed.get_or_insert(why);
                     }
                 }
             }
-            rows.push((name.clone(), scenario, row));
+            rows.push((system.name().to_owned(), scenario, row));
         }
     }
-    Ok(page(trials, names, &rows))
+    Ok(page(wanted, &systems, &rows))
 }
 
-/// The report of a trial, from its file or from a run.
-fn report(system: &SystemFile, name: &str, seed: u64, kept: &Path) -> Result<Report, String> {
-    if let Ok(text) = std::fs::read_to_string(kept) {
-        return serde_json::from_str(&text).map_err(|e| format!("{}: {e}", kept.display()));
+/// The report of a trial, from its file or from a run, and whether it is from a run.
+fn report(
+    system: &SystemFile,
+    name: &str,
+    seed: u64,
+    kept: &Path,
+) -> Result<(Report, bool), String> {
+    let at = |why: &dyn std::fmt::Display| format!("{}: {why}", kept.display());
+    match std::fs::read_to_string(kept) {
+        Ok(text) => return Ok((serde_json::from_str(&text).map_err(|e| at(&e))?, false)),
+        Err(why) if why.kind() != ErrorKind::NotFound => return Err(at(&why)),
+        Err(_) => {}
     }
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
     let file = file.join(format!("{name}.toml"));
@@ -111,15 +183,13 @@ fn report(system: &SystemFile, name: &str, seed: u64, kept: &Path) -> Result<Rep
     let judged = run_on(&*backend, &scenario, seed, "", Context::default());
     let judged = judged.map_err(|e| e.to_string())?;
     let dir = kept.parent().unwrap_or(Path::new("."));
+    // Whole or not at all, whenever it is stopped.
+    let unfinished = kept.with_extension("unfinished");
     std::fs::create_dir_all(dir)
-        .and_then(|()| std::fs::write(kept, judged.report.to_json()))
-        .map_err(|e| format!("{}: {e}", kept.display()))?;
-    eprintln!(
-        "{} {name} {seed}: {:?}",
-        system.name(),
-        judged.report.verdict
-    );
-    Ok(judged.report)
+        .and_then(|()| std::fs::write(&unfinished, judged.report.to_json()))
+        .and_then(|()| std::fs::rename(&unfinished, kept))
+        .map_err(|e| at(&e))?;
+    Ok((judged.report, true))
 }
 
 /// What the trials of a scenario on a system showed.
@@ -200,31 +270,32 @@ fn counts(values: &[u64]) -> String {
     spread(&values, "")
 }
 
-fn page(trials: u64, names: &[String], rows: &[(String, &str, Row)]) -> String {
+fn page(wanted: &Wanted, systems: &[SystemFile], rows: &[(String, &str, Row)]) -> String {
+    let trials = wanted.trials;
     let mut text = String::new();
     let _ = writeln!(
         text,
         "# The same failures on several systems\n\n\
-         Made by `sudo cargo run --release --example systems -- runs/systems {trials}`: {trials} \
+         Made by `sudo cargo run --release --example systems -- runs/systems --trials {trials}`: {trials} \
          trials of each scenario, a seed each, every node a process in a network namespace of \
          its own on one machine. Each system is configured as its file in `simulator/systems/files` \
          says and comments. Figures are the median of all trials with the least and the most; \
          takeover is of each fault that cost a leader, from its effect until another one is seen \
          to serve; downtime is that of the client that was worst off in a trial.\n"
     );
-    for name in names {
-        if let Some(version) = version(name) {
-            let _ = writeln!(text, "- `{name}`: {version}");
+    for system in systems {
+        if let Some(version) = version(system) {
+            let _ = writeln!(text, "- `{}`: {version}", system.name());
         }
     }
-    for scenario in SCENARIOS {
+    for &scenario in &wanted.scenarios {
         let _ = writeln!(
             text,
             "\n## {scenario}\n\n| system | trials | takeover, ms | downtime, ms | available, % | \
              acknowledged | lost, by trial | duplicated, by trial | a lock held by two, trials | \
              not linearizable, trials |\n|---|---|---|---|---|---|---|---|---|---|"
         );
-        let of_scenario = rows.iter().filter(|(_, of, _)| *of == scenario);
+        let of_scenario = rows.iter().filter(move |(_, of, _)| *of == scenario);
         for (name, _, row) in of_scenario.clone() {
             let available: Vec<String> = match row.available.is_empty() {
                 true => vec!["–".into()],
@@ -264,8 +335,7 @@ fn page(trials: u64, names: &[String], rows: &[(String, &str, Row)]) -> String {
 }
 
 /// What the programs of a system say they are.
-fn version(name: &str) -> Option<String> {
-    let system = SystemFile::load(name).ok()?;
+fn version(system: &SystemFile) -> Option<String> {
     let programs = system.programs().into_iter().map(|program| {
         let output = Command::new(program).arg("--version").output().ok()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -40,6 +40,10 @@ fn document(report: &Report) -> Document {
             section("This execution", execution(report)),
             section("Configuration", configuration.into_iter().collect()),
             section("Results", results(report)),
+            section(
+                "Broken, and not promised",
+                sections::findings_without_promise(report),
+            ),
             section("Errors", sections::errors(report)),
             section("Slowest operations", sections::slowest(report)),
             section("Bottlenecks", sections::bottlenecks(report)),

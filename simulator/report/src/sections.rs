@@ -55,6 +55,24 @@ pub(crate) fn evidence(report: &Report) -> impl Iterator<Item = &str> {
         .map(String::as_str)
 }
 
+/// Checks that are broken, and of which the system promises nothing.
+pub(crate) fn unpromised(report: &Report) -> impl Iterator<Item = &CheckResult> {
+    let checks = report.checks.iter();
+    checks.filter(|check| check.verdict == Verdict::NotPromised)
+}
+
+/// What they found, with their evidence: no violation, and worth knowing.
+pub(crate) fn findings_without_promise(report: &Report) -> Vec<Block> {
+    let of_check = |check: &CheckResult| {
+        let name = format!("{} {}", check.property, check.name);
+        let lines = Block::Code("text", check.evidence.join("\n"));
+        let lines = (!check.evidence.is_empty()).then_some(lines);
+        let told = [Block::Heading(name), Block::text(&check.detail)];
+        told.into_iter().chain(lines)
+    };
+    unpromised(report).flat_map(of_check).collect()
+}
+
 /// What the cluster ran on.
 pub(crate) fn environment(report: &Report) -> Facts {
     let cluster = &report.cluster;

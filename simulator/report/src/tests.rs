@@ -230,6 +230,27 @@ fn json_is_golden_and_reads_back() {
 }
 
 #[test]
+fn what_is_broken_and_was_not_promised_is_shown_with_its_operations() {
+    let checks = [
+        result("election_safety", "RAFT", Verdict::Pass),
+        CheckResult {
+            evidence: (1..=5).map(|n| format!("{n} s: an operation")).collect(),
+            ..result("lock_exclusion", "L1", Verdict::NotPromised)
+        },
+    ];
+    let report = build(&input(), &measure(&history()), &checks);
+    let shown = text(&report, Style::default(), None);
+    assert!(
+        shown.contains("\nnot promised  L1 lock_exclusion\n  1 s: an operation\n"),
+        "{shown}"
+    );
+    assert!(!shown.contains("4 s: an operation"), "{shown}");
+    let page = markdown(&report);
+    assert!(page.contains("## Broken, and not promised"), "{page}");
+    assert!(page.contains("5 s: an operation"), "{page}");
+}
+
+#[test]
 fn colour_adds_escapes_and_nothing_else() {
     let plain = text(&report(), Style::default(), None);
     let mut colored = text(&report(), Style { color: true }, None);

@@ -11,6 +11,8 @@ use crate::{alerts, sections, tables};
 
 /// Lines of evidence that are printed; the rest is in `report.json`.
 const MOST_EVIDENCE: usize = 20;
+/// The same of each check that is broken and was not promised.
+const MOST_UNPROMISED: usize = 3;
 
 /// The whole report. `run_dir` is where the artifacts are, if they were written.
 pub fn text(report: &Report, style: Style, run_dir: Option<&str>) -> String {
@@ -35,6 +37,7 @@ pub fn text(report: &Report, style: Style, run_dir: Option<&str>) -> String {
     out += &labelled(style, "checks", &check_counts(&report.checks));
     out += &decision(report, style);
     out.push('\n');
+    out += &unpromised(report, style);
     out += &findings(report, style);
     out + &ending(report, style, run_dir)
 }
@@ -42,6 +45,23 @@ pub fn text(report: &Report, style: Style, run_dir: Option<&str>) -> String {
 fn labelled(style: Style, label: &str, text: &str) -> String {
     let gap = " ".repeat(12 - label.len());
     format!("{}{gap}{text}\n", style.paint(BOLD, label))
+}
+
+/// The first operations of what is broken and was not promised.
+fn unpromised(report: &Report, style: Style) -> String {
+    let mut out = String::new();
+    for check in sections::unpromised(report) {
+        let title = format!("not promised  {} {}", check.property, check.name);
+        out += &style.paint(YELLOW, &title);
+        out.push('\n');
+        for line in check.evidence.iter().take(MOST_UNPROMISED) {
+            out += &format!("  {line}\n");
+        }
+    }
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    out
 }
 
 /// Bottlenecks, and what bounds the figures.

@@ -21,6 +21,7 @@ mod owner;
 mod planted;
 mod processes;
 mod setting;
+mod systems;
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

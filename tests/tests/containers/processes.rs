@@ -28,7 +28,7 @@ use crate::owner::rules_of_this_machine;
 use crate::setting::{Run, alone, scenario, skip};
 
 /// Whether nodes can have networks of their own here; says why not.
-fn networks() -> Option<()> {
+pub fn networks() -> Option<()> {
     squall_process::clean().expect("what was left can be removed");
     match squall_process::links_can_be_broken() {
         Ok(()) => Some(()),
@@ -455,7 +455,7 @@ fn processes_that_hide_their_environment_are_ended_however_a_run_ends() {
 }
 
 /// Marked processes and directories of a process's runs.
-fn left_of(pid: u32) -> Vec<String> {
+pub fn left_of(pid: u32) -> Vec<String> {
     let is_its = |owner: &str| owner.split(' ').nth(2) == Some(&pid.to_string());
     let mut left: Vec<String> = (marked().into_iter())
         .filter(|(_, owner)| is_its(owner))

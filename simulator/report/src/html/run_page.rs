@@ -82,6 +82,11 @@ fn document(
             Section::new("slowest", "Slowest operations", sections::slowest(report)),
             resources_of(report, used.is_some().then_some(&used_graphs)),
             checks(report),
+            Section::new(
+                "unpromised",
+                "Broken, and not promised",
+                sections::findings_without_promise(report),
+            ),
             environment(report),
             appendix(report),
         ],
