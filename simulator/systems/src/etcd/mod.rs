@@ -295,8 +295,27 @@ fn unexpected(answer: &Value) -> Trouble {
 }
 
 /// What the member at `address` says of itself.
+///
+/// Its term is that of the last entry that it has applied. One that has just been elected leads
+/// in a later term, which it tells only when its first entry is committed and applied; so a
+/// leader must have answered a read of the log, which waits for that, and lead in that term still.
 pub(crate) async fn status(address: &str, deadline: Instant) -> Option<Status> {
     let mut gateway = Gateway::new(vec![address.to_owned()], 0);
+    let own = own_status(&mut gateway, deadline).await?;
+    if own.role != Role::Leader {
+        return Some(own);
+    }
+    let read = json!({ "key": base64(STATUS_KEY) });
+    let read = gateway.ask_once("kv/range", &read, deadline).await.ok()?;
+    let term = number(&read["header"]["raft_term"]);
+    let own = own_status(&mut gateway, deadline).await?;
+    (own.role != Role::Leader || own.term == term).then_some(own)
+}
+
+/// A key that nobody writes.
+const STATUS_KEY: &[u8] = b"squall/status";
+
+async fn own_status(gateway: &mut Gateway, deadline: Instant) -> Option<Status> {
     let status = gateway
         .ask_once("maintenance/status", &json!({}), deadline)
         .await
@@ -312,4 +331,80 @@ pub(crate) async fn status(address: &str, deadline: Instant) -> Option<Status> {
         term: number(&status["raftTerm"]),
         applied: number(&status["raftAppliedIndex"]).or_else(|| number(&status["raftIndex"])),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Gives these answers one after the other to whoever asks for their paths; its address.
+    #[allow(clippy::disallowed_methods)] // a server of the real world
+    async fn server(answers: Vec<(&'static str, Value)>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await;
+        let listener = listener.expect("a port is free");
+        let address = listener.local_addr().expect("it is bound").to_string();
+        tokio::task::spawn_local(async move {
+            let (mut stream, _) = listener.accept().await.expect("somebody asks");
+            for (path, answer) in answers {
+                let mut asked = String::new();
+                // Every question ends with its body, an object.
+                while !asked.ends_with('}') {
+                    let mut bytes = [0; 1_000];
+                    let count = stream.read(&mut bytes).await.expect("it is open");
+                    asked += &String::from_utf8_lossy(&bytes[..count]);
+                }
+                assert!(asked.starts_with(&format!("POST /v3/{path} ")), "{asked}");
+                let body = answer.to_string();
+                let length = body.len();
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+                let answered = stream.write_all((head + &body).as_bytes()).await;
+                answered.expect("it is open");
+            }
+        });
+        address
+    }
+
+    fn says(leader: u64, term: u64) -> (&'static str, Value) {
+        let status = json!({
+            "header": { "member_id": "7" },
+            "leader": leader.to_string(),
+            "raftTerm": term.to_string(),
+            "raftAppliedIndex": "70",
+        });
+        ("maintenance/status", status)
+    }
+
+    fn reads(term: u64) -> (&'static str, Value) {
+        let header = json!({ "raft_term": term.to_string() });
+        ("kv/range", json!({ "header": header }))
+    }
+
+    fn status_after(answers: Vec<(&'static str, Value)>) -> Option<(Role, Option<u64>)> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let runtime = runtime.expect("a runtime of one thread");
+        let asked = async {
+            let address = server(answers).await;
+            status(&address, RealWorld::now() + Duration::from_secs(5)).await
+        };
+        let status = tokio::task::LocalSet::new().block_on(&runtime, asked)?;
+        Some((status.role, status.term))
+    }
+
+    #[test]
+    fn a_new_leader_leads_when_its_term_is_known() {
+        assert_eq!(status_after(vec![says(8, 4)]), Some((Role::Follower, Some(4))));
+        let leads = Some((Role::Leader, Some(5)));
+        assert_eq!(status_after(vec![says(7, 5), reads(5), says(7, 5)]), leads);
+        // The first time it told the term of the leader before.
+        assert_eq!(status_after(vec![says(7, 4), reads(5), says(7, 5)]), leads);
+        // Another has led meanwhile, and the term of its own leadership is not known yet.
+        assert_eq!(status_after(vec![says(7, 4), reads(6), says(7, 5)]), None);
+        let follows = Some((Role::Follower, Some(6)));
+        assert_eq!(status_after(vec![says(7, 5), reads(6), says(8, 6)]), follows);
+    }
 }
