@@ -146,34 +146,19 @@ fn redis_cluster_breaks_no_promise() {
 }
 
 #[test]
-fn the_service_in_python_is_judged_as_its_file_promises() {
-    let system = "examples/python-register/system.toml";
-    let path = squall_tests::repository()
-        .join(system)
-        .display()
-        .to_string();
-    let turn = networks().and_then(|()| installed(&path));
+fn the_mistake_of_the_service_in_python_is_found() {
+    let repository = squall_tests::repository();
+    let path = repository.join("examples/python-register/system.toml");
+    let turn = networks().and_then(|()| installed(&path.display().to_string()));
     let Some(_turn) = turn.and_then(|()| alone()) else {
         return;
     };
     let dir = tempfile::tempdir().expect("a directory");
-    let report = play(
-        &dir.path().join("run"),
-        "examples/python-register/failover.toml",
-        None,
-        &[ONE_KILL],
-    );
+    let scenario = "examples/python-register/failover.toml";
+    let report = play(&dir.path().join("run"), scenario, None, &[ONE_KILL]);
     assert_eq!(report["faults"][0]["status"], "healed");
-    // Its mistake is to answer before anybody else has the write.
-    let broken = report["checks"].as_array().expect("a list").iter();
-    let broken = broken.filter(|check| check["verdict"] == "fail" && check["property"] != "R4");
-    for check in broken {
-        let name = check["name"].as_str().expect("a word");
-        assert!(
-            ["cache_linearizable", "lost_writes"].contains(&name),
-            "{check:#}"
-        );
-    }
+    // It answers before anybody else has the write.
+    assert_eq!(verdict(&report, "cache_linearizable"), "fail");
 }
 
 /// A judge's answer.
@@ -267,7 +252,7 @@ fn redis_with_sentinels_loses_what_a_judge_counts_and_gives_a_lock_to_two() {
     assert_eq!(loss["lost"], counted["lost"], "{counted:#}");
     // Where Sentinels were too slow, there was one master all the time.
     let elected_ms = report["faults"][0]["elected_ms"].as_f64();
-    if elected_ms.is_some_and(|ms| ms < 4_000.0) {
+    if elected_ms.is_some_and(|ms| ms < 3_000.0) {
         assert_ne!(loss["lost"], 0);
         assert_eq!(verdict(&report, "lock_exclusion"), "not_promised");
         let page = std::fs::read_to_string(run.join("report.md")).expect("it was written");
