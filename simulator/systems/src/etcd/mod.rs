@@ -397,7 +397,10 @@ mod tests {
 
     #[test]
     fn a_new_leader_leads_when_its_term_is_known() {
-        assert_eq!(status_after(vec![says(8, 4)]), Some((Role::Follower, Some(4))));
+        assert_eq!(
+            status_after(vec![says(8, 4)]),
+            Some((Role::Follower, Some(4)))
+        );
         let leads = Some((Role::Leader, Some(5)));
         assert_eq!(status_after(vec![says(7, 5), reads(5), says(7, 5)]), leads);
         // The first time it told the term of the leader before.
@@ -405,6 +408,9 @@ mod tests {
         // Another has led meanwhile, and the term of its own leadership is not known yet.
         assert_eq!(status_after(vec![says(7, 4), reads(6), says(7, 5)]), None);
         let follows = Some((Role::Follower, Some(6)));
-        assert_eq!(status_after(vec![says(7, 5), reads(6), says(8, 6)]), follows);
+        assert_eq!(
+            status_after(vec![says(7, 5), reads(6), says(8, 6)]),
+            follows
+        );
     }
 }

@@ -294,11 +294,11 @@ mod tests {
         let Outcome::Received { messages: received } = outcome else {
             panic!("{outcome:?}")
         };
-        let told = |at: usize| {
+        let received_at = |at: usize| {
             let message: &squall_history::Delivered = &received[at];
             (message.value.as_str(), message.id, message.deliveries)
         };
-        assert_eq!((told(0), told(1)), (("a", 4, 1), ("b", 5, 2)));
+        assert_eq!((received_at(0), received_at(1)), (("a", 4, 1), ("b", 5, 2)));
         assert_eq!((received.len(), messages), (2, 3));
         // Of the first two it is certain that nobody took anything.
         let (outcome, _) = asked(receive(1), vec![consumer, || Answer::Nothing]);

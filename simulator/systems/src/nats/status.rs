@@ -34,11 +34,11 @@ pub(crate) async fn status(
 }
 
 /// What the answer says of a stream and the server that was asked.
-fn of_stream(name: &str, stream: &str, told: &Value) -> Option<Status> {
-    if told["disabled"] == true || !told.is_object() {
+fn of_stream(name: &str, stream: &str, listing: &Value) -> Option<Status> {
+    if listing["disabled"] == true || !listing.is_object() {
         return None;
     }
-    let accounts = told["account_details"].as_array();
+    let accounts = listing["account_details"].as_array();
     let streams = accounts.into_iter().flatten();
     let mut streams = streams.filter_map(|account| account["stream_detail"].as_array());
     let found = streams.find_map(|streams| streams.iter().find(|found| found["name"] == stream));
@@ -86,14 +86,14 @@ mod tests {
 
     #[test]
     fn who_leads_the_stream_leads() {
-        let told = |leader: &str| {
+        let listing = |leader: &str| {
             json!({ "account_details": [{ "name": "$G", "stream_detail": [
                 { "name": "other", "cluster": { "leader": "node-1" }, "state": { "last_seq": 9 } },
                 { "name": "KV_squall", "cluster": { "leader": leader }, "state": { "last_seq": 7 } },
             ] }] })
         };
         let of = |leader| {
-            let status = of_stream("node-1", "KV_squall", &told(leader));
+            let status = of_stream("node-1", "KV_squall", &listing(leader));
             let status = status.expect("it answered");
             (status.role, status.term, status.applied)
         };
