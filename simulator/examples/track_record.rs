@@ -3,24 +3,21 @@
 //! ```text
 //! cargo run --release --features planted --example track_record
 //! cargo run --release --features planted --example track_record -- --clean 500
-//! cargo run --release --features planted --example track_record -- \
-//!     --profile scenarios/chaos.toml --profile scenarios/chaos-wide.toml
 //! ```
 //!
 //! `--seeds N` is how long a bug may hide (default 200). `--clean N` runs N seeds of each
-//! scenario without its bug as well, and names those that do not pass. `--profile FILE`, as
-//! often as wanted, fills the column of general profiles: seed 1 of each, then seed 2 of each,
-//! until one catches the bug or N runs have passed in all. `--only ID`, as often as wanted,
-//! looks at some bugs and writes nothing.
+//! scenario without its bug as well, and names those that do not pass. `--only ID`, as often as
+//! wanted, looks at some bugs and writes nothing. How soon scenarios find a bug that know nothing
+//! of it is what `search_record` measures.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Mutex;
 
 use squall::report::RunVerdict;
 use squall::scenario::Scenario;
-use squall::track_record::{Catch, bugs, hunt, judge, scenario_of};
+use squall::track_record::{bugs, hunt, judge, scenario_of};
 use squall_cluster::planted::Bug;
 
 use document::write_between;
@@ -34,7 +31,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Options {
     seeds: u64,
     clean: u64,
-    profiles: Vec<PathBuf>,
     only: Vec<String>,
 }
 
@@ -42,7 +38,6 @@ fn main() -> ExitCode {
     let options = options();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let scenarios = root.join("scenarios");
-    let profiles: Vec<Scenario> = options.profiles.iter().map(|path| load(path)).collect();
     let wanted =
         |bug: &Bug| options.only.is_empty() || options.only.iter().any(|id| id == bug.id());
     if let Some(unknown) = options
@@ -60,7 +55,7 @@ fn main() -> ExitCode {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 while let Some((nth, bug)) = next() {
-                    let record = look_at(bug, &scenarios, &profiles, &options);
+                    let record = look_at(bug, &scenarios, &options);
                     let mut found = found.lock().expect("no thread panics here");
                     found.insert(nth, record);
                 }
@@ -68,11 +63,6 @@ fn main() -> ExitCode {
         }
     });
     let found = found.into_inner().expect("no thread panics here");
-    let by_profiles = found.values().filter(|record| record.by_profiles).count();
-    println!(
-        "{by_profiles} of {} bugs found by the profiles",
-        found.len()
-    );
     if options.only.is_empty() {
         let rows: Vec<_> = found.values().map(|record| record.row.clone()).collect();
         write(&root.join("docs/track-record.md"), &rows);
@@ -86,18 +76,16 @@ fn main() -> ExitCode {
 /// What was found out about a bug.
 struct Record {
     row: String,
-    by_profiles: bool,
     /// Its own scenario catches it, and passes without it.
     well: bool,
 }
 
-fn look_at(bug: Bug, scenarios: &Path, profiles: &[Scenario], options: &Options) -> Record {
+fn look_at(bug: Bug, scenarios: &Path, options: &Options) -> Record {
     let path = scenario_of(scenarios, bug);
     if !path.exists() {
         println!("{}: has no scenario", bug.id());
         return Record {
-            row: row(bug, "no scenario", "not measured", "not measured"),
-            by_profiles: false,
+            row: row(bug, "no scenario", "not measured"),
             well: false,
         };
     }
@@ -113,30 +101,11 @@ fn look_at(bug: Bug, scenarios: &Path, profiles: &[Scenario], options: &Options)
             )
         }
     };
-    let general = general(bug, profiles, options.seeds);
-    let cell = match &general {
-        _ if profiles.is_empty() => "not measured".to_owned(),
-        None => format!("over {}", options.seeds),
-        Some((runs, profile, catch)) => {
-            format!("{runs}: `{profile}`, seed {}, {}", catch.seed, catch.check)
-        }
-    };
-    println!("{}: {check}, seed {seed}; profiles: {cell}", bug.id());
+    println!("{}: {check}, seed {seed}", bug.id());
     Record {
-        row: row(bug, &check, &seed, &cell),
-        by_profiles: general.is_some(),
+        row: row(bug, &check, &seed),
         well: is_clean(&scenario, bug, options.clean) && caught,
     }
-}
-
-/// The first catch by the profiles in turn: after how many runs in all, by which profile.
-fn general(bug: Bug, profiles: &[Scenario], runs: u64) -> Option<(u64, String, Catch)> {
-    let in_turn = (1..).flat_map(|seed| profiles.iter().map(move |profile| (seed, profile)));
-    let mut numbered = (1..=runs).zip(in_turn);
-    numbered.find_map(|(nth, (seed, profile))| {
-        let catch = hunt(profile, bug, seed..=seed).ok()?;
-        Some((nth, profile.name.get_ref().clone(), catch))
-    })
 }
 
 /// Whether all seeds pass without the bug.
@@ -162,10 +131,10 @@ fn is_clean(scenario: &Scenario, bug: Bug, seeds: u64) -> bool {
     passed == seeds
 }
 
-fn row(bug: Bug, check: &str, seed: &str, profiles: &str) -> String {
+fn row(bug: Bug, check: &str, seed: &str) -> String {
     let (id, name) = (bug.id(), bug.id().to_lowercase());
     format!(
-        "| {id} | {} | {} | {check} | {seed} | {profiles} | `squall run scenarios/planted/{name}.toml \
+        "| {id} | {} | {} | {check} | {seed} | `squall run scenarios/planted/{name}.toml \
         --planted {id} --seed {seed}` |\n",
         bug.mistake(),
         bug.breaks().join(" "),
@@ -173,8 +142,8 @@ fn row(bug: Bug, check: &str, seed: &str, profiles: &str) -> String {
 }
 
 fn write(path: &Path, rows: &[String]) {
-    let head = "| id | mistake | breaks | caught by | first seed, targeted | runs of the \
-        general profiles | command |\n|---|---|---|---|---|---|---|\n";
+    let head = "| id | mistake | breaks | caught by | first seed, targeted | command |\n\
+        |---|---|---|---|---|---|\n";
     let table = format!("{head}{}", rows.concat());
     write_between(path, "planted bugs", &table).unwrap_or_else(|e| panic!("{e}"));
 }
@@ -187,7 +156,6 @@ fn options() -> Options {
     let mut options = Options {
         seeds: 200,
         clean: 0,
-        profiles: Vec::new(),
         only: Vec::new(),
     };
     let mut arguments = std::env::args().skip(1);
@@ -203,7 +171,6 @@ fn options() -> Options {
         match name.as_str() {
             "--seeds" => options.seeds = number(),
             "--clean" => options.clean = number(),
-            "--profile" => options.profiles.push(value.into()),
             "--only" => options.only.push(value),
             _ => panic!("unknown option {name}"),
         }

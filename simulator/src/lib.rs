@@ -12,10 +12,10 @@
 //! - [`calibrate`]: what hardware costs, measured · [`compare`]: runs side by side ·
 //!   `trend`: over time
 //! - `ci`: the files that CI servers read
+//! - `track_record`: planted bugs, hunted (feature `planted`)
 //! - [`sweep`]: many seeds · `explore`: search that learns
 //! - `shrink`: the smallest run that still fails
 //! - [`run_dir`]: what a run leaves behind · [`environment`]: what made it
-//! - `track_record`: planted bugs, hunted (feature `planted`)
 //! - [`player`]: what the player of a run's page plays
 //! - [`explain`]: why a run failed, in plain words
 //! - [`trace`]: what happened, moment by moment

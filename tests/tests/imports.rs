@@ -33,7 +33,6 @@ const SIMULATOR: &[Rule] = &[
     ("system_files", &[]),
     ("backends", &["system_files"]),
     ("run", &["backends", "environment", "stopwatch"]),
-    ("track_record", &["run"]),
     ("environment", &[]),
     ("run_dir", &["backends", "environment", "run"]),
     (
@@ -49,6 +48,7 @@ const SIMULATOR: &[Rule] = &[
     ("trend", &["compare", "run_dir", "sweep"]),
     ("shrink", &[]),
     ("explore", &["shrink"]),
+    ("track_record", &["explore", "run"]),
     // What others need to put their own system there, under one name.
     ("system", &[]),
     (

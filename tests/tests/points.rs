@@ -270,3 +270,45 @@ for = \"1s\"
         "it is there, and was quicker"
     );
 }
+
+/// A purge is written, and nobody waits for that. On a node that is cut off nothing else is, so it
+/// went on with a log that had failed, and died when all had healed (`chaos-points`, seeds 157 and
+/// 312).
+#[test]
+fn a_node_ends_at_once_when_a_purge_fails() {
+    let text = CLIENTS.replace("nodes = 3", "nodes = 3\nsnapshot_every = 20");
+    let faults = "
+[[fault]]
+at = \"1s\"
+isolate = [\"node-2\"]
+for = \"4s\"
+when = \"snapshot.begun\"
+
+[[fault]]
+at = \"1s\"
+disk = [\"node-2\"]
+damage = \"write_error\"
+for = \"4s\"
+when = \"log.before_purge\"
+";
+    let judged = judge(&format!("{text}{faults}"), 1);
+    let history = &judged.history;
+    let installed_us = |id: usize| {
+        let mut events = history.events.iter();
+        let installed = events.find(|event| match &event.kind {
+            EventKind::Fault(fault) => fault.fault == id && fault.status == FaultStatus::Installed,
+            _ => false,
+        });
+        installed.expect("it took effect").at_us
+    };
+    let stopped = history.events.iter().find(|event| match &event.kind {
+        EventKind::Node { node, event } => {
+            node == "node-2" && matches!(event, NodeEvent::Stopped { .. })
+        }
+        _ => false,
+    });
+    let stopped_us = stopped.expect("a node whose log fails ends").at_us;
+    assert!(installed_us(0) < installed_us(1), "it is cut off already");
+    let lasted_us = stopped_us - installed_us(1);
+    assert!(lasted_us < 200_000, "it went on for {lasted_us} us");
+}

@@ -105,7 +105,13 @@ fn variations_are_scenarios_of_their_own_and_of_the_same_length() {
     // At least a fifth of what comes after the first round, less what chance takes.
     assert!(varied.len() > candidates.len() / 8, "{}", varied.len());
     let mut said = std::collections::BTreeSet::new();
-    for candidate in varied {
+    let has = |words: &str| {
+        varied
+            .iter()
+            .any(|candidate| candidate.text().contains(words))
+    };
+    assert!(has("[[point]]") && has("nth = "), "points are varied");
+    for candidate in &varied {
         let scenario = Scenario::parse(&candidate.text(), "varied").expect("it was read before");
         let plan = Plan::resolve(&scenario, candidate.seed).expect("it was planned before");
         assert_eq!(
@@ -117,5 +123,5 @@ fn variations_are_scenarios_of_their_own_and_of_the_same_length() {
             said.extend(changes.iter().copied());
         }
     }
-    assert_eq!(said.len(), 9, "every kind of change is made: {said:?}");
+    assert_eq!(said.len(), 11, "every kind of change is made: {said:?}");
 }

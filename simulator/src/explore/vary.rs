@@ -8,6 +8,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use toml::{Table, Value};
 
+use crate::fault::Point;
 use crate::fault::text::duration_text;
 use crate::shrink::document::{duration_us, set_tables, tables, time};
 
@@ -34,8 +35,15 @@ const MOST_COUNT: i64 = 64;
 const MOST_NODES: i64 = 7;
 /// Nor does a fault get longer.
 const LONGEST_US: u64 = 20_000_000;
-/// Nor does the number of faults.
+/// Nor does the number of faults, nor of what happens at points.
 const MOST_FAULTS: usize = 200;
+const MOST_POINTS: usize = 40;
+/// A fault strikes at one of the first passes of its point: the 1st, 2nd, 4th, 8th …
+const MOST_PASS: i64 = 64;
+/// Delays of tasks at points: what is drawn goes from a message's flight to a slow sync.
+const LEAST_WAIT_US: u64 = 10;
+const MOST_WAIT_US: u64 = 50_000;
+const MOST_TURNS: i64 = 20;
 
 /// Changes one thing, and says what; `None` if there was nothing to change in that way.
 pub(super) fn change(
@@ -44,7 +52,7 @@ pub(super) fn change(
     rng: &mut ChaCha8Rng,
 ) -> Option<&'static str> {
     let mut faults = tables(document, "fault").to_vec();
-    let said = match rng.random_range(0..10_u64) {
+    let said = match rng.random_range(0..12_u64) {
         0 => drop_one(&mut faults, rng),
         1 => repeat(&mut faults, rng),
         2 | 3 => shift(&mut faults, rng),
@@ -53,6 +61,8 @@ pub(super) fn change(
         6 => retarget(&mut faults, rng),
         7 => trigger(&mut faults, rng),
         8 => borrow(&mut faults, tables(other, "fault"), rng),
+        9 => aim_at_point(&mut faults, rng),
+        10 => return delay(document, other, rng),
         _ => return value(document, rng),
     };
     faults.truncate(MOST_FAULTS);
@@ -151,10 +161,71 @@ fn retarget(faults: &mut [Value], rng: &mut ChaCha8Rng) -> Option<&'static str> 
 fn trigger(faults: &mut [Value], rng: &mut ChaCha8Rng) -> Option<&'static str> {
     let at = pick(faults, rng)?;
     let fault = faults[at].as_table_mut()?;
+    fault.remove("nth");
     if fault.remove("when").is_none() {
         fault.insert("when".into(), one_of(&TRIGGERS, rng).into());
     }
     Some("let a fault wait for a moment, or not")
+}
+
+/// Its target, whoever it is, is struck as it passes one of the named points. A fault that cannot
+/// wait for one makes no scenario.
+fn aim_at_point(faults: &mut [Value], rng: &mut ChaCha8Rng) -> Option<&'static str> {
+    let at = pick(faults, rng)?;
+    let fault = faults[at].as_table_mut()?;
+    fault.insert("when".into(), a_point(rng).into());
+    let nth = 1_i64 << rng.random_range(0..=u64::from(MOST_PASS.ilog2()));
+    fault.insert("nth".into(), nth.into());
+    Some("let a fault strike at a point")
+}
+
+fn a_point(rng: &mut ChaCha8Rng) -> &'static str {
+    Point::ALL[rng.random_range(0..Point::ALL.len() as u64) as usize].name()
+}
+
+/// What tasks do at points, and in which order they go on: one dropped, another put in, one moved
+/// to another point, some of another run's, or the order.
+fn delay(document: &mut Table, other: &Table, rng: &mut ChaCha8Rng) -> Option<&'static str> {
+    let mut points = tables(document, "point").to_vec();
+    match rng.random_range(0..5_u64) {
+        0 => drop(points.remove(pick(&points, rng)?)),
+        1 => points.push(a_delay(rng)),
+        2 => {
+            let at = pick(&points, rng)?;
+            let point = points[at].as_table_mut()?;
+            point.insert("name".into(), a_point(rng).into());
+        }
+        3 => {
+            let others = tables(other, "point");
+            points.push(others[pick(others, rng)?].clone());
+        }
+        _ => {
+            let order = one_of(&["fifo", "random"], rng);
+            let table = Table::from_iter([("order".to_owned(), order.into())]);
+            document.insert("schedule".into(), table.into());
+        }
+    }
+    points.truncate(MOST_POINTS);
+    set_tables(document, "point", points);
+    Some("changed what tasks do at points")
+}
+
+/// A task waits, or lets others go first.
+fn a_delay(rng: &mut ChaCha8Rng) -> Value {
+    let mut point = Table::new();
+    point.insert("name".into(), a_point(rng).into());
+    match rng.random_range(0..2_u64) {
+        0 => {
+            // Every order of magnitude alike.
+            let doublings = u64::from((MOST_WAIT_US / LEAST_WAIT_US).ilog2());
+            let wait_us = LEAST_WAIT_US << rng.random_range(0..=doublings);
+            point.insert("wait".into(), duration_text(wait_us).into());
+        }
+        _ => drop(point.insert("yield".into(), rng.random_range(1..=MOST_TURNS).into())),
+    }
+    let every = 1_i64 << rng.random_range(0..=4_u64);
+    point.insert("every".into(), every.into());
+    Value::Table(point)
 }
 
 /// A few faults of another run that stand together.
