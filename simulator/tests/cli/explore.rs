@@ -28,8 +28,14 @@ fn a_search_is_the_same_however_many_processes_make_it() {
     let [one, two] = ["1", "2"].map(|jobs| {
         let out = scenario.beside(&format!("jobs-{jobs}"));
         let done = explore(&scenario, &out, &["--runs", "32", "--jobs", jobs]);
-        assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+        // In one of them the only fault waits for a moment that does not come: inconclusive.
+        assert_eq!(done.code, 3, "{}{}", done.stdout, done.stderr);
         assert!(done.stdout.contains("32 runs in "), "{}", done.stdout);
+        assert!(
+            done.stdout.contains("31 pass, 1 inconclusive"),
+            "{}",
+            done.stdout
+        );
         out
     });
     let read = |out: &Path| fs::read(out.join("explored.jsonl")).expect("there is a log");
