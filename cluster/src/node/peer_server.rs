@@ -157,7 +157,7 @@ impl<W: RaftWorld> Node<W> {
         let failed = |e: String| PeerResponse::Failed(e);
         let applied_term = self.inner.acquaintances.applied_term();
         let checked = reason::check_request(&request, applied_term)
-            .and_then(|()| sender.map_or(Ok(()), |id| reason::check_sender(&request, id)))
+            .and_then(|()| reason::check_sender(&request, sender, self.id()))
             .and_then(|()| self.check_applied(&request, sender));
         if let Err(why) = checked {
             let peer = sender.map_or("a peer".into(), node_name);

@@ -196,6 +196,9 @@ impl<W: RaftWorld> Acquaintances<W> {
                 "this is {me}, not {expected}; {other} has a wrong address"
             ));
         }
+        if hello.from == mine.from {
+            return Err(format!("two nodes are called {me}: this one, and who asks"));
+        }
         if hello.cluster != 0 && mine.cluster != 0 && hello.cluster != mine.cluster {
             return Err(format!("{other} belongs to another cluster than {me}"));
         }
@@ -302,6 +305,8 @@ mod tests {
             .check(&node(2, 7, &[]).hello(3))
             .expect_err("not node 3");
         assert!(why.contains("this is node-1, not node-3"), "{why}");
+        let why = one.check(&node(1, 7, &[]).hello(1)).expect_err("its name");
+        assert!(why.contains("two nodes are called node-1"), "{why}");
         let newer = Hello {
             oldest_version: NEWEST_VERSION + 1,
             newest_version: NEWEST_VERSION + 1,

@@ -62,17 +62,23 @@ fn vote_of<W: RaftWorld>(request: &PeerRequest<W>) -> Option<&Vote<W>> {
     }
 }
 
-/// Refuses what one node sends in the name of another: everything but a question for the read
-/// index has the vote of who sends it.
+/// Refuses what one node sends in the name of another, or of this node (`me`): everything but a
+/// question for the read index has the vote of who sends it. A `sender` that has not greeted is
+/// not known.
 ///
 /// # Errors
 /// Whose name it is.
-pub fn check_sender<W: RaftWorld>(request: &PeerRequest<W>, sender: NodeId) -> Result<(), String> {
+pub fn check_sender<W: RaftWorld>(
+    request: &PeerRequest<W>,
+    sender: Option<NodeId>,
+    me: NodeId,
+) -> Result<(), String> {
     let named = vote_of(request).map(|vote| *vote.leader_id().node_id());
-    match named.filter(|named| *named != sender) {
+    let is_wrong = |named: &NodeId| *named == me || sender.is_some_and(|sender| *named != sender);
+    match named.filter(is_wrong) {
         Some(named) => Err(format!(
             "{} speaks in the name of {}",
-            node_name(sender),
+            sender.map_or("a peer".into(), node_name),
             node_name(named)
         )),
         None => Ok(()),
@@ -231,13 +237,16 @@ mod tests {
             leader_commit: None,
         };
         let heartbeat = PeerRequest::<RealWorld>::Append(rpc);
-        assert_eq!(check_sender(&heartbeat, 2), Ok(()));
-        assert_eq!(
-            check_sender(&PeerRequest::<RealWorld>::ReadIndex, 3),
-            Ok(())
-        );
-        let why = check_sender(&heartbeat, 3).expect_err("it is of another");
+        assert_eq!(check_sender(&heartbeat, Some(2), 1), Ok(()));
+        assert_eq!(check_sender(&heartbeat, None, 1), Ok(()));
+        let question = PeerRequest::<RealWorld>::ReadIndex;
+        assert_eq!(check_sender(&question, Some(3), 1), Ok(()));
+        let why = check_sender(&heartbeat, Some(3), 1).expect_err("it is of another");
         assert_eq!(why, "node-3 speaks in the name of node-2");
+        for sender in [Some(2), None] {
+            let why = check_sender(&heartbeat, sender, 2).expect_err("it is of this node");
+            assert!(why.ends_with("in the name of node-2"), "{why}");
+        }
     }
 
     #[test]
