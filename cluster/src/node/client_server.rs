@@ -202,6 +202,11 @@ impl<W: RaftWorld> Connection<W> {
         }
     }
 
+    /// Whether more may be taken from the client.
+    fn has_space(&self) -> bool {
+        self.pipeline.has_space(self.node.is_crowded())
+    }
+
     fn note_buffers(&self, input: &BytesMut, output: &BytesMut) {
         let near = self.near_cache.as_ref().map_or(0, NearCache::bytes);
         let bytes = input.capacity() + output.capacity() + self.pipeline.bytes() + near;
@@ -216,7 +221,7 @@ impl<W: RaftWorld> Connection<W> {
         input: &mut BytesMut,
         output: &mut BytesMut,
     ) -> Woken {
-        let may_begin = self.held.is_none() && self.pipeline.has_space();
+        let may_begin = self.held.is_none() && self.has_space();
         let takes_more = may_begin || input.len() < MOST_BEHIND_BYTES;
         let reads = !self.is_ending && takes_more;
         if input.is_empty() && self.most_input > KEPT_BYTES {
@@ -314,7 +319,7 @@ impl<W: RaftWorld> Connection<W> {
         while self.then == Then::Continue {
             let next = match self.held.take() {
                 Some(held) => Ok(Some(held)),
-                None if !self.pipeline.has_space() => break,
+                None if !self.has_space() => break,
                 None => (decoder.next(input)).map(|args| args.map(|args| self.arrive(args))),
             };
             match next {

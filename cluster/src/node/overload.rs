@@ -1,9 +1,12 @@
 //! Refuses writes while more are on their way than the cluster can take.
 //!
-//! Writes that are proposed and not answered are counted, with their bytes. While many wait and
-//! the oldest has waited for long, or they hold very much memory, the next one is refused at once
-//! and had no effect: a client that waits for an answer for ten seconds learns only that the
-//! outcome is unknown, and what was refused takes nobody's time when the rush is over.
+//! Writes that are proposed and not answered are counted, with their bytes. While they are very
+//! many, little more is taken from each connection, so that a client which sends without end
+//! waits for itself and not for a queue. While they are many nevertheless and the oldest has
+//! waited for long, or they hold very much memory, the next one is refused, and had no effect: a
+//! client that waits for an answer for ten seconds learns only that the outcome is unknown, and
+//! what was refused takes nobody's time when the rush is over. A refusal comes after a pause:
+//! to read and refuse takes the time that it takes to get done with others.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -14,8 +17,13 @@ use crate::world::Instant;
 
 /// So many may always be on their way: pipelines of a few clients.
 const MANY: usize = 1_024;
+/// With so many, a connection has few on their way: less than a second's work where disks are
+/// fast, and more than pipelines need to be fast.
+const VERY_MANY: usize = 4_096;
 /// Nothing waits for so long where a cluster keeps up.
 const LONG: Duration = Duration::from_secs(1);
+/// A refusal comes so much later.
+const PAUSE: Duration = Duration::from_millis(500);
 /// Bytes of commands that are on their way.
 const MOST_BYTES: usize = 256 * 1024 * 1024;
 
@@ -53,20 +61,16 @@ impl Backlog {
         self.count.get()
     }
 
-    /// Why one more is refused, if so.
-    fn excess(&self, now: Instant) -> Option<String> {
-        let (count, bytes) = (self.count.get(), self.bytes.get());
+    /// For how long the oldest has waited, if one more is too many.
+    fn excess(&self, now: impl FnOnce() -> Instant) -> Option<Duration> {
+        let is_much = self.bytes.get() >= MOST_BYTES;
+        if self.count.get() < MANY && !is_much {
+            return None;
+        }
+        let now = now();
         let begun = self.done_up_to.get().unwrap_or(now);
         let waited = now - begun.min(now);
-        let is_late = count >= MANY && waited >= LONG;
-        (is_late || bytes >= MOST_BYTES).then(|| {
-            format!(
-                "overloaded: {count} writes with {} MiB are on their way, the oldest for {} ms. \
-                 Send less at a time",
-                bytes >> 20,
-                waited.as_millis()
-            )
-        })
+        (is_much || waited >= LONG).then_some(waited)
     }
 }
 
@@ -82,14 +86,28 @@ impl Drop for Waits<'_> {
 }
 
 impl<W: RaftWorld> Node<W> {
+    /// Whether little more is to be taken from each connection.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.inner.backlog.count() >= VERY_MANY || self.inner.backlog.excess(W::now).is_some()
+    }
+
     /// # Errors
     /// Definite: there is more than can be done.
-    pub(super) fn must_keep_up(&self) -> Result<(), NodeError> {
-        let excess = self.inner.backlog.excess(W::now());
-        excess.map_or(Ok(()), |why| {
-            self.inner.counters.note_overload();
-            Err(NodeError::NotNow(why))
-        })
+    pub(super) async fn must_keep_up(&self) -> Result<(), NodeError> {
+        let backlog = &self.inner.backlog;
+        let Some(waited) = backlog.excess(W::now) else {
+            return Ok(());
+        };
+        let why = format!(
+            "overloaded: {} writes with {} MiB are on their way, the oldest for {} ms. Send less \
+             at a time",
+            backlog.count(),
+            backlog.bytes.get() >> 20,
+            waited.as_millis()
+        );
+        self.inner.counters.note_overload();
+        W::sleep(PAUSE).await;
+        Err(NodeError::NotNow(why))
     }
 }
 
@@ -109,26 +127,28 @@ mod tests {
         let mut waiting: Vec<_> = (0..MANY)
             .map(|nth| backlog.begin(at(5_000 + nth as u64), 10))
             .collect();
-        assert_eq!(backlog.excess(at(5_999)), None);
-        let why = backlog
-            .excess(at(6_000))
-            .expect("the first has waited for a second");
-        assert!(why.starts_with("overloaded: 1024 writes"), "{why}");
+        assert_eq!(backlog.excess(|| at(5_999)), None);
+        let waited = backlog.excess(|| at(6_000));
+        assert_eq!(waited, Some(LONG), "the first has waited for a second");
         drop(waiting.remove(0));
-        assert_eq!(backlog.excess(at(6_000)), None, "fewer than many");
+        assert_eq!(backlog.excess(|| at(6_000)), None, "fewer than many");
         waiting.push(backlog.begin(at(6_000), 10));
-        assert_eq!(backlog.excess(at(5_900)), None, "none has waited for long");
+        assert_eq!(
+            backlog.excess(|| at(5_900)),
+            None,
+            "none has waited for long"
+        );
         drop(waiting);
         assert_eq!((backlog.count(), backlog.bytes.get()), (0, 0));
-        assert_eq!(backlog.excess(at(60_000)), None);
+        assert_eq!(backlog.excess(|| at(60_000)), None);
     }
 
     #[test]
     fn few_large_ones_keep_out_others() {
         let backlog = Backlog::default();
         let large = backlog.begin(at(1), MOST_BYTES);
-        assert!(backlog.excess(at(1)).is_some());
+        assert!(backlog.excess(|| at(1)).is_some());
         drop(large);
-        assert_eq!(backlog.excess(at(1)), None);
+        assert_eq!(backlog.excess(|| at(1)), None);
     }
 }

@@ -23,6 +23,8 @@ use crate::state::command::{
 
 /// Most commands of a connection on their way at a time.
 const MOST_COMMANDS: usize = 1_024;
+/// The same while there are very many of all connections.
+const MOST_OF_A_CROWD: usize = 16;
 /// Most bytes of their arguments; one command may have more by itself.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 /// Most commands that share an entry, and most bytes of their arguments.
@@ -115,8 +117,12 @@ impl Pipeline {
     }
 
     /// Whether more may be taken from the connection.
-    pub(super) fn has_space(&self) -> bool {
-        self.commands < MOST_COMMANDS && self.bytes < MOST_BYTES
+    pub(super) fn has_space(&self, is_crowded: bool) -> bool {
+        let most = match is_crowded {
+            true => MOST_OF_A_CROWD,
+            false => MOST_COMMANDS,
+        };
+        self.commands < most && self.bytes < MOST_BYTES
     }
 
     pub(super) fn may_begin(&self, kind: Kind) -> bool {

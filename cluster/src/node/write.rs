@@ -89,7 +89,7 @@ impl<W: RaftWorld> Node<W> {
         if poll_ms > LONGEST_MS && !(is_of_list && poll_ms == FOREVER_MS) {
             return Ok(Reply::Refused(Refusal::OutOfRange));
         }
-        self.must_keep_up()?;
+        self.must_keep_up().await?;
         self.must_have_space(&command)?;
         self.must_be_known(&command).await?;
         let mut stages = Stages {

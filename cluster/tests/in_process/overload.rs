@@ -15,7 +15,7 @@ use crate::nodes::{Wire, free_addresses, options, run, soon};
 use crate::older_member::follow;
 
 #[test]
-fn writes_are_refused_at_once_while_too_many_wait_and_served_again_when_they_are_done() {
+fn writes_are_refused_while_too_many_wait_and_served_again_when_they_are_done() {
     run(async {
         let addresses = free_addresses(2);
         let members: Members = (1..).zip(addresses.iter().cloned()).collect();
