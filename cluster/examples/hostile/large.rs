@@ -15,6 +15,7 @@ const VALUE: usize = 16 * 1024;
 const CLIENTS: usize = 32;
 /// Commands a second of those that go on.
 const RATE: u64 = 1_000;
+const SETTLE: Duration = Duration::from_secs(15);
 const BEFORE: Duration = Duration::from_secs(20);
 const RESTART: Duration = Duration::from_secs(15);
 /// Peak of memory of a node that starts again, by its state.
@@ -47,8 +48,19 @@ pub async fn play(site: &Site, state_mib: u64, report: &mut Report) -> Result<()
         0 => vec![b"SET".to_vec(), small(number), vec![b'v'; 100]],
         _ => vec![b"GET".to_vec(), key(number * 7_919 % keys)],
     };
-    let (before, during) = (RefCell::default(), RefCell::default());
+    let (settling, before, during) = <(RefCell<_>, RefCell<_>, RefCell<_>)>::default();
     let is_over = Cell::new(false);
+    // Clients find the leader, and what was set comes to rest on the disk.
+    let rest = async {
+        RealWorld::sleep(SETTLE).await;
+        is_over.set(true);
+    };
+    join(
+        paced(&addresses, CLIENTS, RATE, &is_over, &call, &settling),
+        rest,
+    )
+    .await;
+    is_over.set(false);
     let rest = async {
         RealWorld::sleep(BEFORE).await;
         is_over.set(true);
