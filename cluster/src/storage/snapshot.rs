@@ -32,6 +32,9 @@ pub(super) const HEADER_BYTES: usize = 44;
 
 /// Bytes of data that are written at a time.
 const PIECE_BYTES: usize = 1 << 20;
+/// Bytes of data after which they are synced: a disk that has very much to write keeps the syncs
+/// of logs waiting, of this node and of others on it (as `rdb-save-incremental-fsync` of Redis).
+const SYNC_BYTES: usize = 4 << 20;
 
 const PREFIX: &str = "snapshot-";
 const UNFINISHED: &str = ".tmp";
@@ -236,10 +239,16 @@ impl<D: Disk> SnapshotStore<D> {
         let mut crc = crc32fast::Hasher::new();
         crc.update(meta);
         let mut end = (HEADER_BYTES + meta.len()) as u64;
+        let mut unsynced = 0;
         for piece in data.chunks(PIECE_BYTES) {
+            if unsynced >= SYNC_BYTES {
+                file.sync().await?;
+                unsynced = 0;
+            }
             crc.update(piece);
             file.write_at(end, piece).await?;
             end += piece.len() as u64;
+            unsynced += piece.len();
         }
         let header = encode_header(index, meta.len(), data.len(), crc.finalize());
         file.write_at(0, &[header.as_slice(), meta].concat())
