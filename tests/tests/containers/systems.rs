@@ -155,10 +155,14 @@ fn the_mistake_of_the_service_in_python_is_found() {
     };
     let dir = tempfile::tempdir().expect("a directory");
     let scenario = "examples/python-register/failover.toml";
-    let report = play(&dir.path().join("run"), scenario, None, &[ONE_KILL]);
-    assert_eq!(report["faults"][0]["status"], "healed");
-    // It answers before anybody else has the write.
-    assert_eq!(verdict(&report, "cache_linearizable"), "fail");
+    // It answers before anybody else has the write, which is lost if its node is killed then.
+    let is_found = (1..=6).any(|attempt: u32| {
+        let run = dir.path().join(attempt.to_string());
+        let report = play(&run, scenario, None, &[ONE_KILL]);
+        assert_eq!(report["faults"][0]["status"], "healed");
+        verdict(&report, "cache_linearizable") == "fail"
+    });
+    assert!(is_found, "six kills lost nothing");
 }
 
 /// A judge's answer.
