@@ -103,7 +103,7 @@ pub fn skip(why: &str) -> Option<()> {
 /// One run at a time: two cores are not ten machines. With `SQUALL_REAL_NODES=elsewhere`, none.
 pub fn alone() -> Option<MutexGuard<'static, ()>> {
     if std::env::var_os("SQUALL_REAL_NODES").is_some_and(|place| place == "elsewhere") {
-        return skip("SQUALL_REAL_NODES says that another process runs them");
+        skip("SQUALL_REAL_NODES says that another process runs them")?;
     }
     static TURN: Mutex<()> = Mutex::new(());
     Some(TURN.lock().unwrap_or_else(PoisonError::into_inner))
