@@ -557,18 +557,19 @@ impl<W: RaftWorld> RaftStateMachine<TypeConfig<W>> for StateMachine<W> {
         let (bytes, payload) = data.load().await?;
         self.save(meta, &bytes).await?;
         W::pass(Point::SnapshotBeforeInstall).await;
-        let mut machine = self.shared.machine.borrow_mut();
-        machine.restore(meta, payload, bytes.len() as u64);
-        if let Some(id) = &meta.last_log_id {
-            // What changed before the snapshot is not known here.
-            *self.shared.invalidations.borrow_mut() = Invalidations::after(id.index);
-            W::emit(NodeEvent::SnapshotInstalled {
-                term: term_of::<W>(id),
-                index: id.index,
-            });
-            W::emit(machine.membership_event(id.index));
+        {
+            let mut machine = self.shared.machine.borrow_mut();
+            machine.restore(meta, payload, bytes.len() as u64);
+            if let Some(id) = &meta.last_log_id {
+                // What changed before the snapshot is not known here.
+                *self.shared.invalidations.borrow_mut() = Invalidations::after(id.index);
+                W::emit(NodeEvent::SnapshotInstalled {
+                    term: term_of::<W>(id),
+                    index: id.index,
+                });
+                W::emit(machine.membership_event(id.index));
+            }
         }
-        drop(machine);
         self.shared.applied_some.notify_waiters();
         W::compute(move || drop(bytes)).await;
         Ok(())
