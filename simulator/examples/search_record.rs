@@ -179,7 +179,7 @@ fn measure_all(jobs: Vec<Job>, options: &Options, record: &mut Record) {
         |nth, end| {
             done += 1;
             let measured = outcome(&jobs[nth], end, limits);
-            println!("{done} of {}: {}", jobs.len(), told(&measured));
+            println!("{done} of {}: {}", jobs.len(), line_of(&measured));
             let line = serde_json::to_string(&measured).expect("plain data");
             writeln!(file, "{line}").expect("the file of what was measured can be written");
             let key = (measured.job.bug.clone(), measured.job.side);
@@ -202,7 +202,7 @@ fn outcome(job: &Job, end: End, limits: Limits) -> Measured {
 }
 
 /// One line for who waits.
-fn told(measured: &Measured) -> String {
+fn line_of(measured: &Measured) -> String {
     let side = match measured.job.side {
         Side::Profiles => "profiles",
         Side::Explore => "explore",

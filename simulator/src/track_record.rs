@@ -120,7 +120,7 @@ pub struct Found {
 }
 
 /// Seed 1 of each scenario in turn, then seed 2 of each, until a run shows the bug or `goes_on`,
-/// which is told how many were made, says that it is enough.
+/// which hears how many were made, says that it is enough.
 pub fn search_seeds(
     bug: Bug,
     scenarios: &[Scenario],

@@ -1,13 +1,12 @@
 //! As many connections as a node takes, half of which stall in the middle of a request.
 
-use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 use squall_cluster::world::{RealStream, RealWorld, World, timeout};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::load::{Seen, paced};
+use crate::load::paced;
 use crate::nodes::{Nodes, Site};
 use crate::report::{Report, mib};
 
@@ -30,7 +29,6 @@ pub async fn play(site: &Site, connections: u64, report: &mut Report) -> Result<
     for _ in 0..half {
         stalled.push(stall(&address).await?);
     }
-    let (seen, is_over) = (RefCell::new(Seen::default()), Cell::new(false));
     let call = |number: u64| {
         let key = format!("key-{}", number % 1_000).into_bytes();
         match number % 2 {
@@ -41,17 +39,13 @@ pub async fn play(site: &Site, connections: u64, report: &mut Report) -> Result<
     // Each of the others asks once in two seconds; they connect with their first command.
     let only = [address.clone()];
     let others = (half as usize, half / 2);
-    let load = paced(&only, others.0, others.1, &is_over, &call, &seen);
     let watch = async {
         RealWorld::sleep(LENGTH / 2).await;
         let refused = one_more(&address).await;
         RealWorld::sleep(LENGTH / 2).await;
-        is_over.set(true);
         refused
     };
-    let ((), refused) = join(load, watch).await;
-    let mut seen = seen.into_inner();
-    seen.seconds = LENGTH.as_secs_f64();
+    let (seen, refused) = paced(&only, others.0, others.1, &call, watch).await;
     let memory = nodes.memory(leader)?;
     report.figure(
         format!("{half} connections that ask while {half} stall: commands served"),

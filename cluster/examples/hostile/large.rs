@@ -1,13 +1,11 @@
 //! A large state: a node that was wiped joins by a snapshot, and one is started again, while
 //! clients go on.
 
-use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use futures_util::future::join;
 use squall_cluster::world::{RealWorld, World};
 
-use crate::load::{Seen, closed, paced};
+use crate::load::{closed, paced};
 use crate::nodes::{Nodes, Site};
 use crate::report::{Report, mib, shown};
 
@@ -48,31 +46,12 @@ pub async fn play(site: &Site, state_mib: u64, report: &mut Report) -> Result<()
         0 => vec![b"SET".to_vec(), small(number), vec![b'v'; 100]],
         _ => vec![b"GET".to_vec(), key(number * 7_919 % keys)],
     };
-    let (settling, before, during) = <(RefCell<_>, RefCell<_>, RefCell<_>)>::default();
-    let is_over = Cell::new(false);
     // Clients find the leader, and what was set comes to rest on the disk.
-    let rest = async {
-        RealWorld::sleep(SETTLE).await;
-        is_over.set(true);
-    };
-    join(
-        paced(&addresses, CLIENTS, RATE, &is_over, &call, &settling),
-        rest,
-    )
-    .await;
-    is_over.set(false);
-    let rest = async {
-        RealWorld::sleep(BEFORE).await;
-        is_over.set(true);
-    };
-    join(
-        paced(&addresses, CLIENTS, RATE, &is_over, &call, &before),
-        rest,
-    )
-    .await;
-    let before: Seen = before.into_inner();
+    let settling = RealWorld::sleep(SETTLE);
+    paced(&addresses, CLIENTS, RATE, &call, settling).await;
+    let waiting = RealWorld::sleep(BEFORE);
+    let (before, ()) = paced(&addresses, CLIENTS, RATE, &call, waiting).await;
 
-    is_over.set(false);
     let wiped = nodes.follower().await?;
     let elected = nodes.elections();
     let joining = async {
@@ -81,13 +60,10 @@ pub async fn play(site: &Site, state_mib: u64, report: &mut Report) -> Result<()
         let joined = replace(&mut nodes, wiped).await;
         // What it takes to come to rest counts as well.
         RealWorld::sleep(Duration::from_secs(5)).await;
-        is_over.set(true);
         joined
     };
-    let load = paced(&addresses, CLIENTS, RATE, &is_over, &call, &during);
-    let ((), joined) = join(load, joining).await;
+    let (during, joined) = paced(&addresses, CLIENTS, RATE, &call, joining).await;
     let joined = joined?;
-    let during: Seen = during.into_inner();
     report.figure(
         format!("a wiped node, while {RATE} commands a second go on: removed, added, caught up in"),
         shown(joined),

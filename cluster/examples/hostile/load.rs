@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use squall_cluster::world::{Instant, RealWorld, World};
 
 use crate::client::{Client, Failure};
@@ -92,26 +92,36 @@ pub async fn closed(addresses: &[String], clients: usize, count: u64, call: Call
     seen
 }
 
-/// So many commands a second, spread over clients, until told to end. A command that begins late
-/// because its client still waited for another counts from when it was due.
-pub async fn paced(
+/// So many commands a second, spread over clients, for as long as `work` takes: what the clients
+/// saw, and what the work came to. A command that begins late because its client still waited for
+/// another counts from when it was due.
+pub async fn paced<T>(
     addresses: &[String],
     clients: usize,
     rate: u64,
-    is_over: &Cell<bool>,
     call: Call<'_>,
-    seen: &RefCell<Seen>,
-) {
+    work: impl Future<Output = T>,
+) -> (Seen, T) {
     let begun = RealWorld::now();
+    let (seen, is_over) = (RefCell::new(Seen::default()), Cell::new(false));
+    let (of_clients, ends) = (&seen, &is_over);
     let all = (0..clients).map(|at| async move {
         let mut client = Client::new(addresses, at);
         let mut number = at as u64;
-        while !is_over.get() {
+        while !ends.get() {
             let due = begun + Duration::from_micros(number * 1_000_000 / rate);
             RealWorld::sleep_until(due).await;
-            serve(&mut client, &call(number), due, seen).await;
+            serve(&mut client, &call(number), due, of_clients).await;
             number += clients as u64;
         }
     });
-    join_all(all).await;
+    let work = async {
+        let done = work.await;
+        is_over.set(true);
+        done
+    };
+    let (_, done) = join(join_all(all), work).await;
+    let mut seen = seen.into_inner();
+    seen.seconds = (RealWorld::now() - begun).as_secs_f64();
+    (seen, done)
 }

@@ -2,7 +2,7 @@
 //!
 //! A node that has applied other entries than its leader refuses the leader's: nothing could take
 //! back what it has applied. It cannot come to that as long as disks keep what they have synced,
-//! so it is not mended by itself; the operator is told once what happened and the way out, and
+//! so it is not mended by itself; the log says once what happened and the way out, and
 //! `INFO`, `RAFT.STATUS`, the metrics and health checks say so for as long as it lasts.
 
 use std::cell::{Cell, RefCell};

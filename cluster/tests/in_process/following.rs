@@ -1,5 +1,5 @@
 //! A node whose leader contradicts what it has applied: it says so, where operators look, and
-//! follows again when somebody leads whom it can follow.
+//! follows again when there is a leader that it can follow.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -141,11 +141,11 @@ fn a_node_that_cannot_follow_says_so_once_and_shows_it_for_as_long_as_it_lasts()
 
         // A leader that was deposed may have another entry there, and is told.
         let answer = leader.call(append(4, Some((4, 2)), &[])).await;
-        let told = matches!(
+        let names_it = matches!(
             answer,
             Response::Append(AppendEntriesResponse::HigherVote(_))
         );
-        assert!(told, "it is not told of the higher term");
+        assert!(names_it, "it does not hear of the higher term");
         wire.send(&["INFO replication"]).await;
         assert!(wire.bulk().await.contains("\ncannot_follow:no\r"));
 

@@ -20,7 +20,7 @@ use crate::nodes::{Wire, free_addresses, options, run, soon};
 
 /// As much of a follower as a leader needs, which takes a greeting for nonsense and hangs up. It
 /// answers nothing while it stands still.
-pub async fn follow(listener: TcpListener, stands_still: Rc<Cell<bool>>) {
+async fn follow(listener: TcpListener, stands_still: Rc<Cell<bool>>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             return;
@@ -77,22 +77,29 @@ fn must_be_known(request: &Request) {
     assert!(!unknown, "the older member stops at {request:?}");
 }
 
+/// A node that leads the two of them, where it is reached, and whether the other stands still.
+pub async fn lead() -> (Node<MemoryWorld>, String, Rc<Cell<bool>>) {
+    let addresses = free_addresses(2);
+    let members: Members = (1..).zip(addresses.iter().cloned()).collect();
+    let peers = peer_address(&addresses[1]).expect("it has a port");
+    let listener = TcpListener::bind(&peers).await.expect("the port is free");
+    let stands_still = Rc::default();
+    MemoryWorld::spawn(follow(listener, Rc::clone(&stands_still)));
+    let started = Node::start(options(1, &addresses[0], &members), MemoryDisk::new());
+    let node: Node<MemoryWorld> = started.await.expect("the port is free");
+    let deadline = soon();
+    while !node.is_leading() {
+        assert!(MemoryWorld::now() < deadline, "nobody leads");
+        MemoryWorld::sleep(Duration::from_millis(10)).await;
+    }
+    (node, addresses[0].clone(), stands_still)
+}
+
 #[test]
 fn nothing_that_an_older_member_does_not_know_is_put_into_the_log() {
     run(async {
-        let addresses = free_addresses(2);
-        let members: Members = (1..).zip(addresses.iter().cloned()).collect();
-        let peers = peer_address(&addresses[1]).expect("it has a port");
-        let listener = TcpListener::bind(&peers).await.expect("the port is free");
-        MemoryWorld::spawn(follow(listener, Rc::default()));
-        let started = Node::start(options(1, &addresses[0], &members), MemoryDisk::new());
-        let node: Node<MemoryWorld> = started.await.expect("the port is free");
-        let deadline = soon();
-        while !node.is_leading() {
-            assert!(MemoryWorld::now() < deadline, "nobody leads");
-            MemoryWorld::sleep(Duration::from_millis(10)).await;
-        }
-        let mut wire = Wire::connect(&addresses[0]).await;
+        let (node, address, _) = lead().await;
+        let mut wire = Wire::connect(&address).await;
         let before = node.applied_index();
         wire.send(&["SET a 1", "INCR a", "QUEUE.PUBLISH q m", "GET a"])
             .await;

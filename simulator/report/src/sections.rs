@@ -67,8 +67,8 @@ pub(crate) fn findings_without_promise(report: &Report) -> Vec<Block> {
         let name = format!("{} {}", check.property, check.name);
         let lines = Block::Code("text", check.evidence.join("\n"));
         let lines = (!check.evidence.is_empty()).then_some(lines);
-        let told = [Block::Heading(name), Block::text(&check.detail)];
-        told.into_iter().chain(lines)
+        let found = [Block::Heading(name), Block::text(&check.detail)];
+        found.into_iter().chain(lines)
     };
     unpromised(report).flat_map(of_check).collect()
 }

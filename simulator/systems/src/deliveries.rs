@@ -76,8 +76,8 @@ mod tests {
     #[test]
     fn the_first_who_receives_sets_the_visibility_of_a_queue() {
         let deliveries = Deliveries::default();
-        let told = [(30, "q"), (600, "q"), (600, "other")];
-        let kept = told.map(|(ms, queue)| deliveries.visibility_ms(queue, ms));
+        let asked = [(30, "q"), (600, "q"), (600, "other")];
+        let kept = asked.map(|(ms, queue)| deliveries.visibility_ms(queue, ms));
         assert_eq!(kept, [30, 30, 600]);
     }
 }

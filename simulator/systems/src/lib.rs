@@ -31,6 +31,8 @@ pub mod shipped;
 mod status;
 mod table;
 mod template;
+#[cfg(test)]
+mod testing;
 
 pub use command::Output;
 pub use file::SystemFile;

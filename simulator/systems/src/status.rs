@@ -133,13 +133,10 @@ mod tests {
 
     use super::*;
     use crate::command::Mark;
+    use crate::testing::in_real_world;
 
     #[test]
     fn a_command_without_an_answer_says_why() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        let runtime = runtime.expect("a runtime of one thread");
         let table: StatusTable =
             toml::from_str("command = [\"x\"]\nrole = \"/role\"\nleader = \"primary\"\n")
                 .expect("it is a table");
@@ -147,7 +144,7 @@ mod tests {
             let argv = ["sh", "-c", script].map(str::to_owned);
             let command = Mark::default().command(&argv).expect("a shell");
             let deadline = RealWorld::now() + Duration::from_millis(ms);
-            runtime.block_on(by_command(&table, command, deadline))
+            in_real_world(by_command(&table, command, deadline))
         };
         let leads = asked("sleep 0.5; echo '{\"role\":\"primary\"}'", 3_000);
         assert_eq!(leads.map(|status| status.role), Ok(Role::Leader));

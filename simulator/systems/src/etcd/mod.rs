@@ -339,6 +339,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::testing::in_real_world;
 
     /// Gives these answers one after the other to whoever asks for their paths; its address.
     #[allow(clippy::disallowed_methods)] // a server of the real world
@@ -383,15 +384,10 @@ mod tests {
     }
 
     fn status_after(answers: Vec<(&'static str, Value)>) -> Option<(Role, Option<u64>)> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        let runtime = runtime.expect("a runtime of one thread");
-        let asked = async {
+        let status = in_real_world(async {
             let address = server(answers).await;
             status(&address, RealWorld::now() + Duration::from_secs(5)).await
-        };
-        let status = tokio::task::LocalSet::new().block_on(&runtime, asked)?;
+        })?;
         Some((status.role, status.term))
     }
 
@@ -403,7 +399,7 @@ mod tests {
         );
         let leads = Some((Role::Leader, Some(5)));
         assert_eq!(status_after(vec![says(7, 5), reads(5), says(7, 5)]), leads);
-        // The first time it told the term of the leader before.
+        // The first time it says the term of the leader before.
         assert_eq!(status_after(vec![says(7, 4), reads(5), says(7, 5)]), leads);
         // Another has led meanwhile, and the term of its own leadership is not known yet.
         assert_eq!(status_after(vec![says(7, 4), reads(6), says(7, 5)]), None);

@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::{Driver, Setup};
 use crate::offer::Reads;
+use crate::testing::in_real_world;
 
 /// A message that was published to the server.
 #[derive(Debug)]
@@ -43,12 +44,8 @@ pub(super) fn with_server<F: Future<Output = ()>>(
     answers: impl FnMut(&Published) -> Answer + 'static,
     test: impl FnOnce(Client) -> F,
 ) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime.expect("a runtime of one thread");
     let answers: Answers = Rc::new(RefCell::new(answers));
-    let with = async {
+    in_real_world(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it is bound").to_string();
         RealWorld::spawn(async move {
@@ -61,8 +58,7 @@ pub(super) fn with_server<F: Future<Output = ()>>(
         });
         let setup = Setup::new(vec![address], Reads::default());
         test(Client(Driver::new(Rc::new(setup), 0))).await;
-    };
-    tokio::task::LocalSet::new().block_on(&runtime, with);
+    });
 }
 
 /// Ends with the connection.

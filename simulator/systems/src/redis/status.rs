@@ -136,6 +136,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::testing::in_real_world;
 
     /// Answers commands by their words as a server would; its address.
     #[allow(clippy::disallowed_methods)] // a server of the real world
@@ -197,14 +198,6 @@ mod tests {
         };
         let deadline = RealWorld::now() + Duration::from_secs(5);
         status(&topology, &node, Some(&sentinel), deadline).await
-    }
-
-    fn in_real_world(test: impl Future<Output = ()>) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        let runtime = runtime.expect("a runtime of one thread");
-        tokio::task::LocalSet::new().block_on(&runtime, test);
     }
 
     #[test]

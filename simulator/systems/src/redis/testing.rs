@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::connection::{list, text};
 use super::{Driver, Setup, Topology};
 use crate::offer::{QueueKind, Reads};
+use crate::testing::in_real_world;
 
 /// What a server answers: RESP, or nothing, and it breaks the connection.
 pub(super) type Answer = Option<String>;
@@ -25,12 +26,8 @@ pub(super) fn with_server<F: Future<Output = ()>>(
     answers: impl FnMut(&[String]) -> Answer + 'static,
     test: impl FnOnce(Client) -> F,
 ) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime.expect("a runtime of one thread");
     let answers: Answers = Rc::new(RefCell::new(answers));
-    let with = async {
+    in_real_world(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it is bound").to_string();
         RealWorld::spawn(async move {
@@ -41,8 +38,7 @@ pub(super) fn with_server<F: Future<Output = ()>>(
         let (reads, queues) = (Reads::default(), QueueKind::default());
         let setup = Setup::new(vec![address], Topology::Single, reads, queues);
         test(Client(Driver::new(Rc::new(setup), 0))).await;
-    };
-    tokio::task::LocalSet::new().block_on(&runtime, with);
+    });
 }
 
 async fn serve(mut stream: TcpStream, answers: Answers) {

@@ -89,8 +89,8 @@ fn direct_gets_are_answered_by_any_replica() {
 fn the_leader_of_the_bucket_leads_and_what_it_does_not_answer_is_unknown() {
     with_servers(shipped("nats-jetstream"), 3, |mut servers| async move {
         let one = |all: &[Option<squall_systems::Status>]| {
-            let mut told = all.iter().flatten();
-            leaders(all) == 1 && told.all(|status| status.term.is_none())
+            let mut known = all.iter().flatten();
+            leaders(all) == 1 && known.all(|status| status.term.is_none())
         };
         servers.until("one leads", one).await;
         let leader = servers.leader().await;

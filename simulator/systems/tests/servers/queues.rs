@@ -58,11 +58,11 @@ pub(crate) fn holds(ready: u64, in_flight: u64) -> Outcome {
 pub(crate) async fn until_holds(client: &mut Asker, queue: &str, expected: Outcome) {
     let limit = RealWorld::now() + Duration::from_secs(10);
     loop {
-        let told = client.ask(depth(queue)).await;
-        if told == expected {
+        let held = client.ask(depth(queue)).await;
+        if held == expected {
             return;
         }
-        assert!(RealWorld::now() < limit, "{told:?}, not {expected:?}");
+        assert!(RealWorld::now() < limit, "{held:?}, not {expected:?}");
         RealWorld::sleep(Duration::from_millis(10)).await;
     }
 }
