@@ -19,6 +19,7 @@ use super::connection::{Connection, Reads, Then};
 use super::near_cache::NearCache;
 use super::pipeline::Gathered;
 use super::settings::READ_BYTES;
+use super::turn::Turn;
 use super::{Inner, Node, backup, tracking};
 use crate::protocol::{Decoder, wire};
 use crate::raft::RaftWorld;
@@ -140,10 +141,12 @@ impl<W: RaftWorld> Connection<W> {
         let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
         loop {
             let begin = |cx: &mut Context<'_>| {
-                self.begin_all(cx, &mut decoder, &mut input, &mut output);
-                Poll::Ready(())
+                Poll::Ready(self.begin_all(cx, &mut decoder, &mut input, &mut output))
             };
-            poll_fn(begin).await;
+            let is_cut_short = poll_fn(begin).await;
+            if is_cut_short {
+                world::yield_now().await;
+            }
             let answered = poll_fn(|cx| {
                 let version = self.version;
                 let stats = &self.node.inner.counters.by_command;
@@ -171,7 +174,7 @@ impl<W: RaftWorld> Connection<W> {
                     output = BytesMut::new();
                 }
             }
-            if answered {
+            if answered || is_cut_short {
                 continue;
             }
             if self.pipeline.is_empty() {
@@ -202,14 +205,15 @@ impl<W: RaftWorld> Connection<W> {
         }
     }
 
-    /// Whether more may be taken from the client.
-    fn has_space(&self) -> bool {
-        self.pipeline.has_space(self.node.is_crowded())
+    /// Whether more may be taken from the client, beside so many reads that are going to begin.
+    fn has_space(&self, reads: usize) -> bool {
+        self.pipeline.has_space(self.node.is_crowded(), reads)
     }
 
     fn note_buffers(&self, input: &BytesMut, output: &BytesMut) {
         let near = self.near_cache.as_ref().map_or(0, NearCache::bytes);
-        let bytes = input.capacity() + output.capacity() + self.pipeline.bytes() + near;
+        let gathered = self.transaction_bytes();
+        let bytes = input.capacity() + output.capacity() + self.pipeline.bytes() + near + gathered;
         self.client.note_buffers(bytes);
         self.client.waits.set(self.pipeline.is_waiting());
     }
@@ -221,7 +225,7 @@ impl<W: RaftWorld> Connection<W> {
         input: &mut BytesMut,
         output: &mut BytesMut,
     ) -> Woken {
-        let may_begin = self.held.is_none() && self.has_space();
+        let may_begin = self.held.is_none() && self.has_space(0);
         let takes_more = may_begin || input.len() < MOST_BEHIND_BYTES;
         let reads = !self.is_ending && takes_more;
         if input.is_empty() && self.most_input > KEPT_BYTES {
@@ -302,24 +306,31 @@ impl<W: RaftWorld> Connection<W> {
     }
 
     /// Begins whatever the client has sent and may begin now. What may not is held, with
-    /// everything behind it.
+    /// everything behind it. Whether there may be more that could begin: a client whose commands
+    /// take long, or have long answers, lets others go first.
     fn begin_all(
         &mut self,
         cx: &mut Context<'_>,
         decoder: &mut Decoder,
         input: &mut BytesMut,
         output: &mut BytesMut,
-    ) {
+    ) -> bool {
         let mut writes = Gathered::default();
         let mut reads = Reads::default();
         self.most_input = self.most_input.max(input.len());
         if self.near_cache.is_some() && !self.pipeline.is_empty() {
-            return;
+            return false;
         }
+        let turn = Turn::begin::<W>();
+        let mut is_cut_short = false;
         while self.then == Then::Continue {
             let next = match self.held.take() {
                 Some(held) => Ok(Some(held)),
-                None if !self.has_space() => break,
+                None if !self.has_space(reads.len()) => break,
+                None if output.len() >= FLUSH_BYTES || turn.is_over::<W>() => {
+                    is_cut_short = true;
+                    break;
+                }
                 None => (decoder.next(input)).map(|args| args.map(|args| self.arrive(args))),
             };
             match next {
@@ -341,5 +352,6 @@ impl<W: RaftWorld> Connection<W> {
         }
         self.propose(cx, &mut writes);
         self.look_up(cx, &mut reads);
+        is_cut_short
     }
 }

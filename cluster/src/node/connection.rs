@@ -1,6 +1,7 @@
 //! One connection: what it remembers, and how each of its commands is begun.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::task::Context;
 
@@ -47,7 +48,7 @@ pub(super) struct Connection<W: RaftWorld> {
     pub(super) replies: ReplyMode,
     pub(super) transaction: Option<Transaction>,
     /// Keys and their versions, for the next transaction.
-    pub(super) watched: Rc<RefCell<Vec<(Bytes, u64)>>>,
+    pub(super) watched: Rc<RefCell<BTreeMap<Bytes, u64>>>,
     pub(super) pipeline: Pipeline,
     /// Who wants to hear of changes.
     pub(super) near_cache: Option<NearCache>,
@@ -75,6 +76,12 @@ pub(super) struct Reads {
     mode: Option<ReadMode>,
     queries: Vec<Query>,
     asked: Vec<Asked>,
+}
+
+impl Reads {
+    pub(super) fn len(&self) -> usize {
+        self.queries.len()
+    }
 }
 
 impl<W: RaftWorld> Connection<W> {

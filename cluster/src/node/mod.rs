@@ -65,6 +65,7 @@ mod strangers;
 mod tracking;
 mod transaction;
 mod transfer;
+mod turn;
 mod work;
 mod write;
 

@@ -116,13 +116,14 @@ impl Pipeline {
         self.bytes
     }
 
-    /// Whether more may be taken from the connection.
-    pub(super) fn has_space(&self, is_crowded: bool) -> bool {
+    /// Whether more may be taken from the connection, beside so many commands that are going to
+    /// begin.
+    pub(super) fn has_space(&self, is_crowded: bool, gathered: usize) -> bool {
         let most = match is_crowded {
             true => MOST_OF_A_CROWD,
             false => MOST_COMMANDS,
         };
-        self.commands < most && self.bytes < MOST_BYTES
+        self.commands + gathered < most && self.bytes < MOST_BYTES
     }
 
     pub(super) fn may_begin(&self, kind: Kind) -> bool {

@@ -12,18 +12,22 @@ use openraft::async_runtime::watch::WatchReceiver;
 use openraft::error::{LinearizableReadError, RaftError};
 use openraft::{LinearizerOption, ReadPolicy};
 
+use super::turn::Turn;
 use super::{Node, NodeError};
 use crate::planted::{self, Bug};
 use crate::protocol::ReadMode;
 use crate::raft::wire::{PeerRequest, PeerResponse};
 use crate::raft::{NodeId, RaftWorld, peer_address};
-use crate::state::LARGEST_REPLY;
 use crate::state::command::{CacheCommand, Command, Query, Refusal, Reply};
+use crate::state::{Effort, LARGEST_REPLY};
 use crate::world::point::Point;
 use crate::world::{self, Instant};
 
 /// A leader or follower gives up on a read after this long.
 const READ_LIMIT: Duration = Duration::from_secs(5);
+/// Most keys, values and names that the reads of one transaction look at together: a tenth of a
+/// second.
+const MOST_LOOKED_AT: usize = 1 << 21;
 /// Keys reported as read in one entry.
 const TOUCH_BATCH: usize = 64;
 
@@ -35,19 +39,40 @@ pub(super) struct ReadPoint {
 }
 
 impl<W: RaftWorld> Node<W> {
-    /// Answers each of the queries, from one moment of the state.
+    /// Answers each of the queries, in order; others may be served between two of them.
     pub(super) async fn read(
         &self,
         mode: ReadMode,
         queries: &[Query],
+    ) -> Result<Vec<Reply>, NodeError> {
+        self.read_recent(mode, queries, false).await
+    }
+
+    /// Answers all of the queries from one moment of the state. How much they may look at together
+    /// has a limit, since nobody else is served meanwhile.
+    pub(super) async fn read_together(
+        &self,
+        mode: ReadMode,
+        queries: &[Query],
+    ) -> Result<Vec<Reply>, NodeError> {
+        self.read_recent(mode, queries, true).await
+    }
+
+    async fn read_recent(
+        &self,
+        mode: ReadMode,
+        queries: &[Query],
+        together: bool,
     ) -> Result<Vec<Reply>, NodeError> {
         let arrived = W::now();
         #[cfg(feature = "planted")]
         if let Some(replies) = self.read_apart(mode, queries).await {
             return replies;
         }
-        let early = planted::active(Bug::ReadBeforeConfirmed);
-        let early = early.then(|| self.answer_now(queries, arrived));
+        let early = match planted::active(Bug::ReadBeforeConfirmed) {
+            true => Some(self.answer_now(queries, arrived, together).await),
+            false => None,
+        };
         let is_unconfirmed = planted::active(Bug::HoldersUnconfirmed)
             && self.inner.machine.leading_term() != 0
             && queries
@@ -57,32 +82,58 @@ impl<W: RaftWorld> Node<W> {
             self.make_recent(mode).await?;
         }
         W::pass(Point::ReadConfirmed).await;
-        Ok(early.unwrap_or_else(|| self.answer_now(queries, arrived)))
+        match early {
+            Some(replies) => Ok(replies),
+            None => Ok(self.answer_now(queries, arrived, together).await),
+        }
     }
 
     /// What the state says as it is, to queries that arrived then. All replies are there at once:
     /// values they share with the state, and what they need beside that has a limit together.
-    fn answer_now(&self, queries: &[Query], arrived: Instant) -> Vec<Reply> {
+    async fn answer_now(&self, queries: &[Query], arrived: Instant, together: bool) -> Vec<Reply> {
         let mut places_left = LARGEST_REPLY;
-        let replies = queries.iter().map(|query| {
-            let keys = query.keys_read().len();
-            if keys > 0 {
-                self.inner.counters.note_gets(keys as u64);
+        let mut looks_left = MOST_LOOKED_AT;
+        let mut turn = Turn::begin::<W>();
+        let mut replies = Vec::with_capacity(queries.len());
+        for query in queries {
+            if together {
+                let looked_at = self.inner.machine.state().looked_at_to_read(query);
+                // One by itself is always answered.
+                match looks_left.checked_sub(looked_at) {
+                    Some(left) => looks_left = left,
+                    None if replies.is_empty() => looks_left = 0,
+                    None => {
+                        replies.push(Reply::Refused(Refusal::TooMuchWork));
+                        continue;
+                    }
+                }
+            } else {
+                turn.pass::<W>().await;
             }
-            let reply = self.inner.machine.state().read(query);
-            self.note_read(query, &reply);
-            self.inner.work.note_read(query, W::now() - arrived);
-            self.tell_work();
+            let reply = self.answer(query, arrived);
             let places = places_left.checked_sub(reply.place_bytes());
-            match places {
+            replies.push(match places {
                 Some(left) if reply.payload_bytes() <= LARGEST_REPLY => {
                     places_left = left;
                     reply
                 }
                 _ => Reply::Refused(Refusal::ReplyTooLarge),
-            }
-        });
-        replies.collect()
+            });
+        }
+        replies
+    }
+
+    fn answer(&self, query: &Query, arrived: Instant) -> Reply {
+        let keys = query.keys_read().len();
+        if keys > 0 {
+            self.inner.counters.note_gets(keys as u64);
+        }
+        let mut effort = Effort::of_one_read();
+        let reply = self.inner.machine.state().read_within(query, &mut effort);
+        self.note_read(query, &reply);
+        self.inner.work.note_read(query, W::now() - arrived);
+        self.tell_work();
+        reply
     }
 
     /// Makes sure that this node's state is as recent as the mode asks for.

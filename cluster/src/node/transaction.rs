@@ -2,8 +2,9 @@
 //! the log, or, if they only read, as one read. What cannot be part of that is refused when it
 //! is given, and then nothing is executed.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
+use super::NodeError;
 use super::connection::Connection;
 use super::gathered::Transaction;
 use super::pipeline::{Asked, Outcome, Work, step};
@@ -14,6 +15,9 @@ use crate::state::command::{Command, Found, Query, QueueCommand, Reply, Step};
 /// Most commands and bytes of one transaction.
 const MOST_STEPS: usize = 4_096;
 const MOST_BYTES: usize = 16 * 1024 * 1024;
+/// Most keys that are watched, and most bytes of them: they go into the entry of a transaction.
+const MOST_WATCHED: usize = 4_096;
+const MOST_WATCHED_BYTES: usize = 4 * 1024 * 1024;
 
 impl<W: RaftWorld> Connection<W> {
     /// Adds a command to the transaction.
@@ -83,8 +87,22 @@ impl<W: RaftWorld> Connection<W> {
                 let (node, watched) = (self.node.clone(), self.watched.clone());
                 let mode = self.read_mode();
                 Ok(Box::pin(async move {
+                    let mut keys = keys;
+                    keys.sort_unstable();
+                    keys.dedup();
+                    keys.retain(|key| !watched.borrow().contains_key(key));
+                    let count = watched.borrow().len() + keys.len();
+                    let bytes = bytes_of(watched.borrow().keys().chain(&keys));
+                    if count > MOST_WATCHED || bytes > MOST_WATCHED_BYTES {
+                        return Err(NodeError::Invalid(format!(
+                            "at most {MOST_WATCHED} keys of {MOST_WATCHED_BYTES} bytes are \
+                             watched; UNWATCH forgets them"
+                        )));
+                    }
                     let query = Query::Get { keys: keys.clone() };
-                    let replies = node.read(mode, std::slice::from_ref(&query)).await?;
+                    let replies = node
+                        .read_together(mode, std::slice::from_ref(&query))
+                        .await?;
                     let versions: Vec<u64> = match replies.into_iter().next() {
                         Some(Reply::Values(values)) => {
                             let values = values.iter();
@@ -138,6 +156,12 @@ impl<W: RaftWorld> Connection<W> {
         self.transaction.take().is_some()
     }
 
+    /// Bytes of what is gathered and watched.
+    pub(super) fn transaction_bytes(&self) -> usize {
+        let gathered = self.transaction.as_ref().map_or(0, |it| it.bytes);
+        gathered + bytes_of(self.watched.borrow().keys())
+    }
+
     fn execute(&mut self, transaction: Transaction) -> Work {
         let watched = std::mem::take(&mut *self.watched.borrow_mut());
         let (steps, styles): (Vec<Step>, Vec<ReplyStyle>) = transaction.steps.into_iter().unzip();
@@ -160,8 +184,16 @@ impl<W: RaftWorld> Connection<W> {
                 if queries.is_empty() {
                     return Ok(Outcome::Array(Vec::new()));
                 }
-                node.read(mode, &queries).await?
+                node.read_together(mode, &queries).await?
             } else {
+                if steps.iter().any(looks_at_many) {
+                    return Err(NodeError::Invalid(
+                        "what looks at all keys, names or holders (KEYS, SCAN, LOCK.INFO and the \
+                         like) cannot be in a transaction that writes or watches"
+                            .into(),
+                    ));
+                }
+                let watched = watched.into_iter().collect();
                 match node
                     .write(None, Command::Transaction { watched, steps }, 0)
                     .await?
@@ -173,6 +205,25 @@ impl<W: RaftWorld> Connection<W> {
             Ok(Outcome::Array(styles.into_iter().zip(replies).collect()))
         })
     }
+}
+
+/// Whether the step looks at as much as there is. That is for reads, between which others are
+/// served: as part of an entry it would hold up every member, and again whenever it is replayed.
+fn looks_at_many(step: &Step) -> bool {
+    matches!(
+        step,
+        Step::Read(
+            Query::Keys { .. }
+                | Query::Scan { .. }
+                | Query::ScanOf { .. }
+                | Query::List { .. }
+                | Query::Lock { .. }
+        )
+    )
+}
+
+fn bytes_of<'a>(keys: impl Iterator<Item = &'a Bytes>) -> usize {
+    keys.map(Bytes::len).sum()
 }
 
 /// The call as a step of a transaction, and how its reply is shown.

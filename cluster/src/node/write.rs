@@ -10,7 +10,10 @@ use openraft::error::{ClientWriteError, RaftError};
 
 use super::Node;
 use super::work::Stages;
-use crate::protocol::{CLUSTER_DOWN, FOREVER_MS, moved, out_of_memory, try_again, unknown_outcome};
+use crate::protocol::{
+    CLUSTER_DOWN, FOREVER_MS, MAX_REQUEST_BYTES, moved, out_of_memory, try_again, unknown_outcome,
+};
+use crate::raft::wire::MAX_FRAME_BYTES;
 use crate::raft::{Proposal, RaftWorld};
 use crate::state::LONGEST_MS;
 use crate::state::command::{Command, LockCommand, Once, QueueCommand, Refusal, Reply, Request};
@@ -21,6 +24,14 @@ use crate::world::{self, Instant};
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
 /// How long a fresh leader makes a client wait for its `NewLeader` entry.
 const READY_LIMIT: Duration = Duration::from_secs(2);
+
+/// Largest entry that is proposed. One that no frame can carry to the others, or that no batch of
+/// the log takes, would be the end of every leader in turn.
+const LARGEST_PROPOSAL: usize = MAX_REQUEST_BYTES + (16 << 20);
+const _: () = assert!(
+    LARGEST_PROPOSAL + (1 << 20) <= MAX_FRAME_BYTES,
+    "a frame carries it"
+);
 
 /// What became of a proposal.
 pub(super) struct Proposed {
@@ -176,6 +187,12 @@ impl<W: RaftWorld> Node<W> {
         let proposed = W::now();
         let _proposing = self.inner.hand_over.propose();
         let proposal = Proposal::encode(&request);
+        if proposal.0.len() > LARGEST_PROPOSAL {
+            return Err(NodeError::Invalid(format!(
+                "the command takes {} bytes in the log, and may take {LARGEST_PROPOSAL}",
+                proposal.0.len()
+            )));
+        }
         let _waits = self.inner.backlog.begin(proposed, proposal.0.len());
         let write = self.inner.raft.client_write(proposal);
         match world::timeout::<W, _>(WRITE_LIMIT, write).await {

@@ -35,6 +35,9 @@ const NO_SUCH_INDEX: &str = "ERR index out of range";
 const REPLY_TOO_LARGE: &str =
     "ERR the reply exceeds the limit of 67108864 bytes; ask for less at a time";
 
+const TOO_MUCH_WORK: &str = "ERR this read takes too long: ask for less in one transaction or with \
+                            a simpler pattern";
+
 pub(super) fn text(refusal: &Refusal) -> Cow<'static, str> {
     match refusal {
         Refusal::StaleSequence { last } => format!("{STALE_SEQUENCE}{last}").into(),
@@ -57,6 +60,7 @@ pub(super) fn text(refusal: &Refusal) -> Cow<'static, str> {
         Refusal::ReplyTooLarge => REPLY_TOO_LARGE.into(),
         Refusal::WrongType => WRONG_TYPE.into(),
         Refusal::NoSuchIndex => NO_SUCH_INDEX.into(),
+        Refusal::TooMuchWork => TOO_MUCH_WORK.into(),
     }
 }
 
@@ -95,6 +99,7 @@ pub(super) fn parse(text: &str) -> Option<Refusal> {
         REPLY_TOO_LARGE => Refusal::ReplyTooLarge,
         WRONG_TYPE => Refusal::WrongType,
         NO_SUCH_INDEX => Refusal::NoSuchIndex,
+        TOO_MUCH_WORK => Refusal::TooMuchWork,
         _ => return None,
     })
 }

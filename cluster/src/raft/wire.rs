@@ -22,7 +22,7 @@ use crate::encode;
 
 /// Largest frame, sent or accepted: the largest single entry, and something around it.
 /// Anything larger travels in several.
-const MAX_FRAME_BYTES: usize = 128 << 20;
+pub(crate) const MAX_FRAME_BYTES: usize = 128 << 20;
 /// Largest greeting that is accepted: those of this release have some 40 bytes, later ones may
 /// have more to say.
 const MAX_HELLO_BYTES: usize = 4 * 1024;

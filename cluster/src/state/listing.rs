@@ -7,54 +7,61 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use super::State;
-use super::command::{Listing, Reply, Row};
-use super::glob;
+use super::command::{Listing, Refusal, Reply, Row};
+use super::glob::{Effort, Exhausted};
+use super::walk::Walk;
 
 impl State {
     pub(super) fn list(
         &self,
         of: Listing,
-        after: Option<&[u8]>,
-        count: u64,
-        pattern: Option<&[u8]>,
+        walk: Walk<'_, Option<&[u8]>>,
+        effort: &mut Effort,
     ) -> Reply {
         // Whatever is not UTF-8, or no number, is behind no name.
-        let name = after.map(|after| std::str::from_utf8(after).unwrap_or_default());
-        match of {
-            Listing::Queues => take(self.queues.list(name), count, |row| fits(row, pattern)),
-            Listing::Locks { held } => take(self.locks.list(name), count, |row| {
-                (!held || row.figures[0] > 0) && fits(row, pattern)
+        let from = walk.from;
+        let name = from.map(|after| std::str::from_utf8(after).unwrap_or_default());
+        let listed = match of {
+            Listing::Queues => take(self.queues.list(name), walk, effort, |_| true),
+            Listing::Locks { held } => take(self.locks.list(name), walk, effort, |row| {
+                !held || row.figures[0] > 0
             }),
             Listing::Sessions => {
                 let after = name.map(|name| name.parse().unwrap_or(0));
-                let sessions = self.sessions.list(self.clock_ms, after);
-                take(sessions, count, |row| fits(row, pattern))
+                take(
+                    self.sessions.list(self.clock_ms, after),
+                    walk,
+                    effort,
+                    |_| true,
+                )
             }
-        }
+        };
+        listed.unwrap_or(Reply::Refused(Refusal::TooMuchWork))
     }
 }
 
-fn fits(row: &Row, pattern: Option<&[u8]>) -> bool {
-    pattern.is_none_or(|pattern| glob::matches(pattern, &row.name))
-}
-
-/// Looks at `count` rows, and gives those that fit.
-fn take(rows: impl Iterator<Item = Row>, count: u64, fits: impl Fn(&Row) -> bool) -> Reply {
+/// Looks at as many rows as the walk, and gives those that fit.
+fn take<F>(
+    rows: impl Iterator<Item = Row>,
+    walk: Walk<'_, F>,
+    effort: &mut Effort,
+    fits: impl Fn(&Row) -> bool,
+) -> Result<Reply, Exhausted> {
     let mut all = rows.peekable();
     let (mut rows, mut last) = (Vec::new(), None);
-    for _ in 0..count {
+    for _ in 0..walk.count {
         let Some(row) = all.next() else {
             break;
         };
         last = Some(row.name.clone());
-        if fits(&row) {
+        if fits(&row) && walk.wants(&row.name, effort)? {
             rows.push(row);
         }
     }
-    Reply::Listed {
+    Ok(Reply::Listed {
         after: last.filter(|_| all.peek().is_some()),
         rows,
-    }
+    })
 }
 
 /// What stands in the map behind `after`, or from its beginning on.

@@ -165,6 +165,12 @@ impl Locks {
         self.locks.get(name).map(Lock::info).unwrap_or_default()
     }
 
+    /// How many hold it or wait for it.
+    pub(super) fn claims_on(&self, name: &str) -> usize {
+        let counts = self.locks.get(name).map(Lock::counts);
+        counts.map_or(0, |counts| counts.iter().sum::<u64>() as usize)
+    }
+
     /// Names behind `after`, in order, with how many hold them and how many wait.
     pub(super) fn list(&self, after: Option<&str>) -> impl Iterator<Item = Row> {
         super::listing::behind(&self.locks, after).map(|(name, lock)| Row {

@@ -29,8 +29,10 @@ mod strings;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod walk;
 
 pub use cache::CacheStats;
+pub use glob::Effort;
 pub use limits::{
     DEDUP_WINDOW, LARGEST_BATCH, LARGEST_EXPIRE, LARGEST_LIST_BYTES, LARGEST_RECEIVE_BYTES, LEVEL,
     LONGEST_LIST, LONGEST_MS, LONGEST_NAME_BYTES, Limits, SHORTEST_SESSION_MS, USUAL_LEVEL,
@@ -49,6 +51,7 @@ use lock::Locks;
 use queue::Queues;
 use serde::{Deserialize, Serialize};
 use session::Sessions;
+use walk::Walk;
 
 /// Everything that is replicated, as it is after the entry [`State::applied_index`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +113,13 @@ impl State {
 
     /// Answers from the state as it is. Keys that the clock has expired are invisible.
     pub fn read(&self, query: &Query) -> Reply {
+        self.read_within(query, &mut Effort::any())
+    }
+
+    /// The same, unless it takes more work to match a pattern than it may:
+    /// [`Refusal::TooMuchWork`]. Not for entries, which must come to the same on every replica
+    /// and in every release.
+    pub fn read_within(&self, query: &Query, effort: &mut Effort) -> Reply {
         let served_ms = self.served_ms();
         match query {
             Query::Get { keys } => self.cache.get(served_ms, keys),
@@ -123,20 +133,24 @@ impl State {
             Query::ExpireTime { key } => {
                 Reply::Lifetime(self.cache.expire_time(served_ms, self.unserved_ms, key))
             }
-            Query::Keys { pattern } => Reply::Keys(self.cache.keys(served_ms, pattern)),
+            Query::Keys { pattern } => (self.cache.keys(served_ms, pattern, effort))
+                .map_or(Reply::Refused(Refusal::TooMuchWork), Reply::Keys),
             Query::Scan {
                 cursor,
                 count,
                 pattern,
-            } => (self.cache).scan(served_ms, *cursor, *count, pattern.as_deref(), None),
+            } => {
+                let walk = Walk::of(*cursor, *count, pattern.as_deref());
+                self.cache.scan(served_ms, walk, None, effort)
+            }
             Query::ScanOf {
                 cursor,
                 count,
                 pattern,
                 kind,
             } => {
-                let pattern = pattern.as_deref();
-                (self.cache).scan(served_ms, *cursor, *count, pattern, Some(*kind))
+                let walk = Walk::of(*cursor, *count, pattern.as_deref());
+                self.cache.scan(served_ms, walk, Some(*kind), effort)
             }
             Query::RandomKey { salt } => Reply::Text(self.cache.random_key(served_ms, *salt)),
             Query::List {
@@ -144,7 +158,10 @@ impl State {
                 after,
                 count,
                 pattern,
-            } => self.list(*of, after.as_deref(), *count, pattern.as_deref()),
+            } => {
+                let walk = Walk::of(after.as_deref(), *count, pattern.as_deref());
+                self.list(*of, walk, effort)
+            }
             Query::ListLength { .. }
             | Query::ListRange { .. }
             | Query::ListIndex { .. }

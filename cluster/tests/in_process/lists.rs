@@ -350,7 +350,11 @@ fn what_cannot_be_watched_does_not_look_as_if_it_were() {
         );
         wire.send_bytes(set.as_bytes()).await;
         wire.expect("+OK").await;
-        wire.send(&["WATCH k k k k k k k k k"]).await;
+        for copy in 1..=8 {
+            wire.send(&[&format!("COPY k k{copy}")]).await;
+            wire.expect(":1").await;
+        }
+        wire.send(&["WATCH k k1 k2 k3 k4 k5 k6 k7 k8"]).await;
         let answer = wire.line().await;
         assert!(answer.starts_with('-'), "{answer}");
     });

@@ -27,3 +27,4 @@ mod runtime_suite;
 mod storage_suite;
 #[cfg(feature = "tls")]
 mod tls;
+mod work;

@@ -160,6 +160,19 @@ pub fn timeout_at<W: World, F: Future>(deadline: Instant, future: F) -> Timeout<
     }
 }
 
+/// Lets every other task that is ready go first.
+pub async fn yield_now() {
+    let mut has_yielded = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut has_yielded, true) {
+            return std::task::Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
+}
+
 /// Runs `future` for at most `duration`.
 pub fn timeout<W: World, F: Future>(duration: Duration, future: F) -> Timeout<W, F> {
     timeout_at::<W, F>(W::now() + duration, future)

@@ -147,7 +147,7 @@ const REFUSED_AT_LAST: &str =
     "an earlier attempt may have been executed, and the last was refused: ";
 
 /// What a service refuses by its own rules, as the history writes it.
-const REFUSALS: [&str; 18] = [
+const REFUSALS: [&str; 19] = [
     "NoSession",
     "StaleSequence",
     "NotHeld",
@@ -166,6 +166,7 @@ const REFUSALS: [&str; 18] = [
     "NotEmpty",
     "WrongType",
     "NoSuchIndex",
+    "TooMuchWork",
 ];
 
 impl Outcome {

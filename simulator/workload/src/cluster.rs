@@ -150,6 +150,7 @@ mod tests {
             NotEmpty { messages: 1 },
             WrongType,
             NoSuchIndex,
+            TooMuchWork,
         ];
         for refusal in &all {
             match refusal {
@@ -170,6 +171,7 @@ mod tests {
                 | ReplyTooLarge
                 | WrongType
                 | NoSuchIndex
+                | TooMuchWork
                 | NotEmpty { .. } => {}
             }
         }

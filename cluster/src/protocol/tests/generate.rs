@@ -270,6 +270,7 @@ pub(super) fn refusal() -> impl Strategy<Value = Refusal> {
         Just(Refusal::OutOfRange),
         Just(Refusal::WrongType),
         Just(Refusal::NoSuchIndex),
+        Just(Refusal::TooMuchWork),
         any::<u64>().prop_map(|messages| Refusal::NotEmpty { messages }),
     ]
 }

@@ -6,8 +6,9 @@
 use bytes::Bytes;
 
 use super::{Cache, Entry, Value};
-use crate::state::command::{Kind, Lifetime, Reply};
-use crate::state::glob;
+use crate::state::command::{Kind, Lifetime, Refusal, Reply};
+use crate::state::glob::{self, Effort};
+use crate::state::walk::Walk;
 
 impl Cache {
     pub(in crate::state) fn expire_time(
@@ -24,30 +25,39 @@ impl Cache {
         }
     }
 
-    pub(in crate::state) fn keys(&self, served_ms: u64, pattern: &[u8]) -> Vec<Bytes> {
-        let all = self.entries.iter();
-        all.filter(|(_, entry)| lives(entry, served_ms) && glob::matches(pattern, &entry.key))
-            .map(|(_, entry)| entry.key.clone())
-            .collect()
+    pub(in crate::state) fn keys(
+        &self,
+        served_ms: u64,
+        pattern: &[u8],
+        effort: &mut Effort,
+    ) -> Option<Vec<Bytes>> {
+        let mut keys = Vec::new();
+        for (_, entry) in self.entries.iter() {
+            if lives(entry, served_ms) && glob::matches_within(pattern, &entry.key, effort).ok()? {
+                keys.push(entry.key.clone());
+            }
+        }
+        Some(keys)
     }
 
     pub(in crate::state) fn scan(
         &self,
         served_ms: u64,
-        cursor: u64,
-        count: u64,
-        pattern: Option<&[u8]>,
+        walk: Walk<'_, u64>,
         kind: Option<Kind>,
+        effort: &mut Effort,
     ) -> Reply {
-        let mut entries = self.entries.iter_from(cursor);
+        let mut entries = self.entries.iter_from(walk.from);
         let mut keys = Vec::new();
-        for _ in 0..count {
+        for _ in 0..walk.count {
             let Some((_, entry)) = entries.next() else {
                 break;
             };
-            let matched = pattern.is_none_or(|pattern| glob::matches(pattern, &entry.key))
-                && kind.is_none_or(|kind| kind == kind_of(entry));
-            if matched && lives(entry, served_ms) {
+            let Ok(is_wanted) = walk.wants(&entry.key, effort) else {
+                return Reply::Refused(Refusal::TooMuchWork);
+            };
+            let is_of_kind = kind.is_none_or(|kind| kind == kind_of(entry));
+            if is_wanted && is_of_kind && lives(entry, served_ms) {
                 keys.push(entry.key.clone());
             }
         }

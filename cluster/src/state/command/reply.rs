@@ -123,8 +123,16 @@ impl Reply {
     /// state; only of replies that are many times as large as the question.
     pub fn place_bytes(&self) -> usize {
         match self {
-            Self::Elements(all) | Self::Keys(all) => all.len() * PLACE_BYTES,
+            Self::Elements(all) | Self::Keys(all) | Self::Scanned { keys: all, .. } => {
+                all.len() * PLACE_BYTES
+            }
             Self::Positions(positions) => size_of_val(&positions[..]),
+            Self::LockInfo(info) => (info.holders.len() + info.waiters.len()) * PLACE_BYTES,
+            // The names are copies.
+            Self::Listed { rows, .. } => {
+                let row = |row: &Row| PLACE_BYTES + row.name.len() + size_of_val(&row.figures[..]);
+                rows.iter().map(row).sum()
+            }
             _ => 0,
         }
     }
@@ -199,6 +207,9 @@ pub enum Refusal {
     WrongType,
     /// No such position in a list.
     NoSuchIndex,
+    /// A pattern that takes too long to match, or reads of one transaction that look at too much.
+    /// Only reads outside the log are refused so.
+    TooMuchWork,
 }
 
 /// What is left of a key's life.
