@@ -122,8 +122,7 @@ fn small(number: u64) -> Vec<u8> {
 /// Kills a follower, throws its data away, and has it join again; how long that took.
 async fn replace(nodes: &mut Nodes, id: usize) -> Result<Duration, String> {
     let begun = RealWorld::now();
-    nodes.kill(id);
-    nodes.wipe(id)?;
+    nodes.kill_and_wipe(id).await?;
     let leader = nodes.leader().await?;
     let (number, address) = (id.to_string(), nodes.address(id));
     nodes.ask(leader, &["RAFT.REMOVE", &number]).await?;

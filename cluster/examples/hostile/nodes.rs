@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use squall_cluster::client::operate;
@@ -126,7 +126,7 @@ impl Nodes {
     }
 
     /// SIGKILL.
-    pub fn kill(&mut self, id: usize) {
+    fn kill(&mut self, id: usize) {
         if let Some(mut child) = self.running[id - 1].take() {
             // It may have ended by itself.
             let _ = child.kill();
@@ -134,23 +134,40 @@ impl Nodes {
         }
     }
 
+    /// SIGKILL, and the node has nothing any more. What it had is moved aside and removed in the
+    /// end: on a machine of its own, others would not notice that large files are removed; here
+    /// the syncs of all nodes wait a second for it, and so would this program.
+    pub async fn kill_and_wipe(&mut self, id: usize) -> Result<(), String> {
+        let mut child = self.running[id - 1].take().ok_or("it does not run")?;
+        let killed = child.kill();
+        killed.map_err(|e| format!("node {id} is not killed: {e}"))?;
+        // Not waited for in one go: to free the memory of a large process takes the system tenths
+        // of a second, and clients of this program go on meanwhile.
+        self.exit(id, &mut child).await?;
+        let aside = self.directory.path().join(format!("wiped-{id}"));
+        std::fs::rename(self.data(id), aside).map_err(|e| e.to_string())
+    }
+
     /// Asks the node to stop, and waits until it has.
     pub async fn stop(&mut self, id: usize) -> Result<(), String> {
         let mut child = self.running[id - 1].take().ok_or("it does not run")?;
         drop(child.stdin.take());
-        let deadline = RealWorld::now() + PATIENCE;
-        loop {
-            match child.try_wait() {
-                Ok(Some(status)) if status.success() => return Ok(()),
-                Ok(None) if RealWorld::now() < deadline => RealWorld::sleep(REST).await,
-                other => return Err(format!("node {id} stops with {other:?}: {}", self.log(id))),
-            }
+        match self.exit(id, &mut child).await? {
+            status if status.success() => Ok(()),
+            status => Err(format!("node {id} stops with {status}: {}", self.log(id))),
         }
     }
 
-    /// Throws away what the node had.
-    pub fn wipe(&self, id: usize) -> Result<(), String> {
-        std::fs::remove_dir_all(self.data(id)).map_err(|e| e.to_string())
+    /// How the process ended, once it has.
+    async fn exit(&self, id: usize, child: &mut Child) -> Result<ExitStatus, String> {
+        let deadline = RealWorld::now() + PATIENCE;
+        loop {
+            match child.try_wait() {
+                Ok(Some(status)) => return Ok(status),
+                Ok(None) if RealWorld::now() < deadline => RealWorld::sleep(REST).await,
+                other => return Err(format!("node {id} ends with {other:?}: {}", self.log(id))),
+            }
+        }
     }
 
     fn data(&self, id: usize) -> PathBuf {
