@@ -165,8 +165,11 @@ fn a_follower_that_is_behind_by_large_entries_catches_up() {
 }
 
 #[test]
-fn a_node_joins_by_a_snapshot_of_many_pieces() {
+fn a_node_joins_by_a_snapshot_of_many_pieces_no_faster_than_it_may() {
     let mut cluster = Cluster::start(1);
+    let rate = |to: &str| ask(cluster.port(1), &format!("CONFIG {to}"));
+    assert_eq!(rate("GET snapshot-rate")[1], (100 << 20).to_string());
+    assert_eq!(rate("SET snapshot-rate 16mb"), ["+OK"]);
     set_large(&cluster, 1, 24, 4 << 20);
     // The log is cut off by bytes, so there is no way around the snapshot.
     eventually("a snapshot is there", || {
@@ -178,10 +181,14 @@ fn a_node_joins_by_a_snapshot_of_many_pieces() {
         cluster.status(second, "state").map(drop)
     });
     let address = cluster.address(second);
+    let begun = Instant::now();
     assert_eq!(
         ask(cluster.port(1), &format!("RAFT.ADD {second} {address}")),
         ["+node-2 added"]
     );
+    // The snapshot has 64 MiB at least.
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_millis(3_900), "{took:?}");
     assert!(
         cluster
             .events(second)

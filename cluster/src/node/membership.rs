@@ -19,7 +19,8 @@ use crate::raft::state_machine::Membership;
 use crate::raft::{NodeId, RaftWorld, TypeConfig, node_name, once, peer_address};
 use crate::world::{self, Instant};
 
-/// A new member must catch up with the log within this time to become a voter.
+/// A new member must catch up with the log within this time to become a voter, and what a
+/// snapshot for it takes at the rate that is set, in whole seconds.
 const CATCH_UP_LIMIT: Duration = Duration::from_secs(60);
 /// A new member must have answered anything at all within this time.
 const FIRST_ANSWER_LIMIT: Duration = Duration::from_secs(5);
@@ -210,6 +211,10 @@ impl<W: RaftWorld> Node<W> {
         let begun = W::now();
         let round_limit = Duration::from_millis(self.inner.options.raft.election_min_ms);
         let mut round = (begun, self.inner.log.last_index());
+        let snapshot_bytes = self.inner.machine.since_snapshot().snapshot_bytes;
+        let pace = self.inner.settings.snapshot_pace();
+        let sending_s = pace.time_of(snapshot_bytes).as_secs();
+        let limit = CATCH_UP_LIMIT + Duration::from_secs(sending_s);
         loop {
             self.must_lead()?;
             let (since, target) = round;
@@ -229,7 +234,7 @@ impl<W: RaftWorld> Node<W> {
                     node_name(id)
                 )));
             }
-            if now - begun >= CATCH_UP_LIMIT {
+            if now - begun >= limit {
                 return Err(NodeError::Unknown(format!(
                     "{} did not catch up in time; it stays a learner",
                     node_name(id)

@@ -19,6 +19,7 @@ use crate::event::NodeEvent;
 use crate::raft::hello::Acquaintances;
 use crate::raft::log_store::LogStore;
 use crate::raft::network::Network;
+use crate::raft::pace::Pace;
 use crate::raft::security::Security;
 use crate::raft::snapshot::Arriving;
 use crate::raft::state_machine::StateMachine;
@@ -223,7 +224,13 @@ impl<W: RaftWorld> Node<W> {
         let peers = listen::<W>(&peer_address).await?;
         let clients = listen::<W>(&client_address).await?;
         let entries_limit = Duration::from_millis(options.raft.election_min_ms);
-        let network = Network::new(entries_limit, acquaintances.clone(), security.clone());
+        let pace = Rc::new(Pace::new(options.raft.snapshot_rate));
+        let network = Network::new(
+            entries_limit,
+            pace.clone(),
+            acquaintances.clone(),
+            security.clone(),
+        );
         let raft = Raft::<W>::new(
             options.id,
             config,
@@ -234,7 +241,7 @@ impl<W: RaftWorld> Node<W> {
         .await
         .map_err(|e| StartError::Raft(e.to_string()))?;
 
-        let settings = settings::Settings::new(&options.clients, options.raft.snapshot_every);
+        let settings = settings::Settings::new(&options.clients, options.raft.snapshot_every, pace);
         let allegiance = allegiance::Allegiance::new(acquaintances.has_data());
         let node = Self {
             inner: Rc::new(Inner {

@@ -2,12 +2,14 @@
 
 use std::cell::Cell;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::Node;
 use super::access::Access;
+use crate::raft::pace::Pace;
 use crate::raft::{RaftOptions, RaftWorld};
 use crate::state::glob;
 use crate::world::tls::{AuthClients, TlsOptions};
@@ -83,6 +85,7 @@ pub(super) struct Settings {
     idle_timeout_s: Cell<u64>,
     max_memory: Cell<u64>,
     snapshot_every: Cell<u64>,
+    snapshot_pace: Rc<Pace>,
 }
 
 /// Where a setting is, the least and most it takes, and how it is read.
@@ -94,17 +97,22 @@ struct Setting<'a> {
 }
 
 /// What `CONFIG SET` takes.
-const CHANGEABLE: &str = "maxclients, maxmemory, snapshot-every, timeout, and of a node that was \
-                          started with TLS its tls-cert-file, tls-key-file, tls-ca-cert-file and \
+const CHANGEABLE: &str = "maxclients, maxmemory, snapshot-every, snapshot-rate, timeout, and of a node \
+                          that was started with TLS its tls-cert-file, tls-key-file, tls-ca-cert-file and \
                           tls-auth-clients";
 
 impl Settings {
-    pub(super) fn new(options: &ClientOptions, snapshot_every: u64) -> Self {
+    pub(super) fn new(
+        options: &ClientOptions,
+        snapshot_every: u64,
+        snapshot_pace: Rc<Pace>,
+    ) -> Self {
         Self {
             max_clients: Cell::new(options.max_clients),
             idle_timeout_s: Cell::new(options.idle_timeout_s),
             max_memory: Cell::new(options.max_memory),
             snapshot_every: Cell::new(snapshot_every),
+            snapshot_pace,
         }
     }
 
@@ -118,6 +126,11 @@ impl Settings {
         self.snapshot_every.get()
     }
 
+    /// Of snapshots to followers.
+    pub(super) fn snapshot_pace(&self) -> &Pace {
+        &self.snapshot_pace
+    }
+
     pub(super) fn max_clients(&self) -> u64 {
         self.max_clients.get()
     }
@@ -129,16 +142,15 @@ impl Settings {
 
     fn find(&self, name: &[u8]) -> Option<Setting<'_>> {
         let number: fn(&str) -> Option<u64> = |text| text.parse().ok();
+        let bytes: fn(&str) -> Option<u64> = |text| parse_bytes(text).ok();
         let (cell, least, most, parse) = match name.to_ascii_lowercase().as_slice() {
             b"maxclients" => (&self.max_clients, 1, 1_000_000, number),
-            b"maxmemory" => {
-                let parse: fn(&str) -> Option<u64> = |text| parse_bytes(text).ok();
-                (&self.max_memory, 0, MOST_MEMORY, parse)
-            }
+            b"maxmemory" => (&self.max_memory, 0, MOST_MEMORY, bytes),
             b"snapshot-every" => {
                 let least = RaftOptions::FEWEST_BETWEEN_SNAPSHOTS;
                 (&self.snapshot_every, least, 1 << 40, number)
             }
+            b"snapshot-rate" => (self.snapshot_pace.rate(), 0, MOST_MEMORY, bytes),
             b"timeout" => (&self.idle_timeout_s, 0, 365 * 86_400, number),
             _ => return None,
         };
@@ -236,6 +248,10 @@ impl<W: RaftWorld> Node<W> {
             ),
             ("save", String::new()),
             ("snapshot-every", settings.snapshot_every().to_string()),
+            (
+                "snapshot-rate",
+                settings.snapshot_pace.rate().get().to_string(),
+            ),
             ("timeout", settings.idle_timeout_s.get().to_string()),
             ("tls-auth-clients", tls.auth_clients.name().into()),
             ("tls-ca-cert-file", shown(&tls.files.authorities)),

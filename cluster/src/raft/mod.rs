@@ -29,6 +29,7 @@ pub mod log_store;
 pub(crate) mod network;
 pub(crate) mod once;
 pub mod overhear;
+pub(crate) mod pace;
 pub mod reason;
 pub mod runtime;
 pub mod security;
@@ -150,6 +151,8 @@ pub struct RaftOptions {
     /// Entries between snapshots while the state is small, [`Self::FEWEST_BETWEEN_SNAPSHOTS`]
     /// or more; `node/compaction.rs` has the whole rule.
     pub snapshot_every: u64,
+    /// Bytes of snapshots a second that a leader sends, to all followers together; 0: no limit.
+    pub snapshot_rate: u64,
 }
 
 impl Default for RaftOptions {
@@ -159,6 +162,7 @@ impl Default for RaftOptions {
             election_min_ms: 300,
             election_max_ms: 600,
             snapshot_every: 5_000,
+            snapshot_rate: Self::SNAPSHOT_RATE,
         }
     }
 }
@@ -167,6 +171,10 @@ impl RaftOptions {
     /// Fewest entries between snapshots. The log kept behind one is a fifth of them: fewer
     /// would keep none, and have every follower that lags fetch a snapshot.
     pub const FEWEST_BETWEEN_SNAPSHOTS: u64 = 10;
+
+    /// Bytes of snapshots a second unless it is said otherwise: less than a link of a gigabit
+    /// carries, and about a quarter of what two cores can do that serve clients as well.
+    pub const SNAPSHOT_RATE: u64 = 100 << 20;
 
     /// For how long a voter that has heard from a leader helps nobody else to lead: a heartbeat
     /// less than the shortest election timeout, since of two followers one may have got a

@@ -25,9 +25,10 @@ use openraft::{EntryPayload, RaftNetworkFactory, RaftNetworkV2};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::hello::{Acquaintances, Greeting, refused};
+use super::pace::Pace;
 use super::security::Security;
 use super::snapshot::SnapshotPiece;
-use super::snapshot::{PIECE_BYTES, SnapshotData};
+use super::snapshot::{PIECE_BYTES, SMALL_BYTES, SnapshotData};
 use super::wire::{Connection, PeerRequest, PeerResponse};
 use super::{LogEntry, NodeId, RaftWorld, Snapshot, SnapshotMeta, TypeConfig, Vote, reason};
 use crate::event::{NodeEvent, Timed};
@@ -56,6 +57,8 @@ pub struct Network<W: RaftWorld> {
     acquaintances: Rc<Acquaintances<W>>,
     security: Rc<Security>,
     promises: Rc<Cell<Option<Promises>>>,
+    /// Of snapshots to all peers together.
+    pace: Rc<Pace>,
 }
 
 /// Calls ask for promises from the first read by lease until this long after the last.
@@ -79,15 +82,17 @@ impl<W: RaftWorld> Clone for Network<W> {
             acquaintances: self.acquaintances.clone(),
             security: self.security.clone(),
             promises: self.promises.clone(),
+            pace: self.pace.clone(),
         }
     }
 }
 
 impl<W: RaftWorld> Network<W> {
     /// `entries_limit`: how long a call that carries log entries may take at most, if that is
-    /// longer than openraft allots.
+    /// longer than openraft allots. `pace`: of snapshots.
     pub fn new(
         entries_limit: Duration,
+        pace: Rc<Pace>,
         acquaintances: Rc<Acquaintances<W>>,
         security: Rc<Security>,
     ) -> Self {
@@ -99,6 +104,7 @@ impl<W: RaftWorld> Network<W> {
             acquaintances,
             security,
             promises: Rc::default(),
+            pace,
         }
     }
 
@@ -272,7 +278,8 @@ impl<W: RaftWorld> PeerClient<W> {
 
 impl<W: RaftWorld> PeerClient<W> {
     /// Sends the snapshot in pieces, from where the peer has it already. There is no limit to
-    /// the whole, only to how long the peer may take for a piece.
+    /// the whole, only to how long the peer may take for a piece. A large one is paced: sent as
+    /// fast as it can be, it would take clients of both sides the processor and the network.
     async fn send_snapshot(
         &self,
         vote: Vote<W>,
@@ -290,14 +297,15 @@ impl<W: RaftWorld> PeerClient<W> {
             return self.send_whole(vote, snapshot.meta, &file).await;
         }
         // A small one is there before its receiver could say that it has some of it.
-        let mut asks = total > PIECE_BYTES;
+        let is_large = total > SMALL_BYTES;
+        let mut asks = is_large;
         let mut offset = 0;
         loop {
-            let bytes = if asks {
-                0
-            } else {
-                PIECE_BYTES.min(total - offset)
-            };
+            let most = if is_large { PIECE_BYTES } else { SMALL_BYTES };
+            let bytes = if asks { 0 } else { most.min(total - offset) };
+            if is_large {
+                self.network.pace.pass::<W>(bytes).await;
+            }
             let data = file.read_at(offset, bytes as usize).await;
             let piece = SnapshotPiece {
                 vote,

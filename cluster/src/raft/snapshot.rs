@@ -16,8 +16,11 @@ use crate::encode;
 use crate::state::State;
 use crate::storage::{Disk, SnapshotFile};
 
-/// Bytes of a snapshot that travel in one message.
-pub const PIECE_BYTES: u64 = 1 << 20;
+/// A snapshot of at most so many bytes travels in one message …
+pub const SMALL_BYTES: u64 = 1 << 20;
+/// … and of a larger one so many at a time: each costs an event loop, on either side, a fraction
+/// of a millisecond.
+pub const PIECE_BYTES: u64 = 256 << 10;
 /// Bytes that are set aside at a time for a snapshot that arrives.
 const ARRIVING_BYTES: usize = 64 << 20;
 /// What a payload takes beyond the state.

@@ -20,7 +20,7 @@ use super::local::{LocalCluster, PASSWORD_VARIABLE};
 use super::tls::TlsArgs;
 
 /// What does not go with `--health`: all but what says how to talk to the node.
-const NOT_WITH_HEALTH: [&str; 26] = [
+const NOT_WITH_HEALTH: [&str; 27] = [
     "backup",
     "bind",
     "cache_entries",
@@ -44,6 +44,7 @@ const NOT_WITH_HEALTH: [&str; 26] = [
     "requirepass",
     "restore",
     "snapshot_every",
+    "snapshot_rate",
     "stop_on_eof",
     "timeout",
     "user",
@@ -132,6 +133,10 @@ struct Args {
     /// Log entries between two snapshots
     #[arg(long, value_name = "N", default_value_t = RaftOptions::default().snapshot_every, value_parser = clap::value_parser!(u64).range(RaftOptions::FEWEST_BETWEEN_SNAPSHOTS..))]
     snapshot_every: u64,
+    /// Bytes of snapshots a second that a leader sends to followers, as in 50mb, so that clients
+    /// beside them are served as ever. 0: no limit
+    #[arg(long, value_name = "BYTES", default_value = "100mb", value_parser = parse_bytes)]
+    snapshot_rate: u64,
     /// Most keys in the cache; the same on every node of a cluster
     #[arg(long, value_name = "N", default_value_t = Limits::default().cache_entries)]
     cache_entries: u64,
@@ -346,6 +351,7 @@ impl Args {
             election_min_ms: self.election_min,
             election_max_ms: self.election_max,
             snapshot_every: self.snapshot_every,
+            snapshot_rate: self.snapshot_rate,
         };
         if !(raft.heartbeat_ms < raft.election_min_ms
             && raft.election_min_ms < raft.election_max_ms)
@@ -463,6 +469,7 @@ impl Args {
         pass("--election-min", format!("{}ms", self.election_min));
         pass("--election-max", format!("{}ms", self.election_max));
         pass("--snapshot-every", self.snapshot_every.to_string());
+        pass("--snapshot-rate", self.snapshot_rate.to_string());
         pass("--cache-entries", self.cache_entries.to_string());
         let host = self.host.clone().unwrap_or_else(|| "127.0.0.1".into());
         self.clients(&format!("{host}:{first_port}"), tls.as_ref())?;

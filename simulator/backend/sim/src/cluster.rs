@@ -122,6 +122,7 @@ impl Cluster {
                 election_min_ms: plan.cluster.election_min_ms,
                 election_max_ms: plan.cluster.election_max_ms,
                 snapshot_every: plan.cluster.snapshot_every,
+                ..RaftOptions::default()
             },
             limits: Limits {
                 cache_entries: plan.cluster.cache_entries,
