@@ -4,8 +4,9 @@
 //! by [`MARGIN_PPM`], so that no lease ends early under a clock that runs fast by as much
 //! (`log_clock` of the cluster). A clock that runs faster than that shortens leases, which
 //! nobody promised otherwise, and any that runs slow lengthens them: how wrong a clock was, the
-//! history says. Offsets and jumps move no deadline: a term's log time goes on with the
-//! monotonic clock, and a new leader carries every deadline along.
+//! history says. Offsets and jumps move no deadline that was given as a duration: a term's log
+//! time goes on with the monotonic clock, and a new leader carries every deadline along. They do
+//! move ends that were given as times (`EXAT`), which no workload asks for.
 
 use squall_fault::FaultKind;
 use squall_history::{EventKind, FaultEvent, FaultStatus, History};
