@@ -10,8 +10,8 @@ use std::io;
 use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
-use tokio::io::AsyncWriteExt;
 
+use super::clients::Client;
 use super::{Node, NodeError};
 use crate::protocol::{ReadMode, wire};
 use crate::raft::RaftWorld;
@@ -20,8 +20,6 @@ use crate::world;
 
 /// Bytes that are read and sent at a time.
 const PIECE_BYTES: u64 = 1 << 20;
-/// A client that takes nothing for so long is given up.
-const WRITE_LIMIT: Duration = Duration::from_secs(60);
 /// A snapshot that is not there after so long does not come.
 const SNAPSHOT_LIMIT: Duration = Duration::from_secs(600);
 /// Rest between two looks whether it is there.
@@ -30,36 +28,30 @@ const LOOK: Duration = Duration::from_millis(10);
 type File<W> = SnapshotFile<<<W as world::World>::Disk as Disk>::File>;
 
 /// Sends a backup, or why there is none.
-pub(super) async fn serve<W: RaftWorld>(node: Node<W>, mut stream: W::Stream) -> io::Result<()> {
+pub(super) async fn serve<W: RaftWorld>(
+    node: Node<W>,
+    client: &Client,
+    mut stream: W::Stream,
+) -> io::Result<()> {
     let mut output = bytes::BytesMut::new();
-    let file = match node.take_snapshot().await {
+    let file = match client.unless_killed(node.take_snapshot()).await? {
         Ok(file) => file,
         Err(e) => {
             wire::error(&mut output, &e.to_resp(0));
-            stream.write_all(&output).await?;
-            return stream.shutdown().await;
+            return client.write_last::<W>(&mut stream, &output).await;
         }
     };
     let total = file.file_len();
-    write::<W>(&mut stream, format!("${total}\r\n").as_bytes()).await?;
+    let head = format!("${total}\r\n");
+    client.write::<W>(&mut stream, head.as_bytes()).await?;
     let mut at = 0;
     while at < total {
         let piece = file.read_file_at(at, PIECE_BYTES.min(total - at) as usize);
         let piece = piece.await?;
-        write::<W>(&mut stream, &piece).await?;
+        client.write::<W>(&mut stream, &piece).await?;
         at += piece.len() as u64;
     }
-    write::<W>(&mut stream, b"\r\n").await?;
-    stream.shutdown().await
-}
-
-async fn write<W: RaftWorld>(stream: &mut W::Stream, bytes: &[u8]) -> io::Result<()> {
-    let written = async {
-        stream.write_all(bytes).await?;
-        stream.flush().await
-    };
-    let written = world::timeout::<W, _>(WRITE_LIMIT, written).await;
-    written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    client.write_last::<W>(&mut stream, b"\r\n").await
 }
 
 impl<W: RaftWorld> Node<W> {

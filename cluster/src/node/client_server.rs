@@ -5,7 +5,7 @@
 //! after an error, as in Redis; nothing a client sends reaches another connection. Who hangs up
 //! while a command of his waits for others ends the wait.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll};
@@ -18,6 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::connection::{Connection, Reads, Then};
 use super::near_cache::NearCache;
 use super::pipeline::Gathered;
+use super::sending::WRITE_LIMIT;
 use super::settings::READ_BYTES;
 use super::turn::Turn;
 use super::{Inner, Node, backup, tracking};
@@ -31,8 +32,6 @@ const FLUSH_BYTES: usize = 64 * 1024;
 const KEPT_BYTES: usize = 2 * FLUSH_BYTES;
 /// No more than this is read of a client whose next command may not begin yet.
 const MOST_BEHIND_BYTES: usize = 64 * 1024;
-/// A client that takes nothing of an answer for so long is given up.
-const WRITE_LIMIT: Duration = Duration::from_secs(60);
 /// Rest after a failed accept (out of file descriptors, say), before the next.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
@@ -168,7 +167,7 @@ impl<W: RaftWorld> Connection<W> {
             }
             if !output.is_empty() {
                 self.note_buffers(&input, &output);
-                self.write(&mut stream, &output).await?;
+                self.client.write::<W>(&mut stream, &output).await?;
                 output.clear();
                 if output.capacity() > KEPT_BYTES {
                     output = BytesMut::new();
@@ -179,11 +178,11 @@ impl<W: RaftWorld> Connection<W> {
             }
             if self.pipeline.is_empty() {
                 match self.then {
-                    Then::Close => return self.unless_given_up(stream.shutdown()).await,
+                    Then::Close => return self.client.write_last::<W>(&mut stream, &[]).await,
                     Then::Track { from } => {
-                        return tracking::serve(self.node, stream, input, from).await;
+                        return tracking::serve(self.node, &self.client, stream, input, from).await;
                     }
-                    Then::Backup => return backup::serve(self.node, stream).await,
+                    Then::Backup => return backup::serve(self.node, &self.client, stream).await,
                     Then::Continue if self.is_ending => return Ok(()),
                     Then::Continue => {}
                 }
@@ -280,28 +279,6 @@ impl<W: RaftWorld> Connection<W> {
                 let woken = world::timeout_at::<W, _>(deadline, woken).await;
                 woken.unwrap_or(Woken::Ended)
             }
-        }
-    }
-
-    /// Writes all of it, as long as the client takes some of it now and then.
-    async fn write(&self, stream: &mut W::Stream, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            match self.unless_given_up(stream.write(bytes)).await? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                count => bytes = &bytes[count..],
-            }
-        }
-        self.unless_given_up(stream.flush()).await
-    }
-
-    /// One step of writing, unless it takes too long or somebody ends the connection.
-    async fn unless_given_up<T>(&self, step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-        let killed = poll_fn(|cx| self.client.poll_killed(cx));
-        let written = world::timeout::<W, _>(WRITE_LIMIT, step);
-        match select(pin!(written), killed).await {
-            Either::Left((Ok(written), _)) => written,
-            Either::Left((Err(_), _)) => Err(io::ErrorKind::TimedOut.into()),
-            Either::Right(_) => Err(io::ErrorKind::ConnectionAborted.into()),
         }
     }
 

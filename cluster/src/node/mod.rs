@@ -60,6 +60,7 @@ mod planted;
 mod read;
 mod recovery;
 mod scripts;
+mod sending;
 mod settings;
 mod standing;
 mod strangers;

@@ -16,35 +16,43 @@
 //! begins from now, for clients without copies.
 //!
 //! A node that stops leading ends its streams with an error. It keeps nothing for a client:
-//! one that reads too slowly for the ring of [`crate::raft::invalidations`] gets a `flush`.
+//! one that reads too slowly for the ring of [`crate::raft::invalidations`] gets a `flush`, and one
+//! that takes nothing at all is given up, as on any connection.
 
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
+use std::task::Poll;
 
 use bytes::BytesMut;
 use futures_util::future::{Either, select};
 use openraft::ReadPolicy;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 
+use super::clients::Client;
 use super::settings::READ_BYTES;
 use super::{Node, NodeError};
 use crate::planted::{self, Bug};
 use crate::protocol::{self, Call, ConnectionCall, Decoder, Push, wire};
 use crate::raft::RaftWorld;
+use crate::world::{self, Instant};
 
 /// Serves one stream until its client goes away or this node stops leading.
 pub(super) async fn serve<W: RaftWorld>(
     node: Node<W>,
+    client: &Client,
     mut stream: W::Stream,
     mut input: BytesMut,
     from: u64,
 ) -> io::Result<()> {
     let mut output = BytesMut::new();
-    let mut tracking = match Tracking::start(node, from, &mut output).await {
+    let started = Tracking::start(node, from, &mut output);
+    let mut tracking = match client.unless_killed(started).await? {
         Ok(tracking) => tracking,
-        Err(e) => return end(stream, output, &e).await,
+        Err(e) => return end::<W>(client, stream, output, &e).await,
     };
     let mut decoder = Decoder::default();
+    let mut idle_since = W::now();
     loop {
         loop {
             match decoder.next(&mut input) {
@@ -52,16 +60,20 @@ pub(super) async fn serve<W: RaftWorld>(
                 Ok(Some(args)) if args.is_empty() => {}
                 Ok(Some(args)) => match protocol::parse(&args) {
                     Ok(Call::Connection(ConnectionCall::Ping(None))) => {
-                        if let Err(e) = tracking.confirm(&mut output).await {
-                            return end(stream, output, &e).await;
+                        let confirmed = tracking.confirm(&mut output);
+                        if let Err(e) = client.unless_killed(confirmed).await? {
+                            return end::<W>(client, stream, output, &e).await;
                         }
                     }
                     _ => {
                         let only = NodeError::Invalid("a stream takes nothing but PING".into());
-                        return end(stream, output, &only).await;
+                        return end::<W>(client, stream, output, &only).await;
                     }
                 },
-                Err(e) => return end(stream, output, &NodeError::Invalid(e.to_string())).await,
+                Err(e) => {
+                    let wrong = NodeError::Invalid(e.to_string());
+                    return end::<W>(client, stream, output, &wrong).await;
+                }
             }
         }
         let node = tracking.node.clone();
@@ -70,32 +82,71 @@ pub(super) async fn serve<W: RaftWorld>(
         let leads = tracking.term != 0 && node.leading_term() == tracking.term;
         if !leads || node.is_stopping() {
             let moved = node.redirect();
-            return end(stream, output, &moved).await;
+            return end::<W>(client, stream, output, &moved).await;
         }
         tracking.push(&mut output);
-        if !output.is_empty() {
-            stream.write_all(&output).await?;
-            stream.flush().await?;
-            output.clear();
-        }
         input.reserve(READ_BYTES.max(input.len()));
-        match select(pin!(stream.read_buf(&mut input)), pin!(applied)).await {
-            Either::Left((Ok(0), _)) => return Ok(()),
-            Either::Left((read, _)) => read.map(|_| ())?,
-            Either::Right(_) => {}
+        client.note_buffers(input.capacity() + output.capacity());
+        if !output.is_empty() {
+            client.write::<W>(&mut stream, &output).await?;
+            output.clear();
+            idle_since = W::now();
+        }
+        let read = async {
+            match select(pin!(stream.read_buf(&mut input)), pin!(applied)).await {
+                Either::Left((read, _)) => Some(read),
+                Either::Right(_) => None,
+            }
+        };
+        let deadline = node.inner.settings.idle_timeout();
+        let deadline = deadline.map(|limit| idle_since + limit);
+        match unless_ended::<W>(client, deadline, read).await? {
+            None => {}
+            Some(Ok(0)) => return Ok(()),
+            Some(read) => {
+                read?;
+                idle_since = W::now();
+            }
+        }
+    }
+}
+
+/// Waits for what the client sends or for changes. `None`: there may be some to push, or the
+/// settings have changed by which it waits. An error once somebody has ended the connection, or
+/// it has been idle for too long.
+async fn unless_ended<W: RaftWorld>(
+    client: &Client,
+    deadline: Option<Instant>,
+    read: impl Future<Output = Option<io::Result<usize>>>,
+) -> io::Result<Option<io::Result<usize>>> {
+    let looks = poll_fn(|_| match client.must_look() {
+        true => Poll::Ready(None),
+        false => Poll::Pending,
+    });
+    // Whoever has it look again wakes the task through what watches for its end.
+    let read = client.unless_killed(async {
+        match select(pin!(read), looks).await {
+            Either::Left((read, _)) | Either::Right((read, _)) => read,
+        }
+    });
+    match deadline {
+        None => read.await,
+        Some(deadline) => {
+            let read = world::timeout_at::<W, _>(deadline, read).await;
+            read.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
         }
     }
 }
 
 /// What was pushed, and then why there is no more.
-async fn end<S: AsyncWriteExt + Unpin>(
-    mut stream: S,
+async fn end<W: RaftWorld>(
+    client: &Client,
+    mut stream: W::Stream,
     mut output: BytesMut,
     why: &NodeError,
 ) -> io::Result<()> {
     wire::error(&mut output, &why.to_resp(0));
-    stream.write_all(&output).await?;
-    stream.shutdown().await
+    client.write_last::<W>(&mut stream, &output).await
 }
 
 struct Tracking<W: RaftWorld> {

@@ -25,6 +25,7 @@ mod ports;
 mod recovery;
 mod runtime_suite;
 mod storage_suite;
+mod streams;
 #[cfg(feature = "tls")]
 mod tls;
 mod work;
