@@ -32,6 +32,9 @@ const FLUSH_BYTES: usize = 64 * 1024;
 const KEPT_BYTES: usize = 2 * FLUSH_BYTES;
 /// No more than this is read of a client whose next command may not begin yet.
 const MOST_BEHIND_BYTES: usize = 64 * 1024;
+/// A client that sends more than this behind a command that waits is given up: the wait may last
+/// for ever, and the end of a client is only read behind everything that it has sent.
+const MOST_BEHIND_A_WAIT_BYTES: usize = 1024 * 1024;
 /// Rest after a failed accept (out of file descriptors, say), before the next.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
@@ -191,6 +194,9 @@ impl<W: RaftWorld> Connection<W> {
                 // Nothing would tell that the client has gone altogether.
                 return Ok(());
             }
+            if self.pipeline.is_waiting() && input.len() > MOST_BEHIND_A_WAIT_BYTES {
+                return self.give_up(&mut stream).await;
+            }
             self.note_buffers(&input, &output);
             match self.wait(&mut stream, &mut input, &mut output).await {
                 Woken::Answers | Woken::Read(Ok(1..)) => self.idle_since = W::now(),
@@ -202,6 +208,18 @@ impl<W: RaftWorld> Connection<W> {
                 Woken::Read(_) => self.is_ending = true,
             }
         }
+    }
+
+    /// Ends the wait of a client whose end could not be seen, and says why.
+    async fn give_up(&self, stream: &mut W::Stream) -> io::Result<()> {
+        let text = format!(
+            "ERR Protocol error: more than {MOST_BEHIND_A_WAIT_BYTES} bytes behind a command that \
+             waits"
+        );
+        self.stats().note_error(&text);
+        let mut output = BytesMut::new();
+        wire::error(&mut output, &text);
+        self.client.write_last::<W>(stream, &output).await
     }
 
     /// Whether more may be taken from the client, beside so many reads that are going to begin.
@@ -225,7 +243,8 @@ impl<W: RaftWorld> Connection<W> {
         output: &mut BytesMut,
     ) -> Woken {
         let may_begin = self.held.is_none() && self.has_space(0);
-        let takes_more = may_begin || input.len() < MOST_BEHIND_BYTES;
+        let must_watch = self.pipeline.is_waiting();
+        let takes_more = may_begin || must_watch || input.len() < MOST_BEHIND_BYTES;
         let reads = !self.is_ending && takes_more;
         if input.is_empty() && self.most_input > KEPT_BYTES {
             *input = BytesMut::new();

@@ -8,7 +8,7 @@ use squall_cluster::node::{Access, ClientOptions};
 use squall_cluster::world::World;
 
 /// A connection whose client waits; it is in line when this returns.
-async fn wait(cluster: &Cluster, node: usize, command: &str) -> Wire {
+pub async fn wait(cluster: &Cluster, node: usize, command: &str) -> Wire {
     let mut other = Wire::connect(&cluster.addresses[node]).await;
     let before = blocked(&mut other).await;
     let mut wire = Wire::connect(&cluster.addresses[node]).await;
@@ -17,6 +17,7 @@ async fn wait(cluster: &Cluster, node: usize, command: &str) -> Wire {
     wire
 }
 
+/// How many clients wait for others.
 async fn blocked(wire: &mut Wire) -> usize {
     wire.send(&["INFO clients"]).await;
     wire.line().await;
@@ -29,7 +30,8 @@ async fn blocked(wire: &mut Wire) -> usize {
     }
 }
 
-async fn await_blocked(wire: &mut Wire, count: usize) {
+/// Waits until so many clients wait for others.
+pub async fn await_blocked(wire: &mut Wire, count: usize) {
     let deadline = soon();
     loop {
         let found = blocked(wire).await;

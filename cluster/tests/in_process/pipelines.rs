@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::lists::{await_blocked, wait};
 use crate::memory_world::MemoryWorld;
 use crate::nodes::{Cluster, Wire, run};
 use squall_cluster::world::World;
@@ -85,6 +86,68 @@ fn a_long_poll_ends_when_its_client_hangs_up() {
         let mut other = Wire::connect(address).await;
         other.send(&["QUEUE.PUBLISH q m", "QUEUE.RECEIVE q"]).await;
         other.expect(":1,*1,*4,:1,:1,:1,$1,m").await;
+    });
+}
+
+#[test]
+fn a_client_that_hangs_up_behind_much_that_it_sent_is_gone() {
+    run(async {
+        let cluster = Cluster::start(1).await;
+        let mut other = Wire::connect(&cluster.addresses[0]).await;
+        other
+            .send(&["SESSION.OPEN 60000", "SESSION.OPEN 60000"])
+            .await;
+        let holder = other.line().await.split_off(1);
+        let waiter = other.line().await.split_off(1);
+        other.send(&[&format!("LOCK.ACQUIRE held {holder}")]).await;
+        assert!(other.line().await.starts_with(':'));
+        // Several times what is read of who may begin nothing.
+        let behind = "PING\r\n".repeat(50_000);
+        for command in [
+            "BLPOP l 0",
+            "QUEUE.RECEIVE q WAIT 60000",
+            &format!("LOCK.ACQUIRE held {waiter} WAIT 60000"),
+        ] {
+            let mut half = wait(&cluster, 0, command).await;
+            half.send_bytes(behind.as_bytes()).await;
+            half.end().await;
+            assert_eq!(half.rest().await, "", "{command}");
+            let mut whole = wait(&cluster, 0, command).await;
+            whole.send_bytes(behind.as_bytes()).await;
+            drop(whole);
+            await_blocked(&mut other, 0).await;
+        }
+        other
+            .send(&["RPUSH l a", "QUEUE.PUBLISH q m", "LLEN l"])
+            .await;
+        other.expect(":1,:1,:1").await;
+        other.send(&["QUEUE.RECEIVE q"]).await;
+        other.expect("*1,*4,:1,:1,:1,$1,m").await;
+    });
+}
+
+#[test]
+fn who_sends_too_much_behind_a_command_that_waits_is_told_so() {
+    run(async {
+        let cluster = Cluster::start(1).await;
+        let mut other = Wire::connect(&cluster.addresses[0]).await;
+        let limit = 1024 * 1024;
+        let mut much = wait(&cluster, 0, "BLPOP l 0").await;
+        let behind = "GET k\r\n".repeat(limit / 7);
+        much.send_bytes(behind.as_bytes()).await;
+        other.send(&["RPUSH l a"]).await;
+        other.expect(":1").await;
+        much.expect("*2,$1,l,$1,a").await;
+        much.skip(limit / 7 * "$-1\r\n".len()).await;
+        // The next one is taken, and the others are beyond the limit.
+        let mut more = wait(&cluster, 0, "BLPOP l 0").await;
+        let behind = "GET k\r\n".repeat(limit / 7 + 3);
+        more.send_bytes(behind.as_bytes()).await;
+        let why = "-ERR Protocol error: more than 1048576 bytes behind a command that waits\r\n";
+        assert_eq!(more.rest().await, why);
+        await_blocked(&mut other, 0).await;
+        other.send(&["RPUSH l a", "LLEN l"]).await;
+        other.expect(":1,:1").await;
     });
 }
 
