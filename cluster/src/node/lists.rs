@@ -23,7 +23,7 @@ use crate::planted::{self, Bug};
 use crate::protocol::FOREVER_MS;
 use crate::raft::RaftWorld;
 use crate::raft::lines::Place;
-use crate::state::command::{Command, End, Kind, ListCommand, Once, Popped, Reply};
+use crate::state::command::{Command, End, Kind, ListCommand, Once, Popped, Refusal, Reply};
 use crate::world;
 use crate::world::point::Point;
 
@@ -86,7 +86,7 @@ impl<W: RaftWorld> Node<W> {
         let line = InLine { node: self, place };
         // Who came into line after the last call of this term would not hear of its end.
         self.await_ready().await?;
-        if let Some(recorded) = self.recorded(once, stages).await? {
+        if let Some(recorded) = self.recorded(once, command, stages).await? {
             return Ok(recorded);
         }
         if line.is_mistaken() {
@@ -123,7 +123,7 @@ impl<W: RaftWorld> Node<W> {
             if !is_called && line.turns().is_empty() {
                 if once.is_none() {
                     self.confirm(ReadPolicy::ReadIndex).await?;
-                } else if let Some(recorded) = self.recorded(once, stages).await? {
+                } else if let Some(recorded) = self.recorded(once, command, stages).await? {
                     return Ok(recorded);
                 }
                 if line.turns().is_empty() {
@@ -138,11 +138,12 @@ impl<W: RaftWorld> Node<W> {
     async fn recorded(
         &self,
         once: Option<Once>,
+        command: &ListCommand,
         stages: &mut Stages,
     ) -> Result<Option<Reply>, NodeError> {
-        if once.is_none() {
+        let Some(asked) = once else {
             return Ok(None);
-        }
+        };
         let nothing = ListCommand::Pop {
             keys: Vec::new(),
             end: End::Left,
@@ -150,6 +151,11 @@ impl<W: RaftWorld> Node<W> {
         };
         let proposed = self.propose_timed(once, Command::List(nothing)).await?;
         stages.add(proposed.stages);
+        let state = self.inner.machine.state();
+        let is_reused = state.is_reused(asked, &Command::List(command.clone()));
+        if is_reused && !planted::active(Bug::MoveInTwo) {
+            return Ok(Some(Reply::Refused(Refusal::SequenceReused)));
+        }
         Ok(Some(proposed.reply).filter(|reply| *reply != Reply::Popped(None)))
     }
 

@@ -32,6 +32,8 @@ const NO_SUCH_KEY: &str = "ERR no such key";
 pub(super) const WRONG_TYPE: &str =
     "WRONGTYPE Operation against a key holding the wrong kind of value";
 const NO_SUCH_INDEX: &str = "ERR index out of range";
+const SEQUENCE_REUSED: &str =
+    "ERR this sequence of the session was used for another command; a new command has a larger one";
 const REPLY_TOO_LARGE: &str =
     "ERR the reply exceeds the limit of 67108864 bytes; ask for less at a time";
 
@@ -61,6 +63,7 @@ pub(super) fn text(refusal: &Refusal) -> Cow<'static, str> {
         Refusal::WrongType => WRONG_TYPE.into(),
         Refusal::NoSuchIndex => NO_SUCH_INDEX.into(),
         Refusal::TooMuchWork => TOO_MUCH_WORK.into(),
+        Refusal::SequenceReused => SEQUENCE_REUSED.into(),
     }
 }
 
@@ -100,6 +103,7 @@ pub(super) fn parse(text: &str) -> Option<Refusal> {
         WRONG_TYPE => Refusal::WrongType,
         NO_SUCH_INDEX => Refusal::NoSuchIndex,
         TOO_MUCH_WORK => Refusal::TooMuchWork,
+        SEQUENCE_REUSED => Refusal::SequenceReused,
         _ => return None,
     })
 }

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// 1. A check refuses tokens that were never granted; a receive ends after
 ///    [`LARGEST_RECEIVE_BYTES`]; the default dead-letter queue of a long name has a name that
-///    can be used. Known are commands for strings, and transactions.
+///    can be used. A sequence of a session belongs to the command that had it first. Known are
+///    commands for strings, and transactions.
 /// 2. Known are the deletion and the re-driving of queues, and listings in transactions.
 /// 3. Known are lists as values of keys.
 pub const LEVEL: u32 = 3;

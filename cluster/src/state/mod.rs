@@ -206,6 +206,11 @@ impl State {
         self.cache.stats()
     }
 
+    /// Whether another command was executed under the sequence.
+    pub fn is_reused(&self, once: Once, command: &Command) -> bool {
+        self.sessions.is_reused(once, command)
+    }
+
     /// How many keys there are that fit.
     pub fn count_keys(&self, fits: impl Fn(&[u8]) -> bool) -> u64 {
         self.cache.count(self.served_ms(), fits)
@@ -297,7 +302,7 @@ impl State {
         command: &Command,
         effects: &mut Effects,
     ) -> Reply {
-        if let Some(answer) = self.sessions.admit(now, once) {
+        if let Some(answer) = self.sessions.admit(now, once, command) {
             return answer;
         }
         let reply = self.execute(now, command, effects);
@@ -309,7 +314,7 @@ impl State {
             _ => false,
         };
         if !found_nothing {
-            self.sessions.record(once, reply.clone());
+            self.sessions.record(now, once, command, reply.clone());
         }
         reply
     }

@@ -3,22 +3,26 @@
 //! A session lives until an entry ends it: `Close`, or an `Expire` whose guard holds. A
 //! passed deadline alone ends nothing, so a keep-alive that reaches the log before the
 //! expiry always wins. Only the last reply is kept, because a client has one request
-//! outstanding; a reply that was `Waiting` is replaced when the wait ends.
+//! outstanding; a reply that was `Waiting` is replaced when the wait ends. With it is kept what was
+//! asked, as a hash: a client that sends another command under the same sequence is told so.
 //!
 //! This file does not know what sessions hold; the lock table frees that.
 //!
 //! Source: Ongaro, "Consensus: Bridging Theory and Practice" (2014), §6.3.
 
 use super::Moment;
-use super::command::{Once, Refusal, Reply, Row, SessionId, Wake};
+use super::command::{
+    Command, ListCommand, LockCommand, Once, Refusal, Reply, Row, SessionId, Wake,
+};
 use super::limits::{LARGEST_EXPIRE, LONGEST_MS, SHORTEST_SESSION_MS};
 use super::snapshot::{DecodeError, ensure};
+use crate::encode;
 use crate::planted::{self, Bug};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a session takes beside the last reply.
-const SESSION_BYTES: u64 = 360;
+const SESSION_BYTES: u64 = 376;
 
 /// All sessions that have not ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +52,50 @@ struct Session {
 struct Record {
     sequence: u64,
     reply: Reply,
+    /// What was asked; `None` if it was recorded by the rules of level 0. In the snapshot it
+    /// stands behind the level.
+    #[serde(skip)]
+    asked: Option<Fingerprint>,
+}
+
+/// Tells commands apart that are sent under one sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Fingerprint(u64);
+
+impl Fingerprint {
+    /// Of a command as it is proposed. How long it waits, and which of its lists a pop is to look
+    /// at, may differ from one proposal of a command to the next, and count for nothing.
+    pub(super) fn of(command: &Command) -> Self {
+        let alike = match command {
+            Command::Lock(LockCommand::Acquire {
+                name,
+                session,
+                mode,
+                wait_die,
+                ..
+            }) => Some(Command::Lock(LockCommand::Acquire {
+                name: name.clone(),
+                session: *session,
+                mode: *mode,
+                wait_ms: 0,
+                wait_die: *wait_die,
+            })),
+            Command::List(ListCommand::Pop { end, count, .. }) => {
+                Some(Command::List(ListCommand::Pop {
+                    keys: Vec::new(),
+                    end: *end,
+                    count: *count,
+                }))
+            }
+            _ => None,
+        };
+        Self(encode::hash(alike.as_ref().unwrap_or(command), 0))
+    }
+}
+
+/// A pop from no list at all asks what a sequence was answered with, whatever was asked under it.
+fn asks_for_record(command: &Command) -> bool {
+    matches!(command, Command::List(ListCommand::Pop { keys, .. }) if keys.is_empty())
 }
 
 impl Sessions {
@@ -127,9 +175,10 @@ impl Sessions {
     }
 
     /// Decides whether a request is to be executed. `Some` is the answer of one that is
-    /// not: its session has ended, it is a repeat, or it is too old. The session is renewed
-    /// in any case, since its client is evidently alive.
-    pub(super) fn admit(&mut self, now: Moment, once: Once) -> Option<Reply> {
+    /// not: its session has ended, it is a repeat, or it is too old, or, from level 1 on, another
+    /// command had its sequence. The session is renewed in any case, since its client is
+    /// evidently alive.
+    pub(super) fn admit(&mut self, now: Moment, once: Once, command: &Command) -> Option<Reply> {
         if planted::active(Bug::SessionRevived) && !self.lives(once.session) {
             // Under its number, with the usual time to live.
             let index = once.session;
@@ -140,15 +189,26 @@ impl Sessions {
         };
         let last = session.last.as_ref()?;
         if once.sequence == last.sequence {
-            return Some(last.reply.clone());
+            let is_other = now.level > 0 && !asks_for_record(command) && last.is_other(command);
+            return Some(match is_other {
+                true => Reply::Refused(Refusal::SequenceReused),
+                false => last.reply.clone(),
+            });
         }
         (once.sequence < last.sequence).then_some(Reply::Refused(Refusal::StaleSequence {
             last: last.sequence,
         }))
     }
 
+    /// Whether the sequence was answered already, and what was asked under it was another command.
+    pub(super) fn is_reused(&self, once: Once, command: &Command) -> bool {
+        let session = self.sessions.get(&once.session);
+        let last = session.and_then(|session| session.last.as_ref());
+        last.is_some_and(|last| last.sequence == once.sequence && last.is_other(command))
+    }
+
     /// Keeps the reply of an executed request, in place of the one before.
-    pub(super) fn record(&mut self, once: Once, reply: Reply) {
+    pub(super) fn record(&mut self, now: Moment, once: Once, command: &Command, reply: Reply) {
         let Some(session) = self.sessions.get_mut(&once.session) else {
             return;
         };
@@ -159,6 +219,7 @@ impl Sessions {
         session.last = Some(Record {
             sequence: once.sequence,
             reply,
+            asked: (now.level > 0).then(|| Fingerprint::of(command)),
         });
         self.bytes += session.bytes();
         if let Some(waiter) = session.awaited() {
@@ -213,6 +274,34 @@ impl Sessions {
         Ok(())
     }
 
+    /// What was asked under the last sequence of each session, where that is known.
+    pub(super) fn asked(&self) -> Vec<(SessionId, Fingerprint)> {
+        let sessions = self.sessions.iter();
+        sessions
+            .filter_map(|(id, session)| Some((*id, session.last.as_ref()?.asked?)))
+            .collect()
+    }
+
+    /// The counterpart of [`Self::asked`], on a table that knows nothing of it.
+    pub(super) fn set_asked(
+        &mut self,
+        asked: Vec<(SessionId, Fingerprint)>,
+    ) -> Result<(), DecodeError> {
+        ensure(
+            asked.is_sorted_by(|a, b| a.0 < b.0),
+            "sessions out of order",
+        )?;
+        for (id, asked) in asked {
+            let session = self.sessions.get_mut(&id);
+            let last = session.and_then(|session| session.last.as_mut());
+            ensure(last.is_some(), "a command of a session that had none")?;
+            if let Some(last) = last {
+                last.asked = Some(asked);
+            }
+        }
+        Ok(())
+    }
+
     /// Sessions behind `after`, in order, with their time to live and what is left of it by the
     /// clock.
     pub(super) fn list(
@@ -258,6 +347,14 @@ fn deadline_ms(now: Moment, ttl_ms: u64) -> u64 {
         false => now.clock_ms,
     };
     clock_ms.saturating_add(ttl_ms)
+}
+
+impl Record {
+    /// Whether something else was asked, as far as that is known.
+    fn is_other(&self, command: &Command) -> bool {
+        self.asked
+            .is_some_and(|asked| asked != Fingerprint::of(command))
+    }
 }
 
 impl Session {

@@ -1,10 +1,11 @@
 //! The state as bytes, and back: snapshots and digests.
 //!
 //! Layout, format 1: one byte of format version, eight bytes of xxh3 over the body (little endian),
-//! the body. Format 2 has the level of the rules behind that, and is written from level 1 on;
-//! format 3, from level 2 on, has behind that the largest receipt of a queue that was deleted;
-//! format 4, from level 3 on, has behind that the values of lists, each list with the order of its
-//! key, whose own value is empty.
+//! the body. Format 5 is written from level 1 on, and has behind that: the level of the rules, what
+//! was asked under the last sequence of each session, the largest receipt of a queue that was
+//! deleted, and the values of lists, each list with the order of its key, whose own value is empty.
+//! Formats 2 to 4 are read and no longer written: they know nothing of what was asked, format 2 has
+//! nothing behind the level (1), format 3 the receipt (level 2), format 4 receipt and lists.
 //! The body is the postcard encoding of the primary data in canonical order;
 //! indexes are not written but rebuilt, so equal states have equal bytes whichever way they
 //! came about, and the checksum of the body is the digest of the state.
@@ -17,6 +18,7 @@ use super::limits::LEVEL;
 use crate::encode;
 #[cfg(feature = "planted")]
 use crate::planted::{self, Bug};
+use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
 const FORMAT: u8 = 1;
@@ -26,6 +28,8 @@ const FORMAT_WITH_LEVEL: u8 = 2;
 const FORMAT_WITH_RECEIPTS: u8 = 3;
 /// With what came with level 3 behind that.
 const FORMAT_WITH_LISTS: u8 = 4;
+/// With all of it, and with what was asked behind the level.
+const FORMAT_WITH_ASKED: u8 = 5;
 const HEADER_BYTES: usize = 9;
 /// No counter of a real state gets here; a decoded one beyond it would overflow soon.
 pub(super) const LARGEST_COUNTER: u64 = 1 << 62;
@@ -38,7 +42,7 @@ pub enum DecodeError {
     TooShort(usize),
     /// Its first byte.
     #[error(
-        "snapshot format {0} is unknown, expected {FORMAT} to {FORMAT_WITH_LISTS}: was it written by a newer release?"
+        "snapshot format {0} is unknown, expected {FORMAT} to {FORMAT_WITH_ASKED}: was it written by a newer release?"
     )]
     UnknownFormat(u8),
     /// The level that it says.
@@ -72,9 +76,7 @@ impl State {
         let mut bytes = Vec::with_capacity(usual_bytes.max(free + HEADER_BYTES));
         let format = match self.level {
             0 => FORMAT,
-            1 => FORMAT_WITH_LEVEL,
-            2 => FORMAT_WITH_RECEIPTS,
-            _ => FORMAT_WITH_LISTS,
+            _ => FORMAT_WITH_ASKED,
         };
         bytes.resize(free + HEADER_BYTES, format);
         #[cfg(feature = "planted")]
@@ -85,12 +87,7 @@ impl State {
         let this = self;
         let written = encode::append(bytes, this).and_then(|bytes| match self.level {
             0 => Ok(bytes),
-            1 => encode::append(bytes, &1_u32),
-            2 => encode::append(bytes, &(2_u32, this.queues.receipt_floor())),
-            level => {
-                let tail = (level, this.queues.receipt_floor(), this.cache.lists());
-                encode::append(bytes, &tail)
-            }
+            _ => encode::append(bytes, &this.tail()),
         });
         bytes = written.expect("writing plain data to memory cannot fail");
         let digest = xxh3_64(&bytes[free + HEADER_BYTES..]);
@@ -108,7 +105,7 @@ impl State {
             return Err(DecodeError::TooShort(bytes.len()));
         };
         let [format, digest @ ..] = *header;
-        if !(FORMAT..=FORMAT_WITH_LISTS).contains(&format) {
+        if !(FORMAT..=FORMAT_WITH_ASKED).contains(&format) {
             return Err(DecodeError::UnknownFormat(format));
         }
         if xxh3_64(body) != u64::from_le_bytes(digest) {
@@ -120,12 +117,18 @@ impl State {
             let is_written = match format {
                 FORMAT_WITH_LEVEL => state.level == 1,
                 FORMAT_WITH_RECEIPTS => state.level == 2,
-                _ => state.level > 2,
+                FORMAT_WITH_LISTS => state.level > 2,
+                _ => state.level > 0,
             };
             ensure(is_written, "a level that is not written so")?;
             if state.level > LEVEL {
                 return Err(DecodeError::UnknownLevel(state.level));
             }
+        }
+        if format >= FORMAT_WITH_ASKED {
+            let asked;
+            (asked, rest) = postcard::take_from_bytes(rest)?;
+            state.sessions.set_asked(asked)?;
         }
         if format >= FORMAT_WITH_RECEIPTS {
             let receipt;
@@ -149,13 +152,19 @@ impl State {
     pub fn digest(&self) -> u64 {
         match self.level {
             0 => encode::hash(self, 0),
-            1 => encode::hash(&(self, 1_u32), 0),
-            2 => encode::hash(&(self, 2_u32, self.queues.receipt_floor()), 0),
-            level => {
-                let tail = (self.queues.receipt_floor(), self.cache.lists());
-                encode::hash(&(self, level, tail), 0)
-            }
+            _ => encode::hash(&(self, self.tail()), 0),
         }
+    }
+
+    /// What a snapshot has behind the body from level 1 on.
+    fn tail(&self) -> impl Serialize {
+        let receipt = self.queues.receipt_floor();
+        (
+            self.level,
+            self.sessions.asked(),
+            receipt,
+            self.cache.lists(),
+        )
     }
 
     /// What is written by a snapshot that leaves something out.

@@ -16,7 +16,7 @@ use squall_cluster::state::command::{
 use squall_cluster::world::{World, timeout_at};
 
 use crate::memory_world::MemoryWorld;
-use crate::nodes::{Cluster, run, soon};
+use crate::nodes::{Cluster, Wire, run, soon};
 
 async fn write(client: &mut Client<MemoryWorld>, command: Command) -> Reply {
     let reply = client.write(None, &command, 0, soon()).await;
@@ -112,6 +112,44 @@ fn a_request_that_is_repeated_is_executed_once_even_by_another_leader() {
             matches!(third, Ok(Reply::Integer { value: 3, .. })),
             "{third:?}"
         );
+    });
+}
+
+#[test]
+fn a_sequence_that_another_command_had_is_refused_even_by_another_leader() {
+    run(async {
+        let cluster = Cluster::start(3).await;
+        let leader = cluster.leader().await;
+        let mut wire = Wire::connect(&cluster.addresses[leader]).await;
+        wire.send(&["RPUSH list a b", "SESSION.OPEN 60000"]).await;
+        wire.expect(":2").await;
+        let session = wire.line().await.split_off(1);
+        let once = |sequence: u64, command: &str| format!("ONCE {session} {sequence} {command}");
+        wire.send(&[&once(1, "INCR n"), &once(1, "INCR n")]).await;
+        wire.expect(":1,:1").await;
+        let reused = "-ERR this sequence of the session was used for another command; a new \
+                      command has a larger one";
+        let others = ["INCR m", "QUEUE.PUBLISH q m", "BLPOP list 1", "LPOP list"];
+        for other in others {
+            wire.send(&[&once(1, other)]).await;
+            wire.expect(reused).await;
+        }
+        // One that waits is told of its own record, and no other of it.
+        wire.send(&[&once(2, "BLPOP list 1"), &once(2, "BLPOP list 1")])
+            .await;
+        wire.expect("*2,$4,list,$1,a,*2,$4,list,$1,a").await;
+        wire.send(&[&once(2, "BLMOVE list to LEFT LEFT 1"), &once(3, "INCR n")])
+            .await;
+        wire.expect(&format!("{reused},:2")).await;
+
+        cluster.nodes[leader].stop("the test asks for it").await;
+        let mut wire = Wire::connect(&cluster.addresses[cluster.leader().await]).await;
+        for other in others {
+            wire.send(&[&once(3, other)]).await;
+            wire.expect(reused).await;
+        }
+        wire.send(&[&once(3, "INCR n"), "LRANGE list 0 -1"]).await;
+        wire.expect(":2,*1,$1,b").await;
     });
 }
 

@@ -151,6 +151,7 @@ mod tests {
             WrongType,
             NoSuchIndex,
             TooMuchWork,
+            SequenceReused,
         ];
         for refusal in &all {
             match refusal {

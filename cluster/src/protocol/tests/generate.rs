@@ -271,6 +271,7 @@ pub(super) fn refusal() -> impl Strategy<Value = Refusal> {
         Just(Refusal::WrongType),
         Just(Refusal::NoSuchIndex),
         Just(Refusal::TooMuchWork),
+        Just(Refusal::SequenceReused),
         any::<u64>().prop_map(|messages| Refusal::NotEmpty { messages }),
     ]
 }

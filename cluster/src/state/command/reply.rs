@@ -210,6 +210,8 @@ pub enum Refusal {
     /// A pattern that takes too long to match, or reads of one transaction that look at too much.
     /// Only reads outside the log are refused so.
     TooMuchWork,
+    /// The sequence of the session was used for another command.
+    SequenceReused,
 }
 
 /// What is left of a key's life.

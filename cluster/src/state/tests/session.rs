@@ -104,6 +104,68 @@ fn a_request_is_executed_once_for_each_sequence() {
 }
 
 #[test]
+fn a_sequence_belongs_to_the_command_that_had_it() {
+    let mut bench = Bench::new();
+    let session = bench.open(1000);
+    let reused = refused(Refusal::SequenceReused);
+    let first = bench.once(session, 1, increment()).reply;
+    assert_eq!(bench.once(session, 1, set("n", "9")).reply, reused);
+    assert_eq!(bench.get("n"), Some(Bytes::from("1")));
+    // The record stays what it was, and the session goes on.
+    assert_eq!(bench.once(session, 1, increment()).reply, first);
+    let next = bench.once(session, 2, set("n", "9")).reply;
+    assert!(matches!(next, Reply::Stored { .. }), "{next:?}");
+    assert_eq!(bench.once(session, 2, set("n", "8")).reply, reused);
+    assert_eq!(bench.once(session, 2, set("n", "9")).reply, next);
+}
+
+#[test]
+fn how_long_a_command_waits_and_where_a_pop_looks_makes_no_other_command() {
+    let mut bench = Bench::new();
+    let (holder, waiter) = (bench.open(60_000), bench.open(60_000));
+    bench.run(acquire("l", holder, LockMode::Exclusive, 0));
+    let waits = |ms| acquire("l", waiter, LockMode::Exclusive, ms);
+    let waiting = bench.once(waiter, 1, waits(900)).reply;
+    assert!(matches!(waiting, Reply::Waiting { .. }), "{waiting:?}");
+    assert_eq!(bench.once(waiter, 1, waits(700)).reply, waiting);
+    let reused = refused(Refusal::SequenceReused);
+    let shared = acquire("l", waiter, LockMode::Shared, 900);
+    assert_eq!(bench.once(waiter, 1, shared).reply, reused);
+
+    bench.run(push("list", End::Right, &["a", "b"]));
+    let pop = |keys: &[&'static str], end| ListCommand::Pop {
+        keys: keys.iter().map(|&key| Bytes::from(key)).collect(),
+        end,
+        count: 1,
+    };
+    let popped = bench.once(holder, 1, pop(&["list"], End::Left)).reply;
+    assert!(matches!(popped, Reply::Popped(Some(_))), "{popped:?}");
+    let other_list = pop(&["other", "list"], End::Left);
+    assert_eq!(bench.once(holder, 1, other_list).reply, popped);
+    assert_eq!(
+        bench.once(holder, 1, pop(&["list"], End::Right)).reply,
+        reused
+    );
+    // From no list at all: whatever it was.
+    bench.once(holder, 2, set("n", "1"));
+    let record = bench.once(holder, 2, pop(&[], End::Left)).reply;
+    assert!(matches!(record, Reply::Stored { .. }), "{record:?}");
+}
+
+#[test]
+fn at_level_0_a_sequence_is_looked_at_alone() {
+    let mut bench = Bench::new();
+    bench.state.level = 0;
+    let session = bench.open(1000);
+    let first = bench.once(session, 1, increment()).reply;
+    assert_eq!(bench.once(session, 1, set("n", "9")).reply, first);
+    // What was recorded by those rules stays so.
+    let limits = Limits::default();
+    bench.run(Command::Raise { level: 1, limits });
+    assert_eq!(bench.once(session, 1, set("n", "9")).reply, first);
+}
+
+#[test]
 fn a_refusal_is_recorded() {
     let mut bench = Bench::new();
     let session = bench.open(1000);

@@ -2,6 +2,7 @@
 
 use super::generate::{Writer, steps};
 use super::*;
+use crate::encode;
 use crate::state::DecodeError;
 use proptest::prelude::*;
 use xxhash_rust::xxh3::xxh3_64;
@@ -107,10 +108,14 @@ fn what_a_replica_must_remember_survives() {
     };
     let reply = bench.reply(publish("q", vec![again]));
     assert_eq!(reply, Reply::Published { ids: vec![1] });
-    let reply = bench.once(2, 1, CacheCommand::Flush).reply;
+    let again = acquire("l", 2, LockMode::Exclusive, 0);
+    let reply = bench.once(2, 1, again).reply;
     assert_eq!(reply, Reply::Granted { token: 4 }, "the recorded reply");
-    let waiting = bench.once(3, 1, CacheCommand::Flush).reply;
+    let again = acquire("l", 3, LockMode::Shared, 5000);
+    let waiting = bench.once(3, 1, again).reply;
     assert_eq!(waiting, Reply::Waiting { waiter: 5 });
+    let other = bench.once(3, 1, CacheCommand::Flush).reply;
+    assert_eq!(other, Reply::Refused(Refusal::SequenceReused));
     assert_eq!(bench.reply(ack("q", &[1])), Reply::Settled(1));
     bench.pass(500);
     assert_eq!(bench.payloads("q"), ["behind", "delayed", "plain"]);
@@ -219,7 +224,7 @@ proptest! {
             let at = at.index(body.len());
             body[at] = *byte;
         }
-        let Ok(mut forged) = State::decode(&sealed(4, &body)) else {
+        let Ok(mut forged) = State::decode(&sealed(5, &body)) else {
             return Ok(());
         };
         for step in &future {
@@ -246,13 +251,13 @@ fn a_state_of_level_0_has_the_format_of_the_release_before() {
     let before = bench.state.digest();
 
     let limits = Limits::default();
-    for (level, format) in [(1, 2), (2, 3), (3, 4)] {
+    for level in 1..=LEVEL {
         bench.run(Command::Raise { level, limits });
         assert_eq!(bench.state.level(), level);
         bench.run(Command::Raise { level: 0, limits });
         assert_eq!(bench.state.level(), level, "it is never lowered");
         let new = bench.state.encode();
-        assert_eq!(new[0], format);
+        assert_eq!(new[0], 5);
         assert_eq!(State::decode(&new), Ok(bench.state.clone()));
         assert_eq!(new[1..HEADER_BYTES], bench.state.digest().to_le_bytes());
         assert_ne!(
@@ -265,6 +270,44 @@ fn a_state_of_level_0_has_the_format_of_the_release_before() {
     bench.state.level = LEVEL + 1;
     let newer = State::decode(&bench.state.encode());
     assert_eq!(newer, Err(DecodeError::UnknownLevel(LEVEL + 1)));
+}
+
+/// They were written before it was kept what was asked.
+#[test]
+fn formats_2_to_4_are_read() {
+    let mut bench = Bench::new();
+    let session = bench.open(60_000);
+    bench.once(session, 1, set("k", "v"));
+    bench.run(push("l", End::Right, &["a"]));
+    for (level, format) in [(1_u32, 2), (2, 3), (3, 4)] {
+        bench.state.level = level;
+        let body = encode::plain(&bench.state, 0);
+        let tail = match level {
+            1 => encode::append(body, &level),
+            2 => encode::append(body, &(level, 0_u64)),
+            _ => encode::append(body, &(level, 0_u64, bench.state.cache.lists())),
+        };
+        let old = sealed(format, &tail.expect("plain data encodes"));
+        let mut read = State::decode(&old).expect("it was written so");
+        assert_eq!(read.level(), level);
+        // Nobody knows what was asked, so whatever is asked is taken for the same.
+        let stamp = Stamp {
+            index: read.applied_index() + 1,
+            time_ms: START_MS,
+        };
+        let request = Request {
+            time_ms: START_MS,
+            once: Some(Once {
+                session,
+                sequence: 1,
+            }),
+            command: set("k", "w").into(),
+        };
+        let reply = read.apply(stamp, &request).reply;
+        assert!(matches!(reply, Reply::Stored { .. }), "{reply:?}");
+        let other = sealed(format % 4 + 2, &old[HEADER_BYTES..]);
+        assert!(State::decode(&other).is_err());
+    }
 }
 
 #[test]

@@ -117,6 +117,10 @@ impl Model {
         implied.reply = match request.once {
             Some(once) if is_recorded(&request.command) => {
                 match self.repeated(now, once.session, once.sequence) {
+                    // Whether it was the same command is not judged here.
+                    Some(_) if *said == Reply::Refused(Refusal::SequenceReused) => {
+                        Some(said.clone())
+                    }
                     Some(reply) => Some(reply),
                     None => {
                         let reply = self.execute(now, &request.command, said, &mut implied);
