@@ -174,10 +174,12 @@ impl User {
         Ok(())
     }
 
-    pub(super) fn may_run(&self, spec: &Spec) -> bool {
+    /// Whether this command with these arguments is allowed, the name being the first of them.
+    pub(super) fn may_run(&self, spec: &Spec, args: &[Bytes]) -> bool {
+        let categories = spec.flags_of(args).categories();
         let fits = |rule: &Rule| match rule {
             Rule::All => true,
-            Rule::Category(name) => spec.flags.categories().contains(&name.as_str()),
+            Rule::Category(name) => categories.contains(&name.as_str()),
             Rule::Command(name) => spec.name == name,
         };
         let last = self.rules.iter().rev().find(|(_, rule)| fits(rule));
@@ -218,7 +220,7 @@ mod tests {
         let open = access(None, &[]).expect("nothing is wrong with it");
         assert!(open.is_open());
         let anybody = open.anybody().expect("anybody is let in");
-        assert!(anybody.may_run(spec("shutdown")) && anybody.may_touch(b"k"));
+        assert!(anybody.may_run(spec("shutdown"), &[]) && anybody.may_touch(b"k"));
     }
 
     #[test]
@@ -248,11 +250,37 @@ mod tests {
             ("flushall", false),
             ("flushdb", true),
         ] {
-            assert_eq!(alice.may_run(spec(name)), expected, "{name}");
+            assert_eq!(alice.may_run(spec(name), &[]), expected, "{name}");
         }
         assert!(alice.may_touch(b"jobs:1") && !alice.may_touch(b"other"));
         assert_eq!(access.login(b"bob", b"x"), None, "he is off");
         assert_eq!(access.login(b"default", b"root"), None, "it is off");
+    }
+
+    #[test]
+    fn a_command_is_for_operators_where_it_is_about_others() {
+        let users = [
+            "app on nopass +@all -@admin",
+            "ops on nopass +@all -@admin +client",
+        ];
+        let access = access(None, &users).expect("nothing is wrong with it");
+        let may = |user: &str, verb: &'static str| {
+            let args = ["client", verb].map(|word| Bytes::from_static(word.as_bytes()));
+            let user = access
+                .login(user.as_bytes(), b"")
+                .expect("no password is asked for");
+            user.may_run(spec("client"), &args)
+        };
+        for (verb, expected) in [
+            ("kill", false),
+            ("LIST", false),
+            ("Info", true),
+            ("id", true),
+            ("SETNAME", true),
+        ] {
+            assert_eq!(may("app", verb), expected, "{verb}");
+            assert!(may("ops", verb), "{verb} is named to him");
+        }
     }
 
     #[test]

@@ -153,7 +153,7 @@ impl<W: RaftWorld> Connection<W> {
         let Some(user) = &self.user else {
             return Err("NOAUTH Authentication required.".into());
         };
-        if !user.may_run(spec) {
+        if !user.may_run(spec, args) {
             return Err(format!(
                 "NOPERM User {} has no permissions to run the '{}' command",
                 user.name, spec.name

@@ -245,6 +245,10 @@ fn nothing_but_an_error_is_said_to_who_has_no_password() {
             .await;
         let no_key = "-NOPERM No permissions to access a key";
         wire.expect(&format!("{no_key},{no_key}")).await;
+        wire.send(&["CLIENT ID", "CLIENT LIST", "client kill USER default"])
+            .await;
+        let denied = "-NOPERM User app has no permissions to run the 'client' command";
+        wire.expect(&format!(":1,{denied},{denied}")).await;
         wire.send(&["ONCE 1 1 SET other v", "EVALSHA 1 1 other v"])
             .await;
         wire.expect(&format!("{no_key},{no_key}")).await;

@@ -333,6 +333,20 @@ impl Spec {
         at.ok()
     }
 
+    /// What it does with these arguments, the name being the first: some are for operators only in
+    /// one of their forms.
+    pub fn flags_of(&self, args: &[Bytes]) -> Flags {
+        let is_about_others = self.name == "client"
+            && args.get(1).is_some_and(|verb| {
+                let others = [b"KILL".as_slice(), b"LIST"];
+                others.iter().any(|other| verb.eq_ignore_ascii_case(other))
+            });
+        match is_about_others {
+            true => self.flags.and(Flags::ADMIN),
+            false => self.flags,
+        }
+    }
+
     /// Whether so many arguments will do, the name included.
     pub fn takes(&self, arguments: usize) -> bool {
         let least = self.arity.unsigned_abs() as usize;
