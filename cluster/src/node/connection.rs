@@ -153,16 +153,21 @@ impl<W: RaftWorld> Connection<W> {
         let Some(user) = &self.user else {
             return Err("NOAUTH Authentication required.".into());
         };
-        if !user.may_run(spec, args) {
-            return Err(format!(
-                "NOPERM User {} has no permissions to run the '{}' command",
-                user.name, spec.name
-            ));
-        }
-        let mut keys = spec.keys_of(args).into_iter();
-        let sees_all = spec.flags.has(Flags::SLOW) && !user.may_touch_all();
-        if sees_all || !keys.all(|key| user.may_touch(key)) {
-            return Err("NOPERM No permissions to access a key".into());
+        // Under `ONCE` and `READ` one may do what one may do without them.
+        let mut asked = Some((spec, args));
+        while let Some((spec, args)) = asked {
+            if !user.may_run(spec, args) {
+                return Err(format!(
+                    "NOPERM User {} has no permissions to run the '{}' command",
+                    user.name, spec.name
+                ));
+            }
+            let mut keys = spec.keys_of(args).into_iter();
+            let sees_all = spec.flags.has(Flags::SLOW) && !user.may_touch_all();
+            if sees_all || !keys.all(|key| user.may_touch(key)) {
+                return Err("NOPERM No permissions to access a key".into());
+            }
+            asked = spec.within(args);
         }
         Ok(())
     }

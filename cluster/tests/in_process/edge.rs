@@ -206,7 +206,7 @@ fn a_new_timeout_counts_for_connections_that_are_idle_or_stall_already() {
 #[test]
 fn nothing_but_an_error_is_said_to_who_has_no_password() {
     run(async {
-        let users = ["app on >word ~app:* +@all -@admin".into()];
+        let users = ["app on >word ~app:* +@all -@admin -append".into()];
         let cluster = one(ClientOptions {
             access: Access::new(Some("secret"), &users).expect("the rules are rules"),
             ..ClientOptions::default()
@@ -252,6 +252,17 @@ fn nothing_but_an_error_is_said_to_who_has_no_password() {
         wire.send(&["ONCE 1 1 SET other v", "EVALSHA 1 1 other v"])
             .await;
         wire.expect(&format!("{no_key},{no_key}")).await;
+        wire.send(&[
+            "ONCE 1 1 FLUSHALL",
+            "READ LOCAL KEYS app:*",
+            "READ STALE 5 SCAN 0",
+        ])
+        .await;
+        wire.expect(&format!("{no_key},{no_key},{no_key}")).await;
+        wire.send(&["APPEND app:k w", "ONCE 1 1 APPEND app:k w"])
+            .await;
+        let denied = "-NOPERM User app has no permissions to run the 'append' command";
+        wire.expect(&format!("{denied},{denied}")).await;
         wire.send(&[
             "AUTH secret",
             "SET other v",

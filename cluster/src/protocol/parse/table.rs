@@ -357,15 +357,27 @@ impl Spec {
         }
     }
 
+    /// The command that `ONCE` or `READ` executes, with its arguments, its name being the first.
+    pub fn within<'a>(&self, args: &'a [Bytes]) -> Option<(&'static Self, &'a [Bytes])> {
+        let is_stale = |mode: &Bytes| mode.eq_ignore_ascii_case(b"stale");
+        let at = match self.name {
+            "once" => 3,
+            "read" if args.get(1).is_some_and(is_stale) => 3,
+            "read" => 2,
+            _ => return None,
+        };
+        let inner = args.get(at..)?;
+        let spec = Self::find(inner.first()?)?;
+        // They do not take each other.
+        (!matches!(spec.name, "once" | "read")).then_some((spec, inner))
+    }
+
     /// The keys among the arguments, the name being the first of these. Of `ONCE` and `READ`
     /// those of the command within.
     pub fn keys_of<'a>(&self, args: &'a [Bytes]) -> Vec<&'a Bytes> {
-        let wrapped = |inner: &'a [Bytes]| {
-            let spec = inner.first().and_then(|name| Self::find(name));
-            let is_wrapper = |spec: &Self| matches!(spec.name, "once" | "read");
-            let spec = spec.filter(|spec| !is_wrapper(spec));
-            spec.map_or(Vec::new(), |spec| spec.keys_of(inner))
-        };
+        if let Some((spec, inner)) = self.within(args) {
+            return spec.keys_of(inner);
+        }
         // As many as the argument before them says.
         let counted = |at: usize| {
             let count = args.get(at);
@@ -374,13 +386,6 @@ impl Spec {
             args.iter().skip(at + 1).take(count).collect()
         };
         match self.name {
-            "once" => wrapped(args.get(3..).unwrap_or_default()),
-            "read" => {
-                let is_stale = args
-                    .get(1)
-                    .is_some_and(|mode| mode.eq_ignore_ascii_case(b"stale"));
-                wrapped(args.get(if is_stale { 3 } else { 2 }..).unwrap_or_default())
-            }
             "eval" | "evalsha" | "blmpop" => counted(2),
             "lmpop" => counted(1),
             _ => self.plain_keys(args),
