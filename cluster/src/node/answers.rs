@@ -14,11 +14,10 @@ use crate::protocol::{
     ScriptCall, TrackingCall, wire,
 };
 use crate::raft::RaftWorld;
-use crate::state::command::Reply;
+use crate::state::LONGEST_MS;
+use crate::state::command::{Refusal, Reply};
 use crate::world;
 
-/// Between two looks at how far other nodes are.
-const WAIT_REST: Duration = Duration::from_millis(5);
 const WRONG_PASSWORD: &str = "WRONGPASS invalid username-password pair or user is disabled.";
 
 impl<W: RaftWorld> Connection<W> {
@@ -31,8 +30,8 @@ impl<W: RaftWorld> Connection<W> {
             ConnectionCall::Wait { nodes, timeout_ms } => {
                 let node = self.node.clone();
                 Ok(Box::pin(async move {
-                    let count = node.await_nodes(nodes, timeout_ms).await;
-                    Ok(Outcome::Replies(vec![Reply::Size(count)]))
+                    let reply = node.await_nodes(nodes, timeout_ms).await;
+                    Ok(Outcome::Replies(vec![reply]))
                 }))
             }
             call => Err(call),
@@ -251,12 +250,15 @@ impl<W: RaftWorld> Connection<W> {
 impl<W: RaftWorld> Node<W> {
     /// Waits until so many other nodes have what this one has applied, for `timeout_ms` at most
     /// (0: for ever); how many do.
-    async fn await_nodes(&self, nodes: u64, timeout_ms: u64) -> u64 {
+    async fn await_nodes(&self, nodes: u64, timeout_ms: u64) -> Reply {
+        if timeout_ms > LONGEST_MS {
+            return Reply::Refused(Refusal::OutOfRange);
+        }
         let target = self.applied_index();
+        let mut progress = self.inner.raft.metrics();
         let enough = async {
-            while self.nodes_with(target) < nodes {
-                W::sleep(WAIT_REST).await;
-            }
+            // A node that has ended makes none any more.
+            while self.nodes_with(target) < nodes && progress.changed().await.is_ok() {}
         };
         if timeout_ms == 0 {
             enough.await;
@@ -264,7 +266,7 @@ impl<W: RaftWorld> Node<W> {
             // How many there are is the answer either way.
             let _ = world::timeout::<W, _>(Duration::from_millis(timeout_ms), enough).await;
         }
-        self.nodes_with(target)
+        Reply::Size(self.nodes_with(target))
     }
 
     fn nodes_with(&self, index: u64) -> u64 {

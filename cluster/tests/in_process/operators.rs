@@ -252,3 +252,18 @@ fn a_command_that_some_member_may_not_know_is_not_put_into_the_log() {
         wire.expect(":1,+OK,+QUEUED,+QUEUED,*2,$1,b,+OK").await;
     });
 }
+
+#[test]
+fn whoever_waits_for_other_nodes_is_told_how_many_follow() {
+    run(async {
+        let cluster = Cluster::start_some(3, 2, ClientOptions::default()).await;
+        let leader = cluster.leader().await;
+        let mut wire = Wire::connect(&cluster.addresses[leader]).await;
+        wire.send(&["SET k v", "WAIT 1 0", "WAIT 2 50", "WAIT 0 86400000"])
+            .await;
+        wire.expect("+OK,:1,:1,:1").await;
+        wire.send(&["WAIT 1 86400001", "PING"]).await;
+        wire.expect("-OUTOFRANGE a duration or count is outside its range,+PONG")
+            .await;
+    });
+}
