@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use openraft::async_runtime::watch::WatchReceiver;
+use openraft::error::{InitializeError, RaftError};
 use openraft::impls::BasicNode;
 
+use super::write::ENDED;
 use super::{Node, NodeError};
 use crate::protocol::AdminCall;
 use crate::raft::{NodeId, RaftWorld, node_name, peer_address};
@@ -55,7 +57,7 @@ impl<W: RaftWorld> Node<W> {
     /// The node has ended.
     pub async fn snapshot(&self) -> Result<(), NodeError> {
         let begun = self.inner.raft.trigger().snapshot().await;
-        begun.map_err(|e| NodeError::NotNow(e.to_string()))
+        begun.map_err(|_| NodeError::NotNow(ENDED.into()))
     }
 
     async fn initialize(&self, members: Vec<(u64, String)>) -> Result<Vec<String>, NodeError> {
@@ -68,9 +70,17 @@ impl<W: RaftWorld> Node<W> {
             .into_iter()
             .map(|(id, address)| (id, BasicNode::new(address)))
             .collect();
-        (self.inner.raft.initialize(members).await)
-            .map_err(|e| NodeError::Invalid(e.to_string()))?;
-        Ok(vec!["OK".into()])
+        let refused = |why: &str| Err(NodeError::Invalid(why.into()));
+        match self.inner.raft.initialize(members).await {
+            Ok(()) => Ok(vec!["OK".into()]),
+            Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {
+                refused("this node belongs to a cluster or has voted for one")
+            }
+            Err(RaftError::APIError(InitializeError::NotInMembers(_))) => {
+                refused("this node is not among the members given")
+            }
+            Err(RaftError::Fatal(_)) => Err(NodeError::NotNow(ENDED.into())),
+        }
     }
 
     /// One fact a line: `name:value`. A leader adds how far the others are.

@@ -13,6 +13,7 @@ use openraft::error::{LinearizableReadError, RaftError};
 use openraft::{LinearizerOption, ReadPolicy};
 
 use super::turn::Turn;
+use super::write::ENDED;
 use super::{Node, NodeError};
 use crate::planted::{self, Bug};
 use crate::protocol::ReadMode;
@@ -193,7 +194,7 @@ impl<W: RaftWorld> Node<W> {
             Ok(Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(_)))) => {
                 Err(NodeError::NotNow("no quorum confirmed this read".into()))
             }
-            Ok(Err(e)) => Err(NodeError::NotNow(e.to_string())),
+            Ok(Err(RaftError::Fatal(_))) => Err(NodeError::NotNow(ENDED.into())),
         }
     }
 

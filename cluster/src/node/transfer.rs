@@ -6,6 +6,7 @@ use std::time::Duration;
 use openraft::async_runtime::watch::WatchReceiver;
 use tokio::sync::Notify;
 
+use super::write::ENDED;
 use super::{Node, NodeError};
 use crate::raft::{NodeId, RaftWorld, node_name};
 use crate::world;
@@ -144,7 +145,7 @@ impl<W: RaftWorld> Node<W> {
 
     async fn begin_transfer(&self, id: NodeId) -> Result<(), NodeError> {
         let begun = self.inner.raft.trigger().transfer_leader(id).await;
-        begun.map_err(|e| NodeError::NotNow(e.to_string()))
+        begun.map_err(|_| NodeError::NotNow(ENDED.into()))
     }
 
     /// Who leads, once this node does not.

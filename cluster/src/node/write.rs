@@ -32,6 +32,8 @@ const _: () = assert!(
     LARGEST_PROPOSAL + (1 << 20) <= MAX_FRAME_BYTES,
     "a frame carries it"
 );
+/// All that a client hears of Raft's end on this node. Errors of Raft are for its log.
+pub(super) const ENDED: &str = "this node has stopped; why is in its log";
 
 /// What became of a proposal.
 pub(super) struct Proposed {
@@ -209,12 +211,12 @@ impl<W: RaftWorld> Node<W> {
             Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => {
                 Err(self.await_redirect().await)
             }
-            Ok(Err(RaftError::APIError(e @ ClientWriteError::LogEntryDiscarded(_)))) => {
-                Err(NodeError::Unknown(e.to_string()))
+            Ok(Err(RaftError::APIError(ClientWriteError::LogEntryDiscarded(_)))) => {
+                Err(NodeError::Unknown("another leader took over".into()))
             }
             // Neither membership changes nor preconditions come this way.
-            Ok(Err(RaftError::APIError(e))) => Err(NodeError::Invalid(e.to_string())),
-            Ok(Err(RaftError::Fatal(e))) => Err(NodeError::Unknown(e.to_string())),
+            Ok(Err(RaftError::APIError(_))) => Err(NodeError::Invalid("not proposed".into())),
+            Ok(Err(RaftError::Fatal(_))) => Err(NodeError::Unknown(ENDED.into())),
         }
     }
 

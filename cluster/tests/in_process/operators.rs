@@ -1,13 +1,16 @@
 //! Tests the commands of operators over the client port: memory, listings, deleted queues.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use squall_cluster::node::ClientOptions;
+use squall_cluster::node::{ClientOptions, Node};
+use squall_cluster::raft::Members;
 use squall_cluster::state::USUAL_LEVEL;
+use squall_cluster::storage::MemoryDisk;
 use squall_cluster::world::World;
 
 use crate::memory_world::MemoryWorld;
-use crate::nodes::{Cluster, Wire, run, soon};
+use crate::nodes::{Cluster, Wire, free_address, options, run, soon};
 
 const MIB: usize = 1 << 20;
 
@@ -265,5 +268,62 @@ fn whoever_waits_for_other_nodes_is_told_how_many_follow() {
         wire.send(&["WAIT 1 86400001", "PING"]).await;
         wire.expect("-OUTOFRANGE a duration or count is outside its range,+PONG")
             .await;
+    });
+}
+
+#[test]
+fn what_an_operator_cannot_do_is_said_in_words_of_this_program() {
+    run(async {
+        let cluster = Cluster::start(1).await;
+        let mut wire = Wire::connect(&cluster.addresses[0]).await;
+        wire.send(&[&format!("RAFT.INIT 1 {}", cluster.addresses[0])])
+            .await;
+        wire.expect("-ERR this node belongs to a cluster or has voted for one")
+            .await;
+
+        let address = free_address();
+        let new = Node::start(options(1, &address, &Members::new()), MemoryDisk::new());
+        let new: Node<MemoryWorld> = new.await.expect("the port is free");
+        let mut wire = Wire::connect(&address).await;
+        wire.send(&["RAFT.INIT 2 127.0.0.1:9"]).await;
+        wire.expect("-ERR this node is not among the members given")
+            .await;
+        wire.send(&[&format!("RAFT.INIT 1 {address}")]).await;
+        wire.expect("+OK").await;
+        let deadline = soon();
+        while !new.is_leading() {
+            assert!(MemoryWorld::now() < deadline, "it does not lead");
+            MemoryWorld::sleep(Duration::from_millis(10)).await;
+        }
+    });
+}
+
+#[test]
+fn without_a_quorum_clients_hear_so_in_words_of_this_program() {
+    run(async {
+        let cluster = Cluster::start(3).await;
+        let leader = cluster.leader().await;
+        let mut wire = Wire::connect(&cluster.addresses[leader]).await;
+        wire.send(&["SET k v"]).await;
+        wire.expect("+OK").await;
+        for (at, node) in cluster.nodes.iter().enumerate() {
+            if at != leader {
+                node.stop("the test asks for it").await;
+            }
+        }
+        let deadline = soon();
+        let mut heard = BTreeSet::new();
+        while MemoryWorld::now() < deadline && !heard.contains("-CLUSTERDOWN no leader is known") {
+            wire.send(&["GET k"]).await;
+            heard.insert(wire.line().await);
+        }
+        for answer in &heard {
+            let is_known = [
+                "-TRYAGAIN no quorum confirmed this read",
+                "-TRYAGAIN no quorum answered in time",
+                "-CLUSTERDOWN no leader is known",
+            ];
+            assert!(is_known.contains(&answer.as_str()), "{answer}");
+        }
     });
 }
