@@ -23,6 +23,7 @@ mod pipelines;
 #[path = "../ports/mod.rs"]
 mod ports;
 mod recovery;
+mod redis_cluster;
 mod runtime_suite;
 mod storage_suite;
 mod streams;

@@ -257,17 +257,24 @@ fn a_command_that_some_member_may_not_know_is_not_put_into_the_log() {
 }
 
 #[test]
-fn whoever_waits_for_other_nodes_is_told_how_many_follow() {
+fn a_member_stays_where_it_is_until_it_is_removed() {
     run(async {
-        let cluster = Cluster::start_some(3, 2, ClientOptions::default()).await;
+        let cluster = Cluster::start(3).await;
         let leader = cluster.leader().await;
         let mut wire = Wire::connect(&cluster.addresses[leader]).await;
-        wire.send(&["SET k v", "WAIT 1 0", "WAIT 2 50", "WAIT 0 86400000"])
+        let members = cluster.nodes[leader].applied_index();
+        for (id, at) in (1..).zip(&cluster.addresses) {
+            wire.send(&[&format!("RAFT.ADD {id} 127.0.0.1:9")]).await;
+            wire.expect(&format!(
+                "-ERR node-{id} is a member at {at}; remove it before it is added at 127.0.0.1:9"
+            ))
             .await;
-        wire.expect("+OK,:1,:1,:1").await;
-        wire.send(&["WAIT 1 86400001", "PING"]).await;
-        wire.expect("-OUTOFRANGE a duration or count is outside its range,+PONG")
-            .await;
+        }
+        assert_eq!(cluster.nodes[leader].applied_index(), members);
+        // Where it is already: it is a member, as was asked.
+        let at = &cluster.addresses[0];
+        wire.send(&[&format!("RAFT.ADD 1 {at}")]).await;
+        wire.expect("+node-1 added").await;
     });
 }
 
@@ -325,5 +332,20 @@ fn without_a_quorum_clients_hear_so_in_words_of_this_program() {
             ];
             assert!(is_known.contains(&answer.as_str()), "{answer}");
         }
+    });
+}
+
+#[test]
+fn whoever_waits_for_other_nodes_is_told_how_many_follow() {
+    run(async {
+        let cluster = Cluster::start_some(3, 2, ClientOptions::default()).await;
+        let leader = cluster.leader().await;
+        let mut wire = Wire::connect(&cluster.addresses[leader]).await;
+        wire.send(&["SET k v", "WAIT 1 0", "WAIT 2 50", "WAIT 0 86400000"])
+            .await;
+        wire.expect("+OK,:1,:1,:1").await;
+        wire.send(&["WAIT 1 86400001", "PING"]).await;
+        wire.expect("-OUTOFRANGE a duration or count is outside its range,+PONG")
+            .await;
     });
 }

@@ -147,12 +147,13 @@ fn every_way_to_read_a_list() {
         count,
         most,
     };
-    let scan = |kind| Query::ScanOf {
+    let scan_of = |kind, count| Query::ScanOf {
         cursor: 0,
-        count: 10,
+        count,
         pattern: None,
         kind,
     };
+    let scan = |kind| scan_of(kind, 10);
     for (line, query, style) in [
         ("LLEN l", Query::ListLength { key: key() }, Full),
         (
@@ -176,6 +177,12 @@ fn every_way_to_read_a_list() {
         ("LPOS l v rank -2 COUNT 0 maxlen 9", find(-2, 0, 9), Full),
         ("SCAN 0 TYPE list", scan(Kind::List), Full),
         ("SCAN 0 TYPE STRING", scan(Kind::Text), Full),
+        // No more than so many are looked at, whatever was asked.
+        (
+            "SCAN 0 COUNT 10001 TYPE list",
+            scan_of(Kind::List, 10_000),
+            Full,
+        ),
     ] {
         assert_eq!(queried(line), (query, style), "{line}");
     }

@@ -278,6 +278,10 @@ fn a_client_tells_a_nodes_errors_apart() {
         assert_eq!(error.is_indefinite(), indefinite, "{text}");
     }
     assert_eq!(moved(0, "h:1"), "MOVED 0 h:1");
+    // Clients of Redis take the brackets of an IPv6 host for a part of it.
+    assert_eq!(moved(0, "[fe80::1]:7001"), "MOVED 0 fe80::1:7001");
+    let there = understood("MOVED 0 fe80::1:7001");
+    assert_eq!(there, moved_to("[fe80::1]:7001"));
 }
 
 #[test]
