@@ -147,7 +147,7 @@ const REFUSED_AT_LAST: &str =
     "an earlier attempt may have been executed, and the last was refused: ";
 
 /// What a service refuses by its own rules, as the history writes it.
-const REFUSALS: [&str; 19] = [
+const REFUSALS: [&str; 20] = [
     "NoSession",
     "StaleSequence",
     "NotHeld",
@@ -167,6 +167,7 @@ const REFUSALS: [&str; 19] = [
     "WrongType",
     "NoSuchIndex",
     "TooMuchWork",
+    "SequenceReused",
 ];
 
 impl Outcome {

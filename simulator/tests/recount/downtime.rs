@@ -10,7 +10,7 @@ use super::history::{begins, measured, ms, service, text, us};
 const SECOND: u64 = 1_000_000;
 const REFUSALS: &str = "NoSession StaleSequence NotHeld WouldDeadlock WrongMode NoQueue QueueFull \
                         NotAnInteger Overflow TooLarge OutOfRange NotAFloat NotFinite NoSuchKey \
-                        ReplyTooLarge NotEmpty WrongType NoSuchIndex TooMuchWork";
+                        ReplyTooLarge NotEmpty WrongType NoSuchIndex TooMuchWork SequenceReused";
 
 #[derive(Clone, Copy, PartialEq)]
 enum How {

@@ -173,6 +173,7 @@ mod tests {
                 | WrongType
                 | NoSuchIndex
                 | TooMuchWork
+                | SequenceReused
                 | NotEmpty { .. } => {}
             }
         }
