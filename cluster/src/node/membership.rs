@@ -14,6 +14,7 @@ use openraft::async_runtime::watch::WatchReceiver;
 use openraft::error::{ClientWriteError, RaftError};
 use openraft::impls::BasicNode;
 
+use super::write::{ENDED, TAKEN_OVER};
 use super::{Node, NodeError};
 use crate::raft::state_machine::Membership;
 use crate::raft::{NodeId, RaftWorld, TypeConfig, node_name, once, peer_address};
@@ -257,7 +258,7 @@ impl<W: RaftWorld> Node<W> {
         });
         match world::timeout::<W, _>(CATCH_UP_LIMIT, changed).await {
             Ok(Ok(result)) => result.map(drop).map_err(|e| self.membership_error(e)),
-            Ok(Err(e)) => Err(NodeError::Unknown(e.to_string())),
+            Ok(Err(_)) => Err(NodeError::Unknown(ENDED.into())),
             Err(_) => Err(NodeError::Unknown("no quorum answered in time".into())),
         }
     }
@@ -288,7 +289,11 @@ impl<W: RaftWorld> Node<W> {
                  voter would go"
                     .into(),
             ),
-            e => NodeError::Unknown(e.to_string()),
+            RaftError::APIError(ClientWriteError::LogEntryDiscarded(_)) => {
+                NodeError::Unknown(TAKEN_OVER.into())
+            }
+            RaftError::APIError(_) => NodeError::Invalid("not proposed".into()),
+            RaftError::Fatal(_) => NodeError::Unknown(ENDED.into()),
         }
     }
 }

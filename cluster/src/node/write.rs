@@ -32,6 +32,9 @@ const _: () = assert!(
     LARGEST_PROPOSAL + (1 << 20) <= MAX_FRAME_BYTES,
     "a frame carries it"
 );
+
+/// What became of an entry may be another leader's to say.
+pub(super) const TAKEN_OVER: &str = "another leader took over";
 /// All that a client hears of Raft's end on this node. Errors of Raft are for its log.
 pub(super) const ENDED: &str = "this node has stopped; why is in its log";
 
@@ -212,7 +215,7 @@ impl<W: RaftWorld> Node<W> {
                 Err(self.await_redirect().await)
             }
             Ok(Err(RaftError::APIError(ClientWriteError::LogEntryDiscarded(_)))) => {
-                Err(NodeError::Unknown("another leader took over".into()))
+                Err(NodeError::Unknown(TAKEN_OVER.into()))
             }
             // Neither membership changes nor preconditions come this way.
             Ok(Err(RaftError::APIError(_))) => Err(NodeError::Invalid("not proposed".into())),

@@ -46,14 +46,24 @@ struct Task {
     waker: Arc<TaskWaker>,
 }
 
+/// One for each task, and tasks come and go by the hundred thousand: with its counters no more
+/// than 32 bytes.
 struct TaskWaker {
-    slot: usize,
+    slot: u32,
     /// Of all tasks of the executor, in the order in which they were spawned.
     number: u64,
     /// In the ready queue already.
     queued: AtomicBool,
     /// Cleared when the task ends: a late wake-up must not reach the slot's next tenant.
     alive: AtomicBool,
+}
+
+const _: () = assert!(size_of::<TaskWaker>() <= 16);
+
+impl TaskWaker {
+    fn slot(&self) -> usize {
+        self.slot as usize
+    }
 }
 
 impl Wake for TaskWaker {
@@ -299,7 +309,7 @@ impl Executor {
         });
         self.spawned.set(self.spawned.get() + 1);
         let waker = Arc::new(TaskWaker {
-            slot,
+            slot: u32::try_from(slot).expect("so many tasks have no room"),
             number: self.spawned.get(),
             queued: AtomicBool::new(false),
             alive: AtomicBool::new(true),

@@ -85,7 +85,7 @@ impl Executor {
         }
         let host = {
             let tasks = self.tasks.borrow();
-            let task = tasks[waker.slot].as_ref();
+            let task = tasks[waker.slot()].as_ref();
             let host = task.expect("a live waker has its task").host;
             let machine = &mut self.hosts.borrow_mut()[host.0];
             if machine.paused {
@@ -110,7 +110,7 @@ impl Executor {
 
     /// Polls a live task of `host`.
     fn poll_task(&self, host: HostId, waker: Arc<TaskWaker>) {
-        let slot = waker.slot;
+        let slot = waker.slot();
         let mut future = {
             let mut tasks = self.tasks.borrow_mut();
             let task = tasks[slot].as_mut().expect("a live waker has its task");
