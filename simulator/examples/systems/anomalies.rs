@@ -60,7 +60,10 @@ pub fn of_contender(contender: &Contender, lines: &[&Line]) -> String {
     }
     match text.is_empty() {
         true => text,
-        false => format!("### `{}`\n\n{text}\n", contender.name),
+        false => format!(
+            "<details><summary><b>{}</b></summary>\n\n{text}\n</details>\n\n",
+            contender.name
+        ),
     }
 }
 

@@ -22,6 +22,7 @@ const NODES: u64 = 5;
 pub fn write(page: &Path, contenders: &[Contender], lines: &[Line]) -> Result<(), String> {
     let sections = [
         ("trials", trials(lines)),
+        ("overview", tables::overview(contenders, lines)),
         ("contenders", configurations(contenders, lines)),
         ("tables", scenarios(contenders, lines)),
         ("anomalies", first_anomalies(contenders, lines)),

@@ -2,10 +2,44 @@
 
 use std::fmt::Write;
 
-use squall_statistics::quantile;
+use squall_statistics::{median, quantile};
 
+use crate::SCENARIOS;
 use crate::contenders::Contender;
 use crate::line::Line;
+
+/// All scenarios at a glance: the median downtime of each, and in how many trials of all there
+/// was any of what should not be.
+pub fn overview(contenders: &[Contender], lines: &[Line]) -> String {
+    let mut text = format!("| system | {} |", SCENARIOS.join(" | "));
+    text += " writes lost | messages twice | a lock held by two | stale reads |\n";
+    text += &format!("|{}\n", "---|".repeat(SCENARIOS.len() + 5));
+    let lines: Vec<&Line> = lines.iter().collect();
+    for contender in contenders {
+        let lines = of(contender, &lines);
+        if lines.is_empty() {
+            continue;
+        }
+        let downtimes = SCENARIOS.map(|scenario| {
+            let of = lines.iter().filter(|line| line.trial.scenario == scenario);
+            let downtimes: Vec<f64> = of.map(|line| line.downtime_ms as f64).collect();
+            median(&downtimes).map_or("–".into(), |median| grouped(median, 0))
+        });
+        let any = |figure: fn(&Line) -> u64| match lines.iter().filter(|l| figure(l) > 0).count() {
+            0 => "0".into(),
+            trials => format!("in {trials} of {}", lines.len()),
+        };
+        let cells = [
+            any(|line| line.lost),
+            any(|line| line.duplicated),
+            any(|line| line.held_by_two),
+            any(|line| line.stale_reads),
+        ];
+        let cells = [downtimes.join(" | "), cells.join(" | ")].join(" | ");
+        let _ = writeln!(text, "| `{}` | {cells} |", contender.name);
+    }
+    text
+}
 
 /// Both tables.
 pub fn of_scenario(contenders: &[Contender], lines: &[&Line]) -> String {
