@@ -14,10 +14,10 @@ use openraft::async_runtime::watch::WatchReceiver;
 use openraft::error::{ClientWriteError, RaftError};
 use openraft::impls::BasicNode;
 
-use super::write::{ENDED, TAKEN_OVER};
+use super::write::{ENDED, ProposalError};
 use super::{Node, NodeError};
 use crate::raft::state_machine::Membership;
-use crate::raft::{NodeId, RaftWorld, TypeConfig, node_name, once, peer_address};
+use crate::raft::{NodeId, RaftWorld, node_name, once, peer_address};
 use crate::world::{self, Instant};
 
 /// A new member must catch up with the log within this time to become a voter, and what a
@@ -38,7 +38,6 @@ pub(super) struct Progress {
 }
 
 type Change = ChangeMembers<NodeId, BasicNode>;
-type ChangeError<W> = RaftError<TypeConfig<W>, ClientWriteError<TypeConfig<W>>>;
 
 impl<W: RaftWorld> Node<W> {
     /// Makes the node at `address` a voter, once it has answered and caught up.
@@ -281,7 +280,7 @@ impl<W: RaftWorld> Node<W> {
         )))
     }
 
-    fn membership_error(&self, error: ChangeError<W>) -> NodeError {
+    fn membership_error(&self, error: ProposalError<W>) -> NodeError {
         match error {
             RaftError::APIError(ClientWriteError::ForwardToLeader(_)) => self.redirect(),
             RaftError::APIError(ClientWriteError::ChangeMembershipError(_)) => NodeError::Invalid(
@@ -289,11 +288,7 @@ impl<W: RaftWorld> Node<W> {
                  voter would go"
                     .into(),
             ),
-            RaftError::APIError(ClientWriteError::LogEntryDiscarded(_)) => {
-                NodeError::Unknown(TAKEN_OVER.into())
-            }
-            RaftError::APIError(_) => NodeError::Invalid("not proposed".into()),
-            RaftError::Fatal(_) => NodeError::Unknown(ENDED.into()),
+            e => NodeError::of_proposal(&e),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::protocol::{
     CLUSTER_DOWN, FOREVER_MS, MAX_REQUEST_BYTES, moved, out_of_memory, try_again, unknown_outcome,
 };
 use crate::raft::wire::MAX_FRAME_BYTES;
-use crate::raft::{Proposal, RaftWorld};
+use crate::raft::{Proposal, RaftWorld, TypeConfig};
 use crate::state::LONGEST_MS;
 use crate::state::command::{Command, LockCommand, Once, QueueCommand, Refusal, Reply, Request};
 use crate::world::point::Point;
@@ -33,8 +33,8 @@ const _: () = assert!(
     "a frame carries it"
 );
 
-/// What became of an entry may be another leader's to say.
-pub(super) const TAKEN_OVER: &str = "another leader took over";
+/// What Raft says of an entry that it was given.
+pub(super) type ProposalError<W> = RaftError<TypeConfig<W>, ClientWriteError<TypeConfig<W>>>;
 /// All that a client hears of Raft's end on this node. Errors of Raft are for its log.
 pub(super) const ENDED: &str = "this node has stopped; why is in its log";
 
@@ -70,6 +70,18 @@ pub enum NodeError {
 }
 
 impl NodeError {
+    /// Why a proposal was not answered, where nothing is known of another leader to ask.
+    pub(super) fn of_proposal<W: RaftWorld>(error: &ProposalError<W>) -> Self {
+        match error {
+            // What became of the entry may be another leader's to say.
+            RaftError::APIError(ClientWriteError::LogEntryDiscarded(_)) => {
+                Self::Unknown("another leader took over".into())
+            }
+            RaftError::APIError(_) => Self::Invalid("not proposed".into()),
+            RaftError::Fatal(_) => Self::Unknown(ENDED.into()),
+        }
+    }
+
     /// The text of the RESP error; `slot` is that of the command's key.
     pub(super) fn to_resp(&self, slot: u16) -> String {
         match self {
@@ -214,12 +226,7 @@ impl<W: RaftWorld> Node<W> {
             Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => {
                 Err(self.await_redirect().await)
             }
-            Ok(Err(RaftError::APIError(ClientWriteError::LogEntryDiscarded(_)))) => {
-                Err(NodeError::Unknown(TAKEN_OVER.into()))
-            }
-            // Neither membership changes nor preconditions come this way.
-            Ok(Err(RaftError::APIError(_))) => Err(NodeError::Invalid("not proposed".into())),
-            Ok(Err(RaftError::Fatal(_))) => Err(NodeError::Unknown(ENDED.into())),
+            Ok(Err(e)) => Err(NodeError::of_proposal(&e)),
         }
     }
 

@@ -36,7 +36,6 @@ const SEQUENCE_REUSED: &str =
     "ERR this sequence of the session was used for another command; a new command has a larger one";
 const REPLY_TOO_LARGE: &str =
     "ERR the reply exceeds the limit of 67108864 bytes; ask for less at a time";
-
 const TOO_MUCH_WORK: &str = "ERR this read takes too long: ask for less in one transaction or with \
                             a simpler pattern";
 

@@ -1,13 +1,12 @@
 //! Named points of the nodes' code: tells those who know what is to happen there, and does it.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::Poll;
 
 use squall_backend::points::Then;
 use squall_engine::executor::{self, HostId};
 use squall_fault::Point;
+use squall_world::yield_now;
 
 thread_local! {
     /// Looked at first: most runs have nothing happen anywhere.
@@ -40,24 +39,10 @@ pub(super) async fn pass(point: Point) {
         }
         Then::Yield(turns) => {
             for _ in 0..turns {
-                let_others_go().await;
+                yield_now().await;
             }
         }
         // An error is all that is ever heard: that nobody keeps the node any more.
         Then::Stand(stand) => drop(stand.await),
     }
-}
-
-/// Goes on when everybody else who can has had a turn.
-async fn let_others_go() {
-    let mut has_waited = false;
-    poll_fn(|cx| {
-        if has_waited {
-            return Poll::Ready(());
-        }
-        has_waited = true;
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
