@@ -3,7 +3,6 @@
 
 use std::net::Ipv4Addr;
 use std::rc::Rc;
-use std::time::Duration;
 
 use squall_check::Promises;
 use squall_process::launch::{
@@ -13,13 +12,6 @@ use squall_process::launch::{
 use squall_systems::{CLIENT_PORT, Member, ReadyBy, SystemFile};
 use squall_workload::service::Services;
 use squall_workload::{Drivers, LocalFuture};
-use squall_world::{RealWorld, World, timeout};
-
-/// A command that puts a cluster together takes at most this long.
-const AFTER_LIMIT: Duration = Duration::from_secs(60);
-/// A command that fails is tried again after this long, for nodes that are up may not know
-/// each other yet.
-const AFTER_REST: Duration = Duration::from_millis(500);
 
 /// The system of a file, as processes.
 pub(crate) struct FileSystem(Rc<SystemFile>);
@@ -119,12 +111,7 @@ impl NodeSystem for FileSystem {
     }
 
     fn initiate<'a>(&'a self, addresses: &'a [String]) -> LocalFuture<'a, Result<(), String>> {
-        Box::pin(async {
-            for after in self.0.after(&self.members(addresses))? {
-                run(&self.0, &after.command).await?;
-            }
-            self.0.prepare(&self.members(addresses)).await
-        })
+        Box::pin(async { self.0.initiate(&self.members(addresses)).await })
     }
 }
 
@@ -168,28 +155,5 @@ impl StatusSource for Asked {
 
     fn trouble(&self) -> Option<String> {
         self.trouble.clone()
-    }
-}
-
-/// Runs a command of the harness's own until it succeeds, as long as that may take.
-async fn run(file: &SystemFile, command: &[String]) -> Result<(), String> {
-    let program = command.first().ok_or("[[after]] has no program")?;
-    let mut said = String::new();
-    let succeeds = async {
-        loop {
-            let output = file.execute(command).await;
-            let output = output.map_err(|e| format!("{program}: {e}"))?;
-            if output.status.success() {
-                return Ok(());
-            }
-            said = [output.out, output.err]
-                .map(|text| String::from_utf8_lossy(&text).trim().to_owned())
-                .join("\n");
-            RealWorld::sleep(AFTER_REST).await;
-        }
-    };
-    match timeout::<RealWorld, _>(AFTER_LIMIT, succeeds).await {
-        Ok(done) => done,
-        Err(_) => Err(format!("`{}` fails: {said}", command.join(" "))),
     }
 }

@@ -99,12 +99,8 @@ impl SystemFile {
         })
     }
 
-    /// Makes what clients need, once every node is up and the commands of `[[after]]` are done:
-    /// of NATS the streams.
-    ///
-    /// # Errors
-    /// The system does not do it.
-    pub async fn prepare(&self, members: &[Member]) -> Result<(), String> {
+    /// Makes what clients need: of NATS the streams.
+    pub(crate) async fn prepare(&self, members: &[Member]) -> Result<(), String> {
         match self.protocol() {
             #[cfg(feature = "nats")]
             Protocol::Nats => {

@@ -32,7 +32,7 @@ pub struct Side {
     pub command: Vec<String>,
 }
 
-/// A command that is run once, when every node is up.
+/// A command that is run when every node is up, until it succeeds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct After {
     /// The node on whose machine it runs, from 0.

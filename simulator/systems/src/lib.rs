@@ -16,6 +16,7 @@ mod drivers;
 mod etcd;
 mod file;
 mod fit;
+mod initiate;
 mod launch;
 #[cfg(feature = "nats")]
 mod nats;

@@ -89,22 +89,8 @@ impl Servers {
         servers
             .until("all nodes are up", |all| all.iter().all(Option::is_some))
             .await;
-        for after in servers
-            .system
-            .after(&servers.members)
-            .expect("the nodes are there")
-        {
-            let (program, arguments) = after.command.split_first().expect("a command");
-            let done = Command::new(program).args(arguments).output().await;
-            let done = done.expect("the program is installed");
-            assert!(
-                done.status.success(),
-                "{}",
-                String::from_utf8_lossy(&done.stdout)
-            );
-        }
-        let prepared = servers.system.prepare(&servers.members).await;
-        prepared.expect("the cluster does it");
+        let initiated = servers.system.initiate(&servers.members).await;
+        initiated.unwrap_or_else(|why| panic!("{why}"));
         servers
             .until("somebody leads", |all| leaders(all) > 0)
             .await;
