@@ -60,12 +60,22 @@ pub(super) async fn run<W: RaftWorld>(node: Node<W>) {
     }
 }
 
-/// Notes when the disk has too little space. A disk that does not know its space has enough.
+/// Notes when the disk has too little space. A disk that does not know its space has enough;
+/// while one does not tell, it is as it was.
 pub(super) async fn watch_space<W: RaftWorld>(node: Node<W>, disk: W::Disk) {
-    while let Ok(Some(free)) = disk.free_bytes().await {
+    loop {
+        let free = disk.free_bytes().await;
         if node.inner.stopping.get() {
             return;
         }
+        let free = match free {
+            Ok(Some(free)) => free,
+            Ok(None) => return,
+            Err(_) => {
+                W::sleep(SPACE_LOOK).await;
+                continue;
+            }
+        };
         // The next snapshot is written beside the last.
         let snapshot = node.inner.machine.since_snapshot().snapshot_bytes;
         let lacks = free < LEAST_FREE_BYTES + snapshot;

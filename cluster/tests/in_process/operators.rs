@@ -118,6 +118,42 @@ fn a_node_without_memory_refuses_what_grows_and_serves_the_rest() {
     });
 }
 
+#[test]
+fn a_node_whose_disk_is_nearly_full_refuses_what_grows_and_serves_the_rest() {
+    run(async {
+        let disk = MemoryDisk::new();
+        disk.set_free_bytes(Some(129 << 20));
+        let address = free_address();
+        let members: Members = [(1, address.clone())].into();
+        let node = Node::<MemoryWorld>::start(options(1, &address, &members), disk.clone()).await;
+        let _node = node.expect("the port is free and the disk is empty");
+        let mut wire = Wire::connect(&address).await;
+        until(&mut wire, b"SET k 1\r\n", "+OK").await;
+        wire.send(&["QUEUE.PUBLISH q m", "RPUSH l a b"]).await;
+        wire.expect(":1,:2").await;
+
+        disk.set_free_bytes(Some((128 << 20) - 1));
+        until(&mut wire, b"SET k 2\r\n", "-TRYAGAIN").await;
+        // A disk that does not tell for a while is as it was.
+        disk.set_free_bytes(None);
+        MemoryWorld::sleep(Duration::from_millis(1_200)).await;
+        wire.send(&["INCR k"]).await;
+        let answer = wire.line().await;
+        assert!(
+            answer.contains("the disk is nearly full: 127 MiB"),
+            "{answer}"
+        );
+        wire.send(&["GET k", "QUEUE.RECEIVE q"]).await;
+        wire.expect("$1,2,*1,*4,:1,:1,:1,$1,m").await;
+        wire.send(&["QUEUE.ACK q 1", "LPOP l", "DEL k", "GET k"])
+            .await;
+        wire.expect(":1,$1,a,:1,$-1").await;
+
+        disk.set_free_bytes(Some(1 << 30));
+        until(&mut wire, b"SET k 3\r\n", "+OK").await;
+    });
+}
+
 /// The figure of a line of `INFO memory`.
 async fn memory(wire: &mut Wire, name: &str) -> u64 {
     wire.send(&["INFO memory", "PING"]).await;

@@ -5,8 +5,8 @@
 //! at any of them, and choose what survives. A failed sync behaves as on Linux: the bytes
 //! stay readable, count as clean, and are never written (see `fuse.rs`).
 //!
-//! It models neither latency nor space, and it keeps removed files: it is for tests of this
-//! module and of those above, not for simulation.
+//! It models no latency, has as much space as a test says, and keeps removed files: it is for
+//! tests of this module and of those above, not for simulation.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -68,6 +68,12 @@ impl MemoryDisk {
     pub fn fail_sync(&self, sync: u64) {
         let mut machine = self.machine.borrow_mut();
         machine.fail_at = Some(machine.syncs + sync);
+    }
+
+    /// What it says is free from now on; at first it does not know. `None` fails, as a disk
+    /// does that cannot tell at the moment. Writes do not count.
+    pub fn set_free_bytes(&self, free: Option<u64>) {
+        self.machine.borrow_mut().free = Some(free);
     }
 
     /// Crashes and starts again. Files opened before fail from here on.
@@ -142,6 +148,14 @@ impl Disk for MemoryDisk {
         machine.name_changes.clear();
         Ok(())
     }
+
+    async fn free_bytes(&self) -> io::Result<Option<u64>> {
+        match self.machine.borrow().free {
+            None => Ok(None),
+            Some(None) => Err(io::Error::other("it does not tell")),
+            Some(free) => Ok(free),
+        }
+    }
 }
 
 /// An open file of a [`MemoryDisk`].
@@ -213,6 +227,8 @@ struct Machine {
     syncs: u64,
     crash_at: Option<u64>,
     fail_at: Option<u64>,
+    /// What it says is free: nothing while nobody has said, and then that, or an error.
+    free: Option<Option<u64>>,
     off: bool,
     boot: u64,
 }
