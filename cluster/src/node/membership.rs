@@ -213,8 +213,9 @@ impl<W: RaftWorld> Node<W> {
         let mut round = (begun, self.inner.log.last_index());
         let snapshot_bytes = self.inner.machine.since_snapshot().snapshot_bytes;
         let pace = self.inner.settings.snapshot_pace();
-        let sending_s = pace.time_of(snapshot_bytes).as_secs();
-        let limit = CATCH_UP_LIMIT + Duration::from_secs(sending_s);
+        // It is sent at that rate, and then saved.
+        let snapshot_s = 2 * pace.time_of(snapshot_bytes).as_secs();
+        let limit = CATCH_UP_LIMIT + Duration::from_secs(snapshot_s);
         loop {
             self.must_lead()?;
             let (since, target) = round;

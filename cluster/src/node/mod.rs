@@ -226,6 +226,7 @@ impl<W: RaftWorld> Node<W> {
         let clients = listen::<W>(&client_address).await?;
         let entries_limit = Duration::from_millis(options.raft.election_min_ms);
         let pace = Rc::new(Pace::new(options.raft.snapshot_rate));
+        machine.save_by(pace.clone());
         let network = Network::new(
             entries_limit,
             pace.clone(),

@@ -151,7 +151,8 @@ pub struct RaftOptions {
     /// Entries between snapshots while the state is small, [`Self::FEWEST_BETWEEN_SNAPSHOTS`]
     /// or more; `node/compaction.rs` has the whole rule.
     pub snapshot_every: u64,
-    /// Bytes of snapshots a second that a leader sends, to all followers together; 0: no limit.
+    /// Bytes of snapshots a second that are sent, to all followers together, and saved; 0: no
+    /// limit.
     pub snapshot_rate: u64,
 }
 

@@ -5,7 +5,7 @@
 //! applied the same log must agree on at every index, and the late answers of waiting
 //! clients that are connected to this node.
 
-use std::cell::{Cell, Ref, RefCell};
+use std::cell::{Cell, OnceCell, Ref, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::rc::Rc;
@@ -20,6 +20,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::invalidations::Invalidations;
 use super::lines::Lines;
+use super::pace::Pace;
 use super::snapshot::{Payload, SnapshotData};
 use super::witness::{self, Seen};
 use super::{
@@ -75,6 +76,8 @@ struct Shared<W: RaftWorld> {
     machine: RefCell<Machine<W>>,
     snapshots: tokio::sync::Mutex<SnapshotStore<W::Disk>>,
     saved: SnapshotReader<W::Disk>,
+    /// Of snapshots that are saved; unset, there is no limit.
+    pace: OnceCell<Rc<Pace>>,
     /// Answers on their way to clients of this node, by waiter id.
     waiting: RefCell<BTreeMap<u64, Waiting>>,
     /// The latest changes of the cache.
@@ -162,6 +165,7 @@ impl<W: RaftWorld> StateMachine<W> {
                 machine: RefCell::new(machine),
                 saved: snapshots.reader(),
                 snapshots: tokio::sync::Mutex::new(snapshots),
+                pace: OnceCell::new(),
                 waiting: RefCell::default(),
                 queue_ready: RefCell::default(),
                 lines: Lines::default(),
@@ -171,6 +175,13 @@ impl<W: RaftWorld> StateMachine<W> {
                 applied_some: Notify::new(),
             }),
         })
+    }
+
+    /// Saves snapshots by this rate from now on. Where nodes share a disk, one that saves as
+    /// fast as it can keeps the logs of all of them waiting.
+    pub(crate) fn save_by(&self, pace: Rc<Pace>) {
+        let unset = self.shared.pace.set(pace);
+        debug_assert!(unset.is_ok(), "a node has one rate");
     }
 
     /// The state as of the last applied entry.
@@ -630,7 +641,11 @@ impl<W: RaftWorld> StateMachine<W> {
         let index = meta.last_log_id.map_or(0, |id| id.index);
         let meta = encode::plain(meta, META_BYTES);
         let mut snapshots = self.shared.snapshots.lock().await;
-        snapshots.save(index, &meta, data).await
+        let pass = async |bytes| match self.shared.pace.get() {
+            Some(pace) => pace.pass::<W>(bytes).await,
+            None => (),
+        };
+        snapshots.save_paced(index, &meta, data, pass).await
     }
 }
 

@@ -197,6 +197,20 @@ impl<D: Disk> SnapshotStore<D> {
     /// # Errors
     /// Any error is final.
     pub async fn save(&mut self, index: u64, meta: &[u8], data: &[u8]) -> io::Result<()> {
+        self.save_paced(index, meta, data, async |_| ()).await
+    }
+
+    /// The same, where so many bytes of data at a time wait for `pass`.
+    ///
+    /// # Errors
+    /// Any error is final.
+    pub async fn save_paced(
+        &mut self,
+        index: u64,
+        meta: &[u8],
+        data: &[u8],
+        pass: impl AsyncFn(u64),
+    ) -> io::Result<()> {
         self.fuse.check()?;
         if let Some(newest) = self.saved.last()
             && index < *newest
@@ -204,7 +218,7 @@ impl<D: Disk> SnapshotStore<D> {
             return Ok(());
         }
         self.fuse.arm()?;
-        self.write(index, meta, data).await?;
+        self.write(index, meta, data, pass).await?;
         self.newest.set(Some(index));
         self.disk.pass(Point::SnapshotBeforeRemoval).await;
         for saved in std::mem::replace(&mut self.saved, vec![index]) {
@@ -229,7 +243,13 @@ impl<D: Disk> SnapshotStore<D> {
         decode(&name, *index, bytes).map(Some)
     }
 
-    async fn write(&self, index: u64, meta: &[u8], data: &[u8]) -> io::Result<()> {
+    async fn write(
+        &self,
+        index: u64,
+        meta: &[u8],
+        data: &[u8],
+        pass: impl AsyncFn(u64),
+    ) -> io::Result<()> {
         let name = name_of(index);
         let unfinished = format!("{name}{UNFINISHED}");
         // New and empty: opening removed what a crash left, and an error ends all saving.
@@ -245,6 +265,7 @@ impl<D: Disk> SnapshotStore<D> {
                 file.sync().await?;
                 unsynced = 0;
             }
+            pass(piece.len() as u64).await;
             crc.update(piece);
             file.write_at(end, piece).await?;
             end += piece.len() as u64;

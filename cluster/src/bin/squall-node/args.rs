@@ -133,8 +133,8 @@ struct Args {
     /// Log entries between two snapshots
     #[arg(long, value_name = "N", default_value_t = RaftOptions::default().snapshot_every, value_parser = clap::value_parser!(u64).range(RaftOptions::FEWEST_BETWEEN_SNAPSHOTS..))]
     snapshot_every: u64,
-    /// Bytes of snapshots a second that a leader sends to followers, as in 50mb, so that clients
-    /// beside them are served as ever. 0: no limit
+    /// Bytes of snapshots a second that are sent to followers and saved, as in 50mb, so that
+    /// clients beside them are served as ever. 0: no limit
     #[arg(long, value_name = "BYTES", default_value = "100mb", value_parser = parse_bytes)]
     snapshot_rate: u64,
     /// Most keys in the cache; the same on every node of a cluster

@@ -58,6 +58,19 @@ async fn check_saving<D: Disk>(disk: D) {
     let found = load(&disk).await.expect("it is there");
     assert_eq!(found, Some(snapshot(10)), "an older one replaces nothing");
     store.save(11, b"", b"").await.expect("it is still usable");
+
+    let data = vec![7; 5 << 19];
+    let passed = std::cell::RefCell::default();
+    let pass = async |bytes: u64| Vec::push(&mut passed.borrow_mut(), bytes);
+    let saved = store.save_paced(12, b"meta", &data, pass).await;
+    saved.expect("nothing fails");
+    assert_eq!(
+        passed.into_inner(),
+        [1 << 20, 1 << 20, 1 << 19],
+        "every byte waits its turn"
+    );
+    let found = load(&disk).await.expect("it is there");
+    assert_eq!(found.map(|snapshot| snapshot.data), Some(data));
     let found = load(&disk).await.expect("an empty snapshot is one");
     assert_eq!(found.map(|found| found.data.len()), Some(0));
 }
