@@ -7,10 +7,12 @@
 
 mod commands;
 
+use bytes::Bytes;
 use commands::{NAMES, ack, acquire, key, publish, receive, release, request, set};
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use squall_cluster::state::command::{
-    Command, Delivery, Query, Reply, SessionCommand, SessionId, Stamp, Token,
+    CacheCommand, Command, Delivery, LockCommand, LockMode, Query, Reply, Request, SessionCommand,
+    SessionId, SetCondition, Stamp, Token,
 };
 use squall_cluster::state::{Limits, State};
 
@@ -23,17 +25,19 @@ struct Node {
 }
 
 impl Node {
-    fn new() -> Self {
+    fn empty() -> Self {
         let mut node = Self {
             state: State::new(Limits::default()),
             session: 0,
         };
         node.apply(Command::NewLeader);
-        let open = SessionCommand::Open { ttl_ms: 60_000 };
-        let Reply::SessionOpened { session, .. } = node.apply(Command::Session(open)) else {
-            unreachable!("an empty state opens a session");
-        };
-        node.session = session;
+        node.session = node.open(60_000);
+        node
+    }
+
+    fn new() -> Self {
+        let mut node = Self::empty();
+        let session = node.session;
         for number in 0..NAMES {
             node.apply(set(number));
             let token = node.take(number);
@@ -45,8 +49,23 @@ impl Node {
         node
     }
 
+    fn open(&mut self, ttl_ms: u64) -> SessionId {
+        let open = SessionCommand::Open { ttl_ms };
+        let Reply::SessionOpened { session, .. } = self.apply(Command::Session(open)) else {
+            unreachable!("there is room for a session");
+        };
+        session
+    }
+
     fn apply(&mut self, command: Command) -> Reply {
-        let request = request(command);
+        self.apply_at(request(Command::NewLeader).time_ms, command)
+    }
+
+    fn apply_at(&mut self, time_ms: u64, command: Command) -> Reply {
+        let request = Request {
+            time_ms,
+            ..request(command)
+        };
         let stamp = Stamp {
             index: self.state.applied_index() + 1,
             time_ms: request.time_ms,
@@ -110,5 +129,57 @@ fn apply(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, apply);
+/// What one entry may do to very many: as long, a node does nothing else.
+fn together(criterion: &mut Criterion) {
+    const MANY: u64 = 100_000;
+    const FAR_MS: u64 = 4_000_000;
+
+    /// Each of as many sessions gives its command.
+    fn of_many(command: impl Fn(u64, SessionId) -> Command) -> Node {
+        let mut node = Node::empty();
+        for number in 0..MANY {
+            let session = node.open(2 * FAR_MS);
+            node.apply(command(number, session));
+        }
+        node
+    }
+    // In the order of their arrival backwards, each behind all that are left.
+    let waits = |number, session| {
+        Command::Lock(LockCommand::Acquire {
+            name: "lock".into(),
+            session,
+            mode: LockMode::Exclusive,
+            wait_ms: FAR_MS - 1_000_000 - number,
+            wait_die: false,
+        })
+    };
+    let keys = |number: u64, _| {
+        Command::Cache(CacheCommand::Set {
+            key: format!("key-{number}").into(),
+            value: Bytes::from_static(&[7; 100]),
+            ttl_ms: Some(1_000),
+            keep_ttl: false,
+            condition: SetCondition::Always,
+        })
+    };
+    let expire = Command::Expire { sessions: vec![] };
+    let mut group = criterion.benchmark_group("100,000 together");
+    group.sample_size(10);
+    let mut measure = |name: &str, make: &dyn Fn() -> Node, command: &Command| {
+        group.bench_function(name, |bencher| {
+            let end = |mut node: Node| {
+                node.apply_at(FAR_MS, command.clone());
+                node
+            };
+            bencher.iter_batched(make, end, BatchSize::PerIteration);
+        });
+    };
+    measure("waits for one lock end", &|| of_many(waits), &expire);
+    measure("keys end", &|| of_many(keys), &expire);
+    let sessions = || of_many(|_, _| Command::Expire { sessions: vec![] });
+    measure("sessions are renewed", &sessions, &Command::NewLeader);
+    group.finish();
+}
+
+criterion_group!(benches, apply, together);
 criterion_main!(benches);

@@ -98,23 +98,24 @@ impl Locks {
 
     /// Ends the waits whose time is up, then grants what they were in the way of.
     pub(super) fn run_due(&mut self, now: Moment, effects: &mut Effects) {
-        let mut freed = BTreeSet::new();
+        let mut over: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
         while let Some(first) = self.waits.first_entry() {
             if first.key().0 > now.served_ms {
                 break;
             }
             let ((_, id), name) = first.remove_entry();
-            if planted::active(Bug::TimeoutStaysQueued) {
-                effects.wake(id, Reply::NotGranted);
-                continue;
-            }
-            let lock = self.locks.get_mut(&name).expect("a wait names a lock");
-            let waiter = lock.leave(id).expect("a wait names one in the line");
-            self.forget(waiter.session, &name);
             effects.wake(id, Reply::NotGranted);
-            freed.insert(name);
+            if !planted::active(Bug::TimeoutStaysQueued) {
+                over.entry(name).or_default().insert(id);
+            }
         }
-        for name in freed {
+        for (name, ids) in &over {
+            let lock = self.locks.get_mut(name).expect("a wait names a lock");
+            for waiter in lock.leave_together(ids) {
+                self.forget(waiter.session, name);
+            }
+        }
+        for name in over.into_keys() {
             self.grant_waiters(now, &name, effects);
         }
     }

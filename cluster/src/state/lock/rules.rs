@@ -12,7 +12,7 @@ use crate::planted::{self, Bug};
 use crate::state::command::{LockInfo, LockMode, Refusal, Reply, SessionId, Token};
 use crate::state::snapshot::{DecodeError, LARGEST_COUNTER, ensure};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// One name: its holders, its line, and its fencing record.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,6 +162,17 @@ impl Lock {
     pub(super) fn leave(&mut self, id: u64) -> Option<Waiter> {
         let at = self.queue.binary_search_by_key(&id, |waiter| waiter.id);
         self.queue.remove(at.ok()?)
+    }
+
+    /// Takes these out of the line, in one go: each alone would move all that are behind it.
+    pub(super) fn leave_together(&mut self, ids: &BTreeSet<u64>) -> Vec<Waiter> {
+        let mut left = Vec::with_capacity(ids.len());
+        self.queue.retain(|waiter| {
+            let leaves = ids.contains(&waiter.id);
+            left.extend(leaves.then_some(*waiter));
+            !leaves
+        });
+        left
     }
 
     /// Takes away the holds and places of sessions that have ended; returns the waiters.
