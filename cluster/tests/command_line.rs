@@ -25,8 +25,13 @@ struct Program {
 
 impl Program {
     fn start(directory: &Path, args: &[&str]) -> Self {
+        Self::start_logging(directory, args, "warn")
+    }
+
+    fn start_logging(directory: &Path, args: &[&str], log: &str) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_squall-node"))
             .args(args)
+            .env("RUST_LOG", log)
             .current_dir(directory)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -162,6 +167,24 @@ fn a_node_alone_keeps_what_it_acknowledged_across_restarts() {
             assert!(status.success(), "{errors}");
         }
     }
+}
+
+#[test]
+fn a_node_whose_log_nobody_reads_serves_all_the_same() {
+    let directory = directory();
+    let port = ports::free(1)[0];
+    let args = ["--port", &port.to_string()];
+    let node = Program::start_logging(directory.path(), &args, "trace");
+    ask(port, "PING", "+PONG");
+    for count in 1..=200 {
+        ask(port, "INCR count", &format!(":{count}"));
+    }
+    node.signal("TERM");
+    let (status, _, errors) = node.finish();
+    assert!(status.success());
+    // All that a pipe holds, while there was more.
+    let bytes = errors.len();
+    assert!(bytes > 60_000, "the pipe was not full: {bytes} bytes");
 }
 
 #[test]

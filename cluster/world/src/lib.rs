@@ -26,6 +26,7 @@ use crate::tls::Handshake;
 
 pub mod disk;
 pub mod event;
+pub mod outlet;
 pub mod point;
 mod real;
 mod stream;

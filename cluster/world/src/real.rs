@@ -3,15 +3,11 @@
 //! The node runs on a current-thread tokio runtime inside a `LocalSet`, as Redis runs on one
 //! thread: what a node does is then ordered, and the cluster code needs no locks.
 //!
-//! Events are written by a thread of their own: whoever reads standard output may stall, and
-//! that must not stop the node. What does not fit into the queue before that thread is lost,
-//! and counted.
+//! Events go through an [`Outlet`]: whoever reads standard output may stall.
 
 use std::future::Future;
 use std::io;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rand::Rng;
@@ -20,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::{Instant, World};
 use crate::disk::RealDisk;
 use crate::event::NodeEvent;
+use crate::outlet::Outlet;
 use crate::stream::RealStream;
 use crate::tls::Handshake;
 
@@ -32,8 +29,6 @@ pub struct RealWorld;
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Events that may wait to be written.
-const EVENTS_WAITING: usize = 16 * 1024;
 /// How long the last event of a process may take to be written.
 const LAST_EVENT_LIMIT: Duration = Duration::from_secs(1);
 
@@ -158,36 +153,17 @@ impl World for RealWorld {
 
 /// Has the line written; waits for it, though not for long, if it may be the last.
 fn write_event(line: String, is_last: bool) {
-    static WRITER: OnceLock<SyncSender<(String, Option<SyncSender<()>>)>> = OnceLock::new();
-    static LOST: AtomicU64 = AtomicU64::new(0);
+    static OUTLET: OnceLock<Outlet> = OnceLock::new();
 
-    let writer = WRITER.get_or_init(spawn_event_writer);
-    let (done, written) = sync_channel(1);
-    match writer.try_send((line, is_last.then_some(done))) {
-        Ok(()) if is_last => drop(written.recv_timeout(LAST_EVENT_LIMIT)),
+    let outlet = OUTLET.get_or_init(|| Outlet::new(io::stdout()));
+    match outlet.write(line.into_bytes()) {
+        Ok(()) if is_last => outlet.flush(LAST_EVENT_LIMIT),
         Ok(()) => {}
-        Err(_) => {
-            let lost = LOST.fetch_add(1, Ordering::Relaxed) + 1;
-            if lost.is_power_of_two() {
-                tracing::warn!("standard output is not read: {lost} events were lost");
-            }
+        Err(lost) if lost.is_power_of_two() => {
+            tracing::warn!("standard output is not read: {lost} events were lost");
         }
+        Err(_) => {}
     }
-}
-
-#[allow(clippy::disallowed_methods)] // the seam itself
-fn spawn_event_writer() -> SyncSender<(String, Option<SyncSender<()>>)> {
-    let (sender, lines) = sync_channel::<(String, Option<SyncSender<()>>)>(EVENTS_WAITING);
-    std::thread::spawn(move || {
-        for (line, done) in lines {
-            // A closed standard output must not bring the node down.
-            let _ = io::Write::write_all(&mut io::stdout().lock(), line.as_bytes());
-            if let Some(done) = done {
-                let _ = done.send(());
-            }
-        }
-    });
-    sender
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@
 //! bug. A panic of any task ends the process: a node that goes on with half of its tasks
 //! would hold leases and votes that it can no longer honour.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::process::ExitCode;
@@ -27,6 +26,7 @@ mod args;
 mod config;
 mod duration;
 mod local;
+mod log;
 mod recover;
 mod signals;
 mod tls;
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
         }
     };
     end_on_panic();
-    log_to_stderr();
+    log::to_stderr();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -65,6 +65,7 @@ fn main() -> ExitCode {
         Ok(runtime) => LocalSet::new().block_on(&runtime, run(job)),
         Err(e) => Err(format!("cannot set up the event loop: {e}")),
     };
+    log::flush();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
@@ -180,30 +181,8 @@ async fn serve(
 fn end_on_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
+        log::flush();
         report(panic);
         std::process::exit(EXIT_BUG);
     }));
-}
-
-/// `RUST_LOG` chooses what is logged: `LEVEL` or `TARGET=LEVEL,…`; warnings and errors unless it
-/// says otherwise.
-fn log_to_stderr() {
-    use tracing_subscriber::filter::{LevelFilter, Targets};
-    use tracing_subscriber::prelude::*;
-
-    let chosen = std::env::var("RUST_LOG").unwrap_or_default();
-    let (targets, refused) = match chosen.parse::<Targets>() {
-        Ok(targets) if !chosen.is_empty() => (targets, None),
-        parsed => (Targets::new().with_default(LevelFilter::WARN), parsed.err()),
-    };
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal() && !no_color);
-    tracing_subscriber::registry()
-        .with(lines.with_filter(targets))
-        .init();
-    if let Some(why) = refused {
-        tracing::warn!("RUST_LOG={chosen} is ignored: {why}; expected LEVEL or TARGET=LEVEL,…");
-    }
 }
