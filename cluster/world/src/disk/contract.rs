@@ -108,15 +108,21 @@ async fn check_replacement<D: Disk>(disk: &D) {
     let new = fine(disk.open("beside", true).await, "creating a file");
     fine(new.write_at(0, b"new!").await, "writing");
     fine(new.sync().await, "syncing");
-    drop((old, new));
+    drop(new);
     fine(disk.rename("beside", "target").await, "replacing a file");
     fine(disk.sync_dir().await, "syncing the directory");
     assert_eq!(names(disk).await, ["target"], "a rename moves the name");
     let file = fine(disk.open("target", false).await, "opening a file");
     assert_eq!(contents(&file).await, b"new!", "a rename replaces");
-    drop(file);
     fine(disk.remove("target").await, "removing");
     fine(disk.sync_dir().await, "syncing the directory");
+    let after = "what is open can be read after its name is gone";
+    assert_eq!(contents(&old).await, b"old", "{after}");
+    assert_eq!(contents(&file).await, b"new!", "{after}");
+    let anew = fine(disk.open("target", true).await, "creating it anew");
+    assert_eq!(length(&anew).await, 0, "another file has the name");
+    assert_eq!(contents(&file).await, b"new!", "{after}");
+    fine(disk.remove("target").await, "removing");
 }
 
 async fn names<D: Disk>(disk: &D) -> Vec<String> {

@@ -19,6 +19,7 @@ use turmoil_fs::Fs;
 use turmoil_fs::shim::std::fs::{self, File, OpenOptions};
 
 use super::disk_fault::Faults;
+use super::open_files::{Aside, OpenFiles};
 use super::points;
 use super::trace;
 use squall_engine::executor::{self, Nanos};
@@ -41,6 +42,7 @@ pub struct SimDisk {
 
 pub(super) struct Shared {
     fs: Fs,
+    open_files: OpenFiles,
     pub(super) faults: Faults,
     sync_min: Nanos,
     sync_max: Nanos,
@@ -67,6 +69,7 @@ impl SimDisk {
         Self {
             shared: Rc::new(Shared {
                 fs: Fs::builder().block_size(BLOCK_BYTES).seed(seed).build(),
+                open_files: OpenFiles::default(),
                 faults: Faults::default(),
                 sync_min: plan.sync_min_us * 1_000,
                 sync_max: plan.sync_max_us * 1_000,
@@ -145,6 +148,7 @@ impl Disk for SimDisk {
                 .open(&path)
         })?;
         Ok(SimFile {
+            aside: self.shared.open_files.opened(&path),
             disk: self.clone(),
             path,
             file: Some(file),
@@ -170,6 +174,7 @@ impl Disk for SimDisk {
                 // `turmoil-fs` would lay the unsynced writes of the file that goes over the
                 // one that takes its name. Any system may have written them back by now.
                 OpenOptions::new().write(true).open(&to)?.sync_data()?;
+                self.shared.open_files.losing(&to, || fs::read(&to))?;
             }
             fs::rename(from, to)
         })
@@ -179,6 +184,7 @@ impl Disk for SimDisk {
         let path = path(name)?;
         self.with(|| {
             must_exist(&path)?;
+            self.shared.open_files.losing(&path, || fs::read(&path))?;
             fs::remove_file(path)
         })
     }
@@ -198,6 +204,7 @@ impl Disk for SimDisk {
 pub struct SimFile {
     disk: SimDisk,
     path: String,
+    aside: Rc<Aside>,
     /// Taken only by `drop`, which must run inside its file system.
     file: Option<File>,
 }
@@ -243,11 +250,22 @@ impl Drop for SimFile {
 
 impl DiskFile for SimFile {
     async fn len(&self) -> io::Result<u64> {
+        if let Some(content) = self.aside.get() {
+            return Ok(content.len() as u64);
+        }
         self.with(|file| Ok(file.metadata()?.len()))
     }
 
     async fn read_at(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
         self.disk.shared.faults.at_read()?;
+        if let Some(content) = self.aside.get() {
+            let part = content
+                .get(offset as usize..)
+                .and_then(|rest| rest.get(..len));
+            return part
+                .map(<[u8]>::to_vec)
+                .ok_or(io::ErrorKind::UnexpectedEof.into());
+        }
         self.with(|file| {
             if file.metadata()?.len() < offset.saturating_add(len as u64) {
                 return Err(io::ErrorKind::UnexpectedEof.into());

@@ -22,6 +22,7 @@ mod disk_fault;
 pub mod log;
 mod machines;
 pub mod network;
+mod open_files;
 mod points;
 mod process;
 mod site;
