@@ -135,6 +135,55 @@ fn clocks_go_wrong_and_nobody_is_cheated() {
     history_of("clock-skew");
 }
 
+/// A piece of a snapshot takes as long as several elections, and while it is sent new ones are
+/// saved.
+#[test]
+fn over_a_narrow_link_an_empty_node_catches_up_and_nobody_is_deposed() {
+    let text = r#"
+name = "narrow"
+[network]
+bandwidth = "512KB/s"
+[cluster]
+nodes = 3
+snapshot_every = 100
+[phases]
+warmup = "10s"
+chaos = "40s"
+[probe]
+enabled = false
+[[workload]]
+service = "cache"
+clients = 2
+keys = 40
+payload = "60KiB"
+reads = "20%"
+think = "400ms"
+[[fault]]
+at = "2s"
+wipe = ["follower"]
+for = "3s"
+"#;
+    let scenario = Scenario::parse(text, "narrow.toml").expect("a valid scenario");
+    for seed in 1..=2 {
+        let judged = run::run(&scenario, seed, "").expect("the simulation works");
+        let report = judged.report;
+        assert_eq!(
+            report.verdict,
+            RunVerdict::Pass,
+            "{seed}: {}",
+            report.reason
+        );
+        let elections = nodes(&judged.history)
+            .filter(|(_, event)| matches!(event, NodeEvent::Leader { .. }))
+            .count();
+        assert_eq!(elections, 1, "{seed}");
+        let installed = nodes(&judged.history)
+            .filter(|(_, event)| matches!(event, NodeEvent::SnapshotInstalled { .. }))
+            .count();
+        assert!(installed > 0, "{seed}");
+    }
+}
+
 #[test]
 fn a_crash_loop_crashes_again_and_again() {
     let history = history_of("crash-loop");

@@ -182,3 +182,47 @@ impl<T> MpscWeakSender<LocalMpsc, T> for WeakSender<T> {
         Some(Sender(self.0.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Wake};
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn who_gave_up_takes_nobody_s_turn() {
+        let (sender, mut receiver) = LocalMpsc::channel(1);
+        sender.send(0).now_or_never().expect("there is room").ok();
+        // One waits twice, and gives up.
+        let mut gone = Box::pin(sender.send(1));
+        for _ in 0..2 {
+            assert!((&mut gone).now_or_never().is_none());
+        }
+        drop(gone);
+        let woken = Arc::new(Count::default());
+        let waker = Waker::from(woken.clone());
+        let mut cx = Context::from_waker(&waker);
+        let mut patient = pin!(sender.send(2));
+        assert!(patient.as_mut().poll(&mut cx).is_pending());
+
+        assert_eq!(receiver.recv().now_or_never(), Some(Some(0)));
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+        assert!(patient.as_mut().poll(&mut cx).is_ready());
+        assert_eq!(receiver.recv().now_or_never(), Some(Some(2)));
+    }
+}

@@ -30,7 +30,7 @@ use super::security::Security;
 use super::snapshot::SnapshotPiece;
 use super::snapshot::{PIECE_BYTES, SMALL_BYTES, SnapshotData};
 use super::wire::{Connection, PeerRequest, PeerResponse};
-use super::{LogEntry, NodeId, RaftWorld, Snapshot, SnapshotMeta, TypeConfig, Vote, reason};
+use super::{LogEntry, LogId, NodeId, RaftWorld, Snapshot, SnapshotMeta, TypeConfig, Vote, reason};
 use crate::event::{NodeEvent, Timed};
 use crate::storage::{Disk, SnapshotFile};
 use crate::world::point::Point;
@@ -244,6 +244,7 @@ impl<W: RaftWorld> RaftNetworkFactory<TypeConfig<W>> for Network<W> {
             target,
             // Addresses are checked when a node is added; a bad one is simply unreachable.
             address: super::peer_address(&node.addr).unwrap_or_else(|| node.addr.clone()),
+            at_once: u64::MAX,
         }
     }
 }
@@ -253,6 +254,10 @@ pub struct PeerClient<W: RaftWorld> {
     network: Network<W>,
     target: NodeId,
     address: String,
+    /// Most bytes of entries in one call: halved whenever so many do not arrive in time, doubled
+    /// whenever they do. Over a link that is slower than [`US_PER_BYTE`] has it, the same
+    /// entries would be sent again and again.
+    at_once: u64,
 }
 
 type RpcError<W> = RPCError<TypeConfig<W>>;
@@ -317,9 +322,12 @@ impl<W: RaftWorld> PeerClient<W> {
                     .into(),
             };
             W::pass(Point::SnapshotBeforeSend).await;
-            // The last piece is answered when all of it is decoded, saved and installed.
-            let is_last = offset + bytes == total;
-            let limit = PIECE_LIMIT + transfer_time(if is_last { total } else { bytes });
+            // The last piece is answered when all of it is decoded, saved at the rate at which
+            // it was sent, and installed.
+            let limit = match offset + bytes == total {
+                true => PIECE_LIMIT + transfer_time(total) + self.network.pace.time_of(total),
+                false => PIECE_LIMIT + transfer_time(bytes),
+            };
             match self.call(PeerRequest::SnapshotPiece(piece), limit).await? {
                 PeerResponse::Snapshot(response) => return Ok(response),
                 PeerResponse::SnapshotUpTo(have) if have < total && (asks || have > offset) => {
@@ -334,11 +342,31 @@ impl<W: RaftWorld> PeerClient<W> {
 
 /// Bytes that the entries carry.
 fn bytes_of<W: RaftWorld>(entries: &[LogEntry<W>]) -> u64 {
-    let bytes = entries.iter().map(|entry| match &entry.payload {
+    entries.iter().map(bytes_of_one::<W>).sum()
+}
+
+fn bytes_of_one<W: RaftWorld>(entry: &LogEntry<W>) -> u64 {
+    match &entry.payload {
         EntryPayload::Normal(proposal) => proposal.0.len() as u64,
         EntryPayload::Blank | EntryPayload::Membership(_) => 0,
-    });
-    bytes.sum()
+    }
+}
+
+/// Leaves as many entries as have so many bytes together, though at least one; the last of them,
+/// if others go.
+fn cut<W: RaftWorld>(entries: &mut Vec<LogEntry<W>>, most: u64) -> Option<LogId<W>> {
+    let mut bytes = 0;
+    let mut fits = |entry: &LogEntry<W>| {
+        bytes += bytes_of_one::<W>(entry);
+        bytes <= most
+    };
+    let keep = entries.iter().take_while(|entry| fits(entry)).count();
+    let keep = keep.max(1);
+    if keep >= entries.len() {
+        return None;
+    }
+    entries.truncate(keep);
+    entries.last().map(|entry| entry.log_id)
 }
 
 impl<W: RaftWorld> PeerClient<W> {
@@ -385,17 +413,18 @@ impl<W: RaftWorld> RaftNetworkV2<TypeConfig<W>> for PeerClient<W> {
 
     async fn append_entries(
         &mut self,
-        rpc: AppendEntriesRequest<TypeConfig<W>>,
+        mut rpc: AppendEntriesRequest<TypeConfig<W>>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig<W>>, RpcError<W>> {
+        let cut_behind = cut::<W>(&mut rpc.entries, self.at_once);
         // openraft allots one heartbeat interval, which bounds how soon a silent follower is
         // noticed. Entries may take longer than that over a slow network: as long as an
         // election would leave them, and more if they are large.
         let carries_entries = !rpc.entries.is_empty();
+        let bytes = bytes_of::<W>(&rpc.entries);
         let mut limit = option.soft_ttl();
         if carries_entries {
-            limit =
-                limit.max(self.network.entries_limit) + transfer_time(bytes_of::<W>(&rpc.entries));
+            limit = limit.max(self.network.entries_limit) + transfer_time(bytes);
         }
         let begun = W::now();
         let request = if self.network.promises_asked().is_some() {
@@ -403,13 +432,22 @@ impl<W: RaftWorld> RaftNetworkV2<TypeConfig<W>> for PeerClient<W> {
         } else {
             PeerRequest::Append(rpc)
         };
-        let response = self.call(request, limit).await?;
+        let response = self.call(request, limit).await;
+        self.at_once = match &response {
+            Ok(_) => self.at_once.saturating_mul(2),
+            Err(RPCError::Unreachable(_)) if bytes > FREE_BYTES => (bytes / 2).max(FREE_BYTES),
+            Err(_) => self.at_once,
+        };
+        let response = response?;
         if carries_entries {
             let mut appends = self.network.appends.get();
             appends.add((W::now() - begun).as_micros() as u64);
             self.network.appends.set(appends);
         }
         match response {
+            PeerResponse::Append(AppendEntriesResponse::Success) if cut_behind.is_some() => {
+                Ok(AppendEntriesResponse::PartialSuccess(cut_behind))
+            }
             PeerResponse::Append(response) => Ok(response),
             _ => Err(confused()),
         }
