@@ -249,6 +249,12 @@ impl Nodes {
         std::fs::write(self.proc(id, "clear_refs")?, "5").map_err(|e| e.to_string())
     }
 
+    /// Of those that run.
+    #[allow(dead_code)] // for the example beside
+    pub fn processes(&self) -> Vec<u32> {
+        self.running.iter().flatten().map(Child::id).collect()
+    }
+
     fn proc(&self, id: usize, file: &str) -> Result<String, String> {
         let child = self.running[id - 1].as_ref().ok_or("it does not run")?;
         Ok(format!("/proc/{}/{file}", child.id()))
