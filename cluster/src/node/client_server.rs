@@ -30,6 +30,8 @@ use crate::world;
 const FLUSH_BYTES: usize = 64 * 1024;
 /// A buffer that was larger than this is not kept when it is empty.
 const KEPT_BYTES: usize = 2 * FLUSH_BYTES;
+/// No read of a client makes more room than this, beside what is there already.
+const MOST_READ_BYTES: usize = 16 * 1024;
 /// No more than this is read of a client whose next command may not begin yet.
 const MOST_BEHIND_BYTES: usize = 64 * 1024;
 /// A client that sends more than this behind a command that waits is given up: the wait may last
@@ -199,7 +201,11 @@ impl<W: RaftWorld> Connection<W> {
             }
             self.note_buffers(&input, &output);
             match self.wait(&mut stream, &mut input, &mut output).await {
-                Woken::Answers | Woken::Read(Ok(1..)) => self.idle_since = W::now(),
+                Woken::Answers => self.idle_since = W::now(),
+                Woken::Read(Ok(read @ 1..)) => {
+                    self.idle_since = W::now();
+                    self.fit_reads(read, &input);
+                }
                 Woken::Changes => {}
                 Woken::Ended => return Ok(()),
                 // Whoever waited for others is gone; what was begun is answered, for a client
@@ -235,6 +241,16 @@ impl<W: RaftWorld> Connection<W> {
         self.client.waits.set(self.pipeline.is_waiting());
     }
 
+    /// Has the next read take as much as the client sends at a time: what is read together is
+    /// begun together, and writes share an entry.
+    fn fit_reads(&mut self, read: usize, input: &BytesMut) {
+        if input.len() == input.capacity() {
+            self.read_bytes = (2 * self.read_bytes).min(MOST_READ_BYTES);
+        } else if read < self.read_bytes / 4 {
+            self.read_bytes = (self.read_bytes / 2).max(READ_BYTES);
+        }
+    }
+
     /// Waits until the first in line is answered, or the client sends more.
     async fn wait(
         &mut self,
@@ -251,7 +267,7 @@ impl<W: RaftWorld> Connection<W> {
             self.most_input = 0;
         }
         if reads {
-            input.reserve(READ_BYTES.max(input.len()));
+            input.reserve(self.read_bytes.max(input.len()));
         }
         let is_idle = self.pipeline.is_empty();
         let idle_timeout = self.node.inner.settings.idle_timeout();

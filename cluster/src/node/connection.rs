@@ -14,6 +14,7 @@ use super::command_stats::{CommandStats, Number};
 use super::gathered::Transaction;
 use super::near_cache::NearCache;
 use super::pipeline::{Asked, Gathered, Kind, Outcome, Pipeline};
+use super::settings::READ_BYTES;
 use crate::protocol::{
     self, AdminCall, Call, ClientCall, CommandError, ConnectionCall, Flags, ReadMode, ReplyMode,
     ReplyStyle, RespVersion, ScriptCall, Spec, TransactionCall, wire,
@@ -61,6 +62,8 @@ pub(super) struct Connection<W: RaftWorld> {
     pub(super) is_ending: bool,
     /// Most bytes that were in the buffer of what was read.
     pub(super) most_input: usize,
+    /// Room that the next read makes.
+    pub(super) read_bytes: usize,
 }
 
 /// A command that has arrived.
@@ -104,6 +107,7 @@ impl<W: RaftWorld> Connection<W> {
             then: Then::Continue,
             is_ending: false,
             most_input: 0,
+            read_bytes: READ_BYTES,
         }
     }
 
