@@ -34,6 +34,11 @@ mod tls;
 use args::Job;
 use signals::StopRequests;
 
+// A fifth of what pipelined writes take of the processor is otherwise the system's.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Bad arguments (`EX_USAGE` of `sysexits.h`).
 const EXIT_USAGE: u8 = 64;
 /// The node could not start or could not go on (`EX_SOFTWARE`).
