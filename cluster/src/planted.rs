@@ -162,6 +162,9 @@ bugs! {
         "an old leader that hears nobody is not deposed", ["R4"];
     SnapshotUnsynced: "MR-09",
         "the log is purged before its snapshot is durable", ["R1"];
+    SequenceUncompared: "MR-10",
+        "another command under a used sequence is answered with the first one's reply",
+        ["R3", "C1", "Q1", "C11"];
     StampFromMachineClock: "DET-01",
         "the leader stamps entries with the machine's clock, not the world's", ["determinism"];
     HashOrderAnswers: "DET-02",

@@ -102,6 +102,7 @@ must_be_caught! {
     mr_07_a_follower_promises_what_it_has_not_written: FollowerFlushUnsynced;
     mr_08_a_leader_that_hears_nobody_stays: UselessLeaderStays;
     mr_09_a_snapshot_is_not_there_yet: SnapshotUnsynced;
+    mr_10_another_command_is_answered_as_the_first: SequenceUncompared;
 }
 
 fn must_be_caught(bug: Bug) {

@@ -54,6 +54,7 @@ const KEYS: &[Key] = keys! {
     rounds None, "", |_| true;
     lists None, "", |_| true;
     retries Some("0%"), "", |share| share.0 > 0;
+    reuse Some("0%"), "", |share| share.0 > 0;
     crash Some("0%"), "", |share| share.0 > 0;
     cancel Some("0%"), "", |share| share.0 > 0;
     wait_die Some("0%"), "", |share| share.0 > 0;

@@ -12,6 +12,8 @@ pub(super) enum Asked {
 
 /// Why an operation failed whose session has ended.
 pub(super) const NO_SESSION: &str = "NoSession";
+/// Why an operation failed whose sequence another had.
+pub(super) const SEQUENCE_REUSED: &str = "SequenceReused";
 
 /// A payload of `bytes` that begins with `value`.
 pub fn payload(value: &str, bytes: u64) -> bytes::Bytes {

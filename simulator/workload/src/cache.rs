@@ -369,10 +369,10 @@ async fn count_on_all(mut client: Client, mix: &CacheMix) {
 
 /// Counts by one, and asks again until it is known whether that happened.
 async fn increment(client: &mut Client, intended_us: Option<u64>, key: String, mix: &CacheMix) {
-    let Some(once) = client.next_once(&mix.retries).await else {
+    let action = Action::Increment { key, by: 1 };
+    let Some(once) = client.next_once(&mix.retries, &action).await else {
         return;
     };
-    let action = Action::Increment { key, by: 1 };
     let extras = Extras {
         once: Some(once),
         ..Extras::default()

@@ -51,6 +51,8 @@ pub struct Client {
 pub(super) struct Session {
     pub(super) id: u64,
     pub(super) sequence: u64,
+    /// What had that sequence, unless a second one has had it.
+    pub(super) first: Option<Action>,
 }
 
 /// When the next operation is wanted.

@@ -5,6 +5,8 @@
 //! that is one operation, from the first attempt to the last answer; each further attempt is
 //! a `Retry`. A share of the operations loses its first answer on purpose, as a client does
 //! that crashes after sending, so that retries come without faults as well, and late.
+//! Another share has the sequence of the operation before, which was another, as with a client
+//! that forgets to count: the cluster refuses it, and nothing of it must happen.
 //!
 //! The sessions used here are not in the history: they outlive any run unless the scenario says
 //! otherwise, and what a session promises is judged by those of lock clients. Whether a request
@@ -16,10 +18,11 @@ use std::time::Duration;
 
 use squall_cluster::state::command::Once;
 
-use super::asked::NO_SESSION;
+use super::asked::{NO_SESSION, SEQUENCE_REUSED};
 use super::client::{Session, UNHEARD};
 use super::driver::Extras;
 use super::{Client, random_duration, sometimes};
+use squall_history::lists::taking;
 use squall_history::{Action, Outcome};
 use squall_plan::plan::Retries;
 
@@ -33,19 +36,28 @@ const LONGEST_PATIENCE: Duration = Duration::from_millis(200);
 const TTL_MS: u64 = 600_000;
 
 impl Client {
-    /// The next position in this client's session, opened if there is none; `None` if that
-    /// did not succeed.
-    pub(super) async fn next_once(&mut self, retries: &Retries) -> Option<Once> {
+    /// The position in this client's session that the action gets, usually the next. The
+    /// session is opened if there is none; `None` if that did not succeed.
+    pub(super) async fn next_once(&mut self, retries: &Retries, action: &Action) -> Option<Once> {
         if self.session.is_none() {
             let ttl_ms = retries.session_ttl_ms.unwrap_or(TTL_MS);
             let open = Action::OpenSession { ttl_ms };
             let opened = self.send(&open, Extras::default()).await;
             if let Outcome::Session { session: id } = opened {
-                self.session = Some(Session { id, sequence: 0 });
+                self.session = Some(Session {
+                    id,
+                    sequence: 0,
+                    first: None,
+                });
             }
         }
+        let forgets = sometimes(&mut self.rng, retries.reused_ppm);
         let session = self.session.as_mut()?;
-        session.sequence += 1;
+        let first = session.first.take();
+        if !(forgets && first.is_some_and(|first| are_others(&first, action))) {
+            session.sequence += 1;
+            session.first = Some(action.clone());
+        }
         Some(Once {
             session: session.id,
             sequence: session.sequence,
@@ -92,7 +104,9 @@ impl Client {
                 break outcome;
             }
             let refused_at_once = matches!(outcome, Outcome::Failed { .. }) && !uncertain;
-            if refused_at_once {
+            // Nor will it ever be executed under that sequence.
+            let reused = matches!(&outcome, Outcome::Failed { why } if why == SEQUENCE_REUSED);
+            if refused_at_once || reused {
                 break outcome;
             }
             uncertain = true;
@@ -104,5 +118,33 @@ impl Client {
         };
         self.context.recorder.complete(op, outcome.clone());
         outcome
+    }
+}
+
+/// Whether the cluster can tell the commands apart: it does not compare which list a value is
+/// taken from, nor how long that waits.
+fn are_others(first: &Action, second: &Action) -> bool {
+    first != second && (taking(first).is_none() || taking(second).is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use squall_history::ListEnd;
+
+    #[test]
+    fn only_what_the_cluster_tells_apart_counts_as_another() {
+        let count = |key: &str| Action::Increment {
+            key: key.into(),
+            by: 1,
+        };
+        let pop = |list: &str| Action::ListPop {
+            list: list.into(),
+            end: ListEnd::Left,
+        };
+        assert!(are_others(&count("a"), &count("b")));
+        assert!(are_others(&count("a"), &pop("a")) && are_others(&pop("a"), &count("a")));
+        assert!(!are_others(&count("a"), &count("a")));
+        assert!(!are_others(&pop("a"), &pop("b")));
     }
 }

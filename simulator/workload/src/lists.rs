@@ -199,7 +199,7 @@ async fn take(client: &mut Client, lists: &ListMix, retries: Retries) {
 async fn hang_up(client: &mut Client, lists: &ListMix, retries: Retries, action: Action) {
     let mut extras = Extras::default();
     if lists.numbered {
-        extras.once = client.next_once(&retries).await;
+        extras.once = client.next_once(&retries, &action).await;
         if extras.once.is_none() {
             return;
         }
@@ -221,7 +221,7 @@ async fn ask(
         return Some(client.ask(intended_us, action).await);
     }
     let extras = Extras {
-        once: Some(client.next_once(&retries).await?),
+        once: Some(client.next_once(&retries, &action).await?),
         ..Extras::default()
     };
     let asked = client.ask_until_known(intended_us, action, extras, retries);

@@ -112,7 +112,7 @@ async fn publish_one(client: &mut Client, mix: &QueueMix) -> Result<(), Over> {
             published(client, &outcome);
             return Ok(());
         }
-        Some(ExactlyOnce::Session) => match client.next_once(&mix.retries).await {
+        Some(ExactlyOnce::Session) => match client.next_once(&mix.retries, &action).await {
             None => return Ok(()),
             once => extras.once = once,
         },

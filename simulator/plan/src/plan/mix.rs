@@ -23,6 +23,10 @@ pub struct Retries {
     /// they outlive any run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_ttl_ms: Option<u64>,
+    /// Operations of such a session for which the client takes the sequence of the one before,
+    /// which was another.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub reused_ppm: u32,
 }
 
 /// What is done with locks beside plain acquires and releases. Shares are parts per million.
@@ -190,6 +194,13 @@ fn is_one(number: &u64) -> bool {
 
 impl Retries {
     fn part(&self) -> (bool, String) {
+        let reused = match self.reused_ppm {
+            0 => String::new(),
+            ppm => format!("{} under a used sequence", share_text(ppm)),
+        };
+        if self.ppm == 0 {
+            return (self.reused_ppm > 0, reused);
+        }
         let (min, max) = (self.after_min_us, self.after_max_us);
         let after = format!("{}..{}", duration_text(min), duration_text(max));
         let mut what = format!("{} sent again after {after}", share_text(self.ppm));
@@ -197,7 +208,10 @@ impl Retries {
             let ttl = duration_text(ttl_ms * 1_000);
             what += &format!(", under sessions of {ttl}");
         }
-        (self.ppm > 0, what)
+        if !reused.is_empty() {
+            what += &format!(", {reused}");
+        }
+        (true, what)
     }
 }
 

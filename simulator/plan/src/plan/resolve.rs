@@ -355,6 +355,7 @@ fn retries(workload: &Workload) -> Retries {
         after_min_us: after_min.us(),
         after_max_us: after_max.us(),
         session_ttl_ms: workload.session_ttl.as_ref().map(|ttl| ttl.get_ref().ms()),
+        reused_ppm: written(&workload.reuse, Share(0)).0,
     }
 }
 

@@ -287,11 +287,13 @@ service = "cache"
 mode = "stale"
 increments = "20%"
 retries = "5%"
+reuse = "2%"
 "#;
     let plan = Plan::resolve(&scenario(mixed), 1).unwrap().to_string();
     let lock = "ttl 900ms, wait 500ms, hold 5ms, 10% crash, 2 watching, think";
     assert!(plan.contains(lock), "{plan}");
-    let cache = "reads at most 500ms old, 20% increments, 5% sent again after 100ms..1s";
+    let cache = "reads at most 500ms old, 20% increments, 5% sent again after 100ms..1s, \
+                 2% under a used sequence";
     assert!(plan.contains(cache), "{plan}");
 }
 

@@ -108,8 +108,8 @@ fn check_ways(workload: &Workload) -> Checked {
     let used: &[&str] = match *way {
         "mix" => &["mix"],
         "fill" => &["keys", "access", "reads", "preload", "fill"],
-        "lists" => &["keys", "access", "retries", "lists"],
-        _ => &["keys", "rounds", "retries"],
+        "lists" => &["keys", "access", "retries", "reuse", "lists"],
+        _ => &["keys", "rounds", "retries", "reuse"],
     };
     let keys = [
         ("mix", place(&workload.mix)),
@@ -121,6 +121,7 @@ fn check_ways(workload: &Workload) -> Checked {
         ("reads", place(&workload.reads)),
         ("preload", place(&workload.preload)),
         ("retries", place(&workload.retries)),
+        ("reuse", place(&workload.reuse)),
         (
             "mode",
             place(&workload.mode).filter(|_| ["rounds", "lists"].contains(way)),

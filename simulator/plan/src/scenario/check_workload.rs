@@ -71,6 +71,7 @@ pub(super) fn check(workload: &Workload) -> Checked {
             "`retries` of a queue need `exactly_once`: without it a publish is not sent again",
         );
     }
+    check_reuse(workload)?;
     if let (Service::Lock, Some(how)) = (workload.service(), &workload.exactly_once)
         && *how.get_ref() == ExactlyOnce::Dedup
     {
@@ -86,6 +87,32 @@ pub(super) fn check(workload: &Workload) -> Checked {
     check_access(workload)?;
     check_cache::check(workload)?;
     check_times(workload)
+}
+
+/// A sequence can be used again only where operations have one.
+fn check_reuse(workload: &Workload) -> Checked {
+    let Some(reuse) = &workload.reuse else {
+        return Ok(());
+    };
+    let exactly_once = workload.exactly_once.as_ref().map(|how| *how.get_ref());
+    let counts = workload.increments.is_some() || workload.rounds.is_some();
+    match workload.service() {
+        Service::Queue if exactly_once != Some(ExactlyOnce::Session) => problem(
+            reuse.span(),
+            "`reuse` of a queue needs `exactly_once = \"session\"`: otherwise no publish has a \
+             sequence of a session",
+        ),
+        Service::Cache if workload.lists.is_some() && exactly_once.is_none() => problem(
+            reuse.span(),
+            "`reuse` of lists needs `exactly_once`: without it nothing has a sequence",
+        ),
+        Service::Cache if workload.lists.is_none() && !counts => problem(
+            reuse.span(),
+            "`reuse` of a cache workload needs `increments`, `rounds` or `lists`: nothing else \
+             has a sequence",
+        ),
+        _ => Ok(()),
+    }
 }
 
 fn check_times(workload: &Workload) -> Checked {
@@ -141,7 +168,7 @@ fn check_times(workload: &Workload) -> Checked {
 /// Refuses keys that the workload's service has no use for: they would do nothing.
 fn check_known_keys(workload: &Workload) -> Checked {
     use Service::{Cache, Lock, Queue};
-    let keys: [(&str, Option<Place>, &[Service]); 48] = [
+    let keys: [(&str, Option<Place>, &[Service]); 49] = [
         ("clients", place(&workload.clients), &[Lock, Cache]),
         ("producers", place(&workload.producers), &[Queue]),
         ("consumers", place(&workload.consumers), &[Queue]),
@@ -164,6 +191,7 @@ fn check_known_keys(workload: &Workload) -> Checked {
             &[Lock, Queue, Cache],
         ),
         ("session_ttl", place(&workload.session_ttl), &[Queue, Cache]),
+        ("reuse", place(&workload.reuse), &[Queue, Cache]),
         ("batch", place(&workload.batch), &[Queue]),
         ("delayed", place(&workload.delayed), &[Queue]),
         ("delay", place(&workload.delay), &[Queue]),
@@ -241,6 +269,7 @@ pub(super) fn check_offer(workload: &Workload, services: &[Service], is_foreign:
     let near = workload.near.as_ref().filter(|near| *near.get_ref() > 0);
     for (key, place) in [
         ("retries", asked(&workload.retries)),
+        ("reuse", asked(&workload.reuse)),
         ("crash", asked(&workload.crash)),
         ("cancel", asked(&workload.cancel)),
         ("exactly_once", place(&workload.exactly_once)),

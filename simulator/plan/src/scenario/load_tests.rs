@@ -94,6 +94,15 @@ fn mistakes_in_distributions() {
             "t.toml:5:11: `retries` of lists need `exactly_once`: without it nothing is sent again",
         ),
         (
+            "lists = { push = \"100%\" }\nreuse = \"1%\"",
+            "t.toml:5:9: `reuse` of lists needs `exactly_once`: without it nothing has a sequence",
+        ),
+        (
+            "reuse = \"1%\"",
+            "t.toml:4:9: `reuse` of a cache workload needs `increments`, `rounds` or `lists`: \
+             nothing else has a sequence",
+        ),
+        (
             "lists = { push = \"100%\" }\nexactly_once = \"dedup\"",
             "t.toml:5:16: `exactly_once` of lists is \"session\": only producers of a queue are known \
              by name",

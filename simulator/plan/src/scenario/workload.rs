@@ -84,6 +84,10 @@ pub struct Workload {
     /// Queue, cache: time to live of the sessions under which operations are done exactly
     /// once. Default 10 minutes.
     pub session_ttl: Option<Spanned<Duration>>,
+    /// Queue, cache: share of what is done exactly once by a session for which the client
+    /// forgets to count, and takes the sequence of the operation before, which was another. The
+    /// cluster refuses it. Default 0%.
+    pub reuse: Option<Spanned<Share>>,
     /// Queue: messages of one publish, at most. Default 1.
     pub batch: Option<Spanned<u64>>,
     /// Queue: share of publishes with a delay, and that delay. Default 0%, 500 ms.

@@ -245,6 +245,10 @@ fn mistakes_of_meaning() {
             "t.toml:4:11: `retries` of a queue need `exactly_once`: without it a publish is not sent again",
         ),
         (
+            "[[workload]]\nservice = \"queue\"\nexactly_once = \"dedup\"\nreuse = \"5%\"",
+            "t.toml:5:9: `reuse` of a queue needs `exactly_once = \"session\"`: otherwise no publish has a sequence of a session",
+        ),
+        (
             "[[workload]]\nservice = \"cache\"\nalso = { tll = \"5%\" }",
             "t.toml:4:8: also: no operation `tll` that clients of the service cache send by share, expected one of: ttl",
         ),
