@@ -165,6 +165,8 @@ bugs! {
     SequenceUncompared: "MR-10",
         "another command under a used sequence is answered with the first one's reply",
         ["R3", "C1", "Q1", "C11"];
+    LostEndAskedFor: "MR-11",
+        "a follower whose log has lost its end is asked for ever, and never sent it again", ["R4"];
     StampFromMachineClock: "DET-01",
         "the leader stamps entries with the machine's clock, not the world's", ["determinism"];
     HashOrderAnswers: "DET-02",

@@ -102,6 +102,28 @@ fn damaged_disks_stop_nodes_and_damaged_nodes_are_replaced() {
     assert_eq!(replaced.count(), 2);
 }
 
+/// Where the loss does not show the node starts, and is sent again what is missing; where it does
+/// it refuses, and is replaced.
+#[test]
+fn logs_that_have_lost_their_end_are_sent_it_again_or_refused() {
+    let history = history_of("lost-tail");
+    let gone = history.events.iter().filter(|event| match &event.kind {
+        EventKind::Note { text } => text.contains("entries that were synced are gone"),
+        _ => false,
+    });
+    assert_eq!(gone.count(), 7);
+    let refused = nodes(&history).filter(|(_, event)| match event {
+        NodeEvent::Stopped { why } => {
+            why.contains("its log is missing") || why.contains("its last vote")
+        }
+        _ => false,
+    });
+    let refused = refused.count();
+    let replaced = nodes(&history).filter(|(_, event)| **event == NodeEvent::Replaced);
+    assert!(refused >= 2, "{refused}");
+    assert_eq!(replaced.count(), refused);
+}
+
 /// A node that lost what it had stored starts again only after some node has applied a
 /// configuration without it.
 #[test]

@@ -103,6 +103,7 @@ must_be_caught! {
     mr_08_a_leader_that_hears_nobody_stays: UselessLeaderStays;
     mr_09_a_snapshot_is_not_there_yet: SnapshotUnsynced;
     mr_10_another_command_is_answered_as_the_first: SequenceUncompared;
+    mr_11_a_lost_end_of_a_log_is_not_sent_again: LostEndAskedFor;
 }
 
 fn must_be_caught(bug: Bug) {

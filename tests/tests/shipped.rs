@@ -54,6 +54,7 @@ mod without_planted_bugs {
         leader_pause: "leader-pause";
         lists: "lists";
         lossy_network: "lossy-network";
+        lost_tail: "lost-tail";
         membership_churn: "membership-churn";
         minority_partition: "minority-partition";
         one_way_partition: "one-way-partition";

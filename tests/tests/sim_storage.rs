@@ -97,6 +97,38 @@ fn damage_to_a_log_at_rest_is_always_refused() {
     }
 }
 
+/// Nobody can know that it had been synced: the log opens, and is shorter.
+#[test]
+fn a_log_that_has_lost_its_end_is_a_shorter_one() {
+    for seed in 0..50 {
+        solo::block_on(Seed(seed), async move {
+            let plan = DiskPlan {
+                sync_min_us: 200,
+                sync_max_us: 2_000,
+                measured_sync: None,
+            };
+            let disk = SimDisk::new(&plan, seed, Seed(seed).rng());
+            drop(log(&disk, 40).await);
+            disk.lose_power();
+            let [before, after] = disk.lose_tail(1_000).expect("there is a log");
+            assert!((500..=1_000).contains(&(before.len() - after.len())));
+            let recovered = reopened(&disk).await.expect("no damage shows");
+            let entries: Vec<u64> = recovered.entries.into_keys().collect();
+            let left = entries.len() as u64;
+            assert_eq!(entries, Vec::from_iter(1..=left), "seed {seed}");
+            // A batch of one entry takes 153 bytes, the empty one at the end 40.
+            assert!((33..=36).contains(&left), "seed {seed}: {left}");
+        });
+    }
+    let all = solo::block_on(Seed(1), async {
+        let disk = disk();
+        drop(log(&disk, 40).await);
+        disk.lose_tail(1 << 30).expect("there is a log");
+        reopened(&disk).await.expect("no damage shows")
+    });
+    assert_eq!(all, Recovered::default());
+}
+
 /// A node that dies while it replaces a snapshot leaves two, and reads only the newer one.
 #[test]
 fn rot_strikes_what_is_still_read() {

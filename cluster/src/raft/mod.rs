@@ -18,6 +18,7 @@ use openraft::{EntryPayload, RaftTypeConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::encode;
+use crate::planted::{self, Bug};
 use crate::state::command::{Reply, Request};
 use crate::world::World;
 
@@ -215,7 +216,7 @@ impl RaftOptions {
             replication_lag_threshold: self.snapshot_every + self.snapshot_every / 5,
             // A follower whose log has lost its end, which a disk that lies or a foreign hand can
             // do, is sent it again instead of being asked for ever.
-            allow_log_reversion: Some(true),
+            allow_log_reversion: Some(!planted::active(Bug::LostEndAskedFor)),
             // Retry an unreachable peer about as often as its heartbeat is due.
             backoff: format!("{0}ms {0}ms {0}ms ...{0}ms", self.heartbeat_ms),
             ..openraft::Config::default()

@@ -4,14 +4,17 @@
 //! Source: Ongaro & Ousterhout, "In search of an understandable consensus algorithm"
 //! (2014), figure 2 (persistent and volatile state) and §5.2. A restarted process may
 //! recover to a lower commit or applied index and catch up again. A node that was replaced
-//! by an empty machine may start anew; merely losing its disk excuses nothing. A pre-vote asks about a term
-//! without entering it, so it does not count. Not checked: that indexes rise at all.
+//! by an empty machine may start anew; merely losing its disk excuses nothing. Whose log has lost its
+//! end may be back in an earlier term, since it cannot know better; if it votes again in a term in
+//! which it had voted, that counts all the same. A pre-vote asks about a term without entering it, so
+//! it does not count. Not checked: that indexes rise at all.
 
 use std::collections::BTreeMap;
 
 use super::result::Judge;
 use super::view::View;
 use super::words::seconds;
+use squall_fault::FaultKind;
 use squall_history::{EventKind, NodeEvent};
 
 /// Terms never fall.
@@ -20,10 +23,10 @@ pub(super) fn terms(view: &View, judge: &mut Judge) {
     for step in steps(view) {
         use NodeEvent::*;
         match step.what {
-            None => {
+            What::Replaced | What::EndLost => {
                 terms.remove(step.node);
             }
-            Some(
+            What::Reports(
                 Election {
                     term,
                     pre_vote: false,
@@ -33,7 +36,7 @@ pub(super) fn terms(view: &View, judge: &mut Judge) {
                 | FirstCommit { term, .. }
                 | Follower { term, .. },
             ) => judge_rise(judge, &mut terms, &step, "term", *term),
-            Some(_) => {}
+            What::Reports(_) => {}
         }
     }
 }
@@ -43,8 +46,8 @@ pub(super) fn votes(view: &View, judge: &mut Judge) {
     let mut votes: BTreeMap<(&str, u64), (&str, u64)> = BTreeMap::new();
     for step in steps(view) {
         match step.what {
-            None => votes.retain(|(node, _), _| *node != step.node),
-            Some(NodeEvent::Voted { term, candidate }) => {
+            What::Replaced => votes.retain(|(node, _), _| *node != step.node),
+            What::Reports(NodeEvent::Voted { term, candidate }) => {
                 judge.count_checked();
                 let (node, at_us) = (step.node, step.at_us);
                 let first = *votes.entry((node, *term)).or_insert((candidate, at_us));
@@ -64,7 +67,7 @@ pub(super) fn votes(view: &View, judge: &mut Judge) {
                     );
                 }
             }
-            Some(_) => {}
+            What::Reports(_) | What::EndLost => {}
         }
     }
 }
@@ -76,17 +79,17 @@ pub(super) fn indexes(view: &View, judge: &mut Judge) {
     for step in steps(view) {
         use NodeEvent::*;
         match step.what {
-            None | Some(Started { .. } | Stopped { .. }) => {
+            What::Replaced | What::Reports(Started { .. } | Stopped { .. }) => {
                 committed.remove(step.node);
                 applied.remove(step.node);
             }
-            Some(Committed { index, .. }) => {
+            What::Reports(Committed { index, .. }) => {
                 judge_rise(judge, &mut committed, &step, "commit index", *index);
             }
-            Some(Applied { index, .. }) => {
+            What::Reports(Applied { index, .. }) => {
                 judge_rise(judge, &mut applied, &step, "applied index", *index);
             }
-            Some(_) => {}
+            What::Reports(_) | What::EndLost => {}
         }
     }
 }
@@ -98,35 +101,36 @@ struct Mark {
     at_us: u64,
 }
 
-/// A node's report, or `None`: its disk is wiped.
+/// A node's report, or what became of what it had stored.
 struct Step<'a> {
     at_us: u64,
     node: &'a str,
-    what: Option<&'a NodeEvent>,
+    what: What<'a>,
+}
+
+enum What<'a> {
+    Reports(&'a NodeEvent),
+    Replaced,
+    EndLost,
 }
 
 fn steps<'a>(view: &View<'a>) -> impl Iterator<Item = Step<'a>> {
     view.history.events.iter().flat_map(|event| {
         let at_us = event.at_us;
-        let (node, wiped): (_, &[String]) = match &event.kind {
-            EventKind::Node {
-                node,
-                event: NodeEvent::Replaced,
-            } => (None, std::slice::from_ref(node)),
-            EventKind::Node { node, event } => (Some((node, event)), &[]),
+        let step = move |node: &'a String, what| Step { at_us, node, what };
+        let (report, struck): (_, &[String]) = match &event.kind {
+            EventKind::Node { node, event } => {
+                let what = match event {
+                    NodeEvent::Replaced => What::Replaced,
+                    event => What::Reports(event),
+                };
+                (Some(step(node, what)), &[])
+            }
+            EventKind::Fault(fault) if fault.kind == FaultKind::LostTail => (None, &fault.targets),
             _ => (None, &[]),
         };
-        let report = node.map(|(node, what)| Step {
-            at_us,
-            node,
-            what: Some(what),
-        });
-        let wiped = wiped.iter().map(move |node| Step {
-            at_us,
-            node,
-            what: None,
-        });
-        report.into_iter().chain(wiped)
+        let struck = struck.iter().map(move |node| step(node, What::EndLost));
+        report.into_iter().chain(struck)
     })
 }
 
@@ -245,6 +249,20 @@ mod tests {
         run.node("node-1", voted(2, "node-3"));
         passes(terms, &run.end());
         passes(votes, &run.end());
+    }
+
+    #[test]
+    fn a_log_that_lost_its_end_is_back_in_its_term_and_does_not_vote_twice() {
+        let lost = |vote: NodeEvent| {
+            let mut run = Run::new();
+            run.node("node-1", voted(5, "node-2"));
+            run.fault("lost_tail", "node-1", FaultStatus::Installed);
+            run.node("node-1", vote);
+            run.end()
+        };
+        passes(terms, &lost(voted(4, "node-3")));
+        let twice = lost(voted(5, "node-3"));
+        fails(votes, &twice, "node-2 and node-3 in term 5");
     }
 
     #[test]

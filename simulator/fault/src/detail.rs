@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::kind::FaultKind;
-use crate::unit::{As, Bandwidth, Drift, Duration, Offset, Share};
+use crate::unit::{As, Bandwidth, Drift, Duration, Offset, Share, Size};
 
 /// How a scenario writes an action: its key, and the keys that may stand beside it.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub const ACTIONS: &[ActionKeys] = &[
     of_nodes("reset", &["with"]),
     of_nodes("crash_loop", &["up", "down"]),
     of_nodes("rolling_restart", &["up", "down"]),
-    one_of("disk", &["slow_sync", "damage"]),
+    one_of("disk", &["slow_sync", "lost_tail", "damage"]),
     one_of("clock", &["offset", "drift", "jump"]),
     other("partition", &["one_way", "bridge"]),
     other("link", &[]),
@@ -141,6 +141,9 @@ pub enum DiskFault {
     MisdirectedWrite,
     /// Power is lost in the middle of a write: a part of it stays.
     TornTail,
+    /// Power is lost, and the disk had lied: of what was synced to the log so many bytes are gone
+    /// from its end, at most, and half of them at least.
+    LostTail(#[serde(with = "As::<Size>")] u64),
 }
 
 /// How a node's clock goes wrong.
@@ -308,6 +311,7 @@ impl NodeFault {
             FaultKind::BitRot => NodeFault::Disk(DiskFault::BitRot),
             FaultKind::MisdirectedWrite => NodeFault::Disk(DiskFault::MisdirectedWrite),
             FaultKind::TornTail => NodeFault::Disk(DiskFault::TornTail),
+            FaultKind::LostTail => NodeFault::Disk(DiskFault::LostTail(sizes[0].unsigned_abs())),
             FaultKind::ClockOffset => NodeFault::Clock(ClockFault::Offset(sizes[0])),
             FaultKind::ClockDrift => NodeFault::Clock(ClockFault::Drift(sizes[0] as i32)),
             FaultKind::ClockJump => NodeFault::Clock(ClockFault::Jump(sizes[0])),
@@ -357,6 +361,7 @@ impl DiskFault {
             DiskFault::BitRot => FaultKind::BitRot,
             DiskFault::MisdirectedWrite => FaultKind::MisdirectedWrite,
             DiskFault::TornTail => FaultKind::TornTail,
+            DiskFault::LostTail(_) => FaultKind::LostTail,
         }
     }
 
@@ -408,6 +413,7 @@ impl fmt::Display for NodeFault {
                 Peers::Clients => ": with clients",
             }),
             NodeFault::Disk(DiskFault::SlowSync(by_us)) => write!(f, ": +{}", Duration(*by_us)),
+            NodeFault::Disk(DiskFault::LostTail(most)) => write!(f, ": up to {}", Size(*most)),
             NodeFault::Clock(ClockFault::Offset(by_us) | ClockFault::Jump(by_us)) => {
                 write!(f, ": {}", Offset(*by_us))
             }

@@ -79,7 +79,7 @@ pub enum Loss {
     Nothing,
     /// What was not synced, which no node may have promised to keep.
     Unsynced,
-    /// What was synced: the node must be replaced.
+    /// What was synced: the node must be replaced, or be sent it again.
     Stored,
 }
 
@@ -343,6 +343,10 @@ kinds! {
     TornTail "torn_tail" as TornTail: Disk Disks Healed,
         Process ProcessEnd Unsynced Targets true false,
         3 One Always &[], "power is lost in the middle of a write, a part of which stays";
+    LostTail "lost_tail" as LostTail: Disk Disks Healed,
+        Process ProcessEnd Stored Targets true false,
+        3 One IfNamed &[in_steps(1_024, 65_536, 1_024)],
+        "power is lost, and with it what had been synced at the end of the log";
     ClockOffset "clock_offset" as ClockOffset: Clock Clocks Healed,
         None Observed Nothing None false false,
         1 One Always &[signed(ms(10, 60_000))], "the wall clock is off";

@@ -157,6 +157,10 @@ disk = ["any"]
 slow_sync = "5ms"
 [[fault]]
 at = "8s"
+disk = ["any"]
+lost_tail = "4KiB"
+[[fault]]
+at = "8s"
 clock = ["any"]
 drift = "-0.02%"
 [[fault]]

@@ -275,10 +275,15 @@ impl Cluster {
                     started.ended().await
                 }
                 Err(e) => {
-                    if let StartError::Storage(damage) = &e
-                        && !matches!(damage, OpenError::Io(_))
-                    {
-                        *cluster.machines[node].lost.borrow_mut() = Some(damage.to_string());
+                    let lost = match &e {
+                        StartError::Storage(OpenError::Io(_)) => None,
+                        StartError::Storage(damage) => Some(damage.to_string()),
+                        // Its log is missing, or has lost all that was in it.
+                        StartError::Identity(why) => Some(why.clone()),
+                        _ => None,
+                    };
+                    if lost.is_some() {
+                        *cluster.machines[node].lost.borrow_mut() = lost;
                         cluster.refused.notify_one();
                     }
                     format!("does not start: {e}")

@@ -12,7 +12,7 @@ use rand::RngExt;
 use turmoil_fs::shim::std::fs::{self, OpenOptions};
 
 use super::disk::{LOG_NAME, LOG_PATH, SimDisk};
-use super::disk_fault::{Active, LEAST_LOG_BYTES};
+use super::disk_fault::{Active, HEADER_BYTES, LEAST_LOG_BYTES};
 use squall_fault::DiskFault;
 
 /// Most bytes that rot at once.
@@ -69,6 +69,25 @@ impl SimDisk {
         });
         written.map_err(|e| format!("{LOG_PATH}: {e}"))?;
         Ok(format!("{kept} of {size} bytes of a write to the log stay"))
+    }
+
+    /// What was synced at the end of the log is gone, `most` bytes of it at most and half of them
+    /// at least. The log before and after. The process must not run.
+    ///
+    /// # Errors
+    /// There is no log.
+    pub fn lose_tail(&self, most: u64) -> io::Result<[Vec<u8>; 2]> {
+        let cut = (self.shared.rng.borrow_mut()).random_range(most.div_ceil(2)..=most) as usize;
+        self.with(|| {
+            let before = fs::read(LOG_PATH)?;
+            let least = before.len().min(HEADER_BYTES as usize);
+            let left = before.len().saturating_sub(cut).max(least);
+            let file = OpenOptions::new().write(true).open(LOG_PATH)?;
+            file.set_len(left as u64)?;
+            file.sync_data()?;
+            let after = before[..left].to_vec();
+            Ok([before, after])
+        })
     }
 
     /// Some synced bytes of the log, or of a snapshot, change. Says which. The process must

@@ -15,7 +15,7 @@ use squall_engine::executor::Nanos;
 use squall_fault::DiskFault;
 
 /// Bytes at the start of the log that are its header.
-const HEADER_BYTES: u64 = 24;
+pub(super) const HEADER_BYTES: u64 = 24;
 /// A log shorter than this has too little behind a damaged place to show the damage.
 pub(super) const LEAST_LOG_BYTES: u64 = 2_048;
 

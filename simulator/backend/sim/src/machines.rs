@@ -10,11 +10,13 @@ use std::time::Duration;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
+use super::disk::LOG_NAME;
 use super::site::SimSite;
 use super::world::SimWorld;
 use squall_backend::nemesis::LOOK_AGAIN;
 use squall_backend::site::{InstallError, Machines, Processes, Site, all_down};
 use squall_backend::wait::wait_until;
+use squall_cluster::storage::{MemoryDisk, Recovered, Wal};
 use squall_engine::executor::HostId;
 use squall_fault::{ClockFault, DiskFault, NodeFault, Peers, node_name};
 use squall_history::Recorder;
@@ -103,6 +105,22 @@ impl Machines for SimSite {
                 let torn = self.cluster.tear_write(node);
                 let what = torn.map_err(InstallError::Uncertain)?;
                 self.recorder().note(format!("{name}: {what}"));
+                all_down(self, &[node])
+            }
+            DiskFault::LostTail(most) => {
+                self.cluster.lose_power(node);
+                let cut = disk.lose_tail(most).map_err(|e| e.to_string());
+                let lost = match cut {
+                    Ok([before, after]) => lost_between(&before, &after).await,
+                    Err(why) => Err(why),
+                };
+                match lost {
+                    Ok(what) => self.recorder().note(format!("{name}: {what}")),
+                    Err(why) => {
+                        self.restart(node).await;
+                        return Err(InstallError::Skipped(format!("{name}: {why}")));
+                    }
+                }
                 all_down(self, &[node])
             }
         }
@@ -228,6 +246,29 @@ impl SimSite {
                 "{name} starts with a damaged disk"
             ))),
         }
+    }
+}
+
+/// What a log has forgotten of which an end was cut off.
+async fn lost_between(before: &[u8], after: &[u8]) -> Result<String, String> {
+    let read = async |bytes: &[u8]| {
+        let disk = MemoryDisk::new();
+        disk.put(LOG_NAME, bytes);
+        let opened = Wal::open(disk).await.map_err(|e| e.to_string())?;
+        Ok::<Recovered, String>(opened.1)
+    };
+    let (had, has) = (read(before).await?, read(after).await?);
+    let (entries, votes) = (had.entries.len(), had.vote != has.vote);
+    let lost = had
+        .entries
+        .keys()
+        .filter(|index| !has.entries.contains_key(index));
+    let vote = if votes { ", and the last vote" } else { "" };
+    match lost.count() {
+        0 if !votes => Err("nothing was to be lost at the end of its log".into()),
+        lost => Ok(format!(
+            "{lost} of {entries} entries that were synced are gone{vote}"
+        )),
     }
 }
 

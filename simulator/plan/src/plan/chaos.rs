@@ -12,6 +12,7 @@
 
 use super::generator::{ChaosOptions, FaultGenerator};
 use super::{PhasePlan, PlannedFault, Seed};
+use squall_fault::kind::Loss;
 use squall_fault::{Action, FaultKind, NodeFault, Target, Trigger};
 
 /// Of ten spells, so many are quiet …
@@ -128,7 +129,9 @@ impl FaultGenerator<'_> {
         };
         let until_us = (at_us + lasts_us).min(end_us);
         if cost > 0 && budget.counts(kind) {
-            let repair_us = if kind.info().rejoins { REPAIR_US } else { 0 };
+            let info = kind.info();
+            let is_repaired = info.rejoins || info.loses == Loss::Stored;
+            let repair_us = if is_repaired { REPAIR_US } else { 0 };
             faults.ends.push((until_us + repair_us, cost));
         }
         let when = self.trigger(kind);

@@ -35,7 +35,7 @@ fn check_shape(action: &Written, place: &Place, nodes: usize) -> Checked {
     match action {
         Action::Nodes {
             does:
-                NodeFault::Disk(DiskFault::SlowSync(0))
+                NodeFault::Disk(DiskFault::SlowSync(0) | DiskFault::LostTail(0))
                 | NodeFault::Clock(ClockFault::Offset(0) | ClockFault::Drift(0) | ClockFault::Jump(0)),
             ..
         } => {

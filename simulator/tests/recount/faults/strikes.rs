@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::history::{strings, text, us};
 
 /// What ends processes; in the order in which a reader would think of it.
-pub(super) const ENDS: [&str; 13] = [
+pub(super) const ENDS: [&str; 14] = [
     "kill",
     "stop",
     "power_loss",
@@ -21,6 +21,7 @@ pub(super) const ENDS: [&str; 13] = [
     "bit_rot",
     "misdirected_write",
     "torn_tail",
+    "lost_tail",
 ];
 const CUTS: [&str; 2] = ["pause", "isolate"];
 const SPLITS: [&str; 2] = ["partition", "bridge"];

@@ -77,6 +77,10 @@ fn impossible_faults() {
             "t.toml:4:8: `slow_sync` by nothing changes nothing",
         ),
         (
+            "disk = [\"leader\"]\nlost_tail = \"0B\"",
+            "t.toml:4:8: `lost_tail` by nothing changes nothing",
+        ),
+        (
             "transfer = \"leader\"",
             "t.toml:4:12: the leader leads already, name another target",
         ),

@@ -62,7 +62,7 @@ fn mistakes_of_form() {
         ),
         (
             "[[fault]]\nat = \"1s\"\nburn = [\"leader\"]",
-            "t.toml:4:1: unknown field `burn`, expected one of `at`, `for`, `repeat`, `when`, `nth`, `within_budget`, `kill`, `stop`, `pause`, `power_loss`, `isolate`, `wipe`, `reset`, `with`, `crash_loop`, `up`, `down`, `rolling_restart`, `disk`, `slow_sync`, `damage`, `clock`, `offset`, `drift`, `jump`, `partition`, `one_way`, `bridge`, `link`, `transfer`, `member`, `client`",
+            "t.toml:4:1: unknown field `burn`, expected one of `at`, `for`, `repeat`, `when`, `nth`, `within_budget`, `kill`, `stop`, `pause`, `power_loss`, `isolate`, `wipe`, `reset`, `with`, `crash_loop`, `up`, `down`, `rolling_restart`, `disk`, `slow_sync`, `lost_tail`, `damage`, `clock`, `offset`, `drift`, `jump`, `partition`, `one_way`, `bridge`, `link`, `transfer`, `member`, `client`",
         ),
         (
             "[[fault]]\nat = \"1s\"\nkill = [\"leader\", \"boss\"]",
@@ -89,15 +89,15 @@ fn mistakes_about_disks_clocks_members_and_clients() {
     let cases = [
         (
             "disk = [\"leader\"]",
-            "4:8: `disk` needs exactly one of `slow_sync`, `damage`",
+            "4:8: `disk` needs exactly one of `slow_sync`, `lost_tail`, `damage`",
         ),
         (
             "disk = [\"leader\"]\nslow_sync = \"5ms\"\ndamage = \"full\"",
-            "6:10: `disk` needs exactly one of `slow_sync`, `damage`",
+            "6:10: `disk` needs exactly one of `slow_sync`, `lost_tail`, `damage`",
         ),
         (
             "disk = [\"leader\"]\ndamage = \"haunted\"",
-            "5:10: unknown variant `haunted`, expected one of `slow_sync`, `failing_sync`, `read_error`, `write_error`, `full`, `bit_rot`, `misdirected_write`, `torn_tail`",
+            "5:10: unknown variant `haunted`, expected one of `slow_sync`, `failing_sync`, `read_error`, `write_error`, `full`, `bit_rot`, `misdirected_write`, `torn_tail`, `lost_tail`",
         ),
         (
             "kill = [\"leader\"]\ndamage = \"full\"",
