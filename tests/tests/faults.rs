@@ -4,10 +4,12 @@
 //! they must pass with every fault installed, and leave the traces that only the real thing
 //! leaves. What many seeds bring about is for `squall sweep` and not for here.
 
+use squall::backends::{LogFilter, TraceFilter};
 use squall::history::{Action, EventKind, FaultStatus, History, NodeEvent, Outcome, Phase};
 use squall::report::RunVerdict;
-use squall::run;
+use squall::run::{self, Context};
 use squall::scenario::Scenario;
+use squall_sim::SimBackend;
 use squall_tests::repository;
 
 fn history_of(name: &str) -> History {
@@ -122,6 +124,67 @@ fn logs_that_have_lost_their_end_are_sent_it_again_or_refused() {
     let replaced = nodes(&history).filter(|(_, event)| **event == NodeEvent::Replaced);
     assert!(refused >= 2, "{refused}");
     assert_eq!(replaced.count(), refused);
+}
+
+const TWO_LOGS: &str = r#"
+name = "two-logs"
+summary = "Two of three logs lose the same end, while the leader that has it is cut off."
+[cluster]
+nodes = 3
+[phases]
+warmup = "1s"
+chaos = "6s"
+converge = "3s"
+serve = "1s"
+[probe]
+enabled = false
+[[workload]]
+service = "cache"
+clients = 4
+keys = 100
+reads = "20%"
+think = { min = "10ms", max = "40ms" }
+[[fault]]
+at = "1s"
+isolate = ["leader"]
+for = "3s"
+[[fault]]
+at = "1s"
+disk = ["follower", "follower"]
+lost_tail = "4KiB"
+for = "500ms"
+"#;
+
+/// That is more than a cluster survives: what is lost is seen. The third node has applied it. It
+/// says so once, and its leader does not ask it as fast as it refuses.
+#[test]
+fn a_node_that_has_what_all_others_have_lost_says_so_once_and_is_not_asked_without_end() {
+    let scenario = Scenario::parse(TWO_LOGS, "two-logs.toml").expect("it is valid");
+    let backend = SimBackend {
+        log: Some(LogFilter::warnings()),
+        trace: Some(TraceFilter::default()),
+        ..SimBackend::default()
+    };
+    let judged = run::run_on(&backend, &scenario, 1, "", Context::default());
+    let judged = judged.expect("the simulation works");
+    let verdict = judged.report.verdict;
+    assert_eq!(verdict, RunVerdict::Violation, "{}", judged.report.reason);
+    let said = judged.logs.lines.iter();
+    let mut said = said.filter(|line| line.text.contains(" cannot follow "));
+    let first = said.next().expect("it says so");
+    assert_eq!(said.next(), None, "it says so again");
+    let asked = judged.traced.messages.iter().filter(|message| {
+        let is_late = (6_000_000..8_000_000).contains(&message.sent_us);
+        is_late && message.to.node().as_ref() == Some(&first.node)
+    });
+    let asked = asked
+        .filter(|message| message.from.node().is_some())
+        .count();
+    // Twice: where the logs part, and what stands there. And there are heartbeats.
+    assert!(
+        (20..200).contains(&asked),
+        "{asked} messages in two seconds"
+    );
 }
 
 /// A node that lost what it had stored starts again only after some node has applied a

@@ -8,9 +8,11 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
+use openraft::raft::AppendEntriesRequest;
+
 use super::{Node, NodeError};
 use crate::raft::wire::PeerRequest;
-use crate::raft::{NodeId, RaftWorld, node_name, reason};
+use crate::raft::{NodeId, RaftWorld, TypeConfig, node_name, reason};
 use crate::world::Instant;
 
 /// What peers send is refused in the log at most once in this time.
@@ -45,7 +47,7 @@ pub(super) struct Following {
 }
 
 impl Following {
-    /// A leader was followed.
+    /// A leader was followed: it has what was applied here, and that was seen.
     pub(super) fn clear(&self) {
         if self.obstacle.take().is_some() {
             tracing::warn!("this node follows a leader again");
@@ -82,6 +84,16 @@ impl<W: RaftWorld> Node<W> {
         let known = |index| self.inner.log.log_id(index);
         let checked = reason::check_applied(request, self.inner.machine.last_applied(), known);
         checked.inspect_err(|why| self.note_obstacle(sender, why))
+    }
+
+    /// Whether entries, once they are taken in, prove that their leader has all that was applied
+    /// here. What stands before it, as a leader asks that looks for where the logs part, proves
+    /// nothing.
+    pub(super) fn proves_applied(&self, rpc: &AppendEntriesRequest<TypeConfig<W>>) -> bool {
+        let last = rpc.entries.last().map(|entry| entry.log_id);
+        let last = last.or(rpc.prev_log_id);
+        let applied = self.inner.machine.last_applied();
+        applied.is_none_or(|applied| last.is_some_and(|last| last.index >= applied.index))
     }
 
     fn note_obstacle(&self, leader: Option<NodeId>, why: &str) {

@@ -212,10 +212,13 @@ impl<W: RaftWorld> Node<W> {
     ) -> PeerResponse<W> {
         let begun = W::now();
         let (vote, carries_entries) = (rpc.vote, !rpc.entries.is_empty());
+        let proves_applied = self.proves_applied(&rpc);
         self.note_leader(&vote, promises);
         let result = self.inner.raft.append_entries(rpc).await;
         if !matches!(result, Err(_) | Ok(AppendEntriesResponse::HigherVote(_))) {
-            self.inner.following.clear();
+            if proves_applied && matches!(result, Ok(AppendEntriesResponse::Success)) {
+                self.inner.following.clear();
+            }
             self.meet_leader(vote).await;
         }
         if carries_entries {

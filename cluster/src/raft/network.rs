@@ -272,8 +272,10 @@ impl<W: RaftWorld> PeerClient<W> {
             .call(self.target, &self.address, &request, limit)
             .await
             .map_err(|e| match e.kind() {
-                // Not there at all: openraft backs off before it tries again.
+                // Not there at all, or it refuses, and what it takes in between does not change
+                // that: openraft backs off before it tries again.
                 io::ErrorKind::ConnectionRefused
+                | io::ErrorKind::Other
                 | io::ErrorKind::TimedOut
                 | io::ErrorKind::HostUnreachable => RPCError::Unreachable(Unreachable::new(&e)),
                 _ => RPCError::Network(NetworkError::new(&e)),

@@ -175,6 +175,22 @@ fn a_node_that_cannot_follow_says_so_once_and_shows_it_for_as_long_as_it_lasts()
         let warned = logged.matches("refused what node-2 sent").count();
         assert_eq!(warned, 1, "{logged}");
 
+        // Its leader finds where the logs part, which is not yet to be followed.
+        for _ in 0..10 {
+            leader.must_take(append(6, Some((5, 1)), &[])).await;
+            let answer = leader.call(append(6, Some((5, 1)), &[(6, 2)])).await;
+            assert!(matches!(answer, Response::Failed(_)), "it is not refused");
+        }
+        wire.send(&["INFO replication"]).await;
+        let info = wire.bulk().await;
+        assert!(info.contains(&format!("\ncannot_follow:{why}")), "{info}");
+        let logged = log.text();
+        assert_eq!(
+            logged.matches("cannot follow node-2").count(),
+            1,
+            "{logged}"
+        );
+
         leader.must_take(append(7, Some((5, 2)), &[])).await;
         wire.send(&["INFO replication"]).await;
         assert!(wire.bulk().await.contains("\ncannot_follow:no\r"));
