@@ -230,7 +230,7 @@ name = "narrow"
 bandwidth = "512KB/s"
 [cluster]
 nodes = 3
-snapshot_every = 100
+snapshot_every = 20
 [phases]
 warmup = "10s"
 chaos = "40s"

@@ -254,9 +254,9 @@ pub struct PeerClient<W: RaftWorld> {
     network: Network<W>,
     target: NodeId,
     address: String,
-    /// Most bytes of entries in one call: halved whenever so many do not arrive in time, doubled
-    /// whenever they do. Over a link that is slower than [`US_PER_BYTE`] has it, the same
-    /// entries would be sent again and again.
+    /// Most bytes of entries in one call: half of what did not arrive in time, and a little more
+    /// whenever about as many do. Over a link that is slower than [`US_PER_BYTE`] has it, the
+    /// same entries would be sent again and again.
     at_once: u64,
 }
 
@@ -436,9 +436,9 @@ impl<W: RaftWorld> RaftNetworkV2<TypeConfig<W>> for PeerClient<W> {
         };
         let response = self.call(request, limit).await;
         self.at_once = match &response {
-            Ok(_) => self.at_once.saturating_mul(2),
+            Ok(_) if bytes > self.at_once / 2 => self.at_once.saturating_add(FREE_BYTES / 4),
             Err(RPCError::Unreachable(_)) if bytes > FREE_BYTES => (bytes / 2).max(FREE_BYTES),
-            Err(_) => self.at_once,
+            _ => self.at_once,
         };
         let response = response?;
         if carries_entries {
