@@ -164,7 +164,7 @@ bugs! {
         "the log is purged before its snapshot is durable", ["R1"];
     SequenceUncompared: "MR-10",
         "another command under a used sequence is answered with the first one's reply",
-        ["R3", "C1", "Q1", "C11"];
+        ["R3", "C1", "C12"];
     LostEndAskedFor: "MR-11",
         "a follower whose log has lost its end is asked for ever, and never sent it again", ["R4"];
     StampFromMachineClock: "DET-01",
