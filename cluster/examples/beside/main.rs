@@ -18,11 +18,10 @@
 
 mod cell;
 mod client;
+#[path = "../common/mod.rs"]
+mod common;
 mod grpc;
 mod load;
-#[allow(dead_code)] // hostile asks for more
-#[path = "../hostile/nodes.rs"]
-mod nodes;
 #[path = "../../tests/ports/mod.rs"]
 mod ports;
 mod protobuf;
@@ -36,15 +35,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use tokio::task::LocalSet;
 
 use cell::Cell;
+use common::nodes;
 use load::{Load, Measured};
 use report::Report;
 use servers::{Programs, Servers, System};
 
-const EXIT_USAGE: u8 = 64;
-const EXIT_FAILURE: u8 = 70;
 /// A cell that fails, by an election perhaps, is played again at most so often.
 const MOST_ATTEMPTS: u32 = 3;
 
@@ -90,38 +87,13 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 fn main() -> ExitCode {
-    let mut args = match Args::try_parse() {
-        Ok(args) => args,
-        Err(message) => {
-            let wrong = message.use_stderr();
-            // Nothing can be done about a closed terminal.
-            let _ = message.print();
-            return ExitCode::from(if wrong { EXIT_USAGE } else { 0 });
-        }
-    };
+    common::program::run("beside", play, |_| 0)
+}
+
+async fn play(mut args: Args) -> Result<Report, String> {
     if args.cells.is_empty() {
         args.cells = Cell::all();
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let played = match runtime {
-        Ok(runtime) => LocalSet::new().block_on(&runtime, play(&args)),
-        Err(e) => Err(format!("cannot set up the event loop: {e}")),
-    };
-    match played {
-        Ok(report) => {
-            println!("{report}");
-            ExitCode::SUCCESS
-        }
-        Err(why) => {
-            eprintln!("beside: {why}");
-            ExitCode::from(EXIT_FAILURE)
-        }
-    }
-}
-
-async fn play(args: &Args) -> Result<Report, String> {
     let programs = Programs {
         squall: args.node.clone(),
         etcd: args.etcd.clone(),
@@ -141,7 +113,7 @@ async fn play(args: &Args) -> Result<Report, String> {
         for cell in &args.cells {
             for system in servers.systems().filter(|it| cell.is_played_on(*it)) {
                 number += 1;
-                let measured = measure(args, &servers, system, *cell, number, &mut report).await?;
+                let measured = measure(&args, &servers, system, *cell, number, &mut report).await?;
                 eprintln!("round {round}: {cell} on {system}: {measured}");
                 report.note(*cell, system, measured);
             }

@@ -12,10 +12,11 @@
 #![allow(clippy::disallowed_methods)] // real processes, in real time
 
 mod client;
+#[path = "../common/mod.rs"]
+mod common;
 mod connections;
 mod large;
 mod load;
-mod nodes;
 mod overload;
 #[path = "../../tests/ports/mod.rs"]
 mod ports;
@@ -27,13 +28,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use common::nodes;
 use report::Report;
 use rustix::process::{Resource, getrlimit, setrlimit};
-use tokio::task::LocalSet;
 
 const EXIT_MISSED: u8 = 1;
-const EXIT_USAGE: u8 = 64;
-const EXIT_FAILURE: u8 = 70;
 
 /// Plays hostile clients, large data and upgrades against real nodes on this machine, and prints
 /// each limit beside the measured figure. Exit code 1 if one was missed.
@@ -78,38 +77,14 @@ enum Play {
 }
 
 fn main() -> ExitCode {
-    let mut args = match Args::try_parse() {
-        Ok(args) => args,
-        Err(message) => {
-            let wrong = message.use_stderr();
-            // Nothing can be done about a closed terminal.
-            let _ = message.print();
-            return ExitCode::from(if wrong { EXIT_USAGE } else { 0 });
-        }
-    };
+    let code = |report: &Report| if report.is_kept() { 0 } else { EXIT_MISSED };
+    common::program::run("hostile", play, code)
+}
+
+async fn play(mut args: Args) -> Result<Report, String> {
     if args.plays.is_empty() {
         args.plays = vec![Play::Table, Play::Connections, Play::Overload, Play::Large];
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let played = match runtime {
-        Ok(runtime) => LocalSet::new().block_on(&runtime, play(&args)),
-        Err(e) => Err(format!("cannot set up the event loop: {e}")),
-    };
-    match played {
-        Ok(report) => {
-            println!("{report}");
-            ExitCode::from(if report.is_kept() { 0 } else { EXIT_MISSED })
-        }
-        Err(why) => {
-            eprintln!("hostile: {why}");
-            ExitCode::from(EXIT_FAILURE)
-        }
-    }
-}
-
-async fn play(args: &Args) -> Result<Report, String> {
     // As many connections as there may be.
     let mut files = getrlimit(Resource::Nofile);
     files.current = files.maximum;

@@ -68,26 +68,26 @@ pub(super) async fn watch_space<W: RaftWorld>(node: Node<W>, disk: W::Disk) {
         if node.inner.stopping.get() {
             return;
         }
-        let free = match free {
-            Ok(Some(free)) => free,
+        match free {
+            Ok(Some(free)) => node.note_free_bytes(free),
             Ok(None) => return,
-            Err(_) => {
-                W::sleep(SPACE_LOOK).await;
-                continue;
-            }
-        };
-        // The next snapshot is written beside the last.
-        let snapshot = node.inner.machine.since_snapshot().snapshot_bytes;
-        let lacks = free < LEAST_FREE_BYTES + snapshot;
-        let before = node.inner.lacks_space.replace(lacks.then_some(free));
-        if lacks && before.is_none() {
-            tracing::warn!("the disk is nearly full: {} MiB are free", free >> 20);
+            Err(_) => {}
         }
         W::sleep(SPACE_LOOK).await;
     }
 }
 
 impl<W: RaftWorld> Node<W> {
+    fn note_free_bytes(&self, free: u64) {
+        // The next snapshot is written beside the last.
+        let snapshot = self.inner.machine.since_snapshot().snapshot_bytes;
+        let lacks = free < LEAST_FREE_BYTES + snapshot;
+        let before = self.inner.lacks_space.replace(lacks.then_some(free));
+        if lacks && before.is_none() {
+            tracing::warn!("the disk is nearly full: {} MiB are free", free >> 20);
+        }
+    }
+
     /// Bytes of the log that are kept behind a snapshot: an eighth of the memory that there may
     /// be, where that is less. When memory is used up, a log of so many bytes is reason enough
     /// for a snapshot.

@@ -24,20 +24,17 @@ use openraft::{EntryPayload, RaftNetworkFactory, RaftNetworkV2};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+mod snapshots;
+
 use super::hello::{Acquaintances, Greeting, refused};
 use super::pace::Pace;
 use super::security::Security;
-use super::snapshot::SnapshotPiece;
-use super::snapshot::{PIECE_BYTES, SMALL_BYTES, SnapshotData};
+use super::snapshot::SnapshotData;
 use super::wire::{Connection, PeerRequest, PeerResponse};
-use super::{LogEntry, LogId, NodeId, RaftWorld, Snapshot, SnapshotMeta, TypeConfig, Vote, reason};
+use super::{LogEntry, LogId, NodeId, RaftWorld, Snapshot, TypeConfig, Vote, reason};
 use crate::event::{NodeEvent, Timed};
-use crate::storage::{Disk, SnapshotFile};
-use crate::world::point::Point;
 use crate::world::{self, Instant};
 
-/// How long a peer may take for a piece of a snapshot, beyond what its bytes need.
-const PIECE_LIMIT: Duration = Duration::from_secs(4);
 /// Bytes that any call may carry without being given more time.
 const FREE_BYTES: u64 = 64 << 10;
 /// Time for each byte above: a megabyte a second.
@@ -283,115 +280,30 @@ impl<W: RaftWorld> PeerClient<W> {
     }
 }
 
-impl<W: RaftWorld> PeerClient<W> {
-    /// Sends the snapshot in pieces, from where the peer has it already. There is no limit to
-    /// the whole, only to how long the peer may take for a piece. A large one is paced: sent as
-    /// fast as it can be, it would take clients of both sides the processor and the network.
-    async fn send_snapshot(
-        &self,
-        vote: Vote<W>,
-        snapshot: Snapshot<W>,
-    ) -> Result<SnapshotResponse<TypeConfig<W>>, RpcError<W>> {
-        let SnapshotData::Stored(file) = snapshot.snapshot else {
-            return Err(network_error(
-                io::ErrorKind::InvalidInput,
-                "it is not stored",
-            ));
-        };
-        let total = file.len();
-        let acquaintances = &self.network.acquaintances;
-        if acquaintances.greeting_of(self.target).is_none() && acquaintances.serves_unknown() {
-            return self.send_whole(vote, snapshot.meta, &file).await;
-        }
-        // A small one is there before its receiver could say that it has some of it.
-        let is_large = total > SMALL_BYTES;
-        let mut asks = is_large;
-        let mut offset = 0;
-        loop {
-            let most = if is_large { PIECE_BYTES } else { SMALL_BYTES };
-            let bytes = if asks { 0 } else { most.min(total - offset) };
-            if is_large {
-                self.network.pace.pass::<W>(bytes).await;
-            }
-            let data = file.read_at(offset, bytes as usize).await;
-            let piece = SnapshotPiece {
-                vote,
-                meta: snapshot.meta.clone(),
-                total,
-                offset,
-                data: data
-                    .map_err(|e| RPCError::Network(NetworkError::new(&e)))?
-                    .into(),
-            };
-            W::pass(Point::SnapshotBeforeSend).await;
-            // The last piece is answered when all of it is decoded, saved at the rate at which
-            // it was sent, and installed.
-            let limit = match offset + bytes == total {
-                true => PIECE_LIMIT + transfer_time(total) + self.network.pace.time_of(total),
-                false => PIECE_LIMIT + transfer_time(bytes),
-            };
-            match self.call(PeerRequest::SnapshotPiece(piece), limit).await? {
-                PeerResponse::Snapshot(response) => return Ok(response),
-                PeerResponse::SnapshotUpTo(have) if have < total && (asks || have > offset) => {
-                    asks = false;
-                    offset = have;
-                }
-                _ => return Err(confused()),
-            }
-        }
-    }
-}
-
-/// Bytes that the entries carry.
-fn bytes_of<W: RaftWorld>(entries: &[LogEntry<W>]) -> u64 {
-    entries.iter().map(bytes_of_one::<W>).sum()
-}
-
-fn bytes_of_one<W: RaftWorld>(entry: &LogEntry<W>) -> u64 {
+/// Bytes that the entry carries.
+fn bytes_of<W: RaftWorld>(entry: &LogEntry<W>) -> u64 {
     match &entry.payload {
         EntryPayload::Normal(proposal) => proposal.0.len() as u64,
         EntryPayload::Blank | EntryPayload::Membership(_) => 0,
     }
 }
 
-/// Leaves as many entries as have so many bytes together, though at least one; the last of them,
-/// if others go.
-fn cut<W: RaftWorld>(entries: &mut Vec<LogEntry<W>>, most: u64) -> Option<LogId<W>> {
-    let mut bytes = 0;
-    let mut fits = |entry: &LogEntry<W>| {
-        bytes += bytes_of_one::<W>(entry);
-        bytes <= most
-    };
-    let keep = entries.iter().take_while(|entry| fits(entry)).count();
-    let keep = keep.max(1);
-    if keep >= entries.len() {
-        return None;
+/// Leaves as many entries as carry so many bytes together, though at least one. The bytes that
+/// they carry, and the last of them if others go.
+fn cut<W: RaftWorld>(entries: &mut Vec<LogEntry<W>>, most: u64) -> (u64, Option<LogId<W>>) {
+    let (mut keep, mut bytes) = (0, 0);
+    for entry in entries.iter() {
+        let more = bytes + bytes_of::<W>(entry);
+        if keep > 0 && more > most {
+            break;
+        }
+        (keep, bytes) = (keep + 1, more);
+    }
+    if keep == entries.len() {
+        return (bytes, None);
     }
     entries.truncate(keep);
-    entries.last().map(|entry| entry.log_id)
-}
-
-impl<W: RaftWorld> PeerClient<W> {
-    /// Sends the snapshot to a node of the release before, which knows no pieces.
-    async fn send_whole(
-        &self,
-        vote: Vote<W>,
-        meta: SnapshotMeta<W>,
-        file: &SnapshotFile<<W::Disk as Disk>::File>,
-    ) -> Result<SnapshotResponse<TypeConfig<W>>, RpcError<W>> {
-        let data = file.read_at(0, file.len() as usize).await;
-        let data = data.map_err(|e| RPCError::Network(NetworkError::new(&e)))?;
-        let request = PeerRequest::Snapshot {
-            vote,
-            meta,
-            data: data.into(),
-        };
-        let limit = PIECE_LIMIT + transfer_time(file.len());
-        match self.call(request, limit).await? {
-            PeerResponse::Snapshot(response) => Ok(response),
-            _ => Err(confused()),
-        }
-    }
+    (bytes, entries.last().map(|entry| entry.log_id))
 }
 
 /// How long so many bytes may take over a slow link and onto a slow disk, beyond what any call
@@ -418,12 +330,11 @@ impl<W: RaftWorld> RaftNetworkV2<TypeConfig<W>> for PeerClient<W> {
         mut rpc: AppendEntriesRequest<TypeConfig<W>>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig<W>>, RpcError<W>> {
-        let cut_behind = cut::<W>(&mut rpc.entries, self.at_once);
+        let (bytes, cut_behind) = cut::<W>(&mut rpc.entries, self.at_once);
         // openraft allots one heartbeat interval, which bounds how soon a silent follower is
         // noticed. Entries may take longer than that over a slow network: as long as an
         // election would leave them, and more if they are large.
         let carries_entries = !rpc.entries.is_empty();
-        let bytes = bytes_of::<W>(&rpc.entries);
         let mut limit = option.soft_ttl();
         if carries_entries {
             limit = limit.max(self.network.entries_limit) + transfer_time(bytes);

@@ -641,9 +641,10 @@ impl<W: RaftWorld> StateMachine<W> {
         let index = meta.last_log_id.map_or(0, |id| id.index);
         let meta = encode::plain(meta, META_BYTES);
         let mut snapshots = self.shared.snapshots.lock().await;
-        let pass = async |bytes| match self.shared.pace.get() {
-            Some(pace) => pace.pass::<W>(bytes).await,
-            None => (),
+        let pass = async |bytes| {
+            if let Some(pace) = self.shared.pace.get() {
+                pace.pass::<W>(bytes).await;
+            }
         };
         snapshots.save_paced(index, &meta, data, pass).await
     }

@@ -250,7 +250,6 @@ impl Nodes {
     }
 
     /// Of those that run.
-    #[allow(dead_code)] // for the example beside
     pub fn processes(&self) -> Vec<u32> {
         self.running.iter().flatten().map(Child::id).collect()
     }
