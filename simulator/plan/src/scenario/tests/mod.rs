@@ -233,7 +233,7 @@ fn shipped_scenarios_are_valid_and_listed() {
         }
         assert_eq!(asked, BTreeSet::from(Service::SHIPPED), "{name}");
     }
-    assert_eq!(count, 48);
+    assert_eq!(count, 49);
     let missing = Scenario::load("nowhere.toml").unwrap_err().to_string();
     assert!(
         missing.starts_with("nowhere.toml: cannot be read: "),
